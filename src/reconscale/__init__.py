@@ -1,0 +1,66 @@
+"""Would more data, or a larger network, make an image reconstruction better - by how much, and is it worth it?
+
+The public names are loaded when they are first used, so that analysis never waits for torch.
+
+>>> import reconscale as rs
+>>> points = rs.Points(n=[10, 30, 100, 300], y=[2.9e-3, 2.4e-3, 2.1e-3, 1.95e-3], metric="error")
+>>> rs.forecast(points, n=[600]).median.shape
+(1,)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconscale.laws import LAWS, Points, backtest, decide, fit, forecast
+    from reconscale.mistakes import Mistake
+    from reconscale.networks import FAMILIES
+    from reconscale.report import report_points, report_study
+    from reconscale.study import PROFILES, Folder, Study, load_study, runs_of
+    from reconscale.study.points import points_of
+    from reconscale.training import Where, plan, reconstruct, run
+
+_HOME = {
+    **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
+    "Mistake": "reconscale.mistakes",
+    "FAMILIES": "reconscale.networks",
+    **dict.fromkeys(("report_points", "report_study"), "reconscale.report"),
+    **dict.fromkeys(("PROFILES", "Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
+    "points_of": "reconscale.study.points",
+    **dict.fromkeys(("Where", "plan", "reconstruct", "run"), "reconscale.training"),
+}
+
+__all__ = [
+    "FAMILIES",
+    "LAWS",
+    "PROFILES",
+    "Folder",
+    "Mistake",
+    "Points",
+    "Study",
+    "Where",
+    "backtest",
+    "decide",
+    "fit",
+    "forecast",
+    "load_study",
+    "plan",
+    "points_of",
+    "reconstruct",
+    "report_points",
+    "report_study",
+    "run",
+    "runs_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'reconscale' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

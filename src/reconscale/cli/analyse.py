@@ -1,0 +1,167 @@
+"""Verbs that analyse: fit, forecast, report. None of them needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from reconscale.cli.screen import console, print_json, refusing
+from reconscale.mistakes import Mistake
+
+if TYPE_CHECKING:
+    from reconscale.laws import Finding, Points
+
+Source = Annotated[Path, typer.Argument(help="A study file (or its folder), or a CSV with columns n, a metric, and maybe p, width, seed.")]
+Profile = Annotated[str | None, typer.Option(help="Metric profile of a study. [default: the study's own]")]
+TestSet = Annotated[str | None, typer.Option(help="Test set of a study. [default: its main one]")]
+MetricName = Annotated[str | None, typer.Option(help="What a CSV's numbers are: error, psnr or ssim. [default: from the column's name]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+FACTORS = (2.0, 4.0, 10.0)
+
+
+def points_at(source: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None) -> Points:
+    """The points of a CSV or of a study.
+
+    Raises:
+        Mistake: the source cannot be read, or an option does not belong to its kind.
+    """
+    from reconscale.laws import Points  # noqa: PLC0415 - scipy takes a while to import
+
+    if source.suffix.lower() == ".csv":
+        if profile or test_set:
+            raise Mistake(source, "--profile and --test-set are for studies", "leave them out, or give a study file")
+        return Points.from_csv(source, metric=metric)
+    if metric:
+        raise Mistake(source, "--metric is for CSV files", "use --profile, or give a CSV")
+    from reconscale.study import Folder, load_study  # noqa: PLC0415
+    from reconscale.study.points import points_of  # noqa: PLC0415
+
+    return points_of(load_study(source), Folder.beside(source), profile=profile, test_set=test_set)
+
+
+def fit(  # noqa: PLR0913 - flags
+    source: Source,
+    law: Annotated[str | None, typer.Option(help="power, power+floor or paper. [default: all that apply]")] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Fit the laws to measured points, with 90 % intervals."""
+    with refusing():
+        from reconscale.laws import LAWS, Fit  # noqa: PLC0415
+        from reconscale.laws import fit as fit_law  # noqa: PLC0415
+
+        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        fits: list[Fit] = []
+        left_out: list[Mistake] = []
+        for name in [law] if law else LAWS:
+            try:
+                fits.append(fit_law(points, name))
+            except Mistake as mistake:
+                left_out.append(mistake)
+        if not fits:
+            raise left_out[0]
+        if json:
+            print_json([{"law": f.law, "parameters": {k: list(v) for k, v in f.parameters.items()},
+                         "residual_sd": f.residual_sd, "seed_sd": f.seed_sd, "findings": _codes(f.findings)} for f in fits])  # fmt: skip
+            return
+        for value in fits:
+            console.print(str(value), markup=False, highlight=False, soft_wrap=True)
+        for mistake in left_out:
+            console.print(f"not fitted: {mistake}", markup=False, highlight=False, soft_wrap=True)
+
+
+def forecast(  # noqa: PLR0913 - flags
+    source: Source,
+    n: Annotated[list[float] | None, typer.Option(help="A size to forecast; may be given several times. [default: 2, 4 and 10 times the largest]")] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Forecast quality at larger n, with 50 and 90 % intervals; refuse where the data do not carry."""
+    with refusing():
+        from reconscale.laws import forecast as forecast_at  # noqa: PLC0415
+
+        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
+        made = forecast_at(points, sizes)
+        (low, high), (lower, upper) = made.interval(0.9), made.interval(0.5)
+        rows = [
+            {"n": size, "refused": bool(made.refused[i])}
+            | ({} if made.refused[i] else {"median": float(made.median[i]), "interval 50": [float(lower[i]), float(upper[i])],
+                                           "interval 90": [float(low[i]), float(high[i])]})
+            for i, size in enumerate(sizes)
+        ]  # fmt: skip
+        if json:
+            print_json({"metric": points.metric, "profile": points.profile, "unit": points.unit, "forecast": rows,
+                        "reason": made.reason, "weights": made.weights, "findings": _codes(made.findings)})  # fmt: skip
+        else:
+            _show(points, rows, made.findings)
+        if all(made.refused):
+            raise Mistake("--n", made.reason, "forecast nearer sizes, or measure larger ones")
+        if made.reason and not json:
+            console.print(f"refused: {made.reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def report(  # noqa: PLR0913 - flags
+    source: Source,
+    out: Annotated[Path | None, typer.Option(help="The folder to write into. [default: report beside the source]")] = None,
+    metric: MetricName = None,
+    worthwhile: Annotated[float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1]")] = None,
+    pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
+) -> None:
+    """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
+    with refusing():
+        from reconscale.report import report_points, report_study  # noqa: PLC0415
+
+        if source.suffix.lower() == ".csv":
+            points = points_at(source, metric=metric)
+            page = report_points(points, out or source.parent / "report", title=source.stem, worthwhile=worthwhile or 0.1)
+        else:
+            from reconscale.study import Folder, load_study  # noqa: PLC0415
+
+            if metric or worthwhile:
+                raise Mistake(source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]")
+            folder = Folder.beside(source)
+            page = report_study(load_study(source), folder, out or folder.root.parent / "report", pictures=pictures)
+            for line in answer(source):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+def answer(source: Path) -> list[str]:
+    """The answer in a few lines of text."""
+    from reconscale.report import answer_lines  # noqa: PLC0415
+    from reconscale.study import Folder, load_study  # noqa: PLC0415
+    from reconscale.study.points import points_of  # noqa: PLC0415
+
+    study = load_study(source)
+    points = points_of(study, Folder.beside(source))
+    return answer_lines(points, worthwhile=study.analysis.worthwhile, asked=study.analysis.forecast)
+
+
+def _show(points: Points, rows: list[dict[str, Any]], findings: tuple[Finding, ...]) -> None:
+    table = Table(f"n ({points.unit})", points.profile or points.metric, "50 % interval", "90 % interval")
+    for row in rows:
+        if row["refused"]:
+            table.add_row(f"{row['n']:g}", "refused", "", "")
+        else:
+            spans = (f"{_spell(a, points)} to {_spell(b, points)}" for a, b in (row["interval 50"], row["interval 90"]))
+            table.add_row(f"{row['n']:g}", _spell(row["median"], points), *spans)
+    console.print(table)
+    for item in findings:
+        console.print(str(item), markup=False, highlight=False, soft_wrap=True)
+
+
+def _spell(value: float, points: Points) -> str:
+    return f"{value:.2f} dB" if points.metric == "psnr" else f"{value:.4f}" if points.metric == "ssim" else f"{value:.4g}"
+
+
+def _codes(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    return [{"code": item.code, "text": item.text, "severity": item.severity} for item in findings]

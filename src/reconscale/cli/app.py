@@ -1,0 +1,24 @@
+"""The verbs, gathered."""
+
+from __future__ import annotations
+
+import typer
+
+from reconscale.cli import analyse, measure
+
+app = typer.Typer(
+    name="reconscale",
+    help="Would more data, or a larger network, make your image reconstruction better - by how much, and is it worth it?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fit, analyse.forecast, analyse.report,
+             measure.data, measure.reconstruct):  # fmt: skip
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

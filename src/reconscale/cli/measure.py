@@ -1,0 +1,204 @@
+"""Verbs that measure: demo, plan, run, status, data, reconstruct."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from reconscale.cli.screen import Preparing, Sweep, console, print_json, refusing, spell
+from reconscale.files import write_whole
+from reconscale.mistakes import Mistake
+
+if TYPE_CHECKING:
+    from reconscale.study import Folder, Status, Study
+    from reconscale.training import Where
+
+StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder that holds a study.toml.")]
+Data = Annotated[Path | None, typer.Option(help="Where the study's folders are. [default: $RECONSCALE_DATA]")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int | None, typer.Option(help="Runs side by side. [default: one a core, or one on a GPU]")]
+Threads = Annotated[int, typer.Option(help="CPU threads of a run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _load(path: Path) -> tuple[Study, Folder]:
+    from reconscale.study import Folder, load_study  # noqa: PLC0415
+
+    return load_study(path), Folder.beside(path)
+
+
+def _where(data: Path | None, device: str, workers: int | None, threads: int, **more: Any) -> Where:
+    try:
+        from reconscale.training import Where  # noqa: PLC0415 - torch takes seconds to import
+    except ModuleNotFoundError as error:
+        raise Mistake("reconscale", f"training needs the package {error.name}, which is not installed",
+                      "pip install 'reconscale[train]'") from error  # fmt: skip
+    return Where(data=data, device=device, workers=workers, threads=threads, **more)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder to work in.")] = Path("demo"),
+    workers: Workers = None,
+    threads: Threads = 1,
+) -> None:
+    """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
+    from reconscale.report import report_study  # noqa: PLC0415
+
+    path = out / "study.toml"
+    with refusing(f"reconscale run {path}"):
+        if not path.is_file():
+            write_whole(path, files("reconscale.cli").joinpath("demo.toml").read_bytes())
+        study, folder = _load(path)
+        status = _carry_out(study, folder, _where(None, "auto", workers, threads), retry_failed=False)
+        page = report_study(study, folder, out / "report")
+        _tell_answer(path)
+        console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(_code(status))
+
+
+def plan(  # noqa: PLR0913 - flags
+    study: StudyPath,
+    data: Data = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    threads: Threads = 1,
+    calibrate: Annotated[bool, typer.Option(help="Time a few steps of every width.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Show every run of a study, its parameters and FLOPs, and the time that the rest will take."""
+    with refusing():
+        value, folder = _load(study)
+        where = _where(data, device, workers, threads)
+        from reconscale.training import plan as make_plan  # noqa: PLC0415
+
+        with Preparing() as progress:
+            made = make_plan(value, folder, where, progress, calibrate=calibrate)
+        if json:
+            print_json({"workers": made.workers, "seconds": made.seconds, "flops": made.flops,
+                        "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
+            return
+        table = Table("n", "width", "p", "GFLOPs a run", "time a run", "seeds", "done", "failed")
+        for cell in made.cells:
+            estimate = "-" if cell.seconds is None else spell(cell.seconds)
+            table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate,
+                          str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
+        console.print(table)
+        left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
+        estimate = f", about {spell(made.seconds)} with {made.workers} side by side" if made.seconds is not None else ""
+        console.print(f"{left} runs to do{estimate}; start with: reconscale run {study}", markup=False, highlight=False, soft_wrap=True)
+
+
+def run(  # noqa: PLR0913 - flags
+    study: StudyPath,
+    data: Data = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    threads: Threads = 1,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")] = False,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 30.0,
+    track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
+) -> None:
+    """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
+    with refusing(f"reconscale run {study}"):
+        value, folder = _load(study)
+        where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track)
+        status = _carry_out(value, folder, where, retry_failed=retry_failed)
+        _tell_status(status, study)
+    raise typer.Exit(_code(status))
+
+
+def status(study: StudyPath, json: AsJson = False) -> None:
+    """Show how far a study is."""
+    with refusing():
+        from reconscale.study import runs_of  # noqa: PLC0415
+
+        value, folder = _load(study)
+        found = folder.status(runs_of(value))
+        if json:
+            print_json(asdict(found))
+            return
+        _tell_status(found, study)
+
+
+def data(
+    study: StudyPath,
+    data: Data = None,
+    json: AsJson = False,
+) -> None:
+    """Prepare the images of a study and describe them: counts, sizes, splits, what was skipped."""
+    with refusing():
+        value, _ = _load(study)
+        where = _where(data, "cpu", None, 1).resolved()
+        from reconscale.training import prepare  # noqa: PLC0415
+
+        with Preparing() as progress:
+            described = prepare(value, where, progress).describe()
+        if json:
+            print_json(described)
+            return
+        table = Table("images", "")
+        for key, entry in described.items():
+            table.add_row(key, _plain(entry))
+        console.print(table)
+
+
+def reconstruct(
+    run: Annotated[Path, typer.Argument(help="The directory of a run that is done: runs/<id>.")],
+    image: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    out: Annotated[Path, typer.Option(help="The file to write, or the folder to write into.")],
+) -> None:
+    """Apply a trained run to your own image or folder of images; size and bit depth are kept."""
+    with refusing():
+        _where(None, "cpu", None, 1)
+        from reconscale.training import reconstruct as apply  # noqa: PLC0415
+
+        with Preparing() as progress:
+            written = apply(run, image, out, progress=lambda done, total: progress("reconstructing", done, total))
+        console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
+                      + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+
+
+def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool) -> Status:
+    from reconscale.training import run as carry_out  # noqa: PLC0415
+
+    with Preparing() as progress:
+        preparing = progress
+        with Sweep() as tell:
+            return carry_out(study, folder, where, progress=preparing, tell=tell, retry_failed=retry_failed)
+
+
+def _tell_status(found: Status, path: Path) -> None:
+    counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed, "started": found.started, "to do": found.todo}
+    console.print(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()), markup=False, highlight=False)
+    for name in ("diverged", "failed"):
+        for run_id in counts[name]:
+            console.print(f"  {name}: {run_id}", markup=False, highlight=False, soft_wrap=True)
+    if found.diverged or found.failed:
+        console.print(f"reasons are in the report; carry them out again with: reconscale run {path} --retry-failed",
+                      markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+    follow = f"continue with: reconscale run {path}" if found.open else f"now: reconscale report {path}"
+    console.print(follow, markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell_answer(path: Path) -> None:
+    from reconscale.cli.analyse import answer  # noqa: PLC0415
+
+    for line in answer(path):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _code(found: Status) -> int:
+    return 1 if found.failed or found.diverged else 0
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(entry) for entry in value)
+    return str(value)

@@ -1,0 +1,102 @@
+"""Cautions that have a code and travel with the numbers they are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CODES: dict[str, tuple[str, str]] = {
+    "width-at-edge": (
+        "warning",
+        "at n = {n:g} the best {what} is the {side} one tried ({value:g}); "
+        "a {direction} one may be better, and the curve may be flattened by the grid",
+    ),
+    "selected-on-test": (
+        "warning",
+        "there are no validation values, so the {what} was chosen on the reported values themselves; "
+        "this flatters the result",
+    ),
+    "few-sizes": (
+        "caution",
+        "only {sizes} training sizes; four or more are needed to see whether the curve bends",
+    ),
+    "short-range": (
+        "caution",
+        "n spans a factor of {factor:.3g}; with less than a factor of 10 the exponent is hardly identified",
+    ),
+    "misfit": (
+        "caution",
+        "the points scatter about {law} by {residual:.2g} % where seeds explain {seed:.2g} %; "
+        "the law is too simple, or one run is off",
+    ),
+    "unequal-seeds": (
+        "note",
+        "between {low} and {high} runs a size; means are used, never the best run, but the precision differs",
+    ),
+    "no-seeds": (
+        "caution",
+        "no size was run twice, so the noise between seeds is guessed from the scatter about the curve",
+    ),
+    "floor-unidentified": (
+        "caution",
+        "the points do not say where the error stops falling; the floor may be anything from none "
+        "to {share:.0%} of the error at the largest n",
+    ),
+    "too-far": (
+        "warning",
+        "{count} of the sizes asked for lie too far beyond the largest measured n = {n:g}: {why}",
+    ),
+    "laws-disagree": (
+        "caution",
+        "at n = {n:g} the laws differ among themselves by {spread:.2g} dB; the answer rests on which law holds",
+    ),
+    "error-rises": (
+        "warning",
+        "the error rises from n = {low:g} to n = {high:g}; more data should not hurt, so look at the recipe first",
+    ),
+    "psnr-of-error": (
+        "note",
+        "the paper's law is a law of the metric; the error was read as an MSE for range 1 and turned into PSNR in dB",
+    ),
+    "sizes-merged": (
+        "note",
+        "{sizes} sizes were merged into {levels} neighbouring groups before fitting",
+    ),
+}
+"""Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A coded caution.
+
+    Attributes:
+        code: a key of :data:`CODES`.
+        text: the caution in one plain sentence, with its numbers.
+        severity: ``note`` (good to know), ``caution`` (the interval may mislead) or ``warning`` (do not rely on it).
+    """
+
+    code: str
+    text: str
+    severity: str
+
+    def __str__(self) -> str:
+        return f"{self.severity} [{self.code}]: {self.text}"
+
+
+def finding(code: str, **values: object) -> Finding:
+    """The finding ``code`` with its numbers filled in.
+
+    Raises:
+        KeyError: ``code`` is not in :data:`CODES`, or a number that its template needs is missing.
+    """
+    severity, template = CODES[code]
+    return Finding(code, template.format(**values), severity)
+
+
+def merged(*groups: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """All findings in order of appearance, each code once."""
+    first: dict[str, Finding] = {}
+    for group in groups:
+        for item in group:
+            first.setdefault(item.code, item)
+    return tuple(first.values())

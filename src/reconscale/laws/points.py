@@ -1,0 +1,273 @@
+"""Measurements: one row a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reconscale.laws.findings import Finding
+from reconscale.laws.table import IMAGE, choose_metric, read_table, write_table
+from reconscale.mistakes import Mistake, nearest
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is read as an error to be minimised, and back.
+
+    Attributes:
+        name: ``error``, ``psnr`` or ``ssim``.
+        better: ``lower`` or ``higher``.
+        unit: what a difference is written in; errors are compared in dB, 10 log10 of their ratio.
+        to_error: the error, above 0: the value itself, 10^(-PSNR/10) (the MSE for range 1), or 1 - SSIM.
+        from_error: the inverse of ``to_error``.
+    """
+
+    name: str
+    better: str
+    unit: str
+    to_error: Callable[[Floats], Floats]
+    from_error: Callable[[Floats], Floats]
+
+    def gain(self, before: Floats, after: Floats) -> Floats:
+        """How much better ``after`` is than ``before`` (both errors): in dB, or in SSIM for ``ssim``."""
+        if self.name == "ssim":
+            return before - after
+        return np.asarray(10.0 * (np.log10(before) - np.log10(after)))
+
+    def slope(self, error: Floats) -> Floats:
+        """|d ln(error) / d value| at ``error``, which turns a density of ln(error) into one of the value."""
+        if self.name == "psnr":
+            return np.full_like(error, np.log(10.0) / 10.0)
+        return np.asarray(1.0 / error)
+
+
+METRICS = {
+    "error": Metric("error", "lower", "dB", lambda y: y, lambda e: e),
+    "psnr": Metric("psnr", "higher", "dB", lambda y: 10.0 ** (-y / 10.0), lambda e: -10.0 * np.log10(e)),
+    "ssim": Metric("ssim", "higher", "SSIM", lambda y: 1.0 - y, lambda e: 1.0 - e),
+}
+"""The metrics that points can be in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Measured quality against the amount of training data, one row a run.
+
+    All arrays are copied, checked and read-only.
+
+    Attributes:
+        n: (M,) number of training units, above 0.
+        y: (M,) measured value of the metric on the test set.
+        seed: (M,) whole numbers that label replicates, or None.
+        p: (M,) number of network parameters, above 0, or None.
+        metric: ``error`` (to be minimised, above 0), ``psnr`` (dB) or ``ssim`` (below 1).
+        width: (M,) the network's width dial, a whole number above 0, or None.
+        validation: (M,) the same metric on the validation set, by which the width is chosen, or None.
+        images: (M, K) error of each test image (for instance its MSE, 0 or more), the same K images in every
+            row, or None.
+        profile: name of the way the metric was measured, for instance ``psnr-rgb-clip``.
+        unit: what n counts, for instance ``images``.
+        findings: cautions about how these rows came about.
+
+    Raises:
+        Mistake: lengths differ, a number is not finite or out of range, or the metric is unknown.
+    """
+
+    n: Floats
+    y: Floats
+    seed: NDArray[np.int64] | None = None
+    p: Floats | None = None
+    metric: str = "error"
+    _: KW_ONLY
+    width: NDArray[np.int64] | None = None
+    validation: Floats | None = None
+    images: Floats | None = None
+    profile: str = ""
+    unit: str = "units"
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            remedy = "errors of any kind are 'error'" if self.metric in ("mse", "nmse", "loss") else ""
+            raise Mistake("Points, metric", f"found '{self.metric}'", remedy or nearest(self.metric, METRICS))
+        n = _column("n", self.n, None)
+        columns = {"n": n, "y": _column("y", self.y, len(n))}
+        for name in ("p", "validation"):
+            columns[name] = _optional(name, getattr(self, name), len(n))
+        for name in ("seed", "width"):
+            columns[name] = _whole(name, _optional(name, getattr(self, name), len(n)))
+        columns["images"] = _images(self.images, len(n))
+        for name in ("n", "p", "width"):
+            _above_zero(name, columns[name])
+        for name in ("y", "validation"):
+            if columns[name] is not None:
+                _check_metric(name, columns[name], self.metric)
+        for name, values in columns.items():
+            if values is not None:
+                values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    @property
+    def error(self) -> Floats:
+        """(M,) the values as an error to be minimised, above 0: y, 10^(-y/10) or 1 - y."""
+        return METRICS[self.metric].to_error(self.y)
+
+    @property
+    def better(self) -> str:
+        """``lower`` or ``higher``: which values of the metric are better."""
+        return METRICS[self.metric].better
+
+    @property
+    def sizes(self) -> Floats:
+        """The distinct n, ascending."""
+        return np.unique(self.n)
+
+    def to_metric(self, error: ArrayLike) -> Floats:
+        """Errors (any shape, above 0) read back as values of the metric; the inverse of :attr:`error`."""
+        return METRICS[self.metric].from_error(np.asarray(error, dtype=np.float64))
+
+    def rows(self, keep: ArrayLike) -> Points:
+        """The rows where ``keep``, a mask or indices, says so."""
+        chosen = np.asarray(keep)
+        columns = ("n", "y", "seed", "p", "width", "validation", "images")
+        parts: dict[str, Any] = {name: getattr(self, name) for name in columns}
+        kept: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in parts.items()}
+        return replace(self, **kept)
+
+    @classmethod
+    def from_csv(cls, path: str | Path, metric: str | None = None) -> Points:
+        """Read anybody's measurements from a UTF-8 CSV file with one line a run.
+
+        Columns: ``n``, the measured values (``y``, or ``psnr``, ``ssim``, ``mse``, ``nmse``, ``error``, ``loss``)
+        and, where known, ``p``, ``width``, ``seed``, ``validation``, ``profile``, ``unit`` and ``image_1``,
+        ``image_2``, ... (error of each test image). Other columns are left alone.
+
+        Args:
+            path: the file.
+            metric: ``psnr``, ``ssim`` or a kind of error; needed only where the column's name does not say.
+
+        Raises:
+            Mistake: the file cannot be read as such a table; the message gives line, column and remedy.
+        """
+        path = Path(path)
+        table = read_table(path)
+        column, name = choose_metric(path, table, metric)
+        get: Callable[[str], Any] = table.numbers.get
+        images: Any = table.images()
+        try:
+            return cls(
+                get("n"),
+                get(column),
+                get("seed"),
+                get("p"),
+                name,
+                width=get("width"),
+                validation=get("validation"),
+                images=images,
+                profile=table.words.get("profile", ""),
+                unit=table.words.get("unit", "units"),
+            )
+        except Mistake as mistake:
+            raise Mistake(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows so that :meth:`from_csv` reads the same bits back (findings are not written).
+
+        Raises:
+            Mistake: the file cannot be written.
+        """
+        columns: dict[str, list[object]] = {"n": self.n.tolist()}
+        for name in ("p", "width", "seed"):
+            if getattr(self, name) is not None:
+                columns[name] = getattr(self, name).tolist()
+        columns[self.metric] = self.y.tolist()
+        if self.validation is not None:
+            columns["validation"] = list(self.validation.tolist())
+        for name, word in (("profile", self.profile), ("unit", self.unit if self.unit != "units" else "")):
+            if word:
+                columns[name] = [word] * len(self)
+        if self.images is not None:
+            for index, values in enumerate(self.images.T, start=1):
+                columns[f"{IMAGE}{index}"] = list(values.tolist())
+        write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _column(name: str, values: ArrayLike, length: int | None) -> Floats:
+    try:
+        column = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise Mistake(f"Points, {name}", "found something that is not a number", "give a list of numbers") from error
+    if column.ndim != 1 or (length is not None and len(column) != length):
+        expected = "one number a run" if length is None else f"{length} numbers, as many as n has"
+        raise Mistake(f"Points, {name}", f"found shape {column.shape}", f"{expected} are expected")
+    if not len(column):
+        raise Mistake(f"Points, {name}", "is empty", "give at least one run")
+    _finite(name, column)
+    return column
+
+
+def _finite(name: str, column: Floats) -> None:
+    bad = np.argwhere(~np.isfinite(column))
+    if len(bad):
+        row = int(bad[0][0])
+        raise Mistake(
+            f"Points, {name}, row {row + 1}", f"found {column[tuple(bad[0])]}", "leave out runs that did not finish"
+        )
+
+
+def _optional(name: str, values: ArrayLike | None, length: int) -> Any:
+    return None if values is None else _column(name, values, length)
+
+
+def _whole(name: str, values: Floats | None) -> Any:
+    if values is None:
+        return None
+    bad = np.flatnonzero((values != np.rint(values)) | (np.abs(values) > 2**53))
+    if len(bad):
+        raise Mistake(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", "a whole number is expected")
+    return values.astype(np.int64)
+
+
+def _images(values: ArrayLike | None, length: int) -> Any:
+    if values is None:
+        return None
+    images = np.array(values, dtype=np.float64)
+    if images.ndim != 2 or len(images) != length or not images.shape[1]:
+        raise Mistake("Points, images", f"found shape {images.shape}", f"({length}, number of images) is expected")
+    _finite("images", images)
+    if (images < 0).any() or (images.mean(1) <= 0).any():
+        raise Mistake("Points, images", "found an error below 0, or a row of zeros", "give the error of each image")
+    return images
+
+
+def _above_zero(name: str, values: Floats | None) -> None:
+    if values is None:
+        return
+    bad = np.flatnonzero(~((values > 0) & (values >= 1e-30) & (values <= 1e30)))
+    if len(bad):
+        remedy = f"{name} must be above 0 (and at most 1e30)"
+        raise Mistake(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", remedy)
+
+
+def _check_metric(name: str, values: Floats, metric: str) -> None:
+    with np.errstate(over="ignore", under="ignore"):
+        error = METRICS[metric].to_error(values)
+    bad = np.flatnonzero(~((error > 1e-100) & (error < 1e100)))
+    if not len(bad):
+        return
+    remedy = {
+        "error": "an error must be above 0; if these are dB say metric='psnr'",
+        "psnr": "PSNR in dB is expected",
+        "ssim": "SSIM must be below 1; if these are dB say metric='psnr', if per cent divide by 100",
+    }[metric]
+    raise Mistake(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g} as {metric}", remedy)

@@ -1,0 +1,36 @@
+"""What a user got wrong, said in one sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Mistake(ValueError):
+    """Something that the user can put right: a study file, a data folder, a CSV, a flag.
+
+    The message says where, what was found, and what was expected or what to do instead.
+    The command line prints it without a traceback and leaves with exit code 2.
+
+    >>> raise Mistake("study.toml, sweep.n", "found 700", "the images allow at most 600")
+    Traceback (most recent call last):
+    ...
+    reconscale.mistakes.Mistake: study.toml, sweep.n: found 700; the images allow at most 600
+    """
+
+    def __init__(self, where: object, found: str, remedy: str) -> None:
+        super().__init__(f"{where}: {found}; {remedy}")
+        self.where, self.found, self.remedy = str(where), found, remedy
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Say which of the ``known`` words was probably meant.
+
+    >>> nearest("widht", ["width", "depth"])
+    "did you mean 'width'?"
+    >>> nearest("zzz", ["width", "depth"])
+    'known here: depth, width'
+    """
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(words)}"

@@ -1,0 +1,77 @@
+"""The paper's U-Net: the fastMRI one, residual."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOPE = 0.2
+
+
+class UNet(nn.Module):
+    """U-Net with instance normalisation that predicts what to take away from its input.
+
+    Every block is two times [3x3 convolution without bias, instance normalisation without learned scale, leaky ReLU of
+    slope 0.2]. The encoder halves the image by average pooling; the decoder doubles it by a 2x2 transposed convolution,
+    normalised and rectified like a block. A 1x1 convolution with bias ends it.
+
+    Source: Zbontar et al. 2018 (fastMRI, arXiv 1811.08839), as used by Klug and Heckel 2023, section 3. With 3 channels
+    and depth 2 it has 454 w**2 + 30 w + 3 parameters; with 1 channel and depth 4, 7574 w**2 + 10 w + 1.
+
+    Args:
+        channels: channels of the image, in and out.
+        width: channels of the first level; every level below doubles them.
+        depth: how many times the image is halved.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int = 2) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(depth + 1)]
+        self.encoder = nn.ModuleList(
+            _Block(before, after) for before, after in zip([channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(below, above, 2, stride=2, bias=False)
+            for above, below in zip(widths, widths[1:], strict=False)
+        )
+        self.decoder = nn.ModuleList(_Block(2 * above, above) for above in widths[:-1])
+        self.head = nn.Conv2d(width, channels, 1)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images to images.
+
+        Args:
+            y: (B, C, H, W); any H and W that can be halved ``depth`` times and leave at least 2 pixels.
+        """
+        features, skips = y, []
+        for level, block in enumerate(self.encoder):
+            if level:
+                skips.append(features)
+                features = functional.avg_pool2d(features, 2)
+            features = block(features)
+        for up, block in zip(reversed(self.up), reversed(self.decoder), strict=True):
+            skip = skips.pop()
+            features = _fit(_normalised(up(features)), skip)
+            features = block(torch.cat([features, skip], 1))
+        return y - self.head(features)
+
+
+class _Block(nn.Module):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _normalised(self.second(_normalised(self.first(x))))
+
+
+def _normalised(x: Tensor) -> Tensor:
+    return functional.leaky_relu(functional.instance_norm(x), SLOPE, inplace=True)
+
+
+def _fit(x: Tensor, like: Tensor) -> Tensor:
+    """Pad the last row and column by reflection where halving has rounded an odd side down."""
+    rows, columns = like.shape[-2] - x.shape[-2], like.shape[-1] - x.shape[-1]
+    return functional.pad(x, (0, columns, 0, rows), mode="reflect") if rows or columns else x

@@ -1,0 +1,137 @@
+"""What a study's runs say beyond the curve: every run, what it took, other test sets, curves over training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from reconscale.laws import Finding, Points, frontier
+from reconscale.laws.points import METRICS
+from reconscale.report.tables import Cell, Table, table
+from reconscale.study import PROFILES, Result, Run, Study
+from reconscale.study.points import points_from
+
+
+def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) -> Table:
+    """Every run of the plan, those that failed or are still to do included."""
+    found = {result.run.id: result for result in results}
+    profiles = [name for name in PROFILES if any(name in r.metrics.get(test_set, {}) for r in results)]
+    rows = []
+    for run in runs:
+        result = found.get(run.id)
+        head: tuple[Cell, ...] = (run.id, result.status if result else "to do", run.n, run.network.width, run.seed)
+        if result is None:
+            rows.append((*head, *(None,) * (6 + len(profiles)), ""))
+            continue
+        metrics = result.metrics.get(test_set, {})
+        seconds = sum(result.times.values()) if result.times else None
+        rows.append((
+            *head, result.p, *(metrics.get(name) for name in profiles), result.flops, result.steps, result.samples,
+            result.best_step, seconds, result.reason,
+        ))  # fmt: skip
+    columns = ["id", "status", "n", "width", "seed", "p", *profiles]
+    return Table("runs", (*columns, "flops_per_pixel", "steps", "samples", "best_step", "seconds", "reason"), tuple(rows))
+
+
+def cost_table(results: Iterable[Result]) -> Table:
+    """Measured seconds of one run, by n and width: the median over seeds."""
+    cells: dict[tuple[int, int], list[Result]] = {}
+    for result in results:
+        if result.status == "done" and result.times:
+            cells.setdefault((result.run.n, result.run.network.width), []).append(result)
+    rows = []
+    for (n, width), members in sorted(cells.items()):
+        seconds = [sum(result.times.values()) for result in members]
+        training = 3 * members[0].flops * members[0].run.images.patch ** 2
+        flops = float(np.median([training * result.samples for result in members]))
+        rows.append((n, width, members[0].p, len(members), float(np.median(seconds)), flops))
+    return table("cost", "n width p runs seconds training_flops", rows)
+
+
+def doubling(costs: Table, axis: str) -> float | None:
+    """By which factor one run takes longer when n or p (the ``axis``) doubles; none where it was not varied.
+
+    The slope of log seconds against log n (or log p), within cells that share the other one.
+    """
+    other = "width" if axis == "n" else "n"
+    top, bottom = 0.0, 0.0
+    for value in sorted(set(costs.numbers(other))):
+        part = [row for row in costs.records() if row[other] == value]
+        pairs = [(float(row[axis] or 0), float(row["seconds"] or 0)) for row in part]
+        logs = np.log([pair for pair in pairs if min(pair) > 0])
+        if len(logs) > 1:
+            x, y = logs[:, 0] - logs[:, 0].mean(), logs[:, 1]
+            top, bottom = top + float(x @ y), bottom + float(x @ x)
+    return 2.0 ** (top / bottom) if bottom > 0 else None
+
+
+def shift_table(results: Sequence[Result], profile: str) -> Table:
+    """Each test set at the smallest and the largest n, and what the last doubling of n gave there.
+
+    Widths are those selected on validation; the gain has its standard error from the spread over seeds.
+    """
+    rows = []
+    sets = dict.fromkeys(name for result in results for name in result.metrics if name != "val")
+    for name in sets:
+        members = [r for r in results if r.status == "done" and profile in r.metrics.get(name, {})]
+        if not members:
+            continue
+        best = frontier(points_from(members, profile=profile, test_set=name))
+        sizes = best.sizes
+        rows.append((name, float(sizes[0]), _mean(best, sizes[0]), float(sizes[-1]), _mean(best, sizes[-1]), *_last(best)))
+    return table("shift", "test_set n_smallest y_smallest n_largest y_largest gain_per_doubling gain_se", rows)
+
+
+def validation_table(results: Iterable[Result], best: Points | None) -> Table:
+    """The curves over training of every run that is done; ``selected`` is 1 where its width was chosen."""
+    chosen: set[tuple[float, int]] = set()
+    if best is not None and best.width is not None:
+        chosen = {(float(n), int(width)) for n, width in zip(best.n, best.width, strict=True)}
+    rows = []
+    for result in results:
+        if result.status != "done":
+            continue
+        n, width = result.run.n, result.run.network.width
+        rows += [
+            (result.run.id, n, width, result.run.seed, int((float(n), width) in chosen), look.step, look.samples,
+             look.lr, look.mse, look.psnr)
+            for look in result.validation
+        ]  # fmt: skip
+    return table("validation", "id n width seed selected step samples lr mse psnr", rows)
+
+
+def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding, ...]:
+    """Cautions about how the runs went."""
+    found = []
+    done = [result for result in results if result.status == "done"]
+    lost = [f"{count} {word}" for word in ("diverged", "failed") if (count := sum(r.status == word for r in results))]
+    if lost:
+        text = f"{' and '.join(lost)} of {len(results)} runs that are over; they are listed, and are not in the curve"
+        found.append(Finding("runs-lost", text, "caution"))
+    if study.recipe.policy != "budget":
+        capped = sum(result.steps >= result.run.recipe.steps for result in done)
+        text = f"{capped} of {len(done)} runs reached the limit on steps first; they may be undertrained"
+        found += [Finding("ended-by-limit", text, "warning")] if capped else []
+    elif study.recipe.decay == "none" and done:
+        last = sum(result.best_step >= result.steps for result in done)
+        text = f"in {last} of {len(done)} runs the last checkpoint was the best; more steps may change the curve"
+        found += [Finding("best-is-last", text, "caution")] if 2 * last >= len(done) else []
+    return tuple(found)
+
+
+def _mean(points: Points, n: float) -> float:
+    return float(points.y[points.n == n].mean())
+
+
+def _last(points: Points) -> tuple[float | None, float | None]:
+    """Gain for each doubling between the two largest n, in dB (SSIM for SSIM), and its standard error over seeds."""
+    if len(points.sizes) < 2:
+        return None, None
+    metric, doublings = METRICS[points.metric], math.log2(points.sizes[-1] / points.sizes[-2])
+    before, after = (metric.gain(points.error[:1], points.error[points.n == n]) for n in points.sizes[-2:])
+    gain = float(after.mean() - before.mean()) / doublings
+    if min(len(before), len(after)) < 2:
+        return gain, None
+    return gain, math.sqrt(before.var(ddof=1) / len(before) + after.var(ddof=1) / len(after)) / doublings

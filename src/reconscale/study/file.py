@@ -1,0 +1,221 @@
+"""The study file: what a study is, read from TOML and refused at once where it is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from reconscale.mistakes import Mistake, nearest
+from reconscale.study.profiles import PROFILES
+from reconscale.study.run import Frozen, Images, Network, Problem, Recipe
+
+
+class Architecture(Frozen):
+    """The network table of a study: the family; widths are swept."""
+
+    family: str = "unet"
+    depth: int | None = Field(default=None, ge=1, le=64)
+
+
+class Sweep(Frozen):
+    """The grid: every n with every width and every seed.
+
+    Attributes:
+        n: training set sizes, in the unit of ``images.counts``.
+        width: network widths.
+        seed: replicates; each has its own nested order of training units, initialisation and noise.
+    """
+
+    n: tuple[int, ...]
+    width: tuple[int, ...]
+    seed: tuple[int, ...] = (0,)
+
+    @model_validator(mode="after")
+    def _axes(self) -> Self:
+        for name in ("n", "width", "seed"):
+            values: tuple[int, ...] = getattr(self, name)
+            least = 0 if name == "seed" else 1
+            if not values:
+                raise ValueError(f"{name}: the list is empty; give at least one value")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: a value is given twice; give each value once")
+            if min(values) < least:
+                raise ValueError(f"{name}: found {min(values)}; values start at {least}")
+        return self
+
+
+class Override(Frozen):
+    """A rule of the kind "for these sizes or widths, train like this instead".
+
+    Attributes:
+        n, width: the runs it applies to: [from, to], both included; none: all.
+        recipe: the recipe's fields that change.
+        skip: leave these cells out of the grid.
+        seeds: keep only this many seeds in these cells.
+    """
+
+    n: tuple[int, int] | None = None
+    width: tuple[int, int] | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    skip: bool = False
+    seeds: int | None = Field(default=None, ge=1)
+
+    def covers(self, n: int, width: int) -> bool:
+        """Whether the rule applies to a cell of the grid."""
+        return _within(n, self.n) and _within(width, self.width)
+
+
+class Analysis(Frozen):
+    """What is asked of the results.
+
+    Attributes:
+        profile: the metric that curves are drawn in, a name in ``PROFILES``.
+        worthwhile: the smallest gain worth paying for: dB for PSNR and MSE, the metric's own unit for SSIM.
+        forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
+    """
+
+    profile: str = "psnr-rgb-clip"
+    worthwhile: float = Field(default=0.1, gt=0)
+    forecast: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile: found '{self.profile}'; {nearest(self.profile, PROFILES)}")
+        if any(n <= 0 for n in self.forecast):
+            raise ValueError("forecast: sizes must be above 0; leave out what is not")
+        return self
+
+
+class Study(Frozen):
+    """An immutable grid of runs and the analysis asked for."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    problem: Problem
+    images: Images
+    network: Architecture = Field(default_factory=Architecture)
+    sweep: Sweep
+    recipe: Recipe = Field(default_factory=Recipe)
+    override: tuple[Override, ...] = ()
+    analysis: Analysis = Field(default_factory=Analysis)
+
+    @model_validator(mode="after")
+    def _overrides(self) -> Self:
+        for number, rule in enumerate(self.override):
+            for key, value in rule.recipe.items():
+                if key not in Recipe.model_fields:
+                    known = nearest(key, Recipe.model_fields)
+                    raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
+                self.recipe_with({key: value})
+        return self
+
+    def recipe_with(self, changes: Mapping[str, Any]) -> Recipe:
+        """The study's recipe with some fields changed, validated like the recipe itself."""
+        return Recipe.model_validate({**self.recipe.model_dump(exclude_defaults=True), **changes})
+
+    def cell_recipe(self, n: int, width: int) -> Recipe | None:
+        """The recipe of one cell of the grid, or none where an override leaves the cell out; later rules win."""
+        rules = [rule for rule in self.override if rule.covers(n, width)]
+        if any(rule.skip for rule in rules):
+            return None
+        changes: dict[str, Any] = {}
+        for rule in rules:
+            changes |= rule.recipe
+        return self.recipe_with(changes) if changes else self.recipe
+
+    def cell_seeds(self, n: int, width: int) -> tuple[int, ...]:
+        """The seeds of one cell of the grid."""
+        limits = [rule.seeds for rule in self.override if rule.seeds and rule.covers(n, width)]
+        return self.sweep.seed[: min(limits)] if limits else self.sweep.seed
+
+    def cell_network(self, width: int) -> Network:
+        """The network of one width."""
+        return Network(family=self.network.family, depth=self.network.depth, width=width)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file.
+
+    Args:
+        path: a TOML file, or the folder that holds a ``study.toml``.
+
+    Raises:
+        Mistake: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
+            in one go, with its place and the nearest right word.
+    """
+    path = study_path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Mistake(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
+    except UnicodeDecodeError as error:
+        raise Mistake(path, "is not UTF-8 text", "save the study file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Mistake(path, f"is not TOML: {error}", "mend that line") from error
+    return parse_study(content, where=path)
+
+
+def study_path(path: str | Path) -> Path:
+    """The study file that ``path`` means: itself, or the ``study.toml`` inside it."""
+    path = Path(path)
+    return path / "study.toml" if path.is_dir() else path
+
+
+def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:
+    """Turn the content of a study file into a Study.
+
+    Raises:
+        Mistake: see :func:`load_study`.
+    """
+    try:
+        return Study.model_validate(_tuples(content))
+    except ValidationError as error:
+        problems = [_sentence(detail) for detail in error.errors()]
+        found = "; also ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise Mistake(where, found, "mend the study file and run again") from error
+
+
+def _tuples(value: Any) -> Any:
+    """TOML arrays as tuples, which is what frozen models hold; whole numbers stay what they are."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        *parents, key = (str(part) for part in detail["loc"])
+        return f"{place}: there is no such key, {nearest(key, _keys_at(parents))}"
+    if kind == "missing":
+        return f"{place}: is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{place}.{message}" if place else message
+    return f"{place}: found {detail['input']!r}, {message[0].lower()}{message[1:]}"
+
+
+def _keys_at(parents: list[str]) -> list[str]:
+    """The keys that a table of the study file may have."""
+    model: type[BaseModel] = Study
+    for part in parents:
+        if part.isdigit():
+            continue
+        annotation = model.model_fields[part].annotation
+        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _within(value: int, interval: tuple[int, int] | None) -> bool:
+    return interval is None or interval[0] <= value <= interval[1]

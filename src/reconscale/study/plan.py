@@ -1,0 +1,110 @@
+"""The plan: every run of a study, how far each is, and what the rest will take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from reconscale.study.file import Study
+from reconscale.study.run import Run
+
+
+def runs_of(study: Study) -> list[Run]:
+    """Every run of the grid: sizes first, then widths, then seeds; overrides applied."""
+    runs = []
+    for n in study.sweep.n:
+        for width in study.sweep.width:
+            recipe = study.cell_recipe(n, width)
+            if recipe is None:
+                continue
+            runs += [
+                Run(problem=study.problem, images=study.images, n=n, network=study.cell_network(width),
+                    recipe=recipe, seed=seed)
+                for seed in study.cell_seeds(n, width)
+            ]  # fmt: skip
+    return runs
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One n and one width of the plan.
+
+    Attributes:
+        n, width: the cell.
+        p: parameters of the network.
+        flops: of one run of the cell: forward and backward passes over all crops it will see, an upper bound when the
+            policy may stop early.
+        seconds: estimated wall time of one run, or none without a calibration.
+        seeds, done, failed: runs in the cell, and how many of them are over.
+    """
+
+    n: int
+    width: int
+    p: int
+    flops: float
+    seconds: float | None
+    seeds: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study will do.
+
+    Attributes:
+        cells: the grid, in the order of the study file.
+        workers: runs carried out side by side.
+    """
+
+    cells: tuple[Cell, ...]
+    workers: int
+
+    @property
+    def seconds(self) -> float | None:
+        """Estimated wall time of the runs that are not over, or none without a calibration."""
+        left = [(cell.seconds, cell.seeds - cell.done - cell.failed) for cell in self.cells]
+        if any(seconds is None for seconds, count in left if count):
+            return None
+        return sum((seconds or 0.0) * count for seconds, count in left) / self.workers
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of the runs that are not over."""
+        return sum(cell.flops * (cell.seeds - cell.done - cell.failed) for cell in self.cells)
+
+
+def samples_of(run: Run) -> int:
+    """Crops that a run will see at most."""
+    return run.recipe.steps * run.recipe.batch
+
+
+def cells_of(
+    runs: Iterable[Run],
+    over: dict[str, str],
+    size: Callable[[Run], tuple[int, float]],
+    seconds: Callable[[Run], float | None],
+) -> tuple[Cell, ...]:
+    """Gather runs into cells.
+
+    Args:
+        runs: the runs of a study.
+        over: run id -> status, for the runs that are over.
+        size: parameters, and forward FLOPs per pixel, of a run's network.
+        seconds: the estimated wall time of a run.
+    """
+    groups: dict[tuple[int, int], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.n, run.network.width), []).append(run)
+    cells = []
+    for (n, width), members in groups.items():
+        first = members[0]
+        p, flops_per_pixel = size(first)
+        status = [over.get(run.id) for run in members]
+        cells.append(Cell(
+            n=n, width=width, p=p,
+            flops=3 * flops_per_pixel * first.images.patch**2 * samples_of(first),
+            seconds=seconds(first), seeds=len(members),
+            done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
+        ))  # fmt: skip
+    return tuple(cells)

@@ -1,0 +1,141 @@
+"""A result: what came out of one run. Failures are results too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from reconscale.files import read_json, to_json, write_whole
+from reconscale.mistakes import Mistake
+from reconscale.study.run import Frozen, Run
+
+SCHEMA = 1
+
+
+class Validation(Frozen):
+    """One look at the validation set during training.
+
+    Attributes:
+        step: optimisation steps done.
+        samples: crops seen.
+        lr: learning rate at that step.
+        mse: mean over validation images, range 1.
+        psnr: mean over validation images of the dB, clipped.
+    """
+
+    step: int
+    samples: int
+    lr: float
+    mse: float
+    psnr: float
+
+
+class Result(Frozen):
+    """What one run gave.
+
+    Attributes:
+        status: ``done``; ``diverged``: the loss became NaN or infinite; ``failed``: the run could not be carried out.
+        run: the run itself.
+        p: number of trainable parameters.
+        flops: multiply-adds times two of one forward pass, per pixel.
+        steps, samples: optimisation steps done and crops seen in all.
+        best_step: the step whose weights were kept: best mean PSNR (clipped) on validation.
+        validation: the curve over training.
+        metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
+        images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.
+        reason: what happened and what to do, for runs that are not done.
+        provenance: versions, device, threads, precision, digest of the images: what else may decide the last digits.
+        times: seconds of training, validation, test and waiting for data. Not part of what must be reproducible.
+    """
+
+    status: Literal["done", "diverged", "failed"]
+    run: Run
+    p: int = Field(ge=0)
+    flops: float = Field(default=0.0, ge=0)
+    steps: int = Field(default=0, ge=0)
+    samples: int = Field(default=0, ge=0)
+    best_step: int = Field(default=0, ge=0)
+    validation: tuple[Validation, ...] = ()
+    metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
+    images: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
+    reason: str = ""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    times: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.status == "done" and not self.metrics:
+            raise ValueError("a result that is done must have metrics")
+        if self.status != "done" and not self.reason:
+            raise ValueError("a result that is not done must give its reason")
+        return self
+
+    def write(self, folder: Path) -> None:
+        """Write ``images.csv`` and then ``result.json`` below ``folder``: the latter's existence means that all is there.
+
+        Raises:
+            Mistake: the folder cannot be written to.
+        """
+        if self.images:
+            write_whole(folder / "images.csv", _images_csv(self.images))
+        record = {"schema": SCHEMA, "id": self.run.id, **self.model_dump(mode="json")}
+        record["run"] = self.run.model_dump(mode="json", exclude_defaults=True)
+        write_whole(folder / "result.json", to_json(record))
+
+    @classmethod
+    def read(cls, folder: Path, *, images: bool = True) -> Result:
+        """Read a result that :meth:`write` wrote.
+
+        Raises:
+            Mistake: the file is damaged, of another schema, or does not belong into this folder.
+        """
+        path = folder / "result.json"
+        record = read_json(path)
+        remedy = "delete that folder and run again: only this run is repeated"
+        if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
+            raise Mistake(path, f"is not a result of schema {SCHEMA}", remedy)
+        name = record.pop("id", None)
+        try:
+            result = cls.model_validate_json(to_json(record))
+        except (ValidationError, ValueError) as error:
+            first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+            place = ".".join(str(part) for part in first["loc"])
+            raise Mistake(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error
+        if result.run.id != name or folder.name != name:
+            raise Mistake(path, f"holds the run {result.run.id} under the name {folder.name}", remedy)
+        if images and result.status == "done":
+            result = result.model_copy(update={"images": _read_images(folder / "images.csv")})
+        return result
+
+
+def _images_csv(images: dict[str, dict[str, dict[str, float]]]) -> str:
+    profiles = sorted({name for of_set in images.values() for values in of_set.values() for name in values})
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["set", "image", *profiles])
+    for set_name, of_set in images.items():
+        for image, values in of_set.items():
+            writer.writerow([set_name, image, *(repr(values[name]) for name in profiles)])
+    return stream.getvalue()
+
+
+def _read_images(path: Path) -> dict[str, dict[str, dict[str, float]]]:
+    remedy = "delete that folder and run again: only this run is repeated"
+    images: dict[str, dict[str, dict[str, float]]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                values = {key: float(row[key]) for key in row if key not in ("set", "image")}
+                if not all(math.isfinite(value) for value in values.values()):
+                    raise ValueError(f"a value of {row['image']} is not finite")
+                images.setdefault(row["set"], {})[row["image"]] = values
+    except OSError as error:
+        raise Mistake(path, f"cannot be read ({error.strerror})", remedy) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise Mistake(path, f"is damaged ({error})", remedy) from error
+    return images

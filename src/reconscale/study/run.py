@@ -1,0 +1,177 @@
+"""A run: everything that decides the numbers, and nothing about where they are computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Frozen(BaseModel):
+    """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Problem(Frozen):
+    """A linear inverse problem y = A x + z.
+
+    Attributes:
+        kind: ``denoising``: A is the identity, z white Gaussian noise.
+        sigma: standard deviation of z, in grey levels of 255.
+    """
+
+    kind: Literal["denoising"]
+    sigma: float = Field(default=25.0, gt=0, le=255)
+
+
+class Images(Frozen):
+    """Which images, and how they are divided.
+
+    Attributes:
+        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, or an ``array`` file.
+        folders: for ``folder`` and ``array``: places below the data folder that is given when running.
+        unit: what never crosses the line between train, validation and test: a ``file`` or the ``folder`` it lies in.
+        counts: what ``n`` counts: ``units`` or single ``images``.
+        channels: ``rgb``, ``gray``, or ``auto``: as the images are, and mixtures are refused.
+        patch: side of a training crop, in pixels.
+        crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
+        val, test: units held out for validation and test.
+        val_patch: validation images are centre-cropped to this side at most; none: whole images.
+        test_sets: further test sets by name: places below the data folder.
+        split_seed: decides which units are held out; the same for every run of a study.
+        subset: ``seed``: every seed has its own nested order of training units; ``shared``: one order for all.
+        downscale: area-downsampling by this factor when the images are prepared (removes JPEG artefacts).
+        unreadable: what to do with files that cannot be decoded: ``refuse`` or ``skip`` (counted and named).
+        small: what to do with images smaller than the patch: ``refuse`` or ``skip`` (counted and named).
+        duplicates: what to do with training units that (nearly) equal a held-out one: ``refuse`` or ``skip``.
+        size, total: for ``deadleaves``: side in pixels and number of images.
+    """
+
+    source: Literal["bundled", "folder", "deadleaves", "array"]
+    folders: tuple[str, ...] = (".",)
+    unit: Literal["file", "folder"] = "file"
+    counts: Literal["units", "images"] = "units"
+    channels: Literal["auto", "rgb", "gray"] = "auto"
+    patch: int = Field(default=64, ge=8)
+    crop: Literal["random", "center"] = "random"
+    val: int = Field(ge=1)
+    test: int = Field(ge=0)
+    val_patch: int | None = Field(default=None, ge=8)
+    test_sets: dict[str, str] = Field(default_factory=dict)
+    split_seed: int = Field(default=0, ge=0)
+    subset: Literal["seed", "shared"] = "seed"
+    downscale: int = Field(default=1, ge=1, le=16)
+    unreadable: Literal["refuse", "skip"] = "refuse"
+    small: Literal["refuse", "skip"] = "refuse"
+    duplicates: Literal["refuse", "skip"] = "refuse"
+    size: int = Field(default=128, ge=16, le=4096)
+    total: int = Field(default=1000, ge=3, le=10_000_000)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.test == 0 and not self.test_sets:
+            raise ValueError("test: there is nothing to test on; hold out at least one unit or name a [images.test_sets]")
+        if "test" in self.test_sets or "val" in self.test_sets:
+            raise ValueError("test_sets: the names 'test' and 'val' are taken; choose another name")
+        if not self.folders:
+            raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
+        return self
+
+    @property
+    def main_test(self) -> str:
+        """The test set that curves are drawn for: the held-out units, else the first named test set."""
+        return "test" if self.test else next(iter(self.test_sets))
+
+
+class Network(Frozen):
+    """A network family and its dials.
+
+    Attributes:
+        family: a name in ``reconscale.networks.FAMILIES``.
+        depth: levels of the U-Net, convolution layers of DnCNN; none: the family's own default.
+        width: the dial that grows the network: channels of the first level.
+    """
+
+    family: str = "unet"
+    depth: int | None = Field(default=None, ge=1, le=64)
+    width: int = Field(ge=1, le=4096)
+
+
+class Recipe(Frozen):
+    """How to train. It does not change with n unless an override says so.
+
+    Attributes:
+        policy: ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate, halved when the
+            validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme.
+        steps: budget: the number of steps; plateau and paper: the most steps.
+        batch: crops in a step.
+        lr: peak (budget) or initial (plateau, paper) learning rate of Adam at width ``lr_width``.
+        lr_width: the learning rate of a network of width w is lr * (lr_width / w) ** lr_power; none: lr at every width.
+        lr_power: see ``lr_width``.
+        warmup: budget: fraction of the steps with a linearly rising rate.
+        decay: budget: shape after the warm-up: ``cosine`` down to one hundredth, or ``none``.
+        validate_every: steps between validations; none: a twentieth of the steps (budget), an epoch (plateau, paper).
+        patience: plateau and paper: validations without progress before the rate is halved.
+        annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
+        lr_min: plateau and paper: the rate at which training ends.
+        precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once for a study, and recorded.
+        loss: what training minimises, averaged over pixels.
+    """
+
+    policy: Literal["budget", "plateau", "paper"] = "budget"
+    steps: int = Field(default=4000, ge=1)
+    batch: int = Field(default=16, ge=1)
+    lr: float = Field(default=1e-3, gt=0)
+    lr_width: int | None = Field(default=None, ge=1)
+    lr_power: float = Field(default=0.5, ge=0, le=2)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    decay: Literal["cosine", "none"] = "cosine"
+    validate_every: int | None = Field(default=None, ge=1)
+    patience: int = Field(default=10, ge=1)
+    annealing: bool = True
+    lr_min: float = Field(default=1e-5, gt=0)
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    loss: Literal["mse", "l1"] = "mse"
+
+
+class Run(Frozen):
+    """One training: problem, images, n, network, recipe and seed.
+
+    The identity is a readable prefix and a hash of the canonical JSON of all fields that differ from their defaults,
+    so that a new knob that is off renames nothing. It is never parsed.
+    """
+
+    problem: Problem
+    images: Images
+    n: int = Field(ge=1)
+    network: Network
+    recipe: Recipe
+    seed: int = Field(default=0, ge=0)
+
+    @cached_property
+    def id(self) -> str:
+        """Name of the run and of its folder of results."""
+        digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
+        return f"{self.problem.kind}-{self.network.family}-w{self.network.width}-n{self.n}-s{self.seed}-{digest}"
+
+    def canonical(self) -> str:
+        """The JSON that is hashed: sorted keys, no defaults, no spaces."""
+        fields: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of this run: the recipe's, carried over to this width."""
+        recipe = self.recipe
+        if recipe.lr_width is None:
+            return recipe.lr
+        return float(recipe.lr * (recipe.lr_width / self.network.width) ** recipe.lr_power)
+
+    @property
+    def subset_seed(self) -> int:
+        """What the nested order of training units is drawn from."""
+        return self.seed if self.images.subset == "seed" else 0

@@ -1,0 +1,7 @@
+"""From a run to a result: recipes, the loop, checkpoints, evaluation, and the executors."""
+
+from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.reconstruct import reconstruct
+from reconscale.training.sweep import Where, plan, prepare, run
+
+__all__ = ["Hooks", "Interrupted", "Training", "Where", "plan", "prepare", "reconstruct", "run"]

@@ -1,0 +1,114 @@
+"""A short measurement that tells what a study will take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+
+from reconscale.files import read_json, to_json, write_whole
+from reconscale.imaging import ImageSet
+from reconscale.study import Folder, Run, Study
+from reconscale.training.evaluate import validate
+from reconscale.training.loop import Training
+from reconscale.training.schedule import steps_between_looks
+
+STEPS = 4
+"""Steps that are timed after one that warms up."""
+WORTH = 1.2
+"""bf16 is chosen where it makes a step this many times faster."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that a network takes on this machine.
+
+    Attributes:
+        step: of an optimisation step.
+        pixel: of reconstructing and measuring one pixel of a validation or test image.
+    """
+
+    step: float
+    pixel: float
+
+    def seconds(self, run: Run, images: ImageSet) -> float:
+        """Estimated wall time of a run: steps, looks at the validation set, and the test."""
+        looks = max(1, run.recipe.steps // steps_between_looks(run.recipe, max(1, run.n)))
+        crop = run.images.val_patch
+        val = sum(_area(images.val.image(i).shape, crop) for i in range(len(images.val)))
+        test = sum(_area(pixels.image(i).shape, None) for pixels in images.tests.values() for i in range(len(pixels)))
+        return self.step * run.recipe.steps + self.pixel * (val * (looks + 1) + 2 * test)
+
+
+def pace(run: Run, images: ImageSet, device: torch.device, precision: str) -> Pace:
+    """Time a few steps and one validation image."""
+    training = Training(run, images, device, precision)
+    training.advance()
+    seconds = []
+    for _ in range(STEPS):
+        _wait(device)
+        began = time.perf_counter()
+        training.advance()
+        _wait(device)
+        seconds.append(time.perf_counter() - began)
+    first = images.val.subset([0])
+    validate(training.network, training.problem, first, 64, device)
+    began = time.perf_counter()
+    validate(training.network, training.problem, first, run.images.val_patch, device)
+    _wait(device)
+    area = _area(images.val.image(0).shape, run.images.val_patch)
+    return Pace(statistics.median(seconds), (time.perf_counter() - began) / area)
+
+
+def paces(study: Study, runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, Pace]:
+    """The pace of every width of a study, measured once and kept beside the results.
+
+    Returns:
+        width and batch, as ``key_of`` spells them -> pace.
+    """
+    path = folder.root / "calibration.json"
+    known = read_json(path) if path.is_file() else {}
+    setting = f"{device.type}, {torch.get_num_threads()} threads"
+    kept: dict[str, dict[str, float]] = known.get(setting, {})
+    missing = {key_of(run): run for run in runs if key_of(run) not in kept}
+    for key, run in missing.items():
+        measured = pace(run, images, device, "fp32" if run.recipe.precision == "auto" else run.recipe.precision)
+        kept = {**kept, key: {"step": measured.step, "pixel": measured.pixel}}
+    if missing:
+        write_whole(path, to_json({**known, setting: kept}))
+    return {key: Pace(**values) for key, values in kept.items()}
+
+
+def key_of(run: Run) -> str:
+    """What the pace of a run depends on."""
+    network, recipe = run.network, run.recipe
+    return f"{network.family} d{network.depth} w{network.width} b{recipe.batch} p{run.images.patch} {recipe.precision}"
+
+
+def precision_of(runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, str]:
+    """What each run's precision comes to here. ``auto`` is measured once for a study, at its largest width, and kept.
+
+    Returns:
+        run id -> ``fp32`` or ``bf16``.
+    """
+    path = folder.root / "precision.json"
+    auto = [run for run in runs if run.recipe.precision == "auto"]
+    if auto and not path.is_file():
+        largest = max(auto, key=lambda run: run.network.width)
+        seconds = {name: pace(largest, images, device, name).step for name in ("fp32", "bf16")}
+        choice = "bf16" if seconds["fp32"] > WORTH * seconds["bf16"] else "fp32"
+        write_whole(path, to_json({"choice": choice, "seconds a step": seconds, "device": device.type}))
+    choice = read_json(path)["choice"] if auto else ""
+    return {run.id: choice if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
+
+
+def _area(shape: tuple[int, ...], crop: int | None) -> int:
+    rows, columns = shape[:2]
+    return rows * columns if crop is None else min(rows, crop) * min(columns, crop)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,213 @@
+"""The training loop: from a run to its best weights, interruptible at any step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reconscale.imaging import PROBLEMS, ImageSet, Pixels
+from reconscale.networks import build
+from reconscale.study import Recipe, Run
+from reconscale.study.result import Validation
+from reconscale.training.evaluate import validate
+from reconscale.training.schedule import Action, Schedule, steps_between_looks
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": functional.mse_loss, "l1": functional.l1_loss}
+
+NEVER = -1
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state has been kept."""
+
+
+@dataclass
+class Hooks:
+    """What a loop calls while it runs.
+
+    Attributes:
+        progress: called with (step, steps at most, last validation PSNR) now and then.
+        keep: called with the state whenever it is time for a checkpoint.
+        keep_seconds: the time between checkpoints.
+        stop: says whether to stop after this step.
+        log: called with (step, values) at each look at the validation set.
+    """
+
+    progress: Callable[[int, int, float], None] = lambda step, steps, psnr: None
+    keep: Callable[[dict[str, Any]], None] = lambda state: None
+    keep_seconds: float = 30.0
+    stop: Callable[[], bool] = lambda: False
+    log: Callable[[int, dict[str, float]], None] = lambda step, values: None
+
+
+class Order:
+    """Endless passes over the training images, each in a new order. Batches run across the end of a pass."""
+
+    def __init__(self, images: int, generator: torch.Generator) -> None:
+        self.images, self.generator = images, generator
+        self.left: list[int] = []
+
+    def take(self, count: int) -> list[int]:
+        """The next ``count`` images."""
+        while len(self.left) < count:
+            self.left += torch.randperm(self.images, generator=self.generator).tolist()
+        taken, self.left = self.left[:count], self.left[count:]
+        return taken
+
+
+@dataclass
+class Clock:
+    """Seconds spent, by kind."""
+
+    spent: dict[str, float] = field(default_factory=lambda: {"train": 0.0, "data": 0.0, "validation": 0.0})
+    since: float = field(default_factory=time.perf_counter)
+
+    def book(self, kind: str) -> None:
+        """Book the time since the last call."""
+        now = time.perf_counter()
+        self.spent[kind] = self.spent.get(kind, 0.0) + now - self.since
+        self.since = now
+
+
+class Training:
+    """One run in progress: network, optimiser, generators, position. All of it goes into a checkpoint."""
+
+    def __init__(self, run: Run, images: ImageSet, device: torch.device, precision: str) -> None:
+        self.run, self.device, self.precision = run, device, precision
+        self.recipe: Recipe = run.recipe
+        self.pixels: Pixels = images.training(run.n, run.subset_seed)
+        self.val = images.val
+        torch.manual_seed(run.seed)
+        self.network: nn.Module = build(run.network, images.channels).to(device).train()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=run.lr, fused=True)
+        self.problem = PROBLEMS[run.problem.kind](run.problem, device, run.seed)
+        self.generator = torch.Generator().manual_seed(run.seed)
+        self.order = Order(len(self.pixels), self.generator)
+        self.schedule = Schedule.of(run)
+        self.loss = LOSSES[self.recipe.loss]
+        self.step, self.best_step, self.best_psnr = 0, 0, float("-inf")
+        self.best: dict[str, Tensor] = {}
+        self.curve: list[Validation] = []
+        self.first_bad = torch.full((), NEVER, dtype=torch.int64, device=device)
+        self.over = False
+        self.clock = Clock()
+
+    @property
+    def diverged_at(self) -> int | None:
+        """The first step whose loss was NaN or infinite, or none."""
+        step = int(self.first_bad)
+        return None if step == NEVER else step
+
+    def advance(self) -> None:
+        """One optimisation step. Nothing in it waits for the device."""
+        rate = self.schedule.lr(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.clock.since = time.perf_counter()
+        x = self._batch()
+        self.clock.book("data")
+        y = self.problem.measure(x)
+        autocast = torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+        with autocast:
+            x_hat = self.network(y)
+        loss = self.loss(x_hat.float(), x)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.first_bad = torch.where((self.first_bad == NEVER) & ~loss.detach().isfinite(), self.step, self.first_bad)
+        self.step += 1
+        self.clock.book("train")
+
+    def _batch(self) -> Tensor:
+        """The next training crops, in [0, 1], on the device."""
+        indices = self.order.take(self.recipe.batch)
+        generator = self.generator if self.run.images.crop == "random" else None
+        raw = self.pixels.crops(indices, self.run.images.patch, generator=generator)
+        return self.pixels.to_unit(raw, self.device)
+
+    def look(self) -> dict[str, float]:
+        """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
+        self.clock.since = time.perf_counter()
+        mse, psnr = validate(self.network, self.problem, self.val, self.run.images.val_patch, self.device)
+        rate = self.schedule.lr(self.step - 1)
+        if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
+            self.first_bad = torch.full_like(self.first_bad, self.step)
+            return {"lr": rate}
+        self.curve.append(Validation(step=self.step, samples=self.step * self.recipe.batch, lr=rate, mse=mse, psnr=psnr))
+        if psnr > self.best_psnr:
+            self.best_psnr, self.best_step = psnr, self.step
+            self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        self.schedule, action = self.schedule.observe(psnr)
+        if action is Action.RESTORE_BEST:  # Adam's moments carry over, as in the official code
+            self.network.load_state_dict(self.best)
+        self.over = action is Action.STOP or self.step >= self.recipe.steps
+        self.clock.book("validation")
+        return {"mse": mse, "psnr": psnr, "lr": rate}
+
+    def carry_on(self, hooks: Hooks) -> None:
+        """Train until the recipe says that it is over or the loss is no longer finite.
+
+        Raises:
+            Interrupted: ``hooks.stop`` asked for it; the state has been kept.
+        """
+        every = steps_between_looks(self.recipe, len(self.pixels))
+        kept = told = time.monotonic()
+        while not self.over:
+            self.advance()
+            if self.step % every == 0 or self.step >= self.recipe.steps:
+                if self.diverged_at is None:
+                    hooks.log(self.step, self.look())
+                if self.diverged_at is not None:
+                    return
+            now = time.monotonic()
+            if now - told > 0.5:
+                told = now
+                hooks.progress(self.step, self.recipe.steps, self.best_psnr)
+            stop = hooks.stop()
+            if stop or now - kept > hooks.keep_seconds:
+                hooks.keep(self.state())
+                kept = time.monotonic()
+            if stop:
+                raise Interrupted
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a checkpoint must hold: tensors and plain values only."""
+        return {
+            "run": self.run.id,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state(),
+            "generator": self.generator.get_state(),
+            "problem": self.problem.state(),
+            "left": self.order.left,
+            "position": [self.step, self.best_step, self.over],
+            "best_psnr": self.best_psnr,
+            "best": self.best,
+            "curve": [look.model_dump() for look in self.curve],
+            "first_bad": self.first_bad,
+            "precision": self.precision,
+            "spent": self.clock.spent,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from the state of a checkpoint of the same run."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule = self.schedule.restored(state["schedule"])
+        self.generator.set_state(state["generator"].cpu())
+        self.problem.restore(state["problem"].cpu())
+        self.order.left = list(state["left"])
+        self.step, self.best_step, self.over = state["position"]
+        self.best_psnr, self.best = state["best_psnr"], dict(state["best"])
+        self.curve = [Validation(**look) for look in state["curve"]]
+        self.first_bad = state["first_bad"]
+        self.precision = state["precision"]
+        self.clock.spent = dict(state["spent"])

@@ -1,0 +1,174 @@
+"""Apply a trained run to a user's own images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load as tensors_from_bytes
+from torch import Tensor, nn
+
+from reconscale.imaging import read_image, write_image
+from reconscale.mistakes import Mistake
+from reconscale.networks import build
+from reconscale.networks.families import depth_of, family_of
+from reconscale.study import Result, Run
+
+TILE = 512
+"""Side of the tiles that larger images are cut into, without their overlap."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its run.
+
+    Attributes:
+        run: the run that trained it.
+        network: in evaluation mode.
+        channels: channels that it takes.
+    """
+
+    run: Run
+    network: nn.Module
+    channels: int
+
+
+def load_trained(folder: Path) -> Trained:
+    """Load the weights of a run that is done, without unpickling anything.
+
+    Args:
+        folder: the directory of the run: ``runs/<id>``.
+
+    Raises:
+        Mistake: there is no such run, it is not done, or its weights are missing or damaged.
+    """
+    if not (folder / "result.json").is_file():
+        raise Mistake(folder, "holds no result", "give the directory of a run that is done: runs/<id>")
+    result = Result.read(folder, images=False)
+    path = folder / "weights.safetensors"
+    if result.status != "done" or not path.is_file():
+        raise Mistake(folder, "has no trained weights", "choose a run that is done, or run the study again")
+    try:
+        weights = tensors_from_bytes(path.read_bytes())
+    except Exception as error:  # safetensors raises its own class for every kind of damage
+        raise Mistake(path, "is damaged", "delete the run's directory and run again") from error
+    for channels in (3, 1):
+        network = build(result.run.network, channels)
+        if {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in weights.items()}:
+            network.load_state_dict(weights)
+            return Trained(result.run, network.eval(), channels)
+    raise Mistake(path, "does not fit the network of its run", "delete the run's directory and run again")
+
+
+def reconstruct(
+    folder: Path, source: Path, out: Path, *, progress: Callable[[int, int], None] | None = None
+) -> list[Path]:
+    """Reconstruct an image file, or every image of a folder.
+
+    The result has the size, the channels and the bit depth of the input. Grey images go through a colour network as three
+    equal channels and come back as their mean; colour images go through a grey network channel by channel.
+
+    Args:
+        folder: the directory of a run that is done.
+        source: an image, or a folder of images (not its sub-folders).
+        out: the file to write, or the folder to write into.
+        progress: called with (images done, images).
+
+    Returns:
+        The files written.
+
+    Raises:
+        Mistake: the run has no weights, an image cannot be read, or the output cannot be written.
+    """
+    trained = load_trained(folder)
+    pairs = list(_pairs(source, out))
+    for index, (given, target) in enumerate(pairs):
+        array = read_image(given)
+        write_image(target, apply(trained, array))
+        if progress is not None:
+            progress(index + 1, len(pairs))
+    return [target for _, target in pairs]
+
+
+def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+    if source.is_dir():
+        files = sorted(path for path in source.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
+        if not files:
+            raise Mistake(source, "holds no PNG, JPEG or TIFF image", "give an image or a folder of images")
+        for path in files:
+            yield path, out / (path.stem + (path.suffix if path.suffix.lower() in (".tif", ".tiff") else ".png"))
+    elif source.is_file():
+        yield source, (out / f"{source.stem}.png" if out.is_dir() else out)
+    else:
+        raise Mistake(source, "does not exist", "give an image or a folder of images")
+
+
+def apply(trained: Trained, array: np.ndarray) -> np.ndarray:
+    """Reconstruct one image.
+
+    Args:
+        trained: the network.
+        array: (H, W, C) of uint8, uint16 or float32 in [0, 1].
+
+    Returns:
+        The reconstruction, same shape and type.
+    """
+    scale = float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0
+    y = torch.from_numpy(array.astype(np.float32) / scale).permute(2, 0, 1)
+    with torch.inference_mode():
+        if trained.channels == y.shape[0]:
+            x_hat = tiled(trained, y[None])[0]
+        elif trained.channels == 1:
+            x_hat = torch.cat([tiled(trained, channel[None, None])[0] for channel in y])
+        else:
+            x_hat = tiled(trained, y[None].expand(1, trained.channels, -1, -1)).mean(1)
+    pixels = x_hat.permute(1, 2, 0).clamp(0, 1).numpy() * scale
+    return (np.rint(pixels) if array.dtype.kind == "u" else pixels).astype(array.dtype)
+
+
+def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
+    """Apply a network tile by tile, blending where tiles overlap.
+
+    Args:
+        trained: the network.
+        y: (1, C, H, W).
+        tile: side of a tile; an image of at most this size is not cut.
+    """
+    network = trained.run.network
+    family, depth = family_of(network), depth_of(network)
+    overlap, least = family.context(depth), family.least(depth)
+    rows, columns = y.shape[-2:]
+    padded = _at_least(y, least)
+    if max(padded.shape[-2:]) <= tile:
+        return trained.network(padded)[..., :rows, :columns]  # type: ignore[no-any-return]
+    total, weight = torch.zeros_like(padded), torch.zeros_like(padded[:, :1])
+    for top, bottom in _spans(padded.shape[-2], tile, overlap):
+        for left, right in _spans(padded.shape[-1], tile, overlap):
+            window = _ramp(bottom - top, overlap)[:, None] * _ramp(right - left, overlap)[None]
+            total[..., top:bottom, left:right] += window * trained.network(padded[..., top:bottom, left:right])
+            weight[..., top:bottom, left:right] += window
+    return (total / weight)[..., :rows, :columns]
+
+
+def _at_least(y: Tensor, least: int) -> Tensor:
+    """Repeat the last row and column until the image is large enough for the network."""
+    missing = [max(0, least - side) for side in y.shape[-2:]]
+    return torch.nn.functional.pad(y, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else y
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
+    """Tiles of one axis: equally spaced, at least ``2 * overlap`` in common."""
+    if length <= tile:
+        return [(0, length)]
+    count = -(-(length - 2 * overlap) // max(1, tile - 2 * overlap))
+    starts = np.linspace(0, length - tile, max(2, count)).round().astype(int)
+    return [(int(start), int(start) + tile) for start in starts]
+
+
+def _ramp(length: int, overlap: int) -> Tensor:
+    """Weights of a tile along one axis: rising over the overlap, never zero."""
+    position = torch.arange(length) + 0.5
+    return (torch.minimum(position, length - position) / (2 * overlap)).clamp(max=1.0)

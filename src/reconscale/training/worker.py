@@ -1,0 +1,220 @@
+"""One run in one process: from a task to a result file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from safetensors.torch import save as tensors_as_bytes
+
+from reconscale.files import write_whole
+from reconscale.imaging import ImageSet
+from reconscale.mistakes import Mistake
+from reconscale.networks import size_of
+from reconscale.study import Folder, Result, Run
+from reconscale.training import checkpoint
+from reconscale.training.anchors import Picture, draw
+from reconscale.training.evaluate import means, score
+from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.tracking import TRACKERS
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes the messages of a worker: plain dictionaries."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a run is computed; none of it is part of the run's identity.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads of the process. Recorded: another number of threads may change the last digits.
+        precision: ``fp32`` or ``bf16``: what the recipe's precision came to on this machine.
+        keep_seconds: time between checkpoints.
+        tracker: a name in ``TRACKERS``, or none.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    precision: str = "fp32"
+    keep_seconds: float = 30.0
+    tracker: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker process gets.
+
+    Attributes:
+        run: the run.
+        images: the image set of the study.
+        folder: the folder of results.
+        placement: where and how.
+        pictures: the patches to draw for the report.
+    """
+
+    run: Run
+    images: ImageSet
+    folder: Folder
+    placement: Placement
+    pictures: tuple[Picture, ...] = ()
+
+
+def carry_out(task: Task, report: Report) -> str:
+    """Carry out one run and write its result.
+
+    Returns:
+        ``done``, ``diverged``, ``failed``, or ``interrupted`` (a checkpoint has been kept).
+
+    Raises:
+        Mistake: the results cannot be written; the run stays open.
+    """
+    try:
+        result = _train_and_test(task, report)
+    except Interrupted:
+        return "interrupted"
+    except Mistake:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        result = _failed(task, f"out of memory ({_first_line(error)}); lower recipe.batch or images.patch, or --workers")
+    except Exception as error:  # a run that breaks is a result: it is kept, counted and named
+        traceback.print_exc()
+        out_of_memory = "can't allocate memory" in str(error) or "out of memory" in str(error)
+        advice = "; lower recipe.batch or images.patch, or --workers" if out_of_memory else ""
+        result = _failed(task, f"{type(error).__name__}: {_first_line(error)}{advice}")
+    folder = task.folder.of(task.run)
+    result.write(folder)
+    checkpoint.remove(folder)
+    return result.status
+
+
+def _train_and_test(task: Task, report: Report) -> Result:
+    run, device, folder = task.run, torch.device(task.placement.device), task.folder.of(task.run)
+    torch.set_num_threads(task.placement.threads)
+    began = time.perf_counter()
+    training = Training(run, task.images, device, task.placement.precision)
+    kept = checkpoint.load(folder, device)
+    if kept is not None and kept["run"] == run.id:
+        training.restore(kept)
+    with TRACKERS[task.placement.tracker or "none"](run, folder) as log:
+        hooks = Hooks(
+            progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
+            keep=lambda state: checkpoint.save(folder, state),
+            keep_seconds=task.placement.keep_seconds,
+            stop=_asked_to_stop(),
+            log=log,
+        )
+        training.carry_on(hooks)
+    if training.diverged_at is not None:
+        reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {run.lr:g})"
+        return _result(task, training, "diverged", reason=reason)
+    checkpoint.save(folder, training.state())
+    return _test(task, training, report, began)
+
+
+def _test(task: Task, training: Training, report: Report, began: float) -> Result:
+    """Measure the best weights on every test set, keep them, and draw the pictures."""
+    run, device, folder = task.run, training.device, task.folder.of(task.run)
+    network = training.network
+    network.load_state_dict(training.best)
+    network.eval()
+    scores = {"val": score(network, training.problem, training.val, device, crop=run.images.val_patch)}
+    for name, pixels in task.images.tests.items():
+        tell = lambda done, of, name=name: report({"testing": name, "done": done, "of": of})  # noqa: E731
+        scores[name] = score(network, training.problem, pixels, device, progress=tell)
+    training.clock.since = time.perf_counter()
+    weights = {name: value.detach().cpu().contiguous() for name, value in training.best.items()}
+    write_whole(folder / "weights.safetensors", tensors_as_bytes(weights))
+    for index, picture in enumerate(task.pictures):
+        draw(picture, network, training.problem, task.images, device, folder / f"picture-{index}.png")
+    metrics = {name: means(of_set) for name, of_set in scores.items()}
+    total = time.perf_counter() - began
+    return _result(task, training, "done", metrics=metrics, images=scores, seconds=total)
+
+
+def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0, **more: Any) -> Result:
+    size = size_of(task.run.network, task.images.channels)
+    times = {kind: round(spent, 3) for kind, spent in training.clock.spent.items()}
+    return Result(
+        status=status,  # type: ignore[arg-type]
+        run=task.run,
+        p=size.p,
+        flops=size.flops,
+        steps=training.step,
+        samples=training.step * task.run.recipe.batch,
+        best_step=training.best_step,
+        validation=tuple(training.curve),
+        provenance={**provenance(task), "precision": training.precision},
+        times={**times, "process": round(seconds, 3)},
+        **more,
+    )
+
+
+def _failed(task: Task, reason: str) -> Result:
+    size = size_of(task.run.network, task.images.channels)
+    return Result(status="failed", run=task.run, p=size.p, flops=size.flops, reason=reason, provenance=provenance(task))
+
+
+def provenance(task: Task) -> dict[str, Any]:
+    """What else may decide the last digits of a result."""
+    device = task.placement.device
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {
+        "versions": {package: _version(package) for package in ("reconscale", "torch", "deepinv", "numpy")},
+        "python": platform.python_version(),
+        "device": device,
+        "hardware": name,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": task.placement.threads,
+        "precision": task.placement.precision,
+        "images": task.images.digest,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _asked_to_stop() -> Callable[[], bool]:
+    """A question that becomes true at the first SIGTERM; the run then keeps its state and ends."""
+    asked = False
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+
+    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return lambda: asked
+
+
+def run_log(folder: Path) -> Path:
+    """Where the output of a run's process goes."""
+    return folder / "run.log"
+
+
+def redirect_output(path: Path) -> None:
+    """Send what this process prints to a file: the screen belongs to the sweep's progress."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
