@@ -28,13 +28,15 @@ def write_whole(path: Path, content: bytes | str) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         reason = error.strerror or str(error)
-        raise Mistake(path, f"cannot be written ({reason})", "free the disk or choose a folder you may write to") from error
+        raise Mistake(
+            path, f"cannot be written ({reason})", "free the disk or choose a folder you may write to"
+        ) from error
 
 
 def _umask() -> int:

@@ -12,24 +12,31 @@ from reconscale.cli.screen import console, print_json, refusing
 from reconscale.mistakes import Mistake
 
 if TYPE_CHECKING:
-    from reconscale.laws import Finding, Points
+    from reconscale.laws import Finding, Fit, Forecast, Points
 
-Source = Annotated[Path, typer.Argument(help="A study file (or its folder), or a CSV with columns n, a metric, and maybe p, width, seed.")]
+Source = Annotated[
+    Path,
+    typer.Argument(help="A study file (or its folder), or a CSV with columns n, a metric, and maybe p, width, seed."),
+]
 Profile = Annotated[str | None, typer.Option(help="Metric profile of a study. [default: the study's own]")]
 TestSet = Annotated[str | None, typer.Option(help="Test set of a study. [default: its main one]")]
-MetricName = Annotated[str | None, typer.Option(help="What a CSV's numbers are: error, psnr or ssim. [default: from the column's name]")]
+MetricName = Annotated[
+    str | None, typer.Option(help="What a CSV's numbers are: error, psnr or ssim. [default: from the column's name]")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 FACTORS = (2.0, 4.0, 10.0)
 
 
-def points_at(source: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None) -> Points:
+def points_at(
+    source: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None
+) -> Points:
     """The points of a CSV or of a study.
 
     Raises:
         Mistake: the source cannot be read, or an option does not belong to its kind.
     """
-    from reconscale.laws import Points  # noqa: PLC0415 - scipy takes a while to import
+    from reconscale.laws import Points
 
     if source.suffix.lower() == ".csv":
         if profile or test_set:
@@ -37,13 +44,13 @@ def points_at(source: Path, *, metric: str | None = None, profile: str | None = 
         return Points.from_csv(source, metric=metric)
     if metric:
         raise Mistake(source, "--metric is for CSV files", "use --profile, or give a CSV")
-    from reconscale.study import Folder, load_study  # noqa: PLC0415
-    from reconscale.study.points import points_of  # noqa: PLC0415
+    from reconscale.study import Folder, load_study
+    from reconscale.study.points import points_of
 
     return points_of(load_study(source), Folder.beside(source), profile=profile, test_set=test_set)
 
 
-def fit(  # noqa: PLR0913 - flags
+def fit(
     source: Source,
     law: Annotated[str | None, typer.Option(help="power, power+floor or paper. [default: all that apply]")] = None,
     metric: MetricName = None,
@@ -53,8 +60,8 @@ def fit(  # noqa: PLR0913 - flags
 ) -> None:
     """Fit the laws to measured points, with 90 % intervals."""
     with refusing():
-        from reconscale.laws import LAWS, Fit  # noqa: PLC0415
-        from reconscale.laws import fit as fit_law  # noqa: PLC0415
+        from reconscale.laws import LAWS
+        from reconscale.laws import fit as fit_law
 
         points = points_at(source, metric=metric, profile=profile, test_set=test_set)
         fits: list[Fit] = []
@@ -67,18 +74,20 @@ def fit(  # noqa: PLR0913 - flags
         if not fits:
             raise left_out[0]
         if json:
-            print_json([{"law": f.law, "parameters": {k: list(v) for k, v in f.parameters.items()},
-                         "residual_sd": f.residual_sd, "seed_sd": f.seed_sd, "findings": _codes(f.findings)} for f in fits])  # fmt: skip
+            print_json([_fit_record(value) for value in fits])
             return
         for value in fits:
             console.print(str(value), markup=False, highlight=False, soft_wrap=True)
-        for mistake in left_out:
-            console.print(f"not fitted: {mistake}", markup=False, highlight=False, soft_wrap=True)
+        for refused in left_out:
+            console.print(f"not fitted: {refused}", markup=False, highlight=False, soft_wrap=True)
 
 
-def forecast(  # noqa: PLR0913 - flags
+def forecast(
     source: Source,
-    n: Annotated[list[float] | None, typer.Option(help="A size to forecast; may be given several times. [default: 2, 4 and 10 times the largest]")] = None,
+    n: Annotated[
+        list[float] | None,
+        typer.Option(help="A size to forecast; may be given several times. [default: 2, 4 and 10 times the largest]"),
+    ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
@@ -86,18 +95,12 @@ def forecast(  # noqa: PLR0913 - flags
 ) -> None:
     """Forecast quality at larger n, with 50 and 90 % intervals; refuse where the data do not carry."""
     with refusing():
-        from reconscale.laws import forecast as forecast_at  # noqa: PLC0415
+        from reconscale.laws import forecast as forecast_at
 
         points = points_at(source, metric=metric, profile=profile, test_set=test_set)
         sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
         made = forecast_at(points, sizes)
-        (low, high), (lower, upper) = made.interval(0.9), made.interval(0.5)
-        rows = [
-            {"n": size, "refused": bool(made.refused[i])}
-            | ({} if made.refused[i] else {"median": float(made.median[i]), "interval 50": [float(lower[i]), float(upper[i])],
-                                           "interval 90": [float(low[i]), float(high[i])]})
-            for i, size in enumerate(sizes)
-        ]  # fmt: skip
+        rows = _forecast_rows(made)
         if json:
             print_json({"metric": points.metric, "profile": points.profile, "unit": points.unit, "forecast": rows,
                         "reason": made.reason, "weights": made.weights, "findings": _codes(made.findings)})  # fmt: skip
@@ -109,25 +112,33 @@ def forecast(  # noqa: PLR0913 - flags
             console.print(f"refused: {made.reason}", markup=False, highlight=False, soft_wrap=True)
 
 
-def report(  # noqa: PLR0913 - flags
+def report(
     source: Source,
-    out: Annotated[Path | None, typer.Option(help="The folder to write into. [default: report beside the source]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write into. [default: report beside the source]")
+    ] = None,
     metric: MetricName = None,
-    worthwhile: Annotated[float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1]")] = None,
+    worthwhile: Annotated[
+        float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1]")
+    ] = None,
     pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
 ) -> None:
     """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
     with refusing():
-        from reconscale.report import report_points, report_study  # noqa: PLC0415
+        from reconscale.report import report_points, report_study
 
         if source.suffix.lower() == ".csv":
             points = points_at(source, metric=metric)
-            page = report_points(points, out or source.parent / "report", title=source.stem, worthwhile=worthwhile or 0.1)
+            page = report_points(
+                points, out or source.parent / "report", title=source.stem, worthwhile=worthwhile or 0.1
+            )
         else:
-            from reconscale.study import Folder, load_study  # noqa: PLC0415
+            from reconscale.study import Folder, load_study
 
             if metric or worthwhile:
-                raise Mistake(source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]")
+                raise Mistake(
+                    source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
+                )
             folder = Folder.beside(source)
             page = report_study(load_study(source), folder, out or folder.root.parent / "report", pictures=pictures)
             for line in answer(source):
@@ -137,13 +148,36 @@ def report(  # noqa: PLR0913 - flags
 
 def answer(source: Path) -> list[str]:
     """The answer in a few lines of text."""
-    from reconscale.report import answer_lines  # noqa: PLC0415
-    from reconscale.study import Folder, load_study  # noqa: PLC0415
-    from reconscale.study.points import points_of  # noqa: PLC0415
+    from reconscale.report import answer_lines
+    from reconscale.study import Folder, load_study
+    from reconscale.study.points import points_of
 
     study = load_study(source)
     points = points_of(study, Folder.beside(source))
     return answer_lines(points, worthwhile=study.analysis.worthwhile, asked=study.analysis.forecast)
+
+
+def _fit_record(value: Fit) -> dict[str, Any]:
+    return {
+        "law": value.law,
+        "parameters": {name: list(interval) for name, interval in value.parameters.items()},
+        "residual_sd": value.residual_sd,
+        "seed_sd": value.seed_sd,
+        "findings": _codes(value.findings),
+    }
+
+
+def _forecast_rows(made: Forecast) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for index, size in enumerate(made.n.tolist()):
+        row: dict[str, Any] = {"n": size, "refused": bool(made.refused[index])}
+        if not row["refused"]:
+            row["median"] = float(made.median[index])
+            for level in (0.5, 0.9):
+                low, high = made.interval(level)
+                row[f"interval {100 * level:.0f}"] = [float(low[index]), float(high[index])]
+        rows.append(row)
+    return rows
 
 
 def _show(points: Points, rows: list[dict[str, Any]], findings: tuple[Finding, ...]) -> None:
@@ -160,7 +194,9 @@ def _show(points: Points, rows: list[dict[str, Any]], findings: tuple[Finding, .
 
 
 def _spell(value: float, points: Points) -> str:
-    return f"{value:.2f} dB" if points.metric == "psnr" else f"{value:.4f}" if points.metric == "ssim" else f"{value:.4g}"
+    return (
+        f"{value:.2f} dB" if points.metric == "psnr" else f"{value:.4f}" if points.metric == "ssim" else f"{value:.4g}"
+    )
 
 
 def _codes(findings: tuple[Finding, ...]) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from reconscale.cli import analyse, measure
 
 app = typer.Typer(
     name="reconscale",
-    help="Would more data, or a larger network, make your image reconstruction better - by how much, and is it worth it?",
+    help="Would more data, or a larger network, make your reconstructions better - by how much, and is it worth it?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

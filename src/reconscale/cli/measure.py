@@ -27,14 +27,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 
 
 def _load(path: Path) -> tuple[Study, Folder]:
-    from reconscale.study import Folder, load_study  # noqa: PLC0415
+    from reconscale.study import Folder, load_study
 
     return load_study(path), Folder.beside(path)
 
 
 def _where(data: Path | None, device: str, workers: int | None, threads: int, **more: Any) -> Where:
     try:
-        from reconscale.training import Where  # noqa: PLC0415 - torch takes seconds to import
+        from reconscale.training import Where
     except ModuleNotFoundError as error:
         raise Mistake("reconscale", f"training needs the package {error.name}, which is not installed",
                       "pip install 'reconscale[train]'") from error  # fmt: skip
@@ -47,7 +47,7 @@ def demo(
     threads: Threads = 1,
 ) -> None:
     """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
-    from reconscale.report import report_study  # noqa: PLC0415
+    from reconscale.report import report_study
 
     path = out / "study.toml"
     with refusing(f"reconscale run {path}"):
@@ -61,7 +61,7 @@ def demo(
     raise typer.Exit(_code(status))
 
 
-def plan(  # noqa: PLR0913 - flags
+def plan(
     study: StudyPath,
     data: Data = None,
     device: Device = "auto",
@@ -74,7 +74,7 @@ def plan(  # noqa: PLR0913 - flags
     with refusing():
         value, folder = _load(study)
         where = _where(data, device, workers, threads)
-        from reconscale.training import plan as make_plan  # noqa: PLC0415
+        from reconscale.training import plan as make_plan
 
         with Preparing() as progress:
             made = make_plan(value, folder, where, progress, calibrate=calibrate)
@@ -90,7 +90,12 @@ def plan(  # noqa: PLR0913 - flags
         console.print(table)
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
         estimate = f", about {spell(made.seconds)} with {made.workers} side by side" if made.seconds is not None else ""
-        console.print(f"{left} runs to do{estimate}; start with: reconscale run {study}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{left} runs to do{estimate}; start with: reconscale run {study}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def run(  # noqa: PLR0913 - flags
@@ -99,7 +104,9 @@ def run(  # noqa: PLR0913 - flags
     device: Device = "auto",
     workers: Workers = None,
     threads: Threads = 1,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")
+    ] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
@@ -115,7 +122,7 @@ def run(  # noqa: PLR0913 - flags
 def status(study: StudyPath, json: AsJson = False) -> None:
     """Show how far a study is."""
     with refusing():
-        from reconscale.study import runs_of  # noqa: PLC0415
+        from reconscale.study import runs_of
 
         value, folder = _load(study)
         found = folder.status(runs_of(value))
@@ -134,7 +141,7 @@ def data(
     with refusing():
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
-        from reconscale.training import prepare  # noqa: PLC0415
+        from reconscale.training import prepare
 
         with Preparing() as progress:
             described = prepare(value, where, progress).describe()
@@ -155,7 +162,7 @@ def reconstruct(
     """Apply a trained run to your own image or folder of images; size and bit depth are kept."""
     with refusing():
         _where(None, "cpu", None, 1)
-        from reconscale.training import reconstruct as apply  # noqa: PLC0415
+        from reconscale.training import reconstruct as apply
 
         with Preparing() as progress:
             written = apply(run, image, out, progress=lambda done, total: progress("reconstructing", done, total))
@@ -164,7 +171,7 @@ def reconstruct(
 
 
 def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool) -> Status:
-    from reconscale.training import run as carry_out  # noqa: PLC0415
+    from reconscale.training import run as carry_out
 
     with Preparing() as progress:
         preparing = progress
@@ -173,7 +180,13 @@ def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool
 
 
 def _tell_status(found: Status, path: Path) -> None:
-    counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed, "started": found.started, "to do": found.todo}
+    counts = {
+        "done": found.done,
+        "diverged": found.diverged,
+        "failed": found.failed,
+        "started": found.started,
+        "to do": found.todo,
+    }
     console.print(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()), markup=False, highlight=False)
     for name in ("diverged", "failed"):
         for run_id in counts[name]:
@@ -186,7 +199,7 @@ def _tell_status(found: Status, path: Path) -> None:
 
 
 def _tell_answer(path: Path) -> None:
-    from reconscale.cli.analyse import answer  # noqa: PLC0415
+    from reconscale.cli.analyse import answer
 
     for line in answer(path):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

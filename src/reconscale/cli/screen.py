@@ -161,6 +161,6 @@ def _escaped(text: str) -> str:
 
 def print_json(value: Any) -> None:
     """Write strict JSON to standard output, for machines."""
-    from reconscale.files import to_json  # noqa: PLC0415
+    from reconscale.files import to_json
 
     sys.stdout.write(to_json(value))

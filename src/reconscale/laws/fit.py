@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2 as chi2_law
+from scipy.special import chdtrc
 
 from reconscale.laws.bootstrap import Bootstrap, bootstrap
 from reconscale.laws.findings import Finding, finding, merged
@@ -135,7 +135,7 @@ def misfit(result: Bootstrap, level: Levels) -> list[Finding]:
     if result.spare == 0 or not len(level.pool):
         return []
     chi2 = result.ratio * (3.0 + result.spare) - 3.0
-    if chi2_law.sf(chi2, result.spare) > 0.01:
+    if float(chdtrc(result.spare, chi2)) > 0.01:
         return []
     seed = float(np.sqrt(level.variance.mean()))
     return [finding("misfit", law=f"'{result.law.name}'", residual=100 * result.residual_sd, seed=100 * seed)]

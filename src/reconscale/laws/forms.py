@@ -110,20 +110,20 @@ class PowerFloor:
         return slice(0, count)
 
     def _shape(self, t: Floats) -> tuple[Floats, Floats]:
-        share = 0.9999 * np.sin(0.5 * np.pi * t[..., 1:2]) ** 2
+        share = (1.0 - 1e-9) * np.sin(0.5 * np.pi * t[..., 1:2]) ** 2
         return 0.02 * 200.0 ** t[..., 0:1], share
 
     def terms(self, x: Floats, t: Floats) -> tuple[Floats, Floats]:
-        """ln(share + (1 - share) (n / n_max)^-c), share being the floor's part of the error at n_max; and a level."""
+        """ln(share + (1 - share) (n / m)^-c), share being the floor's part of the error at mid size m; a level."""
         c, share = self._shape(t)
-        known = np.log(share + (1.0 - share) * np.exp(-c * (x - x[-1])))
+        known = np.log(share + (1.0 - share) * np.exp(-c * (x - 0.5 * (x[0] + x[-1]))))
         return known, np.ones((*known.shape, 1))
 
     def theta(self, x: Floats, t: Floats, linear: Floats) -> Floats:
         """(..., 3): a, b and c."""
         c, share = self._shape(t)
         level = np.exp(bounded(linear))
-        falling = np.exp(bounded(linear + np.log(1.0 - share) + c * x[-1]))
+        falling = np.exp(bounded(linear + np.log(1.0 - share) + c * 0.5 * (x[0] + x[-1])))
         return np.concatenate([share * level, falling, c], axis=-1)
 
     def working(self, x: ArrayLike, theta: ArrayLike) -> Floats:
@@ -255,7 +255,8 @@ def solve(law: Law, x: Floats, u: Floats, weight: Floats, starts: int = 1) -> tu
         t = np.zeros((len(u), 0))
     else:
         many = np.repeat(u, starts, axis=0)
-        t = _descend(law, x, many, weight, _refine(law, x, many, weight, _best_nodes(law, x, u, weight, starts)))
+        t = _refine(law, x, many, weight, _best_nodes(law, x, u, weight, starts))
+        t = _descend(law, x, many, weight, t, 0.0 if starts > 1 else 1e-6)
         rss = _project(law, x, many, weight, t)[1].reshape(len(u), starts)
         t = t.reshape(len(u), starts, -1)[np.arange(len(u)), rss.argmin(1)]
     linear, rss, _ = _project(law, x, u, weight, t)
@@ -273,7 +274,7 @@ def _split(theta: ArrayLike) -> list[Floats]:
 
 
 def _project(law: Law, x: Floats, u: Floats, weight: Floats, t: Floats) -> tuple[Floats, Floats, Floats]:
-    """For t (..., Q) and u (..., K): linear coefficients (..., J), residual sum of squares (...), residuals (..., K)."""
+    """For t (..., Q) and u (..., K): linear coefficients (..., J), sum of squares (...), residuals (..., K)."""
     known, columns = law.terms(x, t)
     target = u - known
     weighted = columns * weight[:, None]
@@ -311,12 +312,15 @@ def _refine(law: Law, x: Floats, u: Floats, weight: Floats, t: Floats) -> Floats
     return t
 
 
-def _descend(law: Law, x: Floats, u: Floats, weight: Floats, t: Floats, rounds: int = 25) -> Floats:
-    """Levenberg-Marquardt on the projected residuals, each row of t (D, Q) with its own damping, in the unit cube."""
+def _descend(law: Law, x: Floats, u: Floats, weight: Floats, t: Floats, enough: float) -> Floats:
+    """Levenberg-Marquardt on the projected residuals, each row of t (D, Q) with its own damping, in the unit cube.
+
+    It stops after 40 rounds, or when no row gains more than the part ``enough`` of its sum of squares.
+    """
     _, rss, residual = _project(law, x, u, weight, t)
     damping = np.full((len(t), 1, 1), 1e-3)
     inward = 1e-6 * np.eye(law.curved)
-    for _ in range(rounds):
+    for _ in range(40):
         moves = np.where(t[:, None, :] > 0.5, -inward, inward)
         beside = _project(law, x, u[:, None, :], weight, t[:, None, :] + moves)[2]
         slope = (beside - residual[:, None, :]) / moves.sum(-1)[..., None]
@@ -327,9 +331,10 @@ def _descend(law: Law, x: Floats, u: Floats, weight: Floats, t: Floats, rounds: 
         there = np.clip(t - step, 0.0, 1.0)
         _, new_rss, new_residual = _project(law, x, u, weight, there)
         better = new_rss < rss
-        if not better.any() and float(damping.min()) > 1e4:
-            break
+        gains = rss - new_rss > enough * rss
         t = np.where(better[:, None], there, t)
         rss, residual = np.where(better, new_rss, rss), np.where(better[:, None], new_residual, residual)
         damping = np.where(better[:, None, None], damping / 10.0, damping * 10.0)
+        if not gains.any() and (enough or float(damping.min()) > 1e6):
+            break
     return t

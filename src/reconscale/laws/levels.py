@@ -128,7 +128,7 @@ def to_working(z: Floats, of: str, metric: str) -> Floats:
     if (value <= 0).any():
         raise Mistake(
             "law 'paper'",
-            f"found a {'PSNR' if metric != 'ssim' else 'SSIM'} of {value.min():.3g}",
+            f"found a {'PSNR' if metric != 'ssim' else 'SSIM'} of {value.min() + 0.0:.3g}",
             "the paper's law is a power law of a metric above 0; use law='power+floor'",
         )
     return np.asarray(np.log10(value))

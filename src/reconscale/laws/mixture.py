@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 PRIOR = {"power": 0.25, "power+floor": 0.45, "last value": 0.1, "line": 0.2}
 """Weights before any forecast has been checked; the held-out scores can take at most ``LEARNT`` of the whole."""
-LEARNT = 0.7
+LEARNT = 0.85
 COPIES = 256
 """Resampled data sets for each law."""
 DRAWS = 2000
@@ -24,8 +24,10 @@ DRAWS = 2000
 
 ALWAYS_WRONG = 0.004
 """No law is exact: relative error of a forecast for each factor e beyond the data, at least."""
-BENDS = 0.25
+BENDS = 0.15
 """The curve's slope in log-log beyond the data may differ from what a law says by this part of its last slope."""
+BEND_TAILS = 3
+"""Degrees of freedom of that discrepancy: mostly smaller, now and then much larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Mixture:
         level: what they are fitted to.
         members: the fitted laws.
         weights: law -> weight; they sum to 1.
-        drift: sd of the discrepancy of ln(error) for each factor e of n beyond the data.
+        drift: scale of the discrepancy of ln(error) for each factor e of n beyond the data.
     """
 
     level: Levels
@@ -48,7 +50,7 @@ class Mixture:
 def mixture(level: Levels, rng: np.random.Generator, images: bool = False) -> Mixture:
     """Fit every member and weigh it by its held-out score.
 
-    A member's weight is ``0.3 prior + 0.7 posterior``, the posterior being proportional to prior times predictive
+    A member's weight is ``0.15 prior + 0.85 posterior``, the posterior being proportional to prior times predictive
     density of the largest size seen from all others (times, where there are six or more sizes, that of the largest
     size seen from all but the two largest).
     """
@@ -62,7 +64,7 @@ def mixture(level: Levels, rng: np.random.Generator, images: bool = False) -> Mi
 
 
 def drift(level: Levels) -> float:
-    """How fast the laws may go wrong beyond the data: sd of ln(error) for each factor e of n."""
+    """How fast the laws may go wrong beyond the data: scale of ln(error) for each factor e of n."""
     part = NAIVE["line"].window(len(level.x))
     x, z = level.x[part], level.z[part]
     away = x - x.mean()
@@ -89,7 +91,7 @@ def curves(mix: Mixture, x: Floats, rng: np.random.Generator) -> tuple[Floats, F
         copy = np.arange(len(mine)) % len(member.draws)
         values[mine] = member.log_error(x)[copy]
         stretch[mine] = member.stretch[copy]
-    wrong = rng.standard_normal((DRAWS, 1)) * stretch * mix.drift
+    wrong = rng.standard_t(BEND_TAILS, (DRAWS, 1)) * mix.drift
     return bounded(values + wrong * beyond(x, mix.level)), stretch
 
 

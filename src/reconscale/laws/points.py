@@ -26,7 +26,7 @@ class Metric:
         better: ``lower`` or ``higher``.
         unit: what a difference is written in; errors are compared in dB, 10 log10 of their ratio.
         to_error: the error, above 0: the value itself, 10^(-PSNR/10) (the MSE for range 1), or 1 - SSIM.
-        from_error: the inverse of ``to_error``.
+        from_error: the inverse of ``to_error`` (an SSIM is kept below 1 by one rounding error).
     """
 
     name: str
@@ -51,7 +51,7 @@ class Metric:
 METRICS = {
     "error": Metric("error", "lower", "dB", lambda y: y, lambda e: e),
     "psnr": Metric("psnr", "higher", "dB", lambda y: 10.0 ** (-y / 10.0), lambda e: -10.0 * np.log10(e)),
-    "ssim": Metric("ssim", "higher", "SSIM", lambda y: 1.0 - y, lambda e: 1.0 - e),
+    "ssim": Metric("ssim", "higher", "SSIM", lambda y: 1.0 - y, lambda e: 1.0 - np.maximum(e, 2.3e-16)),
 }
 """The metrics that points can be in."""
 

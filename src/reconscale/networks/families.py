@@ -48,7 +48,7 @@ class Size:
 
 
 def _dncnn(channels: int, width: int, depth: int) -> nn.Module:
-    from deepinv.models import DnCNN  # noqa: PLC0415 - deepinv takes seconds to import
+    from deepinv.models import DnCNN
 
     device = torch.get_default_device()  # DnCNN moves itself to its argument's device
     network: nn.Module = DnCNN(channels, channels, depth=depth, nf=width, pretrained=None, device=device)
@@ -66,7 +66,7 @@ FAMILIES: dict[str, Family] = {
     "dncnn": Family(
         build=_dncnn,
         depth=7,
-        least=lambda depth: 4,  # noqa: ARG005 - no halving
+        least=lambda depth: 4,
         context=lambda depth: depth,
         source="Zhang et al. 2017, from deepinv",
     ),

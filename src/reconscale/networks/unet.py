@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,12 +30,9 @@ class UNet(nn.Module):
     def __init__(self, channels: int, width: int, depth: int = 2) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
-        self.encoder = nn.ModuleList(
-            _Block(before, after) for before, after in zip([channels, *widths], widths, strict=False)
-        )
+        self.encoder = nn.ModuleList(_Block(before, after) for before, after in pairwise([channels, *widths]))
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(below, above, 2, stride=2, bias=False)
-            for above, below in zip(widths, widths[1:], strict=False)
+            nn.ConvTranspose2d(below, above, 2, stride=2, bias=False) for above, below in pairwise(widths)
         )
         self.decoder = nn.ModuleList(_Block(2 * above, above) for above in widths[:-1])
         self.head = nn.Conv2d(width, channels, 1)
@@ -54,7 +53,8 @@ class UNet(nn.Module):
             skip = skips.pop()
             features = _fit(_normalised(up(features)), skip)
             features = block(torch.cat([features, skip], 1))
-        return y - self.head(features)
+        noise: Tensor = self.head(features)
+        return y - noise
 
 
 class _Block(nn.Module):

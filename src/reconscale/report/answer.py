@@ -68,10 +68,16 @@ class Answer:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All cautions, each code once."""
-        parts = [self.best.findings, *(item.findings for item in self.fits)]
-        parts += [item.findings for item in (self.outlook, self.decision) if item is not None]
-        return merged(*parts)
+        """All cautions about the answer, each code once; those about a single law stay with that law."""
+        parts = [item.findings for item in (self.outlook, self.decision) if item is not None]
+        return merged(self.best.findings, *parts)
+
+    @property
+    def curve(self) -> Fit | None:
+        """The fitted law that carries most weight in the forecast: what is drawn through the measurements."""
+        weights = {} if self.outlook is None else self.outlook.weights
+        weighed = [item for item in self.fits if item.law in weights]
+        return max(weighed, key=lambda item: weights[item.law], default=None)
 
 
 def answer_of(

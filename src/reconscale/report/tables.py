@@ -8,9 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reconscale.laws import Finding, Points
+from reconscale.laws import METRICS, Finding, Fit, Points
 from reconscale.report.answer import FAR, NEAR, Answer
+
+Floats = NDArray[np.float64]
 
 Cell = str | int | float | None
 """One entry; none: not known, or refused."""
@@ -109,18 +112,40 @@ def size_table(answer: Answer) -> Table:
 
 
 def fan_table(answer: Answer) -> Table:
-    """The band: where a new run is expected at each size of a grid; refused sizes have no numbers."""
-    told = answer.outlook
+    """The band: where a new run is expected at each size of a grid; refused sizes have no numbers.
+
+    Beyond the data it is the forecast; within the data it is the law that carries most weight there, with the
+    interval of its curve and the spread of single runs about it.
+    """
+    told, curve = answer.outlook, answer.curve
     if told is None:
         return table("fan", FAN, [])
-    low50, high50 = told.interval(0.5)
-    low90, high90 = told.interval(0.9)
-    largest, rows = float(answer.points.n.max()), []
+    columns = np.stack([told.median, *told.interval(0.5), *told.interval(0.9)])
+    largest = float(answer.points.n.max())
+    status = [_status(float(n), largest, bool(off)) for n, off in zip(told.n, told.refused, strict=True)]
+    inside = np.array([name == "measured range" for name in status])
+    if curve is not None and inside.any():
+        columns[:, inside] = _within(curve, told.n[inside])
+    rows = []
     for i, n in enumerate(told.n):
-        status = _status(float(n), largest, bool(told.refused[i]))
-        numbers = [float(column[i]) for column in (told.median, low50, high50, low90, high90)]
-        rows.append((float(n), status, *((None,) * 5 if status == "refused" else numbers), int(float(n) in answer.asked)))
+        numbers = [None] * 5 if status[i] == "refused" else [float(value) for value in columns[:, i]]
+        rows.append((float(n), status[i], *numbers, int(float(n) in answer.asked)))
     return table("fan", FAN, rows)
+
+
+def _within(curve: Fit, n: Floats) -> Floats:
+    """(5, N) middle, 50 % and 90 % interval of a new run at n within the data."""
+    kind = METRICS[curve.metric]
+    middle = np.log(kind.to_error(curve.evaluate(n)))
+    spread = float(np.hypot(curve.seed_sd, curve.residual_sd))
+    rows = [middle]
+    for level, width in ((0.5, 0.6745), (0.9, 1.6449)):
+        ends = np.sort(np.log([kind.to_error(end) for end in curve.interval(n, level)]), axis=0)
+        below = np.hypot(np.maximum(middle - ends[0], 0.0), width * spread)
+        above = np.hypot(np.maximum(ends[1] - middle, 0.0), width * spread)
+        values = np.sort([kind.from_error(np.exp(middle - below)), kind.from_error(np.exp(middle + above))], axis=0)
+        rows += [np.log(kind.to_error(value)) for value in values]
+    return kind.from_error(np.exp(np.stack(rows)))
 
 
 FAN = "n status median low50 high50 low90 high90 asked"
@@ -130,10 +155,12 @@ FAN = "n status median low50 high50 low90 high90 asked"
 def law_table(answer: Answer) -> Table:
     """Every law with its parameters, 90 % intervals, weight in the forecast, and scatter."""
     weights = answer.outlook.weights if answer.outlook is not None else {}
+    known = {found.code for found in answer.findings}
     rows: list[tuple[Cell, ...]] = []
     for item in answer.fits:
         for name, (value, low, high) in item.parameters.items():
-            rows.append((item.law, name, value, low, high, weights.get(item.law), item.residual_sd, item.seed_sd, ""))
+            note = "; ".join(found.text for found in item.findings if found.code not in known)
+            rows.append((item.law, name, value, low, high, weights.get(item.law), item.residual_sd, item.seed_sd, note))
     rows += [(law, "", None, None, None, weights.get(law), None, None, why) for law, why in answer.unfitted]
     listed = {row[0] for row in rows}
     rows += [(law, "", None, None, None, weight, None, None, "a naive reference") for law, weight in weights.items() if law not in listed]

@@ -65,7 +65,7 @@ def duration(seconds: float) -> str:
     """
     for unit, name in ((DAY, "days"), (3600.0, "h"), (60.0, "min")):
         if seconds >= unit * (2 if name == "days" else 1):
-            return f"{_trimmed(seconds / unit)} {name}"
+            return f"{seconds / unit:.2g} {name}" if seconds / unit < 9.95 else f"{seconds / unit:,.0f} {name}"
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from reconscale.mistakes import Mistake
-from reconscale.study.file import Study, study_path
+from reconscale.study.file import study_path
 from reconscale.study.result import Result
 from reconscale.study.run import Run
 

@@ -39,7 +39,9 @@ def points_from(results: list[Result], *, profile: str, test_set: str) -> Points
     """
     for result in results:
         if test_set not in result.metrics:
-            raise Mistake(result.run.id, f"has no test set '{test_set}'", f"it has: {', '.join(sorted(result.metrics))}")
+            raise Mistake(
+                result.run.id, f"has no test set '{test_set}'", f"it has: {', '.join(sorted(result.metrics))}"
+            )
         if profile not in result.metrics[test_set]:
             known = ", ".join(sorted(result.metrics[test_set]))
             raise Mistake(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")

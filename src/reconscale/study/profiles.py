@@ -35,13 +35,36 @@ class Profile:
 
 
 _ALL = (
-    Profile("mse", "error", "all", False, 0, "", "mean squared error over all pixels and channels, range 1, not clipped"),
-    Profile("psnr-rgb-clip", "psnr", "all", True, 0, "dB",
-            "PSNR of the clipped image, range 255, not rounded; mean over images of the dB (the official code's)"),
-    Profile("psnr-y", "psnr", "y", True, 0, "dB",
-            "PSNR of the luma (BT.601, 16 to 235) of the clipped image, range 255; of a grey image as it is"),
-    Profile("ssim-uniform7", "ssim", "all", True, 7, "",
-            "SSIM with a 7x7 uniform window and sample covariance, per channel, clipped, range 255 (scikit-image's default)"),
+    Profile(
+        "mse", "error", "all", False, 0, "", "mean squared error over all pixels and channels, range 1, not clipped"
+    ),
+    Profile(
+        "psnr-rgb-clip",
+        "psnr",
+        "all",
+        True,
+        0,
+        "dB",
+        "PSNR of the clipped image, range 255, not rounded; mean over images of the dB (the official code's)",
+    ),
+    Profile(
+        "psnr-y",
+        "psnr",
+        "y",
+        True,
+        0,
+        "dB",
+        "PSNR of the luma (BT.601, 16 to 235) of the clipped image, range 255; of a grey image as it is",
+    ),
+    Profile(
+        "ssim-uniform7",
+        "ssim",
+        "all",
+        True,
+        7,
+        "",
+        "SSIM, 7x7 uniform window, sample covariance, per channel, clipped, range 255 (scikit-image's default)",
+    ),
 )
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}

@@ -76,7 +76,7 @@ class Result(Frozen):
         return self
 
     def write(self, folder: Path) -> None:
-        """Write ``images.csv`` and then ``result.json`` below ``folder``: the latter's existence means that all is there.
+        """Write ``images.csv`` and then ``result.json`` below ``folder``; when the latter exists, all is there.
 
         Raises:
             Mistake: the folder cannot be written to.

@@ -74,7 +74,9 @@ class Images(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.test == 0 and not self.test_sets:
-            raise ValueError("test: there is nothing to test on; hold out at least one unit or name a [images.test_sets]")
+            raise ValueError(
+                "test: there is nothing to test on; hold out at least one unit or name a [images.test_sets]"
+            )
         if "test" in self.test_sets or "val" in self.test_sets:
             raise ValueError("test_sets: the names 'test' and 'val' are taken; choose another name")
         if not self.folders:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet
-from reconscale.study import Folder, Run, Study
+from reconscale.study import Folder, Run
 from reconscale.training.evaluate import validate
 from reconscale.training.loop import Training
 from reconscale.training.schedule import steps_between_looks
@@ -53,7 +53,7 @@ def pace(run: Run, images: ImageSet, device: torch.device, precision: str) -> Pa
         training.advance()
         _wait(device)
         seconds.append(time.perf_counter() - began)
-    first = images.val.subset([0])
+    first = replace(images.val, rows=images.val.rows[:1])
     validate(training.network, training.problem, first, 64, device)
     began = time.perf_counter()
     validate(training.network, training.problem, first, run.images.val_patch, device)
@@ -62,7 +62,7 @@ def pace(run: Run, images: ImageSet, device: torch.device, precision: str) -> Pa
     return Pace(statistics.median(seconds), (time.perf_counter() - began) / area)
 
 
-def paces(study: Study, runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, Pace]:
+def paces(runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, Pace]:
     """The pace of every width of a study, measured once and kept beside the results.
 
     Returns:

@@ -22,7 +22,9 @@ class Measures(Protocol):
         ...
 
 
-def validate(network: nn.Module, problem: Measures, pixels: Pixels, crop: int | None, device: torch.device) -> tuple[float, float]:
+def validate(
+    network: nn.Module, problem: Measures, pixels: Pixels, crop: int | None, device: torch.device
+) -> tuple[float, float]:
     """Mean MSE (range 1) and mean PSNR (dB, clipped) over the validation images, in full precision."""
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     network.eval()

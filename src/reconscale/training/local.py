@@ -124,8 +124,12 @@ class Local:
 
     def _give_up(self, task: Task, code: int | None) -> None:
         by = f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
-        reason = f"its process was ended {ATTEMPTS} times, last by {by}; if memory ran out, lower --workers or recipe.batch"
-        Result(status="failed", run=task.run, p=0, reason=reason, provenance=provenance(task)).write(task.folder.of(task.run))
+        reason = (
+            f"its process was ended {ATTEMPTS} times, last by {by}; if memory ran out, lower --workers or recipe.batch"
+        )
+        Result(status="failed", run=task.run, p=0, reason=reason, provenance=provenance(task)).write(
+            task.folder.of(task.run)
+        )
 
     def _wind_down(self) -> None:
         """Ask the workers to keep their state and end; a second interrupt does not wait for them."""
@@ -184,7 +188,7 @@ def _sigterm_as_interrupt() -> Any:
         yield
         return
 
-    def interrupt(signum: int, frame: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

@@ -141,7 +141,9 @@ class Training:
         if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
             self.first_bad = torch.full_like(self.first_bad, self.step)
             return {"lr": rate}
-        self.curve.append(Validation(step=self.step, samples=self.step * self.recipe.batch, lr=rate, mse=mse, psnr=psnr))
+        self.curve.append(
+            Validation(step=self.step, samples=self.step * self.recipe.batch, lr=rate, mse=mse, psnr=psnr)
+        )
         if psnr > self.best_psnr:
             self.best_psnr, self.best_step = psnr, self.step
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}

@@ -68,8 +68,8 @@ def reconstruct(
 ) -> list[Path]:
     """Reconstruct an image file, or every image of a folder.
 
-    The result has the size, the channels and the bit depth of the input. Grey images go through a colour network as three
-    equal channels and come back as their mean; colour images go through a grey network channel by channel.
+    The result has the size, the channels and the bit depth of the input. Grey images go through a colour network as
+    three equal channels and come back as their mean; colour images go through a grey network channel by channel.
 
     Args:
         folder: the directory of a run that is done.
@@ -95,7 +95,9 @@ def reconstruct(
 
 def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     if source.is_dir():
-        files = sorted(path for path in source.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff"))
+        files = sorted(
+            path for path in source.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+        )
         if not files:
             raise Mistake(source, "holds no PNG, JPEG or TIFF image", "give an image or a folder of images")
         for path in files:

@@ -92,7 +92,7 @@ class Schedule:
         return fresh._plateau(psnr), Action.RESTORE_BEST
 
     def _plateau(self, psnr: float) -> Schedule:
-        """torch's ReduceLROnPlateau: mode max, absolute threshold, no cooldown, eps 1e-8."""
+        """The rule of torch's ReduceLROnPlateau: mode max, absolute threshold, no cooldown, eps 1e-8."""
         if psnr > self.best + THRESHOLD:
             return replace(self, best=psnr, bad=0)
         if self.bad + 1 <= self.recipe.patience:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ import torch
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet, open_images
 from reconscale.mistakes import Mistake
-from reconscale.networks import FAMILIES, size_of
+from reconscale.networks import size_of
 from reconscale.networks.families import depth_of, family_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
 from reconscale.study.plan import cells_of
 from reconscale.training import checkpoint
 from reconscale.training.anchors import anchors
-from reconscale.training.calibrate import Pace, key_of, paces, precision_of
+from reconscale.training.calibrate import key_of, paces, precision_of
 from reconscale.training.local import Event, Local
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import Placement, Task
@@ -88,7 +87,9 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
     return images
 
 
-def plan(study: Study, folder: Folder, where: Where, progress: Progress | None = None, *, calibrate: bool = True) -> Plan:
+def plan(
+    study: Study, folder: Folder, where: Where, progress: Progress | None = None, *, calibrate: bool = True
+) -> Plan:
     """What a study will do, how far it is, and what the rest will take on this machine.
 
     Args:
@@ -108,7 +109,7 @@ def plan(study: Study, folder: Folder, where: Where, progress: Progress | None =
     seconds: Callable[[Run], float | None] = lambda run: None  # noqa: E731
     if calibrate:
         with _threads(where.threads):
-            measured = paces(study, runs, images, folder, torch.device(where.device))
+            measured = paces(runs, images, folder, torch.device(where.device))
         seconds = lambda run: measured[key_of(run)].seconds(run, images)  # noqa: E731
     size = lambda run: ((s := size_of(run.network, images.channels)).p, s.flops)  # noqa: E731
     return Plan(cells_of(runs, over, size, seconds), workers=where.workers or 1)
@@ -150,13 +151,13 @@ def run(
     return folder.status(runs)
 
 
-def _carry_out(  # noqa: PLR0913 - the parts of one sweep
+def _carry_out(
     study: Study, folder: Folder, where: Where, images: ImageSet, left: list[Run],
     progress: Progress, tell: Callable[[Event], None],
 ) -> None:  # fmt: skip
     device = torch.device(where.device)
     with _threads(where.threads):
-        measured = paces(study, left, images, folder, device)
+        measured = paces(left, images, folder, device)
         precision = precision_of(left, images, folder, device)
         pictures = anchors(study, images, folder, progress)
     seconds = {run.id: measured[key_of(run)].seconds(run, images) for run in left}

@@ -21,7 +21,7 @@ def _none(run: Run, folder: Path) -> Iterator[Log]:
 @contextmanager
 def _tensorboard(run: Run, folder: Path) -> Iterator[Log]:
     try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
+        from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise _missing("tensorboard") from error
     writer = SummaryWriter(str(folder / "tensorboard"))
@@ -34,10 +34,12 @@ def _tensorboard(run: Run, folder: Path) -> Iterator[Log]:
 @contextmanager
 def _wandb(run: Run, folder: Path) -> Iterator[Log]:
     try:
-        import wandb  # noqa: PLC0415 - an extra
+        import wandb
     except ImportError as error:
         raise _missing("wandb") from error
-    session = wandb.init(project="reconscale", id=run.id, resume="allow", dir=str(folder), config=run.model_dump(mode="json"))
+    session = wandb.init(
+        project="reconscale", id=run.id, resume="allow", dir=str(folder), config=run.model_dump(mode="json")
+    )
     try:
         yield lambda step, values: session.log(values, step=step)
     finally:
@@ -47,7 +49,7 @@ def _wandb(run: Run, folder: Path) -> Iterator[Log]:
 @contextmanager
 def _mlflow(run: Run, folder: Path) -> Iterator[Log]:
     try:
-        import mlflow  # noqa: PLC0415 - an extra
+        import mlflow
     except ImportError as error:
         raise _missing("mlflow") from error
     mlflow.set_experiment("reconscale")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -86,7 +85,9 @@ def carry_out(task: Task, report: Report) -> str:
     except Mistake:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
-        result = _failed(task, f"out of memory ({_first_line(error)}); lower recipe.batch or images.patch, or --workers")
+        result = _failed(
+            task, f"out of memory ({_first_line(error)}); lower recipe.batch or images.patch, or --workers"
+        )
     except Exception as error:  # a run that breaks is a result: it is kept, counted and named
         traceback.print_exc()
         out_of_memory = "can't allocate memory" in str(error) or "out of memory" in str(error)
@@ -197,7 +198,7 @@ def _asked_to_stop() -> Callable[[], bool]:
     """A question that becomes true at the first SIGTERM; the run then keeps its state and ends."""
     asked = False
 
-    def note(signum: int, frame: FrameType | None) -> None:
+    def note(*_: object) -> None:
         nonlocal asked
         asked = True
 

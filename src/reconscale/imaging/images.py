@@ -1,0 +1,290 @@
+"""Image sets: clean images in units, divided once, with nested training subsets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from reconscale.imaging.build import Progress, open_store
+from reconscale.imaging.duplicates import Twin, repeated, twins
+from reconscale.imaging.listing import unit_of
+from reconscale.imaging.pixels import Pixels
+from reconscale.imaging.sources import list_test_set, source_of
+from reconscale.imaging.store import Store
+from reconscale.mistakes import Mistake
+from reconscale.study import Images
+
+LEAST_SIDE = 8
+"""Images of further test sets have at least this many pixels a side; SSIM needs 7."""
+
+_SPLIT, _SUBSET = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """The images of a study. Pickles as paths and row numbers; the pixels stay on the disk until they are read.
+
+    Attributes:
+        images: the options.
+        unit: whether a unit is an image (``file``) or all images of one folder, scene or stack (``folder``).
+        train: the training images, sorted by unit and name.
+        val: the validation images.
+        tests: the test sets by name: ``test`` (held-out units), then the further ones.
+        skipped: images left out: (name, reason).
+        duplicates: pairs of a training or validation image and a held-out one that (nearly) agree; these were left out.
+    """
+
+    images: Images
+    unit: Literal["file", "folder"]
+    train: Pixels
+    val: Pixels
+    tests: dict[str, Pixels]
+    skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    duplicates: int = 0
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return self.train.channels
+
+    @cached_property
+    def units(self) -> int:
+        """The number of training units."""
+        return len(self._starts) - 1
+
+    @property
+    def available(self) -> int:
+        """The largest n, in the unit of ``images.counts``."""
+        return self.units if self.images.counts == "units" else len(self.train)
+
+    def training(self, n: int, subset_seed: int) -> Pixels:
+        """The first n training units (or images) of the nested order of a seed.
+
+        The units are sorted by name and permuted by 64-bit draws of numpy's PCG64, whose stream is fixed for good;
+        images follow in the order of their units, by name within a unit.
+
+        Raises:
+            Mistake: n is below 1 or more than there are.
+        """
+        if not 1 <= n <= self.available:
+            raise Mistake(
+                "sweep.n", f"found {n}", f"the images allow 1 to {self.available} {self.images.counts} for training"
+            )
+        order = _permutation(self.units, subset_seed, _SUBSET)
+        starts = self._starts
+        chosen = order[:n] if self.images.counts == "units" else order
+        picked = np.concatenate([np.arange(starts[unit], starts[unit + 1]) for unit in chosen])
+        rows = self.train.rows[picked if self.images.counts == "units" else picked[:n]]
+        return Pixels(self.train.store, rows, self.unit)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, over the sorted (set, name, hash of shape, type and pixels) of all images."""
+        lines = sorted(
+            f"{name}\0{image}\0{pixels.store.hashes[row].tobytes().hex()}"
+            for name, pixels in self._sets().items()
+            for image, row in zip(pixels.names, pixels.rows.tolist(), strict=True)
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Counts, sizes, what was left out and where the packed images are; JSON values only."""
+        return {
+            "source": self.images.source,
+            "channels": self.channels,
+            "dtype": self.train.store.dtype,
+            "counts": self.images.counts,
+            "available": self.available,
+            "sets": {name: _described(pixels) for name, pixels in self._sets().items()},
+            "skipped": [list(pair) for pair in self.skipped],
+            "duplicates left out": self.duplicates,
+            "repeated training images": repeated(self.train.store, self.train.rows),
+            "digest": self.digest,
+            "cache": sorted({str(pixels.store.path) for pixels in self._sets().values()}),
+        }
+
+    def _sets(self) -> dict[str, Pixels]:
+        return {"train": self.train, "val": self.val, **self.tests}
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """(units + 1,) where every unit begins among the training images."""
+        units = np.array(self.train.units)
+        return np.concatenate([[0], np.flatnonzero(units[1:] != units[:-1]) + 1, [len(units)]])
+
+
+def open_images(
+    images: Images, *, data: Path | None = None, cache: Path | None = None, progress: Progress | None = None
+) -> ImageSet:
+    """Open the images of a study; pack them first where that has not been done.
+
+    Args:
+        images: the options.
+        data: the folder that ``images.folders`` and ``images.test_sets`` are below.
+        cache: the folder for packed images; none: ``$RECONSCALE_CACHE``, else the user's cache folder.
+        progress: called with (label, done, total) while packing.
+
+    Raises:
+        Mistake: images are missing, unreadable, too small, mixed, too few, or (nearly) the same on both sides of the
+            line.
+    """
+    root = _cache(cache)
+
+    def opened(source_listing: Any, channels: Literal["auto", "rgb", "gray"]) -> Store:
+        return open_store(
+            source_listing,
+            root,
+            channels=channels,
+            downscale=images.downscale,
+            unreadable=images.unreadable,
+            progress=progress,
+        )
+
+    listing = source_of(images)(images, data)
+    store = opened(listing, images.channels)
+    skipped = list(store.skipped)
+    rows = _large_enough(store, images, images.patch, "patches", skipped)
+    train, val, test = _divided(store, rows, images, listing.unit)
+    tests = {"test": Pixels(store, test, listing.unit)} if images.test else {}
+    for name in images.test_sets:
+        other_listing = list_test_set(images, name, data)
+        other = opened(other_listing, images.channels)
+        if other.channels != store.channels:
+            kinds = {1: "grey", 3: "RGB"}
+            found = f"is {kinds[other.channels]}, the training images are {kinds[store.channels]}"
+            raise Mistake(f"images.test_sets.{name}", found, 'set images.channels = "gray" or "rgb" to convert them')
+        skipped += [(f"{name}: {image}", reason) for image, reason in other.skipped]
+        tests[name] = Pixels(
+            other, _large_enough(other, images, LEAST_SIDE, "measurements", skipped), other_listing.unit
+        )
+    whole = ImageSet(
+        images,
+        listing.unit,
+        Pixels(store, train, listing.unit),
+        Pixels(store, val, listing.unit),
+        tests,
+        tuple(skipped),
+    )
+    return _without_duplicates(whole)
+
+
+def _cache(cache: Path | None) -> Path:
+    if cache is None and os.environ.get("RECONSCALE_CACHE"):
+        cache = Path(os.environ["RECONSCALE_CACHE"])
+    if cache is None:
+        import platformdirs
+
+        cache = Path(platformdirs.user_cache_dir("reconscale", appauthor=False))
+    return cache.expanduser().resolve() / "images"
+
+
+def _permutation(count: int, seed: int, purpose: int) -> np.ndarray:
+    draws = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(purpose,))).random_raw(count)
+    return np.argsort(draws, kind="stable")
+
+
+def _large_enough(store: Store, images: Images, least: int, what: str, skipped: list[tuple[str, str]]) -> np.ndarray:
+    """The rows of images with at least ``least`` pixels a side."""
+    small = store.sizes.min(1) < least
+    after = f" after images.downscale = {images.downscale}" if images.downscale > 1 else ""
+    for row in np.flatnonzero(small).tolist():
+        height, width = store.sizes[row].tolist()
+        reason = f"is {width} x {height} pixels{after}, and {what} need {least} x {least}"
+        if images.small == "refuse":
+            lower = "lower images.patch" if what == "patches" else "remove it"
+            raise Mistake(store.names[row], reason, f'{lower}, or set images.small = "skip"')
+        skipped.append((store.names[row], reason))
+    if small.all():
+        raise Mistake("images", f"none of the {len(small)} images has {least} pixels a side", "lower images.patch")
+    return np.flatnonzero(~small)
+
+
+def _divided(
+    store: Store, rows: np.ndarray, images: Images, unit: Literal["file", "folder"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows for training, validation and test; each sorted by unit, then name."""
+    members: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        members.setdefault(unit_of(store.names[row], unit), []).append(row)
+    units = sorted(members)
+    if len(units) <= images.val + images.test:
+        raise Mistake(
+            "images.val and images.test",
+            f"hold out {images.val} + {images.test} of {len(units)} units",
+            "nothing is left to train on: hold out fewer, or add images"
+            + (
+                ' (a unit is a folder: set images.unit = "file" if its images are independent)'
+                if unit == "folder"
+                else ""
+            ),
+        )
+    order = _permutation(len(units), images.split_seed, _SPLIT)
+    parts = np.split(order, [images.test, images.test + images.val])
+    test, val, train = (np.array([row for i in np.sort(part) for row in members[units[i]]], np.int64) for part in parts)
+    return train, val, test
+
+
+def _without_duplicates(images: ImageSet) -> ImageSet:
+    """Refuse, or leave out, what is (nearly) the same as a held-out image."""
+    val, train, skipped, count = images.val, images.train, list(images.skipped), 0
+    for name, pixels in images.tests.items():
+        val, found = _parted(val, "val", pixels, name, images.images, skipped)
+        count += found
+    for name, pixels in {**images.tests, "val": val}.items():
+        train, found = _parted(train, "training", pixels, name, images.images, skipped)
+        count += found
+    if not count:
+        return images
+    return ImageSet(images.images, images.unit, train, val, images.tests, tuple(skipped), count)
+
+
+def _parted(
+    pixels: Pixels, label: str, held_out: Pixels, name: str, images: Images, skipped: list[tuple[str, str]]
+) -> tuple[Pixels, int]:
+    """The images whose units have no twin in ``held_out``, and the number of pairs found."""
+    found = twins(pixels.store, pixels.rows, held_out.store, held_out.rows)
+    if not found:
+        return pixels, 0
+    if images.duplicates == "refuse":
+        first = found[0]
+        left, right = pixels.store.names[first.left], held_out.store.names[first.right]
+        more = f" (and {len(found) - 1} more pairs)" if len(found) > 1 else ""
+        raise Mistake(
+            f"{label} image '{left}'",
+            f"is {_alike(first)} as '{right}' of {name}{more}",
+            f'remove one of the two, or set images.duplicates = "skip" to leave the {label} units out',
+        )
+    names = pixels.store.names
+    twin_of = {unit_of(names[twin.left], pixels.unit): twin for twin in reversed(found)}
+    keep = [unit not in twin_of for unit in pixels.units]
+    for unit, twin in sorted(twin_of.items()):
+        skipped.append(
+            (unit, f"{label}: '{names[twin.left]}' is {_alike(twin)} as '{held_out.store.names[twin.right]}' of {name}")
+        )
+    if not any(keep):
+        raise Mistake(f"{label} images", f"every unit has a duplicate in {name}", "add images, or separate the folders")
+    return Pixels(pixels.store, pixels.rows[np.array(keep)], pixels.unit), len(found)
+
+
+def _alike(twin: Twin) -> str:
+    return "the same" if twin.exact else "nearly the same"
+
+
+def _described(pixels: Pixels) -> dict[str, Any]:
+    sizes = pixels.store.sizes[pixels.rows]
+    spread = [
+        [int(sizes[:, side].min()), float(np.median(sizes[:, side])), int(sizes[:, side].max())] for side in (0, 1)
+    ]
+    return {
+        "images": len(pixels),
+        "units": len(set(pixels.units)),
+        "megapixels": round(float(sizes.prod(1).sum()) / 1e6, 3),
+        "height (least, median, most)": spread[0],
+        "width (least, median, most)": spread[1],
+    }

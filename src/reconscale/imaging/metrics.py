@@ -1,0 +1,96 @@
+"""How a reconstruction is compared with the truth: one function a metric profile.
+
+Every function takes (x_hat, x), both (B, C, H, W) with x in [0, 1], and gives a (B,) float64 tensor on their device.
+All sums are carried out in float64. What each profile means is written in ``reconscale.study.profiles``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from reconscale.mistakes import Mistake
+from reconscale.study import PROFILES
+
+MOST_DB = 100.0
+"""PSNR is capped here: identical images would give infinity. Rounding to 8 bit alone gives 59 dB."""
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+
+
+def mse(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error over all pixels and channels, range 1, not clipped: (B,)."""
+    return (x_hat.double() - x.double()).square().flatten(1).mean(1)
+
+
+def psnr_rgb_clip(x_hat: Tensor, x: Tensor) -> Tensor:
+    """PSNR of the clipped reconstruction over all pixels and channels, in dB, at most ``MOST_DB``: (B,)."""
+    return _decibel(mse(x_hat.clamp(0, 1), x))
+
+
+def psnr_y(x_hat: Tensor, x: Tensor) -> Tensor:
+    """PSNR of the luma of the clipped reconstruction, range 255, in dB, at most ``MOST_DB``: (B,).
+
+    The luma is BT.601's in its 16 to 235 range, as MATLAB's rgb2ycbcr without rounding; grey images are taken as
+    they are.
+    """
+    return _decibel(mse(luma(x_hat.double().clamp(0, 1)), luma(x.double())))
+
+
+def luma(x: Tensor) -> Tensor:
+    """BT.601 luma of (B, 3, H, W) in [0, 1]: (B, 1, H, W) in [16, 235] / 255; (B, 1, H, W) stays as it is."""
+    if x.shape[1] == 1:
+        return x
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=x.dtype, device=x.device).view(1, 3, 1, 1)
+    return ((x * weights).sum(1, keepdim=True) + 16) / 255
+
+
+def ssim_uniform7(x_hat: Tensor, x: Tensor) -> Tensor:
+    """SSIM of the clipped reconstruction: 7 x 7 uniform windows, sample covariance, mean over pixels, then channels:
+    (B,).
+
+    Equal to ``skimage.metrics.structural_similarity`` with ``data_range`` 255 on values times 255 and otherwise
+    defaults.
+
+    Raises:
+        Mistake: an image has fewer than 7 pixels a side.
+    """
+    window = PROFILES["ssim-uniform7"].window
+    if min(x.shape[-2:]) < window:
+        raise Mistake("ssim-uniform7", f"found {x.shape[-1]} x {x.shape[-2]} pixels", f"needs {window} x {window}")
+    a, b = x_hat.double().clamp(0, 1), x.double()
+    planes = torch.stack([a, b, a * a, b * b, a * b])
+    means = functional.avg_pool2d(planes.flatten(0, 1), window, stride=1)
+    ma, mb, maa, mbb, mab = means.reshape(*planes.shape[:2], *means.shape[1:])
+    sample = window**2 / (window**2 - 1)
+    va, vb, vab = sample * (maa - ma * ma), sample * (mbb - mb * mb), sample * (mab - ma * mb)
+    c1, c2 = 0.01**2, 0.03**2
+    ratio = ((2 * ma * mb + c1) * (2 * vab + c2)) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
+    ssim: Tensor = ratio.flatten(1).mean(1)
+    return ssim
+
+
+def measure_image(x_hat: Tensor, x: Tensor) -> dict[str, float]:
+    """Every metric of one image: profile -> value.
+
+    Args:
+        x_hat: (1, C, H, W).
+        x: (1, C, H, W) in [0, 1].
+    """
+    values = torch.stack([metric(x_hat, x)[0] for metric in METRICS.values()]).tolist()
+    return dict(zip(METRICS, values, strict=True))
+
+
+def _decibel(error: Tensor) -> Tensor:
+    return (-10 * torch.log10(error)).clamp(max=MOST_DB)
+
+
+METRICS: dict[str, Metric] = {
+    "mse": mse,
+    "psnr-rgb-clip": psnr_rgb_clip,
+    "psnr-y": psnr_y,
+    "ssim-uniform7": ssim_uniform7,
+}

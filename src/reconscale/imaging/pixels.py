@@ -1,0 +1,138 @@
+"""Images of a store, in an order: what training and evaluation read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reconscale.imaging.listing import unit_of
+from reconscale.imaging.store import SCALES, Store
+from reconscale.mistakes import Mistake
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images in an order. Pickles as a path and row numbers; the pixels stay on the disk until they are read.
+
+    Attributes:
+        store: where the pixels are.
+        rows: (N,) int64 rows of the store.
+        unit: whether the unit of an image is its name (``file``) or the name up to the last slash (``folder``).
+    """
+
+    store: Store
+    rows: np.ndarray = field(repr=False)
+    unit: Literal["file", "folder"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Pixels, (self.store, self.rows, self.unit))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images: relative posix paths."""
+        return tuple(self.store.names[row] for row in self.rows.tolist())
+
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """The unit of every image."""
+        return tuple(unit_of(name, self.unit) for name in self.names)
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return self.store.channels
+
+    @property
+    def scale(self) -> float:
+        """The value that stands for 1: 255 (uint8), 65535 (uint16) or 1 (float32)."""
+        return SCALES[self.store.dtype]
+
+    def image(self, i: int) -> np.ndarray:
+        """One image as it is stored.
+
+        Returns:
+            (H, W, C) read-only view of uint8, uint16 or float32.
+        """
+        return self.store.image(int(self.rows[i]))
+
+    def tensor(self, i: int, crop: int | None = None) -> Tensor:
+        """One image for evaluation.
+
+        Args:
+            i: which.
+            crop: centre-crop to this many pixels a side at most; none: the whole image.
+
+        Returns:
+            (1, C, H, W) float32 in [0, 1].
+        """
+        image = self.image(i)
+        if crop is not None:
+            height, width = min(crop, image.shape[0]), min(crop, image.shape[1])
+            top, left = _centre(image.shape[0], height), _centre(image.shape[1], width)
+            image = image[top : top + height, left : left + width]
+        values = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32, order="C"))
+        return values.div_(self.scale)
+
+    def crops(self, indices: Sequence[int], patch: int, *, generator: torch.Generator | None) -> Tensor:
+        """Square crops, one an index, as they are stored.
+
+        Args:
+            indices: which images; repetitions are fine.
+            patch: side of the crops, in pixels.
+            generator: a CPU generator that the positions are drawn from (two numbers a crop, whatever its image's
+                size); none: centre crops, placed as torchvision does.
+
+        Returns:
+            (B, C, patch, patch), a view with channels last in memory: uint8, int32 (from uint16) or float32. Give it to
+            ``to_unit``.
+
+        Raises:
+            Mistake: an image is smaller than ``patch``.
+        """
+        store, channels = self.store, self.channels
+        dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
+        batch = torch.empty((len(indices), patch, patch, channels), dtype=dtype)
+        filled, values = batch.numpy(), store.values
+        rows = self.rows[np.asarray(indices, dtype=np.int64)]
+        sizes, starts = store.sizes[rows], store.offsets[rows].tolist()
+        room = sizes - patch
+        if (room < 0).any():
+            small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
+            raise Mistake(small, f"is smaller than {patch} pixels", "lower images.patch")
+        if generator is None:
+            corners = np.rint(room / 2).astype(np.int64)
+        else:
+            drawn = torch.rand((len(indices), 2), generator=generator, dtype=torch.float64).numpy()
+            corners = (drawn * (room + 1)).astype(np.int64)
+        for b, (start, (height, width), (top, left)) in enumerate(
+            zip(starts, sizes.tolist(), corners.tolist(), strict=True)
+        ):
+            image = values[start : start + height * width * channels].reshape(height, width, channels)
+            filled[b] = image[top : top + patch, left : left + patch]
+        return batch.permute(0, 3, 1, 2)
+
+    def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
+        """Stored values to [0, 1], on the device.
+
+        Args:
+            batch: (B, C, H, W) from ``crops``.
+            device: where to.
+
+        Returns:
+            (B, C, H, W) float32, contiguous.
+        """
+        moved = batch.to(device, non_blocking=True)
+        return moved.to(torch.float32, memory_format=torch.contiguous_format, copy=True).div_(self.scale)
+
+
+def _centre(length: int, crop: int) -> int:
+    return round((length - crop) / 2)

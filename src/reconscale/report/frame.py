@@ -1,0 +1,230 @@
+"""Where things go in a figure: ranges, ticks and labels, worked out once for the page and for the files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reconscale.laws.points import METRICS
+from reconscale.report.tables import Table
+from reconscale.report.wording import Quantity, general, short
+
+INK, MUTED, GRID = "#1b2733", "#5b6875", "#e3e8ee"
+BLUE, VERMILLION, GREY = "#0072B2", "#B34700", "#6b7480"
+RAMP = ((0x8A, 0xC4, 0xE8), (0x00, 0x72, 0xB2), (0x0A, 0x26, 0x40))
+"""From the smallest n to the largest: lightness alone tells them apart."""
+PERCENT = (1000, 700, 500, 400, 300, 250, 200, 170, 150, 130, 120, 110, 105, 100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 30, 20, 10, 5, 2, 1)
+ROOM = 1.5
+"""The band may widen the figure by this multiple of the range of the measured values, to either side."""
+
+STRETCHES = (("measured range", "measured"), ("up to 4x", "forecast to 4×"), ("up to 10x", "to 10×"), ("beyond 10x", "further"))
+"""Status of rows of the band, and the heading of that stretch."""
+
+Ticks = tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Axes of one figure.
+
+    Attributes:
+        x, y: what is shown, in data units.
+        x_ticks, y_ticks: positions and labels.
+        percent: ticks of the right axis, at positions of the left one; empty for none.
+        log_x, log_y: whether the axis is logarithmic.
+        x_title, y_title, percent_title: what the axes say.
+    """
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    x_ticks: Ticks
+    y_ticks: Ticks
+    x_title: str
+    y_title: str
+    log_x: bool = True
+    log_y: bool = False
+    percent: Ticks = ()
+    percent_title: str = ""
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within the shown y."""
+        return self.y[0] <= value <= self.y[1]
+
+    def height(self, value: float) -> float:
+        """Where a value lies, 0 at the bottom and 1 at the top."""
+        low, high, at = (math.log10(v) if self.log_y else v for v in (*self.y, value))
+        return (at - low) / (high - low)
+
+    def at_height(self, height: float) -> float:
+        """The inverse of :meth:`height`."""
+        low, high = (math.log10(v) if self.log_y else v for v in self.y)
+        value = low + height * (high - low)
+        return float(10**value) if self.log_y else value
+
+
+def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
+    """Axes of the main figure: quality against n."""
+    curve, points = tables["curve"], tables["points"].where(selected=1)
+    fan = [row for row in tables["fan"].records() if row["median"] is not None]
+    sizes = curve.numbers("n")
+    right = max([*sizes, *(float(row["n"] or 0) for row in fan)])
+    seen = points.numbers(quantity.metric)
+    span = _span(seen, quantity.metric)
+    band = [float(row[name] or 0) for row in fan for name in ("low90", "high90")]
+    anchors = tables["anchors"].numbers("value")
+    y = _y_range(seen, band, anchors, quantity.metric, span)
+    width = math.log10(right / sizes[0])
+    x = (sizes[0] / 10 ** (0.03 * width + 0.03), right * 10 ** (0.02 * width + 0.03))
+    percent = _percent_ticks(y, curve.numbers("mean")[-1], quantity.metric)
+    what = "MSE" if quantity.metric == "psnr" else "1 − SSIM" if quantity.metric == "ssim" else "error"
+    return Frame(
+        x, y, _log_ticks(*x), _y_ticks(y, quantity), f"training set size n, number of {quantity.unit}", _y_title(quantity),
+        log_y=quantity.metric == "error", percent=percent, percent_title=f"{what}, % of that at n = {short(sizes[-1])}",
+    )  # fmt: skip
+
+
+def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
+    """Axes of the figure of quality against p."""
+    p, values = tables["network-size"].numbers("p"), tables["points"].numbers(quantity.metric)
+    y = _y_range(values, [], [], quantity.metric, _span(values, quantity.metric))
+    width = math.log10(max(p) / min(p))
+    x = (min(p) / 10 ** (0.05 * width + 0.03), max(p) * 10 ** (0.05 * width + 0.03))
+    return Frame(x, y, _log_ticks(*x), _y_ticks(y, quantity), "number of network parameters p", _y_title(quantity),
+                 log_y=quantity.metric == "error")  # fmt: skip
+
+
+def validation_frame(curves: Table) -> Frame:
+    """Axes of the curves over training. The first looks, far below the rest, are cut off."""
+    shown = curves.where(selected=1)
+    psnr, steps = np.array(shown.numbers("psnr")), shown.numbers("step")
+    low, high = float(np.quantile(psnr, 0.1)), float(psnr.max())
+    room = max(high - low, 0.05)
+    y = (low - 0.1 * room, high + 0.08 * room)
+    x = (0.0, max(steps) * 1.01)
+    ticks = tuple((value, short(value)) for value in _nice(0.0, max(steps), 5))
+    return Frame(x, y, ticks, _y_ticks(y, Quantity("psnr", "", "")), "optimisation steps", "validation PSNR, dB", log_x=False)
+
+
+def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The band in pieces of one status, refused sizes left out; each piece starts where the one before it ends."""
+    rows: list[dict[str, Any]] = [row for row in fan.records() if row["median"] is not None]
+    pieces: list[tuple[str, list[dict[str, Any]]]] = []
+    before: list[dict[str, Any]] = []
+    for status, _ in STRETCHES:
+        part = [row for row in rows if row["status"] == status]
+        if part:
+            pieces.append((status, before[-1:] + part))
+            before = part
+    return pieces
+
+
+def shade(index: int, count: int) -> str:
+    """The colour of curve ``index`` of ``count``, from the smallest n to the largest."""
+    place = 1.0 if count < 2 else index / (count - 1)
+    start, end = (RAMP[0], RAMP[1]) if place < 0.5 else (RAMP[1], RAMP[2])
+    part = 2 * place if place < 0.5 else 2 * place - 1
+    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(start, end, strict=True))
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Labels pushed apart so that neighbours are ``gap`` apart, close to where they belong, and within 0 to 1."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    placed = [min(max(heights[i], 0.0), 1.0) for i in order]
+    for _ in range(200):
+        clashes = 0
+        for low in range(len(placed) - 1):
+            short_of = gap - (placed[low + 1] - placed[low])
+            if short_of > 1e-6:
+                placed[low] -= short_of / 2
+                placed[low + 1] += short_of / 2
+                clashes += 1
+        if placed and placed[0] < 0:
+            placed[0] = 0.0
+        if placed and placed[-1] > 1:
+            placed[-1] = 1.0
+        if not clashes:
+            break
+    result = [0.0] * len(placed)
+    for rank, index in enumerate(order):
+        result[index] = placed[rank]
+    return result
+
+
+def _y_title(quantity: Quantity) -> str:
+    return f"{quantity.title} [{quantity.profile}]" if quantity.profile else quantity.title
+
+
+def _span(values: Sequence[float], metric: str) -> float:
+    """Range of the values, in decades for errors; never nothing."""
+    low, high = min(values), max(values)
+    if metric == "error":
+        return max(math.log10(high / low), 0.02)
+    return max(high - low, 0.1 if metric == "psnr" else 0.002)
+
+
+def _y_range(seen: Sequence[float], band: Sequence[float], anchors: Sequence[float], metric: str, span: float) -> tuple[float, float]:
+    scale = [math.log10(v) for v in seen] if metric == "error" else list(seen)
+    low, high = min(scale), max(scale)
+    more = [math.log10(v) for v in band if v > 0] if metric == "error" else list(band)
+    floor, ceiling = low - ROOM * span, high + ROOM * span
+    close = [math.log10(v) if metric == "error" else v for v in anchors if metric != "error" or v > 0]
+    inside = [v for v in close if low - 0.6 * span <= v <= high + 0.6 * span]
+    low, high = min([low, *(max(v, floor) for v in more), *inside]), max([high, *(min(v, ceiling) for v in more), *inside])
+    room = 0.06 * max(high - low, span)
+    low, high = low - room, high + room
+    return (10**low, 10**high) if metric == "error" else (low, high)
+
+
+def _percent_ticks(y: tuple[float, float], reference: float, metric: str) -> Ticks:
+    kind = METRICS[metric]
+    base = float(kind.to_error(np.array([reference]))[0])
+    candidates = [(float(kind.from_error(np.array([base * share / 100]))[0]), share) for share in PERCENT]
+    low, high = y
+    inside = [(value, share) for value, share in candidates if low <= value <= high]
+
+    def place(value: float) -> float:
+        return math.log(value / low) / math.log(high / low) if metric == "error" else (value - low) / (high - low)
+
+    chosen = [(value, share) for value, share in inside if share == 100]
+    for value, share in sorted(inside, key=lambda item: (item[1] % 50 != 0, item[1] % 10 != 0, item[1])):
+        if all(abs(place(value) - place(other)) > 0.11 for other, _ in chosen):
+            chosen.append((value, share))
+    return tuple((value, f"{share} %") for value, share in sorted(chosen))
+
+
+def _log_ticks(low: float, high: float) -> Ticks:
+    decades = math.log10(high / low)
+    steps = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 3.6 else (1,)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    inside = [value for value in values if low <= value <= high]
+    every = max(1, math.ceil(len(inside) / 7))
+    return tuple((value, short(value)) for value in inside[::every])
+
+
+def _y_ticks(y: tuple[float, float], quantity: Quantity) -> Ticks:
+    if quantity.metric == "error":
+        decades = math.log10(y[1] / y[0])
+        steps = (1, 2, 5) if decades > 0.8 else (1, 1.5, 2, 3, 4, 5, 6, 8) if decades > 0.3 else tuple(np.arange(1, 10, 0.5))
+        powers = range(math.floor(math.log10(y[0])), math.ceil(math.log10(y[1])) + 1)
+        values = [float(step * 10.0**power) for power in powers for step in steps]
+        inside = [value for value in values if y[0] <= value <= y[1]]
+        every = max(1, math.ceil(len(inside) / 7))
+        return tuple((value, general(value)) for value in inside[::every])
+    values = _nice(*y, 8)
+    step = values[1] - values[0] if len(values) > 1 else 1.0
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return tuple((value, f"{value:.{digits}f}") for value in values)
+
+
+def _nice(low: float, high: float, count: int) -> list[float]:
+    """At most about ``count`` round numbers from low to high."""
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 10) for index in range(first, last + 1)]

@@ -1,0 +1,202 @@
+"""The page: one HTML file that holds everything it shows, and asks nothing of the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from reconscale.report.pictures import Strip
+from reconscale.report.prose import READING
+
+LOOKS = {"COLLECT MORE": ("collect", "+"), "TRAIN LARGER": ("larger", "▲"), "STOP": ("stop", "■"), "UNDECIDED": ("open", "?")}
+"""Verdict -> its style and its sign, so that colour is not needed to tell them apart."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of the page.
+
+    Attributes:
+        caption: what it shows.
+        columns: header; a column whose name starts with ``#`` holds numbers and is set to the right.
+        rows: cells as text.
+        marks: style of each row, or empty.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        """Header cells, and whether they stand over numbers."""
+        return [(name.removeprefix("#"), name.startswith("#")) for name in self.columns]
+
+    def mark(self, index: int) -> str:
+        """The style of one row."""
+        return self.marks[index] if self.marks else ""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of the page.
+
+    Attributes:
+        name: key, and the stem of its files.
+        figure: plotly's JSON.
+        svg: the same figure for readers without scripts.
+        alt: what it shows, in words.
+        caption: how to read it.
+        tables: names of the CSV files that it is drawn from.
+    """
+
+    name: str
+    figure: dict[str, Any]
+    svg: bytes
+    alt: str
+    caption: str
+    tables: tuple[str, ...]
+
+    @property
+    def fallback(self) -> str:
+        """The SVG as a data URI."""
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
+
+    @property
+    def data(self) -> Markup:
+        """The figure as JSON that no HTML parser mistakes for markup."""
+        text = json.dumps(self.figure, allow_nan=False, separators=(",", ":"))
+        for mark, code in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+            text = text.replace(mark, code)
+        return Markup(text)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the template shows, in its order; what is empty is left out.
+
+    Attributes:
+        title, subtitle: heading.
+        verdict, sentence: the answer.
+        sizes: forecast at the sizes asked for.
+        facts: what was measured, name and value.
+        plots: figures by name.
+        costs, cost_grid: what a doubling costs.
+        steps: the next experiments.
+        strips: pictures.
+        shift: other test sets.
+        laws, backtest: the laws, and how the forecast fared.
+        findings: severity, code, text.
+        runs, runs_summary: every run.
+        method: paragraphs.
+        commands: how to reproduce.
+        provenance: versions and hardware.
+        source: the study file as it was understood.
+        files: every file beside the page.
+    """
+
+    title: str
+    subtitle: str
+    verdict: str
+    sentence: str
+    sizes: Grid | None = None
+    facts: Sequence[tuple[str, str]] = ()
+    plots: dict[str, Plot] = field(default_factory=dict)
+    costs: Sequence[str] = ()
+    cost_grid: Grid | None = None
+    steps: Grid | None = None
+    strips: Sequence[Strip] = ()
+    shift: Grid | None = None
+    laws: Grid | None = None
+    backtest: Sequence[str] = ()
+    findings: Sequence[tuple[str, str, str]] = ()
+    runs: Grid | None = None
+    runs_summary: str = ""
+    method: Sequence[str] = ()
+    commands: Sequence[str] = ()
+    provenance: Grid | None = None
+    source: str = ""
+    files: Sequence[str] = ()
+
+    @property
+    def look(self) -> tuple[str, str]:
+        """Style and sign of the verdict."""
+        return LOOKS.get(self.verdict, LOOKS["UNDECIDED"])
+
+
+START = """
+(function () {
+  var options = {responsive: true, displayModeBar: false, scrollZoom: false};
+  function fit(layout, width) {
+    if (width >= 560) { return layout; }
+    layout.margin.l = 52; layout.margin.r = Math.min(layout.margin.r, 74);
+    layout.height = Math.min(layout.height || 460, 400);
+    ['xaxis', 'yaxis', 'yaxis2'].forEach(function (name) {
+      if (layout[name]) { layout[name].title.font = Object.assign({}, layout[name].title.font, {size: 12}); }
+    });
+    layout.dragmode = false;
+    return layout;
+  }
+  document.querySelectorAll('.plot').forEach(function (place) {
+    var figure = JSON.parse(document.getElementById(place.id + '-data').textContent);
+    Plotly.newPlot(place, figure.data, fit(figure.layout, place.clientWidth), options);
+  });
+  window.addEventListener('beforeprint', function () {
+    document.querySelectorAll('.plot').forEach(function (place) { Plotly.Plots.resize(place); });
+  });
+}());
+"""
+"""Draws the figures; they lie on the page as JSON."""
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    scripts = [plotly_js(), START] if page.plots else []
+    return _environment().get_template("report.html.j2").render(
+        page=page, reading=READING, version=version("reconscale"),
+        scripts=[Markup(script) for script in scripts], policy=_policy(scripts),
+    )  # fmt: skip
+
+
+def tied(text: str) -> str:
+    """Numbers that no line break parts from their unit or their name.
+
+    >>> tied("n = 600 gains 0.2 dB (86 %)") == "n\\u00a0=\\u00a0600 gains 0.2\\u00a0dB (86\\u00a0%)"
+    True
+    """
+    text = re.sub(r"(?<=\d) (?=(%|dB|SSIM|[kMG])(?!\w))", "\u00a0", text)
+    return re.sub(r"\b([np]) = (?=\d)", "\\1\u00a0=\u00a0", text)
+
+
+@cache
+def plotly_js() -> str:
+    """The library that draws the figures."""
+    return str(get_plotlyjs()).replace("\r\n", "\n")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What the browser may do: run exactly these scripts, show embedded images, and load nothing."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reconscale.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["tied"] = tied
+    return environment

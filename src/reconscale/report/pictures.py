@@ -1,0 +1,149 @@
+"""The picture strip: the same image as truth, as measured, by the classical method, and by the smallest and largest n."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconscale.files import read_json
+from reconscale.laws import Points
+from reconscale.mistakes import Mistake
+from reconscale.report.wording import Quantity, amount, plain
+from reconscale.study import Folder, Result
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LARGEST = 4_000_000
+"""Bytes; larger pictures are left out of the page."""
+PICTURE_PROFILE = "psnr-rgb-clip"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a strip.
+
+    Attributes:
+        title: what it is.
+        note: its quality, or empty.
+        uri: the picture itself, as a data URI.
+    """
+
+    title: str
+    note: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The same image, reconstructed in several ways.
+
+    Attributes:
+        image: name of the image.
+        rule: the rule by which it was chosen.
+        pictures: from the truth to the largest n.
+    """
+
+    image: str
+    rule: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """What was measured without a network.
+
+    Attributes:
+        root: the folder that holds the pictures.
+        classical_name: the classical method.
+        sets: test set -> ``input`` or ``classical`` -> profile -> mean.
+        pictures: the images of the strip, as they were recorded.
+    """
+
+    root: Path
+    classical_name: str
+    sets: Mapping[str, Mapping[str, Mapping[str, float]]]
+    pictures: Sequence[Mapping[str, Any]]
+
+    def lines(self, test_set: str, quantity: Quantity) -> list[tuple[str, str, float]]:
+        """Kind, label and value of the horizontal lines in the main figure."""
+        means = self.sets.get(test_set, {})
+        labels = {"input": "input", "classical": self.classical_name}
+        return [
+            (kind, label, float(means[kind][quantity.profile]))
+            for kind, label in labels.items()
+            if quantity.profile in means.get(kind, {})
+        ]
+
+
+def anchors_of(folder: Folder) -> Anchors | None:
+    """What ``anchors/anchors.json`` in the folder of results says; none where it is not there.
+
+    Raises:
+        Mistake: the file is damaged.
+    """
+    path = folder.root / "anchors" / "anchors.json"
+    if not path.is_file():
+        return None
+    record = read_json(path)
+    try:
+        sets = {
+            str(name): {str(kind): {str(k): float(v) for k, v in values.items()} for kind, values in kinds.items()}
+            for name, kinds in record.get("sets", {}).items()
+        }
+        pictures = tuple(dict(item) for item in record.get("pictures", ()))
+        return Anchors(path.parent, str(record.get("classical_name") or "classical"), sets, pictures)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
+
+
+def strips_of(anchors: Anchors | None, folder: Folder, results: Sequence[Result], best: Points | None, test_set: str) -> list[Strip]:
+    """The strips whose pictures are there; missing pictures are left out."""
+    if anchors is None or best is None or best.width is None:
+        return []
+    strips = []
+    ends = [(float(n), int(best.width[best.n == n][0])) for n in sorted({best.n.min(), best.n.max()})]
+    for index, item in enumerate(anchors.pictures):
+        name = str(item.get("image", ""))
+        pictures = [_anchor_picture(anchors, item, kind) for kind in ("truth", "input", "classical")]
+        for n, width in ends:
+            pictures.append(_run_picture(folder, results, (n, width), index, (test_set, name)))
+        shown = tuple(picture for picture in pictures if picture is not None)
+        if len(shown) > 1:
+            strips.append(Strip(name, str(item.get("rule", "")), shown))
+    return strips
+
+
+def _anchor_picture(anchors: Anchors, item: Mapping[str, Any], kind: str) -> Picture | None:
+    uri = embedded(anchors.root, item.get(kind))
+    psnr = item.get("psnr")
+    value = psnr.get(kind) if isinstance(psnr, Mapping) else None
+    title = {"truth": "truth", "input": "input", "classical": anchors.classical_name}[kind]
+    note = f"{plain(float(value))} dB" if isinstance(value, int | float) else ""
+    return None if uri is None else Picture(title, note, uri)
+
+
+def _run_picture(
+    folder: Folder, results: Sequence[Result], cell: tuple[float, int], index: int, image: tuple[str, str]
+) -> Picture | None:
+    """The picture of the first seed of a cell (n, width) that has one; never the best seed."""
+    members = [r for r in results if r.status == "done" and (r.run.n, r.run.network.width) == cell]
+    for result in sorted(members, key=lambda r: r.run.seed):
+        uri = embedded(folder.of(result.run), f"picture-{index}.png")
+        if uri is not None:
+            value = result.images.get(image[0], {}).get(image[1], {}).get(PICTURE_PROFILE)
+            note = "" if value is None else f"{plain(value)} dB"
+            return Picture(f"network, n = {amount(cell[0])}", note, uri)
+    return None
+
+
+def embedded(root: Path, name: object) -> str | None:
+    """A PNG file directly below ``root`` as a data URI; none where it is missing, is something else, or is too large."""
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        return None
+    path = root / name
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        return None
+    data = path.read_bytes()
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}" if data.startswith(SIGNATURE) else None

@@ -1,0 +1,136 @@
+"""The analysis verbs, on numbers from anywhere. None of this needs torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reconscale.cli import app
+
+CURVE = "n,psnr,seed\n" + "".join(
+    f"{n},{29.5 - 6.0 * n**-0.4 + 0.02 * s},{s}\n" for n in (10, 30, 100, 300, 600) for s in (0, 1)
+)
+
+
+@pytest.fixture
+def curve(tmp_path: Path) -> Path:
+    path = tmp_path / "curve.csv"
+    path.write_text(CURVE)
+    return path
+
+
+def call(*words: object) -> tuple[int, str, str]:
+    outcome = CliRunner().invoke(app, [str(word) for word in words])
+    if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
+        raise outcome.exception
+    return outcome.exit_code, outcome.stdout, outcome.stderr
+
+
+def test_fit(curve: Path) -> None:
+    code, out, _ = call("fit", curve, "--law", "power+floor")
+    assert code == 0 and "law power+floor of psnr, 5 sizes" in out and "90 % interval" in out
+    code, out, _ = call("fit", curve, "--json")
+    assert code == 0 and {fit["law"] for fit in json.loads(out)} == {"power", "power+floor", "paper"}
+
+
+def test_forecast(curve: Path) -> None:
+    code, out, _ = call("forecast", curve, "--n", 1200, "--json")
+    (row,) = json.loads(out)["forecast"]
+    assert code == 0 and row["interval 90"][0] < row["median"] < row["interval 90"][1]
+    assert row["median"] == pytest.approx(29.5 - 6.0 * 1200**-0.4 + 0.01, abs=0.2)
+
+
+def test_far_forecasts_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "line.csv"
+    path.write_text("n,error\n10,0.02\n20,0.0151\n40,0.0112\n80,0.0083\n")
+    code, out, err = call("forecast", path, "--n", 1e6)
+    assert code == 2 and "refused" in out and "more than 10 times" in err
+    code, out, _ = call("forecast", path, "--n", 160, "--n", 1e6)
+    assert code == 0 and "refused" in out
+
+
+def test_report(curve: Path, tmp_path: Path) -> None:
+    code, out, _ = call("report", curve, "--out", tmp_path / "r")
+    assert code == 0 and "report.html" in out
+    assert (tmp_path / "r" / "report.html").stat().st_size > 10_000
+
+
+WRONG = {
+    "missing columns": ("size,quality\n1,2\n", "n"),
+    "text in a number": ("n,psnr\n10,28\n30,good\n100,29\n", "good"),
+    "one point": ("n,psnr\n10,28\n", "1 distinct"),
+    "equal n only": ("n,psnr\n10,28\n10,28.1\n10,28.2\n", "1 distinct"),
+    "nan": ("n,psnr\n10,28\n30,nan\n100,29\n", "nan"),
+    "zero error": ("n,mse\n10,0.1\n30,0\n100,0.05\n", "0"),
+    "an empty file": ("", ""),
+    "a header alone": ("n,psnr\n", ""),
+    "a missing cell": ("n,psnr\n10\n30,28\n100,29\n", ""),
+    "negative n": ("n,psnr\n-10,28\n30,28.5\n100,29\n", "-10"),
+    "an n that is zero": ("n,psnr\n0,28\n30,28.5\n100,29\n", "0"),
+}
+
+
+@pytest.mark.parametrize("verb", ["fit", "forecast"])
+@pytest.mark.parametrize("text, part", WRONG.values(), ids=WRONG)
+def test_bad_numbers(tmp_path: Path, verb: str, text: str, part: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    code, out, err = call(verb, path)
+    assert code == 2 and out == ""
+    assert err.startswith("reconscale: ") and part in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words, part",
+    [
+        (["fit", "nowhere.csv"], "nowhere.csv"),
+        (["fit", "nowhere"], "cannot be read"),
+        (["forecast", "CURVE", "--n", "-5"], "-5"),
+        (["forecast", "CURVE", "--n", "nan"], "nan"),
+        (["fit", "CURVE", "--law", "powr"], "did you mean 'power'?"),
+        (["fit", "CURVE", "--metric", "ssim"], "ssim"),
+        (["fit", "CURVE", "--profile", "mse"], "are for studies"),
+        (["status", "nowhere"], "cannot be read"),
+    ],
+)
+def test_bad_words(curve: Path, words: list[str], part: str) -> None:
+    code, _, err = call(*[str(curve) if word == "CURVE" else word for word in words])
+    assert code == 2 and part in err and "Traceback" not in err
+
+
+WITHOUT_TORCH = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "deepinv", "torchvision", "PIL", "skimage", "cv2", "safetensors"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Refuse())
+from reconscale.cli import main
+sys.argv[0] = "reconscale"
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [["fit"], ["forecast", "--n", "1200"], ["report"]])
+def test_analysis_without_torch(curve: Path, words: list[str]) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, words[0], str(curve), *words[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_training_without_torch_says_what_to_install(tiny_study: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "run", str(tiny_study)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "pip install 'reconscale[train]'" in done.stderr
+
+
+def test_help_starts_without_heavy_libraries() -> None:
+    code = "import sys, reconscale.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("torch", "deepinv", "scipy", "matplotlib", "plotly"):
+        assert f"'{heavy}'" not in loaded

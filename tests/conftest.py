@@ -1,0 +1,73 @@
+"""What all tests share: where outside data may be, and small studies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep prepared images of tests out of the user's cache; one cache for all tests of a session is enough."""
+    monkeypatch.setenv("RECONSCALE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("RECONSCALE_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of outside data; tests that need it are skipped where it is not."""
+    place = Path(os.environ.get("RECONSCALE_SHARED", ROOT.parent / "shared"))
+    if not (place / "data").is_dir():
+        pytest.skip("the outside data are not here (set RECONSCALE_SHARED)")
+    return place
+
+
+TINY = """
+name = "tiny"
+[problem]
+kind = "denoising"
+[images]
+source = "deadleaves"
+size = 32
+total = 12
+patch = 16
+val = 2
+test = 2
+[sweep]
+n = [2, 4, 8]
+width = [2, 4]
+seed = [0, 1]
+[recipe]
+steps = 30
+batch = 2
+"""
+
+
+@pytest.fixture
+def tiny_study(tmp_path: Path) -> Path:
+    """A study file whose whole sweep takes seconds."""
+    path = tmp_path / "tiny" / "study.toml"
+    path.parent.mkdir()
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def content() -> Callable[..., dict[str, Any]]:
+    """The content of a small valid study file, with tables replaced by what is given."""
+
+    def make(**tables: Any) -> dict[str, Any]:
+        return {
+            "name": "small",
+            "problem": {"kind": "denoising", "sigma": 25},
+            "images": {"source": "bundled", "val": 2, "test": 2},
+            "sweep": {"n": [1, 2, 4], "width": [4, 8], "seed": [0, 1]},
+        } | tables
+
+    return make

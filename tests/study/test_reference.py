@@ -1,0 +1,22 @@
+"""The reference page of the study file names every key, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reconscale.study import Images, Problem, Recipe
+from reconscale.study.file import Analysis, Architecture, Override, Sweep
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
+
+
+def test_every_key_is_explained() -> None:
+    sections = re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]
+    found = {s.splitlines()[0]: set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", s, re.MULTILINE)))) for s in sections}
+    models = {
+        "[problem]": Problem, "[images]": Images, "[network]": Architecture, "[sweep]": Sweep, "[recipe]": Recipe,
+        "[[override]]": Override, "[analysis]": Analysis,
+    }  # fmt: skip
+    for title, model in models.items():
+        assert found[title] == set(model.model_fields), title

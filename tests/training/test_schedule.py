@@ -1,0 +1,98 @@
+"""Learning-rate policies, step by step."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconscale.study import Images, Network, Problem, Recipe, Run
+from reconscale.training.schedule import Action, Schedule, steps_between_looks
+
+
+def schedule(**recipe: object) -> Schedule:
+    run = Run(
+        problem=Problem(kind="denoising"),
+        images=Images(source="bundled", val=1, test=1),
+        n=1,
+        network=Network(width=8),
+        recipe=Recipe(**recipe),  # type: ignore[arg-type]
+    )
+    return Schedule.of(run)
+
+
+def test_budget_warms_up_and_decays() -> None:
+    plan = schedule(steps=100, warmup=0.1, lr=1e-3)
+    rates = [plan.lr(step) for step in range(100)]
+    assert rates[0] == pytest.approx(1e-3 / 11) and max(rates) == rates[10] == pytest.approx(1e-3)
+    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert 1e-5 <= rates[-1] < 1.3e-5
+    assert plan.observe(30.0) == (plan, Action.CONTINUE)
+
+
+def test_plateau_rule_is_torchs() -> None:
+    """The same rates as ReduceLROnPlateau for a random walk of validation PSNRs."""
+    torch.manual_seed(0)
+    values = (30 + torch.randn(400).cumsum(0) * 0.01).tolist()
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=3.2e-3)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="max", factor=0.5, patience=6, threshold=1e-3, threshold_mode="abs", min_lr=1e-5
+    )
+    ours = schedule(policy="plateau", lr=3.2e-3, patience=6)
+    for value in values:
+        theirs.step(value)
+        ours, action = ours.observe(value)
+        assert ours.rate == pytest.approx(optimizer.param_groups[0]["lr"], abs=0)
+        if action is Action.STOP:
+            break
+    assert ours.rate < 3.2e-3
+
+
+@pytest.mark.parametrize("lr, patience, looks", [(3.2e-3, 6, 73), (1e-4, 10, 54)])
+def test_least_number_of_looks(lr: float, patience: int, looks: int) -> None:
+    """Without any progress the official scheme ends after exactly this many epochs (simulated with its code)."""
+    plan, count = schedule(policy="plateau", lr=lr, patience=patience), 0
+    action = Action.CONTINUE
+    while action is not Action.STOP:
+        plan, action = plan.observe(30.0)
+        count += 1
+    assert count == looks
+
+
+def test_phase_a_of_the_paper() -> None:
+    plan = schedule(policy="paper", lr=1e-4)
+    for psnr, rate in [(20.0, 2e-4), (21.0, 4e-4), (20.5, 4e-4), (22.0, 8e-4)]:
+        plan, action = plan.observe(psnr)
+        assert plan.rate == pytest.approx(rate) and plan.annealing and action is Action.CONTINUE
+    for psnr, expected in [(21.9, Action.CONTINUE), (22.0, Action.CONTINUE), (21.0, Action.RESTORE_BEST)]:
+        plan, action = plan.observe(psnr)
+        assert action is expected
+    assert not plan.annealing
+    assert plan.rate == pytest.approx(4e-4)  # the last rate that still improved
+    assert plan.best == 21.0  # the plateau rule has already seen the failing epoch
+
+
+@given(st.lists(st.floats(10, 40), min_size=1, max_size=60), st.integers(0, 59))
+@settings(max_examples=50)
+def test_a_restored_schedule_goes_on_alike(values: list[float], cut: int) -> None:
+    whole = schedule(policy="paper", patience=2)
+    cut = min(cut, len(values))
+    for value in values[:cut]:
+        whole, _ = whole.observe(value)
+    resumed = schedule(policy="paper", patience=2).restored(whole.state())
+    for value in values[cut:]:
+        whole, first = whole.observe(value)
+        resumed, second = resumed.observe(value)
+        assert (whole, first) == (resumed, second)
+    assert math.isfinite(whole.rate)
+
+
+def test_looks() -> None:
+    assert steps_between_looks(Recipe(steps=4000), 10) == 200
+    assert steps_between_looks(Recipe(policy="paper", batch=10), 3000) == 300
+    assert steps_between_looks(Recipe(policy="paper", batch=1), 100) == 100
+    assert steps_between_looks(Recipe(policy="plateau", batch=16), 3) == 1
+    assert steps_between_looks(Recipe(validate_every=7), 3) == 7
