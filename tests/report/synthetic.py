@@ -15,18 +15,24 @@ from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.file import parse_study
 from reconscale.study.result import Validation
 
-NAMES = ("baby.png", "bridge.png", "harbour.png", "street.png")
+NAMES = ("baby.png", "bridge.png", *(f"photo-{index:02}.png" for index in range(22)))
 
 
 def study_of(name: str = "denoising-photos", **changes: Any) -> Study:
     content: dict[str, Any] = {
         "name": name,
         "problem": {"kind": "denoising", "sigma": 25.0},
-        "images": {"source": "folder", "patch": 128, "val": 24, "test": 48, "test_sets": {"urban": "urban100", "medical": "xray"}},
+        "images": {
+            "source": "folder",
+            "patch": 128,
+            "val": 24,
+            "test": 48,
+            "test_sets": {"urban": "urban100", "medical": "xray"},
+        },
         "network": {"family": "unet", "depth": 2},
         "sweep": {"n": [10, 30, 100, 300, 600], "width": [8, 16, 32], "seed": [0, 1, 2]},
         "recipe": {"steps": 4000, "batch": 16},
-    }  # fmt: skip
+    }
     for key, value in changes.items():
         content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
     return parse_study(content)
@@ -59,11 +65,24 @@ def result_of(run: Run) -> Result:
         looks.append(Validation(step=step, samples=step * 16, lr=1e-3, mse=float(10 ** (-psnr / 10)), psnr=float(psnr)))
     seconds = 40 * (run.network.width / 8) ** 1.5 * rng.uniform(0.95, 1.05)
     return Result(
-        status="done", run=run, p=p, flops=2.0 * p / 4, steps=run.recipe.steps, samples=run.recipe.steps * 16,
-        best_step=run.recipe.steps, validation=tuple(looks), metrics=means, images=images,
-        provenance={"python": "3.11.9", "torch": "2.6.0", "device": "NVIDIA A100" if run.seed else "cpu", "images": "9f2c01aa"},
+        status="done",
+        run=run,
+        p=p,
+        flops=2.0 * p / 4,
+        steps=run.recipe.steps,
+        samples=run.recipe.steps * 16,
+        best_step=run.recipe.steps,
+        validation=tuple(looks),
+        metrics=means,
+        images=images,
+        provenance={
+            "python": "3.11.9",
+            "torch": "2.6.0",
+            "device": "NVIDIA A100" if run.seed else "cpu",
+            "images": "9f2c01aa",
+        },
         times={"train": float(seconds), "validation": 4.0, "test": 2.0},
-    )  # fmt: skip
+    )
 
 
 def metrics(mse: float) -> dict[str, float]:
@@ -107,7 +126,11 @@ def write_pictures(study: Study, folder: Folder, images: Sequence[str] = NAMES[:
     items = []
     root = folder.root / "anchors"
     for index, image in enumerate(images):
-        item: dict[str, Any] = {"image": image, "rule": ("median", "worst 5 %")[index % 2], "psnr": {"input": 20.17, "classical": 27.2 - index}}
+        item: dict[str, Any] = {
+            "image": image,
+            "rule": ("median", "worst 5 %")[index % 2],
+            "psnr": {"input": 20.17, "classical": 27.2 - index},
+        }
         for kind, noise in (("truth", 0.0), ("input", 0.1), ("classical", 0.045)):
             item[kind] = f"{kind}-{index}.png"
             write_whole(root / item[kind], png(truth + noise * rng.standard_normal(truth.shape)))
@@ -115,7 +138,9 @@ def write_pictures(study: Study, folder: Folder, images: Sequence[str] = NAMES[:
         for run in runs_of(study):
             if folder.is_over(run):
                 noise = 0.045 * (run.n / 10) ** -0.2
-                write_whole(folder.of(run) / f"picture-{index}.png", png(truth + noise * rng.standard_normal(truth.shape)))
+                write_whole(
+                    folder.of(run) / f"picture-{index}.png", png(truth + noise * rng.standard_normal(truth.shape))
+                )
     means = {"input": {"psnr-rgb-clip": 20.17}, "classical": {"psnr-rgb-clip": 27.05}}
     record = {"classical_name": "BM3D", "sets": {"test": means}, "pictures": items, **more}
     write_whole(root / "anchors.json", to_json(record))

@@ -53,7 +53,8 @@ def _pass(plane: Tensor, pilot: Tensor | None, sigma: float) -> Tensor:
     blocks = functional.conv_transpose2d(coefficients * gain * weight, basis, stride=STRIDE)
     weights = functional.conv_transpose2d(weight, torch.ones_like(basis[:1]), stride=STRIDE)
     top, left = padding[2], padding[0]
-    return (blocks / weights)[..., top : top + height, left : left + width]
+    clean: Tensor = (blocks / weights)[..., top : top + height, left : left + width]
+    return clean
 
 
 def _padding(height: int, width: int) -> tuple[int, int, int, int]:

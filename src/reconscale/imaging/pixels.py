@@ -92,15 +92,14 @@ class Pixels:
                 size); none: centre crops, placed as torchvision does.
 
         Returns:
-            (B, C, patch, patch), a view with channels last in memory: uint8, int32 (from uint16) or float32. Give it to
-            ``to_unit``.
+            (B, C, patch, patch), contiguous: uint8, int32 (from uint16) or float32; for ``to_unit``.
 
         Raises:
             Mistake: an image is smaller than ``patch``.
         """
         store, channels = self.store, self.channels
         dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
-        batch = torch.empty((len(indices), patch, patch, channels), dtype=dtype)
+        batch = torch.empty((len(indices), channels, patch, patch), dtype=dtype)
         filled, values = batch.numpy(), store.values
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
         sizes, starts = store.sizes[rows], store.offsets[rows].tolist()
@@ -117,8 +116,8 @@ class Pixels:
             zip(starts, sizes.tolist(), corners.tolist(), strict=True)
         ):
             image = values[start : start + height * width * channels].reshape(height, width, channels)
-            filled[b] = image[top : top + patch, left : left + patch]
-        return batch.permute(0, 3, 1, 2)
+            filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
+        return batch
 
     def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
         """Stored values to [0, 1], on the device.
@@ -131,7 +130,7 @@ class Pixels:
             (B, C, H, W) float32, contiguous.
         """
         moved = batch.to(device, non_blocking=True)
-        return moved.to(torch.float32, memory_format=torch.contiguous_format, copy=True).div_(self.scale)
+        return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
 
 
 def _centre(length: int, crop: int) -> int:

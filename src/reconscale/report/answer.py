@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws import LAWS, Decision, Finding, Fit, Forecast, Held, Points, backtest, decide, fit, forecast, frontier
+from reconscale.laws import (
+    LAWS,
+    Decision,
+    Finding,
+    Fit,
+    Forecast,
+    Held,
+    Points,
+    backtest,
+    decide,
+    fit,
+    forecast,
+    frontier,
+)
 from reconscale.laws.findings import merged
 from reconscale.mistakes import Mistake
 from reconscale.report.wording import Quantity
@@ -33,6 +46,8 @@ class Answer:
         worthwhile: the smallest gain worth paying for.
         asked: sizes whose forecast was asked for.
         fits: the laws that could be fitted.
+        curve: the law that carries most weight in the forecast, fitted on these very test images: what is drawn through
+            the measurements; none without a curve.
         unfitted: law -> why it could not be fitted.
         outlook: the forecast at all sizes of the band and at those asked for; none without a curve.
         held: the back-test, one line a size that was held back.
@@ -45,6 +60,7 @@ class Answer:
     worthwhile: float
     asked: tuple[float, ...]
     fits: tuple[Fit, ...] = ()
+    curve: Fit | None = None
     unfitted: tuple[tuple[str, str], ...] = ()
     outlook: Forecast | None = None
     held: tuple[Held, ...] = ()
@@ -71,13 +87,6 @@ class Answer:
         """All cautions about the answer, each code once; those about a single law stay with that law."""
         parts = [item.findings for item in (self.outlook, self.decision) if item is not None]
         return merged(self.best.findings, *parts)
-
-    @property
-    def curve(self) -> Fit | None:
-        """The fitted law that carries most weight in the forecast: what is drawn through the measurements."""
-        weights = {} if self.outlook is None else self.outlook.weights
-        weighed = [item for item in self.fits if item.law in weights]
-        return max(weighed, key=lambda item: weights[item.law], default=None)
 
 
 def answer_of(
@@ -113,11 +122,14 @@ def answer_of(
             unfitted.append((law, f"{mistake.found}; {mistake.remedy}"))
     say("forecasting")
     outlook = forecast(points, np.union1d(grid_of(points), wanted))
+    heaviest = max((law for law in outlook.weights if law in LAWS), key=lambda law: outlook.weights[law])
+    curve = fit(replace(points, images=None), heaviest)
     say("testing the forecast against sizes held back")
     held = tuple(backtest(points))
     say("deciding")
     decision = decide(points, worthwhile=worthwhile)
-    return Answer(points, best, worthwhile, wanted, tuple(fits), tuple(unfitted), outlook, held, decision)
+    known = Answer(points, best, worthwhile, wanted, tuple(fits), curve, tuple(unfitted))
+    return replace(known, outlook=outlook, held=held, decision=decision)
 
 
 def grid_of(points: Points) -> Floats:

@@ -85,20 +85,29 @@ def report_study(
     quantity = Quantity("psnr", profile, study.images.counts) if answer is None else answer.quantity
     lines = anchors.lines(main, quantity) if anchors is not None else []
     best = None if answer is None else answer.best
+    costs = cost_table(done)
     extra = (
-        runs_table(runs, results, main), cost_table(done), shift_table(done, profile), validation_table(done, best),
-        next_steps(answer, runs, results),
-    )  # fmt: skip
+        runs_table(runs, results, main),
+        costs,
+        shift_table(done, profile),
+        validation_table(done, best),
+        next_steps(answer, runs, results, costs),
+    )
     material = _material(answer, lines, extra, training_findings(study, results))
     page = replace(
-        _page(material, study.name, _verdict(answer, runs, results)), subtitle=prose.sentence_case(prose.problem(study)),
-        facts=prose.facts(study, answer, results), costs=prose.costs(answer, material.tables["cost"], study),
+        _page(material, study.name, _verdict(answer, runs, results)),
+        subtitle=prose.sentence_case(prose.problem(study)),
+        facts=prose.facts(study, answer, results),
+        costs=prose.costs(answer, costs, study),
         strips=strips_of(anchors, folder, done, best, main) if pictures else (),
-        shift=grids.shift_grid(material.tables["shift"], quantity, main), runs=grids.runs_grid(material.tables["runs"], profile),
-        runs_summary=_summary(runs, results), method=prose.method(study, answer, results),
-        commands=_commands(study), provenance=grids.provenance_grid([result.provenance for result in results]),
+        shift=grids.shift_grid(material.tables["shift"], quantity, main),
+        runs=grids.runs_grid(material.tables["runs"], profile),
+        runs_summary=_summary(runs, results),
+        method=prose.method(study, answer, results),
+        commands=_commands(study),
+        provenance=grids.provenance_grid([result.provenance for result in results]),
         source=json.dumps(study.model_dump(mode="json", exclude_defaults=True), indent=2, ensure_ascii=False),
-    )  # fmt: skip
+    )
     return _write(page, material, out, say)
 
 
@@ -118,18 +127,26 @@ def report_points(points: Points, out: Path, *, title: str, worthwhile: float = 
         Mistake: ``out`` cannot be written to.
     """
     answer = answer_of(points, worthwhile=worthwhile)
-    material = _material(answer, [], (next_steps(answer, [], []),), ())
+    costs = cost_table([])
+    material = _material(answer, [], (next_steps(answer, [], [], costs),), ())
     rows = grids.points_grid(material.tables["points"], answer.quantity)
     page = replace(
-        _page(material, title, (answer.verdict, answer.sentence)), facts=prose.facts(None, answer, ()),
-        costs=prose.costs(answer, Table("cost", (), ()), None), runs=rows, runs_summary=times(len(points), "measurement"),
-        method=prose.analysis(answer), commands=("reconscale report points.csv",),
-    )  # fmt: skip
+        _page(material, title, (answer.verdict, answer.sentence)),
+        facts=prose.facts(None, answer, ()),
+        costs=prose.costs(answer, costs, None),
+        runs=rows,
+        runs_summary=times(len(points), "measurement"),
+        method=prose.analysis(answer),
+        commands=("reconscale report points.csv",),
+    )
     return _write(page, material, out, lambda _: None)
 
 
 def _material(
-    answer: Answer | None, lines: Sequence[tuple[str, str, float]], extra: Sequence[Table], findings: tuple[Finding, ...]
+    answer: Answer | None,
+    lines: Sequence[tuple[str, str, float]],
+    extra: Sequence[Table],
+    findings: tuple[Finding, ...],
 ) -> Material:
     own = () if answer is None else answer.findings
     together = merged(own, findings)
@@ -145,13 +162,17 @@ def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
     answer, tables = material.answer, material.tables
     findings = [(str(row["severity"]), str(row["code"]), str(row["text"])) for row in tables["findings"].records()]
     return Page(
-        title=title, subtitle="", verdict=verdict[0], sentence=verdict[1],
+        title=title,
+        subtitle="",
+        verdict=verdict[0],
+        sentence=verdict[1],
         sizes=None if answer is None else grids.sizes_grid(answer),
         steps=grids.steps_grid(tables["next-steps"]),
         cost_grid=grids.cost_grid(tables["cost"]) if "cost" in tables else None,
         laws=grids.laws_grid(tables["laws"]) if "laws" in tables else None,
-        backtest=[] if answer is None else backtest_lines(answer), findings=findings,
-    )  # fmt: skip
+        backtest=[] if answer is None else backtest_lines(answer),
+        findings=findings,
+    )
 
 
 def _write(page: Page, material: Material, out: Path, say: Progress) -> Path:
@@ -175,41 +196,46 @@ def _plots(title: str, material: Material) -> tuple[dict[str, Plot], dict[str, b
     from reconscale.report import figures  # matplotlib takes a second to import, and only this function needs it
 
     answer, tables = material.answer, material.tables
-    plots: dict[str, Plot] = {}
-    files: dict[str, bytes] = {}
-
-    def add(plot: Plot, drawn: Mapping[str, bytes]) -> None:
-        plots[plot.name] = replace(plot, svg=drawn["svg"])
-        files.update({f"{plot.name}.{kind}": content for kind, content in drawn.items()})
-
     if answer is None:
-        return plots, files
-    quantity = answer.quantity
-    drawn_from = tuple(name for name in ("points", "curve", "fan", "anchors") if len(tables[name]))
-    add(Plot("quality", plotly_figures.quality_figure(tables, quantity), b"", prose.quality_alt(answer), prose.quality_caption(answer), drawn_from),
-        figures.quality_files(tables, quantity, title))  # fmt: skip
-    if len(set(tables["network-size"].numbers("p") if len(tables["network-size"]) else [])) > 1:
-        add(Plot("network-size", plotly_figures.size_figure(tables, quantity), b"", prose.size_alt(tables["network-size"], quantity),
-                 "One line for each n; dots are runs, and rings mark the width that was selected on validation.", ("network-size", "points")),
-            figures.size_files(tables, quantity, title))  # fmt: skip
-    curves = tables.get("validation")
-    if curves is not None and len(curves.where(selected=1)) and max(curves.where(selected=1).numbers("step")) > 0:
-        add(Plot("validation", plotly_figures.validation_figure(curves), b"", "Line plot of validation PSNR over optimisation steps, one line a run.",
-                 "Validation PSNR of the selected width, one line a run. Curves that still climb at their end ask for more steps.", ("validation",)),
-            figures.validation_files(curves, title))  # fmt: skip
-    return plots, files
+        return {}, {}
+    quantity, cells, curves = answer.quantity, tables["network-size"], tables.get("validation")
+    used = tuple(name for name in ("points", "curve", "fan", "anchors") if len(tables[name]))
+    words = (prose.quality_alt(answer), prose.quality_caption(answer))
+    figure = plotly_figures.quality_figure(tables, quantity)
+    drawn = [(Plot("quality", figure, *words, used), figures.quality_files(tables, quantity, title))]
+    if len(set(cells.column("p"))) > 1:
+        words = (prose.size_alt(cells, quantity), prose.SIZE_CAPTION)
+        figure = plotly_figures.size_figure(tables, quantity)
+        plot = Plot("network-size", figure, *words, ("network-size", "points"))
+        drawn.append((plot, figures.size_files(tables, quantity, title)))
+    if curves is not None and any(step for step in curves.where(selected=1).column("step")):
+        words = (prose.VALIDATION_ALT, prose.VALIDATION_CAPTION)
+        figure = plotly_figures.validation_figure(curves)
+        plot = Plot("validation", figure, *words, ("validation",))
+        drawn.append((plot, figures.validation_files(curves, title)))
+    plots = {plot.name: replace(plot, svg=files["svg"]) for plot, files in drawn}
+    return plots, {f"{plot.name}.{kind}": content for plot, files in drawn for kind, content in files.items()}
 
 
 def _numbers(page: Page, material: Material) -> dict[str, Any]:
     """Everything that the page says, for other programs."""
     answer = material.answer
     record: dict[str, Any] = {
-        "schema": 1, "reconscale": version("reconscale"), "title": page.title, "verdict": page.verdict, "sentence": page.sentence,
+        "schema": 1,
+        "reconscale": version("reconscale"),
+        "title": page.title,
+        "verdict": page.verdict,
+        "sentence": page.sentence,
         "tables": {name: [_clean(row) for row in item.records()] for name, item in material.tables.items()},
-    }  # fmt: skip
+    }
     if answer is not None:
         quantity = answer.quantity
-        record |= {"metric": quantity.metric, "profile": quantity.profile, "unit": quantity.unit, "worthwhile": answer.worthwhile}
+        record |= {
+            "metric": quantity.metric,
+            "profile": quantity.profile,
+            "unit": quantity.unit,
+            "worthwhile": answer.worthwhile,
+        }
     decision = None if answer is None else answer.decision
     if decision is not None:
         fields = ("probability", "n", "p", "measured", "error_bar", "unit")
@@ -223,14 +249,17 @@ def _numbers(page: Page, material: Material) -> dict[str, Any]:
 
 def _clean(record: Mapping[str, Any]) -> dict[str, Any]:
     """What JSON cannot spell is none."""
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()
+    }
 
 
 def _verdict(answer: Answer | None, runs: Sequence[Run], results: Sequence[Result]) -> tuple[str, str]:
     if answer is not None:
         return answer.verdict, answer.sentence
     over = f"; {times(len(results), 'run')} failed or diverged, see their reasons below" if results else ""
-    return "UNDECIDED", f"No run is done yet of {len(runs)}{over}. Carry the study out with `reconscale run`, then write the report again."
+    remedy = "Carry the study out with `reconscale run`, then write the report again"
+    return "UNDECIDED", f"No run is done yet of {len(runs)}{over}. {remedy}."
 
 
 def _summary(runs: Sequence[Run], results: Sequence[Result]) -> str:
@@ -244,9 +273,7 @@ def _commands(study: Study) -> list[str]:
     canonical = json.dumps(study.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return [
-        f"pip install 'reconscale[train]=={version('reconscale')}'",
-        f"reconscale run study.toml      # {study.name}, digest {digest}; trains what is missing",
+        f"# {study.name}, digest {digest}, with reconscale {version('reconscale')}",
+        "reconscale run study.toml       # trains what is missing",
         "reconscale report study.toml",
     ]
-
-

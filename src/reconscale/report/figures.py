@@ -31,13 +31,28 @@ from reconscale.report.frame import (
 from reconscale.report.tables import Table
 from reconscale.report.wording import Quantity, short
 
-STYLE: dict[str, Any] = {
-    "font.family": "sans-serif", "font.size": 12, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
-    "xtick.color": INK, "ytick.color": INK, "axes.linewidth": 0.8, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.8, "axes.axisbelow": True, "text.parse_math": False,
-    "svg.fonttype": "none", "svg.hashsalt": "reconscale", "hatch.linewidth": 0.6, "figure.facecolor": "white",
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 12,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "reconscale",
+    "hatch.linewidth": 0.6,
+    "figure.facecolor": "white",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
-}  # fmt: skip
+}
 DOTS_PER_INCH = 160
 FILL = {"measured range": (0.20, 0.26), "up to 4x": (0.13, 0.18), "up to 10x": (0.0, 0.12), "beyond 10x": (0.0, 0.08)}
 DASH = {"measured range": "-", "up to 4x": "--", "up to 10x": ":", "beyond 10x": ":"}
@@ -118,12 +133,30 @@ def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame:
         if index:
             axes.axvline(n[0], color=MUTED, linewidth=0.8, linestyle=":")
         middle = (max(frame.x[0], n[0]) * n[-1]) ** 0.5
-        axes.annotate(titles[status], (middle, 1), xycoords=axes.get_xaxis_transform(), xytext=(0, 4),
-                      textcoords="offset points", ha="center", va="bottom", color=MUTED, fontsize=11)  # fmt: skip
+        axes.annotate(
+            titles[status],
+            (middle, 1),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            color=MUTED,
+            fontsize=11,
+        )
     _anchor_lines(axes, tables["anchors"], quantity, frame)
     points, curve = tables["points"].where(selected=1), tables["curve"]
     axes.plot(curve.numbers("n"), curve.numbers("mean"), "_", color=INK, markersize=14, markeredgewidth=2, gid="means")
-    axes.plot(points.numbers("n"), points.numbers(quantity.metric), "o", color=INK, alpha=0.6, markersize=4.5, markeredgewidth=0, gid="runs")
+    axes.plot(
+        points.numbers("n"),
+        points.numbers(quantity.metric),
+        "o",
+        color=INK,
+        alpha=0.6,
+        markersize=4.5,
+        markeredgewidth=0,
+        gid="runs",
+    )
 
 
 def _anchor_lines(axes: Axes, anchors: Table, quantity: Quantity, frame: Frame) -> None:
@@ -134,15 +167,30 @@ def _anchor_lines(axes: Axes, anchors: Table, quantity: Quantity, frame: Frame) 
         label = f"{row['label']} {quantity.say(value)}"
         if frame.holds(value):
             axes.axhline(value, color=colour, linewidth=1.6, linestyle=(0, (6, 3)))
-            axes.annotate(label, (0.99, value), xycoords=axes.get_yaxis_transform(), xytext=(0, 3),
-                          textcoords="offset points", ha="right", va="bottom", color=colour)  # fmt: skip
+            axes.annotate(
+                label,
+                (0.99, value),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+                color=colour,
+            )
             continue
         edge = "low" if value < frame.y[0] else "high"
         shift = (4 + 16 * outside[edge]) * (1 if edge == "low" else -1)
         outside[edge] += 1
-        axes.annotate(f"{'↓' if edge == 'low' else '↑'} {label}", (0.6 if crowded and edge == "low" else 0.99, 0 if edge == "low" else 1), xycoords="axes fraction",
-                      xytext=(0, shift), textcoords="offset points", ha="right",
-                      va="bottom" if edge == "low" else "top", color=colour)  # fmt: skip
+        axes.annotate(
+            f"{'↓' if edge == 'low' else '↑'} {label}",
+            (0.6 if crowded and edge == "low" else 0.99, 0 if edge == "low" else 1),
+            xycoords="axes fraction",
+            xytext=(0, shift),
+            textcoords="offset points",
+            ha="right",
+            va="bottom" if edge == "low" else "top",
+            color=colour,
+        )
 
 
 def _size(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame: Frame) -> None:
@@ -155,8 +203,15 @@ def _size(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame: Fr
         axes.plot(dots.numbers("p"), dots.numbers(quantity.metric), "o", color=colour, alpha=0.6, markersize=4)
         axes.plot(p, mean, "-o", color=colour, linewidth=1.8, markersize=5, gid=f"size-{index}")
         chosen = part.where(selected=1)
-        axes.plot(chosen.numbers("p"), chosen.numbers("mean"), "o", markersize=9, markerfacecolor="white",
-                  markeredgecolor=colour, markeredgewidth=2)  # fmt: skip
+        axes.plot(
+            chosen.numbers("p"),
+            chosen.numbers("mean"),
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor=colour,
+            markeredgewidth=2,
+        )
         ends.append((mean[-1], f"n = {short(n)}"))
     _end_labels(axes, ends, frame)
 
@@ -178,5 +233,14 @@ def _validation(axes: Axes, curves: Table, frame: Frame) -> None:
 def _end_labels(axes: Axes, ends: list[tuple[float, str]], frame: Frame) -> None:
     inside = [frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _ in ends]
     for height, (_, label) in zip(spread(inside, 0.06), ends, strict=True):
-        axes.annotate(label, (1, height), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
-                      va="center", fontsize=11, fontweight="bold", annotation_clip=False)  # fmt: skip
+        axes.annotate(
+            label,
+            (1, height),
+            xycoords="axes fraction",
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=11,
+            fontweight="bold",
+            annotation_clip=False,
+        )

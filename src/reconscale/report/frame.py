@@ -17,11 +17,46 @@ INK, MUTED, GRID = "#1b2733", "#5b6875", "#e3e8ee"
 BLUE, VERMILLION, GREY = "#0072B2", "#B34700", "#6b7480"
 RAMP = ((0x8A, 0xC4, 0xE8), (0x00, 0x72, 0xB2), (0x0A, 0x26, 0x40))
 """From the smallest n to the largest: lightness alone tells them apart."""
-PERCENT = (1000, 700, 500, 400, 300, 250, 200, 170, 150, 130, 120, 110, 105, 100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 30, 20, 10, 5, 2, 1)
+PERCENT = (
+    1000,
+    700,
+    500,
+    400,
+    300,
+    250,
+    200,
+    170,
+    150,
+    130,
+    120,
+    110,
+    105,
+    100,
+    95,
+    90,
+    85,
+    80,
+    75,
+    70,
+    60,
+    50,
+    40,
+    30,
+    20,
+    10,
+    5,
+    2,
+    1,
+)
 ROOM = 1.5
 """The band may widen the figure by this multiple of the range of the measured values, to either side."""
 
-STRETCHES = (("measured range", "measured"), ("up to 4x", "forecast to 4×"), ("up to 10x", "to 10×"), ("beyond 10x", "further"))
+STRETCHES = (
+    ("measured range", "measured"),
+    ("up to 4x", "forecast to 4×"),
+    ("up to 10x", "to 10×"),
+    ("beyond 10x", "further"),
+)
 """Status of rows of the band, and the heading of that stretch."""
 
 Ticks = tuple[tuple[float, str], ...]
@@ -82,9 +117,16 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     percent = _percent_ticks(y, curve.numbers("mean")[-1], quantity.metric)
     what = "MSE" if quantity.metric == "psnr" else "1 − SSIM" if quantity.metric == "ssim" else "error"
     return Frame(
-        x, y, _log_ticks(*x), _y_ticks(y, quantity), f"training set size n, number of {quantity.unit}", _y_title(quantity),
-        log_y=quantity.metric == "error", percent=percent, percent_title=f"{what}, % of that at n = {short(sizes[-1])}",
-    )  # fmt: skip
+        x,
+        y,
+        _log_ticks(*x),
+        _y_ticks(y, quantity),
+        f"training set size n, number of {quantity.unit}",
+        _y_title(quantity),
+        log_y=quantity.metric == "error",
+        percent=percent,
+        percent_title=f"{what}, % of that at n = {short(sizes[-1])}",
+    )
 
 
 def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
@@ -93,8 +135,15 @@ def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     y = _y_range(values, [], [], quantity.metric, _span(values, quantity.metric))
     width = math.log10(max(p) / min(p))
     x = (min(p) / 10 ** (0.05 * width + 0.03), max(p) * 10 ** (0.05 * width + 0.03))
-    return Frame(x, y, _log_ticks(*x), _y_ticks(y, quantity), "number of network parameters p", _y_title(quantity),
-                 log_y=quantity.metric == "error")  # fmt: skip
+    return Frame(
+        x,
+        y,
+        _log_ticks(*x),
+        _y_ticks(y, quantity),
+        "number of network parameters p",
+        _y_title(quantity),
+        log_y=quantity.metric == "error",
+    )
 
 
 def validation_frame(curves: Table) -> Frame:
@@ -106,7 +155,9 @@ def validation_frame(curves: Table) -> Frame:
     y = (low - 0.1 * room, high + 0.08 * room)
     x = (0.0, max(steps) * 1.01)
     ticks = tuple((value, short(value)) for value in _nice(0.0, max(steps), 5))
-    return Frame(x, y, ticks, _y_ticks(y, Quantity("psnr", "", "")), "optimisation steps", "validation PSNR, dB", log_x=False)
+    return Frame(
+        x, y, ticks, _y_ticks(y, Quantity("psnr", "", "")), "optimisation steps", "validation PSNR, dB", log_x=False
+    )
 
 
 def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -166,14 +217,19 @@ def _span(values: Sequence[float], metric: str) -> float:
     return max(high - low, 0.1 if metric == "psnr" else 0.002)
 
 
-def _y_range(seen: Sequence[float], band: Sequence[float], anchors: Sequence[float], metric: str, span: float) -> tuple[float, float]:
+def _y_range(
+    seen: Sequence[float], band: Sequence[float], anchors: Sequence[float], metric: str, span: float
+) -> tuple[float, float]:
     scale = [math.log10(v) for v in seen] if metric == "error" else list(seen)
     low, high = min(scale), max(scale)
     more = [math.log10(v) for v in band if v > 0] if metric == "error" else list(band)
     floor, ceiling = low - ROOM * span, high + ROOM * span
     close = [math.log10(v) if metric == "error" else v for v in anchors if metric != "error" or v > 0]
     inside = [v for v in close if low - 0.6 * span <= v <= high + 0.6 * span]
-    low, high = min([low, *(max(v, floor) for v in more), *inside]), max([high, *(min(v, ceiling) for v in more), *inside])
+    low, high = (
+        min([low, *(max(v, floor) for v in more), *inside]),
+        max([high, *(min(v, ceiling) for v in more), *inside]),
+    )
     room = 0.06 * max(high - low, span)
     low, high = low - room, high + room
     return (10**low, 10**high) if metric == "error" else (low, high)
@@ -209,7 +265,13 @@ def _log_ticks(low: float, high: float) -> Ticks:
 def _y_ticks(y: tuple[float, float], quantity: Quantity) -> Ticks:
     if quantity.metric == "error":
         decades = math.log10(y[1] / y[0])
-        steps = (1, 2, 5) if decades > 0.8 else (1, 1.5, 2, 3, 4, 5, 6, 8) if decades > 0.3 else tuple(np.arange(1, 10, 0.5))
+        steps = (
+            (1, 2, 5)
+            if decades > 0.8
+            else (1, 1.5, 2, 3, 4, 5, 6, 8)
+            if decades > 0.3
+            else tuple(np.arange(1, 10, 0.5))
+        )
         powers = range(math.floor(math.log10(y[0])), math.ceil(math.log10(y[1])) + 1)
         values = [float(step * 10.0**power) for power in powers for step in steps]
         inside = [value for value in values if y[0] <= value <= y[1]]

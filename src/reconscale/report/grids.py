@@ -25,8 +25,8 @@ def sizes_grid(answer: Answer) -> Grid | None:
     if not rows:
         return None
     quantity = answer.quantity
-    columns = (f"#n ({quantity.unit})", f"#expected {quantity.title}", "#50 % interval", "#90 % interval", "where")
-    note = "What a new run is expected to measure, on the same test set"
+    columns = (f"#n ({quantity.unit})", "#of the largest", f"#{quantity.title}", "#50 % interval", "#90 % interval")
+    note = "What a new run is expected to measure on the same test set"
     return Grid(note, columns, rows)
 
 
@@ -78,7 +78,8 @@ def shift_grid(shift: Table, quantity: Quantity, main: str) -> Grid | None:
             rows[-1] = (f"{name}: gains least", *rows[-1][1:])
     first = shift.records()[0]
     ends = [f"#{quantity.title} at n = {amount(float(first[key] or 0))}" for key in ("n_smallest", "n_largest")]
-    caption = "Widths selected on validation; the last column is the slope between the two largest n, ± its standard error over seeds"
+    slope = "the last column is the slope between the two largest n, ± its standard error over seeds"
+    caption = f"Widths selected on validation; {slope}"
     return Grid(caption, ("test set", *ends, "#gain for each doubling"), tuple(rows), tuple(marks))
 
 
@@ -97,7 +98,9 @@ def laws_grid(laws: Table) -> Grid | None:
             value, low, high = (general(float(row[name] or 0)) for name in ("value", "low90", "high90"))
             scatter = "" if index else f"{100 * float(row['residual_sd'] or 0):.2g} %"
             rows.append((*head, str(row["parameter"]), value, f"{low} to {high}", scatter))
-    caption = "Parameters with 90 % intervals; a law without a weight is shown for comparison and is not part of the forecast"
+    caption = (
+        "Parameters with 90 % intervals; a law without a weight is shown for comparison and is not part of the forecast"
+    )
     columns = ("law", "#weight in the forecast", "parameter", "#value", "#90 % interval", "#scatter about it")
     return Grid(caption, columns, tuple(rows))
 
@@ -110,14 +113,31 @@ def runs_grid(runs: Table, profile: str) -> Grid | None:
     profiles.sort(key=lambda name: name != profile)
     rows, marks = [], []
     for row in runs.records():
-        rows.append((
-            str(row["status"]), amount(float(row["n"] or 0)), str(row["width"]), str(row["seed"]),
-            *(_metric(row[name], name) for name in profiles),
-            "" if row["seconds"] is None else duration(float(row["seconds"])),
-            "" if row["best_step"] is None else f"{row['best_step']:,} / {row['steps']:,}", str(row["reason"]), str(row["id"]),
-        ))  # fmt: skip
+        rows.append(
+            (
+                str(row["status"]),
+                amount(float(row["n"] or 0)),
+                str(row["width"]),
+                str(row["seed"]),
+                *(_metric(row[name], name) for name in profiles),
+                "" if row["seconds"] is None else duration(float(row["seconds"])),
+                "" if row["best_step"] is None else f"{row['best_step']:,} / {row['steps']:,}",
+                str(row["reason"]),
+                str(row["id"]),
+            )
+        )
         marks.append({"done": "", "to do": "open"}.get(str(row["status"]), "lost"))
-    columns = ("status", "#n", "#width", "#seed", *(f"#{name}" for name in profiles), "#time", "#best / last step", "reason", "id")
+    columns = (
+        "status",
+        "#n",
+        "#width",
+        "#seed",
+        *(f"#{name}" for name in profiles),
+        "#time",
+        "#best / last step",
+        "reason",
+        "id",
+    )
     return Grid("Every run of the plan", columns, tuple(rows), tuple(marks))
 
 
@@ -127,7 +147,14 @@ def points_grid(points: Table, quantity: Quantity) -> Grid:
     rows = []
     for row in points.records():
         dials = [short(float(row[name] or 0)) if name == "p" else str(row[name]) for name in known]
-        rows.append((amount(float(row["n"] or 0)), *dials, quantity.bare(float(row[quantity.metric] or 0)), "yes" if row["selected"] else ""))
+        rows.append(
+            (
+                amount(float(row["n"] or 0)),
+                *dials,
+                quantity.bare(float(row[quantity.metric] or 0)),
+                "yes" if row["selected"] else "",
+            )
+        )
     columns = ("#n", *(f"#{name}" for name in known), f"#{quantity.title}", "in the curve")
     return Grid("Every measurement", columns, tuple(rows))
 

@@ -19,7 +19,12 @@ from plotly.offline import get_plotlyjs
 from reconscale.report.pictures import Strip
 from reconscale.report.prose import READING
 
-LOOKS = {"COLLECT MORE": ("collect", "+"), "TRAIN LARGER": ("larger", "▲"), "STOP": ("stop", "■"), "UNDECIDED": ("open", "?")}
+LOOKS = {
+    "COLLECT MORE": ("collect", "+"),
+    "TRAIN LARGER": ("larger", "▲"),
+    "STOP": ("stop", "■"),
+    "UNDECIDED": ("open", "?"),
+}
 """Verdict -> its style and its sign, so that colour is not needed to tell them apart."""
 
 
@@ -56,18 +61,18 @@ class Plot:
     Attributes:
         name: key, and the stem of its files.
         figure: plotly's JSON.
-        svg: the same figure for readers without scripts.
         alt: what it shows, in words.
         caption: how to read it.
         tables: names of the CSV files that it is drawn from.
+        svg: the same figure for readers without scripts.
     """
 
     name: str
     figure: dict[str, Any]
-    svg: bytes
     alt: str
     caption: str
     tables: tuple[str, ...]
+    svg: bytes = b""
 
     @property
     def fallback(self) -> str:
@@ -78,7 +83,13 @@ class Plot:
     def data(self) -> Markup:
         """The figure as JSON that no HTML parser mistakes for markup."""
         text = json.dumps(self.figure, allow_nan=False, separators=(",", ":"))
-        for mark, code in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        for mark, code in (
+            ("&", "\\u0026"),
+            ("<", "\\u003c"),
+            (">", "\\u003e"),
+            ("\u2028", "\\u2028"),
+            ("\u2029", "\\u2029"),
+        ):
             text = text.replace(mark, code)
         return Markup(text)
 
@@ -141,12 +152,17 @@ START = """
   var options = {responsive: true, displayModeBar: false, scrollZoom: false};
   function fit(layout, width) {
     if (width >= 560) { return layout; }
-    layout.margin.l = 52; layout.margin.r = Math.min(layout.margin.r, 74);
+    layout.margin.r = Math.min(layout.margin.r, 74);
     layout.height = Math.min(layout.height || 460, 400);
     ['xaxis', 'yaxis', 'yaxis2'].forEach(function (name) {
       if (layout[name]) { layout[name].title.font = Object.assign({}, layout[name].title.font, {size: 12}); }
     });
     layout.dragmode = false;
+    layout.annotations.forEach(function (note) { if (note.name) { note.text = note.name; } });
+    var x = layout.xaxis, every = x.tickvals.length > 4 ? 2 : 1;
+    ['tickvals', 'ticktext'].forEach(function (key) {
+      x[key] = x[key].filter(function (_, index) { return index % every === 0; });
+    });
     return layout;
   }
   document.querySelectorAll('.plot').forEach(function (place) {
@@ -164,17 +180,24 @@ START = """
 def render(page: Page) -> str:
     """The page as HTML."""
     scripts = [plotly_js(), START] if page.plots else []
-    return _environment().get_template("report.html.j2").render(
-        page=page, reading=READING, version=version("reconscale"),
-        scripts=[Markup(script) for script in scripts], policy=_policy(scripts),
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page,
+            reading=READING,
+            version=version("reconscale"),
+            scripts=[Markup(script) for script in scripts],
+            policy=_policy(scripts),
+        )
+    )
 
 
 def tied(text: str) -> str:
     """Numbers that no line break parts from their unit or their name.
 
-    >>> tied("n = 600 gains 0.2 dB (86 %)") == "n\\u00a0=\\u00a0600 gains 0.2\\u00a0dB (86\\u00a0%)"
-    True
+    >>> tied("n = 600 gains 0.2 dB (86 %)").count(chr(160))
+    4
     """
     text = re.sub(r"(?<=\d) (?=(%|dB|SSIM|[kMG])(?!\w))", "\u00a0", text)
     return re.sub(r"\b([np]) = (?=\d)", "\\1\u00a0=\u00a0", text)
@@ -190,13 +213,18 @@ def _policy(scripts: Sequence[str]) -> str:
     """What the browser may do: run exactly these scripts, show embedded images, and load nothing."""
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    rules = ("style-src 'unsafe-inline'", "img-src data: blob:", "base-uri 'none'", "form-action 'none'")
+    return "; ".join(("default-src 'none'", f"script-src {allowed}", *rules))
 
 
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("reconscale.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("reconscale.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["tied"] = tied
     return environment

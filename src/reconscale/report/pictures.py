@@ -1,4 +1,4 @@
-"""The picture strip: the same image as truth, as measured, by the classical method, and by the smallest and largest n."""
+"""The picture strip: one image as truth, as measured, by the classical method, and by the smallest and largest n."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ def anchors_of(folder: Folder) -> Anchors | None:
         raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
 
 
-def strips_of(anchors: Anchors | None, folder: Folder, results: Sequence[Result], best: Points | None, test_set: str) -> list[Strip]:
+def strips_of(
+    anchors: Anchors | None, folder: Folder, results: Sequence[Result], best: Points | None, test_set: str
+) -> list[Strip]:
     """The strips whose pictures are there; missing pictures are left out."""
     if anchors is None or best is None or best.width is None:
         return []
@@ -139,7 +141,7 @@ def _run_picture(
 
 
 def embedded(root: Path, name: object) -> str | None:
-    """A PNG file directly below ``root`` as a data URI; none where it is missing, is something else, or is too large."""
+    """A PNG file directly below ``root`` as a data URI; none where it is missing, too large, or something else."""
     if not isinstance(name, str) or not name or Path(name).name != name:
         return None
     path = root / name

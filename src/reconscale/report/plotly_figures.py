@@ -1,4 +1,4 @@
-"""The figures of the page, as plotly's JSON. Drawn from the tables that are saved beside the page, and from nothing else."""
+"""The figures of the page, as plotly's JSON, drawn from the tables that are saved beside it and from nothing else."""
 
 from __future__ import annotations
 
@@ -43,11 +43,18 @@ def quality_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
     points = tables["points"].where(selected=1)
     curve = tables["curve"]
     texts = [_curve_text(row, quantity) for row in curve.records()]
-    traces.append({
-        "type": "scatter", "mode": "markers", "name": "mean over seeds", "x": curve.column("n"), "y": curve.column("mean"),
-        "marker": {"size": 11, "symbol": "line-ew", "line": {"color": INK, "width": 2.5}},
-        "text": texts, "hovertemplate": "%{text}<extra></extra>",
-    })  # fmt: skip
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "mean over seeds",
+            "x": curve.column("n"),
+            "y": curve.column("mean"),
+            "marker": {"size": 11, "symbol": "line-ew", "line": {"color": INK, "width": 2.5}},
+            "text": texts,
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    )
     traces.append(_dots(points, "n", quantity, "every run", INK))
     if frame.percent:
         ghost = {"type": "scatter", "name": "right axis", "x": [frame.x[0]], "y": [frame.percent[0][0]], "yaxis": "y2"}
@@ -69,13 +76,23 @@ def size_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
         part, colour = cells.where(n=n), shade(index, len(sizes))
         traces.append(_dots(tables["points"].where(n=n), "p", quantity, f"runs at n = {amount(n)}", colour))
         rings = [2.5 if row["selected"] else 0 for row in part.records()]
-        traces.append({
-            "type": "scatter", "mode": "lines+markers", "name": f"n = {amount(n)}", "x": part.column("p"), "y": part.column("mean"),
-            "line": {"color": colour, "width": 2},
-            "marker": {"size": [12 if ring else 7 for ring in rings], "color": ["#ffffff" if ring else colour for ring in rings],
-                       "line": {"color": colour, "width": rings}},
-            "text": [_size_text(row, quantity) for row in part.records()], "hovertemplate": "%{text}<extra></extra>",
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": f"n = {amount(n)}",
+                "x": part.column("p"),
+                "y": part.column("mean"),
+                "line": {"color": colour, "width": 2},
+                "marker": {
+                    "size": [12 if ring else 7 for ring in rings],
+                    "color": ["rgba(0,0,0,0)" if ring else colour for ring in rings],
+                    "line": {"color": colour, "width": rings},
+                },
+                "text": [_size_text(row, quantity) for row in part.records()],
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
         ends.append((part.numbers("mean")[-1], f"n = {short(n)}", colour))
     layout = _layout(frame, right=78)
     layout["annotations"] = _end_labels(ends, frame)
@@ -94,11 +111,17 @@ def validation_figure(curves: Table) -> Figure:
             run = part.where(id=name)
             last.append(run.numbers("psnr")[-1])
             seed = run.column("seed")[0]
-            traces.append({
-                "type": "scatter", "mode": "lines", "name": f"n = {amount(n)}, seed {seed}", "x": run.column("step"),
-                "y": run.column("psnr"), "line": {"color": colour, "width": 1.5},
-                "hovertemplate": f"n = {amount(n)}, seed {seed}<br>step %{{x:,}}: %{{y:.2f}} dB<extra></extra>",
-            })  # fmt: skip
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": f"n = {amount(n)}, seed {seed}",
+                    "x": run.column("step"),
+                    "y": run.column("psnr"),
+                    "line": {"color": colour, "width": 1.5},
+                    "hovertemplate": f"n = {amount(n)}, seed {seed}<br>step %{{x:,}}: %{{y:.2f}} dB<extra></extra>",
+                }
+            )
         ends.append((sum(last) / len(last), f"n = {short(n)}", colour))
     layout = _layout(frame, right=78)
     layout["annotations"] = _end_labels(ends, frame)
@@ -112,34 +135,60 @@ def _band(rows: list[dict[str, Any]], status: str, quantity: Quantity) -> list[F
     traces = []
     for level, opacity in zip(("90", "50"), FILL[status], strict=True):
         trace: Figure = {
-            "type": "scatter", "mode": "lines", "name": f"{level} % band, {status}", "x": n + n[::-1],
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{level} % band, {status}",
+            "x": n + n[::-1],
             "y": [row[f"high{level}"] for row in rows] + [row[f"low{level}"] for row in rows[::-1]],
-            "fill": "toself", "fillcolor": f"rgba(0,114,178,{opacity})", "hoverinfo": "skip",
+            "fill": "toself",
+            "fillcolor": f"rgba(0,114,178,{opacity})",
+            "hoverinfo": "skip",
             "line": {"width": 0, "color": BLUE},
-        }  # fmt: skip
+        }
         if far and level == "90":
-            trace["fillpattern"] = {"shape": "/", "fgcolor": BLUE, "fgopacity": 0.28, "size": 8, "solidity": 0.12,
-                                    "bgcolor": f"rgba(0,114,178,{opacity})"}  # fmt: skip
+            trace["fillpattern"] = {
+                "shape": "/",
+                "fgcolor": BLUE,
+                "fgopacity": 0.28,
+                "size": 8,
+                "solidity": 0.12,
+                "bgcolor": f"rgba(0,114,178,{opacity})",
+            }
         traces.append(trace)
     texts = [_fan_text(row, quantity) for row in rows]
-    traces.append({
-        "type": "scatter", "mode": "lines", "name": f"expected, {status}", "x": n, "y": [row["median"] for row in rows],
-        "line": {"color": BLUE, "width": 2.5, "dash": DASH[status]}, "text": texts, "hovertemplate": "%{text}<extra></extra>",
-    })  # fmt: skip
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"expected, {status}",
+            "x": n,
+            "y": [row["median"] for row in rows],
+            "line": {"color": BLUE, "width": 2.5, "dash": DASH[status]},
+            "text": texts,
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    )
     return traces
 
 
 def _dots(points: Table, axis: str, quantity: Quantity, name: str, colour: str) -> Figure:
     texts = [
-        f"n = {amount(row['n'])}" + (f", width {row['width']}" if row["width"] is not None else "")
+        f"n = {amount(row['n'])}"
+        + (f", width {row['width']}" if row["width"] is not None else "")
         + (f", seed {row['seed']}" if row["seed"] is not None else "")
         + f"<br>{quantity.say(row[quantity.metric])}"
         for row in _records(points)
-    ]  # fmt: skip
+    ]
     return {
-        "type": "scatter", "mode": "markers", "name": name, "x": points.column(axis), "y": points.column(quantity.metric),
-        "marker": {"size": 6.5, "color": colour, "opacity": 0.6}, "text": texts, "hovertemplate": "%{text}<extra></extra>",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": points.column(axis),
+        "y": points.column(quantity.metric),
+        "marker": {"size": 6.5, "color": colour, "opacity": 0.6},
+        "text": texts,
+        "hovertemplate": "%{text}<extra></extra>",
+    }
 
 
 def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Figure], list[Figure]]:
@@ -150,11 +199,28 @@ def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Fig
     for row in _records(anchors):
         value, colour = float(row["value"]), VERMILLION if row["kind"] == "classical" else GREY
         label = f"{html.escape(str(row['label']))} {quantity.say(value)}"
-        note = {"xref": "paper", "x": 0.99, "xanchor": "right", "showarrow": False, "font": {"size": 13, "color": colour},
-                "bgcolor": "rgba(255,255,255,0.8)", "borderpad": 1}  # fmt: skip
+        note = {
+            "xref": "paper",
+            "x": 0.99,
+            "xanchor": "right",
+            "showarrow": False,
+            "font": {"size": 13, "color": colour},
+            "bgcolor": "rgba(255,255,255,0.8)",
+            "borderpad": 1,
+        }
         if frame.holds(value):
-            shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value, "layer": "below",
-                           "line": {"color": colour, "width": 2, "dash": "longdash"}})  # fmt: skip
+            shapes.append(
+                {
+                    "type": "line",
+                    "xref": "paper",
+                    "x0": 0,
+                    "x1": 1,
+                    "y0": value,
+                    "y1": value,
+                    "layer": "below",
+                    "line": {"color": colour, "width": 2, "dash": "longdash"},
+                }
+            )
             at = math.log10(value) if frame.log_y else value
             notes.append({**note, "y": at, "yanchor": "bottom", "text": label})
             continue
@@ -162,9 +228,17 @@ def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Fig
         outside[edge] = outside.get(edge, 0) + 1
         shift = 20 * (outside[edge] - 1)
         bottom = edge == "low"
-        notes.append({**note, "x": 0.6 if crowded and bottom else 0.99, "yref": "paper", "y": 0 if bottom else 1,
-                      "yanchor": "bottom" if bottom else "top", "yshift": shift if bottom else -shift,
-                      "text": f"{'↓' if bottom else '↑'} {label}"})  # fmt: skip
+        notes.append(
+            {
+                **note,
+                "x": 0.6 if crowded and bottom else 0.99,
+                "yref": "paper",
+                "y": 0 if bottom else 1,
+                "yanchor": "bottom" if bottom else "top",
+                "yshift": shift if bottom else -shift,
+                "text": f"{'↓' if bottom else '↑'} {label}",
+            }
+        )
     return shapes, notes
 
 
@@ -174,50 +248,120 @@ def _headings(fan: Table, frame: Frame) -> list[Figure]:
     for status, rows in stretches(fan):
         left, right = max(frame.x[0], rows[0]["n"]), rows[-1]["n"]
         middle = (math.log10(left) + math.log10(right)) / 2
-        notes.append({"x": middle, "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 3, "text": titles[status],
-                      "showarrow": False, "font": {"size": 12, "color": MUTED}})  # fmt: skip
+        notes.append(
+            {
+                "x": middle,
+                "yref": "paper",
+                "y": 1,
+                "yanchor": "bottom",
+                "yshift": 3,
+                "name": titles[status].split()[-1],
+                "text": titles[status],
+                "showarrow": False,
+                "font": {"size": 12, "color": MUTED},
+            }
+        )
     return notes
 
 
 def _borders(fan: Table) -> list[Figure]:
     """A thin line where the data end, and where the forecast becomes less sure."""
     return [
-        {"type": "line", "x0": rows[0]["n"], "x1": rows[0]["n"], "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
-         "line": {"color": MUTED, "width": 1, "dash": "dot"}}
+        {
+            "type": "line",
+            "x0": rows[0]["n"],
+            "x1": rows[0]["n"],
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "layer": "below",
+            "line": {"color": MUTED, "width": 1, "dash": "dot"},
+        }
         for _, rows in stretches(fan)[1:]
-    ]  # fmt: skip
+    ]
 
 
 def _end_labels(ends: list[tuple[float, str, str]], frame: Frame) -> list[Figure]:
     heights = spread([frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _, _ in ends], 0.065)
     return [
-        {"xref": "paper", "x": 1, "xanchor": "left", "xshift": 4, "yref": "paper", "y": height, "yanchor": "middle",
-         "text": f"<b>{label}</b>", "showarrow": False, "font": {"size": 12, "color": INK}}
+        {
+            "xref": "paper",
+            "x": 1,
+            "xanchor": "left",
+            "xshift": 4,
+            "yref": "paper",
+            "y": height,
+            "yanchor": "middle",
+            "text": f"<b>{label}</b>",
+            "showarrow": False,
+            "font": {"size": 12, "color": INK},
+        }
         for height, (_, label, _) in zip(heights, ends, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _layout(frame: Frame, right: int = 88) -> Figure:
-    font = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif", "size": 13, "color": INK}
-    axis = {"gridcolor": GRID, "linecolor": MUTED, "showline": True, "zeroline": False, "ticks": "outside", "tickcolor": MUTED,
-            "tickmode": "array", "fixedrange": False}  # fmt: skip
+    font = {
+        "family": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
+        "size": 13,
+        "color": INK,
+    }
+    axis = {
+        "gridcolor": GRID,
+        "linecolor": MUTED,
+        "showline": True,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": MUTED,
+        "tickmode": "array",
+        "tickangle": 0,
+        "automargin": True,
+        "fixedrange": False,
+    }
     log = [math.log10(v) for v in frame.x] if frame.log_x else list(frame.x)
     tall = [math.log10(v) for v in frame.y] if frame.log_y else list(frame.y)
     layout: Figure = {
-        "font": font, "paper_bgcolor": "#ffffff", "plot_bgcolor": "#ffffff", "showlegend": False, "autosize": True, "height": 460,
-        "margin": {"l": 62, "r": right, "t": 26, "b": 56}, "hovermode": "closest", "dragmode": "pan",
+        "font": font,
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+        "showlegend": False,
+        "autosize": True,
+        "height": 460,
+        "margin": {"l": 62, "r": right, "t": 26, "b": 56},
+        "hovermode": "closest",
+        "dragmode": "pan",
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": MUTED, "font": {"size": 13, "color": INK}},
-        "xaxis": {**axis, "type": "log" if frame.log_x else "linear", "range": log, "title": {"text": html.escape(frame.x_title), "standoff": 8},
-                  "tickvals": [v for v, _ in frame.x_ticks], "ticktext": [t for _, t in frame.x_ticks]},
-        "yaxis": {**axis, "type": "log" if frame.log_y else "linear", "range": tall, "title": {"text": html.escape(frame.y_title), "standoff": 8},
-                  "tickvals": [v for v, _ in frame.y_ticks], "ticktext": [t for _, t in frame.y_ticks]},
-    }  # fmt: skip
+        "xaxis": {
+            **axis,
+            "type": "log" if frame.log_x else "linear",
+            "range": log,
+            "title": {"text": html.escape(frame.x_title), "standoff": 8},
+            "tickvals": [v for v, _ in frame.x_ticks],
+            "ticktext": [t for _, t in frame.x_ticks],
+        },
+        "yaxis": {
+            **axis,
+            "type": "log" if frame.log_y else "linear",
+            "range": tall,
+            "title": {"text": html.escape(frame.y_title), "standoff": 8},
+            "tickvals": [v for v, _ in frame.y_ticks],
+            "ticktext": [t for _, t in frame.y_ticks],
+        },
+    }
     if frame.percent:
-        layout["yaxis2"] = {**axis, "overlaying": "y", "side": "right", "matches": "y", "showgrid": False,
-                            "type": "log" if frame.log_y else "linear", "range": tall,
-                            "title": {"text": html.escape(frame.percent_title), "standoff": 12, "font": {"color": MUTED}},
-                            "tickfont": {"color": MUTED},
-                            "tickvals": [v for v, _ in frame.percent], "ticktext": [t for _, t in frame.percent]}  # fmt: skip
+        layout["yaxis2"] = {
+            **axis,
+            "overlaying": "y",
+            "side": "right",
+            "matches": "y",
+            "showgrid": False,
+            "type": "log" if frame.log_y else "linear",
+            "range": tall,
+            "title": {"text": html.escape(frame.percent_title), "standoff": 12, "font": {"color": MUTED}},
+            "tickfont": {"color": MUTED},
+            "tickvals": [v for v, _ in frame.percent],
+            "ticktext": [t for _, t in frame.percent],
+        }
     return layout
 
 
@@ -233,7 +377,8 @@ def _curve_text(row: Mapping[str, Any], quantity: Quantity) -> str:
 
 def _size_text(row: Mapping[str, Any], quantity: Quantity) -> str:
     chosen = "<br>selected on validation" if row["selected"] else ""
-    return f"n = {amount(row['n'])}, p = {short(row['p'])}<br>mean {quantity.say(row['mean'])}, {row['runs']} run(s){chosen}"
+    cell = f"n = {amount(row['n'])}, p = {short(row['p'])}"
+    return f"{cell}<br>mean {quantity.say(row['mean'])}, {row['runs']} run(s){chosen}"
 
 
 def _fan_text(row: Mapping[str, Any], quantity: Quantity) -> str:

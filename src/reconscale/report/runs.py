@@ -27,12 +27,23 @@ def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) ->
             continue
         metrics = result.metrics.get(test_set, {})
         seconds = sum(result.times.values()) if result.times else None
-        rows.append((
-            *head, result.p, *(metrics.get(name) for name in profiles), result.flops, result.steps, result.samples,
-            result.best_step, seconds, result.reason,
-        ))  # fmt: skip
+        rows.append(
+            (
+                *head,
+                result.p,
+                *(metrics.get(name) for name in profiles),
+                result.flops,
+                result.steps,
+                result.samples,
+                result.best_step,
+                seconds,
+                result.reason,
+            )
+        )
     columns = ["id", "status", "n", "width", "seed", "p", *profiles]
-    return Table("runs", (*columns, "flops_per_pixel", "steps", "samples", "best_step", "seconds", "reason"), tuple(rows))
+    return Table(
+        "runs", (*columns, "flops_per_pixel", "steps", "samples", "best_step", "seconds", "reason"), tuple(rows)
+    )
 
 
 def cost_table(results: Iterable[Result]) -> Table:
@@ -51,9 +62,9 @@ def cost_table(results: Iterable[Result]) -> Table:
 
 
 def doubling(costs: Table, axis: str) -> float | None:
-    """By which factor one run takes longer when n or p (the ``axis``) doubles; none where it was not varied.
+    """By which factor one run takes longer when n, p or width (the ``axis``) doubles; none where it was not varied.
 
-    The slope of log seconds against log n (or log p), within cells that share the other one.
+    The slope of log seconds against the logarithm of the axis, within cells that share the other one.
     """
     other = "width" if axis == "n" else "n"
     top, bottom = 0.0, 0.0
@@ -80,7 +91,9 @@ def shift_table(results: Sequence[Result], profile: str) -> Table:
             continue
         best = frontier(points_from(members, profile=profile, test_set=name))
         sizes = best.sizes
-        rows.append((name, float(sizes[0]), _mean(best, sizes[0]), float(sizes[-1]), _mean(best, sizes[-1]), *_last(best)))
+        rows.append(
+            (name, float(sizes[0]), _mean(best, sizes[0]), float(sizes[-1]), _mean(best, sizes[-1]), *_last(best))
+        )
     return table("shift", "test_set n_smallest y_smallest n_largest y_largest gain_per_doubling gain_se", rows)
 
 
@@ -95,10 +108,20 @@ def validation_table(results: Iterable[Result], best: Points | None) -> Table:
             continue
         n, width = result.run.n, result.run.network.width
         rows += [
-            (result.run.id, n, width, result.run.seed, int((float(n), width) in chosen), look.step, look.samples,
-             look.lr, look.mse, look.psnr)
+            (
+                result.run.id,
+                n,
+                width,
+                result.run.seed,
+                int((float(n), width) in chosen),
+                look.step,
+                look.samples,
+                look.lr,
+                look.mse,
+                look.psnr,
+            )
             for look in result.validation
-        ]  # fmt: skip
+        ]
     return table("validation", "id n width seed selected step samples lr mse psnr", rows)
 
 

@@ -76,10 +76,17 @@ def points_table(answer: Answer) -> Table:
     chosen = {(n, dial) for n, dial in zip(answer.best.n, _dial(answer.best), strict=True)}
     selected = [int((n, dial) in chosen) for n, dial in zip(points.n, _dial(points), strict=True)]
     rows = [
-        (float(points.n[i]), _at(points.p, i), _whole(points.width, i), _whole(points.seed, i), float(points.y[i]),
-         _at(points.validation, i), selected[i])
+        (
+            float(points.n[i]),
+            _at(points.p, i),
+            _whole(points.width, i),
+            _whole(points.seed, i),
+            float(points.y[i]),
+            _at(points.validation, i),
+            selected[i],
+        )
         for i in range(len(points))
-    ]  # fmt: skip
+    ]
     return table("points", f"n p width seed {points.metric} validation selected", rows)
 
 
@@ -89,20 +96,30 @@ def curve_table(answer: Answer) -> Table:
     for n in best.sizes:
         at = np.flatnonzero(best.n == n)
         y = best.y[at]
-        rows.append((
-            float(n), len(at), float(y.mean()), float(np.median(y)), float(y.std(ddof=1)) if len(at) > 1 else None,
-            float(y.min()), float(y.max()), _whole(best.width, at[0]), _at(best.p, at[0]),
-        ))  # fmt: skip
+        rows.append(
+            (
+                float(n),
+                len(at),
+                float(y.mean()),
+                float(np.median(y)),
+                float(y.std(ddof=1)) if len(at) > 1 else None,
+                float(y.min()),
+                float(y.max()),
+                _whole(best.width, at[0]),
+                _at(best.p, at[0]),
+            )
+        )
     return table("curve", "n runs mean median sd lowest highest width p", rows)
 
 
 def size_table(answer: Answer) -> Table:
     """One row an n and network size: mean and spread over seeds."""
-    points, rows = answer.points, []
+    points = answer.points
     if points.p is None:
-        return table("network-size", "n p width runs mean sd selected", rows)
+        return table("network-size", "n p width runs mean sd selected", [])
+    rows = []
     cells = sorted({(float(n), float(p)) for n, p in zip(points.n, points.p, strict=True)})
-    chosen = {(float(n), float(p)) for n, p in zip(answer.best.n, _dial(answer.best, prefer="p"), strict=True)}
+    chosen = {(float(n), float(p)) for n, p in zip(answer.best.n, _numbers(answer.best.p), strict=True)}
     for n, p in cells:
         at = np.flatnonzero((points.n == n) & (points.p == p))
         y = points.y[at]
@@ -126,9 +143,9 @@ def fan_table(answer: Answer) -> Table:
     inside = np.array([name == "measured range" for name in status])
     if curve is not None and inside.any():
         columns[:, inside] = _within(curve, told.n[inside])
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for i, n in enumerate(told.n):
-        numbers = [None] * 5 if status[i] == "refused" else [float(value) for value in columns[:, i]]
+        numbers: list[Cell] = [None if status[i] == "refused" else float(value) for value in columns[:, i]]
         rows.append((float(n), status[i], *numbers, int(float(n) in answer.asked)))
     return table("fan", FAN, rows)
 
@@ -138,14 +155,15 @@ def _within(curve: Fit, n: Floats) -> Floats:
     kind = METRICS[curve.metric]
     middle = np.log(kind.to_error(curve.evaluate(n)))
     spread = float(np.hypot(curve.seed_sd, curve.residual_sd))
-    rows = [middle]
+    rows = [kind.from_error(np.exp(middle))]
     for level, width in ((0.5, 0.6745), (0.9, 1.6449)):
         ends = np.sort(np.log([kind.to_error(end) for end in curve.interval(n, level)]), axis=0)
         below = np.hypot(np.maximum(middle - ends[0], 0.0), width * spread)
         above = np.hypot(np.maximum(ends[1] - middle, 0.0), width * spread)
-        values = np.sort([kind.from_error(np.exp(middle - below)), kind.from_error(np.exp(middle + above))], axis=0)
-        rows += [np.log(kind.to_error(value)) for value in values]
-    return kind.from_error(np.exp(np.stack(rows)))
+        rows += list(
+            np.sort([kind.from_error(np.exp(middle - below)), kind.from_error(np.exp(middle + above))], axis=0)
+        )
+    return np.stack(rows)
 
 
 FAN = "n status median low50 high50 low90 high90 asked"
@@ -163,14 +181,26 @@ def law_table(answer: Answer) -> Table:
             rows.append((item.law, name, value, low, high, weights.get(item.law), item.residual_sd, item.seed_sd, note))
     rows += [(law, "", None, None, None, weights.get(law), None, None, why) for law, why in answer.unfitted]
     listed = {row[0] for row in rows}
-    rows += [(law, "", None, None, None, weight, None, None, "a naive reference") for law, weight in weights.items() if law not in listed]
+    rows += [
+        (law, "", None, None, None, weight, None, None, "a naive reference")
+        for law, weight in weights.items()
+        if law not in listed
+    ]
     return table("laws", "law parameter value low90 high90 weight residual_sd seed_sd note", rows)
 
 
 def backtest_table(answer: Answer) -> Table:
     """What would have been forecast for the largest sizes, and what was measured there."""
     rows = [
-        (held.seen, held.n, held.median, held.low, held.high, held.measured, int(held.low <= held.measured <= held.high))
+        (
+            held.seen,
+            held.n,
+            held.median,
+            held.low,
+            held.high,
+            held.measured,
+            int(held.low <= held.measured <= held.high),
+        )
         for held in answer.held
     ]
     return table("backtest", "stopped_at n median low90 high90 measured inside", rows)
@@ -198,10 +228,14 @@ def _status(n: float, largest: float, refused: bool) -> str:
     return "beyond 10x"
 
 
-def _dial(points: Points, prefer: str = "width") -> list[float | None]:
-    first, second = (points.width, points.p) if prefer == "width" else (points.p, points.width)
-    column = first if first is not None else second
-    return [None] * len(points) if column is None else [float(value) for value in column]
+def _dial(points: Points) -> list[float]:
+    """What the selection chose between: the width, or p where there is none."""
+    column = points.width if points.width is not None else points.p
+    return [0.0] * len(points) if column is None else _numbers(column)
+
+
+def _numbers(column: object) -> list[float]:
+    return [float(value) for value in column] if isinstance(column, np.ndarray) else []
 
 
 def _at(column: object, index: int) -> float | None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from reconscale.report.answer import Answer
+from collections.abc import Sequence
+
+from reconscale.laws import Points
+from reconscale.report.answer import Answer, answer_of
 from reconscale.report.tables import backtest_table, curve_table, fan_table, findings_table, law_table
 from reconscale.report.wording import Quantity, amount, general, plain
 
 
-def answer_lines(answer: Answer) -> list[str]:
+def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[float] = ()) -> list[str]:
     """The verdict and its sentence, what was measured, the forecast, the laws, the back-test and the findings.
 
     Args:
-        answer: from :func:`~reconscale.report.answer.answer_of`.
+        points: the measurements.
+        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        asked: sizes to forecast; none: 2, 4 and 10 times the largest n.
 
     Returns:
         Lines without markup; a blank one between blocks.
+
+    Raises:
+        Mistake: a size asked for is not a number above 0.
     """
+    return lines_of(answer_of(points, worthwhile=worthwhile, asked=asked))
+
+
+def lines_of(answer: Answer) -> list[str]:
+    """The lines of :func:`answer_lines`, of an answer that is known already."""
     quantity = answer.quantity
     blocks = [
         [answer.verdict, answer.sentence],
@@ -47,17 +60,16 @@ def backtest_lines(answer: Answer) -> list[str]:
 
 
 def forecast_rows(answer: Answer) -> list[tuple[str, str, str, str, str]]:
-    """n, expected, 50 % and 90 % interval, and how far beyond the data: the sizes that were asked for."""
+    """The sizes that were asked for: n, multiple of the largest n, expected value, 50 % and 90 % interval."""
     quantity, rows = answer.quantity, []
     for row in fan_table(answer).where(asked=1).records():
-        n, status = amount(_float(row["n"])), str(row["status"])
+        n, reach = _float(row["n"]), _float(row["n"]) / float(answer.points.n.max())
+        head = (amount(n), f"{reach:.3g}×")
         if row["median"] is None:
-            rows.append((n, "refused", "", "", "too far beyond the data"))
+            rows.append((*head, "refused", "", ""))
             continue
         middle, *ends = (quantity.bare(_float(row[name])) for name in ("median", "low50", "high50", "low90", "high90"))
-        reach = _float(row["n"]) / float(answer.points.n.max())
-        where = status if reach <= 1 else f"{reach:.3g} times the largest n"
-        rows.append((n, middle, f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}", where))
+        rows.append((*head, middle, f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"))
     return rows
 
 
@@ -66,14 +78,17 @@ def _measured(answer: Answer, quantity: Quantity) -> list[str]:
     for row in curve_table(answer).records():
         sd = "" if row["sd"] is None else f"   sd {_sd(_float(row['sd']), quantity)}"
         width = "" if row["width"] is None else f"   width {row['width']}"
-        lines.append(f"  n = {amount(_float(row['n'])):>9}   {quantity.say(_float(row['mean'])):>10}{sd}   runs {row['runs']}{width}")
+        n, mean = amount(_float(row["n"])), quantity.say(_float(row["mean"]))
+        lines.append(f"  n = {n:>9}   {mean:>10}{sd}   runs {row['runs']}{width}")
     return lines
 
 
 def _expected(answer: Answer, quantity: Quantity) -> list[str]:
     lines = [
-        f"  n = {n:>9}   {middle:>10}" + (f"   50 % {inner}   90 % {outer}" if inner else "") + f"   ({where})"
-        for n, middle, inner, outer, where in forecast_rows(answer)
+        f"  n = {n:>9}   {middle:>10}"
+        + (f"   50 % {inner}   90 % {outer}" if inner else "")
+        + f"   ({reach} the largest n)"
+        for n, reach, middle, inner, outer in forecast_rows(answer)
     ]
     if answer.outlook is not None and answer.outlook.reason:
         lines.append(f"  refused: {answer.outlook.reason}")

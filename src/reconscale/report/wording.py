@@ -141,7 +141,7 @@ class Quantity:
         return METRICS[self.metric].better == "higher"
 
     def counted(self, n: float) -> str:
-        """n with what it counts: "600 images"."""
+        """A size with what it counts: "600 images"."""
         noun = self.unit
         if n == 1 and noun.endswith("s"):
             noun = noun[:-1]

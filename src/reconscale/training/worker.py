@@ -120,6 +120,7 @@ def _train_and_test(task: Task, report: Report) -> Result:
         reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
     checkpoint.save(folder, training.state())
+    report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
     return _test(task, training, report, began)
 
 

@@ -1,0 +1,218 @@
+"""The page: it opens offline, believes nobody's markup, and works however far a study is."""
+
+from __future__ import annotations
+
+import base64
+import doctest
+import hashlib
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reconscale.files import write_whole
+from reconscale.laws import Points
+from reconscale.mistakes import Mistake
+from reconscale.report import answer_lines, page, report_points, report_study, wording
+from reconscale.report.pictures import LARGEST, embedded
+from reconscale.study import Folder, runs_of
+from reconscale.study.points import points_of
+
+from .conftest import Written
+from .synthetic import png, spoil, study_of, write_pictures, write_results
+
+EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
+
+
+class Elements(HTMLParser):
+    """The elements of a page, with their attributes; scripts' contents are not text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self.headings: list[str] = []
+        self._heading = False
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self._inside = tag
+        self._heading = self._heading or tag == "h2"
+        if tag == "h2":
+            self.headings.append("")
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+        self._heading = self._heading and tag != "h2"
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.text += data
+            if self._heading:
+                self.headings[-1] += data
+
+
+def check_safe(html: str) -> Elements:
+    """No element loads anything, no attribute runs anything, and every script is one of ours."""
+    elements = Elements(html)
+    policy = next(a["content"] for tag, a in elements.found if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and "default-src 'none'" in policy
+    scripts = iter(elements.scripts)
+    for tag, attrs in elements.found:
+        assert tag not in ("iframe", "object", "embed", "link", "base", "form")
+        assert not any(name.startswith("on") for name in attrs), (tag, attrs)
+        for name in ("src", "srcset", "poster", "data", "background"):
+            assert (attrs.get(name) or "data:").startswith("data:"), (tag, attrs)
+        href = attrs.get("href")
+        assert href is None or "/" not in href
+        if tag == "script":
+            text = next(scripts)
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert attrs.get("type") == "application/json" or f"'sha256-{digest}'" in policy
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style and "@import" not in style
+    return elements
+
+
+def test_page_is_safe_and_loads_nothing(written: Written, alone: Path) -> None:
+    check_safe(written.html)
+    check_safe((alone / "report.html").read_text(encoding="utf-8"))
+
+
+def test_order_of_the_page(written: Written) -> None:
+    elements = check_safe(written.html)
+    titles = [
+        "COLLECT MORE", "Quality against the amount of data", "What was measured", "Quality against the size of the network",
+        "What it costs", "What to run next", "What it looks like", "Other test sets", "Can the forecast be trusted?",
+        "Findings", "Training", "All runs", "Method", "Reproduce", "How to read this",
+    ]  # fmt: skip
+    assert [heading.lstrip("+") for heading in elements.headings] == titles
+    text = elements.text
+    assert "Had we stopped at n" in text and "reconscale run study.toml" in text and "NVIDIA A100" in text
+
+
+def test_failed_runs_are_shown_and_counted(written: Written) -> None:
+    text = check_safe(written.html).text
+    assert "45 runs: 43 done, 1 diverged, 1 failed" in text
+    assert "the loss became NaN at step 812" in text and "out of memory <img src=x onerror=alert(1)>" in text
+    assert "runs-lost" in text
+
+
+def test_pictures_are_embedded_with_words(written: Written) -> None:
+    images = [attrs for tag, attrs in check_safe(written.html).found if tag == "img"]
+    strip = [attrs for attrs in images if (attrs["src"] or "").startswith("data:image/png")]
+    assert len(strip) == 10 and all(attrs["alt"] for attrs in images)
+    assert any("BM3D, 27.20 dB" in (attrs["alt"] or "") for attrs in strip)
+
+
+def test_tables_have_headers_and_names(written: Written) -> None:
+    found = check_safe(written.html).found
+    assert all(attrs.get("aria-label") for tag, attrs in found if tag == "table")
+    assert all(attrs.get("scope") == "col" for tag, attrs in found if tag == "th")
+    assert ("html", {"lang": "en"}) in found
+
+
+def test_markup_in_names_stays_text(tmp_path: Path) -> None:
+    study = study_of(images={"test_sets": {EVIL: "x"}}, sweep={"n": [10, 30, 100], "width": [8, 16], "seed": [0]})
+    folder = write_results(study, tmp_path / "runs")
+    spoil(folder, runs_of(study)[1], EVIL)
+    write_pictures(study, folder, images=(EVIL, "b.png"), classical_name=EVIL)
+    html = report_study(study, folder, tmp_path / "out").read_text(encoding="utf-8")
+    elements = check_safe(html)
+    assert elements.text.count(EVIL) >= 3 and EVIL not in html
+
+
+def test_markup_in_points_stays_text(tmp_path: Path) -> None:
+    points = Points([10, 30, 100, 300], [27.0, 28, 28.5, 28.8], metric="psnr", unit=EVIL, profile=f"</script>{EVIL}")
+    elements = check_safe(report_points(points, tmp_path, title=EVIL).read_text(encoding="utf-8"))
+    assert EVIL in elements.text
+    assert "<script" not in (tmp_path / "quality.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_sizes_say_what_to_run(tmp_path: Path, count: int) -> None:
+    study = study_of()
+    sizes = study.sweep.n[:count]
+    folder = write_results(study, tmp_path / "runs", keep=lambda run: run.n in sizes and run.seed == 0)
+    html = report_study(study, folder, tmp_path / "out").read_text(encoding="utf-8")
+    text = check_safe(html).text
+    assert "UNDECIDED" in text and "There is no curve yet" in text and "Finish the plan" in text
+    assert not (tmp_path / "out" / "fan.csv").exists()
+
+
+def test_nothing_done_yet(tmp_path: Path) -> None:
+    study = study_of()
+    path = report_study(study, Folder(tmp_path / "none"), tmp_path / "out")
+    assert "No run is done yet of 45" in check_safe(path.read_text(encoding="utf-8")).text
+    folder = Folder(tmp_path / "runs")
+    spoil(folder, runs_of(study)[0], "no memory")
+    path = report_study(study, folder, tmp_path / "out2")
+    assert "no memory" in check_safe(path.read_text(encoding="utf-8")).text
+
+
+def test_no_pictures_when_not_wanted(written: Written, tmp_path: Path) -> None:
+    html = report_study(written.study, written.folder, tmp_path, pictures=False).read_text(encoding="utf-8")
+    assert "What it looks like" not in html
+
+
+def test_same_results_same_bytes(written: Written, tmp_path: Path) -> None:
+    said: list[str] = []
+    report_study(written.study, written.folder, tmp_path, progress=said.append)
+    names = {path.name for path in written.out.iterdir()}
+    assert names == {path.name for path in tmp_path.iterdir()} and said
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (written.out / name).read_bytes(), name
+
+
+def test_unwritable_folder_is_a_mistake(curve: Points, tmp_path: Path) -> None:
+    write_whole(tmp_path / "file", "not a folder")
+    with pytest.raises(Mistake, match="cannot be written"):
+        report_points(curve, tmp_path / "file" / "out", title="t")
+
+
+def test_damaged_anchors_are_a_mistake(written: Written, tmp_path: Path) -> None:
+    study = study_of(sweep={"n": [10], "width": [8], "seed": [0]})
+    write_whole(tmp_path / "runs" / "anchors" / "anchors.json", '{"sets": {"test": 3}}')
+    with pytest.raises(Mistake, match="damaged"):
+        report_study(study, Folder(tmp_path / "runs"), tmp_path / "out")
+
+
+def test_only_small_png_files_of_the_folder_are_embedded(tmp_path: Path) -> None:
+    good = png(np.zeros((4, 4)))
+    for name, content in (("a.png", good), ("b.png", b"<svg/>"), ("c.png", good + bytes(LARGEST))):
+        write_whole(tmp_path / "in" / name, content)
+    write_whole(tmp_path / "d.png", good)
+    assert (embedded(tmp_path / "in", "a.png") or "").startswith("data:image/png;base64,")
+    for name in ("b.png", "c.png", "../d.png", "missing.png", "", None, 3):
+        assert embedded(tmp_path / "in", name) is None
+
+
+def test_answer_as_text(written: Written, curve: Points) -> None:
+    lines = answer_lines(points_of(written.study, written.folder), worthwhile=0.1)
+    said = "\n".join(lines)
+    assert lines[0] == "COLLECT MORE" and "Had we stopped" in said and "power+floor" in said and "caution [" in said
+    said = "\n".join(answer_lines(curve.rows(curve.n <= 500)))
+    assert said.startswith("UNDECIDED") and "There is no curve yet" in said
+    said = "\n".join(answer_lines(curve.rows(curve.n <= 2000), asked=[1e9]))
+    assert "refused" in said
+
+
+def test_examples_in_docstrings() -> None:
+    for module in (wording, page):
+        assert doctest.testmod(module).failed == 0
+
+
+def test_reading_a_report_does_not_import_what_it_does_not_need() -> None:
+    code = "import sys, reconscale.report; print([m for m in ('torch', 'deepinv', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
