@@ -92,9 +92,10 @@ def test_page_is_safe_and_loads_nothing(written: Written, alone: Path) -> None:
 def test_order_of_the_page(written: Written) -> None:
     elements = check_safe(written.html)
     titles = [
-        "COLLECT MORE", "Quality against the amount of data", "What was measured", "Quality against the size of the network",
-        "What it costs", "What to run next", "What it looks like", "Other test sets", "Can the forecast be trusted?",
-        "Findings", "Training", "All runs", "Method", "Reproduce", "How to read this",
+        "COLLECT MORE", "Quality against the amount of data", "What was measured",
+        "Quality against the size of the network",
+        "What it costs", "What to run next", "What it looks like", "Other test sets",
+        "Can the forecast be trusted?", "Findings", "Training", "All runs", "Method", "Reproduce", "How to read this",
     ]  # fmt: skip
     assert [heading.lstrip("+") for heading in elements.headings] == titles
     text = elements.text

@@ -80,5 +80,5 @@ def _block_basis(device: torch.device) -> Tensor:
 def _colour_basis(device: torch.device) -> Tensor:
     """(3, 3) orthonormal: grey, red minus blue, green minus magenta."""
     rows = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
-    unit = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    unit: Tensor = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     return unit.to(device)

@@ -18,9 +18,9 @@ from reconscale.report.frame import (
     GRID,
     INK,
     MUTED,
-    STRETCHES,
     VERMILLION,
     Frame,
+    heading,
     quality_frame,
     shade,
     size_frame,
@@ -120,7 +120,6 @@ def _dress(axes: Axes, frame: Frame, title: str) -> None:
 
 
 def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame: Frame) -> None:
-    titles = dict(STRETCHES)
     for index, (status, rows) in enumerate(stretches(tables["fan"])):
         n = [row["n"] for row in rows]
         far = status in ("up to 10x", "beyond 10x")
@@ -134,7 +133,7 @@ def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame:
             axes.axvline(n[0], color=MUTED, linewidth=0.8, linestyle=":")
         middle = (max(frame.x[0], n[0]) * n[-1]) ** 0.5
         axes.annotate(
-            titles[status],
+            heading(frame, status, n[0], n[-1]),
             (middle, 1),
             xycoords=axes.get_xaxis_transform(),
             xytext=(0, 4),

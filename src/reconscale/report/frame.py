@@ -173,6 +173,14 @@ def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
     return pieces
 
 
+def heading(frame: Frame, status: str, left: float, right: float) -> str:
+    """What stands over a stretch of the band from ``left`` to ``right``: as much as there is room for."""
+    title = dict(STRETCHES)[status]
+    share = math.log(right / max(left, frame.x[0])) / math.log(frame.x[1] / frame.x[0])
+    words = (title, title.removeprefix("forecast "), title.split()[-1])
+    return next((text for text in words if share > 0.0115 * len(text)), words[-1])
+
+
 def shade(index: int, count: int) -> str:
     """The colour of curve ``index`` of ``count``, from the smallest n to the largest."""
     place = 1.0 if count < 2 else index / (count - 1)
@@ -230,7 +238,7 @@ def _y_range(
         min([low, *(max(v, floor) for v in more), *inside]),
         max([high, *(min(v, ceiling) for v in more), *inside]),
     )
-    room = 0.06 * max(high - low, span)
+    room = max(0.06 * (high - low), 0.5 * (span - (high - low)))
     low, high = low - room, high + room
     return (10**low, 10**high) if metric == "error" else (low, high)
 

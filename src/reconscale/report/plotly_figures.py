@@ -16,6 +16,7 @@ from reconscale.report.frame import (
     STRETCHES,
     VERMILLION,
     Frame,
+    heading,
     quality_frame,
     shade,
     size_frame,
@@ -243,7 +244,6 @@ def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Fig
 
 
 def _headings(fan: Table, frame: Frame) -> list[Figure]:
-    titles = dict(STRETCHES)
     notes = []
     for status, rows in stretches(fan):
         left, right = max(frame.x[0], rows[0]["n"]), rows[-1]["n"]
@@ -255,8 +255,8 @@ def _headings(fan: Table, frame: Frame) -> list[Figure]:
                 "y": 1,
                 "yanchor": "bottom",
                 "yshift": 3,
-                "name": titles[status].split()[-1],
-                "text": titles[status],
+                "name": dict(STRETCHES)[status].split()[-1],
+                "text": heading(frame, status, left, right),
                 "showarrow": False,
                 "font": {"size": 12, "color": MUTED},
             }

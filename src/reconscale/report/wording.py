@@ -72,9 +72,11 @@ def duration(seconds: float) -> str:
 def general(value: float) -> str:
     """A number of unknown size with four digits.
 
-    >>> general(0.00012345), general(29.2134), general(123456.0)
-    ('0.0001235', '29.21', '1.235e+05')
+    >>> general(0.0001234), general(29.2134), general(123456.0)
+    ('0.0001234', '29.21', '123,456')
     """
+    if 1e4 <= abs(value) < 1e7:
+        return plain(value, 0)
     return f"{value:.4g}".replace("-", MINUS) if math.isfinite(value) else "unknown"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconscale.study.file import Study
@@ -81,7 +81,7 @@ def samples_of(run: Run) -> int:
 
 def cells_of(
     runs: Iterable[Run],
-    over: dict[str, str],
+    over: Mapping[str, str],
     size: Callable[[Run], tuple[int, float]],
     seconds: Callable[[Run], float | None],
 ) -> tuple[Cell, ...]:

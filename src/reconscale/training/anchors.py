@@ -79,7 +79,7 @@ def anchors(
 
 def _chosen(scores: dict[str, dict[str, float]], test_set: str) -> tuple[Picture, ...]:
     ranked = sorted(scores, key=lambda name: (scores[name]["psnr-rgb-clip"], name))
-    chosen = {}
+    chosen: dict[str, Picture] = {}
     for rule, percentile in RULES.items():
         image = ranked[round(percentile / 100 * (len(ranked) - 1))]
         chosen.setdefault(image, Picture(test_set, image, rule))

@@ -85,7 +85,7 @@ class Local:
         by_handle: dict[Any, _Slot] = {}
         for slot in self._slots.values():
             by_handle[slot.messages] = by_handle[slot.process.sentinel] = slot
-        ready = {id(slot): slot for handle in wait(list(by_handle), timeout=0.5) if (slot := by_handle[handle])}  # type: ignore[index]
+        ready = {id(slot): slot for handle in wait(list(by_handle), timeout=0.5) if (slot := by_handle[handle])}
         again = []
         for slot in ready.values():
             last = self._listen(slot)

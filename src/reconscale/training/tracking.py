@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from reconscale.mistakes import Mistake
 from reconscale.study import Run
@@ -26,9 +28,14 @@ def _tensorboard(run: Run, folder: Path) -> Iterator[Log]:
         raise _missing("tensorboard") from error
     writer = SummaryWriter(str(folder / "tensorboard"))
     try:
-        yield lambda step, values: [writer.add_scalar(name, value, step) for name, value in values.items()] and None
+        yield partial(_add_scalars, writer)
     finally:
         writer.close()
+
+
+def _add_scalars(writer: Any, step: int, values: dict[str, float]) -> None:
+    for name, value in values.items():
+        writer.add_scalar(name, value, step)
 
 
 @contextmanager
