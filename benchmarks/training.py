@@ -46,7 +46,7 @@ def main() -> None:
         return
     record = {"floor": floor(flags.threads), "widths": {}}
     print(f"U-Net, 3 channels, depth 2; {PATCH} x {PATCH} crops, batch {BATCH}, Adam {LR:g}, fp32, {flags.steps} steps")
-    print(f"largest rate of this machine, one thread: {record['floor'] / 1e9:.0f} GFLOP/s (1024 x 1024 matrix product)\n")
+    print(f"rate of a 1024 x 1024 matrix product, one thread: {record['floor'] / 1e9:.0f} GFLOP/s\n")
     for width in flags.width:
         record["widths"][width] = show(width, flags.steps, flags.rounds, record["floor"])
     if flags.json:
@@ -75,7 +75,7 @@ def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
         for name, (who, processes, threads) in settings.items():
             found[name].append(together(who, width, steps, processes, threads))
     flops = 3 * size_of(Network(width=width), 3).flops * PATCH**2
-    print(f"width {width}: {flops / 1e9:.2f} GFLOP an image and step; floor {1e3 * BATCH * flops / peak:.1f} ms a step and core")
+    print(f"width {width}: {flops / 1e9:.2f} GFLOP an image and step; floor {1e3 * BATCH * flops / peak:.1f} ms a step")
     print(f"{'':38}{'images/s':>10}{'of trainer':>12}{'of floor':>10}{'PSNR/dB':>10}{'data wait':>11}")
     table = {}
     for index, (name, rows) in enumerate(found.items()):
@@ -95,7 +95,8 @@ def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
 
 def together(who: str, width: int, steps: int, processes: int, threads: int) -> dict[str, float]:
     """Several processes of one contestant at once: the sum of their rates, the PSNR of the first."""
-    command = [sys.executable, __file__, "--one", who, "--width", str(width), "--steps", str(steps), "--threads", str(threads)]
+    flags = {"--one": who, "--width": width, "--steps": steps, "--threads": threads}
+    command = [sys.executable, __file__, *(str(word) for pair in flags.items() for word in pair)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     started = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -128,7 +129,7 @@ def ours(width: int, steps: int) -> dict[str, float]:
     """The loop that ``reconscale run`` uses."""
     import torch
 
-    from reconscale.training.loop import Hooks, Training
+    from reconscale.training.loop import Training
 
     run, images = materials(width, steps)
     training = Training(run, images, torch.device("cpu"), "fp32")
@@ -140,7 +141,6 @@ def ours(width: int, steps: int) -> dict[str, float]:
         training.advance()
     seconds = time.perf_counter() - began
     wait = training.clock.spent["data"] / seconds
-    assert Hooks  # the hooks of a real run are called between steps and cost less than the clock's resolution
     return {"rate": BATCH * (steps - WARM) / seconds, "psnr": quality(training.network, images), "wait": wait}
 
 
@@ -194,7 +194,7 @@ def plain(width: int, steps: int) -> dict[str, float]:
 
 
 def trainer(width: int, steps: int) -> dict[str, float]:
-    """deepinv's own trainer with its default metrics, online measurements, and nothing printed."""
+    """The trainer of deepinv with its default metrics, online measurements, and nothing printed."""
     import deepinv
     import torch
     from torch.utils.data import DataLoader, TensorDataset
@@ -208,7 +208,7 @@ def trainer(width: int, steps: int) -> dict[str, float]:
             self.network = fresh(width)
             self.step, self.began = 0, 0.0
 
-        def forward(self, y: Any, physics: Any, **_: Any) -> Any:
+        def forward(self, y: Any, *_: Any, **__: Any) -> Any:
             if self.training:
                 if self.step == WARM:
                     self.began = time.perf_counter()

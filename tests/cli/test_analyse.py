@@ -107,7 +107,7 @@ WITHOUT_TORCH = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "deepinv", "torchvision", "PIL", "skimage", "cv2", "safetensors"):
+        if name.split(".")[0] in ("torch", "deepinv", "torchvision", "skimage", "cv2", "safetensors"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Refuse())
 from reconscale.cli import main

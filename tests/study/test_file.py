@@ -18,7 +18,8 @@ Content = Callable[..., dict[str, Any]]
 def test_the_grid(content: Content) -> None:
     runs = runs_of(parse_study(content()))
     assert len(runs) == 12
-    assert {(r.n, r.network.width, r.seed) for r in runs} == {(n, w, s) for n in (1, 2, 4) for w in (4, 8) for s in (0, 1)}
+    expected = {(n, w, s) for n in (1, 2, 4) for w in (4, 8) for s in (0, 1)}
+    assert {(r.n, r.network.width, r.seed) for r in runs} == expected
 
 
 def test_overrides_by_n_and_width(content: Content) -> None:
@@ -37,7 +38,10 @@ def test_overrides_by_n_and_width(content: Content) -> None:
 
 
 WRONG = {
-    "a typo in a key": ({"problem": {"kind": "denoising", "sigm": 25}}, "problem.sigm: there is no such key, did you mean 'sigma'?"),
+    "a typo in a key": (
+        {"problem": {"kind": "denoising", "sigm": 25}},
+        "problem.sigm: there is no such key, did you mean 'sigma'?",
+    ),
     "a typo in a table": ({"sweeep": {}}, "sweeep: there is no such key, did you mean 'sweep'?"),
     "a typo in an override": ({"override": [{"recipe": {"btach": 1}}]}, "did you mean 'batch'?"),
     "a missing key": ({"images": {"source": "bundled", "val": 2}}, "images.test: is missing"),
@@ -46,7 +50,7 @@ WRONG = {
     "a negative size": ({"sweep": {"n": [-1], "width": [4]}}, "sweep.n: found -1; values start at 1"),
     "a size given twice": ({"sweep": {"n": [2, 2], "width": [4]}}, "sweep.n: a value is given twice"),
     "an empty axis": ({"sweep": {"n": [], "width": [4]}}, "sweep.n: the list is empty"),
-    "nothing to test on": ({"images": {"source": "bundled", "val": 1, "test": 0}}, "images.test: there is nothing to test on"),
+    "nothing to test on": ({"images": {"source": "bundled", "val": 1, "test": 0}}, "there is nothing to test on"),
     "an unknown profile": ({"analysis": {"profile": "psnr-rgb"}}, "did you mean 'psnr-rgb-clip'?"),
     "infinity": ({"recipe": {"lr": float("inf")}}, "recipe.lr: found inf"),
     "a name with a slash": ({"name": "../x"}, "name: found '../x'"),

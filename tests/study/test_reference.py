@@ -13,7 +13,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
 
 def test_every_key_is_explained() -> None:
     sections = re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]
-    found = {s.splitlines()[0]: set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", s, re.MULTILINE)))) for s in sections}
+    found = {}
+    for section in sections:
+        keys = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+        found[section.splitlines()[0]] = set(re.findall(r"`(\w+)`", " ".join(keys)))
     models = {
         "[problem]": Problem, "[images]": Images, "[network]": Architecture, "[sweep]": Sweep, "[recipe]": Recipe,
         "[[override]]": Override, "[analysis]": Analysis,

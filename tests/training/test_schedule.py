@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def test_budget_warms_up_and_decays() -> None:
     plan = schedule(steps=100, warmup=0.1, lr=1e-3)
     rates = [plan.lr(step) for step in range(100)]
     assert rates[0] == pytest.approx(1e-3 / 11) and max(rates) == rates[10] == pytest.approx(1e-3)
-    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[10:]))
     assert 1e-5 <= rates[-1] < 1.3e-5
     assert plan.observe(30.0) == (plan, Action.CONTINUE)
 

@@ -30,7 +30,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reconscale.imaging.convert import THUMB
 from reconscale.imaging.store import Store
 
 COARSE = 0.85
@@ -78,13 +77,16 @@ def twins(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarr
     for start in range(0, len(left_rows), _BLOCK):
         rows = left_rows[start : start + _BLOCK]
         some = _float(left, rows)
-        candidates = np.argwhere(_coarse(some) @ coarse_both.T > COARSE)
-        if not len(candidates):
+        scores = _coarse(some) @ coarse_both.T
+        hits = np.flatnonzero(scores.max(1) > COARSE)
+        if not len(hits):
             continue
-        a, b = candidates.T
-        alike = np.einsum("ij,ij->i", _fine(some[np.unique(a)])[np.searchsorted(np.unique(a), a)], fine_both[b]) > FINE
-        which = zip(rows[a[alike]].tolist(), right_rows[b[alike] % len(right_rows)].tolist(), strict=True)
-        near.update(which)
+        a, b = np.nonzero(scores[hits] > COARSE)
+        sharp = _fine(some[hits])
+        for part in np.split(np.arange(len(a)), np.arange(_BLOCK, len(a), _BLOCK)):
+            alike = part[np.einsum("ij,ij->i", sharp[a[part]], fine_both[b[part]]) > FINE]
+            pairs = rows[hits[a[alike]]].tolist(), right_rows[b[alike] % len(right_rows)].tolist()
+            near.update(zip(*pairs, strict=True))
     return [Twin(a, b, (a, b) in exact) for a, b in sorted(near | exact)]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,11 +12,32 @@ import numpy as np
 
 from reconscale.imaging.decode import SUFFIXES, Header, checked_size, checked_values, read_header, read_image
 from reconscale.imaging.listing import Listing
+from reconscale.imaging.store import SCALES
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
 
+ARRAYS = (".npy", ".npz")
+"""Files with these endings are taken for arrays."""
 
-def list_folder(images: Images, data: Path | None) -> Listing:
+
+@dataclass(frozen=True)
+class Stack:
+    """An array of images.
+
+    Attributes:
+        name: the file, and the array in it.
+        header: of every image.
+        count: how many.
+        row: the pixels of one.
+    """
+
+    name: str
+    header: Header
+    count: int
+    row: Callable[[int], np.ndarray]
+
+
+def list_folder(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
     """The image files below ``images.folders``, except those below a test set.
 
     Every PNG, JPEG and TIFF file counts, at any depth, sorted by path; other and hidden files do not. Files that lie
@@ -23,15 +46,16 @@ def list_folder(images: Images, data: Path | None) -> Listing:
     Args:
         images: the options; ``folders``, ``test_sets`` and ``unit`` are read.
         data: the folder that all places are below.
+        key: what messages call ``images.folders``.
 
     Raises:
         Mistake: no data folder; a place is missing, holds no image, leads out of the data folder, or is named twice.
     """
-    root = data_folder(images, data)
+    root = data_folder(key, data)
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
     files: dict[str, Path] = {}
     for place in images.folders:
-        folder = place_below(root, place, "images.folders")
+        folder = place_below(root, place, key)
         if not folder.is_dir():
             raise Mistake(
                 folder, "is not a folder", "images.folders names folders of images; for .npy use an array source"
@@ -39,9 +63,7 @@ def list_folder(images: Images, data: Path | None) -> Listing:
         found = _files(folder, SUFFIXES, held_out - {folder})
         if not found:
             count = sum(len(names) for _, _, names in os.walk(folder))
-            raise Mistake(
-                folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", "check images.folders and --data"
-            )
+            raise Mistake(folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data")
         _add(files, found, folder, root)
     names = tuple(sorted(files))
     paths = [files[name] for name in names]
@@ -55,59 +77,67 @@ def list_folder(images: Images, data: Path | None) -> Listing:
     )
 
 
-def list_arrays(images: Images, data: Path | None) -> Listing:
+def list_arrays(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
     """The images in ``.npy`` and ``.npz`` files: every row of (N, H, W) or (N, H, W, C) is an image.
 
+    Rows of ``.npy`` files are read one by one; a ``.npz`` file is held in memory while its images are packed.
+
     Args:
-        images: the options; ``folders`` names array files, or folders that hold them. ``unit = "folder"`` makes all
-            rows of an array one unit.
+        images: the options; ``folders`` names array files, or folders that hold them. ``unit = "folder"`` makes all rows
+            of an array one unit.
         data: the folder that all places are below.
+        key: what messages call ``images.folders``.
 
     Raises:
-        Mistake: no data folder; a place is missing, holds no array, leads out of the data folder, or is named twice;
-            an array has another shape or type.
+        Mistake: no data folder; a place is missing, holds no array, leads out of the data folder, or is named twice; an
+            array has another shape or type.
     """
-    root = data_folder(images, data)
+    root = data_folder(key, data)
+    held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
     files: dict[str, Path] = {}
     for place in images.folders:
-        where = place_below(root, place, "images.folders")
-        held_out = {place_below(root, p, f"images.test_sets.{n}") for n, p in images.test_sets.items()} - {where}
-        found = [where] if where.is_file() else _files(where, (".npy", ".npz"), held_out)
-        if not found or found[0].suffix.lower() not in (".npy", ".npz"):
-            raise Mistake(where, "holds no .npy or .npz array", "check images.folders and --data")
-        _add(files, found, where, root)
-    rows: list[tuple[str, np.ndarray, int]] = []
-    for name in sorted(files):
-        for stack, array in _stacks(name, files[name]):
-            rows += [(f"{stack}/{index:07d}", array, index) for index in range(len(array))]
+        where = place_below(root, place, key)
+        found = [where] if where.is_file() else _files(where, ARRAYS, held_out)
+        if not found or not found[0].name.lower().endswith(ARRAYS):
+            raise Mistake(where, "holds no .npy or .npz array", f"check {key} and --data")
+        _add(files, [path for path in found if path not in held_out], where, root)
+    rows = [
+        (f"{stack.name}/{index:07d}", stack, index)
+        for name in sorted(files)
+        for stack in _stacks(name, files[name])
+        for index in range(stack.count)
+    ]
     if not rows:
-        raise Mistake(root, "the arrays hold no image", "check images.folders and --data")
+        raise Mistake(root, "the arrays hold no image", f"check {key} and --data")
+    rows.sort(key=lambda row: row[0])
 
     def load(index: int) -> np.ndarray:
-        name, array, row = rows[index]
-        return checked_values(
-            name, np.array(array[row], order="C").reshape(_header(array).height, _header(array).width, -1)
-        )
+        name, stack, row = rows[index]
+        image = stack.row(row).reshape(stack.header.height, stack.header.width, stack.header.channels)
+        return checked_values(name, image.astype(image.dtype.newbyteorder("=")))
 
     return Listing(
         place=str(root),
         identity=["array", [_stamp(name, files[name]) for name in sorted(files)]],
         names=tuple(name for name, _, _ in rows),
         unit=images.unit,
-        header=lambda index: checked_size(rows[index][0], _header(rows[index][1])),
+        header=lambda index: checked_size(rows[index][0], rows[index][1].header),
         load=load,
     )
 
 
-def data_folder(images: Images, data: Path | None) -> Path:
+def data_folder(key: str, data: Path | None) -> Path:
     """The resolved folder that the user's images are below.
+
+    Args:
+        key: what asks for it, for messages.
+        data: as given.
 
     Raises:
         Mistake: it was not given, or is not a folder.
     """
     if data is None:
-        found = f"source = '{images.source}' needs a data folder" if not images.test_sets else "a data folder is needed"
-        raise Mistake("images", found, "give it with --data or set RECONSCALE_DATA")
+        raise Mistake(key, "needs a data folder", "give it with --data or set RECONSCALE_DATA")
     root = data.expanduser().resolve()
     if not root.is_dir():
         raise Mistake(data, "is not a folder", "give an existing one with --data or RECONSCALE_DATA")
@@ -162,31 +192,39 @@ def _stamp(name: str, path: Path) -> list[Any]:
     return [name, status.st_size, round(status.st_mtime * 1000)]
 
 
-def _stacks(name: str, path: Path) -> list[tuple[str, np.ndarray]]:
+def _stacks(name: str, path: Path) -> list[Stack]:
     try:
         opened = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(opened, np.ndarray):
-            stacks = [(name, opened)]
-        else:
-            with opened:
-                stacks = [(f"{name}/{key}", opened[key]) for key in sorted(opened.files)]
+            return [Stack(name, _stack_header(name, opened), len(opened), lambda row: _row(path, row))]
+        with opened:
+            arrays = {key: opened[key] for key in sorted(opened.files)}
+        return [
+            Stack(f"{name}/{key}", _stack_header(f"{name}/{key}", array), len(array), array.__getitem__)
+            for key, array in arrays.items()
+        ]
     except (MemoryError, Mistake):
         raise
     except Exception as error:  # numpy and zipfile raise classes of every kind on damaged files
         reason = "it holds Python objects" if "bject" in str(error) else str(error).split("\n")[0].rstrip(".")
         raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
-    for stack, array in stacks:
-        _check_stack(stack, array)
-    return stacks
 
 
-def _check_stack(name: str, array: np.ndarray) -> None:
+def _row(path: Path, row: int) -> np.ndarray:
+    """One row of a .npy file; the file is closed again: there may be thousands."""
+    image: np.ndarray = np.array(np.load(path, mmap_mode="r", allow_pickle=False)[row])
+    return image
+
+
+def _stack_header(name: str, array: np.ndarray) -> Header:
+    """The header of every image of an array.
+
+    Raises:
+        Mistake: the array has another shape or type.
+    """
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
         raise Mistake(name, f"has the shape {array.shape}", "expected (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
-    if array.dtype.kind != "f" and array.dtype.newbyteorder("=") not in (np.dtype(np.uint8), np.dtype(np.uint16)):
-        raise Mistake(name, f"has the type {array.dtype}", "expected uint8, uint16, or floating point in [0, 1]")
-
-
-def _header(array: np.ndarray) -> Header:
     dtype = "float32" if array.dtype.kind == "f" else array.dtype.newbyteorder("=").name
+    if dtype not in SCALES:
+        raise Mistake(name, f"has the type {array.dtype}", "expected uint8, uint16, or floating point in [0, 1]")
     return Header(array.shape[1], array.shape[2], 1 if array.ndim == 3 else array.shape[3], dtype)

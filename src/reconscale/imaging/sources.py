@@ -44,4 +44,4 @@ def list_test_set(images: Images, name: str, data: Path | None) -> Listing:
     place = images.test_sets[name]
     arrays = images.source == "array" or place.lower().endswith((".npy", ".npz"))
     alone = images.model_copy(update={"folders": (place,), "test_sets": {}})
-    return (list_arrays if arrays else list_folder)(alone, data)
+    return (list_arrays if arrays else list_folder)(alone, data, f"images.test_sets.{name}")

@@ -58,7 +58,7 @@ def method(study: Study, answer: Answer | None, results: Sequence[Result]) -> li
         f"line between training, validation ({images.val} units) and test ({images.test} units).",
         f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
         " ".join(part for part in (_recipe(study), _overrides(study)) if part),
-        f"The weights with the smallest mean squared error on validation were kept. {done} of {len(results)} that are "
+        f"The weights with the best mean PSNR on validation were kept. {done} of {len(results)} that are "
         "over gave a result and entered the curve.",
         *analysis(answer),
     ]
