@@ -103,6 +103,7 @@ class Sweep:
         elif kind == "progress":
             self._work(event)
         elif kind == "again":
+            self._remove(event["run"])
             self._line(f"{event['run']}: its process ended (code {event['code']}); continuing from its checkpoint")
         elif kind == "end":
             self._end(event)
@@ -131,12 +132,15 @@ class Sweep:
         name = event["run"]
         self._ended += 1
         self._fraction[name] = 1.0
-        bar = self._bars.pop(name, None)
-        if bar is not None:
-            self._progress.remove_task(bar)
+        self._remove(name)
         psnr = f", best on validation {self._psnr[name]:.2f} dB" if name in self._psnr else ""
         self._line(f"[{self._ended}/{len(self._seconds)}] {name}: {event['status']}{psnr}; {self._left()}")
         self._show_overall()
+
+    def _remove(self, name: str) -> None:
+        bar = self._bars.pop(name, None)
+        if bar is not None:
+            self._progress.remove_task(bar)
 
     def _left(self) -> str:
         done = sum(self._seconds.get(name, 0.0) * fraction for name, fraction in self._fraction.items())

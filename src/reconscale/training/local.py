@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from reconscale.mistakes import Mistake
@@ -47,6 +48,8 @@ class Local:
     def __init__(self, workers: int, tell: Callable[[Event], None]) -> None:
         self.workers, self.tell = workers, tell
         self._context = _context()
+        if isinstance(self._context, ForkServerContext):
+            ensure_running()  # it loads torch while the driver prepares the images
         self._alive, self._life = self._context.Pipe(duplex=False)
         self._slots: dict[str, _Slot] = {}
         self._attempts: dict[str, int] = {}
@@ -113,7 +116,10 @@ class Local:
         run, end = slot.task.run, last["end"]
         if end == "mistake":
             raise Mistake(*last["mistake"])
-        if end == "died":
+        kept = slot.task.folder.read(run, images=False) if end == "died" else None
+        if kept is not None:  # it died after its result was written
+            end = kept.status
+        elif end == "died":
             if self._attempts[run.id] < ATTEMPTS:
                 self.tell({"event": "again", "run": run.id, "code": code})
                 return [slot.task]

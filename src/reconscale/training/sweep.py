@@ -155,6 +155,7 @@ def _carry_out(
     study: Study, folder: Folder, where: Where, images: ImageSet, left: list[Run],
     progress: Progress, tell: Callable[[Event], None],
 ) -> None:  # fmt: skip
+    executor = Local(where.workers or 1, tell)
     device = torch.device(where.device)
     with _threads(where.threads):
         measured = paces(left, images, folder, device)
@@ -168,7 +169,7 @@ def _carry_out(
         Task(run, images, folder, _placement(where, precision[run.id]), pictures)
         for run in ordered
     ]  # fmt: skip
-    Local(where.workers or 1, tell).carry_out(tasks)
+    executor.carry_out(tasks)
 
 
 def _placement(where: Where, precision: str) -> Placement:
@@ -179,7 +180,9 @@ def _pin(folder: Folder, images: ImageSet) -> None:
     """Remember which images this folder of results was measured on, and refuse others."""
     path = folder.root / "images.json"
     if not path.is_file():
-        write_whole(path, to_json(images.describe() | {"digest": images.digest}))
+        described = images.describe()
+        del described["cache"]  # a place of this machine, not a property of the images
+        write_whole(path, to_json(described))
         return
     if read_json(path).get("digest") != images.digest:
         raise Mistake(folder.root, "the images are not those that this study began with",
