@@ -14,7 +14,7 @@ import pytest
 from reconscale.laws import Points, frontier
 from reconscale.report.answer import Answer, answer_of
 from reconscale.report.next_steps import next_steps
-from reconscale.report.runs import cost_table, doubling, runs_table, shift_table
+from reconscale.report.runs import anchor_findings, cost_table, doubling, runs_table, shift_table
 from reconscale.report.tables import curve_table, fan_table, law_table, points_table, table
 from reconscale.study import runs_of
 from reconscale.study.points import points_of
@@ -137,3 +137,13 @@ def test_numbers_json_holds_every_table(written: Written, alone: Path) -> None:
             assert path.is_file() == bool(rows)
             if rows:
                 assert len(list(csv.DictReader(path.read_text().splitlines()))) == len(rows)
+
+
+def test_a_network_below_the_classical_anchor_is_a_finding() -> None:
+    best = Points(n=np.array([10.0, 100.0]), y=np.array([27.0, 28.0]), metric="psnr")
+    lines = [("input", "input", 20.5), ("classical", "block DCT", 28.5)]
+    (found,) = anchor_findings(best, lines)
+    assert found.code == "below-classical" and "block DCT" in found.text and "28.5 against 28" in found.text
+    assert anchor_findings(best, lines[:1]) == () == anchor_findings(None, lines)
+    errors = Points(n=np.array([10.0, 100.0]), y=np.array([2e-3, 1e-3]), metric="error")
+    assert [item.code for item in anchor_findings(errors, [("classical", "block DCT", 9e-4)])] == ["below-classical"]

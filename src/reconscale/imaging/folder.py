@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -83,8 +83,8 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
     Rows of ``.npy`` files are read one by one; a ``.npz`` file is held in memory while its images are packed.
 
     Args:
-        images: the options; ``folders`` names array files, or folders that hold them. ``unit = "folder"`` makes all rows
-            of an array one unit.
+        images: the options; ``folders`` names array files, or folders that hold them. ``unit = "folder"`` makes all
+            rows of an array one unit.
         data: the folder that all places are below.
         key: what messages call ``images.folders``.
 
@@ -164,7 +164,7 @@ def place_below(root: Path, place: str, key: str) -> Path:
 
 def _files(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list[Path]:
     found: list[Path] = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
         here = Path(place)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name not in held_out)
         linked = next((name for name in folders if (here / name).is_symlink()), None)
@@ -176,9 +176,15 @@ def _files(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list
     return found
 
 
+def _unreadable(error: OSError) -> NoReturn:
+    raise Mistake(error.filename, f"cannot be read ({error.strerror})", "check its permissions") from error
+
+
 def _add(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> None:
     for path in found:
         name = path.relative_to(root).as_posix()
+        if not name.isprintable():
+            raise Mistake(repr(name), "has a name that cannot be printed", "rename it")
         if name in files:
             raise Mistake("images.folders", f"'{name}' is named twice (again through {place})", "list every place once")
         files[name] = path

@@ -19,7 +19,14 @@ from reconscale.report.answer import Answer, answer_of
 from reconscale.report.next_steps import next_steps
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.pictures import anchors_of, strips_of
-from reconscale.report.runs import cost_table, runs_table, shift_table, training_findings, validation_table
+from reconscale.report.runs import (
+    anchor_findings,
+    cost_table,
+    runs_table,
+    shift_table,
+    training_findings,
+    validation_table,
+)
 from reconscale.report.tables import (
     Table,
     anchors_table,
@@ -93,7 +100,8 @@ def report_study(
         validation_table(done, best),
         next_steps(answer, runs, results, costs),
     )
-    material = _material(answer, lines, extra, training_findings(study, results))
+    cautions = (*training_findings(study, results), *anchor_findings(best, lines))
+    material = _material(answer, lines, extra, cautions)
     page = replace(
         _page(material, study.name, _verdict(answer, runs, results)),
         subtitle=prose.sentence_case(prose.problem(study)),

@@ -144,6 +144,29 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
     return tuple(found)
 
 
+def anchor_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:
+    """A caution where even the largest n does not reach what needs no training at all.
+
+    Args:
+        best: the curve, or none.
+        lines: kind, label and value of the anchors, in the metric of the curve.
+    """
+    if best is None:
+        return ()
+    largest = float(best.n.max())
+    reached = _mean(best, largest)
+    found = []
+    for kind, label, value in lines:
+        if (value > reached) if best.metric != "error" else (value < reached):
+            name = "the input itself" if kind == "input" else f"{label}, which needs no training,"
+            text = (
+                f"at n = {largest:g} the networks do not reach {name} ({value:.4g} against {reached:.4g}): they are too small "
+                "or trained for too few steps, and the curve says more about that than about the data"
+            )
+            found.append(Finding("below-classical", text, "warning"))
+    return tuple(found)
+
+
 def _mean(points: Points, n: float) -> float:
     return float(points.y[points.n == n].mean())
 
