@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from reconscale.cli import app
+from .calling import call
 
 CURVE = "n,psnr,seed\n" + "".join(
     f"{n},{29.5 - 6.0 * n**-0.4 + 0.02 * s},{s}\n" for n in (10, 30, 100, 300, 600) for s in (0, 1)
@@ -22,13 +21,6 @@ def curve(tmp_path: Path) -> Path:
     path = tmp_path / "curve.csv"
     path.write_text(CURVE)
     return path
-
-
-def call(*words: object) -> tuple[int, str, str]:
-    outcome = CliRunner().invoke(app, [str(word) for word in words])
-    if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
-        raise outcome.exception
-    return outcome.exit_code, outcome.stdout, outcome.stderr
 
 
 def test_fit(curve: Path) -> None:

@@ -202,6 +202,8 @@ def _tiff_header(path: Path, stream: Any) -> Header:
 
 def _tiff_page(path: Path, file: Any) -> Any:
     pages = [page for page in file.pages if not page.is_reduced]
+    if not pages:
+        raise Mistake(path, "cannot be decoded (it holds no page)", "replace or remove the file")
     if len(pages) != 1 or pages[0].imagedepth != 1:
         found = f"holds {len(pages)} pages" if len(pages) != 1 else "holds a volume"
         raise Mistake(path, found, "save every page as a file of its own, or all of them as one .npy array")
@@ -268,9 +270,15 @@ def _read_tiff(path: Path) -> np.ndarray:
             image = page.asarray()
             planes = image if page.axes != "SYX" else np.moveaxis(image, 0, -1)
             return _without_alpha(path, planes, channels)
+        data = bytearray(path.read_bytes())
+        orientation = page.tags.get("Orientation")
+        if orientation is not None:  # OpenCV would turn the image
+            data[orientation.valueoffset : orientation.valueoffset + 2] = (1).to_bytes(
+                2, "little" if file.byteorder == "<" else "big"
+            )
     import cv2
 
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise Mistake(path, "is a TIFF that cannot be decoded", "save it uncompressed, or replace or remove the file")
     return _without_alpha(path, _rgb_from_bgr(image), channels)

@@ -160,8 +160,8 @@ def anchor_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]
         if (value > reached) if best.metric != "error" else (value < reached):
             name = "the input itself" if kind == "input" else f"{label}, which needs no training,"
             text = (
-                f"at n = {largest:g} the networks do not reach {name} ({value:.4g} against {reached:.4g}): they are too small "
-                "or trained for too few steps, and the curve says more about that than about the data"
+                f"at n = {largest:g} the networks do not reach {name} ({value:.4g} against {reached:.4g}): they are "
+                "too small or trained for too few steps, and the curve says more about that than about the data"
             )
             found.append(Finding("below-classical", text, "warning"))
     return tuple(found)

@@ -134,22 +134,27 @@ def apply(trained: Trained, array: np.ndarray) -> np.ndarray:
 def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
     """Apply a network tile by tile, blending where tiles overlap.
 
+    Pixels that lack context because their tile was cut there have no weight, so that a network without normalisation
+    over the image gives what it gives on the whole image.
+
     Args:
         trained: the network.
         y: (1, C, H, W).
-        tile: side of a tile; an image of at most this size is not cut.
+        tile: least side of a tile; an image of at most this size is not cut.
     """
     network = trained.run.network
     family, depth = family_of(network), depth_of(network)
-    overlap, least = family.context(depth), family.least(depth)
+    context, least = family.context(depth), family.least(depth)
+    tile = max(tile, 8 * context)
     rows, columns = y.shape[-2:]
     padded = _at_least(y, least)
     if max(padded.shape[-2:]) <= tile:
         return trained.network(padded)[..., :rows, :columns]  # type: ignore[no-any-return]
     total, weight = torch.zeros_like(padded), torch.zeros_like(padded[:, :1])
-    for top, bottom in _spans(padded.shape[-2], tile, overlap):
-        for left, right in _spans(padded.shape[-1], tile, overlap):
-            window = _ramp(bottom - top, overlap)[:, None] * _ramp(right - left, overlap)[None]
+    height, width = padded.shape[-2:]
+    for top, bottom in _spans(height, tile, context):
+        for left, right in _spans(width, tile, context):
+            window = _window(top, bottom, height, context)[:, None] * _window(left, right, width, context)
             total[..., top:bottom, left:right] += window * trained.network(padded[..., top:bottom, left:right])
             weight[..., top:bottom, left:right] += window
     return (total / weight)[..., :rows, :columns]
@@ -161,16 +166,18 @@ def _at_least(y: Tensor, least: int) -> Tensor:
     return torch.nn.functional.pad(y, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else y
 
 
-def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
-    """Tiles of one axis: equally spaced, at least ``2 * overlap`` in common."""
+def _spans(length: int, tile: int, context: int) -> list[tuple[int, int]]:
+    """Tiles of one axis: equally spaced, at least four contexts in common: two without weight, two to blend."""
     if length <= tile:
         return [(0, length)]
-    count = -(-(length - 2 * overlap) // max(1, tile - 2 * overlap))
-    starts = np.linspace(0, length - tile, max(2, count)).round().astype(int)
+    count = 1 + -(-(length - tile) // (tile - 4 * context))
+    starts = np.linspace(0, length - tile, count).round().astype(int)
     return [(int(start), int(start) + tile) for start in starts]
 
 
-def _ramp(length: int, overlap: int) -> Tensor:
-    """Weights of a tile along one axis: rising over the overlap, never zero."""
-    position = torch.arange(length) + 0.5
-    return (torch.minimum(position, length - position) / (2 * overlap)).clamp(max=1.0)
+def _window(start: int, end: int, length: int, context: int) -> Tensor:
+    """Weights of a tile along one axis: nothing within a context of a cut, rising over the next; 1 at a true border."""
+    position = torch.arange(end - start) + 0.5
+    rising = (position - context) / context if start > 0 else torch.ones_like(position)
+    falling = (end - start - position - context) / context if end < length else torch.ones_like(position)
+    return torch.minimum(rising, falling).clamp(0.0, 1.0)
