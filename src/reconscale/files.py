@@ -54,8 +54,12 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") -> Any:
     """The content of a strict JSON file.
+
+    Args:
+        path: the file.
+        remedy: what to advise where it is damaged.
 
     Raises:
         Mistake: the file is missing, unreadable, or not strict JSON (NaN and infinity are refused).
@@ -65,7 +69,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise Mistake(path, f"cannot be read ({error.strerror})", "check the path") from error
     except ValueError as error:
-        raise Mistake(path, f"is not valid JSON ({error})", "delete it or restore it from a copy") from error
+        raise Mistake(path, f"is not valid JSON ({error})", remedy) from error
 
 
 def _refuse_constant(name: str) -> float:

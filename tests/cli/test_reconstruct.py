@@ -37,7 +37,7 @@ def noisy(shape: tuple[int, ...], dtype: type = np.uint8) -> np.ndarray:
 
 def test_a_png_keeps_size_and_channels(trained: Path, tmp_path: Path) -> None:
     Image.fromarray(noisy((33, 47, 3))).save(tmp_path / "a.png")
-    code, out, err = call("reconstruct", trained, tmp_path / "a.png", "--out", tmp_path / "deep" / "b.png")
+    code, _, err = call("reconstruct", trained, tmp_path / "a.png", "--out", tmp_path / "deep" / "b.png")
     assert code == 0, err
     with Image.open(tmp_path / "deep" / "b.png") as image:
         assert image.size == (47, 33) and image.mode == "RGB"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 RUNS = 12
+KILLS = int(os.environ.get("RECONSCALE_KILLS", "3"))
 
 
 def start(*words: object, **environment: str) -> subprocess.Popen[str]:
@@ -45,7 +46,7 @@ def records(study: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny study, carried out without interruption by one worker."""
-    from tests.conftest import TINY
+    from ..conftest import TINY
 
     path = tmp_path_factory.mktemp("finished") / "study.toml"
     path.write_text(TINY)
@@ -72,11 +73,11 @@ def test_killed_and_continued(finished: Path, tmp_path: Path) -> None:
     """kill -9 to the whole process group at random moments changes nothing in the results."""
     study = copy_of(finished, tmp_path / "killed")
     chance = random.Random(0)
-    for _ in range(3):
+    for _ in range(KILLS):
         process = start("run", study, "--workers", 2, "--checkpoint-seconds", 0.05)
         time.sleep(chance.uniform(6.0, 14.0))
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
     time.sleep(1.0)  # workers notice that their driver is gone
     code, _, err = call("run", study, "--workers", 2)
     assert code == 0, err
@@ -125,8 +126,7 @@ def worker_pids(driver: int) -> list[int]:
         session = int(fields[3])
         if session == int(entry.name) != driver and b"forkserver" in command:
             parent = int(fields[1])
-            with open(f"/proc/{parent}/stat") as stat:
-                grandparent = int(stat.read().rsplit(")", 1)[1].split()[1])
+            grandparent = int(Path(f"/proc/{parent}/stat").read_text().rsplit(")", 1)[1].split()[1])
             if grandparent == driver:
                 found.append(int(entry.name))
     return found
@@ -154,7 +154,7 @@ def test_two_sweeps_at_once(finished: Path, tmp_path: Path) -> None:
         assert code == 2 and "another `reconscale run` is working in this folder" in err
     finally:
         os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        first.communicate()
 
 
 @pytest.mark.parametrize(

@@ -152,11 +152,11 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path, name: str) -> Non
     content, message = BAD[name]
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(Mistake, match=f"a.png: {'.*' if 'neither' in message else ''}{message}") as caught:
+    with pytest.raises(Mistake, match=rf"a.png: {'.*' if 'neither' in message else ''}{message}") as caught:
         read_image(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="none.png"):
+    with pytest.raises(Mistake, match=r"none.png"):
         read_image(tmp_path / "none.png")

@@ -96,7 +96,7 @@ def test_psnr_of_luma_equals_that_of_scikit_image() -> None:
 
 
 def test_too_small_for_ssim() -> None:
-    with pytest.raises(Mistake, match="ssim-uniform7: found 6 x 9 pixels; needs 7 x 7"):
+    with pytest.raises(Mistake, match=r"ssim-uniform7: found 6 x 9 pixels; needs 7 x 7"):
         METRICS["ssim-uniform7"](*pair(9, 6, 1))
 
 

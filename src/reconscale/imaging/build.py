@@ -65,9 +65,8 @@ def open_store(
                     _build(listing, store.path, channels, downscale, unreadable, progress or _silent)
         except OSError as error:
             raise _unwritable(root, error) from error
-    if unreadable == "refuse" and store.skipped:
-        name, reason = store.skipped[0]
-        raise _refused(f"{listing.place}, {name}", reason)
+    if unreadable == "refuse" and store.refusals:
+        raise _refused(Mistake(*store.refusals[0][1:]))
     return Store(store.path)
 
 
@@ -82,8 +81,8 @@ def _unwritable(root: Path, error: OSError) -> Mistake:
     return Mistake(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
 
 
-def _refused(where: str, reason: str) -> Mistake:
-    return Mistake(where, reason, 'repair or remove it, or set images.unreadable = "skip"')
+def _refused(mistake: Mistake) -> Mistake:
+    return Mistake(mistake.where, mistake.found, f'{mistake.remedy}, or set images.unreadable = "skip"')
 
 
 def _build(
@@ -97,7 +96,7 @@ def _build(
     for left in path.parent.glob(f"{path.name}.*.part"):  # of a builder that died: this process holds the lock
         shutil.rmtree(left)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        skipped: dict[str, str] = {}
+        skipped: dict[str, Mistake] = {}
         headers = _headers(listing, pool, unreadable, skipped, progress)
         planes, dtype = _common(listing, headers, channels)
         _check_space(path.parent, headers, planes, dtype, downscale)
@@ -107,7 +106,7 @@ def _build(
             with (part / "pixels.bin").open("wb") as pixels:
                 _pack(listing, rows, pixels, part, (unreadable, skipped, len(headers)), progress)
             sizes = {name: (part / name).stat().st_size for name in FILES}
-            named = sorted(skipped.items())
+            named = [[name, m.where, m.found, m.remedy] for name, m in sorted(skipped.items())]
             manifest = {"format": FORMAT, "channels": planes, "dtype": dtype, "bytes": sizes, "skipped": named}
             write_whole(part / "manifest.json", to_json(manifest | {"place": listing.place, "downscale": downscale}))
             if path.exists():  # not whole, or this would not be running
@@ -119,7 +118,7 @@ def _build(
 
 
 def _headers(
-    listing: Listing, pool: ThreadPoolExecutor, unreadable: str, skipped: dict[str, str], progress: Progress
+    listing: Listing, pool: ThreadPoolExecutor, unreadable: str, skipped: dict[str, Mistake], progress: Progress
 ) -> dict[int, Header]:
     """The headers of all images that have a readable one, by index."""
     headers = {}
@@ -127,8 +126,8 @@ def _headers(
     for index, header in _in_order(pool, listing.header, range(total)):
         if isinstance(header, Mistake):
             if unreadable == "refuse":
-                raise _refused(header.where, header.found) from header
-            skipped[listing.names[index]] = header.found
+                raise _refused(header) from header
+            skipped[listing.names[index]] = header
         else:
             headers[index] = header
         progress("checking images", index + 1, total)
@@ -182,7 +181,7 @@ def _pack(
     rows: Iterator[tuple[int, Prepared | Mistake]],
     pixels: BinaryIO,
     part: Path,
-    rule: tuple[str, dict[str, str], int],
+    rule: tuple[str, dict[str, Mistake], int],
     progress: Progress,
 ) -> None:
     """Write everything but the manifest."""
@@ -192,8 +191,8 @@ def _pack(
     for done, (index, prepared) in enumerate(rows, 1):
         if isinstance(prepared, Mistake):
             if unreadable == "refuse":
-                raise _refused(prepared.where, prepared.found) from prepared
-            skipped[listing.names[index]] = prepared.found
+                raise _refused(prepared) from prepared
+            skipped[listing.names[index]] = prepared
         else:
             image, digest, thumb = prepared
             pixels.write(image.data)

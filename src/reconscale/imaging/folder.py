@@ -172,7 +172,7 @@ def _files(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list
             raise Mistake(
                 here / linked, "is a link to a folder", "name the real folder in images.folders, or remove the link"
             )
-        found += [here / name for name in names if not name.startswith(".") and name.lower().endswith(suffixes)]
+        found += [here / name for name in sorted(names) if not name.startswith(".") and name.lower().endswith(suffixes)]
     return found
 
 
@@ -200,11 +200,13 @@ def _stamp(name: str, path: Path) -> list[Any]:
 
 def _stacks(name: str, path: Path) -> list[Stack]:
     try:
-        opened = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            return [Stack(name, _stack_header(name, opened), len(opened), lambda row: _row(path, row))]
-        with opened:
-            arrays = {key: opened[key] for key in sorted(opened.files)}
+        with path.open("rb") as stream:
+            if stream.read(4) != b"PK\x03\x04":
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+                return [Stack(name, _stack_header(name, array), len(array), lambda row: _row(path, row))]
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as opened:
+                arrays = {key: opened[key] for key in sorted(opened.files)}
         return [
             Stack(f"{name}/{key}", _stack_header(f"{name}/{key}", array), len(array), array.__getitem__)
             for key, array in arrays.items()

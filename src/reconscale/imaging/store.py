@@ -57,9 +57,14 @@ class Store:
         return str(self.manifest["dtype"])
 
     @property
+    def refusals(self) -> list[list[str]]:
+        """Images that could not be read: [name, and what a Mistake says: where, found, remedy]."""
+        return list(self.manifest["skipped"])
+
+    @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
         """Images that could not be read: (name, reason)."""
-        return tuple((name, reason) for name, reason in self.manifest["skipped"])
+        return tuple((name, found) for name, _, found, _ in self.refusals)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

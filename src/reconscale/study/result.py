@@ -95,8 +95,8 @@ class Result(Frozen):
             Mistake: the file is damaged, of another schema, or does not belong into this folder.
         """
         path = folder / "result.json"
-        record = read_json(path)
         remedy = "delete that folder and run again: only this run is repeated"
+        record = read_json(path, remedy)
         if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
             raise Mistake(path, f"is not a result of schema {SCHEMA}", remedy)
         name = record.pop("id", None)
