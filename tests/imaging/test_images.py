@@ -115,8 +115,12 @@ class TestSplits:
         assert np.array_equal(pixels.image(2), images.training(3, 0).image(2))
 
 
-GOLDEN_ORDERS: list[list[str]] = []
-GOLDEN_HELD_OUT: list[str] = []
+GOLDEN_ORDERS = [
+    ["01", "04", "09", "02", "00", "10", "07", "05"],
+    ["07", "04", "02", "10", "00", "01", "05", "09"],
+    ["10", "01", "02", "07", "04", "05", "00", "09"],
+]
+GOLDEN_HELD_OUT = ["03", "08", "06", "11"]
 
 
 class TestConversions:

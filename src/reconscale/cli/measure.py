@@ -36,7 +36,7 @@ def _where(data: Path | None, device: str, workers: int | None, threads: int, **
     try:
         from reconscale.training import Where
     except ModuleNotFoundError as error:
-        raise Mistake("reconscale", f"training needs the package {error.name}, which is not installed",
+        raise Mistake("this command", f"needs the package {error.name}, which is not installed",
                       "pip install 'reconscale[train]'") from error  # fmt: skip
     return Where(data=data, device=device, workers=workers, threads=threads, **more)
 
