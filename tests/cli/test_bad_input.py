@@ -13,6 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import BaseModel
+
+from reconscale.study import Images, Problem, Recipe, Study
+from reconscale.study.file import Analysis, Architecture, Override, Sweep
 
 from .calling import call, refused
 
@@ -78,6 +82,59 @@ def test_the_good_case(study: Path, photographs: Path) -> None:
 def test_a_typo(tmp_path: Path, photographs: Path) -> None:
     path = write_study(tmp_path / "s", images="pacth = 3")
     assert "images.pacth: there is no such key, did you mean 'patch'?" in refused("run", path, "--data", photographs)
+
+
+TABLES: dict[str, type[BaseModel]] = {
+    "": Study,
+    "problem": Problem,
+    "images": Images,
+    "network": Architecture,
+    "sweep": Sweep,
+    "recipe": Recipe,
+    "analysis": Analysis,
+    "override": Override,
+}
+KEYS = [(table, key) for table, model in TABLES.items() for key in model.model_fields]
+
+
+@pytest.mark.parametrize("table, key", KEYS, ids=[".".join(place) for place in KEYS])
+def test_a_typo_in_any_key(study: Path, table: str, key: str) -> None:
+    text = study.read_text()
+    typo = f"{key}q = 1\n"
+    if not table:
+        text = typo + text
+    elif f"[{table}]" in text:
+        text = text.replace(f"[{table}]\n", f"[{table}]\n{typo}")
+    else:
+        text += f"[[{table}]]\n{typo}" if table == "override" else f"[{table}]\n{typo}"
+    study.write_text(text)
+    message = refused("status", study)
+    place = {"": "", "override": "override.0."}.get(table, f"{table}.")
+    assert f": {place}{key}q: there is no such key, did you mean '{key}'?" in message
+
+
+@pytest.mark.parametrize(
+    "more, part",
+    [
+        ("recipe = { stepss = 1 }", "override.0.recipe.stepss: there is no such key; did you mean 'steps'?"),
+        ('recipe = { steps = "many" }', "override.0.recipe.steps: found 'many', input should be a valid integer"),
+        ("skip = true", "override: every cell of the grid is skipped; keep at least one"),
+        ("n = 3", "override.0.n: found 3, input should be a list"),
+    ],
+)
+def test_a_wrong_override(study: Path, more: str, part: str) -> None:
+    study.write_text(f"{study.read_text()}[[override]]\n{more}\n")
+    assert part in refused("status", study)
+
+
+def test_too_wide(study: Path) -> None:
+    study.write_text(study.read_text().replace("width = [2]", "width = [2, 5000]"))
+    assert "sweep.width: found 5000; values end at 4096" in refused("status", study)
+
+
+def test_a_byte_order_mark_is_no_mistake(study: Path) -> None:
+    study.write_text(study.read_text(), encoding="utf-8-sig")
+    assert call("status", study)[0] == 0
 
 
 def test_more_than_there_is(tmp_path: Path, photographs: Path) -> None:
@@ -213,6 +270,8 @@ def test_a_full_disk(study: Path, photographs: Path, monkeypatch: pytest.MonkeyP
     [
         (["--workers", "0"], "below 1"),
         (["--threads", "0"], "below 1"),
+        (["--checkpoint-seconds", "nan"], "--checkpoint-seconds: found nan; give 0 or more"),
+        (["--checkpoint-seconds", "-1"], "--checkpoint-seconds: found -1; give 0 or more"),
         (["--device", "tpu"], "known here: auto, cpu, cuda"),
         (["--track", "notebook"], "known here: none, tensorboard"),
     ],

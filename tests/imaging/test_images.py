@@ -35,7 +35,7 @@ def everything(images: ImageSet) -> dict[str, set[str]]:
 
 class TestSplits:
     @settings(
-        derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        derandomize=True, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(
         val=st.integers(1, 5),
@@ -55,7 +55,7 @@ class TestSplits:
         assert images.available == (images.units if counts == "units" else len(images.train))
 
     @settings(
-        derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        derandomize=True, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(seed=st.integers(0, 10**6), counts=st.sampled_from(["units", "images"]), data=st.data())
     def test_subsets_are_nested(self, opened: Open, seed: int, counts: str, data: st.DataObject) -> None:

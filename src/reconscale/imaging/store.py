@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout and of the conversions; another version is another store."""
 
 FILES = ("pixels.bin", "offsets.npy", "sizes.npy", "hashes.npy", "thumbs.npy", "names.json")

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from reconscale.mistakes import Mistake, nearest
 from reconscale.study.profiles import PROFILES
-from reconscale.study.run import Frozen, Images, Network, Problem, Recipe
+from reconscale.study.run import WIDEST, Frozen, Images, Network, Problem, Recipe
 
 
 class Architecture(Frozen):
@@ -46,6 +46,8 @@ class Sweep(Frozen):
                 raise ValueError(f"{name}: a value is given twice; give each value once")
             if min(values) < least:
                 raise ValueError(f"{name}: found {min(values)}; values start at {least}")
+        if max(self.width) > WIDEST:
+            raise ValueError(f"width: found {max(self.width)}; values end at {WIDEST}")
         return self
 
 
@@ -111,7 +113,13 @@ class Study(Frozen):
                 if key not in Recipe.model_fields:
                     known = nearest(key, Recipe.model_fields)
                     raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
-                self.recipe_with({key: value})
+                try:
+                    self.recipe_with({key: value})
+                except ValidationError as error:
+                    found = _sentence(error.errors()[0])
+                    raise ValueError(f"override.{number}.recipe.{found}") from error
+        if all(self.cell_recipe(n, width) is None for n in self.sweep.n for width in self.sweep.width):
+            raise ValueError("override: every cell of the grid is skipped; keep at least one")
         return self
 
     def recipe_with(self, changes: Mapping[str, Any]) -> Recipe:
@@ -150,7 +158,7 @@ def load_study(path: str | Path) -> Study:
     """
     path = study_path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark first
     except OSError as error:
         raise Mistake(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
     except UnicodeDecodeError as error:
@@ -200,7 +208,7 @@ def _sentence(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{place}.{message}" if place else message
-    return f"{place}: found {detail['input']!r}, {message[0].lower()}{message[1:]}"
+    return f"{place}: found {detail['input']!r}, {message[0].lower()}{message[1:].replace('valid tuple', 'list')}"
 
 
 def _keys_at(parents: list[str]) -> list[str]:

@@ -9,6 +9,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+WIDEST = 4096
+"""Networks may be as wide as this."""
+
 
 class Frozen(BaseModel):
     """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
@@ -100,7 +103,7 @@ class Network(Frozen):
 
     family: str = "unet"
     depth: int | None = Field(default=None, ge=1, le=64)
-    width: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=WIDEST)
 
 
 class Recipe(Frozen):

@@ -159,7 +159,13 @@ def _work(task: Task, messages: Connection, alive: Connection) -> None:
     """What a worker process does."""
     os.setsid()  # a Ctrl-C at the terminal reaches the driver alone, which asks the workers to stop
     threading.Thread(target=_die_with_driver, args=(alive,), daemon=True).start()
-    redirect_output(run_log(task.folder.of(task.run)))
+    log = run_log(task.folder.of(task.run))
+    try:
+        redirect_output(log)
+    except OSError as error:  # the run stays open
+        remedy = "free the disk or choose a folder you may write to"
+        messages.send({"end": "mistake", "mistake": (str(log), f"cannot be written ({error.strerror})", remedy)})
+        return
     try:
         end: Event = {"end": carry_out(task, messages.send)}
     except Mistake as mistake:

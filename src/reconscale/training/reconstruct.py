@@ -12,6 +12,7 @@ from safetensors.torch import load as tensors_from_bytes
 from torch import Tensor, nn
 
 from reconscale.imaging import read_image, write_image
+from reconscale.imaging.decode import SUFFIXES, read_header
 from reconscale.mistakes import Mistake
 from reconscale.networks import build
 from reconscale.networks.families import depth_of, family_of
@@ -45,6 +46,7 @@ def load_trained(folder: Path) -> Trained:
     Raises:
         Mistake: there is no such run, it is not done, or its weights are missing or damaged.
     """
+    folder = folder.resolve()  # "." has the name of its run, too
     if not (folder / "result.json").is_file():
         raise Mistake(folder, "holds no result", "give the directory of a run that is done: runs/<id>")
     result = Result.read(folder, images=False)
@@ -81,10 +83,12 @@ def reconstruct(
         The files written.
 
     Raises:
-        Mistake: the run has no weights, an image cannot be read, or the output cannot be written.
+        Mistake: the run has no weights, an image cannot be read, the output cannot be written, or it would replace an
+            image that is given. What the headers and names tell is refused before anything is written.
     """
     trained = load_trained(folder)
     pairs = list(_pairs(source, out))
+    _check(pairs)
     for index, (given, target) in enumerate(pairs):
         array = read_image(given)
         write_image(target, apply(trained, array))
@@ -96,16 +100,35 @@ def reconstruct(
 def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     if source.is_dir():
         files = sorted(
-            path for path in source.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+            path
+            for path in source.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
         if not files:
             raise Mistake(source, "holds no PNG, JPEG or TIFF image", "give an image or a folder of images")
+        if out.exists() and not out.is_dir():
+            raise Mistake(out, "is a file, and a folder of images is given", "name a folder with --out")
         for path in files:
             yield path, out / (path.stem + (path.suffix if path.suffix.lower() in (".tif", ".tiff") else ".png"))
     elif source.is_file():
         yield source, (out / f"{source.stem}.png" if out.is_dir() else out)
     else:
         raise Mistake(source, "does not exist", "give an image or a folder of images")
+
+
+def _check(pairs: list[tuple[Path, Path]]) -> None:
+    """Refuse what names and headers tell, before a long computation: nothing that is given may be replaced."""
+    given = {path.resolve() for path, _ in pairs}
+    origin: dict[Path, Path] = {}
+    for path, target in pairs:
+        if target.suffix.lower() not in (".png", ".tif", ".tiff"):
+            raise Mistake(target, f"has the ending '{target.suffix}'", "images are written as .png or .tif")
+        if target.resolve() in given:
+            raise Mistake(target, "is an image that is given", "name another place with --out")
+        if target in origin:
+            raise Mistake(path, f"and {origin[target]} would both be written to {target}", "rename one of the two")
+        origin[target] = path
+        read_header(path)
 
 
 def apply(trained: Trained, array: np.ndarray) -> np.ndarray:

@@ -62,6 +62,8 @@ class Where:
             raise Mistake("--track", f"found '{self.tracker}'", f"known here: {', '.join(TRACKERS)}")
         if self.threads < 1 or (self.workers is not None and self.workers < 1):
             raise Mistake("--workers and --threads", "found a number below 1", "give at least 1")
+        if not 0 <= self.keep_seconds < float("inf"):
+            raise Mistake("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
         device = self.device if self.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
         workers = self.workers or (1 if device == "cuda" else max(1, _cores() // self.threads))
         data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
