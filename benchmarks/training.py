@@ -197,7 +197,7 @@ def trainer(width: int, steps: int) -> dict[str, float]:
     """The trainer of deepinv with its default metrics, online measurements, and nothing printed."""
     import deepinv
     import torch
-    from torch.utils.data import DataLoader, TensorDataset
+    from torch.utils.data import DataLoader
 
     warnings.simplefilter("ignore")
     run, images = materials(width, steps)
@@ -216,7 +216,7 @@ def trainer(width: int, steps: int) -> dict[str, float]:
             return self.network(y)
 
     model = Reconstructor()
-    loader = DataLoader(TensorDataset(tensors(images, run)), batch_size=BATCH, shuffle=True, drop_last=False)
+    loader = DataLoader(deepinv.datasets.TensorDataset(x=tensors(images, run)), batch_size=BATCH, shuffle=True)
     noise = deepinv.physics.GaussianNoise(25 / 255, rng=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
         training = deepinv.Trainer(
