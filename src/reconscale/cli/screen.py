@@ -147,7 +147,7 @@ class Sweep:
         total = sum(self._seconds.values())
         if done <= 0:
             return ""
-        return f"about {spell((total - done) * (time.monotonic() - self._began) / done)} left"
+        return f"about {spell(max(0.0, total - done) * (time.monotonic() - self._began) / done)} left"
 
     def _show_overall(self) -> None:
         total = sum(self._seconds.values()) or 1.0
