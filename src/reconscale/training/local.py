@@ -187,7 +187,6 @@ def _context() -> Context:
     # One thread in the server makes forking safe; each worker then sets its own number of threads.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reconscale.training.warm"])
     return context
