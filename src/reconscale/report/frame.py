@@ -240,6 +240,8 @@ def _y_range(
     )
     room = max(0.06 * (high - low), 0.5 * (span - (high - low)))
     low, high = low - room, high + room
+    shown, margin = [v for v in close if low <= v <= high], 0.08 * (high - low)
+    low, high = min([low, *(v - margin for v in shown)]), max([high, *(v + margin for v in shown)])  # room for labels
     return (10**low, 10**high) if metric == "error" else (low, high)
 
 
