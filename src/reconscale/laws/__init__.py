@@ -2,9 +2,9 @@
 
 from reconscale.laws.decision import Decision, Gain, decide, wording
 from reconscale.laws.findings import CODES, Finding, finding
-from reconscale.laws.fit import Fit, fit
+from reconscale.laws.named.fit import Fit, fit
 from reconscale.laws.forecast import Forecast, Held, backtest, forecast
-from reconscale.laws.forms import LAWS, Last, Law, Paper, Power, PowerFloor, evaluate
+from reconscale.laws.named.forms import LAWS, Last, Law, Paper, Power, PowerFloor, evaluate
 from reconscale.laws.frontier import frontier
 from reconscale.laws.points import METRICS, Metric, Points
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp
 
 from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.fit import checked_level, floor_is_identified, floor_share, misfit
-from reconscale.laws.forms import LOG_LIMIT, checked_sizes
+from reconscale.laws.named.fit import checked_level, floor_is_identified, floor_share, misfit
+from reconscale.laws.named.forms import LOG_LIMIT, checked_sizes
 from reconscale.laws.frontier import frontier
 from reconscale.laws.levels import levels
 from reconscale.laws.mixture import Mixture, curves, mixture

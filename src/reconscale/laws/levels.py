@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.forms import LAWS, bounded, solve
+from reconscale.laws.named.forms import LAWS, bounded, solve
 from reconscale.laws.frontier import frontier
 from reconscale.laws.points import METRICS, Points
 from reconscale.mistakes import Mistake

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.bootstrap import Bootstrap, bootstrap
-from reconscale.laws.forms import LAWS, NAIVE, Law, bounded
+from reconscale.laws.named.bootstrap import Bootstrap, bootstrap
+from reconscale.laws.named.forms import LAWS, NAIVE, Law, bounded
 from reconscale.laws.levels import Levels
 
 Floats = NDArray[np.float64]

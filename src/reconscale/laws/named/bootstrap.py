@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.forms import Law, solve
+from reconscale.laws.named.forms import Law, solve
 from reconscale.laws.levels import Levels, from_working, resample, to_working
 
 Floats = NDArray[np.float64]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
-from reconscale.laws.bootstrap import Bootstrap, bootstrap
+from reconscale.laws.named.bootstrap import Bootstrap, bootstrap
 from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.forms import LAWS, Law, checked_sizes
+from reconscale.laws.named.forms import LAWS, Law, checked_sizes
 from reconscale.laws.levels import Levels, levels
 from reconscale.laws.points import METRICS, Points
 from reconscale.mistakes import Mistake, nearest
@@ -23,7 +23,7 @@ class Fit:
     """A law through the points.
 
     Attributes:
-        law: key in :data:`~reconscale.laws.forms.LAWS`.
+        law: key in :data:`~reconscale.laws.named.forms.LAWS`.
         parameters: name -> (least-squares value, low, high), the latter at 90 %.
         draws: (D, P) parameters of the resampled data sets, in the order of ``parameters``.
         residual_sd: spread of the size means about the law, in ln(error); 0 where the law passes through all of them.

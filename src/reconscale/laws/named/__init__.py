@@ -1,0 +1,1 @@
+"""Laws with a name, each fitted by least squares with a bootstrap."""

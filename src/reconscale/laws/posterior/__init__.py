@@ -1,0 +1,1 @@
+"""The posterior over learning curves: family, discrepancy, sampler, weights, calibration."""
