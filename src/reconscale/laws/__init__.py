@@ -7,11 +7,17 @@ from reconscale.laws.forecast import Forecast, Held, backtest, forecast
 from reconscale.laws.named.forms import LAWS, Last, Law, Paper, Power, PowerFloor, evaluate
 from reconscale.laws.frontier import frontier
 from reconscale.laws.points import METRICS, Metric, Points
+from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
+from reconscale.laws.surface.choices import Optimum
+from reconscale.laws.surface.fit import surface
+from reconscale.laws.surface.quantity import Quantity
+from reconscale.laws.surface.surface import Surface
 
 __all__ = [
     "CODES",
     "LAWS",
     "METRICS",
+    "Chinchilla",
     "Decision",
     "Finding",
     "Fit",
@@ -21,16 +27,21 @@ __all__ = [
     "Last",
     "Law",
     "Metric",
+    "Optimum",
     "Paper",
     "Points",
     "Power",
     "PowerFloor",
+    "Quantity",
+    "Surface",
     "backtest",
+    "chinchilla",
     "decide",
     "evaluate",
     "finding",
     "fit",
     "forecast",
     "frontier",
+    "surface",
     "wording",
 ]

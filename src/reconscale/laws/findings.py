@@ -61,6 +61,32 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "{sizes} sizes were merged into {levels} neighbouring groups before fitting",
     ),
+    "not-identified": (
+        "caution",
+        "not identified by these points: {names} of the law {law} (at an edge of what is allowed, or anything goes); "
+        "read the curve, not these parameters",
+    ),
+    "p-follows-n": (
+        "warning",
+        "the networks grow in step with n (correlation {correlation:.2f}), so what either does alone is not identified",
+    ),
+    "overfits": (
+        "caution",
+        "at n = {n:g} the error rises from p = {low:g} to p = {high:g}; no surface here has such a rise, "
+        "so it counts as discrepancy and the intervals are wider",
+    ),
+    "far-in-n": (
+        "warning",
+        "n = {n:g} is {factor:.3g} times beyond the measured {low:g} to {high:g}; beyond 4 times do not rely on it",
+    ),
+    "far-in-p": (
+        "warning",
+        "p = {p:g} is {factor:.3g} times beyond the measured {low:g} to {high:g}; beyond 4 times do not rely on it",
+    ),
+    "optimum-at-edge": (
+        "caution",
+        "in {share:.0%} of the draws the best network is the {side} one allowed (p = {p:g}); allow a wider range",
+    ),
 }
 """Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
 

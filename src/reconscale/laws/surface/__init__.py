@@ -1,0 +1,1 @@
+"""Two dimensions: the error as a surface over training-set size n and network parameters p."""
