@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reconscale.foreign import Labelling, import_logs
     from reconscale.laws import LAWS, Points, backtest, decide, fit, forecast
     from reconscale.mistakes import Mistake
     from reconscale.networks import FAMILIES
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from reconscale.training import Where, plan, reconstruct, run
 
 _HOME = {
+    **dict.fromkeys(("Labelling", "import_logs"), "reconscale.foreign"),
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
     "Mistake": "reconscale.mistakes",
     "FAMILIES": "reconscale.networks",
@@ -37,6 +39,7 @@ __all__ = [
     "LAWS",
     "PROFILES",
     "Folder",
+    "Labelling",
     "Mistake",
     "Points",
     "Study",
@@ -45,6 +48,7 @@ __all__ = [
     "decide",
     "fit",
     "forecast",
+    "import_logs",
     "load_study",
     "plan",
     "points_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconscale.cli import analyse, measure
+from reconscale.cli import analyse, foreign, measure
 
 app = typer.Typer(
     name="reconscale",
@@ -17,6 +17,7 @@ app = typer.Typer(
 for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fit, analyse.forecast, analyse.report,
              measure.data, measure.reconstruct):  # fmt: skip
     app.command()(verb)
+app.command("import")(foreign.import_logs)
 
 
 def main() -> None:
