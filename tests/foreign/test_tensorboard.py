@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.summary import Writer
+from torch.utils.tensorboard import SummaryWriter
 
 from reconscale import Mistake
 from reconscale.foreign import Labelling, Logged, Skipped, import_logs
@@ -95,6 +97,20 @@ def test_a_damaged_file_is_named_and_skipped(write_run: Write, tmp_path: Path, d
     (skipped,) = made.skipped
     assert skipped.name == "n20" and "tfevents" in skipped.reason and "damaged after" in skipped.reason
     assert len(made.rows) == 1
+
+
+def test_pictures_between_the_scalars(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path / "n10")) as writer:
+        for step in (1, 2):
+            writer.add_image("picture", np.random.default_rng(step).random((3, 256, 256)), step)
+            writer.add_histogram("weights", np.arange(10.0), step)
+            writer.add_text("note", "psnr", step)
+            writer.add_scalar("psnr", 27.0 + step, step)
+    (run,) = read(tmp_path)
+    assert isinstance(run, Logged) and run.series == {"psnr": {1.0: 28.0, 2.0: 29.0}}
+    (path,) = (tmp_path / "n10").iterdir()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    assert isinstance(read(tmp_path)[0], Skipped), "cut off within a picture"
 
 
 def test_an_empty_file(write_run: Write, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from reconscale import Mistake
-from reconscale.foreign import Logged, Measure, Skipped, parse_take
+from reconscale.foreign import Labelling, Logged, Measure, Skipped, import_logs, parse_take
 from reconscale.foreign.values import Reading, choose_measure, metric_in, reading_of
 
 RUN = Logged("a", {}, {
@@ -83,3 +84,24 @@ def test_take() -> None:
     ]
     with pytest.raises(Mistake, match="say last, best, or a step"):
         parse_take("first")
+
+
+@pytest.mark.parametrize(
+    "tag, value, part",
+    [("ssim", 92.3, "SSIM must be below 1"), ("mse", 0.0, "must be above 0"), ("loss", -1.0, "above 0")],
+)
+def test_values_that_no_law_can_be_fitted_to(tmp_path: Path, tag: str, value: float, part: str) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(f"Name,n,{tag}\na,10,0.5\nb,20,{value}\n")
+    with pytest.raises(Mistake, match=f"^b, '{tag}': .*{part}"):
+        import_logs(path)
+
+
+def test_links_to_folders_are_followed_and_loops_are_not(tmp_path: Path) -> None:
+    for name in ("logs/n10", "elsewhere/n20"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "metrics.csv").write_text("step,psnr\n1,28\n")
+    (tmp_path / "logs/n20").symlink_to(tmp_path / "elsewhere/n20")
+    (tmp_path / "logs/again").symlink_to(tmp_path / "logs")
+    made = import_logs(tmp_path / "logs", labelling=Labelling(pattern="n{n}"))
+    assert [row[0] for row in made.rows] == [10, 20]

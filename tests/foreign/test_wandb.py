@@ -124,13 +124,19 @@ def test_a_table_without_names_or_states(tmp_path: Path) -> None:
     assert [run[-1] for run in import_logs(path).rows] == ["row 2", "row 3"]
 
 
-@pytest.mark.parametrize(
-    "content, part",
-    [(b"", "is empty"), (b'"Name","psnr"\n', "no rows"), (b'"Name","psnr"\n"a\xff","1"\n', "not UTF-8"),
-     (b'"Name","psnr"\n"a"\n', "line 2: found 1 cells"), (b'"Name","psnr"\n"a"x,"1"\n', "not CSV"),
-     (b'"Name","psnr"\n"a","28"\n"b","29"\n', "n, the number of training images, is not among the settings; the "
-                                               "settings with numbers are: psnr")],
-)  # fmt: skip
+BAD = {
+    "empty": (b"", "is empty"),
+    "semicolons": (b"Name;n;psnr\na;10;28\n", "separate the columns by commas"),
+    "no rows": (b'"Name","psnr"\n', "no rows"),
+    "latin-1": (b'"Name","psnr"\n"a\xff","1"\n', "not UTF-8"),
+    "ragged": (b'"Name","psnr"\n"a"\n', "line 2: found 1 cells"),
+    "quotes": (b'"Name","psnr"\n"a"x,"1"\n', "not CSV"),
+    "without n": (b'"Name","psnr"\n"a","28"\n', "n, the number of training images, is not among the settings; the "
+                                              "settings with numbers are: psnr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content, part", BAD.values(), ids=BAD)
 def test_bad_tables(tmp_path: Path, content: bytes, part: str) -> None:
     path = tmp_path / "export.csv"
     path.write_bytes(content)

@@ -81,6 +81,6 @@ def told(imported: Imported, out: Path) -> list[str]:
         "; ".join(origins),
         *map(str, skipped),
         *map(str, imported.findings),
-        f"points: {out} ({len(rows)} runs, {len(skipped)} skipped)",
+        f"points: {out} ({len(rows)} run{'s' * (len(rows) != 1)}, {len(skipped)} skipped)",
         f"next: reconscale forecast {out}",
     ]

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from reconscale.foreign.labels import LABELS, NONE, PATTERN, Found, Labelling, labels_of, listed_settings, placeholders
 from reconscale.foreign.logged import Logged, Skipped, Tool
 from reconscale.foreign.tools import TOOLS, kind_of
 from reconscale.foreign.values import Measure, Reading, choose_measure, reading_of
 from reconscale.laws.findings import Finding
-from reconscale.laws.table import write_table
+from reconscale.laws.points import Points
+from reconscale.laws.table import METRIC_COLUMNS, write_table
 from reconscale.mistakes import Mistake
 
 
@@ -113,7 +116,20 @@ def _row(run: Logged, measure: Measure, labelling: Labelling) -> _Row | Skipped:
     if isinstance(reading, Skipped):
         return reading
     labels = labels_of(run, labelling)
-    return _Row(run.name, labels, reading) if "n" in labels else Skipped(run.name, "its n is not known")
+    if "n" not in labels:
+        return Skipped(run.name, "its n is not known")
+    _check_range(run.name, measure, reading)
+    return _Row(run.name, labels, reading)
+
+
+def _check_range(name: str, measure: Measure, reading: Reading) -> None:
+    """What ``Points`` would refuse later, per cents for instance, is refused now, with the run's name."""
+    values = {measure.tag: reading.value} | ({measure.choose_by: reading.chosen_by} if measure.validation else {})
+    for tag, value in values.items():
+        try:
+            Points(np.ones(1), np.array([value]), metric=METRIC_COLUMNS[measure.metric])
+        except Mistake as mistake:
+            raise Mistake(f"{name}, '{tag}'", mistake.found, mistake.remedy) from mistake
 
 
 def _check_complete(rows: Sequence[_Row], runs: Sequence[Logged], labelling: Labelling, source: Path) -> None:

@@ -60,7 +60,9 @@ class Tool:
 
 
 def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
-    """The files at or below ``source`` whose name is ``wanted``, in sorted order; links to folders are not followed.
+    """The files at or below ``source`` whose name is ``wanted``, in sorted order.
+
+    Links to folders are followed; a folder that is reached in two ways is entered once.
 
     Raises:
         Mistake: a folder cannot be listed.
@@ -69,8 +71,14 @@ def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
         if wanted(source.name):
             yield source
         return
-    for folder, folders, names in os.walk(source, onerror=_refuse_folder):
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(source, onerror=_refuse_folder, followlinks=True):
         folders.sort()
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         yield from (Path(folder) / name for name in sorted(names) if wanted(name))
 
 

@@ -27,6 +27,8 @@ def read_sheet(path: Path) -> tuple[list[str], list[list[str]]]:
     if not rows:
         raise Mistake(path, "is empty", "export it again")
     header = rows[0][1]
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise Mistake(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise Mistake(

@@ -1,15 +1,17 @@
 """TensorBoard event files, read with the package tensorboard alone.
 
-The records are read with the readers that come with tensorboard for the case that TensorFlow is not there, so that
-TensorFlow is not loaded where it happens to be installed.
+tensorboard's own loaders load TensorFlow where it happens to be installed. So the records are taken apart here, and
+only their checksums and messages are left to tensorboard.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from reconscale.foreign.logged import Logged, Plain, Skipped, each, files_below, name_below
 from reconscale.foreign.plain_yaml import need_yaml, read_yaml
@@ -19,6 +21,9 @@ PHASES = ("train", "training", "val", "validation", "test", "eval")
 """Folders of these names are parts of the training in whose folder they lie, as Keras writes them."""
 
 SETTINGS = "hparams.yaml"
+
+LARGEST = 65_536
+"""Bytes of a record that can still be scalars or hyperparameters."""
 
 Parts = dict[str, dict[float, float]]
 
@@ -94,26 +99,51 @@ def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
 
 
 def _events(path: Path) -> Iterator[Any]:
+    """The events of a file.
+
+    Raises:
+        Mistake: the file cannot be read, or it is damaged or cut off.
+    """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.tensorflow_stub.errors import DataLossError, OutOfRangeError
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
-    reader = PyRecordReader_New(str(path))
     count = 0
     try:
-        while True:
-            reader.GetNext()
-            yield Event.FromString(reader.curr_event)
-            count += 1
-    except OutOfRangeError:
-        return
-    except (DataLossError, DecodeError) as error:
+        with path.open("rb") as stream:
+            for record in _records(stream):
+                yield Event.FromString(record)
+                count += 1
+    except (_DamageError, DecodeError) as error:
         raise Mistake(path, f"is damaged after {count} events", "remove it, or restore it from a copy") from error
     except OSError as error:
         raise Mistake(path, f"cannot be read ({error.strerror})", "check its permissions") from error
-    finally:
-        reader.file_handle.close()
+
+
+def _records(stream: BinaryIO) -> Iterator[bytes]:
+    """The records of a TFRecord file: 8 bytes of length, 4 of checksum, the data, 4 of checksum; large ones are passed.
+
+    Pictures and histograms are passed because tensorboard computes checksums in Python, which takes a second a few MB.
+    """
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+    size = os.fstat(stream.fileno()).st_size
+    while header := stream.read(12):
+        if len(header) < 12:
+            raise _DamageError
+        length, check = struct.unpack("<QI", header)
+        if masked_crc32c(header[:8]) != check or stream.tell() + length + 4 > size:
+            raise _DamageError
+        if length > LARGEST:
+            stream.seek(length + 4, os.SEEK_CUR)
+            continue
+        data = stream.read(length)
+        if masked_crc32c(data) != struct.unpack("<I", stream.read(4))[0]:
+            raise _DamageError
+        yield data
+
+
+class _DamageError(Exception):
+    """A record whose length or checksum is wrong."""
 
 
 def _scalar(value: Any) -> float | None:
