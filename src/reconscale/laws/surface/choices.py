@@ -110,8 +110,8 @@ def optimum(log_error: Callable[[Floats], Floats], ladder: Floats, budget: float
     values = log_error(np.stack([log_n, ladder]))
     every = _lowest(ladder, values)
     best = _lowest(ladder, values.mean(0, keepdims=True))
-    n, p = (np.exp(np.interp(best, ladder, log_n)), np.exp(best))
-    draws = [Quantity(np.exp(part)[:, None]) for part in (np.interp(every, ladder, log_n), every)]
+    n, p = np.exp(_spent(best, budget, cost, bounds)), np.exp(best)
+    draws = [Quantity(np.exp(part)[:, None]) for part in (_spent(every, budget, cost, bounds), every)]
     found = []
     for side, rung in (("smallest", 0), ("largest", -1)):
         share = float((every == ladder[rung]).mean())
