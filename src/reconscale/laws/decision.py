@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 
 from reconscale.laws.findings import Finding, merged
 from reconscale.laws.frontier import best_dial, frontier
-from reconscale.laws.levels import Levels, levels, resample
-from reconscale.laws.mixture import curves, mixture
+from reconscale.laws.levels import Levels, image_shift, levels, resample
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.posterior.calibration import stretched
+from reconscale.laws.posterior.posterior import MOST_LEVELS
+from reconscale.laws.posterior.stacking import stack
 from reconscale.mistakes import Mistake
 
 Floats = NDArray[np.float64]
 
+DRAWS = 4000
+"""Curves drawn."""
 LIKELY, UNLIKELY = 0.8, 0.2
 """A gain counts as worthwhile from the first probability on, and as ruled out below the second."""
 
@@ -95,7 +99,7 @@ def decide(points: Points, *, double: str = "n", worthwhile: float = 0.1, seed: 
     if not (np.isfinite(worthwhile) and worthwhile >= 0):
         raise Mistake("worthwhile", f"found {worthwhile}", "a gain of 0 or more is expected")
     best = frontier(points)
-    level = levels(best)
+    level = levels(best, MOST_LEVELS)
     rng = np.random.default_rng(seed)
     gain_n = _gain(_double(level, float(np.log(best.n.max())), rng), points.metric, worthwhile)
     p, gain_p = _larger(points, best, worthwhile, rng)
@@ -138,7 +142,9 @@ def _gain(before_after: Floats, metric: str, worthwhile: float) -> Gain:
 
 def _double(level: Levels, x: float, rng: np.random.Generator) -> Floats:
     """(D, 2) coherent draws of ln(error) at x and at x + ln 2."""
-    return curves(mixture(level, rng, images=True), np.array([x, x + np.log(2.0)]), rng)[0]
+    places = np.array([x, x + np.log(2.0)])
+    drawn = stretched(stack(level, rng).curves(places, DRAWS, rng)[0], places, level)
+    return drawn + image_shift(level, places, DRAWS, rng)
 
 
 def _larger(
@@ -152,7 +158,7 @@ def _larger(
     there = points.rows(points.n == last)
     if there.p is None or len(np.unique(there.p)) < 3:
         return p, None
-    in_p = levels(Points(there.p, there.y, there.seed, metric=there.metric, images=there.images))
+    in_p = levels(Points(there.p, there.y, there.seed, metric=there.metric, images=there.images), MOST_LEVELS)
     chosen = best_dial(there, there.p, last)
     x = np.log([chosen, 2.0 * chosen])
     if x[1] <= in_p.x[-1]:

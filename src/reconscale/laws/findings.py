@@ -41,6 +41,15 @@ CODES: dict[str, tuple[str, str]] = {
         "the points do not say where the error stops falling; the floor may be anything from none "
         "to {share:.0%} of the error at the largest n",
     ),
+    "exponent-unidentified": (
+        "note",
+        "the points do not say how steep the falling part of the error is: its exponent may be {low:.2g} to {high:.2g}, "
+        "about what was believed before any measurement",
+    ),
+    "outside-calibration": (
+        "caution",
+        "the width of intervals was calibrated on other curves than this one: {what}",
+    ),
     "too-far": (
         "warning",
         "{count} of the sizes asked for lie too far beyond the largest measured n = {n:g}: {why}",
@@ -56,6 +65,11 @@ CODES: dict[str, tuple[str, str]] = {
     "psnr-of-error": (
         "note",
         "the paper's law is a law of the metric; the error was read as an MSE for range 1 and turned into PSNR in dB",
+    ),
+    "outlier": (
+        "warning",
+        "{count} of the runs lie far from the others at their size (the first at n = {n:g}: {value:.4g}); the median "
+        "is used there; look at what went wrong",
     ),
     "sizes-merged": (
         "note",

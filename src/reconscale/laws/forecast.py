@@ -10,12 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp
 
 from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.named.fit import checked_level, floor_is_identified, floor_share, misfit
-from reconscale.laws.named.forms import LOG_LIMIT, checked_sizes
 from reconscale.laws.frontier import frontier
 from reconscale.laws.levels import levels
-from reconscale.laws.mixture import Mixture, curves, mixture
+from reconscale.laws.named.fit import checked_level
+from reconscale.laws.named.forms import checked_sizes
+from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.posterior.calibration import outside, stretched
+from reconscale.laws.posterior.known import Known, known
+from reconscale.laws.posterior.posterior import MOST_LEVELS
+from reconscale.laws.posterior.stacking import Stack, stack
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +29,10 @@ TOO_FAR = 1000.0
 """Beyond this multiple it is refused in any case."""
 TAILS = 5.0
 """Degrees of freedom of the noise of a new run."""
+LAWS_APART = 0.023
+"""Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
+DRAWS = 2000
+"""Curves drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +47,9 @@ class Forecast:
         expected: (D, N) the mean over seeds that lies under each draw; a row is one coherent curve.
         refused: (N,) True where n is too far beyond the data.
         reason: why sizes were refused; empty when none was.
-        weights: law -> weight in the mixture.
+        weights: member -> weight in the forecast: the posterior curve, the last value, the straight line.
+        forms: form of the curve -> posterior probability.
+        known: what the measurements say about exponent, floor and break; see :class:`~reconscale.laws.Known`.
         findings: cautions.
         metric: name of the metric.
     """
@@ -50,6 +60,8 @@ class Forecast:
     refused: NDArray[np.bool_]
     reason: str
     weights: dict[str, float]
+    forms: dict[str, float]
+    known: dict[str, Known]
     findings: tuple[Finding, ...]
     metric: str
     _centre: Floats
@@ -120,41 +132,44 @@ class Held(NamedTuple):
 def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
     """Forecast the measured value of the metric at other training-set sizes, on the same test set.
 
-    A mixture of the laws ``power`` and ``power+floor`` and of two naive members, the last value and the straight
-    line through the last third of the sizes, weighted as :func:`~reconscale.laws.mixture.mixture` says, plus a
-    discrepancy that grows with the distance from the data. Several widths at the same n are first reduced by
-    :func:`~reconscale.laws.frontier.frontier`.
+    The posterior over one nested family of curves (power laws with or without a floor, saturating, with up to two
+    breaks), averaged with two naive members, the last value and the straight line through the last third of the
+    sizes, plus a discrepancy that grows with the distance from the data; stretched as the calibration says.
+    Several widths at the same n are first reduced by :func:`~reconscale.laws.frontier.frontier`.
 
     Args:
-        points: the measurements, three or more distinct n.
+        points: the measurements, two or more distinct n.
         n: one or more sizes.
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than three distinct n, or some n is not a number above 0.
+        Mistake: there are fewer than two distinct n, or some n is not a number above 0.
     """
     sizes = checked_sizes(n)
     rng = np.random.default_rng(seed)
-    mix = mixture(levels(points), rng)
+    made = stack(levels(points, MOST_LEVELS), rng)
     x = np.log(sizes)
-    centre, stretch = curves(mix, x, rng)
-    sd = np.interp(x, mix.level.x, mix.level.sd) * stretch
+    centre, owner = made.curves(x, DRAWS, rng)
+    centre = np.clip(stretched(centre, x, made.level), -LOG_LIMIT, LOG_LIMIT)
+    sd = made.curve.noise(x)[owner]
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
     to_metric = METRICS[points.metric].from_error
-    draws = to_metric(np.exp(np.clip(centre + sd * noise, -LOG_LIMIT, LOG_LIMIT)))
     largest = float(points.n.max())
-    refused, reason = _refusals(mix, sizes, largest)
-    found = _cautions(mix, x)
+    about = known(made.curve)
+    refused, reason = _refusals(about, sizes, largest)
+    found = _cautions(about, made, x)
     if reason:
         found.append(finding("too-far", count=int(refused.sum()), n=largest, why=reason))
     return Forecast(
         n=sizes,
-        draws=draws,
+        draws=to_metric(np.exp(np.clip(centre + sd * noise, -LOG_LIMIT, LOG_LIMIT))),
         expected=to_metric(np.exp(centre)),
         refused=refused,
         reason=reason,
-        weights=mix.weights,
-        findings=merged(mix.level.findings, tuple(found)),
+        weights=made.weights,
+        forms=made.curve.forms,
+        known=about,
+        findings=merged(made.level.findings, tuple(found)),
         metric=points.metric,
         _centre=centre,
         _scale=np.hypot(sd * np.sqrt((TAILS - 2) / TAILS), 0.15 * centre.std(0)),
@@ -192,11 +207,9 @@ def _means(points: Points, sizes: Floats) -> list[float]:
     return [float(best.y[best.n == n].mean()) for n in sizes]
 
 
-def _refusals(mix: Mixture, sizes: Floats, largest: float) -> tuple[NDArray[np.bool_], str]:
-    far, too_far = sizes > FAR * largest, sizes > TOO_FAR * largest
-    floored = next(member for member in mix.members if member.law.name == "power+floor")
-    identified = floor_is_identified(floored.draws, mix.level.x)
-    refused = too_far if identified else far
+def _refusals(about: dict[str, Known], sizes: Floats, largest: float) -> tuple[NDArray[np.bool_], str]:
+    identified = about["floor"].identified
+    refused = sizes > (TOO_FAR if identified else FAR) * largest * (1 + 1e-9)
     if not refused.any():
         return refused, ""
     if identified:
@@ -204,16 +217,13 @@ def _refusals(mix: Mixture, sizes: Floats, largest: float) -> tuple[NDArray[np.b
     return refused, f"more than {FAR:g} times the largest n needs a floor that the points identify, and these do not"
 
 
-def _cautions(mix: Mixture, x: Floats) -> list[Finding]:
-    power, floored = mix.members[0], mix.members[1]
-    found = misfit(floored, mix.level)
-    if not floor_is_identified(floored.draws, mix.level.x):
-        share = floor_share(floored.draws, float(mix.level.x[-1]))[1]
-        found.append(finding("floor-unidentified", share=share))
-    place = np.array([x.max()])
-    spreads = [np.quantile(member.log_error(place)[:, 0], [0.05, 0.5, 0.95]) for member in (power, floored)]
-    apart = abs(spreads[0][1] - spreads[1][1])
-    if apart > 0.5 * sum(float(spread[2] - spread[0]) for spread in spreads) and apart > 0.005:
-        decibels = 10.0 / np.log(10.0) * apart
-        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=decibels))
-    return found
+def _cautions(about: dict[str, Known], made: Stack, x: Floats) -> list[Finding]:
+    found = []
+    if not about["floor"].identified:
+        found.append(finding("floor-unidentified", share=about["floor"].high))
+    if not about["exponent"].identified:
+        found.append(finding("exponent-unidentified", low=about["exponent"].low, high=about["exponent"].high))
+    apart = made.apart(float(x.max()))
+    if apart > LAWS_APART:
+        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=10.0 / np.log(10.0) * apart))
+    return found + outside(made.level, float(x.max()))

@@ -21,6 +21,10 @@ GUESSED_SD = 0.005
 """The spread that is expected before any data, worth one run."""
 MOST_LEVELS = 64
 """More sizes than this are merged with their neighbours."""
+LEAST_SIZES = 2
+"""Distinct n below which there is no curve at all."""
+WILD = 8.0
+"""A run counts as an outlier when it lies further from its size's median than so many robust standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,7 @@ class Levels:
         images: (M, I) error of each test image, or None.
         metric: name of the metric.
         findings: cautions.
+        replicated: whether replicates say what ``sd`` is; else it is guessed from the scatter about a curve.
     """
 
     x: Floats
@@ -50,6 +55,7 @@ class Levels:
     images: Floats | None
     metric: str
     findings: tuple[Finding, ...]
+    replicated: bool = False
 
     @property
     def variance(self) -> Floats:
@@ -62,26 +68,35 @@ class Levels:
         return replace(self, x=self.x[cut], z=self.z[cut], count=self.count[cut], sd=self.sd[cut], images=None)
 
 
-def levels(points: Points) -> Levels:
+def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
     """Reduce ``points`` (first to their frontier) to levels.
 
+    Args:
+        points: the measurements.
+        most: more sizes than this are merged with their neighbours.
+
     Raises:
-        Mistake: there are fewer than three distinct n.
+        Mistake: there are fewer than two distinct n.
     """
     best = frontier(points)
     sizes, group = _sizes(best.n)
-    if len(sizes) < 3:
+    if len(sizes) < LEAST_SIZES:
         raise Mistake(
             "points",
             f"found {len(sizes)} distinct n ({', '.join(f'{n:g}' for n in sizes)})",
-            "a curve needs at least 3 training-set sizes, and 4 or more to see it bend",
+            f"a curve needs at least {LEAST_SIZES} training-set sizes, and 4 or more to see it bend",
         )
     log_error = np.log(best.error)
     runs = np.bincount(group).astype(np.float64)
     mean = _sum(group, log_error) / runs
-    away = log_error - mean[group]
+    wild = _wild(log_error, group, runs)
+    mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
+    away = np.where(wild, 0.0, log_error - mean[group])
     findings = best.findings + tuple(_cautions(sizes, runs, mean))
-    merged = _merge(np.log(sizes))
+    if wild.any():
+        which = int(np.flatnonzero(wild)[0])
+        findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
+    merged = _merge(np.log(sizes), most)
     if len(merged) < len(sizes):
         findings += (finding("sizes-merged", sizes=len(sizes), levels=len(merged)),)
     owner = np.repeat(np.arange(len(merged)), [len(part) for part in merged])
@@ -90,7 +105,17 @@ def levels(points: Points) -> Levels:
     z = _sum(owner, runs * mean) / count
     sd, dof = _spread(x, z, count, _sum(owner, _sum(group, away**2)), _sum(owner, runs - 1))
     pool = _pool(away, runs[group], sd[owner[group]])
-    return Levels(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings)
+    replicated = bool((runs > 1).any())
+    return Levels(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+
+
+def _wild(log_error: Floats, group: NDArray[np.int64], runs: Floats) -> NDArray[np.bool_]:
+    """(M,) runs far from the median of three or more at their size, by the scale of all such distances."""
+    away, judged = np.abs(log_error - _medians(log_error, group)[group]), runs[group] >= 3
+    if judged.sum() < 6:
+        return np.zeros(len(away), dtype=bool)
+    scale = max(float(np.median(away[judged])) / 0.6745, LEAST_SD)
+    return judged & (away > WILD * scale)
 
 
 def resample(level: Levels, draws: int, rng: np.random.Generator, images: bool) -> tuple[Floats, Floats]:
@@ -114,6 +139,22 @@ def resample(level: Levels, draws: int, rng: np.random.Generator, images: bool) 
     if images and level.images is not None:
         shift = shift + _images_again(level, draws, rng)
     return shift, stretch
+
+
+def image_shift(level: Levels, x: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """(draws, N) change of ln(error) at x = ln n when the test images are drawn again, the same ones for all runs.
+
+    Beyond the data the change goes on along the straight line through the last third of the levels. Zero where the
+    errors of single images are not known.
+    """
+    if level.images is None:
+        return np.zeros((draws, len(x)))
+    shift = _images_again(level, draws, rng)
+    last = slice(max(0, len(level.x) - max(3, -(-len(level.x) // 3))), None)
+    away = level.x[last] - level.x[last].mean()
+    slope = shift[:, last] @ away / (away @ away)
+    inside = np.stack([np.interp(x, level.x, row) for row in shift])
+    return inside + slope[:, None] * (x - np.clip(x, level.x[0], level.x[-1]))
 
 
 def to_working(z: Floats, of: str, metric: str) -> Floats:
@@ -166,11 +207,19 @@ def _cautions(sizes: Floats, runs: Floats, mean: Floats) -> list[Finding]:
     return found
 
 
-def _merge(x: Floats) -> list[NDArray[np.int64]]:
-    """Neighbouring sizes in at most MOST_LEVELS groups, cut at equal steps of ln n and at equal shares of the sizes."""
-    if len(x) <= MOST_LEVELS:
+def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:
+    """The median of ``values`` over each group."""
+    ordered = values[np.lexsort((values, group))]
+    count = np.bincount(group)
+    first = np.cumsum(count) - count
+    return np.asarray(0.5 * (ordered[first + (count - 1) // 2] + ordered[first + count // 2]))
+
+
+def _merge(x: Floats, most: int) -> list[NDArray[np.int64]]:
+    """Neighbouring sizes in at most ``most`` groups, cut at equal steps of ln n and at equal shares of the sizes."""
+    if len(x) <= most:
         return [np.array([k]) for k in range(len(x))]
-    half = MOST_LEVELS // 2
+    half = most // 2
     shares = x[np.linspace(0, len(x) - 1, half + 1).astype(int)[1:-1]]
     marks = np.concatenate([np.linspace(x[0], x[-1], half + 1)[1:-1], shares])
     bins = np.searchsorted(np.sort(marks), x, side="right")

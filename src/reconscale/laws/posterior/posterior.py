@@ -1,0 +1,120 @@
+"""The posterior over curves of the nested family, given levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.laws.levels import Levels
+from reconscale.laws.posterior import smc
+from reconscale.laws.posterior.discrepancy import Belief, Departures, conditioned, departures, marginal
+from reconscale.laws.posterior.family import DIMENSIONS, FORMS, Prior, Shapes, shapes
+
+Floats = NDArray[np.float64]
+
+PRIOR, BELIEF = Prior(), Belief()
+CLOUD = 800
+"""Draws of the posterior."""
+MOST_LEVELS = 20
+"""More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
+LEAST_CHANGE = 0.02
+"""Departures are a part of the curve's whole change of ln(error), which is taken to be this at least."""
+JOINT = 48
+"""Up to so many sizes are drawn jointly; between them curves are straight in log-log."""
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Equally likely curves.
+
+    Attributes:
+        level: the measurements.
+        shapes: D curves of the family.
+        which: (D,) the combination of noise and roughness that goes with each.
+        departures: these combinations.
+        log_evidence: of all levels.
+        held_out: log density of the held-back levels, seen from the others; NaN where nothing was held back.
+    """
+
+    level: Levels
+    shapes: Shapes
+    which: NDArray[np.int64]
+    departures: Departures
+    log_evidence: float
+    held_out: float
+
+    @property
+    def forms(self) -> dict[str, float]:
+        """Form -> probability."""
+        counts = np.bincount(self.shapes.form, minlength=len(FORMS)) / len(self.which)
+        return dict(zip(FORMS, counts.tolist(), strict=True))
+
+    def noise(self, x: Floats) -> Floats:
+        """(D, N) standard deviation of ln(error) of one new run at x = ln n."""
+        factor = self.departures.noise[self.which][:, None]
+        if not self.level.replicated:
+            return np.broadcast_to(factor, (len(factor), len(x)))
+        return np.asarray(factor * np.interp(x, self.level.x, self.level.sd))
+
+    def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+        """Draws of the expected ln(error), each row one coherent curve.
+
+        Args:
+            x: (N,) ln n.
+            count: number of rows (C).
+            rng: source of the draws.
+
+        Returns:
+            (C, N) curves at x, and (C,) the draw of the posterior that each belongs to.
+        """
+        places, back = np.unique(x, return_inverse=True)
+        if len(places) > JOINT:
+            nodes = np.linspace(places[0], places[-1], JOINT)
+            drawn, owner = self.curves(nodes, count, rng)
+            between = np.array([np.interp(x, nodes, row) for row in np.eye(JOINT)])
+            return drawn @ between, owner
+        ahead = places - self.level.x[-1]
+        owner = np.arange(count) % len(self.which)
+        residual = _residual(self.level, self.shapes)
+        shape = self.shapes.log_shape(ahead)
+        drawn = np.empty((count, len(ahead)))
+        for j in np.unique(self.which):
+            mine = np.flatnonzero(self.which[owner] == j)
+            mean, covariance = conditioned(self.departures, int(j), residual[owner[mine]], ahead)
+            values, vectors = np.linalg.eigh(covariance)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))
+            drawn[mine] = shape[owner[mine]] + mean + rng.standard_normal((len(mine), len(ahead))) @ root.T
+        return drawn[:, back], owner
+
+
+def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Posterior:
+    """Infer the curve.
+
+    Args:
+        level: two or more levels.
+        held: the last so many levels are held back first, to score the forecast of them.
+        rng: source of the sampler's moves.
+    """
+    u = level.x - level.x[-1]
+    variance = level.variance if level.replicated else 1.0 / level.count
+    change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
+    parts = departures(u, variance, change, level.replicated, BELIEF)
+    cuts = (len(u) - held, len(u)) if held else (len(u),)
+
+    def stages(v: Floats) -> Floats:
+        return marginal(parts.log_likelihoods(_residual(level, shapes(v, float(u[0]), PRIOR)), cuts))
+
+    clouds = smc.carried(stages, smc.prior(DIMENSIONS, CLOUD), rng)
+    drawn = shapes(clouds[-1].v, float(u[0]), PRIOR)
+    logs = parts.log_likelihoods(_residual(level, drawn), cuts[-1:])[:, 0]
+    chance = np.exp(logs - logs.max(axis=1, keepdims=True))
+    shares = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)
+    which = np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1)
+    score = clouds[-1].log_evidence - clouds[0].log_evidence if held else float("nan")
+    return Posterior(level, drawn, which, parts, clouds[-1].log_evidence, score)
+
+
+def _residual(level: Levels, drawn: Shapes) -> Floats:
+    return np.asarray(level.z - drawn.log_shape(level.x - level.x[-1]))
