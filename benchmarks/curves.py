@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-PLACE = Path(os.environ.get("RECONSCALE_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data/learning_curves"
+PLACE = (
+    Path(os.environ.get("RECONSCALE_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data/learning_curves"
+)
 
 SEEN = (64, 128, 256, 512, 1024)
 AHEAD = (2048, 4096, 8192, 16384)
@@ -50,9 +53,8 @@ class Curve:
 
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a CSV file, packed or not."""
-    opened = gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
-    with opened as stream:
-        yield from csv.DictReader(stream)
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    yield from csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
 
 
 def revisiting(name: str) -> list[Curve]:
@@ -68,7 +70,14 @@ def revisiting(name: str) -> list[Curve]:
     for (domain, task, model), rows in groups.items():
         seen = dict(sorted((n, y) for n, y, training in rows if training))
         ahead = np.array([(n, y) for n, y, training in rows if not training]).T
-        arrays = (np.array(list(seen)), np.array(list(seen.values())), None, ahead[0], ahead[1], np.zeros(ahead.shape[1]))
+        arrays = (
+            np.array(list(seen)),
+            np.array(list(seen.values())),
+            None,
+            ahead[0],
+            ahead[1],
+            np.zeros(ahead.shape[1]),
+        )
         curves.append(Curve(domain, f"{task} {model}", task, *arrays))
     return curves
 

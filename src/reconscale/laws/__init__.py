@@ -2,16 +2,16 @@
 
 from reconscale.laws.decision import Decision, Gain, decide, wording
 from reconscale.laws.findings import CODES, Finding, finding
-from reconscale.laws.named.fit import Fit, fit
 from reconscale.laws.forecast import Forecast, Held, backtest, forecast
-from reconscale.laws.named.forms import LAWS, Last, Law, Paper, Power, PowerFloor, evaluate
 from reconscale.laws.frontier import frontier
+from reconscale.laws.named.fit import Fit, fit
+from reconscale.laws.named.forms import LAWS, Last, Law, Paper, Power, PowerFloor, evaluate
 from reconscale.laws.points import METRICS, Metric, Points
-from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
-from reconscale.laws.surface.choices import Optimum
-from reconscale.laws.surface.fit import surface
-from reconscale.laws.surface.quantity import Quantity
-from reconscale.laws.surface.surface import Surface
+from reconscale.laws.surfaces.chinchilla import Chinchilla, chinchilla
+from reconscale.laws.surfaces.choices import Optimum
+from reconscale.laws.surfaces.fit import surface
+from reconscale.laws.surfaces.quantity import Quantity
+from reconscale.laws.surfaces.surface import Surface
 
 __all__ = [
     "CODES",

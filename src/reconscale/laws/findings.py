@@ -43,8 +43,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "exponent-unidentified": (
         "note",
-        "the points do not say how steep the falling part of the error is: its exponent may be {low:.2g} to {high:.2g}, "
-        "about what was believed before any measurement",
+        "the points do not say how steep the falling part of the error is: its exponent may be {low:.2g} to "
+        "{high:.2g}, about what was believed before any measurement",
     ),
     "outside-calibration": (
         "caution",

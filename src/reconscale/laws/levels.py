@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.named.forms import LAWS, bounded, solve
 from reconscale.laws.frontier import frontier
+from reconscale.laws.named.forms import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
 from reconscale.mistakes import Mistake
 
@@ -154,7 +154,7 @@ def image_shift(level: Levels, x: Floats, draws: int, rng: np.random.Generator) 
     away = level.x[last] - level.x[last].mean()
     slope = shift[:, last] @ away / (away @ away)
     inside = np.stack([np.interp(x, level.x, row) for row in shift])
-    return inside + slope[:, None] * (x - np.clip(x, level.x[0], level.x[-1]))
+    return np.asarray(inside + slope[:, None] * (x - np.clip(x, level.x[0], level.x[-1])))
 
 
 def to_working(z: Floats, of: str, metric: str) -> Floats:

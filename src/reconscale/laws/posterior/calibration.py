@@ -33,7 +33,7 @@ def stretched(drawn: Floats, x: Floats, level: Levels) -> Floats:
 def factor(x: Floats, level: Levels) -> Floats:
     """(N,) by how much intervals at x = ln n are stretched: 1 within the data, learnt beyond, by distance."""
     learnt = calibration()["scale"]["dense" if len(level.x) > calibration()["few_levels"] else "few"]
-    return np.interp(x - level.x[-1], np.log(learnt["multiple"]), learnt["factor"])
+    return np.asarray(np.interp(x - level.x[-1], np.log(learnt["multiple"]), learnt["factor"]))
 
 
 def features(level: Levels, x: float) -> dict[str, float]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.special import logsumexp, ndtri
-from scipy.stats import qmc
+from scipy.special import logsumexp
+
+from reconscale.laws.posterior.even import even
 
 Floats = NDArray[np.float64]
 
@@ -31,18 +32,16 @@ class Belief:
         known_sd: log spread of the factor by which noise known from replicates is wrong.
         rough, rough_sd: departure of the truth from the family, as a part of the curve's whole change of ln(error).
         length, length_sd: over what ln n the departure persists.
-        past: how fast the departure is larger towards small n, for each factor e.
         count: combinations.
     """
 
-    noise: float = 0.008
+    noise: float = 0.007
     noise_sd: float = 1.0
     known_sd: float = 0.15
-    rough: float = 0.02
-    rough_sd: float = 1.0
-    length: float = 1.5
+    rough: float = 0.03
+    rough_sd: float = 0.9
+    length: float = 1.6
     length_sd: float = 0.6
-    past: float = 0.0
     count: int = 24
 
 
@@ -61,7 +60,6 @@ class Departures:
     """
 
     u: Floats
-    older: Floats
     noise: Floats
     rough: Floats
     length: Floats
@@ -98,17 +96,16 @@ def departures(u: Floats, variance: Floats, change: float, known: bool, belief: 
         known: whether replicates say what the noise is.
         belief: the prior.
     """
-    normal = ndtri(qmc.Sobol(3, scramble=True, seed=1).random(32)[: belief.count])
+    normal = even(3, belief.count)
     noise = np.exp(belief.known_sd * normal[:, 0]) if known else belief.noise * np.exp(belief.noise_sd * normal[:, 0])
     rough = change * belief.rough * np.exp(belief.rough_sd * normal[:, 1])
     length = belief.length * np.exp(belief.length_sd * normal[:, 2])
-    older = np.exp(-belief.past * u)
-    covariance = rough[:, None, None] ** 2 * matern(u, u, length) * np.outer(older, older)
+    covariance = rough[:, None, None] ** 2 * matern(u, u, length)
     covariance += noise[:, None, None] ** 2 * np.diag(variance) + 1e-12 * np.eye(len(u))
     factor = np.linalg.cholesky(covariance)
-    whiten = np.linalg.inv(factor)
-    diagonal = np.log(np.diagonal(factor, axis1=1, axis2=2))
-    return Departures(u, older, noise, rough, length, factor, whiten, whiten.sum(2), np.cumsum(diagonal, axis=1))
+    whiten = np.asarray(np.linalg.inv(factor), dtype=np.float64)
+    log_det = np.asarray(np.cumsum(np.log(np.diagonal(factor, axis1=1, axis2=2)), axis=1), dtype=np.float64)
+    return Departures(u, noise, rough, length, factor, whiten, np.asarray(whiten.sum(2)), log_det)
 
 
 def matern(u: Floats, other: Floats, length: Floats) -> Floats:
@@ -124,7 +121,7 @@ def conditioned(parts: Departures, j: int, residual: Floats, ahead: Floats) -> t
         (D, M) mean, and (M, M) covariance, of level and departure together; without noise.
     """
     seen, length = parts.factor[j], parts.length[j : j + 1]
-    cross = parts.rough[j] ** 2 * matern(parts.u, ahead, length)[0] * parts.older[:, None]
+    cross = parts.rough[j] ** 2 * matern(parts.u, ahead, length)[0]
     weight = cho_solve((seen, True), cross)
     one = parts.ones[j]
     level = (residual @ parts.whiten[j].T) @ one / (one @ one)

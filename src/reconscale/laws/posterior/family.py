@@ -44,15 +44,15 @@ class Prior:
         sharpness, sharpness_sd: median and log spread of the width f of a break in ln n.
     """
 
-    floor: float = 0.8
-    shift: float = 0.4
-    floor_bend: float = 1.5
-    exponent: float = 0.4
+    floor: float = 0.9
+    shift: float = 0.7
+    floor_bend: float = 0.55
+    exponent: float = 0.75
     exponent_sd: float = 0.9
-    kinds: tuple[float, float, float, float] = (0.4, 0.25, 0.2, 0.15)
-    second: float = 0.15
+    kinds: tuple[float, float, float, float] = (0.33, 0.3, 0.2, 0.17)
+    second: float = 0.2
     before: float = 1.0
-    after: float = 1.0
+    after: float = 0.7
     sharpness: float = 0.6
     sharpness_sd: float = 0.7
 
@@ -101,8 +101,8 @@ def shapes(v: Floats, first: float, belief: Prior) -> Shapes:
     """Parameters from coordinates v (D, 10); ``first`` is ln(smallest n / largest n)."""
     unit = ndtr(v)
     floored = unit[:, 0] < belief.floor
-    share = np.where(floored, 1.0 - (1.0 - np.minimum(unit[:, 0] / belief.floor, 1.0)) ** (1.0 / belief.floor_bend), 0.0)
-    share = np.minimum(share, 1.0 - 1e-6)
+    part = 1.0 - (1.0 - np.minimum(unit[:, 0] / belief.floor, 1.0)) ** (1.0 / belief.floor_bend)
+    share = np.where(floored, np.minimum(part, 1.0 - 1e-6), 0.0)
     last = belief.exponent * np.exp(belief.exponent_sd * v[:, 1])
     cuts = np.cumsum(belief.kinds)
     kind = np.searchsorted(cuts[:-1], unit[:, 2], side="right")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.posterior import smc
-from reconscale.laws.posterior.family import DIMENSIONS, FORMS, Shapes, shapes
+from reconscale.laws.posterior.even import even
+from reconscale.laws.posterior.family import DIMENSIONS, HEADS, TAILS, Shapes, shapes
 from reconscale.laws.posterior.posterior import CLOUD, PRIOR, Posterior
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,7 @@ class Known:
     """A quantity of the curve.
 
     Attributes:
-        median, low, high: posterior median and 90 % interval.
+        median, low, high: posterior median and 90 % interval; NaN where there is no such thing in any draw.
         prior_low, prior_high: 90 % interval before any measurement.
         identified: whether the measurements, not the prior, are behind the interval.
         probability: that there is such a thing (a floor; a break within the range of n); 1 for exponent and slope.
@@ -43,65 +44,65 @@ class Known:
     identified: bool
     probability: float = 1.0
 
+    def scaled(self, scale: Callable[[float], float]) -> Known:
+        """The same quantity in other units; ``scale`` must rise."""
+        values = (self.median, self.low, self.high, self.prior_low, self.prior_high)
+        median, low, high, prior_low, prior_high = (float(scale(value)) for value in values)
+        return Known(median, low, high, prior_low, prior_high, self.identified, self.probability)
+
 
 def known(posterior: Posterior) -> dict[str, Known]:
-    """``exponent`` of the falling part beyond the last break, ``slope`` -d ln(error) / d ln(n) at the largest n,
-    ``floor`` as a part of the error there, and ``break``: where (n), and the probability that there is one in range.
+    """What is known about the curve.
+
+    Returns:
+        ``exponent`` of the falling part beyond the last break; ``slope``, -d ln(error) / d ln(n) at the largest n;
+        ``floor``, as a part of the error there; ``break``, its n, and the probability that there is one in range.
     """
     drawn, level = posterior.shapes, posterior.level
     first = float(level.x[0] - level.x[-1])
     before = _before(round(first, 6))
-    exponent = _known(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2]))
-    floor = _known(drawn.share, before.share)
-    decades = -first / np.log(10.0)
-    sure = floor.identified and floor.low > FLOOR_SHARE and decades >= FLOOR_DECADES
+    floor = _compared(drawn.share, before.share)
+    far = -first / np.log(10.0) >= FLOOR_DECADES
+    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far)
     return {
-        "exponent": _as(exponent, np.exp),
-        "slope": _known(_slope(drawn), _slope(before)),
-        "floor": Known(*_numbers(floor), sure, float((drawn.share > 0).mean())),
-        "break": _break(drawn, before, first, float(level.x[-1])),
+        "exponent": _compared(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2])).scaled(np.exp),
+        "slope": _compared(_slope(drawn), _slope(before)),
+        "floor": replace(floor, identified=sure, probability=float((drawn.share > 0).mean())),
+        "break": _break(drawn, before, first).scaled(lambda place: np.exp(place + level.x[-1])),
     }
 
 
 @cache
 def _before(first: float) -> Shapes:
-    return shapes(smc.prior(DIMENSIONS, CLOUD), first, PRIOR)
+    return shapes(even(DIMENSIONS, CLOUD), first, PRIOR)
 
 
-def _known(after: Floats, before: Floats) -> Known:
+def _compared(after: Floats, before: Floats) -> Known:
     low, median, high = np.quantile(after, [0.05, 0.5, 0.95]).tolist()
     prior_low, prior_high = np.quantile(before, [0.05, 0.95]).tolist()
     return Known(median, low, high, prior_low, prior_high, high - low < COINCIDE * (prior_high - prior_low))
 
 
-def _numbers(item: Known) -> tuple[float, float, float, float, float]:
-    return item.median, item.low, item.high, item.prior_low, item.prior_high
-
-
-def _as(item: Known, scale: np.ufunc) -> Known:
-    return Known(*(float(scale(value)) for value in _numbers(item)), item.identified, item.probability)
-
-
 def _slope(drawn: Shapes) -> Floats:
     step = 1e-3
-    return np.asarray(-(drawn.log_shape(np.array([0.0, step])) @ np.array([-1.0, 1.0])) / step)
+    return np.asarray(drawn.log_shape(np.array([0.0, step])) @ np.array([1.0, -1.0]) / step)
 
 
-def _break(drawn: Shapes, before: Shapes, first: float, last: float) -> Known:
+def _break(drawn: Shapes, before: Shapes, first: float) -> Known:
+    """In ln(n / largest n)."""
     there, place = _inside(drawn, first)
     prior_there, prior_place = _inside(before, first)
     probability = float(there.mean())
     if not there.any() or not prior_there.any():
-        nothing = float("nan")
-        return Known(nothing, nothing, nothing, nothing, nothing, False, probability)
-    item = _known(place[there], prior_place[prior_there])
-    return _as(Known(*_numbers(item), item.identified, probability), lambda value: np.exp(value + last))
+        nan = float("nan")
+        return Known(nan, nan, nan, nan, nan, False, probability)
+    return replace(_compared(place[there], prior_place[prior_there]), probability=probability)
 
 
 def _inside(drawn: Shapes, first: float) -> tuple[NDArray[np.bool_], Floats]:
     """Which curves have a telling break within the range of n, and where the largest of their breaks is."""
     change = np.abs(np.diff(drawn.exponents, axis=1)) / drawn.exponents.max(1, keepdims=True)
     within = (drawn.places > first) & (drawn.places < 0.0) & (change > TELLING)
-    within &= (drawn.form // 3 != FORMS.index("power"))[:, None]
+    within &= (drawn.form // len(TAILS) != HEADS.index("power"))[:, None]
     place = np.take_along_axis(drawn.places, np.where(within, change, -1.0).argmax(1)[:, None], axis=1)[:, 0]
-    return within.any(1), place
+    return within.any(1), np.asarray(place)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from reconscale.laws.levels import Levels
 from reconscale.laws.posterior import smc
 from reconscale.laws.posterior.discrepancy import Belief, Departures, conditioned, departures, marginal
+from reconscale.laws.posterior.even import even
 from reconscale.laws.posterior.family import DIMENSIONS, FORMS, Prior, Shapes, shapes
 
 Floats = NDArray[np.float64]
@@ -106,7 +107,7 @@ def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Post
     def stages(v: Floats) -> Floats:
         return marginal(parts.log_likelihoods(_residual(level, shapes(v, float(u[0]), PRIOR)), cuts))
 
-    clouds = smc.carried(stages, smc.prior(DIMENSIONS, CLOUD), rng)
+    clouds = smc.carried(stages, even(DIMENSIONS, CLOUD), rng)
     drawn = shapes(clouds[-1].v, float(u[0]), PRIOR)
     logs = parts.log_likelihoods(_residual(level, drawn), cuts[-1:])[:, 0]
     chance = np.exp(logs - logs.max(axis=1, keepdims=True))

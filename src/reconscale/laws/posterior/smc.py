@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 Floats = NDArray[np.float64]
 Stages = Callable[[Floats], Floats]
@@ -39,19 +37,12 @@ class Cloud:
         return len(self.v)
 
 
-def prior(dimensions: int, count: int) -> Floats:
-    """(count, dimensions) standard normal draws, evenly spread: Sobol points, scrambled with a fixed seed."""
-    sobol = qmc.Sobol(dimensions, scramble=True, seed=0)
-    unit = sobol.random(1 << (count - 1).bit_length())[:count]
-    return np.asarray(ndtri(np.clip(unit, 1e-9, 1 - 1e-9)))
-
-
 def carried(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 3) -> list[Cloud]:
     """Carry draws from the prior to the posterior of each stage in turn, along geometric paths.
 
     Args:
         stages: log likelihoods (D, S) of the parameters (D, Q); a later stage holds the data of those before it.
-        start: (D, Q) draws from the prior, see :func:`prior`.
+        start: (D, Q) draws from the prior, see :func:`~reconscale.laws.posterior.even.even`.
         rng: source of resampling and moves.
         moves: moves of every draw after each step.
 

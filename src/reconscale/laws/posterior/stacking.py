@@ -95,7 +95,7 @@ class Stack:
         return drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away, owner
 
     def apart(self, x: float) -> float:
-        """How far the members' forecasts of ln(error) at x lie apart, in excess of what the straight line is unsure of."""
+        """How far the naive forecasts of ln(error) at x lie apart, beyond what the line is unsure of."""
         place = np.array([x])
         line, last = float(self.line.at(place)[0]), float(self.last.at(place)[0])
         unsure = 1.645 * float(np.hypot(self.line.sd[0], self.line.sd[1] * (x - self.line.centre)))

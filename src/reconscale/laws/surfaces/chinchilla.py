@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, nnls
 
 from reconscale.laws.points import Points
-from reconscale.laws.surface.cells import LEAST_CELLS, LEAST_SIZES
-from reconscale.laws.surface.quantity import checked_level
+from reconscale.laws.surfaces.cells import LEAST_CELLS, LEAST_SIZES
+from reconscale.laws.surfaces.quantity import checked_level
 from reconscale.mistakes import Mistake
 
 Floats = NDArray[np.float64]

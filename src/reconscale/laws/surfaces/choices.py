@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.surface.cells import Cells
-from reconscale.laws.surface.quantity import Quantity
+from reconscale.laws.surfaces.cells import Cells
+from reconscale.laws.surfaces.quantity import Quantity
 from reconscale.mistakes import Mistake
 
 Floats = NDArray[np.float64]

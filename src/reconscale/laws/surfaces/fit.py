@@ -11,13 +11,13 @@ from scipy.special import stdtrit
 
 from reconscale.laws.findings import finding, merged
 from reconscale.laws.points import Points
-from reconscale.laws.posterior.smc import prior
-from reconscale.laws.surface.cells import Cells, cells
-from reconscale.laws.surface.explore import posterior, reference
-from reconscale.laws.surface.family import COUPLINGS, FORMS, Form, Shapes, shapes, stacked
-from reconscale.laws.surface.locate import peak
-from reconscale.laws.surface.noise import Noise, draw, noise
-from reconscale.laws.surface.surface import Surface
+from reconscale.laws.posterior.even import even
+from reconscale.laws.surfaces.cells import Cells, cells
+from reconscale.laws.surfaces.explore import posterior, reference
+from reconscale.laws.surfaces.family import COUPLINGS, FORMS, Form, Shapes, shapes, stacked
+from reconscale.laws.surfaces.locate import peak
+from reconscale.laws.surfaces.noise import Noise, draw, noise
+from reconscale.laws.surfaces.surface import Surface
 
 Floats = NDArray[np.float64]
 
@@ -46,8 +46,8 @@ def surface(points: Points, seed: int = 0) -> Surface:
     """The posterior over surfaces error(n, p) = E + A (n^-a + R p^-b)^k.
 
     Additive (Hoffmann et al. 2022), Kaplan's (2020) and free coupling, each with and without a floor, are averaged by
-    their evidence; priors are in :mod:`reconscale.laws.surface.family`, noise and discrepancy in
-    :mod:`reconscale.laws.surface.noise`. Several seeds of a cell (n, p) show the spread between seeds.
+    their evidence; priors are in :mod:`reconscale.laws.surfaces.family`, noise and discrepancy in
+    :mod:`reconscale.laws.surfaces.noise`. Several seeds of a cell (n, p) show the spread between seeds.
 
     Args:
         points: the measurements, with p: at least 3 distinct n, 3 distinct p and 6 cells.
@@ -66,7 +66,7 @@ def surface(points: Points, seed: int = 0) -> Surface:
     for index, guess in enumerate(guesses):
         if guess.log_weight < best - NEGLIGIBLE:
             continue
-        unit = prior(guess.form.dimensions, PARTICLES)
+        unit = even(guess.form.dimensions, PARTICLES)
         likely = _likelihood(guess.form, known, scatter)
         clouds[index] = posterior(likely, guess.mean, guess.root, unit, rng)
         log_weights[index] = np.log(guess.form.weight) + clouds[index].log_evidence
@@ -114,8 +114,8 @@ def _guess(form: Form, known: Cells, scatter: Noise) -> _Guess:
     def residual(v: Floats) -> Floats:
         return known.z - shapes(form, v).log(known.x - x, known.y - y)
 
-    start, root = peak(residual, scatter, prior(form.dimensions, STARTS))
-    unit = prior(form.dimensions, PARTICLES)
+    start, root = peak(residual, scatter, even(form.dimensions, STARTS))
+    unit = even(form.dimensions, PARTICLES)
     mean, root, evidence = reference(_likelihood(form, known, scatter), unit, start, root)
     return _Guess(form, mean, root, evidence + float(np.log(form.weight)))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.surface.noise import Noise
+from reconscale.laws.surfaces.noise import Noise
 
 Floats = NDArray[np.float64]
 Residual = Callable[[Floats], Floats]

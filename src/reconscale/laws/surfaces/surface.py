@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.forms import bounded
 from reconscale.laws.points import METRICS
-from reconscale.laws.surface.cells import Cells, nearest_inside
-from reconscale.laws.surface.choices import (
+from reconscale.laws.surfaces.cells import Cells, nearest_inside
+from reconscale.laws.surfaces.choices import (
     Optimum,
     first_below,
     first_not_worthwhile,
@@ -20,9 +20,9 @@ from reconscale.laws.surface.choices import (
     optimum,
     six_n_p,
 )
-from reconscale.laws.surface.family import Shapes
-from reconscale.laws.surface.noise import Wrongs, basis
-from reconscale.laws.surface.quantity import Quantity
+from reconscale.laws.surfaces.family import Shapes
+from reconscale.laws.surfaces.noise import Wrongs, basis
+from reconscale.laws.surfaces.quantity import Quantity
 from reconscale.mistakes import Mistake
 
 Floats = NDArray[np.float64]
