@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
-from reconscale.laws.named.bootstrap import Bootstrap, bootstrap
 from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.named.forms import LAWS, Law, checked_sizes
-from reconscale.laws.levels import Levels, levels
+from reconscale.laws.levels import Levels, from_working, levels
+from reconscale.laws.named.bootstrap import Bootstrap, bootstrap, fit_levels, residuals, rms
+from reconscale.laws.named.forms import LAWS, Law, checked_sizes, key_of
 from reconscale.laws.points import METRICS, Points
-from reconscale.mistakes import Mistake, nearest
+from reconscale.mistakes import Mistake
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +73,51 @@ class Fit:
         return "\n".join([*lines, *(f"  {item}" for item in self.findings)])
 
 
+@dataclass(frozen=True, eq=False)
+class PointFit:
+    """A law through the points, without intervals.
+
+    Attributes:
+        law: key in :data:`~reconscale.laws.named.forms.LAWS`.
+        parameters: name -> least-squares value.
+        residual_sd: spread of the size means about the law, in ln(error); 0 where the law passes through all of them.
+        metric: the metric of the points, in which :meth:`evaluate` answers.
+    """
+
+    law: str
+    parameters: dict[str, float]
+    residual_sd: float
+    metric: str
+
+    def evaluate(self, n: ArrayLike) -> Floats:
+        """(N,) the law's value of the metric at n (N,).
+
+        Raises:
+            Mistake: some n is not a number above 0.
+        """
+        law, theta = LAWS[self.law], np.array(list(self.parameters.values()))
+        log_error = from_working(law.working(np.log(checked_sizes(n)), theta), law.of, self.metric)
+        return METRICS[self.metric].from_error(np.exp(log_error))
+
+
+def point_fit(points: Points, law: str = "power+floor") -> PointFit:
+    """The least-squares fit of :func:`fit` alone, for thousands of curves: no draws, no intervals, no cautions.
+
+    Args:
+        points: the measurements.
+        law: as for :func:`fit`.
+
+    Raises:
+        Mistake: as for :func:`fit`.
+    """
+    key, level = _checked(points, law)
+    found = fit_levels(LAWS[key], level)
+    residual = residuals(found, level)
+    names = LAWS[key].parameters
+    parameters = dict(zip(names, found.theta[0].tolist(), strict=True))
+    return PointFit(key, parameters, rms(residual, max(len(residual) - len(names), 0)), level.metric)
+
+
 def fit(points: Points, law: str = "power+floor", draws: int = 400, seed: int = 0) -> Fit:
     """Fit one law to the points, by weighted least squares on the logarithm, with a hierarchical bootstrap.
 
@@ -81,29 +126,39 @@ def fit(points: Points, law: str = "power+floor", draws: int = 400, seed: int = 
 
     Args:
         points: the measurements.
-        law: ``power``, ``power+floor`` or ``paper``.
+        law: ``power`` (also called M1), ``power+floor`` (M2), ``shifted`` (M3), ``M4``, ``bnsl-1``, ``bnsl-2``,
+            ``paper`` or ``paper-2``.
         draws: number of resampled data sets, 20 or more.
         seed: the same seed gives the same bits.
 
     Raises:
         Mistake: the law is unknown, or there are too few distinct n for it.
     """
-    if law not in LAWS:
-        raise Mistake("law", f"found '{law}'", nearest(law, LAWS))
     if draws < 20:
         raise Mistake("draws", f"found {draws}", "20 or more are needed for an interval")
-    level, form = levels(points), LAWS[law]
-    if len(level.x) < form.least:
-        raise Mistake("points", f"found {len(level.x)} distinct n", f"the law '{law}' needs at least {form.least}")
-    result = bootstrap(form, level, draws, np.random.default_rng(seed), images=True, starts=8)
+    key, level = _checked(points, law)
+    form = LAWS[key]
+    result = bootstrap(form, level, draws, np.random.default_rng(seed), images=True)
     low, high = np.quantile(result.draws, [0.05, 0.95], axis=0)
     columns = zip(form.parameters, result.theta[0].tolist(), low.tolist(), high.tolist(), strict=True)
     parameters = {name: (value, min(value, below), max(value, above)) for name, value, below, above in columns}
     seed_sd = float(np.sqrt((level.sd**2).mean()))
     findings = merged(level.findings, tuple(_cautions(result, form, level)))
     return Fit(
-        law, parameters, result.draws, result.residual_sd, seed_sd, findings, level.metric, np.exp(level.x), result
+        key, parameters, result.draws, result.residual_sd, seed_sd, findings, level.metric, np.exp(level.x), result
     )
+
+
+def _checked(points: Points, law: str) -> tuple[str, Levels]:
+    """The key of the law and the levels of the points, which do not depend on the order of rows."""
+    key = key_of(law)
+    columns = [points.n, points.y, points.seed, points.width, points.p, points.validation]
+    order = np.lexsort([column for column in reversed(columns) if column is not None])
+    level = levels(points.rows(order))
+    if len(level.x) < LAWS[key].least:
+        needed = f"the law '{law}' needs at least {LAWS[key].least}"
+        raise Mistake("points", f"found {len(level.x)} distinct n", needed)
+    return key, level
 
 
 def checked_level(level: float) -> float:
@@ -143,6 +198,10 @@ def misfit(result: Bootstrap, level: Levels) -> list[Finding]:
 
 def _cautions(result: Bootstrap, form: Law, level: Levels) -> list[Finding]:
     found = misfit(result, level)
+    # the floor has a caution of its own
+    loose = [name for name in result.loose if (form.name, name) != ("power+floor", "a")]
+    if loose:
+        found.append(finding("not-identified", names=", ".join(loose), law=f"'{form.name}'"))
     if form.name == "power+floor" and not floor_is_identified(result.draws, level.x):
         found.append(finding("floor-unidentified", share=floor_share(result.draws, float(level.x[-1]))[1]))
     if form.of == "metric" and level.metric == "error":
