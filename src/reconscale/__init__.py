@@ -15,7 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reconscale.foreign import Labelling, import_logs
-    from reconscale.laws import LAWS, Points, backtest, decide, fit, forecast
+    from reconscale.laws import (
+        LAWS,
+        Candidate,
+        Costs,
+        Points,
+        backtest,
+        crossing,
+        decide,
+        fit,
+        forecast,
+        hours_of,
+        n_for,
+        next_experiments,
+        price,
+    )
     from reconscale.mistakes import Mistake
     from reconscale.networks import FAMILIES
     from reconscale.report import report_points, report_study
@@ -26,6 +40,8 @@ if TYPE_CHECKING:
 _HOME = {
     **dict.fromkeys(("Labelling", "import_logs"), "reconscale.foreign"),
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
+    **dict.fromkeys(("Candidate", "Costs", "crossing", "hours_of", "n_for"), "reconscale.laws"),
+    **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
     "Mistake": "reconscale.mistakes",
     "FAMILIES": "reconscale.networks",
     **dict.fromkeys(("report_points", "report_study"), "reconscale.report"),
@@ -38,6 +54,8 @@ __all__ = [
     "FAMILIES",
     "LAWS",
     "PROFILES",
+    "Candidate",
+    "Costs",
     "Folder",
     "Labelling",
     "Mistake",
@@ -45,13 +63,18 @@ __all__ = [
     "Study",
     "Where",
     "backtest",
+    "crossing",
     "decide",
     "fit",
     "forecast",
+    "hours_of",
     "import_logs",
     "load_study",
+    "n_for",
+    "next_experiments",
     "plan",
     "points_of",
+    "price",
     "reconstruct",
     "report_points",
     "report_study",

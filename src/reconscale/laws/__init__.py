@@ -1,6 +1,15 @@
 """Curves through measured points: laws, their uncertainty, forecasts and decisions (numpy and scipy only)."""
 
-from reconscale.laws.decision import Decision, Gain, decide, wording
+from reconscale.laws.decisions.candidates import Candidate
+from reconscale.laws.decisions.costs import Bill, Costs, Hours, hours_of
+from reconscale.laws.decisions.crossing import Crossing, crossing
+from reconscale.laws.decisions.decision import Decision, decide
+from reconscale.laws.decisions.experiments import Experiment, next_experiments
+from reconscale.laws.decisions.gains import Gain
+from reconscale.laws.decisions.price import Price, price
+from reconscale.laws.decisions.ranges import Range
+from reconscale.laws.decisions.target import Needed, n_for
+from reconscale.laws.decisions.wording import wording
 from reconscale.laws.findings import CODES, Finding, finding
 from reconscale.laws.forecast import Forecast, Held, backtest, forecast
 from reconscale.laws.frontier import frontier
@@ -17,31 +26,45 @@ __all__ = [
     "CODES",
     "LAWS",
     "METRICS",
+    "Bill",
+    "Candidate",
     "Chinchilla",
+    "Costs",
+    "Crossing",
     "Decision",
+    "Experiment",
     "Finding",
     "Fit",
     "Forecast",
     "Gain",
     "Held",
+    "Hours",
     "Last",
     "Law",
     "Metric",
+    "Needed",
     "Optimum",
     "Paper",
     "Points",
     "Power",
     "PowerFloor",
+    "Price",
     "Quantity",
+    "Range",
     "Surface",
     "backtest",
     "chinchilla",
+    "crossing",
     "decide",
     "evaluate",
     "finding",
     "fit",
     "forecast",
     "frontier",
+    "hours_of",
+    "n_for",
+    "next_experiments",
+    "price",
     "surface",
     "wording",
 ]

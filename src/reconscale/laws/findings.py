@@ -101,6 +101,10 @@ CODES: dict[str, tuple[str, str]] = {
         "caution",
         "in {share:.0%} of the draws the best network is the {side} one allowed (p = {p:g}); allow a wider range",
     ),
+    "beyond-reach": (
+        "caution",
+        "{what} lies {factor:.3g} times beyond the largest n measured; beyond 10 times it rests on which law holds",
+    ),
 }
 """Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
 

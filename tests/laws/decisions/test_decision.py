@@ -127,5 +127,5 @@ def test_refusals(make):
         decide(points, double="width")
     with pytest.raises(Mistake, match="worthwhile: found -1"):
         decide(points, worthwhile=-1)
-    with pytest.raises(Mistake, match="at least 3"):
+    with pytest.raises(Mistake, match="at least 2"):
         decide(Points([1], [1]))

@@ -1,0 +1,151 @@
+"""What images and training cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reconscale.laws.decisions.wording import rounded
+from reconscale.mistakes import Mistake
+
+Floats = NDArray[np.float64]
+
+MOST = 2.0
+"""Exponents of training time beyond this, or below 0, are noise."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Training time as a power law.
+
+    Attributes:
+        scale: hours of a run with n = 1 and p = 1.
+        by_n: exponent of n.
+        by_p: exponent of p; 0 where p is not known.
+    """
+
+    scale: float
+    by_n: float
+    by_p: float = 0.0
+
+    def __call__(self, n: float, p: float | None = None) -> float:
+        """GPU-hours of one run."""
+        return float(self.scale * n**self.by_n * (1.0 if p is None else p**self.by_p))
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """Prices.
+
+    Attributes:
+        hours: GPU-hours of one run with n images and p parameters (None where it is not known).
+        per_hour: price of a GPU-hour, or None: hours are not priced.
+        per_image: price of acquiring one more image, or None: not known.
+        currency: of both.
+        have: images at hand; None: the largest n measured.
+
+    Raises:
+        Mistake: a price is below 0 or not a number, or images have a price and hours have none.
+    """
+
+    hours: Callable[[float, float | None], float]
+    per_hour: float | None = None
+    per_image: float | None = None
+    currency: str = ""
+    have: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("per_hour", "per_image", "have"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                raise Mistake(f"costs, {name}", f"found {value}", "0 or more is expected")
+        if self.per_image is not None and self.per_hour is None:
+            raise Mistake(
+                "costs, per_hour", "found none", "images have a price, so say what a GPU-hour costs too (0 if nothing)"
+            )
+
+    def bill(self, n: float, p: float | None, have: float, runs: int = 1) -> Bill:
+        """What ``runs`` runs at n and p cost, with the images beyond those at hand.
+
+        Args:
+            n: training-set size.
+            p: parameters, or None.
+            have: the largest n measured; counts where ``Costs.have`` is None.
+            runs: how many.
+
+        Raises:
+            Mistake: ``hours`` is not a number of 0 or more.
+        """
+        hours = float(self.hours(n, p)) * runs
+        if not (np.isfinite(hours) and hours >= 0):
+            raise Mistake("costs, hours", f"found {hours} for n = {n:g}", "0 or more GPU-hours are expected")
+        images = max(0.0, n - (have if self.have is None else self.have))
+        return Bill(images, hours, self.total(images, hours), self.currency)
+
+    def total(self, images: float, hours: float) -> float | None:
+        """In the currency, or None where hours are not priced."""
+        if self.per_hour is None:
+            return None
+        return images * (self.per_image or 0.0) + hours * self.per_hour
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What something costs.
+
+    Attributes:
+        images: to be acquired.
+        hours: GPU-hours.
+        total: in the currency, or None where hours have no price.
+        currency: of the total.
+    """
+
+    images: float
+    hours: float
+    total: float | None
+    currency: str
+
+    def __str__(self) -> str:
+        parts = [f"{rounded(self.images)} more images"] if self.images else []
+        parts.append(f"{rounded(self.hours)} GPU-hours")
+        said = " and ".join(parts)
+        return said if self.total is None else f"{rounded(self.total)} {self.currency} ({said})".replace("  ", " ")
+
+
+def hours_of(n: ArrayLike, seconds: ArrayLike, p: ArrayLike | None = None) -> Hours:
+    """Training time as a power law of n (and p), by least squares of the logarithms of what was measured.
+
+    Args:
+        n: (M,) training-set sizes.
+        seconds: (M,) measured time of each run.
+        p: (M,) parameters, or None.
+
+    Returns:
+        The law; an exponent that the runs do not show (a single n, or a single p) is 1 for p and 0 for n, because
+        budgets are usually steps.
+
+    Raises:
+        Mistake: lengths differ, or a number is not finite and above 0.
+    """
+    columns = [np.asarray(values, dtype=np.float64) for values in (n, seconds, *([] if p is None else [p]))]
+    for name, column in zip(("n", "seconds", "p"), columns, strict=False):
+        if column.ndim != 1 or column.shape != columns[0].shape or not column.size:
+            raise Mistake(f"hours_of, {name}", f"found shape {column.shape}", "one number a run is expected")
+        if not (np.isfinite(column) & (column > 0)).all():
+            raise Mistake(f"hours_of, {name}", "found a number that is not above 0", "leave out runs without a time")
+    x, z, *more = (np.log(column) for column in columns)
+    design, fixed, shown = [np.ones_like(x)], np.zeros_like(x), []
+    assumed = {"n": 0.0, "p": 1.0 if more else 0.0}
+    for name, column in zip("np", [x, *more], strict=False):
+        if np.ptp(column) > 1e-9:
+            design.append(column)
+            shown.append(name)
+        else:
+            fixed = fixed + assumed[name] * column
+    found = np.linalg.lstsq(np.stack(design, axis=1), z - fixed, rcond=None)[0]
+    powers = assumed | {name: float(np.clip(found[i + 1], 0.0, MOST)) for i, name in enumerate(shown)}
+    scale = np.mean(z - powers["n"] * x - (powers["p"] * more[0] if more else 0.0))
+    return Hours(float(np.exp(scale) / 3600.0), powers["n"], powers["p"])

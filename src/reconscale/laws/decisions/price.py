@@ -1,0 +1,100 @@
+"""What the next tenth of a decibel costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reconscale.laws.decisions.ahead import ahead, ladder, reached
+from reconscale.laws.decisions.costs import Costs
+from reconscale.laws.decisions.ranges import Range, ranged
+from reconscale.laws.decisions.wording import between, chance, rounded
+from reconscale.laws.findings import Finding
+from reconscale.laws.frontier import frontier
+from reconscale.laws.points import METRICS, Points
+
+STEP = {"dB": 0.1, "SSIM": 0.01}
+"""The gain that is priced."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one step of quality costs from here, by more data; each may be infinite.
+
+    Attributes:
+        step: the gain, in ``unit``.
+        unit: ``dB`` or ``SSIM``.
+        n: training-set size that has it.
+        images: to be acquired beyond those at hand.
+        hours: GPU-hours of one training at that n.
+        total: in ``currency``, or None where hours have no price.
+        currency: of the total.
+        sentence: all of this in plain words.
+        findings: cautions.
+    """
+
+    step: float
+    unit: str
+    n: Range
+    images: Range
+    hours: Range
+    total: Range | None
+    currency: str
+    sentence: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([self.sentence, *map(str, self.findings)])
+
+
+def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
+    """Price the next 0.1 dB (0.01 SSIM) beyond the largest n, by more data for the network chosen there.
+
+    Args:
+        points: the measurements, two or more distinct n.
+        costs: prices.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        Mistake: there are fewer than two distinct n, or ``costs`` gives no number.
+    """
+    unit = METRICS[points.metric].unit
+    told = ahead(points, seed)
+    rungs = ladder(told.last, told.last)
+    log_error = told.curves(rungs)
+    gain = METRICS[points.metric].gain(np.exp(log_error[:, :1]), np.exp(log_error))
+    n = reached(rungs, STEP[unit] - gain)
+    best = frontier(points)
+    largest = float(points.n.max())
+    p = None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
+    images, hours, total = np.full((3, len(n)), np.inf)
+    for row in np.flatnonzero(np.isfinite(n)):
+        bill = costs.bill(float(n[row]), p, largest)
+        images[row], hours[row], total[row] = bill.images, bill.hours, np.nan if bill.total is None else bill.total
+    priced = None if costs.per_hour is None else ranged(total)
+    answer = Price(
+        step=STEP[unit],
+        unit=unit,
+        n=ranged(n),
+        images=ranged(images),
+        hours=ranged(hours),
+        total=priced,
+        currency=costs.currency,
+        sentence="",
+        findings=told.level.findings,
+    )
+    return _said(answer, points)
+
+
+def _said(answer: Price, points: Points) -> Price:
+    what = f"The next {answer.step:g} {answer.unit}"
+    never = f"; the chance that no amount of data brings it is {chance(answer.n.never)}"
+    if np.isinf(answer.n.median):
+        return replace(answer, sentence=f"{what} is not expected from more data{never}.")
+    parts = [f"{rounded(answer.images.median)} more {points.unit} ({between(answer.images)})"]
+    parts.append(f"{rounded(answer.hours.median)} GPU-hours of training ({between(answer.hours)})")
+    if answer.total is not None:
+        parts.append(f"{rounded(answer.total.median)} {answer.currency} in all ({between(answer.total)})")
+    said = f"{what} costs about {', '.join(parts)}{never if answer.n.never >= 0.005 else ''}."
+    return replace(answer, sentence=said)
