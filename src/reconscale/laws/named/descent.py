@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 CLOSE = 1e-5
 """Step of the central differences in the unit cube."""
+EXACT = 1e-9
+"""Gains smaller than this, as a part of the sum of squares, are worth accurate derivatives."""
 SETTLED = 1e-11
 """A fit whose next step is shorter than this in every coordinate has arrived."""
 STIFF = 1e9
@@ -75,7 +77,7 @@ def linear_fit(columns: Floats, target: Floats) -> Fitted:
     return Fitted(linear, target, basis, (target**2).sum(-1))
 
 
-def descend(problem: Problem, u: Floats, t: Floats, rounds: int, enough: float = 0.0) -> tuple[Floats, Floats]:
+def descend(problem: Problem, u: Floats, t: Floats, rounds: int, enough: float) -> tuple[Floats, Floats]:
     """Levenberg-Marquardt on the projected residuals in the unit cube, each row with its own damping.
 
     A coordinate at an edge from which the descent points outwards is held there. A row stops when its step is
@@ -86,7 +88,7 @@ def descend(problem: Problem, u: Floats, t: Floats, rounds: int, enough: float =
         u: (D, K) data sets.
         t: (D, Q) starts.
         rounds: at most so many steps.
-        enough: 0 for full accuracy (and central differences).
+        enough: below EXACT derivatives are central differences.
 
     Returns:
         t (D, Q) and the sums of squares (D,).
@@ -95,7 +97,7 @@ def descend(problem: Problem, u: Floats, t: Floats, rounds: int, enough: float =
     rss, total = best.rss.copy(), (u**2 * problem.root**2).sum(-1) + 1e-300
     live, damping = np.arange(len(t)), np.full(len(t), 1e-2)
     for _ in range(rounds):
-        step = _step(problem, t[live], best, damping, enough == 0.0)
+        step = _step(problem, t[live], best, damping, enough < EXACT)
         there = np.clip(t[live] + step, 0.0, 1.0)
         new = project(problem, u[live], there)
         better = new.rss < rss[live]

@@ -71,7 +71,7 @@ def split(theta: ArrayLike) -> list[Floats]:
 def grid(many: int) -> Floats:
     """Places (N, Q) that fill the unit cube of ``many`` coordinates evenly; one place without coordinates."""
     if many not in FINE:
-        return sequence(1024, many)
+        return sequence(512, many)
     axis = (np.arange(FINE[many]) + 0.5) / FINE[many]
     return np.array(list(product(axis, repeat=many)))
 

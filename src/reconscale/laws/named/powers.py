@@ -35,7 +35,7 @@ class Power:
     tail: bool = False
     parameters: tuple[str, ...] = ("b", "c")
     of: str = "error"
-    least: int = 2
+    least: int = 3
     curved: tuple[str, ...] = ()
 
     def window(self, count: int) -> slice:

@@ -13,9 +13,9 @@ from reconscale.laws.named.law import Law, sequence
 
 Floats = NDArray[np.float64]
 
-BEGUN = {1: 128, 2: 96, 3: 96, 4: 96, 5: 128}
+BEGUN = {1: 128, 2: 96, 3: 64, 4: 64, 5: 96}
 """Best nodes that a descent is begun from, by the number of coordinates; 256 for more."""
-CARRIED, FINISHED = 32, 6
+CARRIED, FINISHED = 20, 4
 """How many of these descents are carried on, and how many to full accuracy."""
 WIDE = 0.3
 """Standard deviation of a coordinate of the unit cube that the data say nothing about."""
@@ -113,12 +113,12 @@ def _optima(problem: Problem, u: Floats) -> Floats:
     t = t[np.argsort(rss, kind="stable")]
     carried, rss = descend(problem, _copies(u, t[:CARRIED]), t[:CARRIED], 60, 1e-5)
     carried = carried[np.argsort(rss, kind="stable")]
-    ends, rss = descend(problem, _copies(u, carried[:FINISHED]), carried[:FINISHED], 200)
+    ends, rss = descend(problem, _copies(u, carried[:FINISHED]), carried[:FINISHED], 200, 1e-15)
     return np.concatenate([ends[np.argsort(rss, kind="stable")], carried[FINISHED:], t[CARRIED:], begun])
 
 
 def _follow(first: Solution, copies: Floats) -> Floats:
-    """The best end (D, Q) of three descents a copy: from its two best places, and from near the best end of all.
+    """The best end (D, Q) of two descents a copy: from its own best place, and from near the best end of all.
 
     The latter starts differ as much as the noise makes the optimum differ, so that what the data leave open
     differs among the copies too.
@@ -129,13 +129,13 @@ def _follow(first: Solution, copies: Floats) -> Floats:
     rss = at.rss + 2.0 * target @ at.residual.T
     for j in range(at.basis.shape[-1]):
         rss -= (target @ at.basis[..., j].T) ** 2
-    own = first.ends[np.argsort(rss, axis=1, kind="stable")[:, :2]]
+    own = first.ends[rss.argmin(axis=1)]
     away = ndtri(sequence(len(copies), many)) @ scatter(first, copies).T
     near = np.clip(first.ends[0] + away, 0.0, 1.0)
-    starts = np.concatenate([own, near[:, None, :]], axis=1)
-    t, found = descend(problem, np.repeat(copies, 3, axis=0), starts.reshape(-1, many), 6, 1e-3)
-    best = t.reshape(starts.shape)[np.arange(len(copies)), found.reshape(-1, 3).argmin(1)]
-    return descend(problem, copies, best, 30, 1e-6)[0]
+    starts = np.stack([own, near], axis=1)
+    t, found = descend(problem, np.repeat(copies, 2, axis=0), starts.reshape(-1, many), 6, 1e-3)
+    best = t.reshape(starts.shape)[np.arange(len(copies)), found.reshape(-1, 2).argmin(1)]
+    return descend(problem, copies, best, 25, 1e-6)[0]
 
 
 def _copies(u: Floats, t: Floats) -> Floats:
