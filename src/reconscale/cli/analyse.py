@@ -52,7 +52,12 @@ def points_at(
 
 def fit(
     source: Source,
-    law: Annotated[str | None, typer.Option(help="power, power+floor or paper. [default: all that apply]")] = None,
+    law: Annotated[
+        str | None,
+        typer.Option(
+            help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: all that apply]"
+        ),
+    ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,

@@ -13,8 +13,21 @@ from reconscale.laws.decisions.wording import wording
 from reconscale.laws.findings import CODES, Finding, finding
 from reconscale.laws.forecast import Forecast, Held, backtest, forecast
 from reconscale.laws.frontier import frontier
-from reconscale.laws.named.fit import Fit, fit
-from reconscale.laws.named.forms import LAWS, Last, Law, Paper, Power, PowerFloor, evaluate
+from reconscale.laws.named.fit import Fit, PointFit, fit, point_fit
+from reconscale.laws.named.forms import (
+    ALIASES,
+    LAWS,
+    USUAL,
+    Broken,
+    ChanceToFloor,
+    Last,
+    Law,
+    Paper,
+    Power,
+    PowerFloor,
+    Shifted,
+    evaluate,
+)
 from reconscale.laws.points import METRICS, Metric, Points
 from reconscale.laws.surfaces.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surfaces.choices import Optimum
@@ -23,11 +36,15 @@ from reconscale.laws.surfaces.quantity import Quantity
 from reconscale.laws.surfaces.surface import Surface
 
 __all__ = [
+    "ALIASES",
     "CODES",
     "LAWS",
     "METRICS",
+    "USUAL",
     "Bill",
+    "Broken",
     "Candidate",
+    "ChanceToFloor",
     "Chinchilla",
     "Costs",
     "Crossing",
@@ -45,12 +62,14 @@ __all__ = [
     "Needed",
     "Optimum",
     "Paper",
+    "PointFit",
     "Points",
     "Power",
     "PowerFloor",
     "Price",
     "Quantity",
     "Range",
+    "Shifted",
     "Surface",
     "backtest",
     "chinchilla",
@@ -64,6 +83,7 @@ __all__ = [
     "hours_of",
     "n_for",
     "next_experiments",
+    "point_fit",
     "price",
     "surface",
     "wording",

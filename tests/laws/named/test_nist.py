@@ -39,7 +39,7 @@ class Curve:
     def window(self, count):
         return slice(0, count)
 
-    def nodes(self, x, u):
+    def nodes(self, x, u):  # noqa: ARG002
         return grid(len(self.low))
 
     def _q(self, t):
@@ -52,16 +52,12 @@ class Curve:
         columns = np.stack(np.broadcast_arrays(*self.columns(x, *self._q(t))), axis=-1)
         return np.zeros(columns.shape[:-1]), columns
 
-    def theta(self, x, t, linear):
+    def theta(self, x, t, linear):  # noqa: ARG002
         values = self.certified([linear[..., j : j + 1] for j in range(linear.shape[-1])], *self._q(t))
         return np.concatenate(values, axis=-1)
 
     def working(self, x, theta):
         raise NotImplementedError
-
-
-def times(values, q):
-    return [value * q for value in values]
 
 
 CURVES = {

@@ -66,7 +66,9 @@ def key_of(name: str) -> str:
     """
     key = ALIASES.get(name, name)
     if key not in LAWS:
-        raise Mistake("law", f"found '{name}'", nearest(name, [*LAWS, *ALIASES]))
+        known = [*LAWS, *ALIASES]
+        same = [other for other in known if other.lower() == name.lower()]
+        raise Mistake("law", f"found '{name}'", nearest(same[0] if same else name, known))
     return key
 
 
