@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training constraints clean
+.PHONY: help setup demo test check bench-training bench-laws constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
 	@echo "make test            set everything up, check the code and run the tests"
 	@echo "make check           formatting, lint, types and the layers of the design"
+	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-training  images per second: ours, a plain loop, deepinv's Trainer"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -34,6 +35,21 @@ check: $(STAMP)
 
 bench-training: $(STAMP)
 	$(BIN)/python benchmarks/training.py
+
+# The strongest peer wants Python 3.12: it gets an environment of its own, and is left out where there is none.
+PEER_PYTHON ?= python3.12
+PEERS := .venv-peers
+
+$(PEERS)/.installed:
+	@if command -v $(PEER_PYTHON) > /dev/null; then \
+	  $(PEER_PYTHON) -m venv $(PEERS) && $(PEERS)/bin/pip install --quiet simple-scaling-laws==0.2.0 && touch $@; \
+	else echo "no $(PEER_PYTHON): simple-scaling-laws is left out"; fi
+
+bench-laws: $(STAMP) $(PEERS)/.installed
+	$(BIN)/python benchmarks/laws.py
+	$(BIN)/python benchmarks/surfaces.py
+	$(BIN)/python benchmarks/verdicts.py
+	$(BIN)/python benchmarks/design.py
 
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

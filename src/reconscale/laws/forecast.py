@@ -16,7 +16,7 @@ from reconscale.laws.named.fit import checked_level
 from reconscale.laws.named.forms import checked_sizes
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.posterior.calibration import outside, stretched
+from reconscale.laws.posterior.calibration import outside
 from reconscale.laws.posterior.known import Known, known
 from reconscale.laws.posterior.posterior import MOST_LEVELS
 from reconscale.laws.posterior.stacking import Stack, stack
@@ -150,7 +150,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
     made = stack(levels(points, MOST_LEVELS), rng)
     x = np.log(sizes)
     centre, owner = made.curves(x, DRAWS, rng)
-    centre = np.clip(stretched(centre, x, made.level), -LOG_LIMIT, LOG_LIMIT)
+    centre = np.clip(centre, -LOG_LIMIT, LOG_LIMIT)
     sd = made.curve.noise(x)[owner]
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
     to_metric = METRICS[points.metric].from_error

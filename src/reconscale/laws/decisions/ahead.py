@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from reconscale.laws.levels import Levels, image_shift, levels
 from reconscale.laws.named.forms import bounded
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.posterior.calibration import stretched
 from reconscale.laws.posterior.posterior import MOST_LEVELS
 from reconscale.laws.posterior.stacking import Stack, stack
 from reconscale.laws.surfaces.choices import first_below
+from reconscale.laws.surfaces.fit import surface
+from reconscale.laws.surfaces.surface import Surface
 from reconscale.mistakes import Mistake
 
 Floats = NDArray[np.float64]
@@ -58,7 +60,6 @@ class Ahead:
             images: whether the test images count as drawn from many, or as all there are.
         """
         drawn, _ = self.made.curves(x, DRAWS, np.random.default_rng(self.generator))
-        drawn = stretched(drawn, x, self.level)
         if images:
             drawn = drawn + image_shift(self.level, x, DRAWS, np.random.default_rng(self.again))
         return bounded(drawn)
@@ -68,8 +69,9 @@ class Ahead:
         return np.asarray(np.sqrt((self.made.curve.noise(x) ** 2).mean(0)))
 
 
+@lru_cache(maxsize=4)
 def ahead(points: Points, seed: int = 0) -> Ahead:
-    """Infer the curve of ``points`` (first reduced to their frontier).
+    """Infer the curve of ``points`` (first reduced to their frontier), once for all questions about the same points.
 
     Args:
         points: the measurements, two or more distinct n.
@@ -79,6 +81,12 @@ def ahead(points: Points, seed: int = 0) -> Ahead:
         Mistake: there are fewer than two distinct n.
     """
     return Ahead(stack(levels(points, MOST_LEVELS), np.random.default_rng(seed)), (seed, 1), (seed, 2))
+
+
+@lru_cache(maxsize=4)
+def surface_of(points: Points, seed: int = 0) -> Surface:
+    """The surface over n and p, once for all questions about the same points."""
+    return surface(points, seed)
 
 
 def ladder(first: float, last: float) -> Floats:

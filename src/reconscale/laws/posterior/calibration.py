@@ -1,4 +1,9 @@
-"""Intervals stretched so that they held on real curves (split conformal; curves are the units)."""
+"""Intervals stretched so that they held on real curves: split conformal, with curves as the units.
+
+Curves are told apart by what they say themselves (Mondrian): few sizes or many, with or without replicates, and by
+how much the last size surprised the forecast from those before. The factors are learnt by
+``python benchmarks/laws.py calibrate`` on development curves and frozen in ``calibration.json`` beside this module.
+"""
 
 from __future__ import annotations
 
@@ -12,51 +17,56 @@ from numpy.typing import NDArray
 
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.levels import Levels
+from reconscale.laws.posterior.discrepancy import FEW
 
 Floats = NDArray[np.float64]
+
+SURPRISES = (0.5, 1.0)
+"""Bounds between curves whose last size came as foreseen, somewhat as foreseen, and not."""
 
 
 @cache
 def calibration() -> dict[str, Any]:
-    """What was learnt, as it is kept beside this module: version, command, curves, scales and their range."""
+    """What was learnt: version, command, curves, factors by group and multiple of the largest n, range of features."""
     text = files("reconscale.laws.posterior").joinpath("calibration.json").read_text(encoding="utf-8")
     value: dict[str, Any] = json.loads(text)
     return value
 
 
-def stretched(drawn: Floats, x: Floats, level: Levels) -> Floats:
-    """Draws (D, N) of ln(error) at x, their distance from the median multiplied by the calibrated factor."""
+def group_of(level: Levels, surprise: float) -> str:
+    """Which group of curves a curve belongs to; ``surprise`` is NaN where nothing was held back."""
+    if len(level.x) > FEW:
+        return "many"
+    kind = "replicated" if level.replicated else "single"
+    return kind if np.isnan(surprise) else f"{kind} {int(np.searchsorted(SURPRISES, surprise))}"
+
+
+def stretched(drawn: Floats, x: Floats, level: Levels, surprise: float) -> Floats:
+    """Draws (D, N) of ln(error) at x = ln n, their distance from the median multiplied by what was learnt.
+
+    The factor is 1 within the data and beyond them a function of the multiple of the largest n.
+    """
+    learnt = calibration()["factor"].get(group_of(level, surprise), {"multiple": [1.0], "by": [1.0]})
+    factor = np.interp(x - level.x[-1], np.log(learnt["multiple"]), learnt["by"])
     middle = np.median(drawn, axis=0)
-    return np.asarray(middle + factor(x, level) * (drawn - middle))
-
-
-def factor(x: Floats, level: Levels) -> Floats:
-    """(N,) by how much intervals at x = ln n are stretched: 1 within the data, learnt beyond, by distance."""
-    learnt = calibration()["scale"]["dense" if len(level.x) > calibration()["few_levels"] else "few"]
-    return np.asarray(np.interp(x - level.x[-1], np.log(learnt["multiple"]), learnt["factor"]))
+    return np.asarray(middle + factor * (drawn - middle))
 
 
 def features(level: Levels, x: float) -> dict[str, float]:
-    """What places a curve among those that the calibration was learnt on."""
+    """What places a curve, and a forecast at x = ln n, among those that the calibration was learnt on."""
     return {
-        "sizes": float(len(level.x)),
-        "decades": float(np.ptp(level.x) / np.log(10.0)),
-        "multiple": float(np.exp(x - level.x[-1])),
-        "change": float(np.ptp(level.z)),
+        "number of sizes": float(len(level.x)),
+        "range of n in decades": float(np.ptp(level.x) / np.log(10.0)),
+        "multiple of the largest n": float(np.exp(x - level.x[-1])),
+        "change of ln(error)": float(np.ptp(level.z)),
     }
 
 
 def outside(level: Levels, x: float) -> list[Finding]:
     """The finding that a curve, or the distance of its forecast, lies outside what the calibration was learnt on."""
-    spans = {
-        "sizes": "number of sizes",
-        "decades": "range of n in decades",
-        "multiple": "multiple of the largest n",
-        "change": "change of ln(error)",
-    }
     away = []
     for name, value in features(level, x).items():
         low, high = calibration()["range"][name]
         if not low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
-            away.append(f"{spans[name]} {value:.3g} (learnt on {low:.3g} to {high:.3g})")
+            away.append(f"{name} {value:.3g} (learnt on {low:.3g} to {high:.3g})")
     return [finding("outside-calibration", what="; ".join(away))] if away else []

@@ -11,7 +11,8 @@ the mean over them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from reconscale.laws.posterior.even import even
 
 Floats = NDArray[np.float64]
 
+FEW = 7
+"""Up to so many sizes a curve counts as one of few."""
+
 
 @dataclass(frozen=True)
 class Belief:
@@ -29,16 +33,18 @@ class Belief:
 
     Attributes:
         noise, noise_sd: noise of one measurement that was never repeated, in ln(error).
+        noise_of_few: the same where there are few sizes (each a training of its own, not a checkpoint among many).
         known_sd: log spread of the factor by which noise known from replicates is wrong.
         rough, rough_sd: departure of the truth from the family, as a part of the curve's whole change of ln(error).
         length, length_sd: over what ln n the departure persists.
         count: combinations.
     """
 
-    noise: float = 0.007
+    noise: float = 0.008
+    noise_of_few: float = 0.015
     noise_sd: float = 1.0
     known_sd: float = 0.15
-    rough: float = 0.03
+    rough: float = 0.018
     rough_sd: float = 0.9
     length: float = 1.6
     length_sd: float = 0.6
@@ -54,9 +60,6 @@ class Departures:
         noise: (J,) noise of one measurement where no replicates say so, else the factor of the known one.
         rough, length: (J,).
         factor: (J, K, K) lower Cholesky factors of the covariance.
-        whiten: (J, K, K) their inverses.
-        ones: (J, K) the constant curve, whitened.
-        log_det: (J, K) cumulated log diagonals.
     """
 
     u: Floats
@@ -64,30 +67,43 @@ class Departures:
     rough: Floats
     length: Floats
     factor: Floats
-    whiten: Floats
-    ones: Floats
-    log_det: Floats
 
-    def log_likelihoods(self, residual: Floats, cuts: tuple[int, ...]) -> Floats:
-        """(D, S, J) log likelihood of the first ``cuts[s]`` levels, the curve's level integrated out.
+    def until(self, last: int) -> Departures:
+        """Of the first ``last`` levels alone."""
+        return replace(self, u=self.u[:last], factor=self.factor[:, :last, :last])
 
-        Args:
-            residual: (D, K) ln(error) less the curve.
-            cuts: S numbers of levels.
+    def likelihood(self, cuts: tuple[int, ...]) -> Callable[[Floats], Floats]:
+        """The log likelihoods (D, S, J) of the first ``cuts[s]`` levels, the curve's own level integrated out, as a
+        function of the residuals (D, K), ln(error) less the curve.
+
+        A residual's square in the metric of each combination is one product of its K (K + 1) / 2 pairs with a matrix.
         """
-        many, levels = len(self.noise), len(self.u)
-        white = (residual @ self.whiten.reshape(-1, levels).T).reshape(-1, many, levels)
-        square = np.cumsum(white**2, axis=2)
-        along = np.cumsum(white * self.ones, axis=2)
-        whole = np.cumsum(self.ones**2, axis=1)
-        ends = [cut - 1 for cut in cuts]
-        quad = square[..., ends] - along[..., ends] ** 2 / whole[:, ends]
-        logs = -0.5 * (quad + np.log(whole[:, ends])) - self.log_det[:, ends]
-        return np.swapaxes(logs, 1, 2)
+        levels, many = len(self.u), len(self.noise)
+        row, column = np.tril_indices(levels)
+        forms = np.zeros((len(row), len(cuts), many))
+        constant = np.empty((len(cuts), many))
+        for s, cut in enumerate(cuts):
+            part = self.factor[:, :cut, :cut]
+            white = np.linalg.inv(part)
+            precision = np.swapaxes(white, 1, 2) @ white
+            along = precision.sum(axis=2)
+            whole = along.sum(axis=1)
+            precision = precision - along[:, :, None] * along[:, None, :] / whole[:, None, None]
+            full = np.zeros((many, levels, levels))
+            full[:, :cut, :cut] = precision
+            forms[:, s] = (full[:, row, column] * np.where(row == column, 1.0, 2.0)).T
+            constant[s] = -np.log(np.diagonal(part, axis1=1, axis2=2)).sum(axis=1) - 0.5 * np.log(whole)
+        flat = forms.reshape(len(row), -1)
+
+        def of(residual: Floats) -> Floats:
+            square = (residual[:, row] * residual[:, column]) @ flat
+            return np.asarray(constant - 0.5 * square.reshape(-1, len(cuts), many))
+
+        return of
 
 
 def departures(u: Floats, variance: Floats, change: float, known: bool, belief: Belief) -> Departures:
-    """Whiten the levels for every combination.
+    """The covariance of the levels in every combination.
 
     Args:
         u: (K,) ln(n / largest n), ascending.
@@ -97,15 +113,13 @@ def departures(u: Floats, variance: Floats, change: float, known: bool, belief: 
         belief: the prior.
     """
     normal = even(3, belief.count)
-    noise = np.exp(belief.known_sd * normal[:, 0]) if known else belief.noise * np.exp(belief.noise_sd * normal[:, 0])
+    single = (belief.noise_of_few if len(u) <= FEW else belief.noise) * np.exp(belief.noise_sd * normal[:, 0])
+    noise = np.exp(belief.known_sd * normal[:, 0]) if known else single
     rough = change * belief.rough * np.exp(belief.rough_sd * normal[:, 1])
     length = belief.length * np.exp(belief.length_sd * normal[:, 2])
     covariance = rough[:, None, None] ** 2 * matern(u, u, length)
     covariance += noise[:, None, None] ** 2 * np.diag(variance) + 1e-12 * np.eye(len(u))
-    factor = np.linalg.cholesky(covariance)
-    whiten = np.asarray(np.linalg.inv(factor), dtype=np.float64)
-    log_det = np.asarray(np.cumsum(np.log(np.diagonal(factor, axis1=1, axis2=2)), axis=1), dtype=np.float64)
-    return Departures(u, noise, rough, length, factor, whiten, np.asarray(whiten.sum(2)), log_det)
+    return Departures(u, noise, rough, length, np.asarray(np.linalg.cholesky(covariance), dtype=np.float64))
 
 
 def matern(u: Floats, other: Floats, length: Floats) -> Floats:
@@ -118,18 +132,19 @@ def conditioned(parts: Departures, j: int, residual: Floats, ahead: Floats) -> t
     """What combination j expects of ln(error) less the curve at u = ahead (M,), having seen ``residual`` (D, K).
 
     Returns:
-        (D, M) mean, and (M, M) covariance, of level and departure together; without noise.
+        (D, M) mean, and a root (M, M) of the covariance, of level and departure together; without noise.
     """
     seen, length = parts.factor[j], parts.length[j : j + 1]
     cross = parts.rough[j] ** 2 * matern(parts.u, ahead, length)[0]
     weight = cho_solve((seen, True), cross)
-    one = parts.ones[j]
-    level = (residual @ parts.whiten[j].T) @ one / (one @ one)
+    along = cho_solve((seen, True), np.ones(len(parts.u)))
+    level = residual @ along / along.sum()
     mean = level[:, None] + (residual - level[:, None]) @ weight
     half = solve_triangular(seen, cross, lower=True)
     free = 1.0 - weight.sum(0)
     own = parts.rough[j] ** 2 * matern(ahead, ahead, length)[0]
-    return mean, own - half.T @ half + np.outer(free, free) / (one @ one)
+    values, vectors = np.linalg.eigh(own - half.T @ half + np.outer(free, free) / along.sum())
+    return mean, np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def marginal(logs: Floats) -> Floats:

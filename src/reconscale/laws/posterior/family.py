@@ -44,12 +44,12 @@ class Prior:
         sharpness, sharpness_sd: median and log spread of the width f of a break in ln n.
     """
 
-    floor: float = 0.9
-    shift: float = 0.7
-    floor_bend: float = 0.55
-    exponent: float = 0.75
-    exponent_sd: float = 0.9
-    kinds: tuple[float, float, float, float] = (0.33, 0.3, 0.2, 0.17)
+    floor: float = 0.86
+    shift: float = 0.8
+    floor_bend: float = 0.6
+    exponent: float = 0.8
+    exponent_sd: float = 0.8
+    kinds: tuple[float, float, float, float] = (0.3, 0.25, 0.2, 0.25)
     second: float = 0.2
     before: float = 1.0
     after: float = 0.7

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reconscale.laws.posterior.even import even
 from reconscale.laws.posterior.family import DIMENSIONS, HEADS, TAILS, Shapes, shapes
-from reconscale.laws.posterior.posterior import CLOUD, PRIOR, Posterior
+from reconscale.laws.posterior.posterior import CLOUD, Posterior, prior_for
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def known(posterior: Posterior) -> dict[str, Known]:
     """
     drawn, level = posterior.shapes, posterior.level
     first = float(level.x[0] - level.x[-1])
-    before = _before(round(first, 6))
+    before = _before(round(first, 6), len(level.x))
     floor = _compared(drawn.share, before.share)
     far = -first / np.log(10.0) >= FLOOR_DECADES
     sure = bool(floor.identified and floor.low > FLOOR_SHARE and far)
@@ -73,8 +73,8 @@ def known(posterior: Posterior) -> dict[str, Known]:
 
 
 @cache
-def _before(first: float) -> Shapes:
-    return shapes(even(DIMENSIONS, CLOUD), first, PRIOR)
+def _before(first: float, levels: int) -> Shapes:
+    return shapes(even(DIMENSIONS, CLOUD), first, prior_for(levels))
 
 
 def _compared(after: Floats, before: Floats) -> Known:

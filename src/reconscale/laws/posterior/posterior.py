@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from reconscale.laws.posterior.family import DIMENSIONS, FORMS, Prior, Shapes, s
 Floats = NDArray[np.float64]
 
 PRIOR, BELIEF = Prior(), Belief()
-CLOUD = 800
+TWO_BREAKS = 8
+"""Fewer levels than this are never explained by two breaks."""
+CLOUD = 1000
 """Draws of the posterior."""
 MOST_LEVELS = 20
 """More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
@@ -37,6 +39,8 @@ class Posterior:
         departures: these combinations.
         log_evidence: of all levels.
         held_out: log density of the held-back levels, seen from the others; NaN where nothing was held back.
+        surprise: how far the last level lay from its forecast seen from those before, in standard deviations of that
+            forecast; NaN where nothing was held back.
     """
 
     level: Levels
@@ -45,6 +49,7 @@ class Posterior:
     departures: Departures
     log_evidence: float
     held_out: float
+    surprise: float
 
     @property
     def forms(self) -> dict[str, float]:
@@ -78,16 +83,18 @@ class Posterior:
             return drawn @ between, owner
         ahead = places - self.level.x[-1]
         owner = np.arange(count) % len(self.which)
-        residual = _residual(self.level, self.shapes)
-        shape = self.shapes.log_shape(ahead)
-        drawn = np.empty((count, len(ahead)))
+        residual = _residual(self.level, self.shapes)[owner]
+        drawn = self.shapes.log_shape(ahead)[owner]
         for j in np.unique(self.which):
             mine = np.flatnonzero(self.which[owner] == j)
-            mean, covariance = conditioned(self.departures, int(j), residual[owner[mine]], ahead)
-            values, vectors = np.linalg.eigh(covariance)
-            root = vectors * np.sqrt(np.maximum(values, 0.0))
-            drawn[mine] = shape[owner[mine]] + mean + rng.standard_normal((len(mine), len(ahead))) @ root.T
+            mean, root = conditioned(self.departures, int(j), residual[mine], ahead)
+            drawn[mine] += mean + rng.standard_normal((len(mine), len(ahead))) @ root.T
         return drawn[:, back], owner
+
+
+def prior_for(levels: int) -> Prior:
+    """What is believed about a curve that is measured at so many levels."""
+    return PRIOR if levels >= TWO_BREAKS else replace(PRIOR, second=0.0)
 
 
 def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Posterior:
@@ -104,17 +111,39 @@ def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Post
     parts = departures(u, variance, change, level.replicated, BELIEF)
     cuts = (len(u) - held, len(u)) if held else (len(u),)
 
+    likelihood, belief = parts.likelihood(cuts), prior_for(len(u))
+
     def stages(v: Floats) -> Floats:
-        return marginal(parts.log_likelihoods(_residual(level, shapes(v, float(u[0]), PRIOR)), cuts))
+        return marginal(likelihood(_residual(level, shapes(v, float(u[0]), belief))))
 
     clouds = smc.carried(stages, even(DIMENSIONS, CLOUD), rng)
-    drawn = shapes(clouds[-1].v, float(u[0]), PRIOR)
-    logs = parts.log_likelihoods(_residual(level, drawn), cuts[-1:])[:, 0]
+    drawn = [shapes(cloud.v, float(u[0]), belief) for cloud in clouds]
+    which = [_which(likelihood(_residual(level, drawn[s]))[:, s], rng) for s in range(len(cuts))]
+    score = surprise = float("nan")
+    if held:
+        score = clouds[1].log_evidence - clouds[0].log_evidence
+        surprise = _surprise(level, drawn[0], which[0], parts.until(cuts[0]), variance)
+    return Posterior(level, drawn[-1], which[-1], parts, clouds[-1].log_evidence, score, surprise)
+
+
+def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(D,) a combination for each draw, by its likelihood (D, J)."""
     chance = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)
-    which = np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1)
-    score = clouds[-1].log_evidence - clouds[0].log_evidence if held else float("nan")
-    return Posterior(level, drawn, which, parts, clouds[-1].log_evidence, score)
+    return np.asarray(np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1))
+
+
+def _surprise(level: Levels, drawn: Shapes, which: NDArray[np.int64], seen: Departures, variance: Floats) -> float:
+    """Distance of the last level from the forecast of the draws, in standard deviations of the forecast."""
+    u = level.x - level.x[-1]
+    residual = (level.z - drawn.log_shape(u))[:, : len(seen.u)]
+    mean, spread = drawn.log_shape(u[-1:])[:, 0], np.empty(len(which))
+    for j in np.unique(which):
+        mine = np.flatnonzero(which == j)
+        away, root = conditioned(seen, int(j), residual[mine], u[-1:])
+        mean[mine] += away[:, 0]
+        spread[mine] = root[0, 0] ** 2 + seen.noise[j] ** 2 * variance[-1]
+    return float(abs(level.z[-1] - np.median(mean)) / np.sqrt(mean.var() + spread.mean()))
 
 
 def _residual(level: Levels, drawn: Shapes) -> Floats:

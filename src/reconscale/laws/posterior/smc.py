@@ -37,7 +37,7 @@ class Cloud:
         return len(self.v)
 
 
-def carried(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 3) -> list[Cloud]:
+def carried(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4) -> list[Cloud]:
     """Carry draws from the prior to the posterior of each stage in turn, along geometric paths.
 
     Args:

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws.levels import Levels
+from reconscale.laws.posterior.calibration import stretched
 from reconscale.laws.posterior.posterior import Posterior, posterior
 
 Floats = NDArray[np.float64]
 
-WEIGHTS = {"curve": 0.7, "last value": 0.15, "line": 0.15}
+WEIGHTS = {"curve": 0.6, "last value": 0.2, "line": 0.2}
 """Before any forecast has been checked; chosen on the development curves (``benchmarks/laws.py``)."""
-LEARNING = 0.5
-"""A member's weight is multiplied by its held-out density to this power."""
+TOLERANCE, LEARNING = 5.0, 0.5
+"""A member whose held-out log density falls behind the best by more than the first loses weight, e-fold for each
+excess of 1 / the second. A little behind proves nothing: one or a few levels are held back, and a member that is
+right about the next level may be wrong about the ones after."""
 ONSET = 0.25
 """The naive members enter beyond the data, over this much of ln n."""
 ALWAYS_WRONG = 0.004
@@ -76,13 +79,16 @@ class Stack:
         """What all of it was learnt from."""
         return self.curve.level
 
-    def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    def curves(
+        self, x: Floats, count: int, rng: np.random.Generator, *, calibrated: bool = True
+    ) -> tuple[Floats, NDArray[np.int64]]:
         """Draws of the expected ln(error), each row one coherent curve.
 
         Args:
             x: (N,) ln n.
             count: number of rows (C).
             rng: source of the draws.
+            calibrated: stretch them as :mod:`~reconscale.laws.posterior.calibration` says.
 
         Returns:
             (C, N) curves, and (C,) the draw of the posterior that each belongs to.
@@ -92,7 +98,8 @@ class Stack:
         trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
         for name, member in (("last value", self.last), ("line", self.line)):
             drawn = drawn + self.weights[name] * trust * (member.drawn(x, count, rng) - drawn)
-        return drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away, owner
+        drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
+        return (stretched(drawn, x, self.level, self.curve.surprise) if calibrated else drawn), owner
 
     def apart(self, x: float) -> float:
         """How far the naive forecasts of ln(error) at x lie apart, beyond what the line is unsure of."""
@@ -116,7 +123,8 @@ def stack(level: Levels, rng: np.random.Generator) -> Stack:
     if held:
         seen = level.until(many - held)
         scores = np.array([curve.held_out / held, *(_score(make(seen), level, held) for make in (last_value, line))])
-        learnt = np.array(list(WEIGHTS.values())) * np.exp(LEARNING * np.maximum(scores - scores.max(), -20.0))
+        behind = np.clip(scores.max() - scores - TOLERANCE, 0.0, 60.0)
+        learnt = np.array(list(WEIGHTS.values())) * np.exp(-LEARNING * behind)
         weights = dict(zip(WEIGHTS, (learnt / learnt.sum()).tolist(), strict=True))
     return Stack(curve, last_value(level), line(level), weights, drift(level))
 

@@ -1,0 +1,111 @@
+"""How good a forecast was: its error, its distribution, and whether its intervals held. Curves are the units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curves import Curve
+from reconscale.laws import Points, forecast
+
+Floats = NDArray[np.float64]
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One curve.
+
+    Attributes:
+        rmsle: root mean square of ln(forecast / truth) over the sizes ahead.
+        crps: continuous ranked probability score of ln(error), mean over the sizes ahead; of a point forecast, its
+            absolute error.
+        density: mean log density of the measured errors; NaN for a point forecast.
+        place: where the truth at the farthest size lies in the forecast, 0 to 1; NaN for a point forecast.
+        places: the same at each distinct size ahead.
+        seconds: spent on the curve.
+    """
+
+    rmsle: float
+    crps: float
+    density: float = float("nan")
+    place: float = float("nan")
+    places: Floats | None = None
+    seconds: float = float("nan")
+
+
+def score_ours(curve: Curve) -> Score:
+    """Forecast the sizes ahead from what may be seen, and compare."""
+    import time
+
+    began = time.perf_counter()
+    sizes, back = np.unique(curve.ahead, return_inverse=True)
+    told = forecast(Points(curve.n, curve.y, curve.seed), sizes)
+    median = told.median[back]
+    seconds = time.perf_counter() - began
+    truth = curve.truth
+    density = [told.logpdf(_at(sizes, back, truth, k)) for k in range(_most(back))]
+    logs = np.concatenate([row[np.isfinite(row)] for row in density])
+    draws = np.log(told.draws)
+    crps = [_crps(draws[:, i], np.log(value)) for i, value in zip(back, truth, strict=True)]
+    places = np.array([np.mean(told.draws[:, i] < truth[back == i].mean()) for i in range(len(sizes))])
+    return Score(_rms(np.log(median / truth)), float(np.mean(crps)), float(logs.mean()), places[-1], places, seconds)
+
+
+def score_point(curve: Curve, predict: Callable[[Curve], Floats]) -> Score:
+    """Compare a point forecast."""
+    import time
+
+    began = time.perf_counter()
+    away = np.log(np.maximum(predict(curve), 1e-9) / curve.truth)
+    return Score(_rms(away), float(np.abs(away).mean()), seconds=time.perf_counter() - began)
+
+
+def coverage(scores: Sequence[Score]) -> list[float]:
+    """At the farthest size, the share of curves inside the central intervals of :data:`LEVELS`."""
+    place = np.array([score.place for score in scores])
+    return [float(np.mean(np.abs(place - 0.5) < level / 2)) for level in LEVELS]
+
+
+def row_of(name: str, scores: Sequence[Score]) -> list[str]:
+    """A row of a table: mean, median and worst-decile RMSLE, CRPS, log density, coverage, seconds."""
+    errors = np.sort([score.rmsle for score in scores])
+    worst = errors[-max(1, len(errors) // 10) :].mean()
+    cells = [f"{errors.mean():.4f}", f"{np.median(errors):.4f}", f"{worst:.4f}"]
+    cells.append(f"{np.mean([score.crps for score in scores]):.4f}")
+    density = float(np.mean([score.density for score in scores]))
+    told = np.isfinite(density)
+    cells.append(f"{density:.3f}" if told else "-")
+    cells.append(" ".join(f"{100 * share:.0f}" for share in coverage(scores)) if told else "-")
+    return [name, *cells, f"{np.mean([score.seconds for score in scores]):.3f}"]
+
+
+HEADER = ("forecaster", "RMSLE mean", "median", "worst 10 %", "CRPS", "LL", "cover 50/80/90/95", "s a curve")
+
+
+def _most(back: NDArray[np.int64]) -> int:
+    return int(np.bincount(back).max())
+
+
+def _at(sizes: Floats, back: NDArray[np.int64], truth: Floats, k: int) -> Floats:
+    """The k-th truth of each size; NaN where there are fewer."""
+    values = np.full(len(sizes), np.nan)
+    for i in range(len(sizes)):
+        mine = truth[back == i]
+        if k < len(mine):
+            values[i] = mine[k]
+    return values
+
+
+def _crps(draws: Floats, truth: float) -> float:
+    """Sample formula, E|Z - y| - E|Z - Z'| / 2."""
+    ordered, count = np.sort(draws), len(draws)
+    spread = (2 * np.arange(1, count + 1) - count - 1) @ ordered / count**2
+    return float(np.abs(draws - truth).mean() - spread)
+
+
+def _rms(away: Floats) -> float:
+    return float(np.sqrt(np.mean(away**2)))
