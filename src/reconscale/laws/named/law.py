@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reconscale.laws.even import places
+
 Floats = NDArray[np.float64]
 
 LOG_LIMIT = 690.0
@@ -71,21 +73,9 @@ def split(theta: ArrayLike) -> list[Floats]:
 def grid(many: int) -> Floats:
     """Places (N, Q) that fill the unit cube of ``many`` coordinates evenly; one place without coordinates."""
     if many not in FINE:
-        return sequence(512, many)
+        return places(512, many)
     axis = (np.arange(FINE[many]) + 0.5) / FINE[many]
     return np.array(list(product(axis, repeat=many)))
-
-
-def sequence(count: int, many: int) -> Floats:
-    """``count`` places (count, Q), for more coordinates than a grid can hold.
-
-    An additive recurrence with the powers of the root of s^(Q + 1) = s + 1.
-    Source: Roberts 2018, The unreasonable effectiveness of quasirandom sequences.
-    """
-    root = 2.0
-    for _ in range(64):
-        root = (1.0 + root) ** (1.0 / (many + 1))
-    return np.asarray((0.5 + np.outer(np.arange(count), root ** -np.arange(1.0, many + 1.0))) % 1.0)
 
 
 def constant(known: Floats) -> Floats:
