@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reconscale.laws.decisions.ahead import ahead
+from reconscale.laws.decisions.ahead import ahead, surface_of
 from reconscale.laws.decisions.candidates import Candidate, candidates_of, checked
 from reconscale.laws.decisions.costs import Bill, Costs
 from reconscale.laws.decisions.decision import checked_worthwhile
@@ -16,7 +16,6 @@ from reconscale.laws.decisions.wording import chance, rounded, short
 from reconscale.laws.decisions.worlds import Belief, Left, Worlds, belief_1d, belief_2d, worlds
 from reconscale.laws.frontier import frontier
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.surfaces.fit import surface
 from reconscale.mistakes import Mistake
 
 SETTLED = 0.05
@@ -121,7 +120,7 @@ def _belief(plan: _Plan, seed: int) -> Belief:
         best = frontier(plan.points)
         assert best.p is not None
         p = float(np.median(best.p[best.n == best.n.max()]))
-        return belief_2d(surface(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p)
+        return belief_2d(surface_of(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p)
     return belief_1d(ahead(plan.points, seed), plan.candidates, plan.points.metric, plan.forecast_at)
 
 
@@ -133,7 +132,7 @@ def _chosen(plan: _Plan, now: Worlds, count: int, rng: np.random.Generator) -> t
         settled = _settled(plan, before)
         if settled:
             return tuple(chosen) or (_stop(plan, before, settled),)
-        tried = [now.after(k, rng) for k in range(len(plan.candidates))]
+        tried = now.tried(rng)
         left = [world.left(plan.worthwhile) for world in tried]
         best, reason = _best(plan, before, left, have)
         if best is None:
@@ -162,7 +161,7 @@ def _settled(plan: _Plan, left: Left) -> str:
 
 def _best(plan: _Plan, before: Left, left: list[Left], have: float) -> tuple[int | None, str]:
     """The candidate that removes the most variance per cost, or None and why there is none."""
-    gained = np.array([before.variance - item.variance for item in left])
+    gained = np.array([np.log(before.variance / max(item.variance, 1e-300)) for item in left])
     cost = np.array([_cost(plan, item, have)[0] for item in plan.candidates])
     allowed = gained >= TELLING * gained.max()
     if plan.worthwhile is not None:

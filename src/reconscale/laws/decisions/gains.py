@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.decisions.ahead import DRAWS, Ahead
+from reconscale.laws.decisions.ahead import DRAWS, Ahead, surface_of
 from reconscale.laws.frontier import best_dial
 from reconscale.laws.levels import Levels, image_shift, levels, resample
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.posterior.posterior import MOST_LEVELS
 from reconscale.laws.posterior.stacking import stack
 from reconscale.laws.surfaces.cells import LEAST_CELLS, LEAST_SIZES
-from reconscale.laws.surfaces.fit import surface
 
 Floats = NDArray[np.float64]
 
@@ -101,7 +100,7 @@ def has_surface(points: Points) -> bool:
 def _from_surface(points: Points, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
     """Test images are drawn again as far as the networks at the largest n say how they differ between images."""
     n, p = at
-    drawn = surface(points, seed).log_error([n, n], [p, 2.0 * p])
+    drawn = surface_of(points, seed).log_error([n, n], [p, 2.0 * p])
     if there.images is not None and there.p is not None and len(np.unique(there.p)) >= LEAST_P:
         rng = np.random.default_rng((seed, 2))
         drawn = drawn + image_shift(_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)

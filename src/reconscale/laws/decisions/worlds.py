@@ -96,57 +96,60 @@ class Worlds:
     Attributes:
         belief: the possibilities.
         truth: (W,) the draw that is true in each world.
-        log_weight: (W, C) of each draw, given what was measured; the true one is left out.
+        weight: (W, C) of each draw, given what was measured; rows sum to 1, and the true one is left out.
     """
 
     belief: Belief
     truth: NDArray[np.int64]
-    log_weight: Floats
+    weight: Floats
+
+    @property
+    def effective(self) -> float:
+        """How many draws still count, in a typical world."""
+        return float(np.median(1.0 / (self.weight**2).sum(axis=1)))
 
     def left(self, worthwhile: float | None) -> Left:
-        """What is left now."""
-        return _left(self.belief, self.log_weight, worthwhile)
+        """What is left now; without ``worthwhile`` there is no decision to regret."""
+        aims = self.belief.aims - self.belief.aims.mean(axis=0)
+        variance = float((self.weight @ aims**2 - (self.weight @ aims) ** 2).sum(axis=1).mean())
+        if worthwhile is None:
+            return Left(variance, 0.0)
+        net = self.belief.aims - worthwhile
+        known = self.weight @ np.maximum(net.max(axis=1), 0.0)
+        chosen = np.maximum((self.weight @ net).max(axis=1), 0.0)
+        return Left(variance, float(np.maximum(known - chosen, 0.0).mean()))
 
-    def after(self, candidate: int, rng: np.random.Generator) -> Worlds:
-        """The same worlds, with one more candidate measured."""
+    def after(self, candidate: int, least: float, rng: np.random.Generator) -> Worlds:
+        """The same worlds, with one more candidate measured.
+
+        Args:
+            candidate: which.
+            least: effective draws below which the likelihood is widened.
+            rng: source of the noise.
+        """
         at, noise = self.belief.at[:, candidate], float(self.belief.noise[candidate])
         measured = at[self.truth] + noise * rng.standard_normal(len(self.truth))
         square = (measured[:, None] - at) ** 2
+        square -= square.min(axis=1, keepdims=True, where=self.weight > 0.0, initial=np.inf)
         while True:
-            log_weight = self.log_weight - 0.5 * square / noise**2
-            if np.median(_effective(log_weight)) >= min(LEAST_EFFECTIVE, 0.5 * np.median(_effective(self.log_weight))):
-                return Worlds(self.belief, self.truth, log_weight)
+            weight = self.weight * np.exp(-0.5 * square / noise**2)
+            made = Worlds(self.belief, self.truth, weight / weight.sum(axis=1, keepdims=True))
+            if made.effective >= least:
+                return made
             noise *= 1.4
+
+    def tried(self, rng: np.random.Generator) -> list[Worlds]:
+        """The worlds after each candidate."""
+        least = min(LEAST_EFFECTIVE, 0.5 * self.effective)
+        return [self.after(k, least, rng) for k in range(self.belief.at.shape[1])]
 
 
 def worlds(belief: Belief, rng: np.random.Generator) -> Worlds:
     """Worlds in which nothing has been measured yet."""
     truth = rng.permutation(len(belief.at))[:WORLDS]
-    log_weight = np.zeros((len(truth), len(belief.at)))
-    log_weight[np.arange(len(truth)), truth] = -np.inf
-    return Worlds(belief, truth, log_weight)
-
-
-def _weights(log_weight: Floats) -> Floats:
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
-
-
-def _effective(log_weight: Floats) -> Floats:
-    return np.asarray(1.0 / (_weights(log_weight) ** 2).sum(axis=1))
-
-
-def _left(belief: Belief, log_weight: Floats, worthwhile: float | None) -> Left:
-    weight = _weights(log_weight)
-    aims = belief.aims - belief.aims.mean(axis=0)
-    mean = weight @ aims
-    variance = float((weight @ aims**2 - mean**2).sum(axis=1).mean())
-    if worthwhile is None:
-        return Left(variance, 0.0)
-    net = belief.aims - worthwhile
-    known = weight @ np.maximum(net.max(axis=1), 0.0)
-    chosen = np.maximum((weight @ net).max(axis=1), 0.0)
-    return Left(variance, float(np.maximum(known - chosen, 0.0).mean()))
+    weight = np.full((len(truth), len(belief.at)), 1.0 / (len(belief.at) - 1))
+    weight[np.arange(len(truth)), truth] = 0.0
+    return Worlds(belief, truth, weight)
 
 
 def _trimmed(aims: Floats) -> Floats:
