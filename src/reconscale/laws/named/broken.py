@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.laws.even import places
+from reconscale.laws import even
 from reconscale.laws.named.descent import linear_fit
 from reconscale.laws.named.law import (
     bounded,
@@ -82,7 +82,7 @@ class Broken:
     def nodes(self, x: Floats, u: Floats) -> Floats:
         """For many floors, places and widths the exponents that fit ln(error - floor) best, to first order in u."""
         span = x[-1] - x[0]
-        free = places(2048 * self.breaks, 1 + 2 * self.breaks)
+        free = even.places(2048 * self.breaks, 1 + 2 * self.breaks)
         share = (1.0 - 1e-3 ** free[:, :1]) * np.exp(u.min() - u)
         triples = np.empty((len(free), self.breaks, 3))
         places = np.sort(free[:, 1 : 1 + self.breaks], axis=-1)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.laws.even import places
+from reconscale.laws import even
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def split(theta: ArrayLike) -> list[Floats]:
 def grid(many: int) -> Floats:
     """Places (N, Q) that fill the unit cube of ``many`` coordinates evenly; one place without coordinates."""
     if many not in FINE:
-        return places(512, many)
+        return even.places(512, many)
     axis = (np.arange(FINE[many]) + 0.5) / FINE[many]
     return np.array(list(product(axis, repeat=many)))
 

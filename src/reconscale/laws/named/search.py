@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from reconscale.laws.even import places
+from reconscale.laws import even
 from reconscale.laws.named.descent import Problem, descend, project, slopes
 from reconscale.laws.named.law import Law
 
@@ -134,7 +134,7 @@ def _follow(first: Solution, copies: Floats) -> Floats:
     for j in range(at.basis.shape[-1]):
         rss -= (target @ at.basis[..., j].T) ** 2
     own = first.ends[rss.argmin(axis=1)]
-    away = ndtri(places(len(copies), many)) @ scatter(first, copies).T
+    away = ndtri(even.places(len(copies), many)) @ scatter(first, copies).T
     near = np.clip(first.ends[0] + away, 0.0, 1.0)
     starts = np.stack([own, near], axis=1)
     t, found = descend(problem, np.repeat(copies, 2, axis=0), starts.reshape(-1, many), 6, 1e-3)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import logsumexp
 
-from reconscale.laws.even import normal
+from reconscale.laws import even
 
 Floats = NDArray[np.float64]
 
@@ -112,11 +112,11 @@ def departures(u: Floats, variance: Floats, change: float, known: bool, belief: 
         known: whether replicates say what the noise is.
         belief: the prior.
     """
-    even = normal(belief.count, 3)
-    single = (belief.noise_of_few if len(u) <= FEW else belief.noise) * np.exp(belief.noise_sd * even[:, 0])
-    noise = np.exp(belief.known_sd * even[:, 0]) if known else single
-    rough = change * belief.rough * np.exp(belief.rough_sd * even[:, 1])
-    length = belief.length * np.exp(belief.length_sd * even[:, 2])
+    draws = even.normal(belief.count, 3)
+    single = (belief.noise_of_few if len(u) <= FEW else belief.noise) * np.exp(belief.noise_sd * draws[:, 0])
+    noise = np.exp(belief.known_sd * draws[:, 0]) if known else single
+    rough = change * belief.rough * np.exp(belief.rough_sd * draws[:, 1])
+    length = belief.length * np.exp(belief.length_sd * draws[:, 2])
     covariance = rough[:, None, None] ** 2 * matern(u, u, length)
     covariance += noise[:, None, None] ** 2 * np.diag(variance) + 1e-12 * np.eye(len(u))
     return Departures(u, noise, rough, length, np.asarray(np.linalg.cholesky(covariance), dtype=np.float64))

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.even import normal
+from reconscale.laws import even
 from reconscale.laws.posterior.family import DIMENSIONS, HEADS, TAILS, Shapes, shapes
 from reconscale.laws.posterior.posterior import CLOUD, Posterior, prior_for
 
@@ -74,7 +74,7 @@ def known(posterior: Posterior) -> dict[str, Known]:
 
 @cache
 def _before(first: float, levels: int) -> Shapes:
-    return shapes(normal(CLOUD, DIMENSIONS), first, prior_for(levels))
+    return shapes(even.normal(CLOUD, DIMENSIONS), first, prior_for(levels))
 
 
 def _compared(after: Floats, before: Floats) -> Known:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.even import normal
+from reconscale.laws import even
 from reconscale.laws.levels import Levels
 from reconscale.laws.posterior import smc
 from reconscale.laws.posterior.discrepancy import Belief, Departures, conditioned, departures, marginal
@@ -116,7 +116,7 @@ def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Post
     def stages(v: Floats) -> Floats:
         return marginal(likelihood(_residual(level, shapes(v, float(u[0]), belief))))
 
-    clouds = smc.carried(stages, normal(CLOUD, DIMENSIONS), rng)
+    clouds = smc.carried(stages, even.normal(CLOUD, DIMENSIONS), rng)
     drawn = [shapes(cloud.v, float(u[0]), belief) for cloud in clouds]
     which = [_which(likelihood(_residual(level, drawn[s]))[:, s], rng) for s in range(len(cuts))]
     score = surprise = float("nan")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from reconscale.laws.even import normal
+from reconscale.laws import even
 from reconscale.laws.findings import finding, merged
 from reconscale.laws.points import Points
 from reconscale.laws.surfaces.cells import Cells, cells
@@ -66,7 +66,7 @@ def surface(points: Points, seed: int = 0) -> Surface:
     for index, guess in enumerate(guesses):
         if guess.log_weight < best - NEGLIGIBLE:
             continue
-        unit = normal(PARTICLES, guess.form.dimensions)
+        unit = even.normal(PARTICLES, guess.form.dimensions)
         likely = _likelihood(guess.form, known, scatter)
         clouds[index] = posterior(likely, guess.mean, guess.root, unit, rng)
         log_weights[index] = np.log(guess.form.weight) + clouds[index].log_evidence
@@ -114,8 +114,8 @@ def _guess(form: Form, known: Cells, scatter: Noise) -> _Guess:
     def residual(v: Floats) -> Floats:
         return known.z - shapes(form, v).log(known.x - x, known.y - y)
 
-    start, root = peak(residual, scatter, normal(STARTS, form.dimensions))
-    unit = normal(PARTICLES, form.dimensions)
+    start, root = peak(residual, scatter, even.normal(STARTS, form.dimensions))
+    unit = even.normal(PARTICLES, form.dimensions)
     mean, root, evidence = reference(_likelihood(form, known, scatter), unit, start, root)
     return _Guess(form, mean, root, evidence + float(np.log(form.weight)))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtri
 
-from reconscale.laws.even import normal
+from reconscale.laws import even
 from reconscale.laws.levels import GUESSED_SD
 from reconscale.laws.surfaces.cells import Cells
 
@@ -110,7 +110,7 @@ def basis(cells: Cells, x: Floats, y: Floats) -> Floats:
     Source: Rahimi and Recht, Random features for large-scale kernel machines (2007); squared-exponential kernel, with
     frequencies that are the same every time.
     """
-    rates = normal(WAVES, 2) / (REACH * np.array(cells.span))
+    rates = even.normal(WAVES, 2) / (REACH * np.array(cells.span))
     place = np.stack([x, y], axis=-1) - np.array(cells.centre)
     phase = place @ rates.T
     return np.asarray(np.concatenate([np.cos(phase), np.sin(phase)], axis=-1) / np.sqrt(WAVES))
