@@ -105,6 +105,20 @@ CODES: dict[str, tuple[str, str]] = {
         "caution",
         "{what} lies {factor:.3g} times beyond the largest n measured; beyond 10 times it rests on which law holds",
     ),
+    "mixed-profiles": (
+        "warning",
+        "{what}; values that were measured in different ways must not be compared",
+    ),
+    "budget-too-small": (
+        "warning",
+        "in {count} of {runs} runs, the largest at n = {n:g}, the best checkpoint is the last one; longer training may "
+        "be better there, and the curve may be flattened by the budget",
+    ),
+    "failed-runs": (
+        "warning",
+        "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if they failed for being "
+        "hard, the means are too good",
+    ),
 }
 """Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
 

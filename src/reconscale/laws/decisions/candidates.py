@@ -46,9 +46,10 @@ class Candidate:
 def candidates_of(points: Points) -> tuple[Candidate, ...]:
     """What is considered where the user names nothing.
 
-    One or three runs at: the measured sizes, sizes between them and half the smallest, and 1.5 to 4 times the largest,
-    each with the network chosen at the nearest measured n; and, where a surface over n and p exists, the other
-    networks at the largest n and at twice that, and one with twice the largest width (four times the largest p).
+    One or three runs at the measured sizes, at sizes between them, and at 1.5 to 4 times the largest, each with the
+    network chosen at the nearest measured n; nothing below the smallest, where training goes by other rules. Where a
+    surface over n and p exists, also the other networks at the largest n, and the three largest, with one of twice
+    the largest width (four times the largest p), at twice that n.
     """
     best = frontier(points)
     places = [_network(best, n) for n in _sizes(best.sizes)]
@@ -91,13 +92,12 @@ def checked(candidates: Sequence[Candidate], points: Points) -> tuple[Candidate,
 
 def _sizes(sizes: Floats) -> list[float]:
     """Ascending, without near doubles of measured ones."""
-    first, last = float(sizes[0]), float(sizes[-1])
+    last = float(sizes[-1])
     measured = sizes[np.unique(np.linspace(0, len(sizes) - 1, MOST_SIZES).astype(int))]
     ratio = sizes[1:] / sizes[:-1]
     wide = np.sort(np.argsort(-ratio, kind="stable")[:MOST_SIZES])
     new = [math.sqrt(sizes[k] * sizes[k + 1]) for k in wide if ratio[k] > GAP]
     new += [factor * last for factor in FARTHER]
-    new += [first / 2.0] if first >= 4.0 else []
     fresh = {_whole(n) for n in new} - {float(n) for n in sizes}
     return sorted(fresh | {float(n) for n in measured})
 

@@ -93,7 +93,7 @@ def crossing(
     better, tenfold = ((behind[:, -2:] < 0).mean(0)).tolist()
     n = ranged(reached(rungs, behind[:, :-2] * (1.0 if second_behind else -1.0)))
     largest = float(np.exp(last))
-    found = []
+    found = _named_once(points_a, points_b)
     if FAR * largest < n.median < np.inf:
         found.append(finding("beyond-reach", what="the crossing", factor=n.median / largest))
     return Crossing(
@@ -121,6 +121,13 @@ def _comparable(a: Points, b: Points) -> None:
             f"found n = {a.n.min():g} to {a.n.max():g} and {b.n.min():g} to {b.n.max():g}",
             "the two ranges of n must overlap",
         )
+
+
+def _named_once(a: Points, b: Points) -> list[Finding]:
+    """The finding that only one of the two says how it was measured."""
+    if bool(a.profile) == bool(b.profile):
+        return []
+    return [finding("mixed-profiles", what=f"only one method names its metric profile ('{a.profile or b.profile}')")]
 
 
 def _same_images(a: Points, b: Points) -> bool:

@@ -109,7 +109,7 @@ def decide(
         cost_n=None if costs is None else costs.bill(2.0 * n, p, n),
         cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
         sentence="",
-        findings=merged(told.level.findings, cautions(points, told)),
+        findings=merged(told.level.findings, cautions(told)),
     )
     return replace(answer, sentence=_sentence(answer, points, double))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def next_experiments(
         candidates: what may be run; none: see :func:`~reconscale.laws.decisions.candidates.candidates_of`.
         worthwhile: the smallest gain worth paying for, in dB or SSIM.
         forecast_at: an n whose forecast is the aim instead of the decision.
-        count: experiments, at most; the same cell is counted once.
+        count: choices, at most; a cell that is chosen again is one experiment with more seeds.
         seed: the same seed gives the same bits.
 
     Raises:
@@ -128,7 +128,7 @@ def _chosen(plan: _Plan, now: Worlds, count: int, rng: np.random.Generator) -> t
     start = before = now.left(plan.worthwhile)
     chosen: list[Experiment] = []
     have = float(plan.points.n.max())
-    while len(chosen) < count:
+    for _ in range(count):
         settled = _settled(plan, before)
         if settled:
             return tuple(chosen) or (_stop(plan, before, settled),)
@@ -139,17 +139,14 @@ def _chosen(plan: _Plan, now: Worlds, count: int, rng: np.random.Generator) -> t
             return tuple(chosen) or (_stop(plan, before, reason),)
         item = plan.candidates[best]
         share = (before.variance - left[best].variance) / max(start.variance, 1e-300)
-        made = _experiment(plan, item, share, left[best], have)
-        merged = [k for k, old in enumerate(chosen) if (old.n, old.p) == (made.n, made.p)]
-        if merged:
-            chosen[merged[0]] = _experiment(
-                plan, item, chosen[merged[0]].reduction + share, left[best], have, chosen[merged[0]].seeds
-            )
+        again = next((old for old in chosen if (old.n, old.p) == (item.n, item.p)), None)
+        if again is None:
+            chosen.append(_experiment(plan, item, share, left[best], have))
         else:
-            chosen.append(made)
+            more = replace(item, seeds=item.seeds + again.seeds)
+            made = _experiment(plan, more, again.reduction + share, left[best], have)
+            chosen[chosen.index(again)] = made
         now, before, have = tried[best], left[best], max(have, item.n)
-        if share < 1e-3:
-            break
     return tuple(chosen)
 
 
@@ -204,11 +201,10 @@ def _usual_p(plan: _Plan) -> float | None:
     return None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
 
 
-def _experiment(plan: _Plan, item: Candidate, share: float, left: Left, have: float, seeds: int = 0) -> Experiment:
-    more = Candidate(item.n, item.p, item.width, item.seeds + seeds)
-    cost, unit, bill = _cost(plan, more, have)
+def _experiment(plan: _Plan, item: Candidate, share: float, left: Left, have: float) -> Experiment:
+    cost, unit, bill = _cost(plan, item, have)
     kind = _kind(plan.points, item)
-    runs = "one run" if more.seeds == 1 else f"{more.seeds} runs"
+    runs = "one run" if item.seeds == 1 else f"{item.seeds} runs"
     network = "" if kind != "other width" else _named(item)
     place = {
         "repeat": f"{runs} more at n = {item.n:,.6g}, measured already,",
@@ -218,7 +214,7 @@ def _experiment(plan: _Plan, item: Candidate, share: float, left: Left, have: fl
     why = f"{place} should remove {chance(share)} of the variance of {_aim(plan)}, for {_price(cost, unit, bill)}"
     regret = None if plan.worthwhile is None else left.regret
     return Experiment(
-        kind, item.n, item.p, item.width, more.seeds, share, regret, cost, unit, bill, f"{why[0].upper()}{why[1:]}."
+        kind, item.n, item.p, item.width, item.seeds, share, regret, cost, unit, bill, f"{why[0].upper()}{why[1:]}."
     )
 
 
