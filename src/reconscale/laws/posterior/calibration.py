@@ -1,8 +1,9 @@
 """Intervals stretched so that they held on real curves: split conformal, with curves as the units.
 
-Curves are told apart by what they say themselves (Mondrian): few sizes or many, with or without replicates, and by
-how much the last size surprised the forecast from those before. The factors are learnt by
-``python benchmarks/laws.py calibrate`` on development curves and frozen in ``calibration.json`` beside this module.
+Curves are told apart by what they say themselves (Mondrian): few sizes or many, with or without replicates, whether
+their change stands out clearly from the noise between replicates, and by how much the last size surprised the forecast
+from those before. The factors are learnt by
+``python benchmarks/calibrate.py`` on development curves and frozen in ``calibration.json`` beside this module.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from reconscale.laws.posterior.discrepancy import FEW
 
 Floats = NDArray[np.float64]
 
+CLEAR = 25.0
+"""A curve is clear when its ln(error) changes by more than so many standard deviations of one run, else faint."""
 SURPRISES = (0.5, 1.0)
 """Bounds between curves whose last size came as foreseen, somewhat as foreseen, and not."""
 
@@ -37,7 +40,9 @@ def group_of(level: Levels, surprise: float) -> str:
     """Which group of curves a curve belongs to; ``surprise`` is NaN where nothing was held back."""
     if len(level.x) > FEW:
         return "many"
-    kind = "replicated" if level.replicated else "single"
+    kind = "single"
+    if level.replicated:
+        kind = "clear" if np.ptp(level.z) > CLEAR * np.sqrt(np.mean(level.sd**2)) else "faint"
     return kind if np.isnan(surprise) else f"{kind} {int(np.searchsorted(SURPRISES, surprise))}"
 
 
