@@ -29,7 +29,8 @@ def test_what_a_measurement_teaches_about_a_gaussian_is_known():
     rng = np.random.default_rng(0)
     normal = rng.standard_normal((2000, 2))
     aim = 0.6 * normal[:, 0] + 0.8 * normal[:, 1]
-    start = worlds(Belief(normal[:, :1], np.array([0.5]), aim[:, None]), rng)
+    zero = np.zeros(1)
+    start = worlds(Belief(normal[:, :1], zero, np.array([0.5]), aim[:, None], zero, 0.0, np.ones(2000)), rng)
     after = start.tried(rng)[0]
     left = after.left(0.0).variance / start.left(0.0).variance
     assert left == pytest.approx(1 - 0.36 / (1 + 0.25), abs=0.04)

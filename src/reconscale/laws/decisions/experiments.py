@@ -22,7 +22,7 @@ SETTLED = 0.05
 """A decision is settled when its expected regret is below this part of what is worthwhile."""
 CHANGES = 0.05
 """A candidate that lowers the expected regret by less than this part does not change the decision."""
-TELLING = 0.1
+TELLING = 0.5
 """Candidates that teach less than this part of what the best one does are too little to bother with, however cheap."""
 
 
@@ -111,17 +111,17 @@ def next_experiments(
     offered = candidates_of(points) if candidates is None else checked(candidates, points)
     plan = _Plan(points, costs, offered, None if forecast_at is not None else worthwhile, forecast_at)
     rng = np.random.default_rng((seed, 9))
-    now = worlds(_belief(plan, seed), rng)
+    now = worlds(_belief(plan, seed, rng), rng)
     return _chosen(plan, now, count, rng)
 
 
-def _belief(plan: _Plan, seed: int) -> Belief:
+def _belief(plan: _Plan, seed: int, rng: np.random.Generator) -> Belief:
     if has_surface(plan.points):
         best = frontier(plan.points)
         assert best.p is not None
         p = float(np.median(best.p[best.n == best.n.max()]))
-        return belief_2d(surface_of(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p)
-    return belief_1d(ahead(plan.points, seed), plan.candidates, plan.points.metric, plan.forecast_at)
+        return belief_2d(surface_of(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p, rng)
+    return belief_1d(ahead(plan.points, seed), plan.candidates, plan.points.metric, plan.forecast_at, rng)
 
 
 def _chosen(plan: _Plan, now: Worlds, count: int, rng: np.random.Generator) -> tuple[Experiment, ...]:

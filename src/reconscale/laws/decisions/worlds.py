@@ -3,6 +3,9 @@
 A world is one draw of the posterior taken for the truth. Every candidate is measured in it, with noise; the other
 draws are weighted by the likelihood of what was measured, without any new fit. The mean over worlds of the variance
 that is left is what is expected after the measurement (preposterior analysis; Raiffa and Schlaifer 1961).
+
+Beyond the data a draw bends once, so a measurement there would seem to say how it goes on for ever. A new fit would
+allow for a new bend beyond the new largest n, and so do the worlds.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from numpy.typing import NDArray
 from reconscale.laws.decisions.ahead import Ahead
 from reconscale.laws.decisions.candidates import Candidate
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.posterior.stacking import BEND_TAILS
 from reconscale.laws.surfaces.noise import SMOOTH
-from reconscale.laws.surfaces.surface import Surface
+from reconscale.laws.surfaces.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
 
 Floats = NDArray[np.float64]
 
@@ -34,16 +38,37 @@ class Belief:
 
     Attributes:
         at: (C, M) ln of the expected error where each of M candidates would be measured.
+        x: (M,) ln n of the candidates.
         noise: (M,) standard deviation of the mean over a candidate's runs.
-        aims: (C, A) what the experiments are for: gains in the metric's unit, or ln(error) far ahead.
+        aims: (C, A) ln of the expected error that matters.
+        places: (A,) ln n of these.
+        last: ln of the largest n measured.
+        bend: (C,) change of slope beyond a new largest n.
+        before: (C,) ln of the error that gains are counted from, or None where ln(error) itself is the aim.
+        metric: name of the metric.
     """
 
     at: Floats
+    x: Floats
     noise: Floats
     aims: Floats
+    places: Floats
+    last: float
+    bend: Floats
+    before: Floats | None = None
+    metric: str = "error"
+
+    def told(self, far: float) -> Floats:
+        """(C, A) the aims, as gains or ln(error), once ``far`` is the largest ln n measured."""
+        away = np.maximum(self.places - far, 0.0) if far > self.last else np.zeros(len(self.places))
+        values = self.aims + self.bend[:, None] * away
+        if self.before is not None:
+            values = METRICS[self.metric].gain(np.exp(self.before)[:, None], np.exp(values))
+        low, high = np.quantile(values, [TRIM, 1.0 - TRIM], axis=0)
+        return np.clip(values, low, high)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Left:
     """What is expected to be left after some measurements.
 
@@ -56,37 +81,58 @@ class Left:
     regret: float
 
 
-def belief_1d(told: Ahead, candidates: tuple[Candidate, ...], metric: str, forecast_at: float | None) -> Belief:
-    """From a curve over n."""
+def belief_1d(
+    told: Ahead, candidates: tuple[Candidate, ...], metric: str, forecast_at: float | None, rng: np.random.Generator
+) -> Belief:
+    """From a curve over n; the aim is the gain of doubling n, or the forecast."""
     x = np.log([item.n for item in candidates])
-    aims = [told.last, told.last + np.log(2.0)] if forecast_at is None else [np.log(forecast_at)]
-    drawn = told.curves(np.concatenate([x, aims]), images=False)[:PARTICLES]
+    places = np.array([told.last + np.log(2.0) if forecast_at is None else np.log(forecast_at)])
+    drawn = told.curves(np.concatenate([x, places, [told.last]]), images=False)[:PARTICLES]
     runs = np.array([item.seeds for item in candidates], dtype=np.float64)
-    noise = told.noise(x) / np.sqrt(runs)
-    if forecast_at is not None:
-        return Belief(drawn[:, : len(x)], noise, _trimmed(drawn[:, -1:]))
-    error = np.exp(drawn[:, -2:])
-    gain = METRICS[metric].gain(error[:, 0], error[:, 1])
-    return Belief(drawn[:, : len(x)], noise, _trimmed(gain[:, None]))
+    return Belief(
+        at=drawn[:, : len(x)],
+        x=x,
+        noise=told.noise(x) / np.sqrt(runs),
+        aims=drawn[:, len(x) : -1],
+        places=places,
+        last=told.last,
+        bend=told.made.drift * rng.standard_t(BEND_TAILS, len(drawn)),
+        before=drawn[:, -1] if forecast_at is None else None,
+        metric=metric,
+    )
 
 
 def belief_2d(
-    drawn: Surface, candidates: tuple[Candidate, ...], points: Points, forecast_at: float | None, p: float
+    drawn: Surface,
+    candidates: tuple[Candidate, ...],
+    points: Points,
+    forecast_at: float | None,
+    p: float,
+    rng: np.random.Generator,
 ) -> Belief:
-    """From a surface over n and p; the aims are the gains of doubling n and of doubling p at the chosen network."""
+    """From a surface over n and p; the aims are the gains of doubling n and p at the chosen network, or the forecast.
+
+    A gain of p lies at the largest n, where nothing bends anew.
+    """
     last = float(points.n.max())
-    n = [item.n for item in candidates]
-    networks = [item.p or p for item in candidates]
-    more = [(last, p), (2.0 * last, p), (last, 2.0 * p)] if forecast_at is None else [(forecast_at, p)]
-    log_error = drawn.log_error([*n, *(a for a, _ in more)], [*networks, *(b for _, b in more)])
+    n, networks = [item.n for item in candidates], [item.p or p for item in candidates]
+    more = [(2.0 * last, p), (last, 2.0 * p)] if forecast_at is None else [(forecast_at, p)]
+    edge = [(last, p), (last * np.exp(-NUDGE), p)]
+    log_error = drawn.log_error([*n, *(a for a, _ in [*more, *edge])], [*networks, *(b for _, b in [*more, *edge])])
     seeds, wrong = drawn.parameters["seed_sd"][0], drawn.parameters["wrong_sd"][0]
     runs = np.array([item.seeds for item in candidates], dtype=np.float64)
-    noise = np.sqrt(seeds**2 / runs + (1.0 - SMOOTH) * wrong**2)
-    if forecast_at is not None:
-        return Belief(log_error[:, : len(n)], noise, _trimmed(log_error[:, -1:]))
-    error = np.exp(log_error[:, -3:])
-    gains = [METRICS[points.metric].gain(error[:, 0], error[:, k]) for k in (1, 2)]
-    return Belief(log_error[:, : len(n)], noise, _trimmed(np.stack(gains, axis=1)))
+    slope = float(np.median(log_error[:, -2] - log_error[:, -1])) / NUDGE
+    return Belief(
+        at=log_error[:, : len(n)],
+        x=np.log(n),
+        noise=np.sqrt(seeds**2 / runs + (1.0 - SMOOTH) * wrong**2),
+        aims=log_error[:, len(n) : -2],
+        places=np.log([a for a, _ in more]),
+        last=float(np.log(last)),
+        bend=np.hypot(ALWAYS_WRONG, BENDS * slope) * rng.standard_t(BEND_TAILS, len(log_error)),
+        before=log_error[:, -2] if forecast_at is None else None,
+        metric=points.metric,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +143,13 @@ class Worlds:
         belief: the possibilities.
         truth: (W,) the draw that is true in each world.
         weight: (W, C) of each draw, given what was measured; rows sum to 1, and the true one is left out.
+        far: the largest ln n measured by now.
     """
 
     belief: Belief
     truth: NDArray[np.int64]
     weight: Floats
+    far: float
 
     @property
     def effective(self) -> float:
@@ -110,11 +158,12 @@ class Worlds:
 
     def left(self, worthwhile: float | None) -> Left:
         """What is left now; without ``worthwhile`` there is no decision to regret."""
-        aims = self.belief.aims - self.belief.aims.mean(axis=0)
+        told = self.belief.told(self.far)
+        aims = told - told.mean(axis=0)
         variance = float((self.weight @ aims**2 - (self.weight @ aims) ** 2).sum(axis=1).mean())
         if worthwhile is None:
             return Left(variance, 0.0)
-        net = self.belief.aims - worthwhile
+        net = told - worthwhile
         known = self.weight @ np.maximum(net.max(axis=1), 0.0)
         chosen = np.maximum((self.weight @ net).max(axis=1), 0.0)
         return Left(variance, float(np.maximum(known - chosen, 0.0).mean()))
@@ -127,13 +176,15 @@ class Worlds:
             least: effective draws below which the likelihood is widened.
             rng: source of the noise.
         """
-        at, noise = self.belief.at[:, candidate], float(self.belief.noise[candidate])
+        belief = self.belief
+        at, noise = belief.at[:, candidate], float(belief.noise[candidate])
+        far = max(self.far, float(belief.x[candidate]))
         measured = at[self.truth] + noise * rng.standard_normal(len(self.truth))
-        square = (measured[:, None] - at) ** 2
-        square -= square.min(axis=1, keepdims=True, where=self.weight > 0.0, initial=np.inf)
+        square = np.where(self.weight > 0.0, (measured[:, None] - at) ** 2, np.inf)
+        square -= square.min(axis=1, keepdims=True)
         while True:
             weight = self.weight * np.exp(-0.5 * square / noise**2)
-            made = Worlds(self.belief, self.truth, weight / weight.sum(axis=1, keepdims=True))
+            made = Worlds(belief, self.truth, weight / weight.sum(axis=1, keepdims=True), far)
             if made.effective >= least:
                 return made
             noise *= 1.4
@@ -141,7 +192,7 @@ class Worlds:
     def tried(self, rng: np.random.Generator) -> list[Worlds]:
         """The worlds after each candidate."""
         least = min(LEAST_EFFECTIVE, 0.5 * self.effective)
-        return [self.after(k, least, rng) for k in range(self.belief.at.shape[1])]
+        return [self.after(k, least, rng) for k in range(len(self.belief.x))]
 
 
 def worlds(belief: Belief, rng: np.random.Generator) -> Worlds:
@@ -149,9 +200,4 @@ def worlds(belief: Belief, rng: np.random.Generator) -> Worlds:
     truth = rng.permutation(len(belief.at))[:WORLDS]
     weight = np.full((len(truth), len(belief.at)), 1.0 / (len(belief.at) - 1))
     weight[np.arange(len(truth)), truth] = 0.0
-    return Worlds(belief, truth, weight)
-
-
-def _trimmed(aims: Floats) -> Floats:
-    low, high = np.quantile(aims, [TRIM, 1.0 - TRIM], axis=0)
-    return np.clip(aims, low, high)
+    return Worlds(belief, truth, weight, belief.last)
