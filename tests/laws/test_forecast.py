@@ -82,11 +82,20 @@ def test_intervals_widen_with_distance_and_level(make):
     assert (narrow[1] < high).all()
 
 
-def test_weights_follow_the_points(make):
-    assert forecast(make(0.2, 1, 0.6, noise=0.003), 6000).weights["power"] < 0.1
-    flat = forecast(make(0.2, 1e-9, 0.5, noise=0.003), 6000)
-    assert flat.median == pytest.approx(0.2, rel=0.02)
-    assert sum(flat.weights.values()) == pytest.approx(1)
+def test_weights_and_forms_are_shares(make):
+    told = forecast(make(0.2, 1, 0.6, noise=0.003), 6000)
+    assert list(told.weights) == ["curve", "last value", "line"]
+    assert sum(told.weights.values()) == pytest.approx(1)
+    assert sum(told.forms.values()) == pytest.approx(1)
+
+
+def test_a_member_that_was_far_off_loses_its_weight(make):
+    steep = forecast(make(0.0, 1, 0.6, noise=0.003), 6000)
+    assert steep.weights["last value"] < 0.05 < steep.weights["curve"]
+
+
+def test_a_flat_curve_stays_flat(make):
+    assert forecast(make(0.2, 1e-9, 0.5, noise=0.003), 6000).median == pytest.approx(0.2, rel=0.02)
 
 
 def test_far_sizes_are_refused(make):
@@ -134,6 +143,54 @@ def test_odd_curves(error):
         assert (low < high).all()
 
 
+def test_two_sizes_give_a_fan_and_no_floor():
+    told = forecast(Points([40000, 120000], [35.1, 35.9], metric="psnr"), [240000, 1200000])
+    low, high = told.interval()
+    assert (high - low > 0.2).all()
+    assert not told.known["floor"].identified
+    assert {"few-sizes", "floor-unidentified", "no-seeds"} <= {item.code for item in told.findings}
+
+
+def test_one_wild_seed_changes_little_and_is_named(make):
+    points = make(0.1, 1, 0.5)
+    y = points.y.copy()
+    y[7] *= 5
+    wild = forecast(Points(points.n, y, points.seed), 9000)
+    assert wild.median == pytest.approx(forecast(points, 9000).median, rel=0.05)
+    assert "outlier" in {item.code for item in wild.findings}
+
+
+def test_double_descent_is_said_and_survived():
+    n = np.array([10.0, 30, 100, 300, 1000])
+    told = forecast(Points(n, [0.5, 0.3, 0.8, 0.4, 0.2]), [2000, 10000])
+    assert np.isfinite(told.draws).all()
+    rising = forecast(Points(n, [0.2, 0.25, 0.3, 0.35, 0.4]), 2000)
+    assert "error-rises" in {item.code for item in rising.findings}
+
+
+def test_a_hundred_thousand_points_take_seconds():
+    rng = np.random.default_rng(0)
+    n = np.geomspace(10, 1e6, 100_000)
+    began = time.perf_counter()
+    told = forecast(Points(n, (0.1 + n**-0.4) * np.exp(0.02 * rng.standard_normal(len(n)))), 2e6)
+    assert told.median == pytest.approx(0.1 + 2e6**-0.4, rel=0.02)
+    assert time.perf_counter() - began < 20
+
+
+def test_many_sizes_at_once_agree_with_few(make):
+    points = make(0.1, 1, 0.5)
+    many = forecast(points, np.geomspace(30, 30000, 400))
+    few = forecast(points, [30, 30000])
+    np.testing.assert_allclose(many.median[[0, -1]], few.median, rtol=0.02)
+
+
+def test_a_curve_unlike_those_of_the_calibration_is_told(make):
+    found = {item.code: item.text for item in forecast(make(0.1, 1, 0.5), 29000).findings}
+    assert "outside-calibration" not in found
+    far = forecast(make(0.3, 3, 0.6, noise=0.003), 3e5).findings
+    assert "multiple of the largest n" in {item.code: item.text for item in far}["outside-calibration"]
+
+
 def test_a_thousand_points_with_duplicates():
     rng = np.random.default_rng(0)
     n = rng.permutation(np.repeat(np.geomspace(1, 1e15, 250), 4))
@@ -142,8 +199,8 @@ def test_a_thousand_points_with_duplicates():
 
 
 def test_refusals(make):
-    with pytest.raises(Mistake, match="a curve needs at least 3"):
-        forecast(Points([1, 2], [1, 2]), 3)
+    with pytest.raises(Mistake, match="found 1 distinct n .*a curve needs at least 2"):
+        forecast(Points([1, 1], [1, 2]), 3)
     for n in (0, -1, np.nan, np.inf, []):
         with pytest.raises(Mistake, match="one or more finite numbers above 0 are expected"):
             forecast(make(0, 1, 0.3), n)

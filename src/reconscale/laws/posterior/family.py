@@ -10,6 +10,7 @@ With u = ln(n / largest n), h(0) = 1 and a floor whose part of the error at the 
 - ``saturating``: a break from exponent 0 with f = 1, the curve is flat towards small n (as M4 there).
 - ``break``, ``two breaks``: broken power laws (Caballero et al. 2023).
 
+All of them fall, but for two wide breaks that overlap, which may lift a curve for a while.
 Parameters are read off standard normal coordinates, so that the prior is in this file and nowhere else.
 """
 
