@@ -56,7 +56,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "laws-disagree": (
         "caution",
-        "at n = {n:g} the laws differ among themselves by {spread:.2g} dB; the answer rests on which law holds",
+        "at n = {n:g} the last value and the straight line through the last sizes differ by {spread:.2g} dB; the "
+        "answer rests on how the curve goes on",
     ),
     "error-rises": (
         "warning",

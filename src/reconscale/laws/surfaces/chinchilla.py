@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize, nnls
 
 from reconscale.laws.points import Points
 from reconscale.laws.surfaces.cells import LEAST_CELLS, LEAST_SIZES
@@ -115,6 +114,8 @@ def _columns(points: Points | tuple[ArrayLike, ArrayLike, ArrayLike]) -> tuple[F
 
 def _starts(x: Floats, y: Floats, z: Floats) -> Floats:
     """The best nodes (SEEDS, 5) of a grid of exponents, the three amplitudes by non-negative least squares."""
+    from scipy.optimize import nnls  # takes half a second to import; only this needs it
+
     nodes = []
     for alpha in EXPONENTS:
         for beta in EXPONENTS:
@@ -173,6 +174,7 @@ def _descended(x: Floats, y: Floats, z: Floats, times: Floats, theta: Floats, ro
 
 def _polished(x: Floats, y: Floats, z: Floats, theta: Floats) -> tuple[Floats, float]:
     """The optimum below theta (5,), by quasi-Newton steps with exact slopes, started again until it stands still."""
+    from scipy.optimize import minimize  # takes half a second to import; only this needs it
 
     def loss(t: Floats) -> tuple[float, Floats]:
         value, shares = _terms(t[None], x, y)
