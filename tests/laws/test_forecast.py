@@ -160,6 +160,13 @@ def test_one_wild_seed_changes_little_and_is_named(make):
     assert "outlier" in {item.code for item in wild.findings}
 
 
+def test_copies_are_no_replicates():
+    n, y = np.array([10.0, 30, 100, 300]), np.array([0.5, 0.4, 0.33, 0.29])
+    twice = forecast(Points(np.tile(n, 4), np.tile(y, 4)), 1000)
+    assert twice.draws.tobytes() == forecast(Points(n, y), 1000).draws.tobytes()
+    assert {"copies", "no-seeds"} <= {item.code for item in twice.findings}
+
+
 def test_double_descent_is_said_and_survived():
     n = np.array([10.0, 30, 100, 300, 1000])
     told = forecast(Points(n, [0.5, 0.3, 0.8, 0.4, 0.2]), [2000, 10000])

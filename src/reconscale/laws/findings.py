@@ -72,6 +72,10 @@ CODES: dict[str, tuple[str, str]] = {
         "{count} of the runs lie far from the others at their size (the first at n = {n:g}: {value:.4g}); the median "
         "is used there; look at what went wrong",
     ),
+    "copies": (
+        "note",
+        "{count} of the rows repeat the n and the value of another, and no seed tells them apart; they count once",
+    ),
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} neighbouring groups before fitting",

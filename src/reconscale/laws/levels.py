@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.findings import Finding, finding
+from reconscale.laws.findings import Finding, finding, merged
 from reconscale.laws.frontier import frontier
 from reconscale.laws.named.forms import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
@@ -78,7 +78,7 @@ def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
     Raises:
         Mistake: there are fewer than two distinct n.
     """
-    best = frontier(points)
+    best = _without_copies(frontier(points))
     sizes, group = _sizes(best.n)
     if len(sizes) < LEAST_SIZES:
         raise Mistake(
@@ -107,6 +107,18 @@ def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
     pool = _pool(away, runs[group], sd[owner[group]])
     replicated = bool((runs > 1).any())
     return Levels(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+
+
+def _without_copies(points: Points) -> Points:
+    """Rows that repeat n and value without a seed to tell them apart are one run, not replicates without noise."""
+    if points.seed is not None:
+        return points
+    _, first = np.unique(np.stack([points.n, points.y]), axis=1, return_index=True)
+    if len(first) == len(points):
+        return points
+    found = finding("copies", count=len(points) - len(first))
+    kept = points.rows(np.sort(first))
+    return replace(kept, findings=merged(kept.findings, (found,)))
 
 
 def _wild(log_error: Floats, group: NDArray[np.int64], runs: Floats) -> NDArray[np.bool_]:
