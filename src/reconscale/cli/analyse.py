@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,7 @@ def fit(
     law: Annotated[
         str | None,
         typer.Option(
-            help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: all that apply]"
+            help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: the usual ones]"
         ),
     ] = None,
     metric: MetricName = None,
@@ -63,15 +64,15 @@ def fit(
     test_set: TestSet = None,
     json: AsJson = False,
 ) -> None:
-    """Fit the laws to measured points, with 90 % intervals."""
+    """Fit named laws to measured points, with 90 % intervals."""
     with refusing():
-        from reconscale.laws import LAWS
+        from reconscale.laws import USUAL
         from reconscale.laws import fit as fit_law
 
         points = points_at(source, metric=metric, profile=profile, test_set=test_set)
         fits: list[Fit] = []
         left_out: list[Mistake] = []
-        for name in [law] if law else LAWS:
+        for name in [law] if law else USUAL:
             try:
                 fits.append(fit_law(points, name))
             except Mistake as mistake:
@@ -81,10 +82,7 @@ def fit(
         if json:
             print_json([_fit_record(value) for value in fits])
             return
-        for value in fits:
-            console.print(str(value), markup=False, highlight=False, soft_wrap=True)
-        for refused in left_out:
-            console.print(f"not fitted: {refused}", markup=False, highlight=False, soft_wrap=True)
+        say(*map(str, fits), *(f"not fitted: {refused}" for refused in left_out))
 
 
 def forecast(
@@ -107,14 +105,13 @@ def forecast(
         made = forecast_at(points, sizes)
         rows = _forecast_rows(made)
         if json:
-            print_json({"metric": points.metric, "profile": points.profile, "unit": points.unit, "forecast": rows,
-                        "reason": made.reason, "weights": made.weights, "findings": _codes(made.findings)})  # fmt: skip
+            print_json(_forecast_record(points, made, rows))
         else:
-            _show(points, rows, made.findings)
+            _show(points, rows, made)
         if all(made.refused):
             raise Mistake("--n", made.reason, "forecast nearer sizes, or measure larger ones")
         if made.reason and not json:
-            console.print(f"refused: {made.reason}", markup=False, highlight=False, soft_wrap=True)
+            say(f"refused: {made.reason}")
 
 
 def report(
@@ -126,40 +123,38 @@ def report(
     worthwhile: Annotated[
         float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1]")
     ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="A value of the metric; the report says how many images it needs.")
+    ] = None,
     pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
 ) -> None:
     """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
     with refusing():
-        from reconscale.report import report_points, report_study
+        from reconscale.report import gather, report_points, study_lines, write_study
 
         if source.suffix.lower() == ".csv":
             points = points_at(source, metric=metric)
-            page = report_points(
-                points, out or source.parent / "report", title=source.stem, worthwhile=worthwhile or 0.1
-            )
+            least = 0.1 if worthwhile is None else worthwhile
+            folder = out or source.parent / "report"
+            page = report_points(points, folder, title=source.stem, worthwhile=least, target=target)
         else:
             from reconscale.study import Folder, load_study
 
-            if metric or worthwhile:
+            if metric is not None or worthwhile is not None:
                 raise Mistake(
                     source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
                 )
-            folder = Folder.beside(source)
-            page = report_study(load_study(source), folder, out or folder.root.parent / "report", pictures=pictures)
-            for line in answer(source):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-        console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+            results = Folder.beside(source)
+            known = gather(load_study(source), results, target=target)
+            page = write_study(known, out or results.root.parent / "report", pictures=pictures)
+            say(*study_lines(known))
+        say(f"report: {page}")
 
 
-def answer(source: Path) -> list[str]:
-    """The answer in a few lines of text."""
-    from reconscale.report import answer_lines
-    from reconscale.study import Folder, load_study
-    from reconscale.study.points import points_of
-
-    study = load_study(source)
-    points = points_of(study, Folder.beside(source))
-    return answer_lines(points, worthwhile=study.analysis.worthwhile, asked=study.analysis.forecast)
+def say(*lines: str) -> None:
+    """Print lines as they are."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _fit_record(value: Fit) -> dict[str, Any]:
@@ -168,16 +163,35 @@ def _fit_record(value: Fit) -> dict[str, Any]:
         "parameters": {name: list(interval) for name, interval in value.parameters.items()},
         "residual_sd": value.residual_sd,
         "seed_sd": value.seed_sd,
-        "findings": _codes(value.findings),
+        "findings": codes(value.findings),
+    }
+
+
+def _forecast_record(points: Points, made: Forecast, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    from reconscale.report.records import cleaned
+
+    return {
+        "metric": points.metric,
+        "profile": points.profile,
+        "unit": points.unit,
+        "forecast": rows,
+        "reason": made.reason,
+        "weights": made.weights,
+        "forms": made.forms,
+        "known": {name: cleaned(asdict(value)) for name, value in made.known.items()},
+        "findings": codes(made.findings),
     }
 
 
 def _forecast_rows(made: Forecast) -> list[dict[str, Any]]:
+    import numpy as np
+
     rows: list[dict[str, Any]] = []
+    expected = np.median(made.expected, axis=0)
     for index, size in enumerate(made.n.tolist()):
         row: dict[str, Any] = {"n": size, "refused": bool(made.refused[index])}
         if not row["refused"]:
-            row["median"] = float(made.median[index])
+            row["median"] = float(expected[index])
             for level in (0.5, 0.9):
                 low, high = made.interval(level)
                 row[f"interval {100 * level:.0f}"] = [float(low[index]), float(high[index])]
@@ -185,7 +199,9 @@ def _forecast_rows(made: Forecast) -> list[dict[str, Any]]:
     return rows
 
 
-def _show(points: Points, rows: list[dict[str, Any]], findings: tuple[Finding, ...]) -> None:
+def _show(points: Points, rows: list[dict[str, Any]], made: Forecast) -> None:
+    from reconscale.report.text import believed_lines
+
     table = Table(f"n ({points.unit})", points.profile or points.metric, "50 % interval", "90 % interval")
     for row in rows:
         if row["refused"]:
@@ -194,8 +210,7 @@ def _show(points: Points, rows: list[dict[str, Any]], findings: tuple[Finding, .
             spans = (f"{_spell(a, points)} to {_spell(b, points)}" for a, b in (row["interval 50"], row["interval 90"]))
             table.add_row(f"{row['n']:g}", _spell(row["median"], points), *spans)
     console.print(table)
-    for item in findings:
-        console.print(str(item), markup=False, highlight=False, soft_wrap=True)
+    say(*believed_lines(made, float(points.n.max())), *map(str, made.findings))
 
 
 def _spell(value: float, points: Points) -> str:
@@ -204,5 +219,6 @@ def _spell(value: float, points: Points) -> str:
     )
 
 
-def _codes(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+def codes(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    """Findings as records."""
     return [{"code": item.code, "text": item.text, "severity": item.severity} for item in findings]

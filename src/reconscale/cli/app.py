@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconscale.cli import analyse, foreign, measure
+from reconscale.cli import analyse, choose, foreign, measure
 
 app = typer.Typer(
     name="reconscale",
@@ -14,8 +14,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fit, analyse.forecast, analyse.report,
-             measure.data, measure.reconstruct):  # fmt: skip
+for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fit, analyse.forecast,
+             choose.decide, choose.compare, analyse.report, measure.data, measure.reconstruct):  # fmt: skip
     app.command()(verb)
 app.command("import")(foreign.import_logs)
 

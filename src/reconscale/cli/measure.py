@@ -47,7 +47,7 @@ def demo(
     threads: Threads = 1,
 ) -> None:
     """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
-    from reconscale.report import report_study
+    from reconscale.report import gather, study_lines, write_study
 
     path = out / "study.toml"
     with refusing(f"reconscale run {path}"):
@@ -55,9 +55,10 @@ def demo(
             write_whole(path, files("reconscale.cli").joinpath("demo.toml").read_bytes())
         study, folder = _load(path)
         status = _carry_out(study, folder, _where(None, "auto", workers, threads), retry_failed=False)
-        page = report_study(study, folder, out / "report")
-        _tell_answer(path)
-        console.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+        known = gather(study, folder)
+        page = write_study(known, out / "report")
+        for line in (*study_lines(known), f"report: {page}"):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(_code(status))
 
 
@@ -196,13 +197,6 @@ def _tell_status(found: Status, path: Path) -> None:
                       markup=False, highlight=False, soft_wrap=True)  # fmt: skip
     follow = f"continue with: reconscale run {path}" if found.open else f"now: reconscale report {path}"
     console.print(follow, markup=False, highlight=False, soft_wrap=True)
-
-
-def _tell_answer(path: Path) -> None:
-    from reconscale.cli.analyse import answer
-
-    for line in answer(path):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _code(found: Status) -> int:

@@ -1,7 +1,21 @@
 """Reports: tables, then figures, then a page. Reads results; never trains, never imports torch."""
 
 from reconscale.report.answer import Answer, answer_of
-from reconscale.report.build import report_points, report_study
+from reconscale.report.build import report_points, report_study, write_study
+from reconscale.report.choice import Choice, choice_of
+from reconscale.report.gather import Gathered, gather, study_lines
 from reconscale.report.text import answer_lines
 
-__all__ = ["Answer", "answer_lines", "answer_of", "report_points", "report_study"]
+__all__ = [
+    "Answer",
+    "Choice",
+    "Gathered",
+    "answer_lines",
+    "answer_of",
+    "choice_of",
+    "gather",
+    "report_points",
+    "report_study",
+    "study_lines",
+    "write_study",
+]

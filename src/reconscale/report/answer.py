@@ -9,30 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws import (
-    LAWS,
+    USUAL,
+    Costs,
     Decision,
     Finding,
     Fit,
     Forecast,
     Held,
     Points,
+    Surface,
     backtest,
-    decide,
     fit,
     forecast,
     frontier,
+    wording,
 )
+from reconscale.laws.decisions.ahead import surface_of
+from reconscale.laws.decisions.gains import has_surface
 from reconscale.laws.findings import merged
+from reconscale.laws.levels import LEAST_SIZES
 from reconscale.mistakes import Mistake
+from reconscale.report.choice import Choice, choice_of
 from reconscale.report.wording import Quantity
 
 Floats = NDArray[np.float64]
 
-LEAST_SIZES = 3
-"""Fewer distinct n than this have no curve."""
 NEAR, FAR = 4.0, 10.0
 """Multiples of the largest n up to which the band is drawn shaded, and hatched."""
-INSIDE, BEYOND = 25, 9
+INSIDE, BEYOND = 17, 5
 """Sizes at which the band is computed within the data, and in each of the two stretches beyond."""
 
 
@@ -45,13 +49,12 @@ class Answer:
         best: those of the width that was selected for their n.
         worthwhile: the smallest gain worth paying for.
         asked: sizes whose forecast was asked for.
-        fits: the laws that could be fitted.
-        curve: the law that carries most weight in the forecast, fitted on these very test images: what is drawn through
-            the measurements; none without a curve.
+        fits: the usual named laws, as far as they could be fitted.
         unfitted: law -> why it could not be fitted.
         outlook: the forecast at all sizes of the band and at those asked for; none without a curve.
         held: the back-test, one line a size that was held back.
-        decision: the verdict; none without a curve.
+        choice: the verdict, and what to do; none without a curve.
+        surface: quality over n and p; none where there are too few cells.
         lacking: why there is no curve; empty where there is one.
     """
 
@@ -60,11 +63,11 @@ class Answer:
     worthwhile: float
     asked: tuple[float, ...]
     fits: tuple[Fit, ...] = ()
-    curve: Fit | None = None
     unfitted: tuple[tuple[str, str], ...] = ()
     outlook: Forecast | None = None
     held: tuple[Held, ...] = ()
-    decision: Decision | None = None
+    choice: Choice | None = None
+    surface: Surface | None = None
     lacking: str = ""
 
     @property
@@ -73,9 +76,19 @@ class Answer:
         return Quantity(self.points.metric, self.points.profile, self.points.unit)
 
     @property
+    def decision(self) -> Decision | None:
+        """The verdict with its gains."""
+        return None if self.choice is None else self.choice.decision
+
+    @property
     def verdict(self) -> str:
         """One of COLLECT MORE, TRAIN LARGER, STOP and UNDECIDED."""
-        return "UNDECIDED" if self.decision is None else self.decision.verdict.upper()
+        return "UNDECIDED" if self.decision is None else self.decision.verdict
+
+    @property
+    def surety(self) -> str:
+        """How sure the verdict is, in fixed words; empty where it is that nothing is sure."""
+        return "" if self.decision is None or self.verdict == "UNDECIDED" else wording(self.decision.probability)
 
     @property
     def sentence(self) -> str:
@@ -85,7 +98,7 @@ class Answer:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All cautions about the answer, each code once; those about a single law stay with that law."""
-        parts = [item.findings for item in (self.outlook, self.decision) if item is not None]
+        parts = [item.findings for item in (self.outlook, self.choice, self.surface) if item is not None]
         return merged(self.best.findings, *parts)
 
 
@@ -94,6 +107,8 @@ def answer_of(
     *,
     worthwhile: float = 0.1,
     asked: Sequence[float] = (),
+    target: float | None = None,
+    costs: Costs | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Answer:
     """Ask the laws everything that a report needs.
@@ -102,10 +117,12 @@ def answer_of(
         points: the measurements.
         worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
         asked: sizes to forecast; none: 2, 4 and 10 times the largest n.
+        target: a value of the metric whose n is asked for.
+        costs: prices and hours; none: nothing is known about either.
         progress: is told what is being computed.
 
     Raises:
-        Mistake: a size asked for is not a number above 0.
+        Mistake: a size asked for is not a number above 0, or the target is not a value of the metric.
     """
     say = progress or (lambda _: None)
     best = frontier(points)
@@ -113,23 +130,27 @@ def answer_of(
     wanted = tuple(sorted({float(n) for n in asked})) or tuple(factor * largest for factor in (2.0, 4.0, 10.0))
     if len(points.sizes) < LEAST_SIZES:
         return Answer(points, best, worthwhile, wanted, lacking=_lacking(points))
+    say("deciding")
+    choice = choice_of(points, worthwhile=worthwhile, target=target, costs=costs)
+    say("forecasting")
+    outlook = forecast(points, np.union1d(grid_of(points), wanted))
+    say("testing the forecast against sizes held back")
+    held = tuple(backtest(points))
     say("fitting laws")
+    fits, unfitted = usual_fits(points)
+    known = Answer(points, best, worthwhile, wanted, fits, unfitted, outlook, held, choice)
+    return replace(known, surface=surface_of(points, 0)) if has_surface(points) else known
+
+
+def usual_fits(points: Points) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], ...]]:
+    """The usual named laws through the points, and why others of them could not be fitted."""
     fits, unfitted = [], []
-    for law in LAWS:
+    for law in USUAL:
         try:
             fits.append(fit(points, law))
         except Mistake as mistake:
             unfitted.append((law, f"{mistake.found}; {mistake.remedy}"))
-    say("forecasting")
-    outlook = forecast(points, np.union1d(grid_of(points), wanted))
-    heaviest = max((law for law in outlook.weights if law in LAWS), key=lambda law: outlook.weights[law])
-    curve = fit(replace(points, images=None), heaviest)
-    say("testing the forecast against sizes held back")
-    held = tuple(backtest(points))
-    say("deciding")
-    decision = decide(points, worthwhile=worthwhile)
-    known = Answer(points, best, worthwhile, wanted, tuple(fits), curve, tuple(unfitted))
-    return replace(known, outlook=outlook, held=held, decision=decision)
+    return tuple(fits), tuple(unfitted)
 
 
 def grid_of(points: Points) -> Floats:
@@ -140,10 +161,7 @@ def grid_of(points: Points) -> Floats:
 
 
 def _lacking(points: Points) -> str:
-    sizes = points.sizes
-    listed = ", ".join(f"{n:g}" for n in sizes)
-    done = f"{len(sizes)} training sizes are done" if len(sizes) > 1 else "one training size is done"
     return (
-        f"There is no curve yet: only {done} (n = {listed}), and a curve needs at least {LEAST_SIZES}, better 4 or "
-        "more. The numbers below are measurements, not a forecast."
+        f"There is no curve yet: only one training size is done (n = {float(points.n.max()):g}), and a curve needs at "
+        f"least {LEAST_SIZES}, better 4 or more. The numbers below are measurements, not a forecast."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -13,35 +12,36 @@ from typing import Any
 
 from reconscale.files import to_json, write_whole
 from reconscale.laws import Finding, Points
-from reconscale.laws.findings import merged
-from reconscale.report import grids, plotly_figures, prose
+from reconscale.report import grids, prose
 from reconscale.report.answer import Answer, answer_of
-from reconscale.report.next_steps import next_steps
-from reconscale.report.page import Page, Plot, render
-from reconscale.report.pictures import anchors_of, strips_of
-from reconscale.report.runs import (
-    anchor_findings,
-    cost_table,
-    runs_table,
-    shift_table,
-    training_findings,
-    validation_table,
+from reconscale.report.expected import (
+    backtest_table,
+    fan_table,
+    gains_table,
+    known_table,
+    law_table,
+    members_table,
 )
+from reconscale.report.gather import Gathered, gather
+from reconscale.report.landscape import budget_table, frontier_table, map_table
+from reconscale.report.next_steps import next_steps
+from reconscale.report.page import Page, render
+from reconscale.report.pictures import strips_of
+from reconscale.report.plots import plots_of
+from reconscale.report.records import choice_record, cleaned
+from reconscale.report.runs import cost_table, hours_from, runs_table, shift_table, validation_table
+from reconscale.report.sentences import members_sentence, price_sentence, target_sentence
 from reconscale.report.tables import (
     Table,
     anchors_table,
-    backtest_table,
     curve_table,
-    fan_table,
     findings_table,
-    law_table,
     points_table,
     size_table,
 )
 from reconscale.report.text import backtest_lines
-from reconscale.report.wording import Quantity, amount, times
-from reconscale.study import Folder, Result, Run, Study, runs_of
-from reconscale.study.points import points_from
+from reconscale.report.wording import amount, times
+from reconscale.study import Folder, Result, Run, Study
 
 Progress = Callable[[str], None]
 
@@ -53,12 +53,10 @@ class Material:
     Attributes:
         answer: what the laws say; none where no run is done.
         tables: all numbers, by the name of their file.
-        findings: all cautions, of the laws and of the runs.
     """
 
     answer: Answer | None
     tables: Mapping[str, Table]
-    findings: tuple[Finding, ...]
 
 
 def report_study(
@@ -79,47 +77,44 @@ def report_study(
     Raises:
         Mistake: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
     """
-    say = progress or (lambda _: None)
-    say("reading results")
-    runs, profile, main = runs_of(study), study.analysis.profile, study.images.main_test
-    results = folder.results(runs)
-    done = [result for result in results if result.status == "done"]
-    answer = None
-    if done:
-        points = points_from(done, profile=profile, test_set=main)
-        answer = answer_of(points, worthwhile=study.analysis.worthwhile, asked=study.analysis.forecast, progress=say)
-    anchors = anchors_of(folder)
-    quantity = Quantity("psnr", profile, study.images.counts) if answer is None else answer.quantity
-    lines = anchors.lines(main, quantity) if anchors is not None else []
+    return write_study(gather(study, folder, progress=progress), out, pictures=pictures, progress=progress)
+
+
+def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
+    """Write the report of a study whose results are gathered already; see :func:`report_study`."""
+    study, answer, done = known.study, known.answer, known.done
+    profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
     costs = cost_table(done)
     extra = (
-        runs_table(runs, results, main),
+        runs_table(known.runs, known.results, main),
         costs,
         shift_table(done, profile),
         validation_table(done, best),
-        next_steps(answer, runs, results, costs),
+        known.steps,
     )
-    cautions = (*training_findings(study, results), *anchor_findings(best, lines))
-    material = _material(answer, lines, extra, cautions)
+    material = _material(answer, known.lines, extra, known.findings)
     page = replace(
-        _page(material, study.name, _verdict(answer, runs, results)),
+        _page(material, study.name, (known.verdict, known.sentence)),
         subtitle=prose.sentence_case(prose.problem(study)),
-        facts=prose.facts(study, answer, results),
-        costs=prose.costs(answer, costs, study),
-        strips=strips_of(anchors, folder, done, best, main) if pictures else (),
+        facts=prose.facts(study, answer, known.results),
+        costs=prose.costs(answer, costs, hours_from(done), study),
+        cost_grid=grids.cost_grid(costs),
+        strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
         shift=grids.shift_grid(material.tables["shift"], quantity, main),
         runs=grids.runs_grid(material.tables["runs"], profile),
-        runs_summary=_summary(runs, results),
-        method=prose.method(study, answer, results),
+        runs_summary=_summary(known.runs, known.results),
+        method=prose.method(study, answer, known.results),
         commands=_commands(study),
-        provenance=grids.provenance_grid([result.provenance for result in results]),
+        provenance=grids.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(study.model_dump(mode="json", exclude_defaults=True), indent=2, ensure_ascii=False),
     )
-    return _write(page, material, out, say)
+    return _write(page, material, out, progress or (lambda _: None))
 
 
-def report_points(points: Points, out: Path, *, title: str, worthwhile: float = 0.1) -> Path:
+def report_points(
+    points: Points, out: Path, *, title: str, worthwhile: float = 0.1, target: float | None = None
+) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
     Args:
@@ -127,21 +122,20 @@ def report_points(points: Points, out: Path, *, title: str, worthwhile: float = 
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         title: heading of the page.
         worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        target: a value of the metric whose n is asked for.
 
     Returns:
         The path of ``report.html``.
 
     Raises:
-        Mistake: ``out`` cannot be written to.
+        Mistake: ``out`` cannot be written to, or the target is not a value of the metric.
     """
-    answer = answer_of(points, worthwhile=worthwhile)
-    costs = cost_table([])
-    material = _material(answer, [], (next_steps(answer, [], [], costs),), ())
+    answer = answer_of(points, worthwhile=worthwhile, target=target)
+    material = _material(answer, [], (next_steps(answer),), answer.findings)
     rows = grids.points_grid(material.tables["points"], answer.quantity)
     page = replace(
         _page(material, title, (answer.verdict, answer.sentence)),
         facts=prose.facts(None, answer, ()),
-        costs=prose.costs(answer, costs, None),
         runs=rows,
         runs_summary=times(len(points), "measurement"),
         method=prose.analysis(answer),
@@ -156,36 +150,49 @@ def _material(
     extra: Sequence[Table],
     findings: tuple[Finding, ...],
 ) -> Material:
-    own = () if answer is None else answer.findings
-    together = merged(own, findings)
-    tables = [*extra, anchors_table(lines), findings_table(together)]
+    tables = [*extra, anchors_table(lines), findings_table(findings)]
     if answer is not None:
-        makers = (points_table, curve_table, size_table, fan_table, law_table, backtest_table)
+        measured = (points_table, curve_table, size_table)
+        expected = (fan_table, members_table, known_table, law_table, backtest_table)
+        makers = (*measured, *expected, map_table, frontier_table, budget_table)
         tables += [make(answer) for make in makers]
-    return Material(answer, {item.name: item for item in tables}, together)
+    if answer is not None and answer.choice is not None:
+        tables.append(gains_table(answer.choice))
+    return Material(answer, {item.name: item for item in tables})
 
 
 def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
     """What every report has."""
     answer, tables = material.answer, material.tables
     findings = [(str(row["severity"]), str(row["code"]), str(row["text"])) for row in tables["findings"].records()]
-    return Page(
+    page = Page(
         title=title,
         subtitle="",
         verdict=verdict[0],
         sentence=verdict[1],
-        sizes=None if answer is None else grids.sizes_grid(answer),
         steps=grids.steps_grid(tables["next-steps"]),
-        cost_grid=grids.cost_grid(tables["cost"]) if "cost" in tables else None,
-        laws=grids.laws_grid(tables["laws"]) if "laws" in tables else None,
-        backtest=[] if answer is None else backtest_lines(answer),
         findings=findings,
+    )
+    if answer is None:
+        return page
+    choice, outlook, largest = answer.choice, answer.outlook, float(answer.points.n.max())
+    return replace(
+        page,
+        surety=answer.surety,
+        gains=None if choice is None else grids.gains_grid(tables["gains"], choice, answer.quantity),
+        needs=() if choice is None else (*target_sentence(choice), price_sentence(choice, answer.quantity)),
+        sizes=grids.sizes_grid(answer),
+        known=grids.known_grid(tables["known"], largest),
+        members=() if outlook is None else members_sentence(outlook),
+        laws=grids.laws_grid(tables["laws"]),
+        backtest=backtest_lines(answer),
+        landscape=prose.landscape(answer),
     )
 
 
 def _write(page: Page, material: Material, out: Path, say: Progress) -> Path:
     say("drawing figures")
-    plots, files = _plots(page.title, material)
+    plots, files = plots_of(page.title, material.answer, material.tables)
     tables = [item for item in material.tables.values() if len(item)]
     names = [*sorted(f"{item.name}.csv" for item in tables), *files, "numbers.json"]
     say("writing the report")
@@ -199,42 +206,17 @@ def _write(page: Page, material: Material, out: Path, say: Progress) -> Path:
     return path
 
 
-def _plots(title: str, material: Material) -> tuple[dict[str, Plot], dict[str, bytes]]:
-    """The figures that the numbers allow, for the page and as files."""
-    from reconscale.report import figures  # matplotlib takes a second to import, and only this function needs it
-
-    answer, tables = material.answer, material.tables
-    if answer is None:
-        return {}, {}
-    quantity, cells, curves = answer.quantity, tables["network-size"], tables.get("validation")
-    used = tuple(name for name in ("points", "curve", "fan", "anchors") if len(tables[name]))
-    words = (prose.quality_alt(answer), prose.quality_caption(answer))
-    figure = plotly_figures.quality_figure(tables, quantity)
-    drawn = [(Plot("quality", figure, *words, used), figures.quality_files(tables, quantity, title))]
-    if len(set(cells.column("p"))) > 1:
-        words = (prose.size_alt(cells, quantity), prose.SIZE_CAPTION)
-        figure = plotly_figures.size_figure(tables, quantity)
-        plot = Plot("network-size", figure, *words, ("network-size", "points"))
-        drawn.append((plot, figures.size_files(tables, quantity, title)))
-    if curves is not None and any(step for step in curves.where(selected=1).column("step")):
-        words = (prose.VALIDATION_ALT, prose.VALIDATION_CAPTION)
-        figure = plotly_figures.validation_figure(curves)
-        plot = Plot("validation", figure, *words, ("validation",))
-        drawn.append((plot, figures.validation_files(curves, title)))
-    plots = {plot.name: replace(plot, svg=files["svg"]) for plot, files in drawn}
-    return plots, {f"{plot.name}.{kind}": content for plot, files in drawn for kind, content in files.items()}
-
-
 def _numbers(page: Page, material: Material) -> dict[str, Any]:
     """Everything that the page says, for other programs."""
     answer = material.answer
     record: dict[str, Any] = {
-        "schema": 1,
+        "schema": 2,
         "reconscale": version("reconscale"),
         "title": page.title,
         "verdict": page.verdict,
+        "surety": page.surety,
         "sentence": page.sentence,
-        "tables": {name: [_clean(row) for row in item.records()] for name, item in material.tables.items()},
+        "tables": {name: item.records() for name, item in material.tables.items()},
     }
     if answer is not None:
         quantity = answer.quantity
@@ -244,30 +226,15 @@ def _numbers(page: Page, material: Material) -> dict[str, Any]:
             "unit": quantity.unit,
             "worthwhile": answer.worthwhile,
         }
-    decision = None if answer is None else answer.decision
-    if decision is not None:
-        fields = ("probability", "n", "p", "measured", "error_bar", "unit")
-        record["decision"] = _clean({name: getattr(decision, name) for name in fields})
-        for name in ("gain_n", "gain_p"):
-            gain = getattr(decision, name)
-            names = ("median", "low", "high", "probability")
-            record["decision"][name] = None if gain is None else _clean({key: getattr(gain, key) for key in names})
-    return record
-
-
-def _clean(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What JSON cannot spell is none."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()
-    }
-
-
-def _verdict(answer: Answer | None, runs: Sequence[Run], results: Sequence[Result]) -> tuple[str, str]:
-    if answer is not None:
-        return answer.verdict, answer.sentence
-    over = f"; {times(len(results), 'run')} failed or diverged, see their reasons below" if results else ""
-    remedy = "Carry the study out with `reconscale run`, then write the report again"
-    return "UNDECIDED", f"No run is done yet of {len(runs)}{over}. {remedy}."
+        if answer.surface is not None:
+            record["surface"] = {
+                "couplings": answer.surface.couplings,
+                "floor": answer.surface.floor,
+                "parameters": {name: list(value) for name, value in answer.surface.parameters.items()},
+            }
+    if answer is not None and answer.choice is not None:
+        record |= choice_record(answer.choice)
+    return dict(cleaned(record))
 
 
 def _summary(runs: Sequence[Run], results: Sequence[Result]) -> str:

@@ -8,19 +8,28 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from reconscale.report.frame import (
     BLUE,
+    GREEN,
     GREY,
     GRID,
     INK,
+    MAP_RAMP,
     MUTED,
+    PURPLE,
     VERMILLION,
     Frame,
+    contours,
     heading,
+    heldback,
+    map_frame,
     quality_frame,
     shade,
     size_frame,
@@ -29,7 +38,7 @@ from reconscale.report.frame import (
     validation_frame,
 )
 from reconscale.report.tables import Table
-from reconscale.report.wording import Quantity, short
+from reconscale.report.wording import Quantity, general, short
 
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -61,7 +70,13 @@ DASH = {"measured range": "-", "up to 4x": "--", "up to 10x": ":", "beyond 10x":
 def quality_files(tables: Mapping[str, Table], quantity: Quantity, title: str) -> dict[str, bytes]:
     """The main figure, quality against n, as ``png`` and ``svg``."""
     frame = quality_frame(tables, quantity)
-    return _files(lambda axes: _quality(axes, tables, quantity, frame), frame, title, (8.2, 5.0))
+    return _files(lambda axes: _quality(axes, tables, quantity, frame), frame, title, (8.2, 5.4))
+
+
+def map_files(tables: Mapping[str, Table], quantity: Quantity, title: str) -> dict[str, bytes]:
+    """The map of n and p, as ``png`` and ``svg``."""
+    frame = map_frame(tables, quantity)
+    return _files(lambda axes: _map(axes, tables, quantity), frame, title, (8.2, 5.6))
 
 
 def size_files(tables: Mapping[str, Table], quantity: Quantity, title: str) -> dict[str, bytes]:
@@ -86,6 +101,9 @@ def _files(draw: Callable[[Axes], None], frame: Frame, title: str, size: tuple[f
         axes = figure.add_subplot()
         _dress(axes, frame, title)
         draw(axes)
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize=11)
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "reconscale"})):
             stream = io.BytesIO()
             figure.savefig(stream, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
@@ -145,7 +163,8 @@ def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame:
         )
     _anchor_lines(axes, tables["anchors"], quantity, frame)
     points, curve = tables["points"].where(selected=1), tables["curve"]
-    axes.plot(curve.numbers("n"), curve.numbers("mean"), "_", color=INK, markersize=14, markeredgewidth=2, gid="means")
+    axes.plot(curve.numbers("n"), curve.numbers("mean"), "_", color=INK, markersize=14, markeredgewidth=2, gid="means",
+              label="mean over seeds")  # fmt: skip
     axes.plot(
         points.numbers("n"),
         points.numbers(quantity.metric),
@@ -155,7 +174,59 @@ def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame:
         markersize=4.5,
         markeredgewidth=0,
         gid="runs",
+        label="every run",
     )
+    _heldback(axes, tables["backtest"], frame)
+
+
+def _heldback(axes: Axes, backtest: Table, frame: Frame) -> None:
+    """For each size held back: the forecast made without it, its middle and 90 % interval."""
+    rows = heldback(backtest, frame)
+    if rows:
+        middle = [row["median"] for _, row in rows]
+        ends = [[row["median"] - row["low90"] for _, row in rows], [row["high90"] - row["median"] for _, row in rows]]
+        axes.errorbar([x for x, _ in rows], middle, ends, fmt="D", color=PURPLE, markerfacecolor="white", markersize=5,
+                      capsize=3, linewidth=1.6, label="forecast made without this size, 90 %")  # fmt: skip
+
+
+def _map(axes: Axes, tables: Mapping[str, Table], quantity: Quantity) -> None:
+    field, cells = tables["map"], tables["network-size"]
+    across, up = (sorted(set(field.numbers(name))) for name in ("n", "p"))
+    rows = {(row["n"], row["p"]): row["median"] for row in field.records()}
+    value = np.array([[rows[n, p] for n in across] for p in up], dtype=np.float64)
+    levels = contours(field.numbers("median"), quantity.metric)
+    ramp = MAP_RAMP if quantity.larger_is_better else MAP_RAMP[::-1]
+    axes.grid(False)
+    if len(levels) > 1:
+        cmap = LinearSegmentedColormap.from_list("map", list(ramp))
+        axes.contourf(across, up, value, levels, cmap=cmap, extend="both")
+        lines = axes.contour(across, up, value, levels, colors="white", linewidths=0.8)
+        text = {level: quantity.bare(level) if quantity.metric == "error" else general(level) for level in levels}
+        axes.clabel(lines, fmt=text, fontsize=10, colors=INK)
+    inside = field.where(measured_range=1)
+    n, p = inside.numbers("n"), inside.numbers("p")
+    size = (max(n) - min(n), max(p) - min(p))
+    axes.add_patch(Rectangle((min(n), min(p)), *size, fill=False, edgecolor=MUTED, linestyle=":", linewidth=1.2))
+    _map_lines(axes, tables)
+    chosen, rest = cells.where(selected=1), cells.where(selected=0)
+    axes.plot(rest.numbers("n"), rest.numbers("p"), "o", color=INK, markersize=5, label="measured")
+    axes.plot(chosen.numbers("n"), chosen.numbers("p"), "o", markersize=8, markerfacecolor="white",
+              markeredgecolor=INK, markeredgewidth=2, label="measured, selected")  # fmt: skip
+
+
+def _map_lines(axes: Axes, tables: Mapping[str, Table]) -> None:
+    frontier, budget = tables["frontier"], tables["budget"]
+    for column, dash, width, label in (
+        ("median", "-", 2.4, "large enough: doubling p gains less than worthwhile"),
+        ("low90", ":", 1.3, "its 90 % interval"),
+        ("high90", ":", 1.3, None),
+    ):
+        if any(cell is not None for cell in frontier.column(column)):
+            axes.plot(frontier.numbers("n"), frontier.numbers(column), dash, color=VERMILLION, linewidth=width,
+                      label=label, gid=f"frontier-{column}")  # fmt: skip
+    if len(budget) > 1:
+        axes.plot(budget.numbers("n"), budget.numbers("p"), "--", color=GREEN, linewidth=2,
+                  label="best n and p for the same n p", gid="budget")  # fmt: skip
 
 
 def _anchor_lines(axes: Axes, anchors: Table, quantity: Quantity, frame: Frame) -> None:

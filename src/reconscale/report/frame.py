@@ -14,7 +14,10 @@ from reconscale.report.tables import Table
 from reconscale.report.wording import Quantity, general, short
 
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#e3e8ee"
-BLUE, VERMILLION, GREY = "#0072B2", "#B34700", "#6b7480"
+BLUE, VERMILLION, GREY, PURPLE = "#0072B2", "#B34700", "#6b7480", "#7B2D8B"
+GREEN = "#00694d"
+MAP_RAMP = ("#eef5fa", "#6fb0d8")
+"""From poor to good."""
 RAMP = ((0x8A, 0xC4, 0xE8), (0x00, 0x72, 0xB2), (0x0A, 0x26, 0x40))
 """From the smallest n to the largest: lightness alone tells them apart."""
 PERCENT = (
@@ -110,6 +113,7 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     seen = points.numbers(quantity.metric)
     span = _span(seen, quantity.metric)
     band = [float(row[name] or 0) for row in fan for name in ("low90", "high90")]
+    band += [value for name in ("low90", "high90") for value in tables["backtest"].numbers(name)]
     anchors = tables["anchors"].numbers("value")
     y = _y_range(seen, band, anchors, quantity.metric, span)
     width = math.log10(right / sizes[0])
@@ -127,6 +131,33 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
         percent=percent,
         percent_title=f"{what}, % of that at n = {short(sizes[-1])}",
     )
+
+
+def heldback(backtest: Table, frame: Frame) -> list[tuple[float, dict[str, Any]]]:
+    """Where the forecasts of a back-test are drawn, a little to the left of the size that they are for."""
+    step = (frame.x[1] / frame.x[0]) ** 0.014
+    places: dict[Any, int] = {}
+    rows: list[tuple[float, dict[str, Any]]] = []
+    for row in backtest.records():
+        places[row["n"]] = places.get(row["n"], 0) + 1
+        rows.append((float(row["n"] or 0) / step ** places[row["n"]], row))
+    return rows
+
+
+def map_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
+    """Axes of the map of n and p."""
+    n, p = tables["map"].numbers("n"), tables["map"].numbers("p")
+    x, y = (min(n) / 1.08, max(n)), (min(p) / 1.08, max(p))
+    across = f"training set size n, number of {quantity.unit}"
+    return Frame(x, y, _log_ticks(*x), _log_ticks(*y), across, "number of network parameters p", log_y=True)
+
+
+def contours(values: Sequence[float], metric: str) -> list[float]:
+    """Round values of the metric at which contours are drawn."""
+    low, high = min(values), max(values)
+    if metric != "error":
+        return [value for value in _nice(low, high, 12) if low < value < high]
+    return [value for value, _ in _y_ticks((low, high), Quantity("error", "", "")) if low < value < high]
 
 
 def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconscale.laws.decisions.wording import chance, rounded
 from reconscale.report.answer import Answer
+from reconscale.report.choice import Choice
 from reconscale.report.page import Grid
+from reconscale.report.sentences import known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Table
 from reconscale.report.text import forecast_rows
-from reconscale.report.wording import MINUS, Quantity, amount, duration, general, plain, short
+from reconscale.report.wording import MINUS, Quantity, amount, duration, general, number, plain, short
 from reconscale.study import PROFILES
 
 FORMULAS = {
     "power": "error = b n^−c",
     "power+floor": "error = a + b n^−c",
+    "shifted": "error = b (1/n + g)^c",
     "paper": "metric = value (n / break)^alpha",
 }
 """The laws as people write them."""
@@ -44,18 +48,42 @@ def cost_grid(costs: Table) -> Grid | None:
     return Grid("Measured time of one run, median over seeds", columns, tuple(rows))
 
 
+def gains_grid(gains: Table, choice: Choice, quantity: Quantity) -> Grid:
+    """What more data, and a larger network, are expected to add, and what they cost."""
+    rows = []
+    for row in gains.records():
+        noun, spell = ("data", amount) if row["what"] == "n" else ("parameters", short)
+        low, high = (quantity.gain(number(row[name])).split()[0] for name in ("low90", "high90"))
+        rows.append(
+            (
+                f"{number(row['factor']):g} × {noun} ({row['what']} = {spell(number(row['size']))})",
+                quantity.gain(number(row["median"])),
+                f"{low} to {high}",
+                f"{chance(number(row['probability']))}, {row['wording']}",
+                _gain_cost(row, quantity, choice.price.currency),
+            )
+        )
+    least = quantity.gain(choice.decision.worthwhile)
+    columns = ("what", "#expected gain", "#90 % interval", f"#chance of more than {least}", "it takes")
+    return Grid("What more of each is expected to add to the mean over seeds", columns, tuple(rows))
+
+
+def _gain_cost(row: dict[str, Any], quantity: Quantity, currency: str) -> str:
+    parts = [f"{amount(number(row['images']))} more {quantity.unit}"] if number(row["images"]) else []
+    parts += [] if row["hours"] is None else [f"{duration(3600 * number(row['hours']))} a run"]
+    total = "" if row["total"] is None else f"{rounded(number(row['total']))} {currency}".rstrip()
+    return ", ".join([*parts, *([total] if total else [])])
+
+
 def steps_grid(steps: Table) -> Grid | None:
     """The next experiments."""
     if not len(steps):
         return None
-    timed = any(seconds is not None for seconds in steps.column("seconds"))
-    columns = ("what", "why", "#runs", *(("#time, about",) if timed else ()))
     rows = []
     for row in steps.records():
         count = "" if row["runs"] is None else str(row["runs"])
-        time = "" if row["seconds"] is None else duration(float(row["seconds"]))
-        rows.append((str(row["action"]), str(row["reason"]), count, *((time,) if timed else ())))
-    return Grid("In the order in which they are worth doing", columns, tuple(rows))
+        rows.append((str(row["action"]), str(row["reason"]), count, step_cost(row)))
+    return Grid("In the order in which they are worth doing", ("what", "why", "#runs", "#cost"), tuple(rows))
 
 
 def shift_grid(shift: Table, quantity: Quantity, main: str) -> Grid | None:
@@ -83,25 +111,39 @@ def shift_grid(shift: Table, quantity: Quantity, main: str) -> Grid | None:
     return Grid(caption, ("test set", *ends, "#gain for each doubling"), tuple(rows), tuple(marks))
 
 
+def known_grid(known: Table, largest: float) -> Grid | None:
+    """What is known of the curve, beside what was believed before."""
+    if not len(known):
+        return None
+    rows = []
+    for row in known.records():
+        name = str(row["quantity"])
+        median, low, high, before, after = (
+            known_value(name, None if row[key] is None else number(row[key]))
+            for key in ("median", "low90", "high90", "prior_low90", "prior_high90")
+        )
+        verdict = known_verdict(name, bool(row["identified"]), number(row["probability"]))
+        rows.append((known_name(name, largest), median, f"{low} to {high}", f"{before} to {after}", verdict))
+    columns = ("quantity", "#median", "#90 % interval", "#before any measurement", "identified?")
+    return Grid("What is known of the curve", columns, tuple(rows))
+
+
 def laws_grid(laws: Table) -> Grid | None:
-    """The laws with their parameters."""
+    """The named laws with their parameters."""
     if not len(laws):
         return None
     rows: list[tuple[str, ...]] = []
     for law in dict.fromkeys(str(name) for name in laws.column("law")):
         for index, row in enumerate(laws.where(law=law).records()):
-            weight = "" if row["weight"] is None or index else f"{100 * float(row['weight']):.0f} %"
-            head = (law if index == 0 else FORMULAS.get(law, "") if index == 1 else "", weight)
+            head = law if index == 0 else FORMULAS.get(law, "") if index == 1 else ""
             if row["value"] is None:
-                rows.append((*head, str(row["note"]), "", "", ""))
+                rows.append((head, str(row["note"]), "", "", ""))
                 continue
-            value, low, high = (general(float(row[name] or 0)) for name in ("value", "low90", "high90"))
-            scatter = "" if index else f"{100 * float(row['residual_sd'] or 0):.2g} %"
-            rows.append((*head, str(row["parameter"]), value, f"{low} to {high}", scatter))
-    caption = (
-        "Parameters with 90 % intervals; a law without a weight is shown for comparison and is not part of the forecast"
-    )
-    columns = ("law", "#weight in the forecast", "parameter", "#value", "#90 % interval", "#scatter about it")
+            value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
+            scatter = "" if index else f"{100 * number(row['residual_sd']):.2g} %"
+            rows.append((head, str(row["parameter"]), value, f"{low} to {high}", scatter))
+    caption = "Named laws by least squares, with 90 % intervals as if each were true; no forecast rests on them"
+    columns = ("law", "parameter", "#value", "#90 % interval", "#scatter about it")
     return Grid(caption, columns, tuple(rows))
 
 

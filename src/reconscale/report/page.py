@@ -101,6 +101,9 @@ class Page:
     Attributes:
         title, subtitle: heading.
         verdict, sentence: the answer.
+        surety: how sure the verdict is, in fixed words; empty where nothing is sure.
+        gains: what more data, and a larger network, add and cost.
+        needs: what the target and the next step need.
         sizes: forecast at the sizes asked for.
         facts: what was measured, name and value.
         plots: figures by name.
@@ -108,7 +111,9 @@ class Page:
         steps: the next experiments.
         strips: pictures.
         shift: other test sets.
-        laws, backtest: the laws, and how the forecast fared.
+        landscape: how n and p go together.
+        members, known: what the forecast is made of, and what is known of the curve.
+        laws, backtest: the named laws, and how the forecast fared.
         findings: severity, code, text.
         runs, runs_summary: every run.
         method: paragraphs.
@@ -122,6 +127,9 @@ class Page:
     subtitle: str
     verdict: str
     sentence: str
+    surety: str = ""
+    gains: Grid | None = None
+    needs: Sequence[str] = ()
     sizes: Grid | None = None
     facts: Sequence[tuple[str, str]] = ()
     plots: dict[str, Plot] = field(default_factory=dict)
@@ -130,6 +138,9 @@ class Page:
     steps: Grid | None = None
     strips: Sequence[Strip] = ()
     shift: Grid | None = None
+    landscape: Sequence[str] = ()
+    members: Sequence[str] = ()
+    known: Grid | None = None
     laws: Grid | None = None
     backtest: Sequence[str] = ()
     findings: Sequence[tuple[str, str, str]] = ()

@@ -1,4 +1,4 @@
-"""The figures of the page, as plotly's JSON, drawn from the tables that are saved beside it and from nothing else."""
+"""The main figure of the page, as plotly's JSON, drawn from the tables that are saved beside it and nothing else."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from typing import Any
 from reconscale.report.frame import (
     BLUE,
     GREY,
-    GRID,
     INK,
     MUTED,
+    PURPLE,
     STRETCHES,
     VERMILLION,
     Frame,
     heading,
+    heldback,
     quality_frame,
-    shade,
-    size_frame,
-    spread,
     stretches,
-    validation_frame,
 )
+from reconscale.report.plotly_parts import LEGEND, Figure, dots, layout_of, records
 from reconscale.report.tables import Table
-from reconscale.report.wording import Quantity, amount, short
-
-Figure = dict[str, Any]
+from reconscale.report.wording import Quantity, amount
 
 FILL = {"measured range": (0.20, 0.26), "up to 4x": (0.13, 0.18), "up to 10x": (0.04, 0.10), "beyond 10x": (0.03, 0.07)}
 """Opacity of the 90 % band and what the 50 % band adds to it, by stretch."""
@@ -49,6 +45,7 @@ def quality_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
             "type": "scatter",
             "mode": "markers",
             "name": "mean over seeds",
+            "showlegend": True,
             "x": curve.column("n"),
             "y": curve.column("mean"),
             "marker": {"size": 11, "symbol": "line-ew", "line": {"color": INK, "width": 2.5}},
@@ -56,77 +53,16 @@ def quality_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
             "hovertemplate": "%{text}<extra></extra>",
         }
     )
-    traces.append(_dots(points, "n", quantity, "every run", INK))
+    traces.append({**dots(points, "n", quantity, "every run", INK), "showlegend": True})
+    traces += _heldback(tables["backtest"], frame, quantity)
     if frame.percent:
         ghost = {"type": "scatter", "name": "right axis", "x": [frame.x[0]], "y": [frame.percent[0][0]], "yaxis": "y2"}
-        traces.append({**ghost, "mode": "markers", "marker": {"opacity": 0}, "hoverinfo": "skip"})
-    layout = _layout(frame)
+        traces.append({**ghost, "mode": "markers", "marker": {"opacity": 0}, "hoverinfo": "skip", "showlegend": False})
+    layout = layout_of(frame) | {"showlegend": True, "legend": LEGEND, "height": 500}
     shapes, labels = _anchors(tables["anchors"], frame, quantity)
     notes += labels + _headings(tables["fan"], frame)
     layout["shapes"] = shapes + _borders(tables["fan"])
     layout["annotations"] = notes
-    return {"data": traces, "layout": layout}
-
-
-def size_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
-    """Quality against p: one line for each n, and every run a dot."""
-    frame, cells = size_frame(tables, quantity), tables["network-size"]
-    sizes = sorted(set(cells.numbers("n")))
-    traces, ends = [], []
-    for index, n in enumerate(sizes):
-        part, colour = cells.where(n=n), shade(index, len(sizes))
-        traces.append(_dots(tables["points"].where(n=n), "p", quantity, f"runs at n = {amount(n)}", colour))
-        rings = [2.5 if row["selected"] else 0 for row in part.records()]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": f"n = {amount(n)}",
-                "x": part.column("p"),
-                "y": part.column("mean"),
-                "line": {"color": colour, "width": 2},
-                "marker": {
-                    "size": [12 if ring else 7 for ring in rings],
-                    "color": ["rgba(0,0,0,0)" if ring else colour for ring in rings],
-                    "line": {"color": colour, "width": rings},
-                },
-                "text": [_size_text(row, quantity) for row in part.records()],
-                "hovertemplate": "%{text}<extra></extra>",
-            }
-        )
-        ends.append((part.numbers("mean")[-1], f"n = {short(n)}", colour))
-    layout = _layout(frame, right=78)
-    layout["annotations"] = _end_labels(ends, frame)
-    return {"data": traces, "layout": layout}
-
-
-def validation_figure(curves: Table) -> Figure:
-    """Validation quality over training, of the selected width at every n; one line a run."""
-    frame, shown = validation_frame(curves), curves.where(selected=1)
-    sizes = sorted(set(shown.numbers("n")))
-    traces, ends = [], []
-    for index, n in enumerate(sizes):
-        colour, last = shade(index, len(sizes)), []
-        part = shown.where(n=int(n))
-        for name in dict.fromkeys(part.column("id")):
-            run = part.where(id=name)
-            last.append(run.numbers("psnr")[-1])
-            seed = run.column("seed")[0]
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": f"n = {amount(n)}, seed {seed}",
-                    "x": run.column("step"),
-                    "y": run.column("psnr"),
-                    "line": {"color": colour, "width": 1.5},
-                    "hovertemplate": f"n = {amount(n)}, seed {seed}<br>step %{{x:,}}: %{{y:.2f}} dB<extra></extra>",
-                }
-            )
-        ends.append((sum(last) / len(last), f"n = {short(n)}", colour))
-    layout = _layout(frame, right=78)
-    layout["annotations"] = _end_labels(ends, frame)
-    layout["height"] = 340
     return {"data": traces, "layout": layout}
 
 
@@ -145,6 +81,7 @@ def _band(rows: list[dict[str, Any]], status: str, quantity: Quantity) -> list[F
             "fillcolor": f"rgba(0,114,178,{opacity})",
             "hoverinfo": "skip",
             "line": {"width": 0, "color": BLUE},
+            "showlegend": False,
         }
         if far and level == "90":
             trace["fillpattern"] = {
@@ -162,6 +99,7 @@ def _band(rows: list[dict[str, Any]], status: str, quantity: Quantity) -> list[F
             "type": "scatter",
             "mode": "lines",
             "name": f"expected, {status}",
+            "showlegend": False,
             "x": n,
             "y": [row["median"] for row in rows],
             "line": {"color": BLUE, "width": 2.5, "dash": DASH[status]},
@@ -172,24 +110,34 @@ def _band(rows: list[dict[str, Any]], status: str, quantity: Quantity) -> list[F
     return traces
 
 
-def _dots(points: Table, axis: str, quantity: Quantity, name: str, colour: str) -> Figure:
-    texts = [
-        f"n = {amount(row['n'])}"
-        + (f", width {row['width']}" if row["width"] is not None else "")
-        + (f", seed {row['seed']}" if row["seed"] is not None else "")
-        + f"<br>{quantity.say(row[quantity.metric])}"
-        for row in _records(points)
+def _heldback(backtest: Table, frame: Frame, quantity: Quantity) -> list[Figure]:
+    """For each size held back: the forecast made without it, its middle and 90 % interval, beside what was measured."""
+    rows = heldback(backtest, frame)
+    if not rows:
+        return []
+    middle = [row["median"] for _, row in rows]
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "forecast made without this size, 90 %",
+            "showlegend": True,
+            "x": [x for x, _ in rows],
+            "y": middle,
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [row["high90"] - row["median"] for _, row in rows],
+                "arrayminus": [row["median"] - row["low90"] for _, row in rows],
+                "color": PURPLE,
+                "thickness": 2,
+                "width": 5,
+            },
+            "marker": {"symbol": "diamond-open", "size": 9, "color": PURPLE, "line": {"width": 2}},
+            "text": [_held_text(row, quantity) for _, row in rows],
+            "hovertemplate": "%{text}<extra></extra>",
+        }
     ]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": points.column(axis),
-        "y": points.column(quantity.metric),
-        "marker": {"size": 6.5, "color": colour, "opacity": 0.6},
-        "text": texts,
-        "hovertemplate": "%{text}<extra></extra>",
-    }
 
 
 def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Figure], list[Figure]]:
@@ -197,7 +145,7 @@ def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Fig
     shapes, notes = [], []
     outside: dict[str, int] = {}
     crowded = any(frame.holds(value) and frame.height(value) < 0.14 for value in anchors.numbers("value"))
-    for row in _records(anchors):
+    for row in records(anchors):
         value, colour = float(row["value"]), VERMILLION if row["kind"] == "classical" else GREY
         label = f"{html.escape(str(row['label']))} {quantity.say(value)}"
         note = {
@@ -281,104 +229,10 @@ def _borders(fan: Table) -> list[Figure]:
     ]
 
 
-def _end_labels(ends: list[tuple[float, str, str]], frame: Frame) -> list[Figure]:
-    heights = spread([frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _, _ in ends], 0.065)
-    return [
-        {
-            "xref": "paper",
-            "x": 1,
-            "xanchor": "left",
-            "xshift": 4,
-            "yref": "paper",
-            "y": height,
-            "yanchor": "middle",
-            "text": f"<b>{label}</b>",
-            "showarrow": False,
-            "font": {"size": 12, "color": INK},
-        }
-        for height, (_, label, _) in zip(heights, ends, strict=True)
-    ]
-
-
-def _layout(frame: Frame, right: int = 88) -> Figure:
-    font = {
-        "family": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
-        "size": 13,
-        "color": INK,
-    }
-    axis = {
-        "gridcolor": GRID,
-        "linecolor": MUTED,
-        "showline": True,
-        "zeroline": False,
-        "ticks": "outside",
-        "tickcolor": MUTED,
-        "tickmode": "array",
-        "tickangle": 0,
-        "automargin": True,
-        "fixedrange": False,
-    }
-    log = [math.log10(v) for v in frame.x] if frame.log_x else list(frame.x)
-    tall = [math.log10(v) for v in frame.y] if frame.log_y else list(frame.y)
-    layout: Figure = {
-        "font": font,
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#ffffff",
-        "showlegend": False,
-        "autosize": True,
-        "height": 460,
-        "margin": {"l": 62, "r": right, "t": 26, "b": 56},
-        "hovermode": "closest",
-        "dragmode": "pan",
-        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": MUTED, "font": {"size": 13, "color": INK}},
-        "xaxis": {
-            **axis,
-            "type": "log" if frame.log_x else "linear",
-            "range": log,
-            "title": {"text": html.escape(frame.x_title), "standoff": 8},
-            "tickvals": [v for v, _ in frame.x_ticks],
-            "ticktext": [t for _, t in frame.x_ticks],
-        },
-        "yaxis": {
-            **axis,
-            "type": "log" if frame.log_y else "linear",
-            "range": tall,
-            "title": {"text": html.escape(frame.y_title), "standoff": 8},
-            "tickvals": [v for v, _ in frame.y_ticks],
-            "ticktext": [t for _, t in frame.y_ticks],
-        },
-    }
-    if frame.percent:
-        layout["yaxis2"] = {
-            **axis,
-            "overlaying": "y",
-            "side": "right",
-            "matches": "y",
-            "showgrid": False,
-            "type": "log" if frame.log_y else "linear",
-            "range": tall,
-            "title": {"text": html.escape(frame.percent_title), "standoff": 12, "font": {"color": MUTED}},
-            "tickfont": {"color": MUTED},
-            "tickvals": [v for v, _ in frame.percent],
-            "ticktext": [t for _, t in frame.percent],
-        }
-    return layout
-
-
-def _records(table: Table) -> list[dict[str, Any]]:
-    return list(table.records())
-
-
 def _curve_text(row: Mapping[str, Any], quantity: Quantity) -> str:
     width = f", width {row['width']}" if row["width"] is not None else ""
     sd = f", sd between seeds {quantity.bare(row['sd'])}" if row["sd"] is not None else ""
     return f"n = {amount(row['n'])}{width}<br>mean {quantity.say(row['mean'])}{sd}<br>{row['runs']} run(s)"
-
-
-def _size_text(row: Mapping[str, Any], quantity: Quantity) -> str:
-    chosen = "<br>selected on validation" if row["selected"] else ""
-    cell = f"n = {amount(row['n'])}, p = {short(row['p'])}"
-    return f"{cell}<br>mean {quantity.say(row['mean'])}, {row['runs']} run(s){chosen}"
 
 
 def _fan_text(row: Mapping[str, Any], quantity: Quantity) -> str:
@@ -386,4 +240,12 @@ def _fan_text(row: Mapping[str, Any], quantity: Quantity) -> str:
         f"n = {amount(row['n'])} ({row['status']})<br>expected {quantity.say(row['median'])}"
         f"<br>50 %: {quantity.bare(row['low50'])} to {quantity.bare(row['high50'])}"
         f"<br>90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])}"
+    )
+
+
+def _held_text(row: Mapping[str, Any], quantity: Quantity) -> str:
+    return (
+        f"n = {amount(row['n'])} as forecast from n up to {amount(row['stopped_at'])}<br>"
+        f"{quantity.say(row['median'])} (90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])})"
+        f"<br>measured {quantity.say(row['measured'])}"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconscale.laws import Hours
+from reconscale.laws.decisions.wording import chance
 from reconscale.report.answer import Answer
-from reconscale.report.runs import doubling
+from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
-from reconscale.report.wording import Quantity, amount, duration, plain, short, times
+from reconscale.report.wording import Quantity, amount, duration, number, plain, short, times
 from reconscale.study import Result, Study
 
 READING = (
@@ -26,6 +28,16 @@ READING = (
         "20 % less error is about 1 dB. Near the floor a small gain in dB can be a large part of what is left to gain.",
     ),
     (
+        "Diamonds are the forecast put to the test",
+        "For each of the largest sizes: what would have been forecast from the smaller ones alone, beside what was "
+        "measured. Where several lie outside their intervals, do not rely on the forecast.",
+    ),
+    (
+        "Identified, or not",
+        "A quantity is identified where its interval is much narrower than it was before any measurement. Where it is "
+        "not, its interval says what is usual for such curves, and little about this one.",
+    ),
+    (
         "An interval of 90 %",
         "is wrong one time in ten if the laws hold, and more often if the data change: other scanners, other cameras, "
         "other noise. The table of other test sets shows how far that goes here.",
@@ -38,6 +50,16 @@ READING = (
     ),
 )
 """How to read a report: heading and explanation."""
+COUPLINGS = {
+    "additive": "additive (the errors of too little data and too small a network add up)",
+    "kaplan": "Kaplan's (the scarcer of the two holds back the other)",
+    "free": "something else",
+}
+MAP_CAPTION = (
+    "White lines join equal quality. Below the thick line a larger network is worth it, above it is not; the dashed "
+    "line, where there is one, is the best use of computing that grows with n times p. The dotted frame is what was "
+    "measured; what lies beyond it, to 4 times in each direction, is forecast."
+)
 SIZE_CAPTION = "One line for each n; dots are runs, and rings mark the width that was selected on validation."
 VALIDATION_ALT = "Line plot of validation PSNR over optimisation steps, one line a run."
 VALIDATION_CAPTION = (
@@ -68,11 +90,13 @@ def analysis(answer: Answer | None) -> list[str]:
     """How the forecast was made."""
     if answer is None or answer.outlook is None:
         return []
-    weights = ", ".join(f"{law} {100 * weight:.0f} %" for law, weight in answer.outlook.weights.items())
     return [
-        "Laws were fitted to the error on a logarithmic scale by weighted least squares, with a bootstrap over seeds "
-        f"and, where they are known, test images. The forecast is a mixture ({weights}), weighted by how well each "
-        "member forecast the largest sizes from the smaller ones, with a discrepancy that grows with the distance."
+        "The forecast is Bayesian: one nested family of curves in the logarithm of the error (power laws with or "
+        "without a floor, saturating, with up to two breaks) with a calibrated prior, averaged with two naive "
+        "forecasts, no change from here on and straight on in log-log, and with a discrepancy that grows with the "
+        f"distance from the data. {' '.join(members_sentence(answer.outlook))} The back-test repeats all of it without "
+        "the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
+        "where they are known, test images; no forecast rests on them."
     ]
 
 
@@ -90,30 +114,62 @@ def facts(study: Study | None, answer: Answer | None, results: Sequence[Result])
     return [*rows, ("Runs lost", lost)] if lost else rows
 
 
-def costs(answer: Answer | None, table: Table, study: Study | None) -> list[str]:
-    """What a doubling costs, in data and in computing."""
-    if answer is None:
+def costs(answer: Answer | None, table: Table, hours: Hours | None, study: Study) -> list[str]:
+    """What runs took, and what twice the data or the parameters do to that."""
+    if answer is None or hours is None:
         return []
     largest = float(answer.points.n.max())
-    sentences = [f"Twice the data means {answer.quantity.counted(largest)} more.{_for_each(answer, largest)}"]
     best = None if answer.best.width is None else int(answer.best.width[answer.best.n == largest][0])
     here = next((row for row in table.records() if row["n"] == largest and row["width"] == best), None)
-    if here is None or study is None:
-        return sentences
-    seconds = float(here["seconds"] or 0)
-    run = f"A run at n = {amount(largest)}, width {best}, took {duration(seconds)}."
-    by_n, by_p = doubling(table, "n"), doubling(table, "p")
-    if by_n is not None:
+    if here is None:
+        return []
+    said = [f"A run at n = {amount(largest)}, width {best}, took {duration(number(here['seconds']))}."]
+    if len(set(table.column("n"))) > 1:
         steady = study.recipe.policy == "budget"
         why = "the recipe takes the same number of steps at every n" if steady else "the recipe stops by itself"
-        run += (
-            f" For each doubling of n the time of a run was multiplied by {plain(by_n)} ({why}): about "
-            f"{duration(seconds * by_n)} a run at n = {amount(2 * largest)}."
-        )
-    if by_p is not None:
-        run += f" For each doubling of p it was multiplied by {plain(by_p)}: about {duration(seconds * by_p)} a run."
-    total = sum(float(row["seconds"] or 0) * float(row["runs"] or 0) for row in table.records())
-    return [*sentences, run, f"All runs that are done took {duration(total)} together, one after the other."]
+        said.append(f"For each doubling of n the time of a run was multiplied by {plain(2**hours.by_n)} ({why}).")
+    if len(set(table.column("p"))) > 1:
+        said.append(f"For each doubling of p it was multiplied by {plain(2**hours.by_p)}.")
+    total = sum(number(row["seconds"]) * number(row["runs"]) for row in table.records())
+    said.append(f"All runs that are done took {duration(total)} together, one after the other.")
+    return [" ".join(said)]
+
+
+def landscape(answer: Answer) -> list[str]:
+    """How n and p go together, and which network is large enough for the largest n; nothing without a surface."""
+    drawn = answer.surface
+    if drawn is None or answer.points.p is None:
+        return []
+    parts = ", ".join(f"{COUPLINGS.get(name, name)} {100 * part:.0f} %" for name, part in drawn.couplings.items())
+    n, most = float(answer.points.n.max()), float(answer.points.p.max())
+    enough = drawn.frontier([n], worthwhile=max(answer.worthwhile, 1e-6))
+    (median,), ((low,), (high,)) = enough.median, enough.interval(0.9)
+    unit = "SSIM" if answer.points.metric == "ssim" else "dB"
+    head = f"At n = {amount(n)} doubling p gains more than {answer.worthwhile:g} {unit}"
+
+    def spelt(p: float) -> str:
+        return short(p) if p < float("inf") else f"more than {short(4 * most)}"
+
+    verdict = f"up to about p = {spelt(median)} (90 % interval {spelt(low)} to {spelt(high)})."
+    if median == float("inf"):
+        least = spelt(low)
+        verdict = f"even at 4 times the largest p measured, {short(4 * most)} (90 % interval from {least} on)."
+    return [
+        f"{head} {verdict}",
+        f"How data and network size go together: {parts} (each a third before the data). The chance that more of both "
+        f"still runs into a floor is {chance(drawn.floor)} (75 % before the data).",
+    ]
+
+
+def map_alt(answer: Answer) -> str:
+    """The map in words."""
+    quantity, points = answer.quantity, answer.points
+    p = (0.0, 0.0) if points.p is None else (float(points.p.min()), float(points.p.max()))
+    sizes = f"{amount(float(points.n.min()))} to {amount(float(points.n.max()))}"
+    return (
+        f"Contour map of the expected {quantity.title} over training set size ({sizes} measured) and network "
+        f"parameters ({short(p[0])} to {short(p[1])} measured), both logarithmic and shown to 4 times the largest."
+    )
 
 
 def quality_alt(answer: Answer) -> str:
@@ -129,13 +185,17 @@ def quality_alt(answer: Answer) -> str:
 
 def quality_caption(answer: Answer) -> str:
     """How to read the main figure."""
-    dots = "Dots are runs, bars are means over seeds"
     if answer.outlook is None:
-        return f"{dots}. There are too few sizes for a curve."
-    through = "" if answer.curve is None else f" The line through them is the law {answer.curve.law};"
+        return "There are too few sizes for a curve."
+    held = (
+        " Diamonds are what would have been forecast for a size from the smaller ones alone, with 90 % intervals; they "
+        "stand a little to its left."
+        if answer.held
+        else ""
+    )
     return (
-        f"{dots}; the bands hold a new run one time in two (darker) and nine times in ten (lighter).{through} "
-        "beyond the data the line is the middle of the forecast."
+        "The line is the expected mean over seeds; the bands hold a new run one time in two (darker) and nine times in "
+        f"ten (lighter).{held}"
     )
 
 
@@ -183,21 +243,6 @@ def _answer_facts(answer: Answer) -> list[tuple[str, str]]:
         ("Quality", f"{name}{quantity.sentence}"),
         ("Worthwhile gain, at least", f"{answer.worthwhile:g} {unit}"),
     ]
-
-
-def _for_each(answer: Answer, largest: float) -> str:
-    """What a small gain costs in data, from the gain expected of a doubling."""
-    gain = None if answer.decision is None else answer.decision.gain_n
-    if gain is None or gain.median <= 0:
-        return ""
-    step, unit = (0.01, "SSIM") if answer.points.metric == "ssim" else (0.1, "dB")
-
-    def needed(doubled: float) -> str:
-        return amount(float(f"{largest * step / doubled:.2g}"))
-
-    interval = f"{needed(gain.high)} to {needed(gain.low) if gain.low > 0 else 'no upper bound'}"
-    each = f"{needed(gain.median)} {answer.quantity.unit} for each {step:g} {unit}"
-    return f" At the expected gain that is {each} (90 % interval {interval})."
 
 
 def _order(study: Study) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reconscale.laws import Finding, Points, frontier
+from reconscale.laws import Finding, Hours, Points, finding, frontier, hours_of
 from reconscale.laws.points import METRICS
 from reconscale.report.tables import Cell, Table, table
 from reconscale.study import PROFILES, Result, Run, Study
@@ -61,21 +61,13 @@ def cost_table(results: Iterable[Result]) -> Table:
     return table("cost", "n width p runs seconds training_flops", rows)
 
 
-def doubling(costs: Table, axis: str) -> float | None:
-    """By which factor one run takes longer when n, p or width (the ``axis``) doubles; none where it was not varied.
-
-    The slope of log seconds against the logarithm of the axis, within cells that share the other one.
-    """
-    other = "width" if axis == "n" else "n"
-    top, bottom = 0.0, 0.0
-    for value in sorted(set(costs.numbers(other))):
-        part = [row for row in costs.records() if row[other] == value]
-        pairs = [(float(row[axis] or 0), float(row["seconds"] or 0)) for row in part]
-        logs = np.log([pair for pair in pairs if min(pair) > 0])
-        if len(logs) > 1:
-            x, y = logs[:, 0] - logs[:, 0].mean(), logs[:, 1]
-            top, bottom = top + float(x @ y), bottom + float(x @ x)
-    return 2.0 ** (top / bottom) if bottom > 0 else None
+def hours_from(results: Iterable[Result], by: str = "p") -> Hours | None:
+    """Measured time of a run as a power law of n and of p or width (``by``); none where nothing was timed."""
+    timed = [(r, sum(r.times.values())) for r in results if r.status == "done" and sum(r.times.values()) > 0]
+    if not timed:
+        return None
+    dial = [float(r.p if by == "p" else r.run.network.width) for r, _ in timed]
+    return hours_of([float(r.run.n) for r, _ in timed], [seconds for _, seconds in timed], dial)
 
 
 def shift_table(results: Sequence[Result], profile: str) -> Table:
@@ -129,18 +121,18 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
     """Cautions about how the runs went."""
     found = []
     done = [result for result in results if result.status == "done"]
-    lost = [f"{count} {word}" for word in ("diverged", "failed") if (count := sum(r.status == word for r in results))]
+    lost = [result for result in results if result.status != "done"]
     if lost:
-        text = f"{' and '.join(lost)} of {len(results)} runs that are over; they are listed, and are not in the curve"
-        found.append(Finding("runs-lost", text, "caution"))
+        sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in lost}))
+        found.append(finding("failed-runs", count=len(lost), runs=len(results), sizes=sizes))
     if study.recipe.policy != "budget":
         capped = sum(result.steps >= result.run.recipe.steps for result in done)
         text = f"{capped} of {len(done)} runs reached the limit on steps first; they may be undertrained"
         found += [Finding("ended-by-limit", text, "warning")] if capped else []
     elif study.recipe.decay == "none" and done:
-        last = sum(result.best_step >= result.steps for result in done)
-        text = f"in {last} of {len(done)} runs the last checkpoint was the best; more steps may change the curve"
-        found += [Finding("best-is-last", text, "caution")] if 2 * last >= len(done) else []
+        last = [result.run.n for result in done if result.best_step >= result.steps]
+        if 2 * len(last) >= len(done):
+            found.append(finding("budget-too-small", count=len(last), runs=len(done), n=max(last)))
     return tuple(found)
 
 

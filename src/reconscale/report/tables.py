@@ -1,4 +1,4 @@
-"""The numbers behind every figure and every table of the page, as they are saved beside it."""
+"""What was measured, as tables: the numbers behind figures and page, as they are saved beside it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reconscale.laws import METRICS, Finding, Fit, Points
-from reconscale.report.answer import FAR, NEAR, Answer
-
-Floats = NDArray[np.float64]
+from reconscale.laws import Finding, Points
+from reconscale.report.answer import Answer
 
 Cell = str | int | float | None
 """One entry; none: not known, or refused."""
@@ -128,84 +125,6 @@ def size_table(answer: Answer) -> Table:
     return table("network-size", "n p width runs mean sd selected", rows)
 
 
-def fan_table(answer: Answer) -> Table:
-    """The band: where a new run is expected at each size of a grid; refused sizes have no numbers.
-
-    Beyond the data it is the forecast; within the data it is the law that carries most weight there, with the
-    interval of its curve and the spread of single runs about it.
-    """
-    told, curve = answer.outlook, answer.curve
-    if told is None:
-        return table("fan", FAN, [])
-    columns = np.stack([told.median, *told.interval(0.5), *told.interval(0.9)])
-    largest = float(answer.points.n.max())
-    status = [_status(float(n), largest, bool(off)) for n, off in zip(told.n, told.refused, strict=True)]
-    inside = np.array([name == "measured range" for name in status])
-    if curve is not None and inside.any():
-        columns[:, inside] = _within(curve, told.n[inside])
-    rows: list[tuple[Cell, ...]] = []
-    for i, n in enumerate(told.n):
-        numbers: list[Cell] = [None if status[i] == "refused" else float(value) for value in columns[:, i]]
-        rows.append((float(n), status[i], *numbers, int(float(n) in answer.asked)))
-    return table("fan", FAN, rows)
-
-
-def _within(curve: Fit, n: Floats) -> Floats:
-    """(5, N) middle, 50 % and 90 % interval of a new run at n within the data."""
-    kind = METRICS[curve.metric]
-    middle = np.log(kind.to_error(curve.evaluate(n)))
-    spread = float(np.hypot(curve.seed_sd, curve.residual_sd))
-    rows = [kind.from_error(np.exp(middle))]
-    for level, width in ((0.5, 0.6745), (0.9, 1.6449)):
-        ends = np.sort(np.log([kind.to_error(end) for end in curve.interval(n, level)]), axis=0)
-        below = np.hypot(np.maximum(middle - ends[0], 0.0), width * spread)
-        above = np.hypot(np.maximum(ends[1] - middle, 0.0), width * spread)
-        rows += list(
-            np.sort([kind.from_error(np.exp(middle - below)), kind.from_error(np.exp(middle + above))], axis=0)
-        )
-    return np.stack(rows)
-
-
-FAN = "n status median low50 high50 low90 high90 asked"
-"""Columns of the band's table. Status: measured range, up to 4x, up to 10x, beyond 10x, or refused."""
-
-
-def law_table(answer: Answer) -> Table:
-    """Every law with its parameters, 90 % intervals, weight in the forecast, and scatter."""
-    weights = answer.outlook.weights if answer.outlook is not None else {}
-    known = {found.code for found in answer.findings}
-    rows: list[tuple[Cell, ...]] = []
-    for item in answer.fits:
-        for name, (value, low, high) in item.parameters.items():
-            note = "; ".join(found.text for found in item.findings if found.code not in known)
-            rows.append((item.law, name, value, low, high, weights.get(item.law), item.residual_sd, item.seed_sd, note))
-    rows += [(law, "", None, None, None, weights.get(law), None, None, why) for law, why in answer.unfitted]
-    listed = {row[0] for row in rows}
-    rows += [
-        (law, "", None, None, None, weight, None, None, "a naive reference")
-        for law, weight in weights.items()
-        if law not in listed
-    ]
-    return table("laws", "law parameter value low90 high90 weight residual_sd seed_sd note", rows)
-
-
-def backtest_table(answer: Answer) -> Table:
-    """What would have been forecast for the largest sizes, and what was measured there."""
-    rows = [
-        (
-            held.seen,
-            held.n,
-            held.median,
-            held.low,
-            held.high,
-            held.measured,
-            int(held.low <= held.measured <= held.high),
-        )
-        for held in answer.held
-    ]
-    return table("backtest", "stopped_at n median low90 high90 measured inside", rows)
-
-
 def findings_table(findings: Iterable[Finding]) -> Table:
     """Every caution with its code, the gravest first."""
     order = {"warning": 0, "caution": 1, "note": 2}
@@ -216,16 +135,6 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 def anchors_table(anchors: Iterable[tuple[str, str, float]]) -> Table:
     """Horizontal lines: kind (input or classical), label, value."""
     return table("anchors", "kind label value", anchors)
-
-
-def _status(n: float, largest: float, refused: bool) -> str:
-    if refused:
-        return "refused"
-    reach = n / largest * (1 - 1e-9)
-    for limit, name in ((1.0, "measured range"), (NEAR, "up to 4x"), (FAR, "up to 10x")):
-        if reach <= limit:
-            return name
-    return "beyond 10x"
 
 
 def _dial(points: Points) -> list[float]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from reconscale.laws import Points
+from reconscale.laws import Finding, Forecast, Points, wording
+from reconscale.laws.decisions.gains import has_surface
+from reconscale.laws.decisions.wording import chance
 from reconscale.report.answer import Answer, answer_of
-from reconscale.report.tables import backtest_table, curve_table, fan_table, findings_table, law_table
-from reconscale.report.wording import Quantity, amount, general, plain
+from reconscale.report.choice import Choice
+from reconscale.report.expected import backtest_table, fan_table, gains_table, law_table
+from reconscale.report.next_steps import STEPS, experiment_rows, next_steps
+from reconscale.report.sentences import (
+    known_sentence,
+    members_sentence,
+    price_sentence,
+    step_cost,
+    target_sentence,
+)
+from reconscale.report.tables import Table, curve_table, findings_table, table
+from reconscale.report.wording import Quantity, amount, general, number, plain, short
 
 
 def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[float] = ()) -> list[str]:
@@ -24,20 +36,45 @@ def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[flo
     Raises:
         Mistake: a size asked for is not a number above 0.
     """
-    return lines_of(answer_of(points, worthwhile=worthwhile, asked=asked))
+    answer = answer_of(points, worthwhile=worthwhile, asked=asked)
+    return lines_of(answer, next_steps(answer), answer.findings)
 
 
-def lines_of(answer: Answer) -> list[str]:
-    """The lines of :func:`answer_lines`, of an answer that is known already."""
+def lines_of(answer: Answer, steps: Table, findings: Iterable[Finding]) -> list[str]:
+    """The lines of :func:`answer_lines`, of an answer that is known already.
+
+    Args:
+        answer: what the laws say.
+        steps: what to run next.
+        findings: all cautions, those about the runs included.
+    """
     quantity = answer.quantity
     blocks = [
-        [answer.verdict, answer.sentence],
+        [verdict_line(answer.verdict, answer.surety), answer.sentence],
+        [] if answer.choice is None else choice_lines(answer.choice, quantity),
         _measured(answer, quantity),
         _expected(answer, quantity),
+        believed_lines(answer.outlook, float(answer.points.n.max())),
         _laws(answer),
         backtest_lines(answer),
-        [f"{row['severity']} [{row['code']}]: {row['text']}" for row in findings_table(answer.findings).records()],
+        step_lines(steps),
+        finding_lines(findings),
     ]
+    return joined(blocks)
+
+
+def decided_lines(choice: Choice, points: Points) -> list[str]:
+    """The decision alone: verdict, gains, what the target and the next step need, what to run next, cautions."""
+    quantity = Quantity(points.metric, points.profile, points.unit)
+    decision = choice.decision
+    surety = "" if decision.verdict == "UNDECIDED" else wording(decision.probability)
+    steps = table("next-steps", STEPS, experiment_rows(choice, both=has_surface(points)))
+    head = [verdict_line(decision.verdict, surety), decision.sentence]
+    return joined([head, choice_lines(choice, quantity), step_lines(steps), finding_lines(choice.findings)])
+
+
+def joined(blocks: Iterable[list[str]]) -> list[str]:
+    """Blocks of lines with a blank line between them; empty blocks are left out."""
     lines: list[str] = []
     for block in blocks:
         if block:
@@ -45,30 +82,70 @@ def lines_of(answer: Answer) -> list[str]:
     return lines
 
 
+def verdict_line(verdict: str, surety: str) -> str:
+    """The verdict and how sure it is."""
+    return f"{verdict} ({surety})" if surety else verdict
+
+
+def choice_lines(choice: Choice, quantity: Quantity) -> list[str]:
+    """What more of each is expected to add, and what the target and the next step need."""
+    lines = [f"gains, with 90 % intervals, and the chance of more than {quantity.gain(choice.decision.worthwhile)}"]
+    for row in gains_table(choice).records():
+        gain, low, high = (quantity.gain(number(row[name])) for name in ("median", "low90", "high90"))
+        head = f"{number(row['factor']):g} x {row['what']}"
+        lines.append(f"  {head:>6}   {gain} ({low} to {high})   {chance(number(row['probability']))}, {row['wording']}")
+    return [*lines, *target_sentence(choice), price_sentence(choice, quantity)]
+
+
+def believed_lines(outlook: Forecast | None, largest: float) -> list[str]:
+    """What the forecast is made of, and what is known about the curve."""
+    if outlook is None:
+        return []
+    lines = [f"  {sentence}" for sentence in members_sentence(outlook)]
+    lines += [f"  {known_sentence(name, known, largest)}" for name, known in outlook.known.items()]
+    return ["what the forecast is made of, and what is known of the curve (90 % intervals)", *lines]
+
+
 def backtest_lines(answer: Answer) -> list[str]:
     """The back-test, one sentence a size that was held back."""
-    quantity, lines = answer.quantity, []
-    for row in backtest_table(answer).records():
-        stop, n, median, low, high, seen, inside = (row[name] for name in backtest_table(answer).columns)
+    quantity, made, lines = answer.quantity, backtest_table(answer), []
+    for row in made.records():
+        stop, n, median, low, high, seen, inside = (row[name] for name in made.columns)
         verdict = "inside" if inside else "outside"
         lines.append(
-            f"Had we stopped at n = {amount(_float(stop))} we would have forecast {quantity.say(_float(median))} "
-            f"({quantity.bare(_float(low))} to {quantity.bare(_float(high))}) at n = {amount(_float(n))}; "
-            f"we saw {quantity.say(_float(seen))}, {verdict} the 90 % interval."
+            f"Had we stopped at n = {amount(number(stop))} we would have forecast {quantity.say(number(median))} "
+            f"({quantity.bare(number(low))} to {quantity.bare(number(high))}) at n = {amount(number(n))}; "
+            f"we saw {quantity.say(number(seen))}, {verdict} the 90 % interval."
         )
     return lines
+
+
+def step_lines(steps: Table) -> list[str]:
+    """What to run next, one line a step."""
+    lines = []
+    for place, row in enumerate(steps.records(), start=1):
+        runs = "" if row["runs"] is None else f" ({row['runs']} run{'' if row['runs'] == 1 else 's'}"
+        cost = step_cost(row)
+        more = f"{runs}{f', {cost}' if cost and runs else ''}{')' if runs else ''}"
+        lines.append(f"  {place}. {row['action']}{more}: {row['reason']}")
+    return ["what to run next", *lines] if lines else []
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """Every caution, the gravest first."""
+    return [f"{row['severity']} [{row['code']}]: {row['text']}" for row in findings_table(findings).records()]
 
 
 def forecast_rows(answer: Answer) -> list[tuple[str, str, str, str, str]]:
     """The sizes that were asked for: n, multiple of the largest n, expected value, 50 % and 90 % interval."""
     quantity, rows = answer.quantity, []
     for row in fan_table(answer).where(asked=1).records():
-        n, reach = _float(row["n"]), _float(row["n"]) / float(answer.points.n.max())
+        n, reach = number(row["n"]), number(row["n"]) / float(answer.points.n.max())
         head = (amount(n), f"{reach:.3g}×")
         if row["median"] is None:
             rows.append((*head, "refused", "", ""))
             continue
-        middle, *ends = (quantity.bare(_float(row[name])) for name in ("median", "low50", "high50", "low90", "high90"))
+        middle, *ends = (quantity.bare(number(row[name])) for name in ("median", "low50", "high50", "low90", "high90"))
         rows.append((*head, middle, f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"))
     return rows
 
@@ -76,10 +153,11 @@ def forecast_rows(answer: Answer) -> list[tuple[str, str, str, str, str]]:
 def _measured(answer: Answer, quantity: Quantity) -> list[str]:
     lines = [f"measured ({quantity.title}{f', {quantity.profile}' if quantity.profile else ''}; n in {quantity.unit})"]
     for row in curve_table(answer).records():
-        sd = "" if row["sd"] is None else f"   sd {_sd(_float(row['sd']), quantity)}"
+        sd = "" if row["sd"] is None else f"   sd {_sd(number(row['sd']), quantity)}"
         width = "" if row["width"] is None else f"   width {row['width']}"
-        n, mean = amount(_float(row["n"])), quantity.say(_float(row["mean"]))
-        lines.append(f"  n = {n:>9}   {mean:>10}{sd}   runs {row['runs']}{width}")
+        network = f"   p {short(number(row['p']))}" if row["p"] is not None and not width else width
+        n, mean = amount(number(row["n"])), quantity.say(number(row["mean"]))
+        lines.append(f"  n = {n:>9}   {mean:>10}{sd}   runs {row['runs']}{network}")
     return lines
 
 
@@ -98,18 +176,13 @@ def _expected(answer: Answer, quantity: Quantity) -> list[str]:
 def _laws(answer: Answer) -> list[str]:
     lines: list[str] = []
     for row in law_table(answer).records():
-        weight = "" if row["weight"] is None else f", weight {plain(_float(row['weight']))}"
         if row["value"] is None:
-            lines.append(f"  {row['law']}{weight}: {row['note']}")
+            lines.append(f"  {row['law']}: {row['note']}")
             continue
-        numbers = [general(_float(row[name])) for name in ("value", "low90", "high90")]
-        lines.append(f"  {row['law']}{weight}: {row['parameter']} = {numbers[0]} ({numbers[1]} to {numbers[2]})")
-    return ["laws, with 90 % intervals", *lines] if lines else []
+        value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
+        lines.append(f"  {row['law']}: {row['parameter']} = {value} ({low} to {high})")
+    return ["named laws, each with 90 % intervals as if it were true", *lines] if lines else []
 
 
 def _sd(value: float, quantity: Quantity) -> str:
     return general(value) if quantity.metric == "error" else plain(value, quantity.digits + 1)
-
-
-def _float(cell: str | int | float | None) -> float:
-    return float("nan") if cell is None else float(cell)

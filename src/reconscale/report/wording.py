@@ -89,6 +89,15 @@ def times(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def number(cell: str | float | None) -> float:
+    """An entry of a table as a number; what is not known is NaN.
+
+    >>> number(None), number(3)
+    (nan, 3.0)
+    """
+    return float("nan") if cell is None else float(cell)
+
+
 @dataclass(frozen=True)
 class Quantity:
     """What is measured, and how it is spelt.

@@ -1,0 +1,113 @@
+"""Verbs that decide: decide, compare. None of them needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconscale.cli.analyse import AsJson, MetricName, Profile, Source, TestSet, codes, points_at, say
+from reconscale.cli.screen import print_json, refusing
+from reconscale.mistakes import Mistake
+
+if TYPE_CHECKING:
+    from reconscale.laws import Costs
+
+Price = "{}; a price in any currency."
+
+
+def decide(  # noqa: PLR0913 - flags
+    source: Source,
+    worthwhile: Annotated[
+        float | None,
+        typer.Option(help="The smallest gain worth paying for, in dB or SSIM. [default: 0.1, or a study's]"),
+    ] = None,
+    target: Annotated[float | None, typer.Option(help="A value of the metric; say how many images it needs.")] = None,
+    double: Annotated[str, typer.Option(help="Which is looked at first where both are worth it: n or p.")] = "n",
+    cost_per_image: Annotated[float | None, typer.Option(help=Price.format("What one more image costs"))] = None,
+    cost_per_hour: Annotated[
+        float | None, typer.Option(help=Price.format("For a study: what an hour of training costs"))
+    ] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Say whether more data or a larger network is worth it, what a target needs, and what to run next."""
+    with refusing():
+        from reconscale.report import choice_of
+        from reconscale.report.records import choice_record, cleaned
+
+        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        costs = costs_of(source, cost_per_image, cost_per_hour)
+        least = _worthwhile(source) if worthwhile is None else worthwhile
+        choice = choice_of(points, worthwhile=least, double=double, target=target, costs=costs)
+        if json:
+            print_json(cleaned(choice_record(choice)))
+        else:
+            from reconscale.report.text import decided_lines
+
+            say(*decided_lines(choice, points))
+
+
+def compare(
+    first: Source,
+    second: Annotated[Path, typer.Argument(help="The other method, in the same way.")],
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Compare two methods as n grows: at which n the one overtakes the other, and how sure that is."""
+    with refusing():
+        from reconscale.laws import crossing
+        from reconscale.report.records import cleaned
+
+        both = [points_at(place, metric=metric, profile=profile, test_set=test_set) for place in (first, second)]
+        made = crossing(both[0], both[1], names=_names(first, second))
+        if json:
+            print_json(cleaned(asdict(made) | {"findings": codes(made.findings)}))
+        else:
+            say(made.sentence, made.assumed, *map(str, made.findings))
+
+
+def costs_of(source: Path, per_image: float | None, per_hour: float | None) -> Costs:
+    """Prices, with the measured hours of a study; those of a CSV are not known.
+
+    Raises:
+        Mistake: a price is below 0, or hours are priced that nobody measured.
+    """
+    from reconscale.laws import Costs
+    from reconscale.report.choice import untimed
+
+    for flag, value in (("--cost-per-image", per_image), ("--cost-per-hour", per_hour)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise Mistake(flag, f"found {value:g}", "a price of 0 or more is expected")
+    if per_image is not None and per_hour is None:
+        per_hour = 0.0
+    if source.suffix.lower() == ".csv":
+        if per_hour:
+            raise Mistake("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
+        return Costs(untimed, per_hour, per_image)
+    from reconscale.report.runs import hours_from
+    from reconscale.study import Folder, load_study, runs_of
+
+    results = Folder.beside(source).results(runs_of(load_study(source)))
+    return Costs(hours_from(results) or untimed, per_hour, per_image)
+
+
+def _worthwhile(source: Path) -> float:
+    """The study's own, 0.1 for a CSV."""
+    if source.suffix.lower() == ".csv":
+        return 0.1
+    from reconscale.study import load_study
+
+    return load_study(source).analysis.worthwhile
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """What to call two methods: by their files, or by their paths where these are called the same."""
+    names = [place.stem if place.suffix.lower() == ".csv" else place.resolve().name for place in (first, second)]
+    return (names[0], names[1]) if names[0] != names[1] else (str(first), str(second))

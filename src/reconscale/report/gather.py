@@ -1,0 +1,116 @@
+"""Everything that is known about a study, however far it is, asked once for the page and for the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reconscale.laws import Costs, Finding
+from reconscale.laws.findings import merged
+from reconscale.report.answer import Answer, answer_of
+from reconscale.report.choice import untimed
+from reconscale.report.next_steps import next_steps
+from reconscale.report.pictures import Anchors, anchors_of
+from reconscale.report.runs import anchor_findings, hours_from, training_findings
+from reconscale.report.tables import Table
+from reconscale.report.text import finding_lines, joined, lines_of, step_lines, verdict_line
+from reconscale.report.wording import Quantity, times
+from reconscale.study import Folder, Result, Run, Study, runs_of
+from reconscale.study.points import points_from
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A study and what came out.
+
+    Attributes:
+        study: the study.
+        folder: its folder of results.
+        runs: every run of the plan.
+        results: those that are over.
+        answer: what the laws say; none where no run is done.
+        anchors: what was measured without a network, or None.
+        lines: kind, label and value of the anchors, in the metric of the curve.
+        steps: what to run next.
+        findings: all cautions, of the laws and of the runs.
+    """
+
+    study: Study
+    folder: Folder
+    runs: Sequence[Run]
+    results: Sequence[Result]
+    answer: Answer | None
+    anchors: Anchors | None
+    lines: Sequence[tuple[str, str, float]]
+    steps: Table
+    findings: tuple[Finding, ...]
+
+    @property
+    def done(self) -> list[Result]:
+        """The results of runs that are done."""
+        return [result for result in self.results if result.status == "done"]
+
+    @property
+    def quantity(self) -> Quantity:
+        """How values are spelt."""
+        if self.answer is not None:
+            return self.answer.quantity
+        return Quantity("psnr", self.study.analysis.profile, self.study.images.counts)
+
+    @property
+    def verdict(self) -> str:
+        """One of COLLECT MORE, TRAIN LARGER, STOP and UNDECIDED."""
+        return "UNDECIDED" if self.answer is None else self.answer.verdict
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        if self.answer is not None:
+            return self.answer.sentence
+        lost = times(len(self.results), "run")
+        over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
+        remedy = "Carry the study out with `reconscale run`, then write the report again"
+        return f"No run is done yet of {len(self.runs)}{over}. {remedy}."
+
+
+def gather(
+    study: Study, folder: Folder, *, target: float | None = None, progress: Callable[[str], None] | None = None
+) -> Gathered:
+    """Read the results of a study and ask the laws what they say.
+
+    Args:
+        study: the study.
+        folder: its folder of results.
+        target: a value of the metric whose n is asked for.
+        progress: is told what is being done.
+
+    Raises:
+        Mistake: a result is damaged, results were measured on different images, or the target is out of range.
+    """
+    say = progress or (lambda _: None)
+    say("reading results")
+    runs, main = runs_of(study), study.images.main_test
+    results = folder.results(runs)
+    done = [result for result in results if result.status == "done"]
+    answer = None
+    if done:
+        points = points_from(done, profile=study.analysis.profile, test_set=main)
+        worthwhile, asked = study.analysis.worthwhile, study.analysis.forecast
+        costs = Costs(hours_from(done) or untimed)
+        answer = answer_of(points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, progress=say)
+    anchors = anchors_of(folder)
+    quantity = Quantity("psnr", study.analysis.profile, "") if answer is None else answer.quantity
+    lines = anchors.lines(main, quantity) if anchors is not None else []
+    own = () if answer is None else answer.findings
+    best = None if answer is None else answer.best
+    findings = merged(own, training_findings(study, results), anchor_findings(best, lines))
+    steps = next_steps(answer, runs, results, hours_from(done, "width"))
+    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings)
+
+
+def study_lines(known: Gathered) -> list[str]:
+    """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
+    if known.answer is not None:
+        return lines_of(known.answer, known.steps, known.findings)
+    head = [verdict_line(known.verdict, ""), known.sentence]
+    return joined([head, step_lines(known.steps), finding_lines(known.findings)])
