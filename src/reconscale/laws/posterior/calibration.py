@@ -22,7 +22,7 @@ from reconscale.laws.posterior.discrepancy import FEW
 
 Floats = NDArray[np.float64]
 
-CLEAR = 25.0
+CLEAR = 40.0
 """A curve is clear when its ln(error) changes by more than so many standard deviations of one run, else faint."""
 SURPRISES = (0.5, 1.0)
 """Bounds between curves whose last size came as foreseen, somewhat as foreseen, and not."""

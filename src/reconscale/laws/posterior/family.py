@@ -45,8 +45,8 @@ class Prior:
         sharpness, sharpness_sd: median and log spread of the width f of a break in ln n.
     """
 
-    floor: float = 0.88
-    shift: float = 0.88
+    floor: float = 0.87
+    shift: float = 0.84
     floor_bend: float = 0.6
     exponent: float = 0.8
     exponent_sd: float = 0.8

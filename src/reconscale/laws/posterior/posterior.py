@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,13 @@ from reconscale.laws.posterior.family import DIMENSIONS, FORMS, Prior, Shapes, s
 
 Floats = NDArray[np.float64]
 
-PRIOR, BELIEF = Prior(), Belief()
-TWO_BREAKS = 8
-"""Fewer levels than this are never explained by two breaks."""
+BELIEF = Belief()
+MANY_LEVELS = 8
+"""From so many levels on a curve may have two breaks; with fewer these would be noise."""
+FEW = Prior(second=0.0)
+"""What is believed about a curve of few sizes; a slow-down is as likely as anything."""
+MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
+"""What is believed about a curve of many, mostly checkpoints of one training; chosen on vision and language curves."""
 CLOUD = 1000
 """Draws of the posterior."""
 MOST_LEVELS = 20
@@ -94,7 +98,7 @@ class Posterior:
 
 def prior_for(levels: int) -> Prior:
     """What is believed about a curve that is measured at so many levels."""
-    return PRIOR if levels >= TWO_BREAKS else replace(PRIOR, second=0.0)
+    return MANY if levels >= MANY_LEVELS else FEW
 
 
 def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Posterior:
