@@ -27,7 +27,7 @@ def test_fit(curve: Path) -> None:
     code, out, _ = call("fit", curve, "--law", "power+floor")
     assert code == 0 and "law power+floor of psnr, 5 sizes" in out and "90 % interval" in out
     code, out, _ = call("fit", curve, "--json")
-    assert code == 0 and {fit["law"] for fit in json.loads(out)} == {"power", "power+floor", "paper"}
+    assert code == 0 and {fit["law"] for fit in json.loads(out)} == {"power", "power+floor", "shifted", "paper"}
 
 
 def test_forecast(curve: Path) -> None:
@@ -35,6 +35,45 @@ def test_forecast(curve: Path) -> None:
     (row,) = json.loads(out)["forecast"]
     assert code == 0 and row["interval 90"][0] < row["median"] < row["interval 90"][1]
     assert row["median"] == pytest.approx(29.5 - 6.0 * 1200**-0.4 + 0.01, abs=0.2)
+
+
+def test_forecast_says_what_it_is_made_of(curve: Path) -> None:
+    code, out, _ = call("forecast", curve)
+    assert code == 0 and "the posterior curve" in out and "floor" in out and "identified" in out
+    made = json.loads(call("forecast", curve, "--json")[1])
+    assert set(made["weights"]) == {"curve", "last value", "line"}
+    assert made["known"].keys() == {"exponent", "slope", "floor", "break"}
+
+
+def test_decide(curve: Path) -> None:
+    code, out, _ = call("decide", curve, "--target", 29.2, "--cost-per-image", 3, "--worthwhile", 0.05)
+    assert code == 0 and out.split()[0] in ("COLLECT", "STOP", "UNDECIDED")
+    for part in ("2 x n", "10 x n", "more than +0.05 dB", "Target: 29.2 dB", "The next 0.1 dB", "in all", "run next"):
+        assert part in out
+    made = json.loads(call("decide", curve, "--json", "--target", 40)[1])
+    assert made["decision"]["gain_tenfold"]["factor"] == 10 and made["price"]["step"] == 0.1
+    assert made["target"]["n"]["never"] > 0.5 and made["target"]["n"]["median"] is None and made["next"]
+
+
+def test_compare(curve: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("n,psnr,seed\n" + "".join(f"{n},{31.0 - 12.0 * n**-0.4},0\n" for n in (10, 30, 100, 300, 600)))
+    code, out, _ = call("compare", curve, other)
+    assert code == 0 and out.startswith("other overtakes curve at about") and "test images" in out
+    made = json.loads(call("compare", curve, other, "--json")[1])
+    assert made["names"] == ["curve", "other"] and 10 < made["n"]["median"] < 600
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "curve.csv").write_text(other.read_text())
+    assert str(curve) in call("compare", curve, tmp_path / "b" / "curve.csv")[1]
+
+
+def test_two_sizes_are_enough_for_a_forecast(tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text("n,psnr\n100,30\n1000,31\n")
+    for words in (["forecast", path], ["decide", path], ["report", path, "--out", tmp_path / "r"]):
+        code, out, _ = call(*words)
+        assert code == 0, out
+    assert "few-sizes" in call("forecast", path)[1]
 
 
 def test_far_forecasts_are_refused(tmp_path: Path) -> None:
@@ -67,7 +106,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("verb", ["fit", "forecast"])
+@pytest.mark.parametrize("verb", ["fit", "forecast", "decide"])
 @pytest.mark.parametrize("text, part", WRONG.values(), ids=WRONG)
 def test_bad_numbers(tmp_path: Path, verb: str, text: str, part: str) -> None:
     path = tmp_path / "bad.csv"
@@ -88,6 +127,15 @@ def test_bad_numbers(tmp_path: Path, verb: str, text: str, part: str) -> None:
         (["fit", "CURVE", "--metric", "ssim"], "ssim"),
         (["fit", "CURVE", "--profile", "mse"], "are for studies"),
         (["status", "nowhere"], "cannot be read"),
+        (["decide", "CURVE", "--double", "both"], "both"),
+        (["decide", "CURVE", "--target", "nan"], "nan"),
+        (["decide", "CURVE", "--worthwhile", "-1"], "-1"),
+        (["decide", "CURVE", "--cost-per-image", "-1"], "--cost-per-image"),
+        (["decide", "CURVE", "--cost-per-image", "inf"], "--cost-per-image"),
+        (["decide", "CURVE", "--cost-per-hour", "2"], "does not say how long"),
+        (["report", "CURVE", "--target", "inf"], "target"),
+        (["report", "CURVE", "--worthwhile", "-1"], "worthwhile"),
+        (["compare", "CURVE", "nowhere.csv"], "nowhere.csv"),
     ],
 )
 def test_bad_words(curve: Path, words: list[str], part: str) -> None:
@@ -108,7 +156,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("words", [["fit"], ["forecast", "--n", "1200"], ["report"]])
+@pytest.mark.parametrize("words", [["fit"], ["forecast", "--n", "1200"], ["decide"], ["report"]])
 def test_analysis_without_torch(curve: Path, words: list[str]) -> None:
     command = [sys.executable, "-c", WITHOUT_TORCH, words[0], str(curve), *words[1:]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -48,5 +48,13 @@ def curve() -> Points:
 
 
 @pytest.fixture(scope="session")
+def plane() -> Points:
+    """Four sizes, three networks, errors."""
+    n, p = (grid.ravel() for grid in np.meshgrid([100.0, 300.0, 1000.0, 3000.0], [1e5, 4e5, 1.6e6]))
+    noise = np.exp(np.random.default_rng(2).normal(0, 0.01, len(n)))
+    return Points(n, (0.01 + 0.2 * n**-0.5 + 0.5 * p**-0.4) * noise, p=p, metric="error")
+
+
+@pytest.fixture(scope="session")
 def alone(curve: Points, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report_points(curve, tmp_path_factory.mktemp("points"), title="NMSE of volumes", worthwhile=0.2).parent

@@ -18,9 +18,12 @@ from matplotlib.figure import Figure
 from reconscale.laws import Points
 from reconscale.report import figures
 from reconscale.report.answer import answer_of
-from reconscale.report.frame import quality_frame, shade, spread
+from reconscale.report.expected import backtest_table, fan_table
+from reconscale.report.frame import contours, quality_frame, shade, spread
+from reconscale.report.landscape import budget_table, frontier_table, map_table
 from reconscale.report.plotly_figures import quality_figure
-from reconscale.report.tables import Table, anchors_table, curve_table, fan_table, points_table, size_table
+from reconscale.report.plotly_map import map_figure
+from reconscale.report.tables import Table, anchors_table, curve_table, points_table, size_table
 from reconscale.report.wording import Quantity
 
 from .conftest import Written
@@ -60,6 +63,49 @@ def test_main_figure_is_its_csv(written: Written) -> None:
     assert max(trace(figure, "expected, up to 10x")["x"]) == pytest.approx(6000)
 
 
+def test_the_back_test_stands_beside_what_was_measured(written: Written) -> None:
+    drawn = trace(on_page(written.html)["quality"], "forecast made without this size, 90 %")
+    rows = saved(written.out / "backtest.csv")
+    assert len(rows) == 3 and drawn["y"] == [float(r["median"]) for r in rows]
+    for k, row in enumerate(rows):
+        assert drawn["y"][k] + drawn["error_y"]["array"][k] == pytest.approx(float(row["high90"]))
+        assert drawn["y"][k] - drawn["error_y"]["arrayminus"][k] == pytest.approx(float(row["low90"]))
+        assert 0.8 * float(row["n"]) < drawn["x"][k] < float(row["n"])
+    assert len(set(drawn["x"])) == 3
+
+
+def test_the_map_is_its_csv(written: Written) -> None:
+    figure = on_page(written.html)["map"]
+    field = trace(figure, "expected")
+    rows = {(float(r["n"]), float(r["p"])): float(r["median"]) for r in saved(written.out / "map.csv")}
+    assert len(rows) == len(field["x"]) * len(field["y"])
+    for j, p in enumerate(field["y"]):
+        assert field["z"][j] == [rows[n, p] for n in field["x"]]
+    enough = trace(figure, "large enough: doubling p gains less than worthwhile")
+    frontier = saved(written.out / "frontier.csv")
+    assert [None if not r["median"] else float(r["median"]) for r in frontier] == enough["y"]
+    cells = trace(figure, "measured (ring: selected)")
+    measured = saved(written.out / "network-size.csv")
+    pairs = [(float(r["n"]), float(r["p"])) for r in measured]
+    assert list(zip(cells["x"], cells["y"], strict=True)) == pairs
+    box = figure["layout"]["shapes"][0]
+    assert (box["x0"], box["x1"]) == pytest.approx((10, 600))
+    assert max(field["x"]) == pytest.approx(2400)
+
+
+def test_the_map_of_an_error_is_coloured_by_its_logarithm(plane: Points) -> None:
+    tables, quantity = tables_of(plane), Quantity("error", "", "units")
+    field = trace(map_figure(tables, quantity), "expected")
+    assert field["z"][0][0] == pytest.approx(np.log10(tables["map"].numbers("median")[0]))
+    assert field["reversescale"] and field["showscale"]
+    figures.map_files(tables, quantity, "a map")
+
+
+def test_contours_are_round_and_inside() -> None:
+    assert contours([30.0, 31.0], "psnr")[:2] == [30.1, 30.2]
+    assert all(0.01 < level < 0.2 for level in contours([0.01, 0.2], "error"))
+
+
 def test_other_figures_are_their_csv(written: Written) -> None:
     shown = on_page(written.html)
     cells = saved(written.out / "network-size.csv")
@@ -80,8 +126,10 @@ def test_plotly_accepts_the_figures(written: Written, alone: Path) -> None:
 
 def tables_of(points: Points, *anchors: tuple[str, str, float]) -> dict[str, Table]:
     answer = answer_of(points)
-    made = [points_table(answer), curve_table(answer), fan_table(answer), size_table(answer), anchors_table(anchors)]
-    return {item.name: item for item in made}
+    measured = [points_table(answer), curve_table(answer), size_table(answer), anchors_table(anchors)]
+    expected = [fan_table(answer), backtest_table(answer)]
+    plane = [map_table(answer), frontier_table(answer), budget_table(answer)]
+    return {item.name: item for item in (*measured, *expected, *plane)}
 
 
 def test_files_show_the_same_numbers(curve: Points) -> None:
@@ -98,7 +146,7 @@ def test_files_show_the_same_numbers(curve: Points) -> None:
 
 
 def test_files_are_whole_and_repeatable(written: Written, curve: Points) -> None:
-    for name in ("quality", "network-size", "validation"):
+    for name in ("quality", "map", "network-size", "validation"):
         assert (written.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (written.out / f"{name}.svg").read_bytes()
     tables, quantity = tables_of(curve), Quantity("error", "nmse", "volumes")

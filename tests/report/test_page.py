@@ -16,10 +16,9 @@ import pytest
 from reconscale.files import write_whole
 from reconscale.laws import Points
 from reconscale.mistakes import Mistake
-from reconscale.report import answer_lines, page, report_points, report_study, wording
+from reconscale.report import answer_lines, gather, page, report_points, report_study, study_lines, wording
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
-from reconscale.study.points import points_of
 
 from .conftest import Written
 from .synthetic import png, spoil, study_of, write_pictures, write_results
@@ -92,10 +91,10 @@ def test_page_is_safe_and_loads_nothing(written: Written, alone: Path) -> None:
 def test_order_of_the_page(written: Written) -> None:
     elements = check_safe(written.html)
     titles = [
-        "COLLECT MORE", "Quality against the amount of data", "What was measured",
-        "Quality against the size of the network",
-        "What it costs", "What to run next", "What it looks like", "Other test sets",
-        "Can the forecast be trusted?", "Findings", "Training", "All runs", "Method", "Reproduce", "How to read this",
+        "COLLECT MORE", "Quality against the amount of data", "What to run next", "Data against network size",
+        "Quality against the size of the network", "What it looks like", "Other test sets",
+        "Can the forecast be trusted?", "Findings", "What was measured", "What it costs", "Training", "All runs",
+        "Method", "Reproduce", "How to read this",
     ]  # fmt: skip
     assert [heading.lstrip("+") for heading in elements.headings] == titles
     text = elements.text
@@ -106,7 +105,7 @@ def test_failed_runs_are_shown_and_counted(written: Written) -> None:
     text = check_safe(written.html).text
     assert "45 runs: 43 done, 1 diverged, 1 failed" in text
     assert "the loss became NaN at step 812" in text and "out of memory <img src=x onerror=alert(1)>" in text
-    assert "runs-lost" in text
+    assert "failed-runs" in text
 
 
 def test_pictures_are_embedded_with_words(written: Written) -> None:
@@ -140,15 +139,32 @@ def test_markup_in_points_stays_text(tmp_path: Path) -> None:
     assert "<script" not in (tmp_path / "quality.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_few_sizes_say_what_to_run(tmp_path: Path, count: int) -> None:
+def test_one_size_says_what_to_run(tmp_path: Path) -> None:
     study = study_of()
-    sizes = study.sweep.n[:count]
-    folder = write_results(study, tmp_path / "runs", keep=lambda run: run.n in sizes and run.seed == 0)
+    folder = write_results(study, tmp_path / "runs", keep=lambda run: run.n == 10 and run.seed == 0)
     html = report_study(study, folder, tmp_path / "out").read_text(encoding="utf-8")
     text = check_safe(html).text
     assert "UNDECIDED" in text and "There is no curve yet" in text and "Finish the plan" in text
     assert not (tmp_path / "out" / "fan.csv").exists()
+
+
+def test_two_sizes_give_a_fan_with_warnings(tmp_path: Path) -> None:
+    page = report_points(Points([100, 1000], [30.0, 31.0], metric="psnr"), tmp_path, title="two")
+    text = check_safe(page.read_text(encoding="utf-8")).text
+    assert "few-sizes" in text and "needs at least 3" in text and "not identified: the prior speaks" in text
+    assert (tmp_path / "fan.csv").exists() and not (tmp_path / "backtest.csv").exists()
+
+
+def test_answer_box_says_what_can_be_acted_on(written: Written, curve: Points, tmp_path: Path) -> None:
+    text = check_safe(written.html).text
+    for part in ("2 × data (n = 1,200)", "10 × data (n = 6,000)", "2 × parameters", "chance of more than +0.10 dB",
+                 "The next 0.1\u00a0dB"):  # fmt: skip
+        assert part in text
+    page = report_points(curve, tmp_path, title="t", target=0.021)
+    assert "Target: an error of 0.021" in check_safe(page.read_text(encoding="utf-8")).text
+    with pytest.raises(Mistake, match="target"):
+        report_points(curve, tmp_path / "bad", title="t", target=-1.0)
+    assert not (tmp_path / "bad").exists()
 
 
 def test_nothing_done_yet(tmp_path: Path) -> None:
@@ -199,13 +215,18 @@ def test_only_small_png_files_of_the_folder_are_embedded(tmp_path: Path) -> None
 
 
 def test_answer_as_text(written: Written, curve: Points) -> None:
-    lines = answer_lines(points_of(written.study, written.folder), worthwhile=0.1)
-    said = "\n".join(lines)
-    assert lines[0] == "COLLECT MORE" and "Had we stopped" in said and "power+floor" in said and "caution [" in said
-    said = "\n".join(answer_lines(curve.rows(curve.n <= 500)))
-    assert said.startswith("UNDECIDED") and "There is no curve yet" in said
+    said = "\n".join(study_lines(gather(written.study, written.folder)))
+    assert said.startswith("COLLECT MORE (") and "Had we stopped" in said and "power+floor" in said
+    assert "[failed-runs]" in said and "10 x n" in said and "what to run next" in said
+    said = "\n".join(answer_lines(curve.rows(curve.n <= 250)))
+    assert said.startswith("UNDECIDED") and "There is no curve yet" in said and "Add training sizes" in said
     said = "\n".join(answer_lines(curve.rows(curve.n <= 2000), asked=[1e9]))
-    assert "refused" in said
+    assert "refused" in said and "the prior speaks" in said
+
+
+def test_text_of_a_study_without_runs(tmp_path: Path) -> None:
+    lines = study_lines(gather(study_of(), Folder(tmp_path / "none")))
+    assert lines[0] == "UNDECIDED" and "No run is done yet of 45" in lines[1] and "Finish the plan" in lines[-1]
 
 
 def test_examples_in_docstrings() -> None:

@@ -11,11 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.laws import Points, frontier
+from reconscale.laws import Costs, Points, frontier
 from reconscale.report.answer import Answer, answer_of
+from reconscale.report.choice import choice_of, untimed
+from reconscale.report.expected import fan_table, gains_table, known_table, law_table, members_table
+from reconscale.report.gather import gather, run_findings
+from reconscale.report.landscape import budget_table, frontier_table, map_table
 from reconscale.report.next_steps import next_steps
-from reconscale.report.runs import anchor_findings, cost_table, doubling, runs_table, shift_table
-from reconscale.report.tables import curve_table, fan_table, law_table, points_table, table
+from reconscale.report.runs import anchor_findings, hours_from, runs_table, shift_table, training_findings
+from reconscale.report.sentences import price_sentence, target_sentence
+from reconscale.report.tables import curve_table, points_table, table
+from reconscale.report.wording import Quantity
 from reconscale.study import runs_of
 from reconscale.study.points import points_of
 
@@ -82,13 +88,80 @@ def test_every_metric(curve: Points, metric: str) -> None:
         assert row["low90"] < row["median"] < row["high90"]
 
 
-def test_every_law_has_intervals_and_a_weight_or_a_reason(answer: Answer) -> None:
-    laws = law_table(answer)
-    assert {"power", "power+floor", "paper", "last value", "line"} == set(laws.column("law"))
-    for row in laws.records():
-        assert row["note"] or row["value"] is not None
-        if row["value"] is not None:
-            assert row["low90"] <= row["value"] <= row["high90"]
+def test_the_line_is_the_posterior_median_within_the_data_too(answer: Answer) -> None:
+    told, fan = answer.outlook, fan_table(answer)
+    assert told is not None
+    assert fan.numbers("median") == np.median(told.expected, axis=0).tolist()
+    assert fan.numbers("low90") == told.interval(0.9)[0].tolist()
+
+
+def test_gains_are_the_decision_s(answer: Answer) -> None:
+    assert answer.choice is not None and answer.decision is not None
+    rows = gains_table(answer.choice).records()
+    assert [(row["what"], row["factor"]) for row in rows] == [("n", 2.0), ("n", 10.0), ("p", 2.0)]
+    assert rows[0]["median"] == answer.decision.gain_n.median
+    assert rows[1]["size"] == 6000.0 and rows[1]["images"] == 5400.0
+    assert rows[2]["images"] == 0.0 and rows[0]["hours"] is None
+
+
+def test_hours_are_told_only_where_they_were_measured(curve: Points) -> None:
+    quantity = Quantity("error", "nmse", "volumes")
+    priced = choice_of(curve, costs=Costs(untimed, per_hour=0.0, per_image=2.0))
+    assert "in all" in price_sentence(priced, quantity) and "for a run" not in price_sentence(priced, quantity)
+    assert gains_table(priced).column("total")[0] == 2.0 * 8000
+    assert "runs at n" in str(priced.experiments[0].cost_unit)
+    timed = choice_of(curve, costs=Costs(lambda n, p: 2.0))
+    assert "for a run" in price_sentence(timed, quantity) and gains_table(timed).column("hours")[0] == 2.0
+
+
+def test_a_target_says_how_much_it_needs(curve: Points) -> None:
+    (said,) = target_sentence(choice_of(curve, target=0.022))
+    assert said.startswith("Target: an error of 0.022")
+    assert target_sentence(choice_of(curve)) == []
+
+
+def test_weights_and_forms_are_probabilities(answer: Answer) -> None:
+    made = members_table(answer)
+    for kind in ("member", "form"):
+        assert sum(made.where(kind=kind).numbers("probability")) == pytest.approx(1.0, abs=1e-3)
+    assert made.where(kind="member").column("name") == ["curve", "last value", "line"]
+
+
+def test_what_is_known_has_its_prior_beside_it(answer: Answer) -> None:
+    made = known_table(answer)
+    assert made.column("quantity") == ["exponent", "slope", "floor", "break"]
+    for row in made.records():
+        assert row["low90"] <= row["median"] <= row["high90"] and row["prior_low90"] < row["prior_high90"]
+        assert row["identified"] in (0, 1) and 0 <= row["probability"] <= 1
+
+
+def test_the_map_agrees_with_its_surface(plane: Points) -> None:
+    answer = answer_of(plane)
+    made = map_table(answer)
+    row = made.records()[0]
+    assert answer.surface is not None
+    assert row["median"] == pytest.approx(answer.surface.median(row["n"], row["p"])[0])
+    assert max(made.numbers("n")) == pytest.approx(12000) and sum(made.numbers("measured_range")) == 21 * 21
+    for row in frontier_table(answer).records():
+        assert row["beyond"] > 0.5 or row["median"] <= 6.4e6 * (1 + 1e-9)
+    budget = budget_table(answer)
+    assert len(budget) > 2
+    for row in budget.records():
+        assert 6 * row["n"] * row["p"] == pytest.approx(row["flops"], rel=1e-3)
+
+
+def test_there_is_no_map_without_enough_cells(curve: Points) -> None:
+    answer = answer_of(curve)
+    assert answer.surface is None and not len(map_table(answer)) and not len(frontier_table(answer))
+
+
+def test_every_law_has_intervals_or_a_reason(answer: Answer, curve: Points) -> None:
+    for made in (law_table(answer), law_table(answer_of(curve.rows(curve.n <= 500)))):
+        assert {"power", "power+floor", "shifted", "paper"} == set(made.column("law"))
+        for row in made.records():
+            assert row["note"] or row["value"] is not None
+            if row["value"] is not None:
+                assert row["low90"] <= row["value"] <= row["high90"]
 
 
 def test_runs_table_lists_lost_and_open_runs() -> None:
@@ -98,12 +171,14 @@ def test_runs_table_lists_lost_and_open_runs() -> None:
     assert made.column("status") == ["done", "to do"] and made.column("id") == [run.id for run in runs]
 
 
-def test_time_for_each_doubling_is_the_slope_in_log_log() -> None:
-    rows = [(n, w, w * w, 1, 3.0 * n**0.5 * w**1.5, 1.0) for n in (10, 20, 80) for w in (8, 16)]
-    costs = table("cost", "n width p runs seconds training_flops", rows)
-    assert doubling(costs, "n") == pytest.approx(2**0.5)
-    assert doubling(costs, "width") == pytest.approx(2**1.5) and doubling(costs, "p") == pytest.approx(2**0.75)
-    assert doubling(costs.where(n=10, width=8), "n") is None
+def test_time_of_a_run_is_a_power_law() -> None:
+    study = study_of(sweep={"n": [10, 30], "width": [8, 16, 32], "seed": [0, 1, 2]})
+    results = [result_of(run) for run in runs_of(study)]
+    hours = hours_from(results, "width")
+    assert hours is not None and hours.by_p == pytest.approx(1.4, abs=0.2) and hours.by_n == pytest.approx(0, abs=0.1)
+    seconds = [sum(r.times.values()) for r in results if r.run.network.width == 16]
+    assert 3600 * hours(10, 16) == pytest.approx(np.mean(seconds), rel=0.2)
+    assert hours_from([]) is None
 
 
 def test_shift_table_gives_every_test_set_and_its_slope() -> None:
@@ -116,16 +191,40 @@ def test_shift_table_gives_every_test_set_and_its_slope() -> None:
     assert row["gain_per_doubling"] == pytest.approx(y[40] - y[20]) and row["gain_se"] > 0
 
 
-def test_next_steps_ask_for_sizes_seeds_and_widths() -> None:
-    points = Points([10, 30], [27.0, 28.0], [0, 0], metric="psnr")
-    steps = next_steps(answer_of(points), [], [], cost_table([]))
-    said = " ".join(str(cell) for cell in steps.column("action"))
-    assert "training size" in said and "seeds" in said
+def test_what_is_unfinished_comes_first() -> None:
     study = study_of()
     runs = runs_of(study)
     results = [result_of(run) for run in runs[:30]]
-    steps = next_steps(None, runs, results, cost_table(results))
-    assert steps.column("runs") == [len(runs) - 30] and steps.numbers("seconds")[0] > 0
+    steps = next_steps(None, runs, results, hours_from(results, "width"))
+    assert steps.column("runs") == [len(runs) - 30] and 0 < steps.numbers("hours")[0] < 2
+
+
+def test_one_size_asks_for_more_sizes() -> None:
+    steps = next_steps(answer_of(Points([100, 100], [27.0, 28.0], [0, 1], metric="psnr")))
+    assert "n = 11 and 33" in str(steps.column("action")[0])
+
+
+def test_next_steps_are_the_experiments(curve: Points) -> None:
+    answer = answer_of(curve)
+    assert answer.choice is not None
+    steps = next_steps(answer)
+    assert steps.column("kind") == [item.kind for item in answer.choice.experiments]
+    assert steps.column("n") == [item.n for item in answer.choice.experiments]
+    assert all("should remove" in str(why) for why in steps.column("reason")) or steps.column("kind") == ["stop"]
+
+
+def test_all_cautions_about_runs_are_found(written: Written) -> None:
+    known = gather(written.study, written.folder)
+    codes = {item.code for item in known.findings}
+    assert "failed-runs" in codes and known.answer is not None
+    assert {item.code for item in run_findings(written.study, written.folder, known.answer.points)} <= codes
+
+
+def test_a_budget_that_is_too_small_is_a_finding() -> None:
+    study = study_of(recipe={"decay": "none"})
+    results = [result_of(run) for run in runs_of(study)]
+    (found,) = training_findings(study, results)
+    assert found.code == "budget-too-small" and "45 of 45 runs" in found.text
 
 
 def test_numbers_json_holds_every_table(written: Written, alone: Path) -> None:

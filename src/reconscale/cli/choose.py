@@ -13,7 +13,7 @@ from reconscale.cli.screen import print_json, refusing
 from reconscale.mistakes import Mistake
 
 if TYPE_CHECKING:
-    from reconscale.laws import Costs
+    from reconscale.laws import Costs, Finding, Points
 
 Price = "{}; a price in any currency."
 
@@ -37,19 +37,20 @@ def decide(  # noqa: PLR0913 - flags
 ) -> None:
     """Say whether more data or a larger network is worth it, what a target needs, and what to run next."""
     with refusing():
+        from reconscale.laws.findings import merged
         from reconscale.report import choice_of
         from reconscale.report.records import choice_record, cleaned
+        from reconscale.report.text import decided_lines
 
         points = points_at(source, metric=metric, profile=profile, test_set=test_set)
         costs = costs_of(source, cost_per_image, cost_per_hour)
         least = _worthwhile(source) if worthwhile is None else worthwhile
         choice = choice_of(points, worthwhile=least, double=double, target=target, costs=costs)
+        findings = merged(choice.findings, _run_findings(source, points, test_set))
         if json:
-            print_json(cleaned(choice_record(choice)))
+            print_json(cleaned(choice_record(choice) | {"findings": codes(findings)}))
         else:
-            from reconscale.report.text import decided_lines
-
-            say(*decided_lines(choice, points))
+            say(*decided_lines(choice, points, findings))
 
 
 def compare(
@@ -105,6 +106,16 @@ def _worthwhile(source: Path) -> float:
     from reconscale.study import load_study
 
     return load_study(source).analysis.worthwhile
+
+
+def _run_findings(source: Path, points: Points, test_set: str | None) -> tuple[Finding, ...]:
+    """Cautions about the runs of a study; a CSV says nothing about them."""
+    if source.suffix.lower() == ".csv":
+        return ()
+    from reconscale.report import run_findings
+    from reconscale.study import Folder, load_study
+
+    return run_findings(load_study(source), Folder.beside(source), points, test_set)
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from reconscale.report.answer import Answer, answer_of
 from reconscale.report.build import report_points, report_study, write_study
 from reconscale.report.choice import Choice, choice_of
-from reconscale.report.gather import Gathered, gather, study_lines
+from reconscale.report.gather import Gathered, gather, run_findings, study_lines
 from reconscale.report.text import answer_lines
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "gather",
     "report_points",
     "report_study",
+    "run_findings",
     "study_lines",
     "write_study",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reconscale.laws import Costs, Finding
+from reconscale.laws import Costs, Finding, Points, frontier
 from reconscale.laws.findings import merged
 from reconscale.report.answer import Answer, answer_of
 from reconscale.report.choice import untimed
@@ -101,11 +101,29 @@ def gather(
     anchors = anchors_of(folder)
     quantity = Quantity("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(main, quantity) if anchors is not None else []
-    own = () if answer is None else answer.findings
-    best = None if answer is None else answer.best
+    own, best = ((), None) if answer is None else (answer.findings, answer.best)
     findings = merged(own, training_findings(study, results), anchor_findings(best, lines))
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings)
+
+
+def run_findings(study: Study, folder: Folder, points: Points, test_set: str | None = None) -> tuple[Finding, ...]:
+    """Cautions about the runs behind some points of a study: how they went, and what they reach without training.
+
+    Args:
+        study: the study.
+        folder: its folder of results.
+        points: the measurements of the study.
+        test_set: where they were taken; none: the study's main one.
+
+    Raises:
+        Mistake: a result, or the record of what was measured without a network, is damaged.
+    """
+    anchors = anchors_of(folder)
+    quantity = Quantity(points.metric, points.profile, points.unit)
+    lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
+    how = training_findings(study, folder.results(runs_of(study)))
+    return merged(how, anchor_findings(frontier(points), lines))
 
 
 def study_lines(known: Gathered) -> list[str]:

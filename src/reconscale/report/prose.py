@@ -34,6 +34,7 @@ READING = (
     ),
     (
         "Identified, or not",
+        "The exponent is that of the falling part of the error; the slope is the local one, with the floor in it. "
         "A quantity is identified where its interval is much narrower than it was before any measurement. Where it is "
         "not, its interval says what is usual for such curves, and little about this one.",
     ),

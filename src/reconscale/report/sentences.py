@@ -18,24 +18,13 @@ FORMS = {
     "break": "one break",
     "two breaks": "two breaks",
 }
-TAILS = {"": "", "+floor": ", floor", "+shift": ", floor met abruptly"}
 MEMBERS = {"curve": "the posterior curve", "last value": "no change from here on", "line": "straight on"}
 QUANTITIES = {
-    "exponent": "exponent of the falling part beyond the last break",
-    "slope": "slope at n = {n} (locally the error goes as n^-slope)",
-    "floor": "floor, as a part of the error at n = {n}",
-    "break": "break, the n at which the exponent changes",
+    "exponent": "exponent beyond the last break",
+    "slope": "slope at n = {n}",
+    "floor": "floor, part of the error at n = {n}",
+    "break": "break, at n",
 }
-
-
-def form_words(form: str) -> str:
-    """A form of the curve in words.
-
-    >>> form_words("saturating+floor")
-    'flat at small n, floor'
-    """
-    head, plus, tail = form.partition("+")
-    return FORMS.get(head, head) + TAILS.get(plus + tail, plus + tail)
 
 
 def members_sentence(outlook: Forecast) -> list[str]:
@@ -76,7 +65,7 @@ def known_sentence(name: str, known: Known, largest: float) -> str:
     numbers = (known.median, known.low, known.high, known.prior_low, known.prior_high)
     median, low, high, prior_low, prior_high = (known_value(name, value) for value in numbers)
     verdict = known_verdict(name, known.identified, known.probability)
-    before = f"{prior_low} to {prior_high} before any measurement"
+    before = f"before any measurement {prior_low} to {prior_high}"
     return f"{known_name(name, largest)}: {median} ({low} to {high}; {before}), {verdict}"
 
 

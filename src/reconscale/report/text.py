@@ -63,14 +63,14 @@ def lines_of(answer: Answer, steps: Table, findings: Iterable[Finding]) -> list[
     return joined(blocks)
 
 
-def decided_lines(choice: Choice, points: Points) -> list[str]:
+def decided_lines(choice: Choice, points: Points, findings: Iterable[Finding]) -> list[str]:
     """The decision alone: verdict, gains, what the target and the next step need, what to run next, cautions."""
     quantity = Quantity(points.metric, points.profile, points.unit)
     decision = choice.decision
     surety = "" if decision.verdict == "UNDECIDED" else wording(decision.probability)
     steps = table("next-steps", STEPS, experiment_rows(choice, both=has_surface(points)))
     head = [verdict_line(decision.verdict, surety), decision.sentence]
-    return joined([head, choice_lines(choice, quantity), step_lines(steps), finding_lines(choice.findings)])
+    return joined([head, choice_lines(choice, quantity), step_lines(steps), finding_lines(findings)])
 
 
 def joined(blocks: Iterable[list[str]]) -> list[str]:

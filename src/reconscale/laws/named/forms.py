@@ -51,7 +51,7 @@ LAWS: dict[str, Law] = {
 ALIASES = {"M1": "power", "M2": "power+floor", "M3": "shifted"}
 """Other names of laws."""
 
-USUAL = ("power", "power+floor", "paper")
+USUAL = ("power", "power+floor", "shifted", "paper")
 """The laws that a report shows unasked."""
 
 NAIVE: dict[str, Law] = {"last value": Last(), "line": Power(name="line", tail=True)}
