@@ -1,8 +1,10 @@
 """How often verdicts are right: stated chances against the truth of simulated studies.
 
 ``python benchmarks/verdicts.py [studies]`` judges doubling n in studies like ours (5 sizes, 3 seeds, 2 % noise; see
-``simulated.py``) against five amounts counted as worthwhile, 0.05 to 1 dB, and in studies of 3 sizes. An interval of
-a share counts studies, not judgements, as its units.
+``simulated.py``) against five amounts counted as worthwhile, 0.05 to 1 dB, and in studies of 3 sizes; and, where the
+outside data are there, on measured curves of the Learning Curve Database (sizes 64 to 1,024 seen; what was measured at
+1,024 and 2,048 counts as the truth, noise and all). An interval of a share counts studies, not judgements, as its
+units.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 
+from curves import PLACE, Curve, halves, lcdb
+from reconscale.laws import Points
 from reconscale.laws.decisions.ahead import ahead
 from reconscale.laws.decisions.gains import gains_n
 from reconscale.laws.decisions.wording import LIKELY, UNLIKELY
@@ -64,6 +68,31 @@ def judged(study: Simulated) -> Judged:
     first = gains[0]
     stated = np.array([gain.probability for gain in gains])
     return Judged(study.kind, stated, study.gain(2.0), first.low, first.median, first.high)
+
+
+def judged_curve(curve: Curve) -> Judged:
+    """What would be said about one measured curve."""
+    told = ahead(Points(curve.n, curve.y, curve.seed))
+    gains = [gains_n(told, "error", amount, (2.0,))[0] for amount in WORTHWHILE]
+    last = curve.n.max()
+    after = np.log(curve.truth[np.isclose(curve.ahead, 2.0 * last)]).mean()
+    true = float(10.0 / np.log(10.0) * (np.log(curve.y[curve.n == last]).mean() - after))
+    stated = np.array([gain.probability for gain in gains])
+    return Judged(curve.domain, stated, true, gains[0].low, gains[0].median, gains[0].high)
+
+
+def measured_curves(count: int) -> list[Curve]:
+    """About ``count`` curves of the half that nothing was tuned on, evenly over it; none without the outside data."""
+    if not PLACE.exists():
+        return []
+    known = [curve for curve in halves(lcdb(True))[1] if np.isclose(curve.ahead, 2.0 * curve.n.max()).any()]
+    return known[:: max(1, len(known) // count)]
+
+
+def judge_curves(known: Sequence[Curve]) -> list[Judged]:
+    """Judge measured curves."""
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(judged_curve, known, chunksize=8))
 
 
 def judge(known: Sequence[Simulated]) -> list[Judged]:
@@ -166,6 +195,9 @@ def main(count: int = 500) -> None:
         shares = [f"{100 * right[name][1]:.0f} % of {right[name][0]}" for name in ("COLLECT MORE", "STOP")]
         print(f"{kind:12s} {brier(chosen):.3f}  {100 * coverage(chosen):.0f} %  ", ", ".join(shares))
     show("3 sizes", judge(studies(count // 2, 1, sizes=3)))
+    curves = measured_curves(count // 2)
+    if curves:
+        show("measured curves", judge_curves(curves))
 
 
 if __name__ == "__main__":

@@ -105,8 +105,9 @@ def test_a_forecast_as_the_aim_goes_far_and_never_stops(make):
 
 def test_dear_runs_are_weighed_against_cheap_ones(make):
     points = make(0.05, 1.0, 0.5)
-    by_n = next_experiments(points, Costs(Hours(1.0, 2.0)), forecast_at=30_000, count=1)[0]
-    assert by_n.n < 12_000
+    offered = [Candidate(11_000), Candidate(12_000)]
+    by_n = next_experiments(points, Costs(Hours(1e-6, 2.0)), forecast_at=30_000, candidates=offered, count=1)[0]
+    assert by_n.n == 11_000
 
 
 def test_a_surface_offers_other_networks():

@@ -64,6 +64,15 @@ class Ahead:
             drawn = drawn + image_shift(self.level, x, DRAWS, np.random.default_rng(self.again))
         return bounded(drawn)
 
+    def stretch(self, x: float) -> float:
+        """By how much the calibration stretches what is believed at x = ln n."""
+        spread = []
+        for calibrated in (True, False):
+            rng = np.random.default_rng(self.generator)
+            drawn, _ = self.made.curves(np.array([x]), DRAWS, rng, calibrated=calibrated)
+            spread.append(float(np.subtract(*np.quantile(drawn, [0.75, 0.25]))))
+        return spread[0] / spread[1]
+
     def noise(self, x: Floats) -> Floats:
         """(N,) standard deviation of ln(error) of one new run at x = ln n."""
         return np.asarray(np.sqrt((self.made.curve.noise(x) ** 2).mean(0)))

@@ -20,7 +20,7 @@ from reconscale.mistakes import Mistake
 
 SETTLED = 0.05
 """A decision is settled when its expected regret is below this part of what is worthwhile."""
-CHANGES = 0.05
+CHANGES = 0.1
 """A candidate that lowers the expected regret by less than this part does not change the decision."""
 TELLING = 0.5
 """Candidates that teach less than this part of what the best one does are too little to bother with, however cheap."""
@@ -88,7 +88,7 @@ def next_experiments(
 
     ``stop`` comes alone, where the decision is the aim and (a) the expected regret, how much the best choice now is
     expected to fall short of the best choice if all were known, is below 5 % of ``worthwhile``; or (b) no candidate
-    lowers it by 5 %; or (c) images and hours have a price, and what every candidate takes off the regret, at the price
+    lowers it by 10 %; or (c) images and hours have a price, and what every candidate takes off the regret, at the price
     of doubling n a ``worthwhile``, is less than the candidate costs.
 
     Args:
@@ -158,19 +158,20 @@ def _settled(plan: _Plan, left: Left) -> str:
 
 def _best(plan: _Plan, before: Left, left: list[Left], have: float) -> tuple[int | None, str]:
     """The candidate that removes the most variance per cost, or None and why there is none."""
-    gained = np.array([np.log(before.variance / max(item.variance, 1e-300)) for item in left])
+    gained = np.array([max(0.0, np.log(before.variance / max(item.variance, 1e-300))) for item in left])
     cost = np.array([_cost(plan, item, have)[0] for item in plan.candidates])
-    allowed = gained >= TELLING * gained.max()
+    allowed = np.ones(len(cost), dtype=bool)
     if plan.worthwhile is not None:
         spared = np.array([before.regret - item.regret for item in left])
-        if spared.max() < CHANGES * before.regret:
+        allowed = spared >= CHANGES * before.regret
+        if not allowed.any():
             return None, f"no run considered changes the decision (expected regret {_amount(plan, before.regret)})"
         worth = _worth(plan)
         if worth is not None:
-            paying = spared * worth >= cost
-            if not paying.any():
-                return None, "every run considered costs more than it is expected to spare"
-            allowed = paying & (gained >= TELLING * gained[paying].max())
+            allowed &= spared * worth >= cost
+            if not allowed.any():
+                return None, "every run that may change the decision costs more than it is expected to spare"
+    allowed &= gained >= TELLING * gained[allowed].max()
     rate = np.where(allowed, gained / np.maximum(cost, 1e-300), -np.inf)
     return int(rate.argmax()), ""
 

@@ -5,7 +5,8 @@ draws are weighted by the likelihood of what was measured, without any new fit. 
 that is left is what is expected after the measurement (preposterior analysis; Raiffa and Schlaifer 1961).
 
 Beyond the data a draw bends once, so a measurement there would seem to say how it goes on for ever. A new fit would
-allow for a new bend beyond the new largest n, and so do the worlds.
+allow for a new bend beyond the new largest n, and so do the worlds. Where the calibration stretches the curve for being
+faint or surprising, the new bend is not stretched: more sizes make a curve less so.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ WORLDS = 128
 PARTICLES = 2000
 LEAST_EFFECTIVE = 30.0
 """Fewer effective draws than this say nothing: the likelihood is then widened, so that less is claimed to be learnt."""
-TRIM = 0.01
-"""Aims beyond these quantiles are drawn in, so that no single wild draw is all of the variance."""
+TRIM = 0.05
+"""For the variance aims beyond these quantiles are drawn in, so that no wild draw is most of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +63,9 @@ class Belief:
         """(C, A) the aims, as gains or ln(error), once ``far`` is the largest ln n measured."""
         away = np.maximum(self.places - far, 0.0) if far > self.last else np.zeros(len(self.places))
         values = self.aims + self.bend[:, None] * away
-        if self.before is not None:
-            values = METRICS[self.metric].gain(np.exp(self.before)[:, None], np.exp(values))
-        low, high = np.quantile(values, [TRIM, 1.0 - TRIM], axis=0)
-        return np.clip(values, low, high)
+        if self.before is None:
+            return np.asarray(values)
+        return METRICS[self.metric].gain(np.exp(self.before)[:, None], np.exp(values))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def belief_1d(
         aims=drawn[:, len(x) : -1],
         places=places,
         last=told.last,
-        bend=told.made.drift * rng.standard_t(BEND_TAILS, len(drawn)),
+        bend=told.made.drift * min(1.0, told.stretch(float(places[0]))) * rng.standard_t(BEND_TAILS, len(drawn)),
         before=drawn[:, -1] if forecast_at is None else None,
         metric=metric,
     )
@@ -159,7 +159,8 @@ class Worlds:
     def left(self, worthwhile: float | None) -> Left:
         """What is left now; without ``worthwhile`` there is no decision to regret."""
         told = self.belief.told(self.far)
-        aims = told - told.mean(axis=0)
+        aims = np.clip(told, *np.quantile(told, [TRIM, 1.0 - TRIM], axis=0))
+        aims = aims - aims.mean(axis=0)
         variance = float((self.weight @ aims**2 - (self.weight @ aims) ** 2).sum(axis=1).mean())
         if worthwhile is None:
             return Left(variance, 0.0)
