@@ -81,7 +81,7 @@ def test_the_map_is_its_csv(written: Written) -> None:
     assert len(rows) == len(field["x"]) * len(field["y"])
     for j, p in enumerate(field["y"]):
         assert field["z"][j] == [rows[n, p] for n in field["x"]]
-    enough = trace(figure, "large enough: doubling p gains less than worthwhile")
+    enough = trace(figure, "network that is large enough")
     frontier = saved(written.out / "frontier.csv")
     assert [None if not r["median"] else float(r["median"]) for r in frontier] == enough["y"]
     cells = trace(figure, "measured (ring: selected)")

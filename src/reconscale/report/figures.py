@@ -217,7 +217,7 @@ def _map(axes: Axes, tables: Mapping[str, Table], quantity: Quantity) -> None:
 def _map_lines(axes: Axes, tables: Mapping[str, Table]) -> None:
     frontier, budget = tables["frontier"], tables["budget"]
     for column, dash, width, label in (
-        ("median", "-", 2.4, "large enough: doubling p gains less than worthwhile"),
+        ("median", "-", 2.4, "network that is large enough"),
         ("low90", ":", 1.3, "its 90 % interval"),
         ("high90", ":", 1.3, None),
     ):

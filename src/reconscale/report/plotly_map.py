@@ -53,7 +53,7 @@ def _field(field: Table, quantity: Quantity) -> Figure:
 def _frontier(frontier: Table) -> list[Figure]:
     traces = []
     for name, column, dash, width in (
-        ("large enough: doubling p gains less than worthwhile", "median", "solid", 3.0),
+        ("network that is large enough", "median", "solid", 3.0),
         ("its 90 % interval", "low90", "dot", 1.5),
         ("its 90 % interval, upper end", "high90", "dot", 1.5),
     ):

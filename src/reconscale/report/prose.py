@@ -57,7 +57,7 @@ COUPLINGS = {
     "free": "something else",
 }
 MAP_CAPTION = (
-    "White lines join equal quality. Below the thick line a larger network is worth it, above it is not; the dashed "
+    "White lines join equal quality. Below the thick line doubling the network is worth it, above it is not; the dashed "
     "line, where there is one, is the best use of computing that grows with n times p. The dotted frame is what was "
     "measured; what lies beyond it, to 4 times in each direction, is forecast."
 )
