@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 LEVEL, DRAWS, LEAST = 0.9, 2000, 40
 STUDIES, SEED = 1000, 1000
 MULTIPLES = (2.0, 4.0, 8.0, 16.0)
+ALIKE = [4, 7]
 BOUNDS = (0.6, 4.0)
 """No factor outside is believed."""
 
@@ -101,6 +102,7 @@ def main() -> None:
         "range": {name: [float(f"{low:.3g}"), float(f"{high:.3g}")] for name, (low, high) in span.items()},
     }
     record["range"]["multiple of the largest n"][0] = 0.0
+    record["range"]["number of sizes"] = ALIKE  # learnt on five sizes; one less and two more are taken to be alike
     place = Path(reconscale.laws.posterior.__path__[0]) / "calibration.json"
     place.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     print("wrote", place)

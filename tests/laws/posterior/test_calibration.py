@@ -43,4 +43,4 @@ def test_outside(make):
     assert outside(level, float(np.log(9000))) == []
     (found,) = outside(level, float(np.log(3e6)))
     assert "multiple of the largest n 1e+03" in found.text
-    assert "number of sizes 2" in outside(levels(Points([1, 2], [1, 0.9])), 1.0)[0].text
+    assert "number of sizes 2 (learnt on 4 to 7)" in outside(levels(Points([1, 2], [1, 0.9])), 1.0)[0].text
