@@ -4,8 +4,8 @@
 
 Learnt on the tuning half (by data set) of the even OpenML ids of LCDB, with and without replicates, and on simulated
 studies; the other half, and the vision and language curves, are for reporting. Split conformal: in each group and at
-each multiple of the largest n, the factor by which the 90 % interval must be stretched to hold 90 % of the curves, with the
-finite-sample correction (1 + 1 / curves).
+each multiple of the largest n, the factor by which the 90 % interval must be stretched to hold 90 % of the curves,
+with the finite-sample correction (1 + 1 / curves).
 """
 
 from __future__ import annotations
