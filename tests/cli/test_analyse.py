@@ -91,6 +91,14 @@ def test_report(curve: Path, tmp_path: Path) -> None:
     assert (tmp_path / "r" / "report.html").stat().st_size > 10_000
 
 
+def test_report_on_imported_logs(tmp_path: Path) -> None:
+    logs = Path(__file__).parent.parent / "foreign" / "written" / "basicsr"
+    code, _, err = call("import", logs, "--value", "Held/psnr", "--out", tmp_path / "points.csv")
+    assert code == 0, err
+    code, out, _ = call("report", tmp_path / "points.csv", "--out", tmp_path / "r", "--target", 27)
+    assert code == 0 and "report.html" in out and (tmp_path / "r" / "gains.csv").is_file()
+
+
 WRONG = {
     "missing columns": ("size,quality\n1,2\n", "n"),
     "text in a number": ("n,psnr\n10,28\n30,good\n100,29\n", "good"),
