@@ -72,6 +72,11 @@ def test_band_holds_the_measurements_and_widens_beyond_them(answer: Answer) -> N
     assert width["measured range"] < width["up to 4x"] < width["up to 10x"]
 
 
+def test_sizes_of_the_band_are_distinct(answer: Answer) -> None:
+    n = np.array(fan_table(answer).numbers("n"))
+    assert np.diff(np.log(n)).min() > 1e-3 and n[0] == 10 and n[-1] == 6000
+
+
 def test_refused_sizes_have_no_numbers(curve: Points) -> None:
     small = curve.rows(curve.n <= 2000)
     fan = fan_table(answer_of(small, asked=[4000.0, 1e9]))

@@ -133,7 +133,7 @@ def answer_of(
     say("deciding")
     choice = choice_of(points, worthwhile=worthwhile, target=target, costs=costs)
     say("forecasting")
-    outlook = forecast(points, np.union1d(grid_of(points), wanted))
+    outlook = forecast(points, grid_of(points, wanted))
     say("testing the forecast against sizes held back")
     held = tuple(backtest(points))
     say("fitting laws")
@@ -153,11 +153,16 @@ def usual_fits(points: Points) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], 
     return tuple(fits), tuple(unfitted)
 
 
-def grid_of(points: Points) -> Floats:
-    """Sizes from the smallest n to 10 times the largest, evenly spaced on the log scale, with the ends of the bands."""
+def grid_of(points: Points, asked: Sequence[float]) -> Floats:
+    """Sizes from the smallest n to 10 times the largest, evenly spaced on the log scale, with those ``asked`` for.
+
+    The ends of the bands are among them; of sizes that are equal but for rounding the one asked for is kept.
+    """
     small, large = float(points.n.min()), float(points.n.max())
     parts = [(small, large, INSIDE), (large, NEAR * large, BEYOND), (NEAR * large, FAR * large, BEYOND)]
-    return np.unique(np.concatenate([np.geomspace(*part) for part in parts]))
+    grid = np.unique(np.concatenate([np.geomspace(*part) for part in parts]))
+    apart = np.abs(np.log(grid[:, None] / np.array(asked))).min(axis=1)
+    return np.union1d(grid[apart > 1e-6], asked)
 
 
 def _lacking(points: Points) -> str:
