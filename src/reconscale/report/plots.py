@@ -25,7 +25,7 @@ def plots_of(
     figure = plotly_figures.quality_figure(tables, quantity)
     drawn = [(Plot("quality", figure, *words, used), figures.quality_files(tables, quantity, title))]
     if len(tables["map"]):
-        used = tuple(name for name in ("map", "frontier", "budget", "network-size") if len(tables[name]))
+        used = tuple(name for name in ("map", "frontier", "budget", "network-size") if len(tables[name]) > 1)
         words = (prose.map_alt(answer), prose.MAP_CAPTION)
         plot = Plot("map", plotly_map.map_figure(tables, quantity), *words, used)
         drawn.append((plot, figures.map_files(tables, quantity, title)))

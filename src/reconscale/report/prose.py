@@ -57,9 +57,9 @@ COUPLINGS = {
     "free": "something else",
 }
 MAP_CAPTION = (
-    "White lines join equal quality. Below the thick line doubling the network is worth it, above it is not; the dashed "
-    "line, where there is one, is the best use of computing that grows with n times p. The dotted frame is what was "
-    "measured; what lies beyond it, to 4 times in each direction, is forecast."
+    "White lines join equal quality. Below the thick line doubling the network is worth it, above it is not. The "
+    "dashed line, where there is one, is the best use of computing that grows with n times p. The dotted frame is what "
+    "was measured; what lies beyond it, to 4 times in each direction, is forecast."
 )
 SIZE_CAPTION = "One line for each n; dots are runs, and rings mark the width that was selected on validation."
 VALIDATION_ALT = "Line plot of validation PSNR over optimisation steps, one line a run."
