@@ -129,3 +129,39 @@ def test_refusals(make):
         decide(points, worthwhile=-1)
     with pytest.raises(Mistake, match="at least 2"):
         decide(Points([1], [1]))
+
+
+def test_ten_times_the_data_add_more_than_twice(make):
+    answer = decide(make(0.0, 1.0, 0.5, metric="psnr", noise=0.002))
+    assert (answer.gain_n.factor, answer.gain_tenfold.factor) == (2, 10)
+    assert answer.gain_tenfold.low < 5.0 < answer.gain_tenfold.high
+    assert answer.gain_n.median < answer.gain_tenfold.median
+
+
+def test_what_the_gain_of_a_larger_network_rests_on(make):
+    points = grid(1e-4, (0.01, 0.4), (1e-2, 0.5))
+    assert decide(points).gain_p_from == "surface"
+    assert decide(points.rows(points.n >= 300)).gain_p_from == "curve"
+    inside = Points(points.n, points.y + np.where(points.width == 16, 1.0, 0.0), points.seed, points.p, "psnr")
+    assert decide(inside).gain_p_from in ("surface", "measured")
+    assert decide(make(0.1, 1, 0.5)).gain_p_from == ""
+
+
+def test_points_that_no_curve_follows_are_a_finding(make):
+    points = make(0.1, 1.0, 0.5, noise=0.002)
+    bent = Points(points.n, points.y * np.where(points.n == 300, 1.2, 1.0), points.seed)
+    assert "misfit" in {item.code for item in decide(bent).findings}
+    assert "misfit" not in {item.code for item in decide(points).findings}
+
+
+def test_two_sizes_wild_seeds_and_a_thousand_points(make):
+    few = decide(make(0.1, 1.0, 0.5, sizes=np.array([30.0, 100.0]), metric="psnr"), worthwhile=1.0)
+    assert few.gain_n.low < few.gain_n.high
+    assert "few-sizes" in {item.code for item in few.findings}
+    wild = make(0.0, 1.0, 0.5)
+    y = wild.y.copy()
+    y[-2] *= 3
+    told = decide(Points(wild.n, y, wild.seed))
+    assert told.gain_n.low < 1.5 < told.gain_n.high
+    many = decide(make(0.0, 1.0, 0.5, sizes=np.unique(np.geomspace(30, 3000, 400).round())))
+    assert many.gain_n.low < 1.5 < many.gain_n.high
