@@ -152,6 +152,7 @@ def test_two_sizes_give_a_fan_with_warnings(tmp_path: Path) -> None:
     page = report_points(Points([100, 1000], [30.0, 31.0], metric="psnr"), tmp_path, title="two")
     text = check_safe(page.read_text(encoding="utf-8")).text
     assert "few-sizes" in text and "needs at least 3" in text and "not identified: the prior speaks" in text
+    assert "has not been put to the test" in text
     assert (tmp_path / "fan.csv").exists() and not (tmp_path / "backtest.csv").exists()
 
 
