@@ -182,3 +182,10 @@ def test_help_starts_without_heavy_libraries() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for heavy in ("torch", "deepinv", "scipy", "matplotlib", "plotly"):
         assert f"'{heavy}'" not in loaded
+
+
+def test_ssim_has_a_worthwhile_gain_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "ssim.csv"
+    path.write_text("n,ssim\n10,0.90\n30,0.91\n100,0.92\n300,0.925\n")
+    code, out, _ = call("decide", path)
+    assert code == 0 and "exceeds your 0.01 SSIM" in out

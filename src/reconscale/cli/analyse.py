@@ -121,7 +121,7 @@ def report(
     ] = None,
     metric: MetricName = None,
     worthwhile: Annotated[
-        float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1]")
+        float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1 dB, 0.01 SSIM]")
     ] = None,
     target: Annotated[
         float | None, typer.Option(help="A value of the metric; the report says how many images it needs.")
@@ -130,11 +130,12 @@ def report(
 ) -> None:
     """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
     with refusing():
+        from reconscale.laws import METRICS
         from reconscale.report import gather, report_points, study_lines, write_study
 
         if source.suffix.lower() == ".csv":
             points = points_at(source, metric=metric)
-            least = 0.1 if worthwhile is None else worthwhile
+            least = METRICS[points.metric].worthwhile if worthwhile is None else worthwhile
             folder = out or source.parent / "report"
             page = report_points(points, folder, title=source.stem, worthwhile=least, target=target)
         else:

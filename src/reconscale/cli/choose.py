@@ -22,7 +22,9 @@ def decide(  # noqa: PLR0913 - flags
     source: Source,
     worthwhile: Annotated[
         float | None,
-        typer.Option(help="The smallest gain worth paying for, in dB or SSIM. [default: 0.1, or a study's]"),
+        typer.Option(
+            help="The smallest gain worth paying for, in dB or SSIM. [default: a study's own, or 0.1 dB, 0.01 SSIM]"
+        ),
     ] = None,
     target: Annotated[float | None, typer.Option(help="A value of the metric; say how many images it needs.")] = None,
     double: Annotated[str, typer.Option(help="Which is looked at first where both are worth it: n or p.")] = "n",
@@ -44,7 +46,7 @@ def decide(  # noqa: PLR0913 - flags
 
         points = points_at(source, metric=metric, profile=profile, test_set=test_set)
         costs = costs_of(source, cost_per_image, cost_per_hour)
-        least = _worthwhile(source) if worthwhile is None else worthwhile
+        least = _worthwhile(source, points) if worthwhile is None else worthwhile
         choice = choice_of(points, worthwhile=least, double=double, target=target, costs=costs)
         findings = merged(choice.findings, _run_findings(source, points, test_set))
         if json:
@@ -99,10 +101,12 @@ def costs_of(source: Path, per_image: float | None, per_hour: float | None) -> C
     return Costs(hours_from(results) or untimed, per_hour, per_image)
 
 
-def _worthwhile(source: Path) -> float:
-    """The study's own, 0.1 for a CSV."""
+def _worthwhile(source: Path, points: Points) -> float:
+    """The study's own; for a CSV what its metric counts as worthwhile."""
     if source.suffix.lower() == ".csv":
-        return 0.1
+        from reconscale.laws import METRICS
+
+        return METRICS[points.metric].worthwhile
     from reconscale.study import load_study
 
     return load_study(source).analysis.worthwhile

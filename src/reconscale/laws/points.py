@@ -27,6 +27,7 @@ class Metric:
         unit: what a difference is written in; errors are compared in dB, 10 log10 of their ratio.
         to_error: the error, above 0: the value itself, 10^(-PSNR/10) (the MSE for range 1), or 1 - SSIM.
         from_error: the inverse of ``to_error`` (an SSIM is kept below 1 by one rounding error).
+        worthwhile: the gain that counts as worth paying for where nobody says, in ``unit``.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric:
     unit: str
     to_error: Callable[[Floats], Floats]
     from_error: Callable[[Floats], Floats]
+    worthwhile: float = 0.1
 
     def gain(self, before: Floats, after: Floats) -> Floats:
         """How much better ``after`` is than ``before`` (both errors): in dB, or in SSIM for ``ssim``."""
@@ -51,7 +53,7 @@ class Metric:
 METRICS = {
     "error": Metric("error", "lower", "dB", lambda y: y, lambda e: e),
     "psnr": Metric("psnr", "higher", "dB", lambda y: 10.0 ** (-y / 10.0), lambda e: -10.0 * np.log10(e)),
-    "ssim": Metric("ssim", "higher", "SSIM", lambda y: 1.0 - y, lambda e: 1.0 - np.maximum(e, 2.3e-16)),
+    "ssim": Metric("ssim", "higher", "SSIM", lambda y: 1.0 - y, lambda e: 1.0 - np.maximum(e, 2.3e-16), 0.01),
 }
 """The metrics that points can be in."""
 
