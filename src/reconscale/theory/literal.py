@@ -1,0 +1,96 @@
+"""The reference: real training sets and gradient descent as the paper's code iterates it. Slow on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.theory.path import SubspacePath
+from reconscale.theory.sizes import whole
+from reconscale.theory.subspace import Subspace
+
+Floats = NDArray[np.float64]
+
+PATIENCE = 100
+"""The paper's code stops after so many steps, in all, that did not improve on the best risk so far."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """A training set of the subspace model.
+
+    Attributes:
+        model: the model it was drawn from.
+        basis: U, (ambient, dim), orthonormal columns.
+        codes: C, (dim, n).
+        clean: X = U C, (ambient, n).
+        noisy: Y = X + Z, (ambient, n).
+    """
+
+    model: Subspace
+    basis: Floats
+    codes: Floats
+    clean: Floats
+    noisy: Floats
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return int(self.noisy.shape[1])
+
+
+def draw_training_set(model: Subspace, n: int, rng: np.random.Generator) -> TrainingSet:
+    """Draw a subspace and n pairs, as the paper's code does: memory of ambient x n numbers."""
+    n = whole("n", n, 1)
+    basis = np.linalg.qr(rng.standard_normal((model.ambient, model.dim)))[0]
+    codes = rng.standard_normal((model.dim, n))
+    clean = basis @ codes
+    return TrainingSet(model, basis, codes, clean, clean + model.sigma * rng.standard_normal(clean.shape))
+
+
+def risk_of(weights: Floats, data: TrainingSet) -> float:
+    """(||(W - I) U||_F^2 + sigma^2 ||W||_F^2) / dim of any (ambient, ambient) matrix W."""
+    off = weights @ data.basis - data.basis
+    return float(((off**2).sum() + data.model.sigma**2 * (weights**2).sum()) / data.model.dim)
+
+
+def descend(data: TrainingSet, step: float, steps: int) -> tuple[Floats, Floats]:
+    """Gradient descent on ||W Y - X||_F^2 / (2 n) with full matrices.
+
+    Returns:
+        The risk after 0, 1, .., ``steps`` steps, and the last W.
+    """
+    n, weights = data.n, np.zeros((data.model.ambient,) * 2)
+    risks = [risk_of(weights, data)]
+    for _ in range(steps):
+        weights = weights - step / n * (weights @ data.noisy - data.clean) @ data.noisy.T
+        risks.append(risk_of(weights, data))
+    return np.array(risks), weights
+
+
+def stopped_by_patience(risks: Floats, patience: int = PATIENCE) -> int:
+    """The step at which the paper's rule stops: its count of steps without improvement is never reset.
+
+    >>> stopped_by_patience(np.array([1.0, 0.5, 0.6, 0.4, 0.5, 0.6]), patience=3)
+    5
+    """
+    best, wasted = np.inf, 0
+    for k, risk in enumerate(risks[1:], start=1):
+        if risk < best:
+            best = risk
+        else:
+            wasted += 1
+        if wasted >= patience:
+            return k
+    return len(risks) - 1
+
+
+def path_of(data: TrainingSet) -> SubspacePath:
+    """The path of a given training set, from its singular value decomposition."""
+    left, size, right = np.linalg.svd(data.noisy, full_matrices=False)
+    keep = size > size[0] * max(data.noisy.shape) * np.finfo(float).eps
+    left, size, right = left[:, keep], size[keep], right[keep]
+    outputs = data.codes @ right.T * size / data.n
+    return SubspacePath(data.model, data.n, size**2 / data.n, outputs, data.basis.T @ left)
