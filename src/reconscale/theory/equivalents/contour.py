@@ -1,0 +1,163 @@
+"""Functions of a random matrix by a contour around its limiting spectrum.
+
+Let S be the sample covariance of n images. In the limit of many dimensions its resolvent (S + z)^-1 depends on z
+through one number k alone, the root of an explicit increasing function z(k): what a finite sample does is to turn
+the penalty z into the larger penalty k (Silverstein and Bai 1995; Hachem, Loubaton and Najim 2007). By Cauchy's
+formula f(S) is then a sum of resolvents over nodes x = -z of a closed curve around the spectrum. The curve is an
+ellipse in log x, so that a spectrum of d decades costs O(d) nodes per digit, and the sum converges geometrically.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.mistakes import Mistake
+
+Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+NARROWEST = 0.05
+"""Least half-width, in log x, of what a contour encloses."""
+MOST_NODES = 6000
+"""On the whole curve."""
+TURNS = (8, 32, 128, 512)
+"""Into how many arcs the way of a root from the real axis to its node is divided; more where fewer fail."""
+SOLVED = 1e-10
+"""Relative change of the last Newton step that counts as solved."""
+
+
+class SelfConsistent(Protocol):
+    """An explicit function z(k), increasing right of its last root and mapping the upper half-plane to itself there.
+
+    For every z off the real axis exactly one k in the same half-plane has z(k) = z; this is the certificate that
+    ``solve`` asks for.
+    """
+
+    @property
+    def zero(self) -> float:
+        """The last root k >= 0 of z(k) = 0, above 0 where S is singular in its support."""
+
+    @property
+    def lift(self) -> float:
+        """A bound of k - z on the real axis right of ``zero``."""
+
+    def z(self, k: NDArray[Any]) -> NDArray[Any]:
+        """The penalty that acts as k."""
+
+    def slope(self, k: NDArray[Any]) -> NDArray[Any]:
+        """dz/dk."""
+
+
+def solve(law: SelfConsistent, z: Complex) -> Complex:
+    """The roots k of z(k) = z that lie in the same half-plane as z.
+
+    Each root is followed from the positive real axis along the circle |z|, all nodes at once, by Newton's method.
+
+    Args:
+        law: the function.
+        z: (J,) off the real axis.
+
+    Raises:
+        Mistake: a root was not found; never a wrong root.
+    """
+    start, k = _real_roots(law, np.abs(z)), np.full(len(z), np.nan + 0j)
+    todo = np.arange(len(z))
+    with np.errstate(all="ignore"):
+        for turns in TURNS:
+            k[todo] = _followed(law, z[todo], start[todo], turns)
+            step = (law.z(k[todo]) - z[todo]) / law.slope(k[todo])
+            good = (np.abs(step) <= SOLVED * np.abs(k[todo])) & (k[todo].imag * z[todo].imag > 0)
+            if not len(todo := todo[~good]):
+                return k
+    raise Mistake("deterministic equivalent", f"no self-consistent solution at {len(todo)} of {len(z)} nodes",
+                  "merge nearly equal variances or drop the smallest ones")  # fmt: skip
+
+
+def _real_roots(law: SelfConsistent, z: Floats) -> Floats:
+    """Roots for z > 0 to a few digits: z(k) is convex, and between k - lift and k."""
+    table = law.zero + np.geomspace(z.min(), law.lift + z.max(), 200)
+    with np.errstate(all="ignore"):
+        values = np.maximum.accumulate(np.maximum(law.z(table), np.finfo(float).tiny))
+    k = law.zero + np.exp(np.interp(np.log(z), np.log(values), np.log(table - law.zero)))
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            k = np.maximum(k - (law.z(k) - z) / law.slope(k), law.zero + 0.5 * (k - law.zero))
+    return np.asarray(k)
+
+
+def _followed(law: SelfConsistent, z: Complex, k: Floats, turns: int) -> Complex:
+    size, angle, root = np.abs(z), np.angle(z), k.astype(complex)
+    for part in np.arange(1, turns + 1) / turns:
+        at = size * np.exp(1j * angle * part) if part < 1 else z
+        for _ in range(2 if part < 1 else 7):
+            root = root - (law.z(root) - at) / law.slope(root)
+    return root
+
+
+def boundary(inside: Callable[[float], bool], good: float, bad: float, steps: int = 44) -> float:
+    """The last point, from ``good`` towards ``bad`` (both above 0), at which a condition holds; bisected in the log."""
+    with np.errstate(all="ignore"):
+        for _ in range(steps):
+            middle = math.sqrt(good) * math.sqrt(bad)
+            good, bad = (middle, bad) if inside(middle) else (good, middle)
+    return good
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The upper half of a closed curve: f(S) = sum 2 Re(weight f(x) (S - x)^-1).
+
+    Attributes:
+        x: (J,) nodes, imaginary part above 0.
+        weight: (J,) quadrature weight / (-2 pi i).
+    """
+
+    x: Complex
+    weight: Complex
+
+
+def ellipse(low: float, high: float, shift: float, tightness: int, digits: float) -> Curve:
+    """An ellipse in log(x + shift) around [low, high].
+
+    Args:
+        low: lower end of the spectrum; low + shift is above 0.
+        high: upper end.
+        shift: what is added before the logarithm; with 0 the curve leaves x = 0 out.
+        tightness: 0, or more where a filter grows fast away from the spectrum.
+        digits: accuracy asked for.
+
+    Raises:
+        Mistake: it would need too many nodes.
+    """
+    centre, half, outer = _axes(low, high, shift, tightness)
+    strip = outer / 2
+    if (needed := digits * math.log(10) / strip) > MOST_NODES:
+        raise Mistake("deterministic equivalent", "the filter grows too fast just outside the spectrum",
+                      "take a smaller step of gradient descent")  # fmt: skip
+    nodes = 2 * math.ceil(needed / 2)
+    t = (np.arange(nodes // 2) + 0.5) * 2 * np.pi / nodes
+    across, up = half * math.cosh(strip), half * math.sinh(strip)
+    grown = np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t))
+    weight = -grown * (-across * np.sin(t) + 1j * up * np.cos(t)) / (1j * nodes)
+    return Curve(np.asarray(grown - shift, dtype=complex), np.asarray(weight, dtype=complex))
+
+
+def reach(low: float, high: float, shift: float, tightness: int) -> Complex:
+    """(64,) points on the outermost curve up to which a filter must not grow for ``ellipse`` to keep its accuracy."""
+    centre, half, outer = _axes(low, high, shift, tightness)
+    t = np.linspace(0, np.pi, 64)
+    across, up = half * math.cosh(outer), half * math.sinh(outer)
+    return np.asarray(np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t)) - shift, dtype=complex)
+
+
+def _axes(low: float, high: float, shift: float, tightness: int) -> tuple[float, float, float]:
+    """Centre and half-width in log(x + shift), and the elliptic radius at which the angle of x + shift is pi/2."""
+    left, right = math.log(low + shift), math.log(high + shift)
+    half = max((right - left) / 2, NARROWEST)
+    return (left + right) / 2, half, math.asinh(math.pi / 2 / half) * 0.8**tightness

@@ -1,0 +1,272 @@
+"""The risk of a linear estimator learned from n images, in the limit of many dimensions.
+
+The images' number and the dimensions grow together; what is left is a function of the population alone. Formulas:
+one- and two-point equivalents of sample-covariance resolvents (Hachem, Loubaton and Najim 2007; for ridge regression
+Dobriban and Wager 2018, Hastie, Montanari, Rosset and Tibshirani 2022), put together for any filter by Cauchy's
+formula; derived in ``docs/explanation/theory.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from reconscale.mistakes import Mistake
+from reconscale.theory.equivalents.contour import boundary, ellipse, reach, solve
+from reconscale.theory.equivalents.levels import Levels, levels_of
+from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge
+from reconscale.theory.path import check_stable
+from reconscale.theory.population import Population
+from reconscale.theory.sizes import real
+
+Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+SQUARE = 1e-6
+"""|n / rank - 1| below which the spectrum is taken to reach down to 0."""
+LOOSENED = 40
+"""How often a contour is drawn tighter before a descent is refused."""
+HONEST = 1e-8
+"""Error of two known integrals over the contour from which on nothing is returned."""
+LONGEST = 1e30
+"""Largest time times variance where the spectrum reaches down to 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampleLaw:
+    """z(k) = k (1 - df1(k) / n) of a population, df1(k) = sum m s / (s + k)."""
+
+    levels: Levels
+    n: float
+
+    @property
+    def rank(self) -> float:
+        """Number of directions that vary."""
+        return float(self.levels.count.sum())
+
+    @cached_property
+    def zero(self) -> float:
+        """0 with enough images; else the implicit penalty k, at which df1(k) = n."""
+        if self.n >= self.rank:
+            return 0.0
+        s = self.levels.variance
+        high = math.log(s.max() * self.rank / self.n)
+        low = math.log(s.min()) + math.log(self.rank / self.n - 1) - 1
+        return math.exp(brentq(lambda log: self.z(np.array([math.exp(log)]))[0], low, high, xtol=1e-15, rtol=1e-14))
+
+    @property
+    def lift(self) -> float:
+        """Sum m s / n."""
+        return float(self.levels.count @ self.levels.variance) / self.n
+
+    def z(self, k: NDArray[Any]) -> NDArray[Any]:
+        """Written so that nothing cancels where n is close to the rank."""
+        kept = (1 / (self.levels.variance + k[:, None])) @ self.levels.count
+        return np.asarray(k * ((self.n - self.rank) / self.n + k * kept / self.n))
+
+    def slope(self, k: NDArray[Any]) -> NDArray[Any]:
+        """1 - df2(k) / n, df2(k) = sum m s^2 / (s + k)^2."""
+        return np.asarray(1 - (1 / (self.levels.variance + k[:, None])) ** 2 @ self._squared / self.n)
+
+    @cached_property
+    def _squared(self) -> Floats:
+        return self.levels.count * self.levels.variance**2
+
+    @cached_property
+    def edges(self) -> tuple[float, float]:
+        """Smallest and largest value, 0 aside, of the limiting spectrum of the sample covariance: dz/dk = 0."""
+        s = self.levels.variance
+
+        def left(e: float) -> bool:
+            return bool(self.slope(np.array([-s.max() - e]))[0] > 0)
+
+        def right(e: float) -> bool:
+            return bool(self.slope(np.array([-s.min() + e]))[0] > 0)
+
+        far, near = s.max() * (1 + 2 * math.sqrt(self.rank / self.n)), self.zero + s.min()
+        high = -s.max() - boundary(left, far, 1e-9 * s.max() / math.sqrt(self.n))
+        low = -s.min() + boundary(right, near, 1e-9 * s.min() / math.sqrt(self.n))
+        high, low = (float(-self.z(np.array([k]))[0]) for k in (high, low))
+        return max(low, 0.0), high
+
+
+@dataclass(frozen=True, eq=False)
+class _Kernel:
+    """What the risk of any filter is made of, at the nodes of one contour.
+
+    Attributes:
+        x: (J,) nodes; the last may be 0, the null space of the sample covariance.
+        same: (J, J) of a pair of nodes in the same half-plane.
+        other: (J, J) of a node and another's conjugate.
+        noise: (J,).
+    """
+
+    x: Complex
+    same: Complex
+    other: Complex
+    noise: Complex
+
+
+@dataclass(frozen=True, eq=False)
+class Equivalent:
+    """The deterministic equivalent of the risk of linear estimators learned from n images.
+
+    Setting it up costs a few milliseconds for two levels and tenths of a second for hundreds; each further filter a
+    fraction of that.
+
+    Attributes:
+        population: the problem.
+        n: number of training images, a real number of 1 or more.
+        digits: accuracy of the contour integrals.
+
+    Raises:
+        Mistake: ``n`` is out of range.
+
+    >>> from reconscale.theory.subspace import Subspace
+    >>> equivalent = Equivalent(Subspace(dim=50, ambient=1000, sigma=0.1).population, n=400)
+    >>> round(equivalent.risk(Flow(4.0)), 5)
+    0.01698
+    """
+
+    population: Population
+    n: float
+    digits: float = 13.0
+    _kernels: dict[tuple[float, int], _Kernel] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", real("n", self.n, 1.0))
+
+    @cached_property
+    def law(self) -> SampleLaw:
+        """The function z(k) of this population and n."""
+        return SampleLaw(levels_of(self.population), self.n)
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Smallest and largest variance of the data: the ends of the limiting spectrum.
+
+        Close to n = rank, where the limit is 0, the order of the smallest variance of a finite sample instead.
+        """
+        low, high = self.law.edges
+        return max(low, float(self.law.levels.variance.min()) / (4 * self.law.rank**2)), high
+
+    def risk(self, filter_: Filter) -> float:
+        """The risk per output.
+
+        Descent, Flow: the limit. Ridge: the limit, in closed form. Converged: the exact mean for Gaussian data
+        with n > rank + 1, floor (n - 1) / (n - rank - 1) without leverage; infinite for |n - rank| <= 1 unless the
+        floor is 0; the limit below, and exact there too for a single level.
+
+        Raises:
+            Mistake: a descent diverges; the contour failed (never a wrong number); the filter is not one of these.
+        """
+        if isinstance(filter_, Converged):
+            excess = self._converged()
+        elif isinstance(filter_, Ridge):
+            excess = self._ridge(filter_.penalty)
+        elif isinstance(filter_, Descent | Flow):
+            excess = self._filtered(filter_)
+        else:
+            raise Mistake("filter", f"found {type(filter_).__name__}", "known here: Converged, Descent, Flow, Ridge")
+        return (self.population.floor + excess) / self.population.outputs
+
+    def _ridge(self, penalty: float) -> float:
+        """Excess at z(k) = penalty: (k^2 sum b s / (s + k)^2 + floor sum h s^2 / (s + k)^2 / n) / (1 - df2 / n)."""
+        law = self.law
+        low, high = law.zero + penalty, law.zero + law.lift + penalty
+        k = law.zero + math.exp(
+            brentq(lambda log: law.z(np.array([law.zero + math.exp(log)]))[0] - penalty,
+                   math.log(low - law.zero) - 1e-9, math.log(high - law.zero) + 1e-9, xtol=1e-14)
+        )  # fmt: skip
+        return self._at(k)
+
+    def _at(self, k: float) -> float:
+        level, law = self.law.levels, self.law
+        bias = k * k * float(level.signal @ (level.variance / (level.variance + k) ** 2))
+        noise = self.population.floor / self.n * float(level.leverage @ (level.variance / (level.variance + k)) ** 2)
+        return (bias + noise) / float(law.slope(np.array([k]))[0])
+
+    def _converged(self) -> float:
+        law, n, rank, floor = self.law, self.n, self.law.rank, self.population.floor
+        if abs(n - rank) <= 1 and floor > 0:
+            return math.inf
+        if n >= rank:
+            return floor * float(law.levels.leverage.sum()) / (n - rank - 1) if floor > 0 else 0.0
+        if len(law.levels.variance) == 1:
+            bias = (1 - n / rank) * float(law.levels.signal @ law.levels.variance)
+            return bias + floor * n * float(law.levels.leverage.sum()) / rank / (rank - n - 1) if floor else bias
+        return self._at(law.zero)
+
+    def _filtered(self, filter_: Descent | Flow) -> float:
+        low, high = self.law.edges
+        if isinstance(filter_, Descent):
+            check_stable(filter_, high)
+        moved = filter_.step * filter_.k if isinstance(filter_, Descent) else filter_.time
+        if moved == 0:
+            return self.population.power * self.population.outputs - self.population.floor
+        kernel = self._kernel(filter_, moved)
+        with np.errstate(under="ignore"):
+            left = np.asarray(_shortened(filter_, low).residual(kernel.x), dtype=complex)
+            bias = 2 * np.real(left @ (kernel.same @ left + kernel.other @ left.conj()))
+            inside = kernel.x != 0
+            fitted = (1 - left[inside]) ** 2 / kernel.x[inside]
+        noise = self.population.floor / self.n * 2 * np.real(kernel.noise[inside] @ fitted)
+        return max(float(bias + noise), 0.0)
+
+    def _kernel(self, filter_: Descent | Flow, moved: float) -> _Kernel:
+        """The kernel of a contour on which the filter stays bounded, from the cache where one was built."""
+        low, high = self.law.edges
+        shift = 0.0
+        if abs(self.n / self.law.rank - 1) < SQUARE:
+            low, shift = 0.0, 0.25 * 10.0 ** (-4 * math.ceil(math.log10(moved) / 4))
+            if shift * LONGEST < high:
+                raise Mistake("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
+        tightness = 0
+        if isinstance(filter_, Descent):
+            grown = 1 + filter_.step * shift * 1.01
+            while tightness < LOOSENED and (
+                np.abs(1 - filter_.step * reach(low, high, shift, tightness)).max() > grown
+            ):
+                tightness += 1
+        if (shift, tightness) not in self._kernels:
+            self._kernels[shift, tightness] = self._built(low, high, shift, tightness)
+        return self._kernels[shift, tightness]
+
+    def _built(self, low: float, high: float, shift: float, tightness: int) -> _Kernel:
+        law, s = self.law, self.law.levels.variance
+        curve = ellipse(low, high, shift, tightness, self.digits)
+        x, k = curve.x, solve(law, -curve.x)
+        g = curve.weight * k / -x
+        if law.zero > 0 and not shift:  # the null space of the sample covariance: half a node, and half its conjugate
+            x, k, g = np.append(x, 0), np.append(k, law.zero), np.append(g, law.zero / 2)
+        each = 1 / (s + k[:, None])
+        _honest(2 * np.real(g @ each), 1.0)
+        _honest(2 * np.real((g * x) @ each) / high, s / high)
+        pair, spread = each * (law.levels.signal * s), each * (law.levels.count * s**2 / self.n)
+
+        def joined(partner: Complex, gain: Complex) -> Complex:
+            return np.asarray(pair @ partner.T / (1 - spread @ partner.T) * g[:, None] * gain)
+
+        noise = g * (each @ (law.levels.leverage * s))
+        return _Kernel(x, joined(each, g), joined(each.conj(), g.conj()), noise)
+
+
+def _shortened(filter_: Descent | Flow, low: float) -> Descent | Flow:
+    """A time beyond which e^(-time low) is 0 anyway: no overflow."""
+    if isinstance(filter_, Flow) and low > 0 and filter_.time * low > 1e4:
+        return Flow(1e4 / low)
+    return filter_
+
+
+def _honest(found: Floats, expected: Floats | float) -> None:
+    """The functions 1 and x of the sample covariance have known means: the contour must reproduce them."""
+    error = float(np.abs(found - expected).max())
+    if not error <= HONEST:
+        raise Mistake("deterministic equivalent", f"the contour is wrong by {error:.1g}",
+                      "merge nearly equal variances or drop the smallest ones")  # fmt: skip
