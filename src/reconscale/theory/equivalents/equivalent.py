@@ -224,7 +224,7 @@ class Equivalent:
         low, high = self.law.edges
         shift = 0.0
         if abs(self.n / self.law.rank - 1) < SQUARE:
-            low, shift = 0.0, 0.25 * 10.0 ** (-4 * math.ceil(math.log10(moved) / 4))
+            low, shift = 0.0, 0.25 * 10.0 ** (-4 * math.ceil(math.log10(max(moved, 1 / high)) / 4))
             if shift * LONGEST < high:
                 raise Mistake("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
         tightness = 0
