@@ -58,6 +58,8 @@ def read_header(path: Path) -> Header:
             header = {"png": _png_header, "jpeg": _jpeg_header, "tiff": _tiff_header}[kind](path, stream)
     except (Mistake, MemoryError):
         raise
+    except ModuleNotFoundError as error:
+        _lacking(path, error)
     except Exception as error:  # decoders raise classes of every kind on damaged files
         _undecodable(path, error)
     return checked_size(path, header)
@@ -84,6 +86,8 @@ def read_image(path: Path) -> np.ndarray:
             image = _read_jpeg(path)
     except (Mistake, MemoryError):
         raise
+    except ModuleNotFoundError as error:
+        _lacking(path, error)
     except Exception as error:  # as above
         _undecodable(path, error)
     return checked_values(path, image)
@@ -156,6 +160,11 @@ def checked_values(where: object, image: np.ndarray) -> np.ndarray:
 def _undecodable(path: Path, error: Exception) -> NoReturn:
     reason = str(error).split("\n")[0].strip().rstrip(".") or type(error).__name__
     raise Mistake(path, f"cannot be decoded ({reason})", "replace or remove the file") from error
+
+
+def _lacking(path: Path, error: ModuleNotFoundError) -> NoReturn:
+    found = f"needs the package {error.name}, which is not installed"
+    raise Mistake(path, found, "pip install 'reconscale[train]'") from error
 
 
 def _start(path: Path) -> bytes:

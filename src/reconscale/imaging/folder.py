@@ -126,6 +126,15 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
     )
 
 
+def image_files(folder: Path) -> list[Path]:
+    """Every PNG, JPEG and TIFF file below a folder, at any depth, sorted by path; hidden ones do not count.
+
+    Raises:
+        Mistake: a folder cannot be read, or is a link.
+    """
+    return sorted(_files(folder, SUFFIXES, set()))
+
+
 def data_folder(key: str, data: Path | None) -> Path:
     """The resolved folder that the user's images are below.
 

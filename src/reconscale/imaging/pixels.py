@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from reconscale.imaging.listing import unit_of
 from reconscale.imaging.store import SCALES, Store
 from reconscale.mistakes import Mistake
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,8 @@ class Pixels:
         Returns:
             (1, C, H, W) float32 in [0, 1].
         """
+        import torch
+
         image = self.image(i)
         if crop is not None:
             height, width = min(crop, image.shape[0]), min(crop, image.shape[1])
@@ -97,6 +101,8 @@ class Pixels:
         Raises:
             Mistake: an image is smaller than ``patch``.
         """
+        import torch
+
         store, channels = self.store, self.channels
         dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
         batch = torch.empty((len(indices), channels, patch, patch), dtype=dtype)
@@ -129,6 +135,8 @@ class Pixels:
         Returns:
             (B, C, H, W) float32, contiguous.
         """
+        import torch
+
         moved = batch.to(device, non_blocking=True)
         return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
 
