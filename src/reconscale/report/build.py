@@ -22,6 +22,7 @@ from reconscale.report.expected import (
     law_table,
     members_table,
 )
+from reconscale.report.explanation import Explanation, explanation_sentences, explanation_table
 from reconscale.report.gather import Gathered, gather
 from reconscale.report.landscape import budget_table, frontier_table, map_table
 from reconscale.report.next_steps import next_steps
@@ -53,10 +54,12 @@ class Material:
     Attributes:
         answer: what the laws say; none where no run is done.
         tables: all numbers, by the name of their file.
+        explanation: the linear estimator that was computed for the study, or None.
     """
 
     answer: Answer | None
     tables: Mapping[str, Table]
+    explanation: Explanation | None = None
 
 
 def report_study(
@@ -91,9 +94,10 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
         costs,
         shift_table(done, profile),
         validation_table(done, best),
+        explanation_table(known.explanation, done, best, main),
         known.steps,
     )
-    material = _material(answer, known.lines, extra, known.findings)
+    material = replace(_material(answer, known.lines, extra, known.findings), explanation=known.explanation)
     page = replace(
         _page(material, study.name, (known.verdict, known.sentence)),
         subtitle=prose.sentence_case(prose.problem(study)),
@@ -101,6 +105,7 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
         costs=prose.costs(answer, costs, hours_from(done), study),
         cost_grid=grids.cost_grid(costs),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
+        explanation=_explained(material),
         shift=grids.shift_grid(material.tables["shift"], quantity, main),
         runs=grids.runs_grid(material.tables["runs"], profile),
         runs_summary=_summary(known.runs, known.results),
@@ -190,9 +195,16 @@ def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
     )
 
 
+def _explained(material: Material) -> list[str]:
+    drawn = material.tables["explanation"]
+    if material.explanation is None or not len(drawn):
+        return []
+    return explanation_sentences(material.explanation, drawn)
+
+
 def _write(page: Page, material: Material, out: Path, say: Progress) -> Path:
     say("drawing figures")
-    plots, files = plots_of(page.title, material.answer, material.tables)
+    plots, files = plots_of(page.title, material.answer, material.tables, material.explanation)
     tables = [item for item in material.tables.values() if len(item)]
     names = [*sorted(f"{item.name}.csv" for item in tables), *files, "numbers.json"]
     say("writing the report")
@@ -234,6 +246,8 @@ def _numbers(page: Page, material: Material) -> dict[str, Any]:
             }
     if answer is not None and answer.choice is not None:
         record |= choice_record(answer.choice)
+    if material.explanation is not None and page.explanation:
+        record["explanation"] = material.explanation.record | {"sentences": list(page.explanation)}
     return dict(cleaned(record))
 
 

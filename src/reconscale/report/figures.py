@@ -24,9 +24,11 @@ from reconscale.report.frame import (
     MAP_RAMP,
     MUTED,
     PURPLE,
+    SERIES,
     VERMILLION,
     Frame,
     contours,
+    explanation_frame,
     heading,
     heldback,
     map_frame,
@@ -89,6 +91,12 @@ def validation_files(curves: Table, title: str) -> dict[str, bytes]:
     """Validation quality over training, as ``png`` and ``svg``."""
     frame = validation_frame(curves)
     return _files(lambda axes: _validation(axes, curves, frame), frame, title, (8.2, 3.8))
+
+
+def explanation_files(drawn: Table, unit: str, title: str) -> dict[str, bytes]:
+    """The measured curve beside the computed one of a linear estimator, as ``png`` and ``svg``."""
+    frame = explanation_frame(drawn, unit)
+    return _files(lambda axes: _explanation(axes, drawn), frame, title, (8.2, 4.6))
 
 
 def _files(draw: Callable[[Axes], None], frame: Frame, title: str, size: tuple[float, float]) -> dict[str, bytes]:
@@ -298,6 +306,17 @@ def _validation(axes: Axes, curves: Table, frame: Frame) -> None:
             last.append(run.numbers("psnr")[-1])
         ends.append((sum(last) / len(last), f"n = {short(n)}"))
     _end_labels(axes, ends, frame)
+
+
+def _explanation(axes: Axes, drawn: Table) -> None:
+    network, linear, floor = (drawn.where(series=name) for name in ("network", "linear", "floor"))
+    middle, low, high = (np.array(network.numbers(name)) for name in ("db", "lowest", "highest"))
+    axes.errorbar(network.numbers("n"), middle, [middle - low, high - middle], fmt="o-", color=INK, linewidth=1.4,
+                  markersize=6, capsize=3, label=SERIES["network"])  # fmt: skip
+    axes.plot(linear.numbers("n"), linear.numbers("db"), "-", color=GREEN, linewidth=2.2, label=SERIES["linear"],
+              gid="linear")  # fmt: skip
+    axes.plot(floor.numbers("n"), floor.numbers("db"), "--", color=GREEN, linewidth=1.6, label=SERIES["floor"],
+              gid="linear-floor")  # fmt: skip
 
 
 def _end_labels(axes: Axes, ends: list[tuple[float, str]], frame: Frame) -> None:

@@ -61,6 +61,8 @@ STRETCHES = (
     ("beyond 10x", "further"),
 )
 """Status of rows of the band, and the heading of that stretch."""
+SERIES = {"network": "networks, measured", "linear": "linear estimator, computed", "floor": "its floor"}
+"""The curves of the linear explanation."""
 
 Ticks = tuple[tuple[float, str], ...]
 
@@ -189,6 +191,19 @@ def validation_frame(curves: Table) -> Frame:
     return Frame(
         x, y, ticks, _y_ticks(y, Quantity("psnr", "", "")), "optimisation steps", "validation PSNR, dB", log_x=False
     )
+
+
+def explanation_frame(drawn: Table, unit: str) -> Frame:
+    """Axes of the linear explanation: dB of the mean MSE against n. What is far below the networks is cut off."""
+    n = drawn.numbers("n")
+    networks, rest = drawn.where(series="network"), drawn.where(series="linear")
+    seen = [v for name in ("db", "lowest", "highest") for v in networks.numbers(name)]
+    seen += drawn.where(series="floor").numbers("db")
+    y = _y_range(seen, rest.numbers("db"), [], "psnr", _span(seen, "psnr"))
+    room = 10 ** (0.03 * math.log10(max(n) / min(n)) + 0.03)
+    x, y_title = (min(n) / room, max(n) * room), "10 log₁₀(1 / mean MSE), dB"
+    ticks = _y_ticks(y, Quantity("psnr", "", ""))
+    return Frame(x, y, _log_ticks(*x), ticks, f"training set size n, number of {unit}", y_title)
 
 
 def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:

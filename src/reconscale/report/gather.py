@@ -9,6 +9,7 @@ from reconscale.laws import Costs, Finding, Points, frontier
 from reconscale.laws.findings import merged
 from reconscale.report.answer import Answer, answer_of
 from reconscale.report.choice import untimed
+from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.next_steps import next_steps
 from reconscale.report.pictures import Anchors, anchors_of
 from reconscale.report.runs import anchor_findings, hours_from, training_findings
@@ -33,6 +34,7 @@ class Gathered:
         lines: kind, label and value of the anchors, in the metric of the curve.
         steps: what to run next.
         findings: all cautions, of the laws and of the runs.
+        explanation: the linear estimator that was computed for the study, or None.
     """
 
     study: Study
@@ -44,6 +46,7 @@ class Gathered:
     lines: Sequence[tuple[str, str, float]]
     steps: Table
     findings: tuple[Finding, ...]
+    explanation: Explanation | None = None
 
     @property
     def done(self) -> list[Result]:
@@ -104,7 +107,8 @@ def gather(
     own, best = ((), None) if answer is None else (answer.findings, answer.best)
     findings = merged(own, training_findings(study, results), anchor_findings(best, lines))
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
-    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings)
+    made = explanation_of(folder)
+    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings, made)
 
 
 def run_findings(study: Study, folder: Folder, points: Points, test_set: str | None = None) -> tuple[Finding, ...]:

@@ -114,6 +114,7 @@ class Page:
         landscape: how n and p go together.
         members, known: what the forecast is made of, and what is known of the curve.
         laws, backtest: the named laws, and how the forecast fared.
+        explanation: why the curve flattens, in sentences.
         findings: severity, code, text.
         runs, runs_summary: every run.
         method: paragraphs.
@@ -143,6 +144,7 @@ class Page:
     known: Grid | None = None
     laws: Grid | None = None
     backtest: Sequence[str] = ()
+    explanation: Sequence[str] = ()
     findings: Sequence[tuple[str, str, str]] = ()
     runs: Grid | None = None
     runs_summary: str = ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconscale.report.frame import shade, size_frame, validation_frame
-from reconscale.report.plotly_parts import Figure, dots, end_labels, layout_of
+from reconscale.report.frame import GREEN, INK, SERIES, explanation_frame, shade, size_frame, validation_frame
+from reconscale.report.plotly_parts import LEGEND, Figure, dots, end_labels, layout_of, records
 from reconscale.report.tables import Table
 from reconscale.report.wording import Quantity, amount, short
 
@@ -70,6 +70,40 @@ def validation_figure(curves: Table) -> Figure:
     layout = layout_of(frame, right=78)
     layout["annotations"] = end_labels(ends, frame)
     layout["height"] = 340
+    return {"data": traces, "layout": layout}
+
+
+def explanation_figure(drawn: Table, unit: str) -> Figure:
+    """The measured curve beside the computed one of a linear estimator, and the floor of that."""
+    frame = explanation_frame(drawn, unit)
+    traces: list[Figure] = []
+    for name, line in (("linear", "solid"), ("floor", "dash"), ("network", "solid")):
+        part = drawn.where(series=name)
+        ours = name == "network"
+        trace: Figure = {
+            "type": "scatter",
+            "mode": "lines+markers" if ours else "lines",
+            "name": SERIES[name],
+            "x": part.column("n"),
+            "y": part.column("db"),
+            "line": {"color": INK if ours else GREEN, "width": 1.5 if ours else 2.4, "dash": line},
+            "text": [f"{SERIES[name]}<br>n = {amount(row['n'])}<br>{row['db']:.2f} dB" for row in records(part)],
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        if ours:
+            db, low, high = (part.numbers(column) for column in ("db", "lowest", "highest"))
+            trace["marker"] = {"size": 8, "color": INK}
+            trace["error_y"] = {
+                "type": "data",
+                "symmetric": False,
+                "array": [b - a for a, b in zip(db, high, strict=True)],
+                "arrayminus": [a - b for a, b in zip(db, low, strict=True)],
+                "color": INK,
+                "thickness": 1.5,
+                "width": 4,
+            }
+        traces.append(trace)
+    layout = layout_of(frame, right=24) | {"showlegend": True, "legend": LEGEND, "annotations": []}
     return {"data": traces, "layout": layout}
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from reconscale.report import plotly_figures, plotly_map, plotly_more, prose
+from reconscale.report import explanation, plotly_figures, plotly_map, plotly_more, prose
 from reconscale.report.answer import Answer
+from reconscale.report.explanation import Explanation
 from reconscale.report.page import Plot
 from reconscale.report.tables import Table
 
 
 def plots_of(
-    title: str, answer: Answer | None, tables: Mapping[str, Table]
+    title: str, answer: Answer | None, tables: Mapping[str, Table], made: Explanation | None = None
 ) -> tuple[dict[str, Plot], dict[str, bytes]]:
     """The figures of the page by name, and the content of their files by the file's name."""
     from reconscale.report import figures  # matplotlib takes a second to import, and only this function needs it
@@ -38,5 +39,11 @@ def plots_of(
         words = (prose.VALIDATION_ALT, prose.VALIDATION_CAPTION)
         plot = Plot("validation", plotly_more.validation_figure(curves), *words, ("validation",))
         drawn.append((plot, figures.validation_files(curves, title)))
+    if made is not None and len(tables["explanation"]):
+        computed, unit = tables["explanation"], quantity.unit
+        words = (explanation.explanation_alt(made, computed), explanation.CAPTION)
+        figure = plotly_more.explanation_figure(computed, unit)
+        plot = Plot("explanation", figure, *words, ("explanation",))
+        drawn.append((plot, figures.explanation_files(computed, unit, title)))
     plots = {plot.name: replace(plot, svg=files["svg"]) for plot, files in drawn}
     return plots, {f"{plot.name}.{kind}": content for plot, files in drawn for kind, content in files.items()}
