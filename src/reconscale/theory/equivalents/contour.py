@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.mistakes import Mistake
+from reconscale.theory.filters import Descent, Flow, Ridge
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -28,6 +29,10 @@ MOST_NODES = 6000
 """On the whole curve."""
 TURNS = (8, 32, 128, 512)
 """Into how many arcs the way of a root from the real axis to its node is divided; more where fewer fail."""
+LOOSENED = 40
+"""How often a contour is drawn tighter before a descent is refused."""
+LONGEST = 1e30
+"""Largest time times variance where the spectrum reaches down to 0."""
 SOLVED = 1e-10
 """Relative change of the last Newton step that counts as solved."""
 
@@ -109,6 +114,22 @@ def boundary(inside: Callable[[float], bool], good: float, bad: float, steps: in
     return good
 
 
+class Shape(NamedTuple):
+    """Which ellipse to draw.
+
+    Attributes:
+        low: lower end of the spectrum, 0 where it reaches down to 0.
+        high: upper end.
+        shift: the ellipse is one in log(x + shift); with 0 it leaves x = 0 out.
+        tightness: 0, or more where a filter grows fast away from the spectrum.
+    """
+
+    low: float
+    high: float
+    shift: float
+    tightness: int
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """The upper half of a closed curve: f(S) = sum 2 Re(weight f(x) (S - x)^-1).
@@ -122,42 +143,78 @@ class Curve:
     weight: Complex
 
 
-def ellipse(low: float, high: float, shift: float, tightness: int, digits: float) -> Curve:
-    """An ellipse in log(x + shift) around [low, high].
+def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Shape:
+    """The widest ellipse around the spectrum on which a filter stays bounded; few different ones for a family.
 
     Args:
-        low: lower end of the spectrum; low + shift is above 0.
+        filter_: the filter, with a time or a number of steps above 0.
+        low: lower end of the spectrum, 0 where it reaches down to 0.
         high: upper end.
-        shift: what is added before the logarithm; with 0 the curve leaves x = 0 out.
-        tightness: 0, or more where a filter grows fast away from the spectrum.
+
+    Raises:
+        Mistake: the spectrum reaches down to 0 and the filter all but converges.
+    """
+    shift = 0.0
+    if low == 0:
+        moved = max(_moved(filter_), 1 / high)
+        if moved * high > LONGEST:
+            raise Mistake("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
+        shift = 0.25 * 10.0 ** (-4 * math.ceil(math.log10(moved) / 4))
+    shape = Shape(low, high, shift, 0)
+    if isinstance(filter_, Descent):
+        grown = 1 + filter_.step * shift * 1.01
+        while shape.tightness < LOOSENED and np.abs(1 - filter_.step * _reach(shape)).max() > grown:
+            shape = shape._replace(tightness=shape.tightness + 1)
+    return shape
+
+
+def _moved(filter_: Descent | Flow | Ridge) -> float:
+    """The time of a filter."""
+    if isinstance(filter_, Ridge):
+        return 1 / filter_.penalty
+    return filter_.time if isinstance(filter_, Flow) else filter_.step * filter_.k
+
+
+def ellipse(shape: Shape, digits: float) -> Curve:
+    """An ellipse in log(x + shift) around [low, high], half as wide as the filter allows.
+
+    Args:
+        shape: from ``shape_for``.
         digits: accuracy asked for.
 
     Raises:
         Mistake: it would need too many nodes.
     """
-    centre, half, outer = _axes(low, high, shift, tightness)
-    strip = outer / 2
-    if (needed := digits * math.log(10) / strip) > MOST_NODES:
+    centre, half, outer = _axes(shape)
+    if (needed := digits * math.log(10) / (outer / 2)) > MOST_NODES:
         raise Mistake("deterministic equivalent", "the filter grows too fast just outside the spectrum",
                       "take a smaller step of gradient descent")  # fmt: skip
     nodes = 2 * math.ceil(needed / 2)
     t = (np.arange(nodes // 2) + 0.5) * 2 * np.pi / nodes
-    across, up = half * math.cosh(strip), half * math.sinh(strip)
+    across, up = half * math.cosh(outer / 2), half * math.sinh(outer / 2)
     grown = np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t))
     weight = -grown * (-across * np.sin(t) + 1j * up * np.cos(t)) / (1j * nodes)
-    return Curve(np.asarray(grown - shift, dtype=complex), np.asarray(weight, dtype=complex))
+    return Curve(np.asarray(grown - shape.shift, dtype=complex), np.asarray(weight, dtype=complex))
 
 
-def reach(low: float, high: float, shift: float, tightness: int) -> Complex:
+def residual_on(x: Complex, filter_: Descent | Flow, low: float) -> Complex:
+    """(J,) the filter's residual at nodes; a time beyond which e^(-time low) is 0 anyway is cut short."""
+    if isinstance(filter_, Flow) and low > 0 and filter_.time * low > 1e4:
+        filter_ = Flow(1e4 / low)
+    with np.errstate(under="ignore"):
+        return np.asarray(filter_.residual(x), dtype=complex)
+
+
+def _reach(shape: Shape) -> Complex:
     """(64,) points on the outermost curve up to which a filter must not grow for ``ellipse`` to keep its accuracy."""
-    centre, half, outer = _axes(low, high, shift, tightness)
+    centre, half, outer = _axes(shape)
     t = np.linspace(0, np.pi, 64)
     across, up = half * math.cosh(outer), half * math.sinh(outer)
-    return np.asarray(np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t)) - shift, dtype=complex)
+    return np.asarray(np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t)) - shape.shift, dtype=complex)
 
 
-def _axes(low: float, high: float, shift: float, tightness: int) -> tuple[float, float, float]:
+def _axes(shape: Shape) -> tuple[float, float, float]:
     """Centre and half-width in log(x + shift), and the elliptic radius at which the angle of x + shift is pi/2."""
-    left, right = math.log(low + shift), math.log(high + shift)
+    left, right = math.log(shape.low + shape.shift), math.log(shape.high + shape.shift)
     half = max((right - left) / 2, NARROWEST)
-    return (left + right) / 2, half, math.asinh(math.pi / 2 / half) * 0.8**tightness
+    return (left + right) / 2, half, math.asinh(math.pi / 2 / half) * 0.8**shape.tightness

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from reconscale.mistakes import Mistake
-from reconscale.theory.equivalents.contour import boundary, ellipse, reach, solve
+from reconscale.theory.equivalents.contour import Shape, boundary, ellipse, residual_on, shape_for, solve
 from reconscale.theory.equivalents.levels import Levels, levels_of
 from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge
 from reconscale.theory.path import check_stable
@@ -30,12 +30,8 @@ Complex = NDArray[np.complex128]
 
 SQUARE = 1e-6
 """|n / rank - 1| below which the spectrum is taken to reach down to 0."""
-LOOSENED = 40
-"""How often a contour is drawn tighter before a descent is refused."""
 HONEST = 1e-8
 """Error of two known integrals over the contour from which on nothing is returned."""
-LONGEST = 1e30
-"""Largest time times variance where the spectrum reaches down to 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +75,8 @@ class SampleLaw:
         return self.levels.count * self.levels.variance**2
 
     @cached_property
-    def edges(self) -> tuple[float, float]:
-        """Smallest and largest value, 0 aside, of the limiting spectrum of the sample covariance: dz/dk = 0."""
+    def margins(self) -> tuple[float, float]:
+        """How far the roots k of dz/dk = 0 lie left of -s_max and right of -s_min."""
         s = self.levels.variance
 
         def left(e: float) -> bool:
@@ -90,9 +86,15 @@ class SampleLaw:
             return bool(self.slope(np.array([-s.min() + e]))[0] > 0)
 
         far, near = s.max() * (1 + 2 * math.sqrt(self.rank / self.n)), self.zero + s.min()
-        high = -s.max() - boundary(left, far, 1e-9 * s.max() / math.sqrt(self.n))
-        low = -s.min() + boundary(right, near, 1e-9 * s.min() / math.sqrt(self.n))
-        high, low = (float(-self.z(np.array([k]))[0]) for k in (high, low))
+        least = 1e-9 / math.sqrt(self.n)
+        return boundary(left, far, least * s.max()), boundary(right, near, least * s.min())
+
+    @cached_property
+    def edges(self) -> tuple[float, float]:
+        """Smallest and largest value, 0 aside, of the limiting spectrum of the sample covariance."""
+        left, right = self.margins
+        k = np.array([-self.levels.variance.min() + right, -self.levels.variance.max() - left])
+        low, high = (float(x) for x in -self.z(k))
         return max(low, 0.0), high
 
 
@@ -137,7 +139,7 @@ class Equivalent:
     population: Population
     n: float
     digits: float = 13.0
-    _kernels: dict[tuple[float, int], _Kernel] = field(default_factory=dict, init=False, repr=False)
+    _kernels: dict[Shape, _Kernel] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", real("n", self.n, 1.0))
@@ -207,43 +209,28 @@ class Equivalent:
         low, high = self.law.edges
         if isinstance(filter_, Descent):
             check_stable(filter_, high)
-        moved = filter_.step * filter_.k if isinstance(filter_, Descent) else filter_.time
-        if moved == 0:
+        if (filter_.k if isinstance(filter_, Descent) else filter_.time) == 0:
             return self.population.power * self.population.outputs - self.population.floor
-        kernel = self._kernel(filter_, moved)
-        with np.errstate(under="ignore"):
-            left = np.asarray(_shortened(filter_, low).residual(kernel.x), dtype=complex)
-            bias = 2 * np.real(left @ (kernel.same @ left + kernel.other @ left.conj()))
-            inside = kernel.x != 0
-            fitted = (1 - left[inside]) ** 2 / kernel.x[inside]
+        square = abs(self.n / self.law.rank - 1) < SQUARE
+        shape = shape_for(filter_, 0.0 if square else low, high)
+        if shape not in self._kernels:
+            self._kernels[shape] = self._built(shape)
+        kernel = self._kernels[shape]
+        left = residual_on(kernel.x, filter_, shape.low)
+        bias = 2 * np.real(left @ (kernel.same @ left + kernel.other @ left.conj()))
+        inside = kernel.x != 0
+        fitted = (1 - left[inside]) ** 2 / kernel.x[inside]
         noise = self.population.floor / self.n * 2 * np.real(kernel.noise[inside] @ fitted)
         return max(float(bias + noise), 0.0)
 
-    def _kernel(self, filter_: Descent | Flow, moved: float) -> _Kernel:
-        """The kernel of a contour on which the filter stays bounded, from the cache where one was built."""
-        low, high = self.law.edges
-        shift = 0.0
-        if abs(self.n / self.law.rank - 1) < SQUARE:
-            low, shift = 0.0, 0.25 * 10.0 ** (-4 * math.ceil(math.log10(max(moved, 1 / high)) / 4))
-            if shift * LONGEST < high:
-                raise Mistake("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
-        tightness = 0
-        if isinstance(filter_, Descent):
-            grown = 1 + filter_.step * shift * 1.01
-            while tightness < LOOSENED and (
-                np.abs(1 - filter_.step * reach(low, high, shift, tightness)).max() > grown
-            ):
-                tightness += 1
-        if (shift, tightness) not in self._kernels:
-            self._kernels[shift, tightness] = self._built(low, high, shift, tightness)
-        return self._kernels[shift, tightness]
-
-    def _built(self, low: float, high: float, shift: float, tightness: int) -> _Kernel:
-        law, s = self.law, self.law.levels.variance
-        curve = ellipse(low, high, shift, tightness, self.digits)
+    def _built(self, shape: Shape) -> _Kernel:
+        law, s, high = self.law, self.law.levels.variance, shape.high
+        curve = ellipse(shape, self.digits)
         x, k = curve.x, solve(law, -curve.x)
         g = curve.weight * k / -x
-        if law.zero > 0 and not shift:  # the null space of the sample covariance: half a node, and half its conjugate
+        if (
+            law.zero > 0 and not shape.shift
+        ):  # the null space of the sample covariance: half a node, and half its conjugate
             x, k, g = np.append(x, 0), np.append(k, law.zero), np.append(g, law.zero / 2)
         each = 1 / (s + k[:, None])
         _honest(2 * np.real(g @ each), 1.0)
@@ -255,13 +242,6 @@ class Equivalent:
 
         noise = g * (each @ (law.levels.leverage * s))
         return _Kernel(x, joined(each, g), joined(each.conj(), g.conj()), noise)
-
-
-def _shortened(filter_: Descent | Flow, low: float) -> Descent | Flow:
-    """A time beyond which e^(-time low) is 0 anyway: no overflow."""
-    if isinstance(filter_, Flow) and low > 0 and filter_.time * low > 1e4:
-        return Flow(1e4 / low)
-    return filter_
 
 
 def _honest(found: Floats, expected: Floats | float) -> None:
