@@ -33,6 +33,8 @@ LOOSENED = 40
 """How often a contour is drawn tighter before a descent is refused."""
 LONGEST = 1e30
 """Largest time times variance where the spectrum reaches down to 0."""
+HONEST = 1e-8
+"""Error of known integrals over a contour from which on nothing is returned."""
 SOLVED = 1e-10
 """Relative change of the last Newton step that counts as solved."""
 
@@ -203,6 +205,18 @@ def residual_on(x: Complex, filter_: Descent | Flow, low: float) -> Complex:
         filter_ = Flow(1e4 / low)
     with np.errstate(under="ignore"):
         return np.asarray(filter_.residual(x), dtype=complex)
+
+
+def check_known(found: Floats, expected: Floats | float) -> None:
+    """Compare integrals over a contour with what they are known to be.
+
+    Raises:
+        Mistake: they differ by more than ``HONEST``.
+    """
+    error = float(np.abs(found - expected).max())
+    if not error <= HONEST:
+        raise Mistake("deterministic equivalent", f"the contour is wrong by {error:.1g}",
+                      "merge nearly equal variances or drop the smallest ones")  # fmt: skip
 
 
 def _reach(shape: Shape) -> Complex:

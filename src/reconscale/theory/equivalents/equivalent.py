@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from reconscale.mistakes import Mistake
-from reconscale.theory.equivalents.contour import Shape, boundary, ellipse, residual_on, shape_for, solve
+from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
 from reconscale.theory.equivalents.levels import Levels, levels_of
 from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge
 from reconscale.theory.path import check_stable
@@ -30,8 +30,6 @@ Complex = NDArray[np.complex128]
 
 SQUARE = 1e-6
 """|n / rank - 1| below which the spectrum is taken to reach down to 0."""
-HONEST = 1e-8
-"""Error of two known integrals over the contour from which on nothing is returned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,8 +231,8 @@ class Equivalent:
         ):  # the null space of the sample covariance: half a node, and half its conjugate
             x, k, g = np.append(x, 0), np.append(k, law.zero), np.append(g, law.zero / 2)
         each = 1 / (s + k[:, None])
-        _honest(2 * np.real(g @ each), 1.0)
-        _honest(2 * np.real((g * x) @ each) / high, s / high)
+        check_known(2 * np.real(g @ each), 1.0)
+        check_known(2 * np.real((g * x) @ each) / high, s / high)
         pair, spread = each * (law.levels.signal * s), each * (law.levels.count * s**2 / self.n)
 
         def joined(partner: Complex, gain: Complex) -> Complex:
@@ -242,11 +240,3 @@ class Equivalent:
 
         noise = g * (each @ (law.levels.leverage * s))
         return _Kernel(x, joined(each, g), joined(each.conj(), g.conj()), noise)
-
-
-def _honest(found: Floats, expected: Floats | float) -> None:
-    """The functions 1 and x of the sample covariance have known means: the contour must reproduce them."""
-    error = float(np.abs(found - expected).max())
-    if not error <= HONEST:
-        raise Mistake("deterministic equivalent", f"the contour is wrong by {error:.1g}",
-                      "merge nearly equal variances or drop the smallest ones")  # fmt: skip
