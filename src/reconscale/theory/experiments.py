@@ -1,0 +1,172 @@
+"""Experiments with the subspace model: one training set, all estimators; many of them side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from reconscale.theory.filters import Converged, Descent
+from reconscale.theory.path import SubspacePath
+from reconscale.theory.samplers import WIDEST, band_fits, sample, sample_converged, sample_truncated
+from reconscale.theory.sizes import whole
+from reconscale.theory.stopping import best_descent
+from reconscale.theory.subspace import Subspace
+
+Progress = Callable[[int, int], None]
+"""Told how many experiments are done, of how many."""
+
+SAME = 1e-9
+"""Truncated bands of m and 2 m blocks agree when all risks differ by less than this part."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The risks of the estimators learned from one training set.
+
+    Attributes:
+        model, n, run: what was drawn; run is the replicate.
+        early_stopped: the least risk over 1 to 5,000 steps of gradient descent with the paper's step.
+        k: the step at which it is reached.
+        converged: the risk of gradient descent without end.
+        pca: the risk of the projection on the leading eigenvectors, scaled.
+        how: ``dense``, or ``band of m blocks``.
+    """
+
+    model: Subspace
+    n: int
+    run: int
+    early_stopped: float
+    k: int
+    converged: float
+    pca: float
+    how: str
+
+
+def experiment(model: Subspace, n: int, *, run: int = 0, seed: int = 0) -> Experiment:
+    """Draw one training set and measure the paper's estimators on it.
+
+    The draw is a function of (model, n, run, seed) alone. Where both n and ``ambient`` are large the band of 8, 16, ..
+    blocks is used until nothing changes by more than 1e-9; the converged risk, which needs the whole spectrum, then
+    comes from its own small form: an independent training set with the same law.
+
+    Raises:
+        Mistake: n is out of range, or the problem too large to be drawn.
+    """
+    n = whole("n", n, 1)
+    side = min(n, model.ambient)
+    if side > 1200 or side > max(600, 60 * model.dim):
+        found = _banded(model, n, run, seed)
+        if found is not None:
+            return found
+    rng = _stream(model, n, run, seed)
+    path = sample(model, n, rng)
+    best = best_descent(path, _step(model, n, path))
+    assert isinstance(best.filter, Descent)
+    return Experiment(model, n, run, best.risk, best.filter.k, path.risk(Converged()), path.pca(rng), "dense")
+
+
+def _banded(model: Subspace, n: int, run: int, seed: int) -> Experiment | None:
+    """The experiment by bands, or none where they do not settle before they are as large as the data."""
+    blocks, before = 8, None
+    side = min(n, model.ambient, WIDEST)
+    while band_fits(model, n, blocks) and (2 * model.dim * blocks <= 0.75 * side or side == WIDEST):
+        path = sample_truncated(model, n, blocks, _stream(model, n, run, seed))
+        best = best_descent(path, _step(model, n, path))
+        assert isinstance(best.filter, Descent)
+        rest = _stream(model, n, run, seed, purpose=1)
+        now = (best.risk, path.pca(rest))
+        if before is not None and all(abs(a / b - 1) < SAME for a, b in zip(now, before, strict=True)):
+            converged = sample_converged(model, n, rest)
+            converged = float("nan") if converged is None else converged
+            return Experiment(model, n, run, now[0], best.filter.k, converged, now[1], f"band of {blocks} blocks")
+        blocks, before = 2 * blocks, now
+    return None
+
+
+def _step(model: Subspace, n: int, path: SubspacePath) -> float:
+    """The paper's step; half the limit where it would diverge on this training set, which can happen for tiny n."""
+    step, largest = model.step(n), path.extent[1]
+    return step if step * largest < 2 else 1 / largest
+
+
+def experiments(
+    cases: Iterable[tuple[Subspace, int]],
+    *,
+    runs: int = 5,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> list[Experiment]:
+    """Repeat experiments, the longest first, in processes of one thread each.
+
+    Args:
+        cases: (model, n) pairs.
+        runs: training sets for each.
+        seed: of all draws; results depend neither on ``workers`` nor on the other cases.
+        workers: processes; 1 works in this one.
+        progress: called after each experiment.
+
+    Returns:
+        In the order of ``cases``, run by run.
+    """
+    runs, workers = whole("runs", runs, 1), whole("workers", workers, 1)
+    jobs = [(model, whole("n", n, 1), run, seed) for model, n in cases for run in range(runs)]
+    order = sorted(range(len(jobs)), key=lambda i: -_side(jobs[i]))
+    found: dict[int, Experiment] = {}
+    with _mapping(workers) as mapped:
+        for i, result in mapped(jobs, order):
+            found[i] = result
+            if progress is not None:
+                progress(len(found), len(jobs))
+    return [found[i] for i in range(len(jobs))]
+
+
+Job = tuple[Subspace, int, int, int]
+
+
+def _side(job: Job) -> int:
+    return min(job[0].ambient, job[1])
+
+
+def _work(job: Job) -> Experiment:
+    model, n, run, seed = job
+    return experiment(model, n, run=run, seed=seed)
+
+
+@contextmanager
+def _mapping(
+    workers: int,
+) -> Iterator[Callable[[Sequence[Job], Sequence[int]], Iterator[tuple[int, Experiment]]]]:
+    if workers == 1:
+        yield lambda jobs, order: ((i, _work(jobs[i])) for i in order)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+
+    def mapped(jobs: Sequence[Job], order: Sequence[int]) -> Iterator[tuple[int, Experiment]]:
+        futures = {pool.submit(_work, jobs[i]): i for i in order}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+    try:
+        yield mapped
+    finally:  # an interrupt must not wait for everything that was submitted
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one_thread() -> None:
+    threadpool_limits(1)
+
+
+def _stream(model: Subspace, n: int, run: int, seed: int, purpose: int = 0) -> np.random.Generator:
+    """A generator of its own for each experiment, whatever else is run."""
+    sigma = int.from_bytes(struct.pack(">d", model.sigma))
+    key = (model.dim, model.ambient, sigma, n, run, purpose)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

@@ -1,0 +1,163 @@
+"""Training sets of the subspace model, drawn without their size.
+
+The risk of every estimator here is unchanged when images are mixed by a rotation and when the noise directions outside
+the subspace are rotated among themselves. So Gaussian matrices may be replaced by the triangular factors of their Gram
+matrices (Bartlett 1933): chi variables on the diagonal, Gaussian ones beside it. In what is left the larger of n and
+``ambient`` is a degree of freedom, not a size. All draws are exact in law (``docs/explanation/theory.md``).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from reconscale.mistakes import Mistake
+from reconscale.theory.path import SubspacePath
+from reconscale.theory.sizes import whole
+from reconscale.theory.subspace import LARGEST, Subspace
+
+Floats = NDArray[np.float64]
+
+WIDEST = 6000
+"""Side of the largest matrix that is decomposed: 0.3 GB, and about a minute."""
+
+_SMALL = 64
+"""Below this side a singular value decomposition costs as little as the eigenvalues of a Gram matrix."""
+
+
+def sample(model: Subspace, n: int, rng: np.random.Generator) -> SubspacePath:
+    """The learning path of a random training set of n images, with its whole spectrum.
+
+    Costs one eigenvalue problem of side min(n, ambient); n and ``ambient`` beyond that enter as degrees of freedom.
+
+    Raises:
+        Mistake: the matrix would have more than ``WIDEST`` rows; ``sample_truncated`` has no such limit.
+    """
+    n = whole("n", n, 1, LARGEST)
+    rest = 0 if model.sigma == 0 else model.ambient - model.dim
+    if (side := min(n, model.dim + rest)) > WIDEST:
+        raise Mistake("n", f"{n:,} images of {model.ambient:,} pixels need a matrix of {side:,} rows",
+                      f"at most {WIDEST:,}; use sample_truncated, or a deterministic equivalent")  # fmt: skip
+    if n >= model.dim + rest:
+        noisy = _levels(model, rest)[:, None] * _triangle(model.dim + rest, n, rng).T
+    elif n > rest:
+        noisy = _levels(model, rest)[:, None] * rng.standard_normal((model.dim + rest, n))
+    else:
+        signal = math.sqrt(1 + model.sigma**2) * rng.standard_normal((model.dim, n))
+        noisy = np.vstack([signal, model.sigma * _triangle(n, rest, rng)])
+    return _decomposed(model, n, noisy, _codes(model, noisy, rng.standard_normal((model.dim, noisy.shape[1]))))
+
+
+def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Generator) -> SubspacePath:
+    """The first ``blocks`` block columns of the band form of a training set; n and ``ambient`` may be anything large.
+
+    Block Golub-Kahan bidiagonalisation, started from signal and label noise, turns [P; E; sigma G] into a band of
+    independent triangles of side 2 dim. Gradient descent stays in the Krylov space of the start: the risks of the
+    first ``blocks`` steps are exact, later ones have the accuracy of block Gauss quadrature of degree 2 blocks - 1.
+    The same ``rng`` state with more blocks continues the same training set.
+
+    Raises:
+        Mistake: the band has more columns than the data, or more than ``WIDEST``.
+    """
+    n, blocks = whole("n", n, 1, LARGEST), whole("blocks", blocks, 1)
+    width, rest, sigma = 2 * model.dim, model.ambient - model.dim, model.sigma
+    if not band_fits(model, n, blocks):
+        raise Mistake("blocks", f"{blocks} blocks of {width} columns do not fit into {n:,} images of {rest:,} noise "
+                      f"directions and {WIDEST:,} columns", "use fewer blocks, or sample")  # fmt: skip
+    start = _triangle(width, n, rng).T
+    noisy = np.zeros((model.dim + width * blocks, width * blocks))
+    noisy[: model.dim, :width] = math.sqrt(1 + sigma**2) * start[: model.dim]
+    label = np.zeros((model.dim, width * blocks))
+    label[:, :width] = start[model.dim :]
+    for i in range(blocks):
+        rows = slice(model.dim + width * i, model.dim + width * (i + 1))
+        noisy[rows, width * i : width * (i + 1)] = sigma * _triangle(width, rest - width * i, rng)
+        if i + 1 < blocks:
+            beside = sigma * _triangle(width, n - width * (i + 1), rng).T
+            noisy[rows, width * (i + 1) : width * (i + 2)] = beside
+    return _decomposed(model, n, noisy, _codes(model, noisy, label), exact=True)
+
+
+def band_fits(model: Subspace, n: int, blocks: int) -> bool:
+    """Whether ``sample_truncated`` can draw so many blocks."""
+    width = 2 * model.dim * blocks
+    return width <= min(n, model.ambient - model.dim, WIDEST)
+
+
+def sample_converged(model: Subspace, n: int, rng: np.random.Generator) -> float | None:
+    """The risk of converged gradient descent from matrices of side dim or 2 dim; None where no such form is known.
+
+    For n >= ambient: R* (1 + tr(W1 W2^-1) / dim), W1 and W2 independent Wishart matrices of side dim with ``ambient``
+    and n - ambient + dim degrees of freedom. For 2 dim <= n <= ambient - dim: from the 2 dim x 2 dim compression
+    of (Y^T Y)^-1 by Woodbury's identity. Without noise: the risk of the projection on the images' span.
+    """
+    n, dim, sigma = whole("n", n, 1, LARGEST), model.dim, model.sigma
+    if sigma == 0:
+        return max(0.0, 1 - n / dim)
+    if n >= model.ambient:
+        top, bottom = _triangle(dim, model.ambient, rng), _triangle(dim, n - model.ambient + dim, rng)
+        ratio = scipy.linalg.solve_triangular(bottom, top.T, trans="T")
+        return model.floor * (1 + float((ratio**2).sum()) / dim)
+    if 2 * dim <= n <= model.ambient - dim:
+        return _converged_woodbury(model, n, rng)
+    return None
+
+
+def _converged_woodbury(model: Subspace, n: int, rng: np.random.Generator) -> float:
+    """With K = (sigma^2 G^T G)^-1 compressed to the rows of [P; E], Y^T Y = P^T P + sigma^2 G^T G is inverted."""
+    dim, sigma = model.dim, model.sigma
+    factor = _triangle(2 * dim, n, rng).T
+    inner = _triangle(2 * dim, model.ambient + dim - n, rng)
+    half = scipy.linalg.solve_triangular(inner, factor.T, trans="T").T / sigma
+    gram = half @ half.T
+    signal = np.vstack([math.sqrt(1 + sigma**2) * np.eye(dim), np.zeros((dim, dim))])
+    code = np.vstack([np.eye(dim) / math.sqrt(1 + sigma**2), math.sqrt(model.floor) * np.eye(dim)])
+    pp, cp, cc = signal.T @ gram @ signal, code.T @ gram @ signal, code.T @ gram @ code
+    inverse = np.linalg.solve(np.eye(dim) + pp, np.eye(dim))
+    estimate, energy = cp @ inverse, np.trace(cc - cp @ inverse @ cp.T)
+    return float((((estimate - np.eye(dim)) ** 2).sum() + sigma**2 * energy) / dim)
+
+
+def _triangle(side: int, freedom: int, rng: np.random.Generator) -> Floats:
+    """Upper triangular R with R^T R distributed as the Gram matrix of a freedom x side Gaussian matrix."""
+    root = np.triu(rng.standard_normal((side, side)), 1)
+    root[np.diag_indices(side)] = np.sqrt(rng.chisquare(freedom - np.arange(side)))
+    return np.asarray(root)
+
+
+def _levels(model: Subspace, rest: int) -> Floats:
+    levels = np.full(model.dim + rest, model.sigma)
+    levels[: model.dim] = math.sqrt(1 + model.sigma**2)
+    return levels
+
+
+def _codes(model: Subspace, noisy: Floats, label: Floats) -> Floats:
+    """C = P / (1 + sigma^2) + sqrt(R*) E: what is left of the code after y has said what it can."""
+    return np.asarray(noisy[: model.dim] / (1 + model.sigma**2) + math.sqrt(model.floor) * label)
+
+
+def _decomposed(model: Subspace, n: int, noisy: Floats, codes: Floats, *, exact: bool = False) -> SubspacePath:
+    """The path, by the eigenvalues of the smaller Gram matrix where these are accurate enough.
+
+    A Gram matrix knows an eigenvalue to 1e-16 of the largest: enough unless the smallest is below 1e-8 of it, as near
+    n = ambient, where the converged risk hangs on it. ``exact`` asks for singular values at once.
+    """
+    rows, columns = noisy.shape
+    if not exact and min(rows, columns) > _SMALL:
+        wide = columns >= rows
+        gram = noisy @ noisy.T if wide else noisy.T @ noisy
+        size, vectors = scipy.linalg.eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
+        if size[0] > 1e-8 * size[-1]:
+            if wide:
+                outputs, overlap = (codes @ noisy.T) @ vectors, vectors[: model.dim]
+            else:
+                root = np.sqrt(size)
+                outputs, overlap = (codes @ vectors) * root, (noisy[: model.dim] @ vectors) / root
+            return SubspacePath(model, n, size / n, outputs / n, overlap)
+    left, root, right = scipy.linalg.svd(noisy, full_matrices=False, check_finite=False)
+    keep = root > root[0] * max(rows, columns) * np.finfo(float).eps
+    outputs = (codes @ right[keep].T) * root[keep] / n
+    return SubspacePath(model, n, root[keep] ** 2 / n, outputs, left[: model.dim, keep])
