@@ -78,7 +78,7 @@ def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Genera
         if i + 1 < blocks:
             beside = sigma * _triangle(width, n - width * (i + 1), rng).T
             noisy[rows, width * (i + 1) : width * (i + 2)] = beside
-    return _decomposed(model, n, noisy, _codes(model, noisy, label), exact=True)
+    return _decomposed(model, n, noisy, _codes(model, noisy, label))
 
 
 def band_fits(model: Subspace, n: int, blocks: int) -> bool:
