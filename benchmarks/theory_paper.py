@@ -101,7 +101,7 @@ def printed(runs: int = 200) -> None:
         return
     setting = SETTINGS[2]
     theirs: dict[tuple[str, int], list[float]] = {}
-    for row in csv.DictReader(path.open()):
+    for row in csv.DictReader(path.read_text().splitlines()):
         theirs.setdefault((row["estimator"], int(row["N"])), []).append(float(row["risk"]))
     ours = experiments([(setting.model, n) for n in setting.n], runs=runs, seed=1, workers=WORKERS)
     print(f"\nsetting {setting.name}: mean of the 5 printed runs, of {runs} of ours, standard errors between them")
