@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -163,11 +164,17 @@ def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Shape
             raise Mistake("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
         shift = 0.25 * 10.0 ** (-4 * math.ceil(math.log10(moved) / 4))
     shape = Shape(low, high, shift, 0)
-    if isinstance(filter_, Descent):
-        grown = 1 + filter_.step * shift * 1.01
-        while shape.tightness < LOOSENED and np.abs(1 - filter_.step * _reach(shape)).max() > grown:
-            shape = shape._replace(tightness=shape.tightness + 1)
-    return shape
+    return shape._replace(tightness=_tightness(shape, filter_.step)) if isinstance(filter_, Descent) else shape
+
+
+@lru_cache(maxsize=64)
+def _tightness(widest: Shape, step: float) -> int:
+    """How tight an ellipse must be for |1 - step x| not to exceed 1, or 1 + step shift, on twice its width."""
+    most = 1 + step * widest.shift * 1.01
+    for tightness in range(LOOSENED):
+        if np.abs(1 - step * _reach(widest._replace(tightness=tightness))).max() <= most:
+            return tightness
+    return LOOSENED
 
 
 def _moved(filter_: Descent | Flow | Ridge) -> float:

@@ -60,9 +60,25 @@ class SampleLaw:
         return float(self.levels.count @ self.levels.variance) / self.n
 
     def z(self, k: NDArray[Any]) -> NDArray[Any]:
-        """Written so that nothing cancels where n is close to the rank."""
-        kept = (1 / (self.levels.variance + k[:, None])) @ self.levels.count
-        return np.asarray(k * ((self.n - self.rank) / self.n + k * kept / self.n))
+        """Written so that 1 - df1 / n keeps its digits where n is close to the rank, and where it is far below."""
+        inverse = 1 / (self.levels.variance + k[:, None])
+        if self.n < self.rank / 2:
+            return np.asarray(k * (1 - inverse @ (self.levels.count * self.levels.variance) / self.n))
+        return np.asarray(k * ((self.n - self.rank) / self.n + k * (inverse @ self.levels.count) / self.n))
+
+    def acting(self, penalty: float) -> float:
+        """The k > ``zero`` with z(k) = penalty, to full accuracy for penalties of any size."""
+        s, zero = self.levels.variance, self.zero
+        weight = self.levels.count * s / self.n * (s / (s + zero) if zero else 1.0)
+
+        def missing(log: float) -> float:
+            """z(zero + e) - z(zero) as e (1 - sum), nothing of the size of ``zero`` being subtracted."""
+            e = math.exp(log)
+            reached = self.z(np.array([e]))[0] if zero == 0 else e * (1 - float(weight @ (1 / (s + zero + e))))
+            return float(reached / penalty - 1)
+
+        low, high = math.log(penalty) - 1e-9, math.log(penalty + 2 * self.lift)
+        return zero + math.exp(brentq(missing, low, high, xtol=1e-14))
 
     def slope(self, k: NDArray[Any]) -> NDArray[Any]:
         """1 - df2(k) / n, df2(k) = sum m s^2 / (s + k)^2."""
@@ -178,13 +194,7 @@ class Equivalent:
 
     def _ridge(self, penalty: float) -> float:
         """Excess at z(k) = penalty: (k^2 sum b s / (s + k)^2 + floor sum h s^2 / (s + k)^2 / n) / (1 - df2 / n)."""
-        law = self.law
-        low, high = law.zero + penalty, law.zero + law.lift + penalty
-        k = law.zero + math.exp(
-            brentq(lambda log: law.z(np.array([law.zero + math.exp(log)]))[0] - penalty,
-                   math.log(low - law.zero) - 1e-9, math.log(high - law.zero) + 1e-9, xtol=1e-14)
-        )  # fmt: skip
-        return self._at(k)
+        return self._at(self.law.acting(penalty))
 
     def _at(self, k: float) -> float:
         level, law = self.law.levels, self.law
