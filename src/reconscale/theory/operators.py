@@ -1,0 +1,196 @@
+"""Linear measurements y = A x + z of a patch, each a matrix and a noise level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.mistakes import Mistake, nearest
+from reconscale.theory.sizes import real, whole
+
+Floats = NDArray[np.float64]
+Shape = tuple[int, int, int]
+"""Height, width and channels of a patch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """y = A x + z, z white and Gaussian.
+
+    Attributes:
+        name: its key in ``OPERATORS``.
+        shape: of x: (height, width, channels).
+        matrix: A, (m, height * width * channels).
+        sigma: standard deviation of each entry of z, for x in [0, 1].
+        words: what is measured, for people.
+    """
+
+    name: str
+    shape: Shape
+    matrix: Floats
+    sigma: float
+    words: str
+
+    @property
+    def pixels(self) -> int:
+        """Entries of x."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def measurements(self) -> int:
+        """Entries of y."""
+        return int(self.matrix.shape[0])
+
+
+def denoising(shape: Shape, sigma: float) -> Operator:
+    """A = I."""
+    height, width, channels = _checked(shape)
+    sigma = real("sigma", sigma)
+    return Operator("denoising", shape, np.eye(height * width * channels), sigma, f"noise of {sigma:.3g}")
+
+
+def inpainting(shape: Shape, sigma: float, keep: float = 0.25, seed: int = 0) -> Operator:
+    """A random part of the pixels, the same in all channels.
+
+    Args:
+        shape: of x.
+        sigma: noise of the pixels that are kept.
+        keep: the part that is kept, above 0 and at most 1; one pixel at least.
+        seed: of the choice.
+
+    Raises:
+        Mistake: an argument is out of range.
+    """
+    height, width, channels = _checked(shape)
+    sigma, keep = real("sigma", sigma), _part("keep", keep)
+    kept = max(1, round(keep * height * width))
+    chosen = np.sort(np.random.default_rng(seed).permutation(height * width)[:kept])
+    rows = (chosen[:, None] * channels + np.arange(channels)).ravel()
+    words = f"{kept} of {height * width} pixels kept, noise of {sigma:.3g}"
+    return Operator("inpainting", shape, np.eye(height * width * channels)[rows], sigma, words)
+
+
+def compressed_sensing(shape: Shape, sigma: float, keep: float = 0.25, seed: int = 0) -> Operator:
+    """Random combinations of all pixels, with independent N(0, 1 / m) weights.
+
+    Args:
+        shape: of x.
+        sigma: noise of each measurement.
+        keep: measurements for each entry of x, above 0 and at most 1; one measurement at least.
+        seed: of the weights.
+
+    Raises:
+        Mistake: an argument is out of range.
+    """
+    pixels = math.prod(_checked(shape))
+    sigma, keep = real("sigma", sigma), _part("keep", keep)
+    count = max(1, round(keep * pixels))
+    matrix = np.random.default_rng(seed).standard_normal((count, pixels)) / math.sqrt(count)
+    words = f"{count} random combinations of {pixels} values, noise of {sigma:.3g}"
+    return Operator("compressed-sensing", shape, matrix, sigma, words)
+
+
+def masked_fourier(
+    shape: Shape, sigma: float, acceleration: float = 4.0, center: float = 0.125, seed: int = 0
+) -> Operator:
+    """Some columns of the two-dimensional Fourier transform of each channel, as in Cartesian MRI.
+
+    The real and imaginary parts of what is measured of a real image are dependent: A has orthonormal rows that span
+    the same space, and the noise is white on these.
+
+    Args:
+        shape: of x.
+        sigma: noise of each (orthonormal) coefficient.
+        acceleration: columns for each one that is measured, 1 to the width.
+        center: the part of all columns that is measured around frequency 0, from 0 to 1 / acceleration.
+        seed: of the other columns.
+
+    Raises:
+        Mistake: an argument is out of range, or nothing would be measured.
+    """
+    height, width, channels = _checked(shape)
+    sigma, acceleration = real("sigma", sigma), real("acceleration", acceleration, 1.0)
+    if acceleration > width:
+        raise Mistake("acceleration", f"found {acceleration:g}", f"a patch of {width} columns allows 1 to {width}")
+    kept, middle = max(1, round(width / acceleration)), round(real("center", center) * width)
+    if middle > kept:
+        raise Mistake("center", f"found {center:g}, {middle} columns", f"the mask has {kept}: at most {kept / width:g}")
+    order = np.argsort(np.abs(np.fft.fftfreq(width)), kind="stable")
+    others = np.random.default_rng(seed).permutation(order[middle:])[: kept - middle]
+    columns = np.sort(np.concatenate([order[:middle], others]))
+    rows = np.fft.fft2(np.eye(height * width).reshape(-1, height, width), norm="ortho")[:, :, columns]
+    flat = rows.reshape(height * width, -1).T
+    _, size, right = np.linalg.svd(np.vstack([flat.real, flat.imag]), full_matrices=False)
+    plane = right[: int((size > 1e-9 * size[0]).sum())]
+    words = f"{kept} of {width} Fourier columns, noise of {sigma:.3g}"
+    return Operator("masked-fourier", shape, _each_channel(plane, channels), sigma, words)
+
+
+def superresolution(shape: Shape, sigma: float, factor: int = 2) -> Operator:
+    """Means over blocks of factor x factor pixels.
+
+    Args:
+        shape: of x.
+        sigma: noise of the small image.
+        factor: 2 or more; divides height and width.
+
+    Raises:
+        Mistake: an argument is out of range, or ``factor`` does not divide the patch.
+    """
+    height, width, channels = _checked(shape)
+    sigma, factor = real("sigma", sigma), whole("factor", factor, 2)
+    if height % factor or width % factor:
+        raise Mistake("factor", f"{factor} does not divide a patch of {height} x {width}", "choose sides it divides")
+    tall, wide = (np.kron(np.eye(side // factor), np.full(factor, 1 / factor)) for side in (height, width))
+    words = f"means of {factor} x {factor} pixels, noise of {sigma:.3g}"
+    return Operator("superresolution", shape, _each_channel(np.kron(tall, wide), channels), sigma, words)
+
+
+OPERATORS: dict[str, Callable[..., Operator]] = {
+    "denoising": denoising,
+    "inpainting": inpainting,
+    "compressed-sensing": compressed_sensing,
+    "masked-fourier": masked_fourier,
+    "superresolution": superresolution,
+}
+"""Measurements by name. A new one is a function of (shape, sigma, options) and an entry here."""
+
+
+def operator_of(name: str, shape: Shape, sigma: float, **options: Any) -> Operator:
+    """An operator by its name.
+
+    Raises:
+        Mistake: there is no such operator, or an option is out of range.
+
+    >>> operator_of("superresolution", (8, 8, 1), 0.0, factor=4).measurements
+    4
+    """
+    if name not in OPERATORS:
+        raise Mistake("problem", f"found '{name}'", nearest(name, OPERATORS))
+    return OPERATORS[name](shape, sigma, **options)
+
+
+def _checked(shape: Shape) -> Shape:
+    if len(shape) != 3:
+        raise Mistake("shape", f"found {shape}", "height, width and channels are expected")
+    height, width, channels = (
+        whole(name, side, 1) for name, side in zip(("height", "width", "channels"), shape, strict=True)
+    )
+    return height, width, channels
+
+
+def _part(where: str, value: float) -> float:
+    value = real(where, value, open_end=True)
+    if value > 1:
+        raise Mistake(where, f"found {value:g}", "a part above 0 and at most 1 is expected")
+    return value
+
+
+def _each_channel(plane: Floats, channels: int) -> Floats:
+    """The same rows for every channel of patches whose channels are last."""
+    return np.asarray(np.kron(plane, np.eye(channels)), np.float64)
