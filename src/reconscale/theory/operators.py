@@ -148,7 +148,8 @@ def superresolution(shape: Shape, sigma: float, factor: int = 2) -> Operator:
         raise Mistake("factor", f"{factor} does not divide a patch of {height} x {width}", "choose sides it divides")
     tall, wide = (np.kron(np.eye(side // factor), np.full(factor, 1 / factor)) for side in (height, width))
     words = f"means of {factor} x {factor} pixels, noise of {sigma:.3g}"
-    return Operator("superresolution", shape, _each_channel(np.kron(tall, wide), channels), sigma, words)
+    plane = np.asarray(np.kron(tall, wide), np.float64)
+    return Operator("superresolution", shape, _each_channel(plane, channels), sigma, words)
 
 
 OPERATORS: dict[str, Callable[..., Operator]] = {
