@@ -16,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from reconscale.laws import Points
-from reconscale.report import figures
+from reconscale.report import drawing, figures
 from reconscale.report.answer import answer_of
 from reconscale.report.expected import backtest_table, fan_table
 from reconscale.report.frame import contours, quality_frame, shade, spread
@@ -134,7 +134,7 @@ def tables_of(points: Points, *anchors: tuple[str, str, float]) -> dict[str, Tab
 
 def test_files_show_the_same_numbers(curve: Points) -> None:
     tables, quantity = tables_of(curve), Quantity("error", "nmse", "volumes")
-    with mpl.rc_context(figures.STYLE):
+    with mpl.rc_context(drawing.STYLE):
         axes = Figure().add_subplot()
         figures._quality(axes, tables, quantity, quality_frame(tables, quantity))
     lines = {line.get_gid(): line for line in axes.lines}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconscale.cli import analyse, choose, foreign, measure
+from reconscale.cli import analyse, choose, foreign, measure, theory
 
 app = typer.Typer(
     name="reconscale",
@@ -18,6 +18,7 @@ for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fi
              choose.decide, choose.compare, analyse.report, measure.data, measure.reconstruct):  # fmt: skip
     app.command()(verb)
 app.command("import")(foreign.import_logs)
+app.add_typer(theory.app, name="theory")
 
 
 def main() -> None:

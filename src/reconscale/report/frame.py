@@ -125,7 +125,7 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     return Frame(
         x,
         y,
-        _log_ticks(*x),
+        log_ticks(*x),
         _y_ticks(y, quantity),
         f"training set size n, number of {quantity.unit}",
         _y_title(quantity),
@@ -151,7 +151,7 @@ def map_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     n, p = tables["map"].numbers("n"), tables["map"].numbers("p")
     x, y = (min(n) / 1.08, max(n)), (min(p) / 1.08, max(p))
     across = f"training set size n, number of {quantity.unit}"
-    return Frame(x, y, _log_ticks(*x), _log_ticks(*y), across, "number of network parameters p", log_y=True)
+    return Frame(x, y, log_ticks(*x), log_ticks(*y), across, "number of network parameters p", log_y=True)
 
 
 def contours(values: Sequence[float], metric: str) -> list[float]:
@@ -171,7 +171,7 @@ def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     return Frame(
         x,
         y,
-        _log_ticks(*x),
+        log_ticks(*x),
         _y_ticks(y, quantity),
         "number of network parameters p",
         _y_title(quantity),
@@ -203,7 +203,7 @@ def explanation_frame(drawn: Table, unit: str) -> Frame:
     room = 10 ** (0.03 * math.log10(max(n) / min(n)) + 0.03)
     x, y_title = (min(n) / room, max(n) * room), "10 log₁₀(1 / mean MSE), dB"
     ticks = _y_ticks(y, Quantity("psnr", "", ""))
-    return Frame(x, y, _log_ticks(*x), ticks, f"training set size n, number of {unit}", y_title)
+    return Frame(x, y, log_ticks(*x), ticks, f"training set size n, number of {unit}", y_title)
 
 
 def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -308,7 +308,8 @@ def _percent_ticks(y: tuple[float, float], reference: float, metric: str) -> Tic
     return tuple((value, f"{share} %") for value, share in sorted(chosen))
 
 
-def _log_ticks(low: float, high: float) -> Ticks:
+def log_ticks(low: float, high: float) -> Ticks:
+    """Round positions on a logarithmic axis, seven at most."""
     decades = math.log10(high / low)
     steps = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 3.6 else (1,)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))

@@ -65,6 +65,7 @@ class Plot:
         caption: how to read it.
         tables: names of the CSV files that it is drawn from.
         svg: the same figure for readers without scripts.
+        file: the stem of its PNG and SVG files; empty: its name.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Plot:
     caption: str
     tables: tuple[str, ...]
     svg: bytes = b""
+    file: str = ""
 
     @property
     def fallback(self) -> str:
@@ -191,14 +193,18 @@ START = """
 
 
 def render(page: Page) -> str:
-    """The page as HTML."""
-    scripts = [plotly_js(), START] if page.plots else []
+    """The report as HTML."""
+    return render_template("report.html.j2", figures=bool(page.plots), page=page, reading=READING)
+
+
+def render_template(name: str, *, figures: bool, **shown: Any) -> str:
+    """A page from a template, with the library that draws its figures where it has any."""
+    scripts = [plotly_js(), START] if figures else []
     return (
         _environment()
-        .get_template("report.html.j2")
+        .get_template(name)
         .render(
-            page=page,
-            reading=READING,
+            **shown,
             version=version("reconscale"),
             scripts=[Markup(script) for script in scripts],
             policy=_policy(scripts),

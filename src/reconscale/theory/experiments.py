@@ -170,3 +170,11 @@ def _stream(model: Subspace, n: int, run: int, seed: int, purpose: int = 0) -> n
     sigma = int.from_bytes(struct.pack(">d", model.sigma))
     key = (model.dim, model.ambient, sigma, n, run, purpose)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def seconds(model: Subspace, n: int) -> float:
+    """About how long one experiment takes on one core of 2020 or later; decompositions rule beyond a side of 100."""
+    side = min(n, model.ambient)
+    if side > 1200 or side > max(600, 60 * model.dim):
+        side = min(side, 48 * model.dim)
+    return 0.006 + 4e-10 * side**3

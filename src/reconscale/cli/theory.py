@@ -1,0 +1,252 @@
+"""Verbs of the theory: curve, reproduce, from-images. None of them needs torch."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from reconscale.cli.screen import Preparing, console, errors, print_json, refusing, spell
+from reconscale.mistakes import Mistake
+
+if TYPE_CHECKING:
+    from reconscale.theory import Experiment, Setting, Subspace
+    from reconscale.theory.rows import Landmarks, RiskRow
+
+app = typer.Typer(
+    help="Why learning curves flatten: the linear estimator, computed exactly. It explains; it does not forecast.",
+    no_args_is_help=True,
+)
+
+MOST_RUNS = 100_000
+Seed = Annotated[int, typer.Option(help="Of all draws; the same seed gives the same numbers.")]
+Workers = Annotated[int | None, typer.Option(help="Processes. [default: all cores where it takes long, else one]")]
+
+
+@app.command()
+def curve(  # noqa: PLR0913 - flags
+    dim: Annotated[str, typer.Option(help="Dimension of the subspace that signals lie in.")] = "10",
+    ambient: Annotated[str, typer.Option(help="Number of pixels.")] = "100",
+    sigma: Annotated[float, typer.Option(help="Noise in each pixel; the signal is 1 in each direction.")] = 0.05,
+    n: Annotated[
+        list[str] | None,
+        typer.Option(help="Training images: 24, or 8,16,24, or 1e5; may be given several times. [default: a grid]"),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Training sets drawn for each n.")] = 5,
+    seed: Seed = 0,
+    workers: Workers = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """The learning curve of the paper's linear estimator for any sizes: drawn, expected, bounded."""
+    with refusing():
+        from reconscale.cli.foreign import check_out
+        from reconscale.files import write_whole
+        from reconscale.report.theory_tables import risks_table, summary_table
+        from reconscale.theory import Setting, Subspace
+        from reconscale.theory.rows import landmarks, risk_rows
+
+        model = Subspace(_number("--dim", dim), _number("--ambient", ambient), sigma)
+        sizes = _sizes(n) or _grid(model)
+        if csv is not None:
+            check_out(csv, Path(), force)
+        found = _drawn([(model, size) for size in sizes], runs, seed, workers)
+        rows, marks = risk_rows(model, found), landmarks(model)
+        setting = Setting(model, tuple(sizes), (sizes[0], sizes[-1]), (sizes[0], sizes[-1]))
+        if csv is not None:
+            write_whole(csv, summary_table([(setting, rows)]).csv())
+        if json:
+            print_json(_record(model, rows, marks, risks_table([(setting, found)]).records()))
+            return
+        console.print(_shown(rows, runs))
+        for line in _sentences(model, rows, marks):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if csv is not None:
+            console.print(f"table: {csv}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    out: Annotated[Path, typer.Option(help="Folder for theory.html, the figure and the CSV files.")] = Path("theory"),
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="dim,ambient,sigma, such as 10,100,0.05; several times. [default: the paper's eight]"),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Training sets drawn for each n.")] = 5,
+    seed: Seed = 0,
+    workers: Workers = None,
+) -> None:
+    """The paper's theory figure: risk against n in its eight settings, with fits, expectations and the bound."""
+    with refusing():
+        from reconscale.report.theory import literal_flops, report_theory
+        from reconscale.theory.rows import landmarks, risk_rows
+
+        chosen = _settings(setting)
+        if out.is_file():
+            raise Mistake(out, "is a file", "name a folder by --out")
+        began = time.perf_counter()
+        found = _drawn([(item.model, size) for item in chosen for size in item.n], runs, seed, workers)
+        parts = []
+        for item in chosen:
+            mine = [e for e in found if e.model == item.model]
+            parts.append((item, mine, risk_rows(item.model, mine), landmarks(item.model)))
+        took = time.perf_counter() - began
+        path, fits = report_theory(parts, out, runs=runs, seed=seed, seconds=took)
+        console.print(_fits_shown(fits))
+        console.print(
+            f"{len(found):,} training sets in {spell(took)}; gradient descent on full matrices would take "
+            f"{literal_flops(found):.2g} floating-point operations\nreport: {path}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _number(flag: str, text: str) -> Any:
+    """A number that may be written as 1e6; whether it is whole is checked where it is used.
+
+    Raises:
+        Mistake: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise Mistake(flag, f"found '{text}'", "a whole number is expected, such as 100 or 1e6") from None
+    return int(value) if math.isfinite(value) and value == int(value) else value
+
+
+def _sizes(texts: list[str] | None) -> list[int]:
+    """The n of all --n, sorted, each once."""
+    from reconscale.theory.sizes import whole
+    from reconscale.theory.subspace import LARGEST
+
+    parts = [part.strip() for text in texts or [] for part in text.split(",")]
+    return sorted({whole("--n", _number("--n", part), 1, LARGEST) for part in parts})
+
+
+def _grid(model: Subspace) -> list[int]:
+    """From 1 to well beyond ambient, denser around dim, about 16 sizes."""
+    last = 10 ** math.ceil(math.log10(4 * max(model.ambient, 2 * model.dim)))
+    around = [model.dim * factor for factor in (0.5, 0.8, 1, 1.2, 1.5, 2, 3)]
+    wide = [10 ** (step / 2) for step in range(2 * round(math.log10(last)) + 1)]
+    return sorted({max(1, round(value)) for value in [*around, *wide, model.ambient]})
+
+
+def _settings(texts: list[str] | None) -> list[Setting]:
+    from reconscale.theory import SETTINGS, Setting, Subspace
+
+    if not texts:
+        return list(SETTINGS)
+    known = {item.model: item for item in SETTINGS}
+    chosen: list[Setting] = []
+    for text in texts:
+        parts = text.split(",")
+        if len(parts) != 3:
+            raise Mistake("--setting", f"found '{text}'", "dim,ambient,sigma are expected, such as 10,100,0.05")
+        dim, ambient, sigma = (_number("--setting", part) for part in parts)
+        model = Subspace(dim, ambient, sigma)
+        grid = tuple(_grid(model))
+        stretches = (_around(grid, 0.8 * dim, 2.4 * dim), _around(grid, dim, 4.4 * dim))  # as the paper's for dim 10
+        own = Setting(model, grid, *stretches)
+        if model in [item.model for item in chosen]:
+            raise Mistake("--setting", f"'{text}' is given twice", "give each setting once")
+        chosen.append(known.get(model, own))
+    return chosen
+
+
+def _around(grid: tuple[int, ...], low: float, high: float) -> tuple[int, int]:
+    """The first and last n of a stretch that holds two at least."""
+    inside = [n for n in grid if low <= n <= high]
+    return (inside[0], inside[-1]) if len(inside) > 1 else (grid[0], grid[-1])
+
+
+def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int | None) -> list[Experiment]:
+    from reconscale.theory import experiments
+    from reconscale.theory.experiments import seconds
+    from reconscale.theory.sizes import whole
+
+    whole("--runs", runs, 1, MOST_RUNS)
+    whole("--seed", seed, 0)
+    needed = runs * sum(seconds(model, n) for model, n in cases)
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = workers if needed > 4 else 1
+    if (needed := needed / whole("--workers", workers, 1, 1024)) > 2:
+        errors.print(f"{len(cases) * runs:,} training sets, about {spell(needed)}", highlight=False)
+    with Preparing() as tell:
+        return experiments(cases, runs=runs, seed=seed, workers=workers,
+                           progress=lambda done, of: tell("drawing training sets", done, of))  # fmt: skip
+
+
+def _shown(rows: list[RiskRow], runs: int) -> Table:
+    table = _plain("n", "k", "drawn", "± sd", "expected", "converged", "PCA", "bound")
+    table.title = f"risk per direction of the subspace; early-stopped after k steps: {runs} training sets, expected"
+    for row in rows:
+        drawn = row.drawn
+        mean, spread = drawn.early_stopped
+        end = drawn.converged
+        table.add_row(
+            f"{row.n:,}",
+            f"{drawn.k:.0f}",
+            f"{mean:.4g}",
+            f"{100 * spread / mean:.1f} %" if mean else "",
+            f"{row.early_stopped:.4g}",
+            f"{end[0]:.4g}" if end[1] is not None else f"({end[0]:.3g})",
+            f"{drawn.pca[0]:.4g}",
+            "" if row.bound is None else f"{row.bound:.4g}",
+        )
+    if any(row.drawn.converged[1] is None for row in rows):
+        table.caption = "in brackets: the median, where the mean is infinite"
+    return table
+
+
+def _plain(*columns: str) -> Table:
+    """A table that fits 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", caption_justify="left")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[str]:
+    floor = f"floor R* = {marks.floor:.6g}: what y does not say about x; no amount of data goes below it"
+    if model.sigma == 0:
+        floor = "no noise, no floor: once the images span the subspace the risk is 0"
+    lines = [floor, f"cliff at n = dim = {marks.cliff:,}: fewer images leave directions unseen, whatever the estimator"]
+    if marks.knee is not None and marks.numeric_knee is not None:
+        closed = f"2 dim + sigma (1 - sigma) ambient = {marks.knee:,.0f}"
+        lines.append(f"knee (twice the floor) at n = {marks.numeric_knee:,.0f}; {closed}")
+    if marks.near is not None:
+        lines.append(f"within 10 % of the floor at n = {marks.near:,.0f}")
+    flags = f"--dim {model.dim} --ambient {model.ambient} --sigma {model.sigma:g}"
+    more = sorted({round(10 * rows[-1].n), *([round(marks.near)] if marks.near else [])})
+    return [*lines, f"next: reconscale theory curve {flags} --n {','.join(map(str, more))}"]
+
+
+def _record(model: Subspace, rows: list[RiskRow], marks: Landmarks, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from reconscale.report.records import cleaned
+
+    return dict(cleaned({"model": asdict(model), "landmarks": asdict(marks), "rows": [asdict(row) for row in rows],
+                         "runs": runs}))  # fmt: skip
+
+
+def _fits_shown(fits: Any) -> Table:
+    table = _plain("setting", "early-stopped", "expected", "printed", "over n", "PCA", "printed", "over n")
+    table.title = "exponents of the power laws that the paper fits"
+    for row in fits.records():
+        printed = row["printed_early"], row["printed_pca"]
+        early, pca = ("" if value is None else f"{value:.2f}" for value in printed)
+        table.add_row(
+            ",".join(str(row[name]) for name in ("dim", "ambient", "sigma")),
+            f"{row['early_exponent']:.2f}", f"{row['expected_exponent']:.2f}", early,
+            f"{row['early_first']}-{row['early_last']}",
+            f"{row['pca_exponent']:.2f}", pca, f"{row['pca_first']}-{row['pca_last']}",
+        )  # fmt: skip
+    return table
