@@ -238,8 +238,8 @@ def _record(model: Subspace, rows: list[RiskRow], marks: Landmarks, runs: list[d
 
 
 def _fits_shown(fits: Any) -> Table:
-    table = _plain("setting", "early-stopped", "expected", "printed", "over n", "PCA", "printed", "over n")
-    table.title = "exponents of the power laws that the paper fits"
+    table = _plain("setting", "early", "expected", "printed", "over n", "PCA", "printed", "over n")
+    table.title = "exponents of the power laws that the paper fits to early-stopped descent and PCA"
     for row in fits.records():
         printed = row["printed_early"], row["printed_pca"]
         early, pca = ("" if value is None else f"{value:.2f}" for value in printed)

@@ -61,11 +61,11 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
         which = {"dim": setting.model.dim, "ambient": setting.model.ambient, "sigma": setting.model.sigma}
         panels.append((_title(setting), summary.where(**which), fits.where(**which), marks.knee))
     files = settings_files(panels)
-    plots = [
-        Plot(f"setting-{i}", risk_figure(rows, fit, knee), _alt(title, marks), SHORT_CAPTION if i else CAPTION.format(runs=runs), ("summary",),
-             b"" if i else files["svg"], "settings")
-        for i, ((title, rows, fit, knee), (_, _, _, marks)) in enumerate(zip(panels, parts, strict=True))
-    ]  # fmt: skip
+    plots = []
+    for i, ((title, rows, fit, knee), (_, _, _, marks)) in enumerate(zip(panels, parts, strict=True)):
+        caption, svg = (SHORT_CAPTION, b"") if i else (CAPTION.format(runs=runs), files["svg"])
+        figure = risk_figure(rows, fit, knee)
+        plots.append(Plot(f"setting-{i}", figure, _alt(title, marks), caption, ("summary",), svg, "settings"))
     page = render_template(
         "theory.html.j2",
         figures=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ def _panel(axes: Axes, title: str, rows: Table, fits: Table, knee: float | None)
         axes.plot(n, _positive(rows, f"expected_{name}"), color=colour, lw=1, alpha=0.7, zorder=3 + order)
         mean, spread = _positive(rows, name), np.nan_to_num(rows.numbers(f"{name}_sd"))
         down = np.minimum(spread, 0.95 * np.nan_to_num(mean))
-        bars = {"yerr": [down, spread], "fmt": MARKERS[sign], "ms": 4, "lw": 1, "capsize": 2}
+        bars: Any = {"yerr": [down, spread], "fmt": MARKERS[sign], "ms": 4, "lw": 1, "capsize": 2}
         axes.errorbar(n, mean, color=colour, label=label, zorder=3 + order, **bars)
     for which, name in (("early", "early_stopped"), ("pca", "pca")):
         axes.plot(*fitted(fits, which), color=CURVES[name][1], lw=4.5, alpha=0.35, ls=(0, (1, 0.8)))
