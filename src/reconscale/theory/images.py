@@ -17,7 +17,7 @@ from reconscale.theory.linear import Wiener, moments_of, risk_of_filter, wiener_
 from reconscale.theory.operators import Operator
 from reconscale.theory.patches import Patches
 from reconscale.theory.population import Population
-from reconscale.theory.sizes import real
+from reconscale.theory.sizes import real, whole
 from reconscale.theory.stopping import best_flow
 
 Floats = NDArray[np.float64]
@@ -112,7 +112,7 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
     channels = operator.shape[2]
     mean = patches.values.reshape(-1, channels).mean(0)
     x = patches.values - np.tile(mean, operator.pixels // channels)
-    if not x.any():
+    if np.abs(x).max() < 1e-9:
         raise Mistake("patches", "are all the same", "there is nothing to learn from them")
     wiener = wiener_of(moments_of(x.T @ x / len(x), operator))
     own, shared = _fourth(x, patches.image, wiener, operator)
@@ -171,11 +171,13 @@ def population_by(spectrum: Spectrum, counts: Counts, per_image: int = 1) -> Pop
     Args:
         spectrum: of an image set.
         counts: what n is.
-        per_image: patches that each image gives; used for images only.
+        per_image: patches that each image gives, 1 or more; used for images only.
+
+    Raises:
+        Mistake: ``counts`` or ``per_image`` is out of range.
     """
-    moment = spectrum.own
-    if counts == "images":
-        moment = spectrum.own + (per_image - 1) * np.maximum(spectrum.shared, 0.0)
+    each = _each(counts, per_image)
+    moment = spectrum.own + (each - 1) * np.maximum(spectrum.shared, 0.0)
     population, variances = spectrum.wiener.population, spectrum.wiener.variances
     if spectrum.wiener.floor == 0:
         return population
@@ -205,8 +207,8 @@ class LinearCurve:
 
     @property
     def psnr(self) -> tuple[float, ...]:
-        """10 log10(1 / mse), in dB."""
-        return tuple(-10 * math.log10(value) for value in self.mse)
+        """10 log10(1 / mse), in dB; infinite where nothing is wrong."""
+        return tuple(-10 * math.log10(value) if value > 0 else math.inf for value in self.mse)
 
 
 def linear_curve(
@@ -216,16 +218,22 @@ def linear_curve(
     """The learning curve: the equivalent of gradient flow, stopped at the best time, for each n.
 
     Raises:
-        Mistake: an n is below 1.
+        Mistake: an n is below 1, or ``counts`` or ``per_image`` is out of range.
     """
-    population, risks = population_by(spectrum, counts, per_image), []
+    each, population, risks = _each(counts, per_image), population_by(spectrum, counts, per_image), []
     for done, size in enumerate(n, 1):
-        risks.append(_risk(population, real("n", size, 1.0), per_image if counts == "images" else 1))
+        risks.append(_risk(population, real("n", size, 1.0), each))
         if progress is not None:
             progress(done, len(n))
-    each = per_image if counts == "images" else 1
     floor = population.floor / population.outputs
     return LinearCurve(counts, each, tuple(map(float, n)), tuple(risks), floor, population.power)
+
+
+def _each(counts: str, per_image: int) -> int:
+    """Patches for each 1 of n."""
+    if counts not in ("patches", "images"):
+        raise Mistake("counts", f"found '{counts}'", "'patches' or 'images' is expected")
+    return whole("per_image", per_image, 1) if counts == "images" else 1
 
 
 def _risk(population: Population, n: float, per_image: int) -> float:
@@ -238,10 +246,12 @@ def within(
     """The n at which the curve comes within so many dB of its floor; None where that takes more than ``most``.
 
     A floor of 0 is never come near in dB.
+
+    Raises:
+        Mistake: ``decibels``, ``counts`` or ``per_image`` is out of range.
     """
     real("decibels", decibels, open_end=True)
-    population = population_by(spectrum, counts, per_image)
-    each = per_image if counts == "images" else 1
+    each, population = _each(counts, per_image), population_by(spectrum, counts, per_image)
     target = population.floor / population.outputs * 10 ** (decibels / 10)
 
     def above(log: float) -> float:

@@ -177,28 +177,29 @@ def learned_path(x: Floats, y: Floats, moments: Moments) -> LearnedPath:
         moments: by which risks are measured.
 
     Raises:
-        Mistake: the shapes do not fit, or y is 0.
+        Mistake: the shapes do not fit, a number is not finite, or y is 0.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
         raise Mistake("pairs", f"have the shapes {x.shape} and {y.shape}", "expected (n, pixels) and (n, m)")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise Mistake("pairs", "hold a number that is not finite", "leave such pairs out")
     if moments.cross.shape != (x.shape[1], y.shape[1]):
         raise Mistake("moments", f"are of shape {moments.cross.shape}", f"{(x.shape[1], y.shape[1])} is expected")
     return _judged(_learned(x, y), moments)
 
 
 def _learned(x: Floats, y: Floats) -> _Learned:
+    """By singular values and not by those of Y^T Y, which lose half of the digits of the small ones."""
     n, m = y.shape
-    if n >= m:
-        size, vectors = scipy.linalg.eigh(y.T @ y / n)
-    else:
-        size, mixed = scipy.linalg.eigh(y @ y.T / n)
-    if size[-1] <= 0:
+    root = scipy.linalg.qr(y, mode="r")[0][:m] if n > m else y
+    size, right = scipy.linalg.svd(root, full_matrices=False)[1:]
+    if size[0] <= 0:
         raise Mistake("pairs", "measurements are all 0", "there is nothing to learn from")
-    keep = size > NULL * size[-1]
-    size = size[keep]
-    vectors = vectors[:, keep] if n >= m else y.T @ mixed[:, keep] / np.sqrt(n * size)
-    return _Learned(size, vectors, (x.T @ y / n) @ vectors)
+    variances = size**2 / n
+    keep = variances > NULL * variances[0]
+    vectors = right[keep].T
+    return _Learned(variances[keep], vectors, (x.T @ y / n) @ vectors)
 
 
 def _judged(learned: _Learned, moments: Moments) -> LearnedPath:

@@ -36,6 +36,9 @@ class Operator:
     sigma: float
     words: str
 
+    def __post_init__(self) -> None:
+        self.matrix.setflags(write=False)
+
     @property
     def pixels(self) -> int:
         """Entries of x."""
@@ -49,7 +52,7 @@ class Operator:
 
 def denoising(shape: Shape, sigma: float) -> Operator:
     """A = I."""
-    height, width, channels = _checked(shape)
+    height, width, channels = shape = _checked(shape)
     sigma = real("sigma", sigma)
     return Operator("denoising", shape, np.eye(height * width * channels), sigma, f"noise of {sigma:.3g}")
 
@@ -66,7 +69,7 @@ def inpainting(shape: Shape, sigma: float, keep: float = 0.25, seed: int = 0) ->
     Raises:
         Mistake: an argument is out of range.
     """
-    height, width, channels = _checked(shape)
+    height, width, channels = shape = _checked(shape)
     sigma, keep = real("sigma", sigma), _part("keep", keep)
     kept = max(1, round(keep * height * width))
     chosen = np.sort(np.random.default_rng(seed).permutation(height * width)[:kept])
@@ -87,7 +90,8 @@ def compressed_sensing(shape: Shape, sigma: float, keep: float = 0.25, seed: int
     Raises:
         Mistake: an argument is out of range.
     """
-    pixels = math.prod(_checked(shape))
+    shape = _checked(shape)
+    pixels = math.prod(shape)
     sigma, keep = real("sigma", sigma), _part("keep", keep)
     count = max(1, round(keep * pixels))
     matrix = np.random.default_rng(seed).standard_normal((count, pixels)) / math.sqrt(count)
@@ -113,7 +117,7 @@ def masked_fourier(
     Raises:
         Mistake: an argument is out of range, or nothing would be measured.
     """
-    height, width, channels = _checked(shape)
+    height, width, channels = shape = _checked(shape)
     sigma, acceleration = real("sigma", sigma), real("acceleration", acceleration, 1.0)
     if acceleration > width:
         raise Mistake("acceleration", f"found {acceleration:g}", f"a patch of {width} columns allows 1 to {width}")
@@ -142,7 +146,7 @@ def superresolution(shape: Shape, sigma: float, factor: int = 2) -> Operator:
     Raises:
         Mistake: an argument is out of range, or ``factor`` does not divide the patch.
     """
-    height, width, channels = _checked(shape)
+    height, width, channels = shape = _checked(shape)
     sigma, factor = real("sigma", sigma), whole("factor", factor, 2)
     if height % factor or width % factor:
         raise Mistake("factor", f"{factor} does not divide a patch of {height} x {width}", "choose sides it divides")

@@ -22,7 +22,7 @@ class Patches:
         shape: (height, width, channels).
 
     Raises:
-        Mistake: there is no patch, lengths do not fit, or a value is not finite.
+        Mistake: there is no patch, the shape is none, lengths do not fit, or a value is not finite.
     """
 
     values: Floats
@@ -30,8 +30,10 @@ class Patches:
     shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        values = np.ascontiguousarray(self.values, np.float64)
+        values = np.ascontiguousarray(self.values, np.float64).view()  # read-only here, not for whom it belongs to
         image = np.array(self.image, np.int64)
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise Mistake("patches", f"are of {self.shape}", "height, width and channels are expected")
         pixels = int(np.prod(self.shape))
         if values.ndim != 2 or not len(values) or values.shape[1] != pixels:
             raise Mistake("patches", f"have the shape {values.shape}", f"expected (M, {pixels}), M at least 1")
