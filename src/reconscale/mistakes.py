@@ -22,6 +22,9 @@ class Mistake(ValueError):
         super().__init__(f"{where}: {found}; {remedy}")
         self.where, self.found, self.remedy = str(where), found, remedy
 
+    def __reduce__(self) -> tuple[type[Mistake], tuple[str, str, str]]:
+        return type(self), (self.where, self.found, self.remedy)  # so that it comes back whole from another process
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Say which of the ``known`` words was probably meant.

@@ -149,7 +149,7 @@ def test_tiny_noise_keeps_its_digits():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(Mistake, match="need a matrix of 10,000 rows; at most 6,000; use sample_truncated"):
+    with pytest.raises(Mistake, match="need a matrix of 10,000 rows; at most 6,000"):
         sample(Subspace(10, 10**6, 0.1), 10**4, np.random.default_rng(0))
     with pytest.raises(Mistake, match="blocks: 5 blocks of 20 columns do not fit"):
         sample_truncated(Subspace(10, 100, 0.1), 80, 5, np.random.default_rng(0))

@@ -167,12 +167,12 @@ def _around(grid: tuple[int, ...], low: float, high: float) -> tuple[int, int]:
 
 def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int | None) -> list[Experiment]:
     from reconscale.theory import experiments
-    from reconscale.theory.experiments import seconds
+    from reconscale.theory.experiments import checked, seconds
     from reconscale.theory.sizes import whole
 
     whole("--runs", runs, 1, MOST_RUNS)
     whole("--seed", seed, 0)
-    needed = runs * sum(seconds(model, n) for model, n in cases)
+    needed = runs * sum(seconds(model, n) for model, n in checked(cases))
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = workers if needed > 4 else 1
@@ -241,12 +241,9 @@ def _fits_shown(fits: Any) -> Table:
     table = _plain("setting", "early", "expected", "printed", "over n", "PCA", "printed", "over n")
     table.title = "exponents of the power laws that the paper fits to early-stopped descent and PCA"
     for row in fits.records():
-        printed = row["printed_early"], row["printed_pca"]
-        early, pca = ("" if value is None else f"{value:.2f}" for value in printed)
-        table.add_row(
-            ",".join(str(row[name]) for name in ("dim", "ambient", "sigma")),
-            f"{row['early_exponent']:.2f}", f"{row['expected_exponent']:.2f}", early,
-            f"{row['early_first']}-{row['early_last']}",
-            f"{row['pca_exponent']:.2f}", pca, f"{row['pca_first']}-{row['pca_last']}",
-        )  # fmt: skip
+        names = ("early_exponent", "expected_exponent", "printed_early", "pca_exponent", "printed_pca")
+        cells = ["" if row[name] is None else f"{row[name]:.2f}" for name in names]
+        over = [f"{row[f'{which}_first']}-{row[f'{which}_last']}" for which in ("early", "pca")]
+        setting = ",".join(str(row[name]) for name in ("dim", "ambient", "sigma"))
+        table.add_row(setting, *cells[:3], over[0], *cells[3:], over[1])
     return table

@@ -111,21 +111,16 @@ def _turns(part: Part) -> str:
 def _fits_grid(fits: Table) -> Grid:
     rows = []
     for row in fits.records():
-        printed = ("", "") if row["printed_early"] is None else (
-            plain(float(row["printed_early"])), plain(float(row["printed_pca"] or 0)))  # fmt: skip
-        rows.append(
-            (
-                f"{row['dim']}, {row['ambient']}, {row['sigma']:g}",
-                plain(float(row["early_exponent"] or 0)), printed[0], plain(float(row["expected_exponent"] or 0)),
-                f"{row['early_first']} to {row['early_last']}",
-                plain(float(row["pca_exponent"] or 0)), printed[1], f"{row['pca_first']} to {row['pca_last']}",
-            )
-        )  # fmt: skip
-    columns = ("dim, ambient, σ", "#early-stopped", "#printed", "#expected", "over n", "#PCA",
-               "#printed", "over n")  # fmt: skip
-    return Grid(
-        "Exponents of the power laws that the paper fits; printed: by its code, for one setting", columns, tuple(rows)
-    )
+        early, printed_early, expected, pca, printed_pca = (
+            "" if row[name] is None else plain(float(row[name] or 0))
+            for name in ("early_exponent", "printed_early", "expected_exponent", "pca_exponent", "printed_pca")
+        )
+        over = [f"{row[f'{which}_first']} to {row[f'{which}_last']}" for which in ("early", "pca")]
+        setting = f"{row['dim']}, {row['ambient']}, {row['sigma']:g}"
+        rows.append((setting, early, printed_early, expected, over[0], pca, printed_pca, over[1]))
+    columns = ("dim, ambient, σ", "#early-stopped", "#printed", "#expected", "over n", "#PCA", "#printed", "over n")
+    return Grid("Exponents of the power laws that the paper fits; printed: by its code, for one setting", columns,
+                tuple(rows))  # fmt: skip
 
 
 def _answer(parts: Sequence[Part]) -> str:

@@ -50,7 +50,8 @@ def _panel(axes: Axes, title: str, rows: Table, fits: Table, knee: float | None)
         bars: Any = {"yerr": [down, spread], "fmt": MARKERS[sign], "ms": 4, "lw": 1, "capsize": 2}
         axes.errorbar(n, mean, color=colour, label=label, zorder=3 + order, **bars)
     for which, name in (("early", "early_stopped"), ("pca", "pca")):
-        axes.plot(*fitted(fits, which), color=CURVES[name][1], lw=4.5, alpha=0.35, ls=(0, (1, 0.8)))
+        if (ends := fitted(fits, which)) is not None:
+            axes.plot(*ends, color=CURVES[name][1], lw=4.5, alpha=0.35, ls=(0, (1, 0.8)))
     for index, (at, name) in enumerate(marks(rows, knee)):
         axes.axvline(at, color=MUTED, lw=0.8, ls=":", zorder=0)
         axes.annotate(name, (at, 1), xycoords=("data", "axes fraction"), xytext=(0, 2 + 9 * (index % 2)),

@@ -46,10 +46,11 @@ def marks(rows: Table, knee: float | None) -> list[tuple[float, str]]:
     return sorted((n, name) for n, name in found if low <= n <= high)
 
 
-def fitted(fits: Table, which: str) -> tuple[list[float], list[float]]:
-    """End points of a fitted power law."""
+def fitted(fits: Table, which: str) -> tuple[list[float], list[float]] | None:
+    """End points of a fitted power law, where there is one."""
     row = fits.records()[0]
-    factor, exponent, first, last = (
-        float(row[f"{which}_{name}"] or 0) for name in ("factor", "exponent", "first", "last")
-    )
+    if row[f"{which}_exponent"] is None:
+        return None
+    names = [f"{which}_{name}" for name in ("factor", "exponent", "first", "last")]
+    factor, exponent, first, last = (float(row[name] or 0) for name in names)
     return [first, last], [factor * n**exponent for n in (first, last)]

@@ -19,11 +19,13 @@ def risk_figure(rows: Table, fits: Table, knee: float | None) -> Figure:
     for name in reversed(CURVES):
         traces += [_expected(rows, name), _drawn(rows, name)]
     for which, name in (("early", "early_stopped"), ("pca", "pca")):
-        n, risk = fitted(fits, which)
+        ends = fitted(fits, which)
+        if ends is None:
+            continue
         exponent = float(fits.records()[0][f"{which}_exponent"] or 0)
         traces.append(
             {
-                "type": "scatter", "mode": "lines", "name": f"fit n^{exponent:.2f}", "x": n, "y": risk,
+                "type": "scatter", "mode": "lines", "name": f"fit n^{exponent:.2f}", "x": ends[0], "y": ends[1],
                 "line": {"color": CURVES[name][1], "width": 5, "dash": "dot"}, "opacity": 0.45,
                 "showlegend": False, "hovertemplate": f"fit n^{exponent:.2f}<extra></extra>",
             }

@@ -9,6 +9,9 @@ from reconscale.report.tables import Cell, Table, table
 from reconscale.theory import Experiment, Setting, power_fit
 from reconscale.theory.rows import RiskRow
 
+NOTHING = 1e-20
+"""A risk that is 0 but for rounding."""
+
 
 def risks_table(parts: Iterable[tuple[Setting, Sequence[Experiment]]]) -> Table:
     """Every training set: its risks, and the step k at which the early-stopped one is reached."""
@@ -53,13 +56,18 @@ def fits_table(parts: Iterable[tuple[Setting, Sequence[RiskRow]]]) -> Table:
 
 def _fits(setting: Setting, rows: Sequence[RiskRow]) -> tuple[Cell, ...]:
     n = [row.n for row in rows]
-    early = power_fit(n, [row.drawn.early_stopped[0] for row in rows], *setting.early_stopped)
-    expected = power_fit(n, [row.early_stopped for row in rows], *setting.early_stopped)
-    pca = power_fit(n, [row.drawn.pca[0] for row in rows], *setting.pca)
-    return (
-        *_model(setting), early.factor, early.exponent, early.first, early.last, expected.exponent,
-        pca.factor, pca.exponent, pca.first, pca.last, *(setting.printed or (None, None)),
-    )  # fmt: skip
+    early = _fit(n, [row.drawn.early_stopped[0] for row in rows], setting.early_stopped)
+    expected = _fit(n, [row.early_stopped for row in rows], setting.early_stopped)
+    pca = _fit(n, [row.drawn.pca[0] for row in rows], setting.pca)
+    return (*_model(setting), *early, expected[1], *pca, *(setting.printed or (None, None)))
+
+
+def _fit(n: list[int], risk: list[float], stretch: tuple[int, int]) -> tuple[Cell, ...]:
+    """Factor, exponent, first and last n; no factor and exponent where the risk is 0, as it is without noise."""
+    if min(value for size, value in zip(n, risk, strict=True) if stretch[0] <= size <= stretch[1]) <= NOTHING:
+        return None, None, *stretch
+    fit = power_fit(n, risk, *stretch)
+    return fit.factor, fit.exponent, fit.first, fit.last
 
 
 def _model(setting: Setting) -> tuple[Cell, ...]:

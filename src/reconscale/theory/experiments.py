@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from reconscale.theory.filters import Converged, Descent
 from reconscale.theory.path import SubspacePath
-from reconscale.theory.samplers import WIDEST, band_fits, sample, sample_converged, sample_truncated
+from reconscale.theory.samplers import WIDEST, band_fits, check_side, sample, sample_converged, sample_truncated
 from reconscale.theory.sizes import whole
 from reconscale.theory.stopping import best_descent
 from reconscale.theory.subspace import Subspace
@@ -115,9 +116,12 @@ def experiments(
 
     Returns:
         In the order of ``cases``, run by run.
+
+    Raises:
+        Mistake: a case is too large to be drawn; before anything is drawn.
     """
     runs, workers = whole("runs", runs, 1), whole("workers", workers, 1)
-    jobs = [(model, whole("n", n, 1), run, seed) for model, n in cases for run in range(runs)]
+    jobs = [(model, n, run, seed) for model, n in checked(cases) for run in range(runs)]
     order = sorted(range(len(jobs)), key=lambda i: -_side(jobs[i]))
     found: dict[int, Experiment] = {}
     with _mapping(workers) as mapped:
@@ -126,6 +130,19 @@ def experiments(
             if progress is not None:
                 progress(len(found), len(jobs))
     return [found[i] for i in range(len(jobs))]
+
+
+def checked(cases: Iterable[tuple[Subspace, int]]) -> list[tuple[Subspace, int]]:
+    """The cases, if all of them can be drawn.
+
+    Raises:
+        Mistake: n is out of range, or a case too large.
+    """
+    listed = [(model, whole("n", n, 1)) for model, n in cases]
+    for model, n in listed:
+        if not band_fits(model, n, 16):
+            check_side(model, n)
+    return listed
 
 
 Job = tuple[Subspace, int, int, int]
@@ -148,7 +165,7 @@ def _mapping(
         yield lambda jobs, order: ((i, _work(jobs[i])) for i in order)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
 
     def mapped(jobs: Sequence[Job], order: Sequence[int]) -> Iterator[tuple[int, Experiment]]:
         futures = {pool.submit(_work, jobs[i]): i for i in order}
@@ -161,7 +178,9 @@ def _mapping(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    """In a worker: one thread, and an interrupt is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
 
 

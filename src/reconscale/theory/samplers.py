@@ -37,10 +37,8 @@ def sample(model: Subspace, n: int, rng: np.random.Generator) -> SubspacePath:
         Mistake: the matrix would have more than ``WIDEST`` rows; ``sample_truncated`` has no such limit.
     """
     n = whole("n", n, 1, LARGEST)
+    check_side(model, n)
     rest = 0 if model.sigma == 0 else model.ambient - model.dim
-    if (side := min(n, model.dim + rest)) > WIDEST:
-        raise Mistake("n", f"{n:,} images of {model.ambient:,} pixels need a matrix of {side:,} rows",
-                      f"at most {WIDEST:,}; use sample_truncated, or a deterministic equivalent")  # fmt: skip
     if n >= model.dim + rest:
         noisy = _levels(model, rest)[:, None] * _triangle(model.dim + rest, n, rng).T
     elif n > rest:
@@ -49,6 +47,18 @@ def sample(model: Subspace, n: int, rng: np.random.Generator) -> SubspacePath:
         signal = math.sqrt(1 + model.sigma**2) * rng.standard_normal((model.dim, n))
         noisy = np.vstack([signal, model.sigma * _triangle(n, rest, rng)])
     return _decomposed(model, n, noisy, _codes(model, noisy, rng.standard_normal((model.dim, noisy.shape[1]))))
+
+
+def check_side(model: Subspace, n: int) -> None:
+    """Refuse what ``sample`` cannot hold.
+
+    Raises:
+        Mistake: the matrix would have more than ``WIDEST`` rows.
+    """
+    rank = model.dim if model.sigma == 0 else model.ambient
+    if (side := min(n, rank)) > WIDEST:
+        found = f"{n:,} images of {model.ambient:,} pixels in {model.dim:,} dimensions need a matrix of {side:,} rows"
+        raise Mistake("n", found, f"at most {WIDEST:,}; take a smaller dim, or a deterministic equivalent")
 
 
 def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Generator) -> SubspacePath:

@@ -108,7 +108,7 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
     """The paper's fit.
 
     Raises:
-        Mistake: ``first`` or ``last`` is not among ``n``, or there is one n only.
+        Mistake: ``first`` or ``last`` is not among ``n``, there is one n only, or a risk is 0.
 
     >>> round(power_fit([1, 10, 100], [8.0, 0.8, 0.08], 1, 100).exponent, 6)
     -1.0
@@ -118,5 +118,7 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
     chosen = [i for i, size in enumerate(n) if first <= size <= last]
     if len(chosen) < 2:
         raise Mistake("fit", f"holds {len(chosen)} n", "at least two are needed")
+    if zero := [n[i] for i in chosen if not risk[i] > 0]:
+        raise Mistake("fit", f"the risk at n = {zero[0]} is {risk[n.index(zero[0])]:g}", "a power law has none of 0")
     exponent, log = np.polyfit(np.log10([n[i] for i in chosen]), np.log10([risk[i] for i in chosen]), 1)
     return PowerFit(float(10**log), float(exponent), first, last)
