@@ -69,6 +69,15 @@ class Spectrum:
             return None
         return float(-np.polyfit(np.log(ranks[part]), np.log(size[part]), 1)[0])
 
+    def centred(self, patches: Patches) -> Floats:
+        """(M, pixels) other patches, or these, less ``mean``.
+
+        Raises:
+            Mistake: they have another shape.
+        """
+        _check_shape(patches, self.operator)
+        return patches.values - np.tile(self.mean, self.operator.pixels // len(self.mean))
+
     @property
     def cautions(self) -> tuple[str, ...]:
         """What limits the numbers, in sentences."""
@@ -103,8 +112,7 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
     Raises:
         Mistake: the patch shapes differ, all patches are the same, or there are no more patches than pixels.
     """
-    if patches.shape != operator.shape:
-        raise Mistake("patches", f"have the shape {patches.shape}", f"the problem is for {operator.shape}")
+    _check_shape(patches, operator)
     if len(patches) <= operator.pixels:
         raise Mistake("patches", f"there are {len(patches):,} for a covariance of {operator.pixels:,} values",
                       f"at least {operator.pixels + 1:,} are needed, {FEW * operator.pixels:,} are better: use smaller "
@@ -130,25 +138,38 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
     )
 
 
+def _check_shape(patches: Patches, operator: Operator) -> None:
+    if patches.shape != operator.shape:
+        raise Mistake("patches", f"have the shape {patches.shape}", f"the problem is for {operator.shape}")
+
+
+def members(image: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """The indices of the patches of each image."""
+    order = np.argsort(image, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(image[order])) + 1)
+
+
 def _fourth(x: Floats, image: NDArray[np.int64], wiener: Wiener, operator: Operator) -> tuple[Floats, Floats]:
-    sigma, response = operator.sigma, wiener.response
+    response, noise = wiener.response, operator.sigma**2
     lens = operator.matrix.T @ wiener.directions  # (pixels, r): c = x lens
-    energy, lift = (response**2).sum(0), sigma**2 * float((response**2).sum())
-    own, shared, pairs = np.zeros_like(energy), np.zeros_like(energy), 0.0
-    for label in np.unique(image):
-        mine = x[image == label]
-        total, alone = np.zeros_like(response), np.zeros_like(energy)
-        for start in range(0, len(mine), CHUNK):
-            c = mine[start : start + CHUNK] @ lens
-            a = mine[start : start + CHUNK] - c @ response.T
-            size, along = (a**2).sum(1), a @ response  # ||a||^2, a^T V u
-            own += (size + lift) @ (c**2 + sigma**2) - 4 * sigma**2 * (c * along).sum(0)
-            own += 2 * sigma**4 * energy * len(c)
-            total += a.T @ c - sigma**2 * len(c) * response
-            alone += size @ c**2 - 2 * sigma**2 * (c * along).sum(0) + sigma**4 * energy * len(c)
+    energy = (response**2).sum(0)
+    lift = noise * float(energy.sum())
+    own, shared, pairs = np.zeros_like(energy), np.zeros_like(energy), 0
+    for part in np.split(x, range(CHUNK, len(x), CHUNK)):
+        c = part @ lens
+        a = part - c @ response.T
+        own += ((a**2).sum(1) + lift) @ (c**2 + noise) - 4 * noise * (c * (a @ response)).sum(0)
+        own += 2 * noise**2 * energy * len(c)
+    for mine in members(image):
+        if len(mine) == 1:
+            continue
+        c = x[mine] @ lens
+        a = x[mine] - c @ response.T
+        total = a.T @ c - noise * len(c) * response
+        alone = (a**2).sum(1) @ c**2 - 2 * noise * (c * (a @ response)).sum(0) + noise**2 * energy * len(c)
         shared += (total**2).sum(0) - alone
-        pairs += len(mine) * (len(mine) - 1)
-    return own / len(x), shared / max(pairs, 1.0)
+        pairs += len(c) * (len(c) - 1)
+    return own / len(x), shared / max(pairs, 1)
 
 
 def _cross_fitted(x: Floats, image: NDArray[np.int64], operator: Operator) -> float | None:
@@ -229,10 +250,19 @@ def linear_curve(
     return LinearCurve(counts, each, tuple(map(float, n)), tuple(risks), floor, population.power)
 
 
-def _each(counts: str, per_image: int) -> int:
-    """Patches for each 1 of n."""
+def check_counts(counts: str) -> None:
+    """Refuse what n cannot count.
+
+    Raises:
+        Mistake: neither patches nor images.
+    """
     if counts not in ("patches", "images"):
         raise Mistake("counts", f"found '{counts}'", "'patches' or 'images' is expected")
+
+
+def _each(counts: str, per_image: int) -> int:
+    """Patches for each 1 of n."""
+    check_counts(counts)
     return whole("per_image", per_image, 1) if counts == "images" else 1
 
 
