@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training bench-laws constraints clean
+.PHONY: help setup demo test check bench-training bench-laws bench-theory constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
 	@echo "make test            set everything up, check the code and run the tests"
 	@echo "make check           formatting, lint, types and the layers of the design"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
+	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
 	@echo "make bench-training  images per second: ours, a plain loop, deepinv's Trainer"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -50,6 +51,11 @@ bench-laws: $(STAMP) $(PEERS)/.installed
 	$(BIN)/python benchmarks/surfaces.py
 	$(BIN)/python benchmarks/verdicts.py
 	$(BIN)/python benchmarks/design.py
+
+bench-theory: $(STAMP)
+	$(BIN)/python benchmarks/theory_paper.py
+	$(BIN)/python benchmarks/theory_equivalents.py
+	$(BIN)/python benchmarks/theory_images.py
 
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

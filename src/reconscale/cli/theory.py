@@ -12,6 +12,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from reconscale.cli.from_images import from_images
 from reconscale.cli.screen import Preparing, console, errors, print_json, refusing, spell
 from reconscale.mistakes import Mistake
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     help="Why learning curves flatten: the linear estimator, computed exactly. It explains; it does not forecast.",
     no_args_is_help=True,
 )
+
+app.command("from-images")(from_images)
 
 MOST_RUNS = 100_000
 Seed = Annotated[int, typer.Option(help="Of all draws; the same seed gives the same numbers.")]
@@ -54,7 +57,7 @@ def curve(  # noqa: PLR0913 - flags
         from reconscale.theory.rows import landmarks, risk_rows
 
         model = Subspace(_number("--dim", dim), _number("--ambient", ambient), sigma)
-        sizes = _sizes(n) or _grid(model)
+        sizes = sizes_of(n) or _grid(model)
         if csv is not None:
             check_out(csv, Path(), force)
         found = _drawn([(model, size) for size in sizes], runs, seed, workers)
@@ -120,7 +123,7 @@ def _number(flag: str, text: str) -> Any:
     return int(value) if math.isfinite(value) and value == int(value) else value
 
 
-def _sizes(texts: list[str] | None) -> list[int]:
+def sizes_of(texts: list[str] | None) -> list[int]:
     """The n of all --n, sorted, each once."""
     from reconscale.theory.sizes import whole
     from reconscale.theory.subspace import LARGEST
@@ -184,7 +187,7 @@ def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int
 
 
 def _shown(rows: list[RiskRow], runs: int) -> Table:
-    table = _plain("n", "k", "drawn", "± sd", "expected", "converged", "PCA", "bound")
+    table = plain_table("n", "k", "drawn", "± sd", "expected", "converged", "PCA", "bound")
     table.title = f"risk per direction of the subspace; early-stopped after k steps: {runs} training sets, expected"
     for row in rows:
         drawn = row.drawn
@@ -205,7 +208,7 @@ def _shown(rows: list[RiskRow], runs: int) -> Table:
     return table
 
 
-def _plain(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
     """A table that fits 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", caption_justify="left")
     for name in columns:
@@ -238,7 +241,7 @@ def _record(model: Subspace, rows: list[RiskRow], marks: Landmarks, runs: list[d
 
 
 def _fits_shown(fits: Any) -> Table:
-    table = _plain("setting", "early", "expected", "printed", "over n", "PCA", "printed", "over n")
+    table = plain_table("setting", "early", "expected", "printed", "over n", "PCA", "printed", "over n")
     table.title = "exponents of the power laws that the paper fits to early-stopped descent and PCA"
     for row in fits.records():
         names = ("early_exponent", "expected_exponent", "printed_early", "pca_exponent", "printed_pca")

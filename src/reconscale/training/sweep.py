@@ -21,6 +21,7 @@ from reconscale.study.plan import cells_of
 from reconscale.training import checkpoint
 from reconscale.training.anchors import anchors
 from reconscale.training.calibrate import key_of, paces, precision_of
+from reconscale.training.explanation import explanation
 from reconscale.training.local import Event, Local
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import Placement, Task
@@ -163,6 +164,7 @@ def _carry_out(
         measured = paces(left, images, folder, device)
         precision = precision_of(left, images, folder, device)
         pictures = anchors(study, images, folder, progress)
+        explanation(study, images, folder, progress)
     seconds = {run.id: measured[key_of(run)].seconds(run, images) for run in left}
     # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
     ordered = sorted(left, key=lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id]))

@@ -1,0 +1,106 @@
+"""The linear estimator computed for a study: why its curve flattens, kept beside its results for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from reconscale.files import read_json, to_json, write_whole
+from reconscale.imaging.images import ImageSet
+from reconscale.imaging.patches import patches_of
+from reconscale.mistakes import Mistake
+from reconscale.study import Folder, Problem, Study
+from reconscale.theory.images import linear_curve, spectrum_of, within
+from reconscale.theory.linear import moments_of, risk_of_filter
+from reconscale.theory.operators import Operator, Shape, denoising
+
+PATCH = 8
+"""Side of the patches, in pixels: 64 values, or 192 in colour, whose covariance a few photographs give."""
+NEAR = (0.1, 0.5)
+"""dB from the floor at which n is looked for."""
+AHEAD = (1, 2, 4, 10)
+"""Times the largest n of the study."""
+EDITION = 1
+"""Counts up when the same question gets another answer, so that old files are made anew."""
+
+OPERATORS_OF: dict[str, Callable[[Problem, Shape], Operator]] = {
+    "denoising": lambda problem, shape: denoising(shape, problem.sigma / 255),
+}
+"""Kind of a study's problem -> the same problem for a patch. Kinds that are missing here get no explanation."""
+
+
+def explanation(
+    study: Study, images: ImageSet, folder: Folder, progress: Callable[[str, int, int], None]
+) -> dict[str, Any]:
+    """Compute the linear learning curve on a study's training images once, and keep it.
+
+    It lies in ``theory/explanation.json`` of the folder of results, and is made anew when the images, the problem or
+    the sizes have changed. Where there is none, the file says what is lacking.
+
+    Args:
+        study: the study.
+        images: its images.
+        folder: its folder of results.
+        progress: called with (label, done, of).
+    """
+    path = folder.root / "theory" / "explanation.json"
+    asked = {
+        "edition": EDITION,
+        "images": images.digest,
+        "problem": study.problem.model_dump(mode="json"),
+        "n": sorted(study.sweep.n),
+    }
+    if path.is_file():
+        record: dict[str, Any] = read_json(path, "delete it; `reconscale run` writes it again")
+        if isinstance(record, dict) and record.get("asked") == asked:
+            return record
+    try:
+        with threadpool_limits(1):  # small matrices: more threads only wait for each other on a busy machine
+            record = {"asked": asked, **_computed(study, images, progress)}
+    except Mistake as mistake:  # too few or too small images for a covariance: no reason not to train
+        record = {"asked": asked, "lacking": str(mistake)}
+    write_whole(path, to_json(record))
+    return record
+
+
+def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
+    if study.problem.kind not in OPERATORS_OF:
+        raise Mistake("problem.kind", f"'{study.problem.kind}' has no linear explanation", "its report goes without")
+    options, main = study.images, study.images.main_test
+    units, crop = options.counts == "units", options.patch if options.crop == "center" else None
+    operator = OPERATORS_OF[study.problem.kind](study.problem, (PATCH, PATCH, images.channels))
+    cut = patches_of(images.train, PATCH, crop=crop, units=units, progress=progress)
+    spectrum = spectrum_of(cut.patches, operator)
+    counted: dict[str, Any] = {"counts": "images", "per_image": cut.each}
+    sizes = _sizes(study)
+    curve = linear_curve(spectrum, sizes, **counted, progress=lambda done, of: progress("linear explanation", done, of))
+    test = patches_of(images.tests[main], PATCH, units=units, progress=progress).patches
+    x = spectrum.centred(test)
+    on_test = risk_of_filter(spectrum.wiener, moments_of(x.T @ x / len(x), operator))
+    return {
+        "curve": {"n": list(curve.n), "mse": list(curve.mse)},
+        "within": {f"{db:g}": within(spectrum, db, **counted) for db in NEAR},
+        "floor": curve.floor,
+        "floor_held_out": spectrum.floor,
+        "floor_on_test": on_test,
+        "power": curve.power,
+        "test_set": main,
+        "patch": PATCH,
+        "channels": images.channels,
+        "patches": len(cut.patches),
+        "per_image": cut.each,
+        "images": cut.used,
+        "slope": spectrum.slope,
+        "cautions": list(spectrum.cautions),
+    }
+
+
+def _sizes(study: Study) -> list[float]:
+    """The study's n and what lies ahead of them, with some between."""
+    least, largest = min(study.sweep.n), max(study.sweep.n)
+    between = np.geomspace(least, AHEAD[-1] * largest, 4 * math.ceil(math.log10(AHEAD[-1] * largest / least)) + 1)
+    return sorted({*map(float, study.sweep.n), *(float(f * largest) for f in AHEAD), *np.round(between).tolist()})
