@@ -1,5 +1,4 @@
 import math
-import time
 
 import numpy as np
 import pytest
@@ -234,15 +233,3 @@ def test_there_is_no_size_below_one(n):
 def test_a_filter_of_another_kind_is_refused():
     with pytest.raises(Mistake, match="known here"):
         Equivalent(spread_out(), 7).risk(object())
-
-
-def test_setting_up_and_optimising_is_fast():
-    model = Subspace(dim=10, ambient=10000, sigma=0.1)
-    best_descent(Equivalent(model.population, 100), model.step(100))
-    start = time.perf_counter()
-    best_descent(Equivalent(model.population, 300), model.step(300))
-    assert time.perf_counter() - start < 0.2  # 8 ms on an idle core
-    variances = np.geomspace(1e-9, 1, 256)
-    start = time.perf_counter()
-    best_flow(Equivalent(Population(variances, np.ones(256), np.ones(256), 0.1), 100))
-    assert time.perf_counter() - start < 1

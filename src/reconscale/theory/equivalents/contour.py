@@ -89,10 +89,10 @@ def solve(law: SelfConsistent, z: Complex) -> Complex:
 
 def _real_roots(law: SelfConsistent, z: Floats) -> Floats:
     """Roots for z > 0 to a few digits: z(k) is convex, and between k - lift and k."""
-    table = law.zero + np.geomspace(z.min(), law.lift + z.max(), 200)
+    beyond = np.geomspace(z.min(), law.lift + z.max(), 200)
     with np.errstate(all="ignore"):
-        values = np.maximum.accumulate(np.maximum(law.z(table), np.finfo(float).tiny))
-    k = law.zero + np.exp(np.interp(np.log(z), np.log(values), np.log(table - law.zero)))
+        values = np.maximum.accumulate(np.maximum(law.z(law.zero + beyond), np.finfo(float).tiny))
+    k = law.zero + np.exp(np.interp(np.log(z), np.log(values), np.log(beyond)))
     with np.errstate(all="ignore"):
         for _ in range(2):
             k = np.maximum(k - (law.z(k) - z) / law.slope(k), law.zero + 0.5 * (k - law.zero))
