@@ -44,6 +44,6 @@ def plots_of(
         words = (explanation.explanation_alt(made, computed), explanation.CAPTION)
         figure = plotly_more.explanation_figure(computed, unit)
         plot = Plot("explanation", figure, *words, ("explanation",))
-        drawn.append((plot, figures.explanation_files(computed, unit, title)))
+        drawn.append((plot, figures.explanation_files(computed, unit, f"{title}: explanation, not forecast")))
     plots = {plot.name: replace(plot, svg=files["svg"]) for plot, files in drawn}
     return plots, {f"{plot.name}.{kind}": content for plot, files in drawn for kind, content in files.items()}

@@ -146,6 +146,7 @@ def run(
     runs = runs_of(study)
     with folder.held():
         _pin(folder, images)
+        explanation(study, images, folder, progress)
         if retry_failed:
             _forget_failed(folder, runs)
         left = [run for run in runs if not folder.is_over(run)]
@@ -164,7 +165,6 @@ def _carry_out(
         measured = paces(left, images, folder, device)
         precision = precision_of(left, images, folder, device)
         pictures = anchors(study, images, folder, progress)
-        explanation(study, images, folder, progress)
     seconds = {run.id: measured[key_of(run)].seconds(run, images) for run in left}
     # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
     ordered = sorted(left, key=lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id]))
