@@ -49,6 +49,35 @@ def test_curve_as_json_and_csv(tmp_path):
     reconscale(*words, "--csv", str(out), "--force")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--sigma", 0),
+        ("--dim", 5, "--ambient", 5, "--sigma", 0.3),
+        ("--dim", 1, "--ambient", 1, "--sigma", 1),
+        ("--dim", 3, "--ambient", 5, "--sigma", 3, "--n", "1,2,3,4,5,6,7"),
+        ("--dim", 2, "--ambient", 9, "--sigma", 1e-5, "--n", "1,2,3,9,20"),
+        ("--dim", 2, "--ambient", 9, "--sigma", 1e6, "--n", "1,2,3,9,20"),
+        ("--dim", 3, "--ambient", 2000, "--n", 1998),
+    ],
+)
+def test_every_corner_has_finite_numbers(words):
+    record = json.loads(reconscale("theory", "curve", *words, "--runs", 2, "--json"), parse_constant=pytest.fail)
+    model = record["model"]
+    for row in record["rows"]:
+        kept = [
+            *row["drawn"]["early_stopped"],
+            *row["drawn"]["pca"],
+            row["early_stopped"],
+            row["pca"],
+            row["projection"],
+        ]
+        assert all(value is not None and -1e-15 <= value < 3 for value in kept)
+        infinite = model["sigma"] > 0 and abs(row["n"] - model["ambient"]) <= 1
+        assert (row["converged"] is None) == infinite
+        assert drawn["converged"][0] is not None
+
+
 def test_same_numbers_with_two_workers():
     words = ("theory", "curve", "--n", "5,40", "--runs", "3", "--seed", "7", "--json")
     assert reconscale(*words, "--workers", 2) == reconscale(*words, "--workers", 1)
@@ -64,6 +93,8 @@ def test_same_numbers_with_two_workers():
         (("--ambient", "inf"), "ambient: found inf"),
         (("--sigma=-0.1",), "sigma: found -0.1; a number of 0 or more"),
         (("--sigma", "nan"), "sigma: found nan"),
+        (("--sigma", "1e-9"), "sigma: found 1e-09; 0, or 1e-05 to 1e+06 is expected"),
+        (("--sigma", "1e300"), "sigma: found 1e+300"),
         (("--n", "0"), "--n: found 0"),
         (("--n", "8,,9"), "--n: found ''"),
         (("--n", "1.5"), "--n: found 1.5"),

@@ -141,7 +141,7 @@ def test_projection_equals_its_matrix():
 
 def test_tiny_noise_keeps_its_digits():
     """Where the Gram matrix would lose the noise, singular values are taken."""
-    model = Subspace(5, 400, 1e-6)
+    model = Subspace(5, 400, 1e-5)
     rng = np.random.default_rng(0)
     path = sample(model, 900, rng)
     assert path.risk(Converged()) == pytest.approx(converged_mean(model, 900), rel=0.2)

@@ -199,7 +199,7 @@ def _shown(rows: list[RiskRow], runs: int) -> Table:
             f"{mean:.4g}",
             f"{100 * spread / mean:.1f} %" if mean else "",
             f"{row.early_stopped:.4g}",
-            f"{end[0]:.4g}" if end[1] is not None else f"({end[0]:.3g})",
+            "" if math.isnan(end[0]) else f"{end[0]:.4g}" if end[1] is not None else f"({end[0]:.3g})",
             f"{drawn.pca[0]:.4g}",
             "" if row.bound is None else f"{row.bound:.4g}",
         )
@@ -217,6 +217,8 @@ def plain_table(*columns: str) -> Table:
 
 
 def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[str]:
+    from reconscale.theory.equivalents.expected import FEW
+
     floor = f"floor R* = {marks.floor:.6g}: what y does not say about x; no amount of data goes below it"
     if model.sigma == 0:
         floor = "no noise, no floor: once the images span the subspace the risk is 0"
@@ -226,6 +228,8 @@ def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[s
         lines.append(f"knee (twice the floor) at n = {marks.numeric_knee:,.0f}; {closed}")
     if marks.near is not None:
         lines.append(f"within 10 % of the floor at n = {marks.near:,.0f}")
+    if model.dim < FEW and any(model.dim / 2 <= row.n <= 4 * model.dim for row in rows):
+        lines.append(f"expected is for many dimensions: with {model.dim} it may be up to 25 % too low near the cliff")
     flags = f"--dim {model.dim} --ambient {model.ambient} --sigma {model.sigma:g}"
     more = sorted({round(10 * rows[-1].n), *([round(marks.near)] if marks.near else [])})
     return [*lines, f"next: reconscale theory curve {flags} --n {','.join(map(str, more))}"]

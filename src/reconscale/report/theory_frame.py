@@ -28,7 +28,7 @@ def risk_frame(rows: Table) -> Frame:
     usual = [v for name in ("early_stopped", "pca", "projection") for v in rows.numbers(name)]
     low = min(v for v in [*usual, *rows.numbers("optimum")] if v > 0)
     low = max(low, 1e-12) / 1.6
-    peak = max(v for v in rows.numbers("converged") if math.isfinite(v))
+    peak = max((v for v in rows.numbers("converged") if math.isfinite(v)), default=0.0)
     x, y = (min(n) / 1.25, max(n) * 1.25), (low, max(2.0, 1.6 * peak))
     first, last = math.ceil(math.log10(y[0])), math.floor(math.log10(y[1]))
     every = max(1, (last - first + 5) // 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import struct
@@ -14,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from reconscale.theory.filters import Converged, Descent
-from reconscale.theory.path import SubspacePath
+from reconscale.theory.path import stable_step
 from reconscale.theory.samplers import WIDEST, band_fits, check_side, sample, sample_converged, sample_truncated
 from reconscale.theory.sizes import whole
 from reconscale.theory.stopping import best_descent
@@ -35,7 +36,7 @@ class Experiment:
         model, n, run: what was drawn; run is the replicate.
         early_stopped: the least risk over 1 to 5,000 steps of gradient descent with the paper's step.
         k: the step at which it is reached.
-        converged: the risk of gradient descent without end.
+        converged: the risk of gradient descent without end; NaN where it needs more of the spectrum than can be had.
         pca: the risk of the projection on the leading eigenvectors, scaled.
         how: ``dense``, or ``band of m blocks``.
     """
@@ -68,7 +69,7 @@ def experiment(model: Subspace, n: int, *, run: int = 0, seed: int = 0) -> Exper
             return found
     rng = _stream(model, n, run, seed)
     path = sample(model, n, rng)
-    best = best_descent(path, _step(model, n, path))
+    best = best_descent(path, stable_step(model.step(n), path.extent[1]))
     assert isinstance(best.filter, Descent)
     return Experiment(model, n, run, best.risk, best.filter.k, path.risk(Converged()), path.pca(rng), "dense")
 
@@ -79,22 +80,18 @@ def _banded(model: Subspace, n: int, run: int, seed: int) -> Experiment | None:
     side = min(n, model.ambient, WIDEST)
     while band_fits(model, n, blocks) and (2 * model.dim * blocks <= 0.75 * side or side == WIDEST):
         path = sample_truncated(model, n, blocks, _stream(model, n, run, seed))
-        best = best_descent(path, _step(model, n, path))
+        best = best_descent(path, stable_step(model.step(n), path.extent[1]))
         assert isinstance(best.filter, Descent)
         rest = _stream(model, n, run, seed, purpose=1)
         now = (best.risk, path.pca(rest))
         if before is not None and all(abs(a / b - 1) < SAME for a, b in zip(now, before, strict=True)):
             converged = sample_converged(model, n, rest)
-            converged = float("nan") if converged is None else converged
+            if converged is None and side < WIDEST:
+                return None  # between ambient - dim and ambient only the whole spectrum knows it
+            converged = math.nan if converged is None else converged
             return Experiment(model, n, run, now[0], best.filter.k, converged, now[1], f"band of {blocks} blocks")
         blocks, before = 2 * blocks, now
     return None
-
-
-def _step(model: Subspace, n: int, path: SubspacePath) -> float:
-    """The paper's step; half the limit where it would diverge on this training set, which can happen for tiny n."""
-    step, largest = model.step(n), path.extent[1]
-    return step if step * largest < 2 else 1 / largest
 
 
 def experiments(

@@ -78,7 +78,7 @@ class SubspacePath:
         if (missing := model.dim - len(top)) > 0:
             captured += _completed(self.overlap, missing, model.ambient - len(self.variances), rng)
         shrink = 1 / (1 + model.sigma**2)
-        return 1 - (2 - shrink) * shrink * captured / model.dim + (model.sigma * shrink) ** 2
+        return max(0.0, 1 - (2 - shrink) * shrink * captured / model.dim + (model.sigma * shrink) ** 2)
 
 
 def _completed(overlap: Floats, missing: int, open_: int, rng: np.random.Generator) -> float:
@@ -105,6 +105,15 @@ def _wishart(size: int, freedom: int, rng: np.random.Generator) -> Floats:
     root = np.triu(rng.standard_normal((size, size)), 1)
     root[np.diag_indices(size)] = np.sqrt(rng.chisquare(freedom - np.arange(size)))
     return np.asarray(root.T @ root)
+
+
+def stable_step(step: float, largest: float) -> float:
+    """The step, or half the limit of stability where it would diverge: the paper's can, for tiny n or sizes.
+
+    >>> stable_step(0.5, largest=3.0), stable_step(0.5, largest=8.0)
+    (0.5, 0.125)
+    """
+    return step if step * largest < 2 else 1 / largest
 
 
 def check_stable(descent: Descent, largest: float) -> None:

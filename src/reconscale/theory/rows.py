@@ -14,6 +14,7 @@ from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.pca import pca_equivalent
 from reconscale.theory.experiments import Experiment
 from reconscale.theory.filters import Converged
+from reconscale.theory.path import stable_step
 from reconscale.theory.settings import Summary, summaries
 from reconscale.theory.stopping import best_descent, best_flow
 from reconscale.theory.subspace import Subspace
@@ -50,7 +51,7 @@ def _row(model: Subspace, drawn: Summary) -> RiskRow:
     n = drawn.n
     equivalent = Equivalent(model.population, n)
     bound, mean = theorem_bound(model, n), converged_mean(model, n)
-    early = best_descent(equivalent, model.step(n)).risk
+    early = best_descent(equivalent, stable_step(model.step(n), equivalent.extent[1])).risk
     converged = equivalent.risk(Converged()) if mean is None else mean
     return RiskRow(n, projection_risk(model, n), drawn, early, converged, pca_equivalent(model, n),
                    None if bound is None else bound.risk)  # fmt: skip

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from reconscale.mistakes import Mistake
 from reconscale.theory.population import Population
 from reconscale.theory.sizes import real, whole
 
 LARGEST = 10**12
 """Largest number of images and of pixels; beyond it, 1 - 1/n is no longer exact enough to be of use."""
+QUIETEST, LOUDEST = 1e-5, 1e6
+"""Range of sigma, where it is not 0."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,9 @@ class Subspace:
     Attributes:
         dim: dimension of the subspace, 1 to ``ambient``.
         ambient: number of pixels.
-        sigma: standard deviation of the noise in each pixel, 0 or more; the signal's is 1 in each direction of U.
+        sigma: standard deviation of the noise in each pixel, 0 or 1e-5 to 1e6; the signal's is 1 in each direction of
+            U. Beyond, the variances of signal and noise are further apart than eigenvalues can be told in double
+            precision.
 
     Raises:
         Mistake: a size is not a whole number, or out of range.
@@ -39,6 +44,8 @@ class Subspace:
         object.__setattr__(self, "ambient", whole("ambient", self.ambient, 1, LARGEST))
         object.__setattr__(self, "dim", whole("dim", self.dim, 1, self.ambient))
         object.__setattr__(self, "sigma", real("sigma", self.sigma))
+        if self.sigma and not QUIETEST <= self.sigma <= LOUDEST:
+            raise Mistake("sigma", f"found {self.sigma:g}", f"0, or {QUIETEST:g} to {LOUDEST:g} is expected")
 
     @property
     def floor(self) -> float:

@@ -9,6 +9,7 @@ from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.hybrid import hybrid_mean
 from reconscale.theory.equivalents.pca import pca_equivalent
 from reconscale.theory.filters import Converged
+from reconscale.theory.path import stable_step
 from reconscale.theory.sizes import whole
 from reconscale.theory.stopping import best_descent
 from reconscale.theory.subspace import LARGEST, Subspace
@@ -59,4 +60,4 @@ def expected_risk(model: Subspace, n: int, estimator: Estimator, draws: int = 20
         return Expected(*hybrid_mean(model, n, draws, seed, converged=estimator == "converged"), "hybrid")
     if estimator == "converged":
         return Expected(equivalent.risk(Converged()), 0.0, "limit")
-    return Expected(best_descent(equivalent, model.step(n)).risk, 0.0, "limit")
+    return Expected(best_descent(equivalent, stable_step(model.step(n), equivalent.extent[1])).risk, 0.0, "limit")
