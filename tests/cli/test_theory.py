@@ -65,13 +65,8 @@ def test_every_corner_has_finite_numbers(words):
     record = json.loads(reconscale("theory", "curve", *words, "--runs", 2, "--json"), parse_constant=pytest.fail)
     model = record["model"]
     for row in record["rows"]:
-        kept = [
-            *row["drawn"]["early_stopped"],
-            *row["drawn"]["pca"],
-            row["early_stopped"],
-            row["pca"],
-            row["projection"],
-        ]
+        drawn = row["drawn"]
+        kept = [*drawn["early_stopped"], *drawn["pca"], row["early_stopped"], row["pca"], row["projection"]]
         assert all(value is not None and -1e-15 <= value < 3 for value in kept)
         infinite = model["sigma"] > 0 and abs(row["n"] - model["ambient"]) <= 1
         assert (row["converged"] is None) == infinite
