@@ -50,9 +50,11 @@ def curve(  # noqa: PLR0913 - flags
 ) -> None:
     """The learning curve of the paper's linear estimator for any sizes: drawn, expected, bounded."""
     with refusing():
+        from threadpoolctl import threadpool_limits
+
         from reconscale.cli.foreign import check_out
         from reconscale.files import write_whole
-        from reconscale.report.theory_tables import risks_table, summary_table
+        from reconscale.report.theory.tables import risks_table, summary_table
         from reconscale.theory import Setting, Subspace
         from reconscale.theory.rows import landmarks, risk_rows
 
@@ -61,7 +63,8 @@ def curve(  # noqa: PLR0913 - flags
         if csv is not None:
             check_out(csv, Path(), force)
         found = _drawn([(model, size) for size in sizes], runs, seed, workers)
-        rows, marks = risk_rows(model, found), landmarks(model)
+        with threadpool_limits(1):
+            rows, marks = risk_rows(model, found), landmarks(model)
         setting = Setting(model, tuple(sizes), (sizes[0], sizes[-1]), (sizes[0], sizes[-1]))
         if csv is not None:
             write_whole(csv, summary_table([(setting, rows)]).csv())
@@ -88,7 +91,7 @@ def reproduce(
 ) -> None:
     """The paper's theory figure: risk against n in its eight settings, with fits, expectations and the bound."""
     with refusing():
-        from reconscale.report.theory import literal_flops, report_theory
+        from reconscale.report.theory.page import literal_flops, report_theory
         from reconscale.theory.rows import landmarks, risk_rows
 
         chosen = _settings(setting)

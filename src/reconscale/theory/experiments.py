@@ -159,7 +159,8 @@ def _mapping(
     workers: int,
 ) -> Iterator[Callable[[Sequence[Job], Sequence[int]], Iterator[tuple[int, Experiment]]]]:
     if workers == 1:
-        yield lambda jobs, order: ((i, _work(jobs[i])) for i in order)
+        with threadpool_limits(1):
+            yield lambda jobs, order: ((i, _work(jobs[i])) for i in order)
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)

@@ -10,8 +10,8 @@ from reconscale.files import to_json, write_whole
 from reconscale.report.page import Grid, Plot, render_template
 from reconscale.report.records import cleaned
 from reconscale.report.tables import Table
-from reconscale.report.theory_plotly import risk_figure
-from reconscale.report.theory_tables import fits_table, risks_table, summary_table
+from reconscale.report.theory.plotly_figures import risk_figure
+from reconscale.report.theory.tables import fits_table, risks_table, summary_table
 from reconscale.report.wording import amount, duration, general, plain
 from reconscale.theory import Experiment, Setting
 from reconscale.theory.rows import Landmarks, RiskRow
@@ -51,7 +51,7 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     Raises:
         Mistake: ``out`` cannot be written to.
     """
-    from reconscale.report.theory_files import settings_files  # matplotlib takes a second to import
+    from reconscale.report.theory.files import settings_files  # matplotlib takes a second to import
 
     risks = risks_table([(setting, found) for setting, found, _, _ in parts])
     summary = summary_table([(setting, rows) for setting, _, rows, _ in parts])

@@ -8,7 +8,7 @@ from typing import Any
 from reconscale.report.frame import MUTED
 from reconscale.report.plotly_parts import LEGEND, Figure, layout_of, records
 from reconscale.report.tables import Table
-from reconscale.report.theory_frame import CURVES, LINES, fitted, marks, risk_frame
+from reconscale.report.theory.frame import CURVES, LINES, fitted, marks, risk_frame
 from reconscale.report.wording import amount, general
 
 

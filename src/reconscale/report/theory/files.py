@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from reconscale.report.drawing import dressed, saved
 from reconscale.report.frame import MUTED
 from reconscale.report.tables import Table
-from reconscale.report.theory_frame import CURVES, LINES, fitted, marks, risk_frame
+from reconscale.report.theory.frame import CURVES, LINES, fitted, marks, risk_frame
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D"}
 

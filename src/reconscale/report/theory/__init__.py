@@ -1,0 +1,1 @@
+"""The paper's theory figure: tables, then figures, then a page."""
