@@ -125,7 +125,8 @@ def _fits_grid(fits: Table) -> Grid:
 
 def _answer(parts: Sequence[Part]) -> str:
     knees = [marks.numeric_knee / setting.model.dim for setting, _, _, marks in parts if marks.numeric_knee]
-    where = "" if not knees else f", {min(knees):.1f} to {max(knees):.0f} times dim in these settings"
+    ends = sorted({f"{value:.1f}" for value in (min(knees), max(knees))}, key=float) if knees else []
+    where = f", {' to '.join(ends)} times dim in these settings" if ends else ""
     return (
         "The risk falls steeply because below n = dim images are missing, not because data obey a power law; it "
         f"flattens at the knee{where}, where what is left is mostly R*: what the measurement does not say of the image."
