@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from reconscale.imaging import ImageSet, open_images, write_image
+from reconscale.imaging.deadleaves import list_deadleaves
 from reconscale.imaging.patches import Cut, patches_at, patches_of
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
+from reconscale.theory.images import linear_curve, spectrum_of
+from reconscale.theory.linear import learned_path, moments_of
+from reconscale.theory.operators import denoising
+from reconscale.theory.stopping import best_flow
 
 
 def numbered(height: int, width: int, channels: int = 1, start: int = 0) -> np.ndarray:
@@ -171,3 +176,38 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         Mistake, match=r"needs the package cv2, which is not installed; pip install 'reconscale\[train\]'"
     ):
         patches_at(tmp_path, 8)
+
+
+def test_an_image_gives_as_many_patches_as_there_are_places(folder: Path) -> None:
+    assert patches_at(folder, 4, most=10).each == round((17 * 27 + 22 * 9) / 2)
+    assert patches_of(studied().train, 8, crop=16, most=10).each == 81
+
+
+def test_the_curve_in_images_is_that_of_a_window_sliding_over_noisy_images(tmp_path: Path) -> None:
+    """Really learned from all overlapping patches of n images with one noise each; counting tiles is off."""
+    side, sigma, rng = 4, 25 / 255, np.random.default_rng(0)
+    listing = list_deadleaves(Images(source="deadleaves", channels="gray", size=20, total=40, val=1, test=1), None)
+    images = [listing.load(index)[..., 0] / 255 for index in range(40)]
+    np.save(tmp_path / "leaves.npy", np.array(images, np.float32))
+    cut = patches_at(tmp_path / "leaves.npy", side, most=40 * 17**2)
+    operator = denoising(cut.patches.shape, sigma)
+    spectrum = spectrum_of(cut.patches, operator)
+    x = spectrum.centred(cut.patches)
+    moments = moments_of(x.T @ x / len(x), operator)
+
+    def windows(image: np.ndarray) -> np.ndarray:
+        return np.lib.stride_tricks.sliding_window_view(image - spectrum.mean[0], (side, side)).reshape(-1, side**2)
+
+    for n in (4, 10):
+        risks = []
+        for _ in range(10):
+            chosen = [images[index] for index in rng.choice(40, n, replace=True)]
+            noisy = [image + sigma * rng.standard_normal(image.shape) for image in chosen]
+            pairs = (np.concatenate([windows(image) for image in part]) for part in (chosen, noisy))
+            risks.append(best_flow(learned_path(*pairs, moments)).risk)
+        computed, tiles = (
+            linear_curve(spectrum, [n], counts="images", per_image=each).mse[0] for each in (cut.each, 25)
+        )
+        apart = [10 * np.log10(mse / np.mean(risks)) for mse in (computed, tiles)]
+        assert abs(apart[0]) < 0.05, apart
+        assert apart[1] > 0.2, apart

@@ -138,8 +138,10 @@ def _operator(kind: str, cut: Cut, sigma: float, asked: dict[str, Any]) -> Opera
 
 
 def _grid(counts: str, cut: Cut) -> list[float]:
-    """From one image (or as many patches as give something) to ten times what there is."""
-    first, last = (1, 10 * cut.available) if counts == "images" else (100, 10 * len(cut.patches))
+    """From as few images or patches as give something to ten times what there is."""
+    from reconscale.theory.images import FEWEST
+
+    first, last = (FEWEST, 10 * cut.available) if counts == "images" else (100, 10 * len(cut.patches))
     steps = [base * 10**power for power in range(8) for base in (1, 3)]
     return [float(size) for size in steps if first <= size < last] + [float(last)]
 
@@ -165,6 +167,8 @@ def _shown(curve: LinearCurve, counts: str) -> Table:
 def _sentences(
     spectrum: Spectrum, curve: LinearCurve, near: dict[float, float | None], cut: Cut, counts: str
 ) -> list[str]:
+    from reconscale.theory.images import FEWEST
+
     size, patch = cut.patches.shape[0], spectrum.operator
     lines = [f"{patch.name}: {patch.words}; {len(cut.patches):,} patches of {size} x {size} from {cut.used:,} images"]
     if curve.floor > 0:
@@ -174,12 +178,16 @@ def _sentences(
         lines.append("limit: no error at all; the measurements say everything that varies")
     for db, found in near.items():
         reached = "at no n that was looked at" if found is None else f"at n = {found:,.0f} {counts}"
+        if found is not None and found < FEWEST and counts == "images":
+            reached = f"with {FEWEST} images or fewer"
         lines.append(f"within {db:g} dB of it {reached}")
     if spectrum.slope is not None:
         lines.append(f"variances fall like rank^-{spectrum.slope:.2f}")
     if counts == "images":
-        lines.append(f"each image counts as {curve.per_image:,} patches, and is allowed to err alike throughout")
+        lines.append(f"an image gives {curve.per_image:,} overlapping patches, and is allowed to err alike throughout")
     lines += [f"caution: {text}" for text in spectrum.cautions]
+    if counts == "images" and min(curve.n) < FEWEST:
+        lines.append(f"caution: below n = {FEWEST} images the curve is too good, with one image by 1 or 2 dB")
     lines.append("it says nothing of where a network's curve ends; measure that: reconscale plan my-study")
     return lines
 

@@ -41,7 +41,7 @@ class Cut:
         patches: the patches, values from 0 to 1.
         used: images that they were cut from.
         available: images that there are.
-        each: patches that lie side by side in an average image: what it gives to an estimator of patches.
+        each: places of a patch in an average image (or unit), overlapping: all that a sliding window learns from.
     """
 
     patches: Patches
@@ -83,8 +83,8 @@ def patches_at(
             yield index, converted(image, planes, image.dtype.name, 1)
             tell("cutting patches", done, len(chosen))
 
-    cut, tiles = _cut(images(), len(chosen), side, most, seed)
-    return Cut(cut, len(chosen), len(names), max(1, round(tiles / len(chosen))))
+    cut, places = _cut(images(), len(chosen), side, most, seed)
+    return Cut(cut, len(chosen), len(names), max(1, round(places / len(chosen))))
 
 
 def patches_of(
@@ -120,24 +120,24 @@ def patches_of(
             yield index, image
             tell("cutting patches", done, len(chosen))
 
-    cut, tiles = _cut(images(), len(chosen), side, most, seed)
+    cut, places = _cut(images(), len(chosen), side, most, seed)
     sharing = np.array(owner)[cut.image]
     used, available = len(set(sharing.tolist())), len(owners) if units else len(pixels)
-    return Cut(Patches(cut.values, sharing, cut.shape), used, available, max(1, round(tiles / used)))
+    return Cut(Patches(cut.values, sharing, cut.shape), used, available, max(1, round(places / used)))
 
 
 def _cut(images: Iterator[tuple[int, np.ndarray]], count: int, side: int, most: int, seed: int) -> tuple[Patches, int]:
-    """``most // count`` patches of every image (H, W, C) as it is stored, one at least; how many lie side by side."""
+    """``most // count`` patches of every image (H, W, C) as it is stored, one at least; how many there are."""
     each = max(1, most // count)
-    values, owners, tiles = [], [], 0
+    values, owners, places = [], [], 0
     for index, image in images:
-        tiles += (image.shape[0] // side) * (image.shape[1] // side)
         rows, columns = image.shape[0] - side + 1, image.shape[1] - side + 1
+        places += rows * columns
         top, left = np.divmod(_places(each, rows * columns, seed, index), columns)
         windows = sliding_window_view(image, (side, side), axis=(0, 1))[top, left]  # (each, C, side, side)
         values.append(np.moveaxis(windows, 1, 3).reshape(len(top), -1) / np.float64(SCALES[image.dtype.name]))
         owners.append(np.full(len(top), index))
-    return Patches(np.concatenate(values), np.concatenate(owners), (side, side, image.shape[2])), tiles
+    return Patches(np.concatenate(values), np.concatenate(owners), (side, side, image.shape[2])), places
 
 
 def _places(count: int, places: int, seed: int, index: int) -> np.ndarray:

@@ -177,11 +177,12 @@ def _compared(made: Explanation, n: Sequence[float], db: Sequence[float]) -> str
             "less than the covariance of the same images gives, so at this n it is their size or their training "
             "that holds them back, not the number of images."
         )
-    if len(n) > 1:
-        gain = made.above(n[0]) - made.above(n[-1])
+    known = [(size, value) for size, value in zip(n, db, strict=True) if size >= made.n[0]]
+    if len(known) > 1:
+        (first, low), (last, high) = known[0], known[-1]
         said += (
-            f" From n = {amount(n[0])} to {amount(n[-1])} the linear estimator gains {signed(gain)} dB, "
-            f"the networks {signed(db[-1] - db[0])} dB."
+            f" From n = {amount(first)} to {amount(last)} the linear estimator gains "
+            f"{signed(made.above(first) - made.above(last))} dB, the networks {signed(high - low)} dB."
         )
     return said
 

@@ -25,6 +25,8 @@ Counts = Literal["patches", "images"]
 
 FEW = 10
 """Patches for each pixel of a patch, below which a covariance is said to be rough."""
+FEWEST = 3
+"""Images below which a curve in number of images is too good: the limit of many dimensions knows no single image."""
 CHUNK = 4096
 """Patches that are worked on at a time."""
 

@@ -14,7 +14,7 @@ from reconscale.imaging.images import ImageSet
 from reconscale.imaging.patches import patches_of
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Problem, Study
-from reconscale.theory.images import linear_curve, spectrum_of, within
+from reconscale.theory.images import FEWEST, linear_curve, spectrum_of, within
 from reconscale.theory.linear import moments_of, risk_of_filter
 from reconscale.theory.operators import Operator, Shape, denoising
 
@@ -24,7 +24,7 @@ NEAR = (0.1, 0.5)
 """dB from the floor at which n is looked for."""
 AHEAD = (1, 2, 4, 10)
 """Times the largest n of the study."""
-EDITION = 1
+EDITION = 2
 """Counts up when the same question gets another answer, so that old files are made anew."""
 
 OPERATORS_OF: dict[str, Callable[[Problem, Shape], Operator]] = {
@@ -83,7 +83,7 @@ def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int]
     on_test = risk_of_filter(spectrum.wiener, moments_of(x.T @ x / len(x), operator))
     return {
         "curve": {"n": list(curve.n), "mse": list(curve.mse)},
-        "within": {f"{db:g}": within(spectrum, db, **counted) for db in NEAR},
+        "within": {f"{db:g}": _at_least(within(spectrum, db, **counted)) for db in NEAR},
         "floor": curve.floor,
         "floor_held_out": spectrum.floor,
         "floor_on_test": on_test,
@@ -100,7 +100,13 @@ def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int]
 
 
 def _sizes(study: Study) -> list[float]:
-    """The study's n and what lies ahead of them, with some between."""
-    least, largest = min(study.sweep.n), max(study.sweep.n)
+    """The study's n from ``FEWEST`` on and what lies ahead of them, with some between."""
+    largest = max(study.sweep.n)
+    least = max(FEWEST, min(study.sweep.n))
     between = np.geomspace(least, AHEAD[-1] * largest, 4 * math.ceil(math.log10(AHEAD[-1] * largest / least)) + 1)
-    return sorted({*map(float, study.sweep.n), *(float(f * largest) for f in AHEAD), *np.round(between).tolist()})
+    found = {*map(float, study.sweep.n), *(float(f * largest) for f in AHEAD), *np.round(between).tolist()}
+    return sorted(n for n in found if n >= FEWEST)
+
+
+def _at_least(n: float | None) -> float | None:
+    return None if n is None else max(n, float(FEWEST))
