@@ -166,9 +166,11 @@ def test_interrupt_ends_cleanly_and_writes_nothing(tmp_path):
     words = [sys.executable, "-m", "reconscale", "theory", "reproduce", "--runs", "500", "--workers", "2"]
     environment = os.environ | {"PYTHONWARNINGS": "error"}
     process = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    assert process.stderr is not None
+    assert "training sets, about" in process.stderr.readline()  # it is under way
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped, nothing is lost" in said
     assert "Traceback" not in said
