@@ -37,6 +37,8 @@ Cell = tuple[Subspace, int]
 console = Console(width=150)
 
 WORKERS = 2
+DRAWS = 150
+"""Of the hybrid."""
 PAPER = [
     Subspace(*setting)
     for setting in (
@@ -46,7 +48,8 @@ PAPER = [
 ]  # fmt: skip
 SMALL, FEW, MANY = PAPER[:3], [PAPER[3], PAPER[7]], [PAPER[5], PAPER[6]]
 REGIONS: dict[str, tuple[int, list[Cell]]] = {
-    "n >= ambient": (200, [*product(SMALL, (150, 400, 2000)), *product(FEW, (2000, 16384)), (PAPER[4], 30000)]),
+    "n >= ambient 100": (400, [*product(SMALL, (150, 400, 2000))]),
+    "n >= ambient 1000, 10000": (15, [*product(FEW, (2000, 16384)), (PAPER[4], 30000)]),
     "n = ambient - 2, ambient, ambient + 2 (converged: no variance)": (200, [*product(SMALL, (98, 100, 102))]),
     "knee .. ambient, dim 10, ambient 100": (200, [*product(SMALL, (40, 60, 80))]),
     "knee .. ambient, dim 10, ambient 1000": (100, [*product(FEW, (128, 256, 512))]),
@@ -72,8 +75,11 @@ def limits(cell: Cell) -> Floats:
 
 
 def offered(cell: Cell) -> Floats:
-    """What ``expected_risk`` says."""
-    return np.array([expected_risk(*cell, name, draws=60).risk for name in ESTIMATORS])
+    """What ``expected_risk`` says: early-stopped, converged, PCA, and the standard errors of what it draws."""
+    model, n = cell
+    seed = 1000 * n + round(100 * model.sigma)  # other draws in each cell
+    told = [expected_risk(model, n, name, draws=DRAWS, seed=seed) for name in ESTIMATORS]
+    return np.array([[each.risk for each in told], [each.error for each in told]])
 
 
 def simulated(cells: Sequence[Cell], runs: int) -> tuple[Floats, Floats]:
@@ -86,22 +92,25 @@ def simulated(cells: Sequence[Cell], runs: int) -> tuple[Floats, Floats]:
 def regions() -> None:
     """Where the limit is good, and where the hybrid is needed."""
     ways = [f"{name}, {way}" for name in ESTIMATORS for way in ("limit", "offered")]
-    title = "relative error in %, least .. greatest (greatest standard error of the simulation)"
+    title = (
+        "relative error in %, least .. greatest (greatest standard error: of the simulation, and of what is offered)"
+    )
     table = Table("region", "cells", "runs", *ways, title=title)
-    ways = [f"{name}, {way}" for name in ESTIMATORS for way in ("sim error", "limit", "off.")]
-    details = Table("setting", "n", *ways, title="the last two regions cell by cell, %")
+    details = Table("setting", "n", *ways, title="the last two regions cell by cell, % (standard error)")
     for name, (runs, cells) in REGIONS.items():
         (mean, error), limit, told = simulated(cells, runs), in_pool(limits, cells), in_pool(offered, cells)
         with np.errstate(invalid="ignore"):
-            off, off_told = 100 * (limit / mean - 1), 100 * (told / mean - 1)
+            off, off_told = 100 * (limit / mean - 1), 100 * (told[:, 0] / mean - 1)
+        both = np.hypot(error, np.nan_to_num(told[:, 1]) / mean)
         row = [name, str(len(cells)), str(runs)]
         for j in range(3):
-            row += [ranged(values[:, j], 100 * error[:, j]) for values in (off, off_told)]
+            row += [ranged(off[:, j], 100 * error[:, j]), ranged(off_told[:, j], 100 * both[:, j])]
         table.add_row(*row)
         if name in list(REGIONS)[-2:]:
             for i, (model, n) in enumerate(cells):
-                numbers = np.stack([100 * error[i], off[i], off_told[i]], axis=1).ravel()
-                details.add_row(named(model), str(n), *[f"{number:+.1f}" for number in numbers])
+                pairs = [[(off[i, j], error[i, j]), (off_told[i, j], both[i, j])] for j in range(3)]
+                numbers = [f"{away:+.1f} ({100 * sem:.1f})" for pair in pairs for away, sem in pair]
+                details.add_row(named(model), str(n), *numbers)
     console.print(table, details)
 
 
