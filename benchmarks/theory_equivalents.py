@@ -1,6 +1,6 @@
 """Deterministic equivalents, closed forms and the bound beside simulation and beside each other.
 
-    python benchmarks/theory_equivalents.py            # all parts; a minute and a half on two cores
+    python benchmarks/theory_equivalents.py            # all parts; two minutes on two cores
     python benchmarks/theory_equivalents.py knee       # some of: regions, closed, knee, power, bins, bound, time
 
 Errors are relative to the simulated mean; its standard error stands beside. A cell is a setting and an n.
@@ -37,7 +37,7 @@ Cell = tuple[Subspace, int]
 console = Console(width=150)
 
 WORKERS = 2
-DRAWS = 150
+DRAWS = 100
 """Of the hybrid."""
 PAPER = [
     Subspace(*setting)
@@ -48,11 +48,11 @@ PAPER = [
 ]  # fmt: skip
 SMALL, FEW, MANY = PAPER[:3], [PAPER[3], PAPER[7]], [PAPER[5], PAPER[6]]
 REGIONS: dict[str, tuple[int, list[Cell]]] = {
-    "n >= ambient 100": (400, [*product(SMALL, (150, 400, 2000))]),
+    "n >= ambient 100": (200, [*product(SMALL, (150, 400, 2000))]),
     "n >= ambient 1000, 10000": (15, [*product(FEW, (2000, 16384)), (PAPER[4], 30000)]),
     "n = ambient - 2, ambient, ambient + 2 (converged: no variance)": (200, [*product(SMALL, (98, 100, 102))]),
     "knee .. ambient, dim 10, ambient 100": (200, [*product(SMALL, (40, 60, 80))]),
-    "knee .. ambient, dim 10, ambient 1000": (100, [*product(FEW, (128, 256, 512))]),
+    "knee .. ambient, dim 10, ambient 1000": (60, [*product(FEW, (128, 256, 512))]),
     "dim 50 and 100, n 20 .. 512": (40, [*product(MANY, (20, 45, 55, 80, 120, 256, 512))]),
     "dim 10, ambient 10000, n 8 .. 8192": (60, [*product(PAPER[4:5], (8, 24, 64, 256, 512, 2048, 8192))]),
     "dim 10, ambient 1000, n 2 .. 7": (100, [*product(FEW, (2, 4, 7))]),

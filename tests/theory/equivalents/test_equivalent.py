@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from reconscale.mistakes import Mistake
 from reconscale.theory.equivalents import contour
-from reconscale.theory.equivalents.equivalent import Equivalent
+from reconscale.theory.equivalents.equivalent import Equivalent, SampleLaw
+from reconscale.theory.equivalents.levels import levels_of
 from reconscale.theory.filters import Converged, Descent, Flow, Ridge
 from reconscale.theory.literal import draw_training_set, path_of
 from reconscale.theory.population import Population
@@ -182,15 +183,25 @@ def test_equal_variances_may_come_one_by_one_and_a_part_for_the_whole():
 
 
 def test_thousands_of_levels_are_binned_without_harm():
-    variances = np.arange(1, 3001.0) ** -2 + 1e-6
-    signal = ((variances - 1e-6) / variances) ** 2
-    population = Population(variances, np.ones(3000), signal, 1e-3)
-    whole = Population(variances[:1000], np.ones(1000), signal[:1000], 1e-3)
-    assert len(Equivalent(whole, 50).law.levels.variance) == 1000
-    equivalent = Equivalent(population, 50)
-    assert len(equivalent.law.levels.variance) < 1000
-    k = equivalent.law.zero
-    assert (variances / (variances + k)).sum() == pytest.approx(50, rel=1e-4)
+    clean = np.arange(1, 3001.0) ** -2
+    noisy = clean + 1e-6
+    population = Population(noisy, np.ones(3000), (clean / noisy) ** 2, float((clean * 1e-6 / noisy).sum()))
+    assert len(levels_of(population).variance) < 1000
+    for n in (10, 300, 2500):
+        binned, whole = Equivalent(population, n), Equivalent(population, n)
+        whole.__dict__["law"] = SampleLaw(levels_of(population, most=3000), n)
+        assert len(whole.law.levels.variance) == 3000
+        for filter_ in (Ridge(1e-5), Ridge(1e-3), Converged()):
+            assert binned.risk(filter_) == pytest.approx(whole.risk(filter_), rel=3e-5)
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_far_fewer_images_than_dimensions(n):
+    """Nearly the same spectrum for all 300,000 directions: the limit is a contour as far from 0 as it is narrow."""
+    population = Population(np.linspace(0.9, 1.1, 60), np.full(60, 5000.0), np.ones(60), 1.0)
+    equivalent = Equivalent(population, n)
+    assert equivalent.risk(Flow(1)) == pytest.approx(equivalent.risk(Converged()), rel=1e-9)
+    assert ridge_by_contour(equivalent, 1e-7) == pytest.approx(equivalent.risk(Ridge(1e-7)), rel=1e-9)
 
 
 def test_no_time_is_too_long_but_where_the_risk_has_no_limit():
