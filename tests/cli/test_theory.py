@@ -59,6 +59,8 @@ def test_curve_as_json_and_csv(tmp_path):
         ("--dim", 2, "--ambient", 9, "--sigma", 1e-5, "--n", "1,2,3,9,20"),
         ("--dim", 2, "--ambient", 9, "--sigma", 1e6, "--n", "1,2,3,9,20"),
         ("--dim", 3, "--ambient", 2000, "--n", 1998),
+        ("--dim", 3, "--ambient", 1e6, "--sigma", 0, "--n", "1,2,1e4,1e7"),
+        ("--dim", 900, "--ambient", 1e5, "--sigma", 0, "--n", "500,1e6"),
     ],
 )
 def test_every_corner_has_finite_numbers(words):
@@ -98,6 +100,7 @@ def test_same_numbers_with_two_workers():
         (("--n", "8", "--seed=-1"), "--seed: found -1"),
         (("--n", "8", "--workers", "0"), "--workers: found 0"),
         (("--n", "8", "--csv", "curve.txt"), "is not named .csv"),
+        (("--dim", "1e5", "--ambient", "1e5", "--n", "10"), "dim: found 100,000; at most 6,000"),
         (("--dim", "4000", "--ambient", "1e6", "--n", "1e5"), "need a matrix of 100,000 rows"),
     ],
 )

@@ -99,3 +99,9 @@ def test_printed_means_of_the_official_notebook(shared):
         stretch = getattr(setting, part)
         fitted = power_fit([row.n for row in rows], [getattr(row, part)[0] for row in rows], *stretch)
         assert fitted.exponent == pytest.approx(exponent, abs=0.2)
+
+
+@pytest.mark.parametrize(("words", "said"), [({"seed": -1}, "seed: found -1"), ({"run": 0.5}, "run: found 0.5")])
+def test_draws_are_named_by_whole_numbers(words, said):
+    with pytest.raises(Mistake, match=said):
+        experiment(Subspace(2, 9, 0.1), 4, **words)

@@ -59,11 +59,11 @@ def experiment(model: Subspace, n: int, *, run: int = 0, seed: int = 0) -> Exper
     comes from its own small form: an independent training set with the same law.
 
     Raises:
-        Mistake: n is out of range, or the problem too large to be drawn.
+        Mistake: n, run or seed is out of range, or the problem too large to be drawn.
     """
-    n = whole("n", n, 1)
+    n, run, seed = whole("n", n, 1), whole("run", run, 0), whole("seed", seed, 0)
     side = min(n, model.ambient)
-    if side > 1200 or side > max(600, 60 * model.dim):
+    if model.sigma > 0 and (side > 1200 or side > max(600, 60 * model.dim)):  # without noise dim is the whole rank
         found = _banded(model, n, run, seed)
         if found is not None:
             return found
@@ -137,7 +137,7 @@ def checked(cases: Iterable[tuple[Subspace, int]]) -> list[tuple[Subspace, int]]
     """
     listed = [(model, whole("n", n, 1)) for model, n in cases]
     for model, n in listed:
-        if not band_fits(model, n, 16):
+        if model.sigma == 0 or not band_fits(model, n, 16):
             check_side(model, n)
     return listed
 

@@ -55,6 +55,8 @@ def check_side(model: Subspace, n: int) -> None:
     Raises:
         Mistake: the matrix would have more than ``WIDEST`` rows.
     """
+    if model.dim > WIDEST:
+        raise Mistake("dim", f"found {model.dim:,}", f"at most {WIDEST:,}: risks take matrices of this side")
     rank = model.dim if model.sigma == 0 else model.ambient
     if (side := min(n, rank)) > WIDEST:
         found = f"{n:,} images of {model.ambient:,} pixels in {model.dim:,} dimensions need a matrix of {side:,} rows"
