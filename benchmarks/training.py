@@ -117,11 +117,13 @@ def contest(who: str, width: int, steps: int, threads: int) -> dict[str, float]:
 def materials(width: int, steps: int) -> tuple[Any, Any]:
     """The run and its images: procedural, so that anyone can repeat this."""
     from reconscale.imaging import open_images
-    from reconscale.study import Images, Network, Problem, Recipe, Run
+    from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 
     images = Images(source="deadleaves", size=128, total=IMAGES + 16, patch=PATCH, val=8, test=8, crop="center")
     recipe = Recipe(steps=steps, batch=BATCH, lr=LR, warmup=0.0, decay="none", validate_every=10**9)
-    run = Run(problem=Problem(kind="denoising"), images=images, n=IMAGES, network=Network(width=width), recipe=recipe)
+    run = Run(
+        problem=DenoisingProblem(kind="denoising"), images=images, n=IMAGES, network=Network(width=width), recipe=recipe
+    )
     return run, open_images(images)
 
 
@@ -235,10 +237,10 @@ def quality(network: Any, images: Any) -> float:
     import torch
 
     from reconscale.imaging import PROBLEMS
-    from reconscale.study import Problem
+    from reconscale.study import DenoisingProblem
     from reconscale.training.evaluate import validate
 
-    problem = PROBLEMS["denoising"](Problem(kind="denoising"), torch.device("cpu"), 0)
+    problem = PROBLEMS["denoising"](DenoisingProblem(kind="denoising"), torch.device("cpu"), 0)
     return validate(network, problem, images.val, None, torch.device("cpu"))[1]
 
 

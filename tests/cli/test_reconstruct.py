@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from reconscale.imaging import open_images
-from reconscale.study import Folder, Images, Network, Problem, Recipe, Run
+from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Run
 from reconscale.training.reconstruct import TILE, load_trained, tiled
 from reconscale.training.worker import Placement, Task, carry_out
 
@@ -25,7 +25,7 @@ def train(tmp_path_factory: pytest.TempPathFactory, channels: Literal["rgb", "gr
     images = Images(source="deadleaves", size=32, total=8, patch=16, val=2, test=2, channels=channels)
     network = Network(family="dncnn", width=4, depth=4)
     recipe = Recipe(steps=steps, batch=2)
-    run = Run(problem=Problem(kind="denoising"), images=images, n=4, network=network, recipe=recipe)
+    run = Run(problem=DenoisingProblem(kind="denoising"), images=images, n=4, network=network, recipe=recipe)
     folder = Folder(tmp_path_factory.mktemp("runs"))
     opened = open_images(images, cache=tmp_path_factory.mktemp("cache"))
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

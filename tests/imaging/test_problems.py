@@ -11,7 +11,7 @@ import torch
 
 from reconscale.imaging import PROBLEMS, Denoising, measure_image
 from reconscale.imaging.bundled import list_bundled
-from reconscale.study import Images, Problem
+from reconscale.study import DenoisingProblem, Images
 
 CPU = torch.device("cpu")
 
@@ -23,7 +23,7 @@ class TestContract:
         return torch.rand(4, 3, 20, 24, generator=torch.Generator().manual_seed(5))
 
     def make(self, kind: str, seed: int = 0) -> Denoising:
-        return PROBLEMS[kind](Problem(kind=kind), CPU, seed)
+        return PROBLEMS[kind](DenoisingProblem(kind=kind), CPU, seed)
 
     def test_every_measurement_is_fresh(self, kind: str, x: torch.Tensor) -> None:
         problem = self.make(kind)
@@ -89,7 +89,7 @@ class TestContract:
 
 @pytest.mark.parametrize("sigma", [5.0, 25.0, 50.0])
 def test_noise_is_white_gaussian_and_not_clipped(sigma: float) -> None:
-    problem = Denoising(Problem(kind="denoising", sigma=sigma), CPU, 0)
+    problem = Denoising(DenoisingProblem(kind="denoising", sigma=sigma), CPU, 0)
     x = torch.zeros(1, 1, 400, 500)
     for y in (problem.measure(x), problem.measure_fixed(x, "a")):
         z = (y - x) / (sigma / 255)
@@ -102,7 +102,7 @@ def test_noise_is_white_gaussian_and_not_clipped(sigma: float) -> None:
 
 
 def test_fixed_noise_never_changes() -> None:
-    problem = Denoising(Problem(kind="denoising", sigma=255.0), CPU, 0)
+    problem = Denoising(DenoisingProblem(kind="denoising", sigma=255.0), CPU, 0)
     y = problem.measure_fixed(torch.zeros(1, 1, 8, 8), "photographs/a.png", seed=0)
     assert y.flatten()[:4].tolist() == pytest.approx([0.487719, 1.333212, 0.908200, 0.856642], abs=1e-5)
 
@@ -111,7 +111,7 @@ def test_the_classical_baseline_on_a_photograph() -> None:
     listing = list_bundled(Images(source="bundled", channels="gray", val=1, test=1), None)
     image = listing.load(listing.names.index("camera/0-1"))
     x = torch.from_numpy(image[None, ..., 0].copy())[None] / 255
-    problem = Denoising(Problem(kind="denoising", sigma=25.0), CPU, zlib.crc32(b"any"))
+    problem = Denoising(DenoisingProblem(kind="denoising", sigma=25.0), CPU, zlib.crc32(b"any"))
     y = problem.measure_fixed(x, "camera")
     gain = measure_image(problem.classical(y), x)["psnr-rgb-clip"] - measure_image(y, x)["psnr-rgb-clip"]
     assert gain > 7

@@ -45,7 +45,7 @@ WRONG = {
     "a typo in a table": ({"sweeep": {}}, "sweeep: there is no such key, did you mean 'sweep'?"),
     "a typo in an override": ({"override": [{"recipe": {"btach": 1}}]}, "did you mean 'batch'?"),
     "a missing key": ({"images": {"source": "bundled", "val": 2}}, "images.test: is missing"),
-    "a wrong kind": ({"problem": {"kind": "denoise"}}, "problem.kind: found 'denoise', input should be 'denoising'"),
+    "a wrong kind": ({"problem": {"kind": "denoise"}}, "problem.kind: found 'denoise'; did you mean 'denoising'?"),
     "a number as text": ({"problem": {"kind": "denoising", "sigma": "25"}}, "problem.sigma: found '25'"),
     "a negative size": ({"sweep": {"n": [-1], "width": [4]}}, "sweep.n: found -1; values start at 1"),
     "a size given twice": ({"sweep": {"n": [2, 2], "width": [4]}}, "sweep.n: a value is given twice"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconscale.imaging import ImageSet, open_images
-from reconscale.study import Folder, Images, Network, Problem, Recipe, Result, Run
+from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.loop import Hooks, Interrupted, Order, Training
 from reconscale.training.worker import Placement, Task, carry_out
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def make_run(**changes: Any) -> Run:
     images = Images(source="deadleaves", size=32, total=10, patch=16, val=2, test=2)
     fields = {
-        "problem": Problem(kind="denoising"),
+        "problem": DenoisingProblem(kind="denoising"),
         "images": images,
         "n": 4,
         "network": Network(width=2),

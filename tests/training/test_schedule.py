@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconscale.study import Images, Network, Problem, Recipe, Run
+from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.training.schedule import Action, Schedule, steps_between_looks
 
 
 def schedule(**recipe: object) -> Schedule:
     run = Run(
-        problem=Problem(kind="denoising"),
+        problem=DenoisingProblem(kind="denoising"),
         images=Images(source="bundled", val=1, test=1),
         n=1,
         network=Network(width=8),

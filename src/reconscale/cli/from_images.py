@@ -111,13 +111,17 @@ def _cut(  # noqa: PLR0913 - what was asked
         cut = patches_at(source, patch, channels=channels, seed=seed, progress=tell)  # type: ignore[arg-type]
         return cut, problem or "denoising", level / 255
     from reconscale.imaging.images import open_images
-    from reconscale.study import load_study
+    from reconscale.imaging.pixels import Pixels
+    from reconscale.study import DenoisingProblem, load_study
 
     study = load_study(source)
-    images = open_images(study.images, data=data, progress=tell)
     options = study.images
+    if options.volumes or not isinstance(study.problem, DenoisingProblem):
+        raise Mistake(source, f"is a study of {study.problem.kind}", "give a study of denoising, or a folder of images")
+    train = open_images(options, data=data, progress=tell).train
+    assert isinstance(train, Pixels)  # sources of volumes are refused above
     crop = options.patch if options.crop == "center" else None
-    cut = patches_of(images.train, patch, crop=crop, units=options.counts == "units", seed=seed, progress=tell)
+    cut = patches_of(train, patch, crop=crop, units=options.counts == "units", seed=seed, progress=tell)
     return cut, problem or study.problem.kind, (study.problem.sigma if sigma is None else sigma) / 255
 
 

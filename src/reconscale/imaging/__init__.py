@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reconscale.imaging.decode import read_image, write_image
+    from reconscale.imaging.denoising import Denoising
+    from reconscale.imaging.example import Example, KSpace
     from reconscale.imaging.images import ImageSet, open_images
     from reconscale.imaging.metrics import METRICS, measure_image
     from reconscale.imaging.pixels import Pixels
-    from reconscale.imaging.problems import PROBLEMS, Denoising
+    from reconscale.imaging.problems import PROBLEMS, Measures, problem_of
     from reconscale.imaging.sources import SOURCES, source_of
+    from reconscale.imaging.volumes.slices import Slices
 
 _HOME = {
     **dict.fromkeys(("read_image", "write_image"), "decode"),
     **dict.fromkeys(("ImageSet", "open_images"), "images"),
     **dict.fromkeys(("METRICS", "measure_image"), "metrics"),
     "Pixels": "pixels",
-    **dict.fromkeys(("PROBLEMS", "Denoising"), "problems"),
+    **dict.fromkeys(("Example", "KSpace"), "example"),
+    **dict.fromkeys(("PROBLEMS", "Measures", "problem_of"), "problems"),
+    "Denoising": "denoising",
+    "Slices": "volumes.slices",
     **dict.fromkeys(("SOURCES", "source_of"), "sources"),
 }
 
@@ -30,10 +36,15 @@ __all__ = [
     "PROBLEMS",
     "SOURCES",
     "Denoising",
+    "Example",
     "ImageSet",
+    "KSpace",
+    "Measures",
     "Pixels",
+    "Slices",
     "measure_image",
     "open_images",
+    "problem_of",
     "read_image",
     "source_of",
     "write_image",

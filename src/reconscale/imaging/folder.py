@@ -69,7 +69,7 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
     paths = [files[name] for name in names]
     return Listing(
         place=str(root),
-        identity=["folder", [_stamp(name, files[name]) for name in names]],
+        identity=["folder", [stamp(name, files[name]) for name in names]],
         names=names,
         unit=images.unit,
         header=lambda index: read_header(paths[index]),
@@ -118,7 +118,7 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
 
     return Listing(
         place=str(root),
-        identity=["array", [_stamp(name, files[name]) for name in sorted(files)]],
+        identity=["array", [stamp(name, files[name]) for name in sorted(files)]],
         names=tuple(name for name, _, _ in rows),
         unit=images.unit,
         header=lambda index: checked_size(rows[index][0], rows[index][1].header),
@@ -133,6 +133,32 @@ def image_files(folder: Path) -> list[Path]:
         Mistake: a folder cannot be read, or is a link.
     """
     return sorted(_files(folder, SUFFIXES, set()))
+
+
+def files_of(images: Images, root: Path, suffixes: tuple[str, ...], key: str) -> list[tuple[str, Path]]:
+    """Name and path of every file with one of ``suffixes`` in or below ``images.folders``, sorted by name.
+
+    Files below one of ``images.test_sets`` belong to that test set alone.
+
+    Args:
+        images: the options.
+        root: the data folder.
+        suffixes: endings in lower case, with their dots.
+        key: what messages call ``images.folders``.
+
+    Raises:
+        Mistake: a place is missing, holds no such file, leads out of the data folder, or is named twice.
+    """
+    held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
+    files: dict[str, Path] = {}
+    for place in images.folders:
+        where = place_below(root, place, key)
+        found = [where] if where.is_file() else _files(where, suffixes, held_out - {where})
+        found = [path for path in found if path not in held_out and path.name.lower().endswith(suffixes)]
+        if not found:
+            raise Mistake(where, f"holds no file that ends in {' or '.join(suffixes)}", f"check {key} and --data")
+        _add(files, found, where, root)
+    return sorted(files.items())
 
 
 def data_folder(key: str, data: Path | None) -> Path:
@@ -199,7 +225,12 @@ def _add(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> 
         files[name] = path
 
 
-def _stamp(name: str, path: Path) -> list[Any]:
+def stamp(name: str, path: Path) -> list[Any]:
+    """Name, size and time of change of a file: what tells that it is still the same.
+
+    Raises:
+        Mistake: it cannot be read.
+    """
     try:
         status = path.stat()
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +17,15 @@ from reconscale.imaging.duplicates import Twin, repeated, twins
 from reconscale.imaging.listing import unit_of
 from reconscale.imaging.pixels import Pixels
 from reconscale.imaging.sources import list_test_set, source_of
+from reconscale.imaging.split import divided, nested_order
 from reconscale.imaging.store import Store
+from reconscale.imaging.volumes.open import open_volumes
+from reconscale.imaging.volumes.slices import Slices
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
 
 LEAST_SIDE = 8
 """Images of further test sets have at least this many pixels a side; SSIM needs 7."""
-
-_SPLIT, _SUBSET = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +44,9 @@ class ImageSet:
 
     images: Images
     unit: Literal["file", "folder"]
-    train: Pixels
-    val: Pixels
-    tests: dict[str, Pixels]
+    train: Pixels | Slices
+    val: Pixels | Slices
+    tests: Mapping[str, Pixels | Slices]
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     duplicates: int = 0
 
@@ -56,18 +58,15 @@ class ImageSet:
     @cached_property
     def units(self) -> int:
         """The number of training units."""
-        return len(self._starts) - 1
+        return len(set(self.train.units))
 
     @property
     def available(self) -> int:
         """The largest n, in the unit of ``images.counts``."""
         return self.units if self.images.counts == "units" else len(self.train)
 
-    def training(self, n: int, subset_seed: int) -> Pixels:
-        """The first n training units (or images) of the nested order of a seed.
-
-        The units are sorted by name and permuted by 64-bit draws of numpy's PCG64, whose stream is fixed for good;
-        images follow in the order of their units, by name within a unit.
+    def training(self, n: int, subset_seed: int) -> Pixels | Slices:
+        """The first n training units (or images) of the nested order of a seed: see ``split.nested_order``.
 
         Raises:
             Mistake: n is below 1 or more than there are.
@@ -76,47 +75,43 @@ class ImageSet:
             raise Mistake(
                 "sweep.n", f"found {n}", f"the images allow 1 to {self.available} {self.images.counts} for training"
             )
-        order = _permutation(self.units, subset_seed, _SUBSET)
-        starts = self._starts
-        chosen = order[:n] if self.images.counts == "units" else order
-        picked = np.concatenate([np.arange(starts[unit], starts[unit + 1]) for unit in chosen])
-        rows = self.train.rows[picked if self.images.counts == "units" else picked[:n]]
-        return Pixels(self.train.store, rows, self.unit)
+        order, ends = nested_order(self.train.units, subset_seed, shuffled=self.images.volumes)
+        return self.train.pick(order[: int(ends[n - 1])] if self.images.counts == "units" else order[:n])
 
     @cached_property
     def digest(self) -> str:
         """SHA-256, in hexadecimal, over the sorted (set, name, hash of shape, type and pixels) of all images."""
         lines = sorted(
-            f"{name}\0{image}\0{pixels.store.hashes[row].tobytes().hex()}"
-            for name, pixels in self._sets().items()
-            for image, row in zip(pixels.names, pixels.rows.tolist(), strict=True)
+            f"{name}\0{image}\0{digest}"
+            for name, pixels in self.sets.items()
+            for image, digest in zip(pixels.names, pixels.hashes, strict=True)
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Counts, sizes, what was left out and where the packed images are; JSON values only."""
-        return {
+        known = {
             "source": self.images.source,
             "channels": self.channels,
-            "dtype": self.train.store.dtype,
             "counts": self.images.counts,
             "available": self.available,
-            "sets": {name: _described(pixels) for name, pixels in self._sets().items()},
+            "sets": {name: pixels.described() for name, pixels in self.sets.items()},
             "skipped": [list(pair) for pair in self.skipped],
+            "digest": self.digest,
+        }
+        if isinstance(self.train, Slices):
+            return known | {"cache": sorted({str(v.path.parent) for s in self.sets.values() for v in s.volumes})}
+        return known | {
+            "dtype": self.train.store.dtype,
             "duplicates left out": self.duplicates,
             "repeated training images": repeated(self.train.store, self.train.rows),
-            "digest": self.digest,
-            "cache": sorted({str(pixels.store.path) for pixels in self._sets().values()}),
+            "cache": sorted({str(pixels.store.path) for pixels in self.sets.values()}),
         }
 
-    def _sets(self) -> dict[str, Pixels]:
+    @property
+    def sets(self) -> dict[str, Any]:
+        """All sets by name: ``train``, ``val`` and the test sets."""
         return {"train": self.train, "val": self.val, **self.tests}
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        """(units + 1,) where every unit begins among the training images."""
-        units = np.array(self.train.units)
-        return np.concatenate([[0], np.flatnonzero(units[1:] != units[:-1]) + 1, [len(units)]])
 
 
 def open_images(
@@ -135,6 +130,8 @@ def open_images(
             line.
     """
     root = _cache(cache)
+    if images.volumes:
+        return _open_volumes(images, data, root, progress)
 
     def opened(source_listing: Any, channels: Literal["auto", "rgb", "gray"]) -> Store:
         return open_store(
@@ -150,7 +147,9 @@ def open_images(
     store = opened(listing, images.channels)
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
-    train, val, test = _divided(store, rows, images, listing.unit)
+    names = [store.names[row] for row in rows.tolist()]
+    parts = divided([unit_of(name, listing.unit) for name in names], images, names)
+    train, val, test = (rows[part] for part in parts)
     tests = {"test": Pixels(store, test, listing.unit)} if images.test else {}
     for name in images.test_sets:
         other_listing = list_test_set(images, name, data)
@@ -174,6 +173,12 @@ def open_images(
     return _without_duplicates(whole)
 
 
+def _open_volumes(images: Images, data: Path | None, root: Path, progress: Progress | None) -> ImageSet:
+    sets, skipped = open_volumes(images, data, root.with_name("volumes"), progress or (lambda label, done, total: None))
+    train, val = sets.pop("train"), sets.pop("val")
+    return ImageSet(images, images.unit, train, val, sets, skipped)
+
+
 def _cache(cache: Path | None) -> Path:
     if cache is None and os.environ.get("RECONSCALE_CACHE"):
         cache = Path(os.environ["RECONSCALE_CACHE"])
@@ -182,11 +187,6 @@ def _cache(cache: Path | None) -> Path:
 
         cache = Path(platformdirs.user_cache_dir("reconscale", appauthor=False))
     return cache.expanduser().resolve() / "images"
-
-
-def _permutation(count: int, seed: int, purpose: int) -> np.ndarray:
-    draws = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(purpose,))).random_raw(count)
-    return np.argsort(draws, kind="stable")
 
 
 def _large_enough(store: Store, images: Images, least: int, what: str, skipped: list[tuple[str, str]]) -> np.ndarray:
@@ -205,38 +205,15 @@ def _large_enough(store: Store, images: Images, least: int, what: str, skipped: 
     return np.flatnonzero(~small)
 
 
-def _divided(
-    store: Store, rows: np.ndarray, images: Images, unit: Literal["file", "folder"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows for training, validation and test; each sorted by unit, then name."""
-    members: dict[str, list[int]] = {}
-    for row in rows.tolist():
-        members.setdefault(unit_of(store.names[row], unit), []).append(row)
-    units = sorted(members)
-    if len(units) <= images.val + images.test:
-        raise Mistake(
-            "images.val and images.test",
-            f"hold out {images.val} + {images.test} of {len(units)} units",
-            "nothing is left to train on: hold out fewer, or add images"
-            + (
-                ' (a unit is a folder: set images.unit = "file" if its images are independent)'
-                if unit == "folder"
-                else ""
-            ),
-        )
-    order = _permutation(len(units), images.split_seed, _SPLIT)
-    parts = np.split(order, [images.test, images.test + images.val])
-    test, val, train = (np.array([row for i in np.sort(part) for row in members[units[i]]], np.int64) for part in parts)
-    return train, val, test
-
-
 def _without_duplicates(images: ImageSet) -> ImageSet:
     """Refuse, or leave out, what is (nearly) the same as a held-out image."""
     val, train, skipped, count = images.val, images.train, list(images.skipped), 0
-    for name, pixels in images.tests.items():
+    assert isinstance(val, Pixels) and isinstance(train, Pixels)
+    tests = {name: pixels for name, pixels in images.tests.items() if isinstance(pixels, Pixels)}
+    for name, pixels in tests.items():
         val, found = _parted(val, "val", pixels, name, images.images, skipped)
         count += found
-    for name, pixels in {**images.tests, "val": val}.items():
+    for name, pixels in {**tests, "val": val}.items():
         train, found = _parted(train, "training", pixels, name, images.images, skipped)
         count += found
     if not count:
@@ -274,17 +251,3 @@ def _parted(
 
 def _alike(twin: Twin) -> str:
     return "the same" if twin.exact else "nearly the same"
-
-
-def _described(pixels: Pixels) -> dict[str, Any]:
-    sizes = pixels.store.sizes[pixels.rows]
-    spread = [
-        [int(sizes[:, side].min()), float(np.median(sizes[:, side])), int(sizes[:, side].max())] for side in (0, 1)
-    ]
-    return {
-        "images": len(pixels),
-        "units": len(set(pixels.units)),
-        "megapixels": round(float(sizes.prod(1).sum()) / 1e6, 3),
-        "height (least, median, most)": spread[0],
-        "width (least, median, most)": spread[1],
-    }

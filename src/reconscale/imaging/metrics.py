@@ -6,6 +6,7 @@ All sums are carried out in float64. What each profile means is written in ``rec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -28,7 +29,7 @@ def mse(x_hat: Tensor, x: Tensor) -> Tensor:
 
 def psnr_rgb_clip(x_hat: Tensor, x: Tensor) -> Tensor:
     """PSNR of the clipped reconstruction over all pixels and channels, in dB, at most ``MOST_DB``: (B,)."""
-    return _decibel(mse(x_hat.clamp(0, 1), x))
+    return decibel(mse(x_hat.clamp(0, 1), x))
 
 
 def psnr_y(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ def psnr_y(x_hat: Tensor, x: Tensor) -> Tensor:
     The luma is BT.601's in its 16 to 235 range, as MATLAB's rgb2ycbcr without rounding; grey images are taken as
     they are.
     """
-    return _decibel(mse(luma(x_hat.double().clamp(0, 1)), luma(x.double())))
+    return decibel(mse(luma(x_hat.double().clamp(0, 1)), luma(x.double())))
 
 
 def luma(x: Tensor) -> Tensor:
@@ -61,16 +62,24 @@ def ssim_uniform7(x_hat: Tensor, x: Tensor) -> Tensor:
     window = PROFILES["ssim-uniform7"].window
     if min(x.shape[-2:]) < window:
         raise Mistake("ssim-uniform7", f"found {x.shape[-1]} x {x.shape[-2]} pixels", f"needs {window} x {window}")
-    a, b = x_hat.double().clamp(0, 1), x.double()
-    planes = torch.stack([a, b, a * a, b * b, a * b])
+    return ssim(x_hat.double().clamp(0, 1), x.double())
+
+
+def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
+    """SSIM of images of data range 1: 7 x 7 uniform windows that lie inside, sample covariance, K1 0.01, K2 0.03: (B,).
+
+    Wang et al. 2004, as scikit-image and fastMRI compute it. Differentiable, in the precision of its arguments.
+    """
+    window = PROFILES["ssim-uniform7"].window
+    planes = torch.stack([x_hat, x, x_hat * x_hat, x * x, x_hat * x])
     means = functional.avg_pool2d(planes.flatten(0, 1), window, stride=1)
     ma, mb, maa, mbb, mab = means.reshape(*planes.shape[:2], *means.shape[1:])
     sample = window**2 / (window**2 - 1)
     va, vb, vab = sample * (maa - ma * ma), sample * (mbb - mb * mb), sample * (mab - ma * mb)
     c1, c2 = 0.01**2, 0.03**2
     ratio = ((2 * ma * mb + c1) * (2 * vab + c2)) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
-    ssim: Tensor = ratio.flatten(1).mean(1)
-    return ssim
+    value: Tensor = ratio.flatten(1).mean(1)
+    return value
 
 
 def measure_image(x_hat: Tensor, x: Tensor) -> dict[str, float]:
@@ -84,7 +93,77 @@ def measure_image(x_hat: Tensor, x: Tensor) -> dict[str, float]:
     return dict(zip(METRICS, values, strict=True))
 
 
-def _decibel(error: Tensor) -> Tensor:
+SSIM_OF_VOLUME, ENERGY = "ssim-of-volume-range", "energy"
+"""Kept for every slice beside its profiles: what its volume's values are made of."""
+
+
+def measure_slice(x_hat: Tensor, x: Tensor, peak: Tensor) -> dict[str, float]:
+    """Every metric of one slice of magnitudes, over the square centre crop that fastMRI's evaluation compares.
+
+    Args:
+        x_hat: (1, 1, h, w).
+        x: (1, 1, h, w).
+        peak: (1,) the volume's maximum.
+
+    Returns:
+        profile -> value, and ``SSIM_OF_VOLUME`` and ``ENERGY`` (mean square of the truth; the peak is 1).
+
+    Raises:
+        Mistake: the slice has fewer than 7 pixels a side.
+    """
+    rows, columns = x.shape[-2:]
+    if min(rows, columns) < PROFILES["ssim-fastmri-volume-v1"].window:
+        raise Mistake("ssim-fastmri-volume-v1", f"found {columns} x {rows} pixels", "needs 7 x 7")
+    a, b = square_crops(x_hat, x, peak)
+    error, energy, largest = mse(a, b), b.square().mean((1, 2, 3)), b.amax((1, 2, 3))
+    own = largest.clamp_min(1e-30)[:, None, None, None]
+    values = {
+        "mse": error,
+        "ssim-fastmri-slice-v1": ssim(a / own, b / own),
+        "psnr-fastmri-slice-v1": decibel(error / largest.square().clamp_min(1e-60)),
+        "nmse-fastmri-slice-v1": error / energy.clamp_min(1e-60),
+        SSIM_OF_VOLUME: ssim(a, b),
+        ENERGY: energy,
+    }
+    return dict(zip(values, torch.cat(list(values.values())).tolist(), strict=True))
+
+
+def square_crops(x_hat: Tensor, x: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:
+    """Both images over the square centre crop that fastMRI's evaluation compares, in float64, with the peak as 1."""
+    rows, columns = x.shape[-2:]
+    side = min(rows, columns)
+    top, range_ = (rows - side) // 2, peak.double()[:, None, None, None]
+    return x_hat[..., top : top + side, :].double() / range_, x[..., top : top + side, :].double() / range_
+
+
+def measure_volumes(scores: dict[str, dict[str, float]], volumes: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Every metric of every volume, as fastMRI's evaluation gives it.
+
+    Args:
+        scores: slice -> what :func:`measure_slice` gave.
+        volumes: slice -> its volume; the slices of a volume have one size.
+
+    Returns:
+        volume -> profile -> value.
+    """
+    members: dict[str, list[dict[str, float]]] = {}
+    for name, values in scores.items():
+        members.setdefault(volumes[name], []).append(values)
+    found = {}
+    for volume, slices in members.items():
+        count = len(slices)
+        error = sum(values["mse"] for values in slices) / count
+        energy = sum(values[ENERGY] for values in slices) / count
+        found[volume] = {
+            "ssim-fastmri-volume-v1": sum(values[SSIM_OF_VOLUME] for values in slices) / count,
+            "psnr-fastmri-volume-v1": min(-10 * math.log10(max(error, 1e-30)), MOST_DB),
+            "nmse-fastmri-volume-v1": error / max(energy, 1e-60),
+        }
+    return found
+
+
+def decibel(error: Tensor) -> Tensor:
+    """PSNR in dB of a mean squared error of range 1, at most ``MOST_DB``."""
     return (-10 * torch.log10(error)).clamp(max=MOST_DB)
 
 

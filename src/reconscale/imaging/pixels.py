@@ -58,6 +58,34 @@ class Pixels:
         """The value that stands for 1: 255 (uint8), 65535 (uint16) or 1 (float32)."""
         return SCALES[self.store.dtype]
 
+    @property
+    def hashes(self) -> list[str]:
+        """SHA-256 of shape, type and pixels of every image, in hexadecimal."""
+        return [self.store.hashes[row].tobytes().hex() for row in self.rows.tolist()]
+
+    def pick(self, positions: np.ndarray) -> Pixels:
+        """The images at some positions, in that order."""
+        return Pixels(self.store, self.rows[positions], self.unit)
+
+    def area(self, i: int, crop: int | None = None) -> int:
+        """Pixels of an image, or of its centre crop."""
+        rows, columns = (int(side) for side in self.store.sizes[int(self.rows[i])])
+        return rows * columns if crop is None else min(rows, crop) * min(columns, crop)
+
+    def described(self) -> dict[str, Any]:
+        """Counts and sizes; JSON values only."""
+        sizes = self.store.sizes[self.rows]
+        spread = [
+            [int(sizes[:, side].min()), float(np.median(sizes[:, side])), int(sizes[:, side].max())] for side in (0, 1)
+        ]
+        return {
+            "images": len(self),
+            "units": len(set(self.units)),
+            "megapixels": round(float(sizes.prod(1).sum()) / 1e6, 3),
+            "height (least, median, most)": spread[0],
+            "width (least, median, most)": spread[1],
+        }
+
     def image(self, i: int) -> np.ndarray:
         """One image as it is stored.
 

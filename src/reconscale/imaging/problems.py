@@ -1,94 +1,66 @@
-"""Inverse problems: how images are measured, on the training device. A new one is a class and a ``PROBLEMS`` entry."""
+"""The inverse problems by name. A new one is a class with the methods of :class:`Measures` and an entry here."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from reconscale.imaging.classical import denoise_dct
-from reconscale.study import Problem
+from reconscale.imaging.anchor import Anchor
+from reconscale.imaging.denoising import Denoising
+from reconscale.imaging.example import Example
+from reconscale.imaging.mri.problem import MRI
 
 
-class Denoising:
-    """y = x + z with z white and Gaussian. Measurements are neither clipped nor rounded.
+class Measures(Protocol):
+    """What training, evaluation and the report ask of a problem. Data are ``Pixels`` or ``Slices``."""
 
-    Attributes:
-        sigma: standard deviation of z, for images in [0, 1].
-        classical_name: what ``classical`` is.
-    """
+    def check(self, data: Any) -> None:
+        """Refuse data that cannot be measured, before anything is trained."""
 
-    classical_name = "block DCT with Wiener filter"
+    def read(self, data: Any, indices: Sequence[int], patch: int, generator: torch.Generator | None) -> Any:
+        """Read images from the disk, as they are stored; may run ahead in a thread of its own."""
 
-    def __init__(self, problem: Problem, device: torch.device, seed: int) -> None:
-        """Prepare to measure.
+    def examples(self, raw: Any) -> list[Example]:
+        """Measure what was read afresh, on the device."""
 
-        Args:
-            problem: the options; ``sigma`` is in grey levels of 255.
-            device: where images are measured.
-            seed: of the training noise.
-        """
-        from deepinv import physics
-
-        self.sigma, self.device = problem.sigma / 255, torch.device(device)
-        generator = torch.Generator(device=self.device).manual_seed(seed)
-        noise = physics.GaussianNoise(sigma=self.sigma, rng=generator)
-        self._physics = physics.Denoising(noise_model=noise, device=self.device)
-
-    def measure(self, x: Tensor) -> Tensor:
-        """Measure with fresh noise.
-
-        Args:
-            x: (B, C, H, W), on the device.
-
-        Returns:
-            (B, C, H, W).
-        """
-        y: Tensor = self._physics(x)
-        return y
+    def fixed(self, data: Any, index: int, crop: int | None = None, seed: int = 0) -> Example:
+        """The measurement of one image, always the same."""
 
     def state(self) -> Tensor:
-        """Where the stream of fresh noise is: a uint8 tensor on the CPU."""
-        # The noise model replaces its generator by a copy whenever it is used: only its own one is up to date.
-        state: Tensor = self._physics.noise_model.rng.get_state()
-        return state.clone()
+        """Where the stream of fresh measurements is."""
 
     def restore(self, state: Tensor) -> None:
-        """Continue the stream of fresh noise from ``state``, exactly, on the same kind of device."""
-        self._physics.noise_model.rng.set_state(state.cpu())
+        """Continue the stream of fresh measurements."""
 
-    def measure_fixed(self, x: Tensor, name: str, seed: int = 0) -> Tensor:
-        """Measure one named image with noise that is a pure function of (name, seed) and its shape.
+    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+        """Every metric of one reconstruction."""
 
-        The noise is drawn on the CPU and then moved: it is the same on every device, in every order and batch.
+    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+        """(2,) float64 on the device: sums over the example of MSE and PSNR, for the validation curve."""
 
-        Args:
-            x: (1, C, H, W), on any device.
-            name: the image.
-            seed: another seed gives independent noise.
+    def by_volume(self, scores: dict[str, dict[str, float]], data: Any) -> dict[str, dict[str, float]]:
+        """Every metric of every volume; empty where images are no slices."""
 
-        Returns:
-            (1, C, H, W), on the device of x.
-        """
-        generator = torch.Generator().manual_seed(_seed_of(name, seed))
-        noise = torch.randn(x.shape, generator=generator, dtype=torch.float32)
-        return x + self.sigma * noise.to(x.device)
+    def shown(self, x_hat: Tensor, example: Example) -> Tensor:
+        """A reconstruction as it is drawn, in [0, 1]."""
 
-    def classical(self, y: Tensor) -> Tensor:
-        """Reconstruct without learning; the noise level is known.
-
-        Args:
-            y: (1, C, H, W).
-
-        Returns:
-            (1, C, H, W), not clipped.
-        """
-        return denoise_dct(y, self.sigma)
+    def anchors(self, validation: Any) -> dict[str, Anchor]:
+        """Reconstructions without learning: at least ``input`` and ``classical``."""
 
 
-def _seed_of(name: str, seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8], "big") >> 1
+PROBLEMS: dict[str, type[Any]] = {"denoising": Denoising, "mri": MRI}
 
 
-PROBLEMS: dict[str, type[Denoising]] = {"denoising": Denoising}
+def problem_of(problem: Any, device: torch.device, seed: int) -> Measures:
+    """A problem as a study names it, ready to measure.
+
+    Args:
+        problem: the options.
+        device: where examples go.
+        seed: of what is fresh in training.
+    """
+    made: Measures = PROBLEMS[problem.kind](problem, device, seed)
+    return made

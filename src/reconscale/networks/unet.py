@@ -1,4 +1,4 @@
-"""The paper's U-Net: the fastMRI one, residual."""
+"""The paper's U-Net: the fastMRI one; residual for denoising."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLOPE = 0.2
 
 
 class UNet(nn.Module):
-    """U-Net with instance normalisation that predicts what to take away from its input.
+    """U-Net with instance normalisation; residual, it predicts what to take away from its input.
 
     Every block is two times [3x3 convolution without bias, instance normalisation without learned scale, leaky ReLU of
     slope 0.2]. The encoder halves the image by average pooling; the decoder doubles it by a 2x2 transposed convolution,
@@ -25,10 +25,12 @@ class UNet(nn.Module):
         channels: channels of the image, in and out.
         width: channels of the first level; every level below doubles them.
         depth: how many times the image is halved.
+        residual: whether the output is the input minus what the last convolution gives (denoising), or that itself.
     """
 
-    def __init__(self, channels: int, width: int, depth: int = 2) -> None:
+    def __init__(self, channels: int, width: int, depth: int = 2, *, residual: bool = True) -> None:
         super().__init__()
+        self.residual = residual
         widths = [width * 2**level for level in range(depth + 1)]
         self.encoder = nn.ModuleList(_Block(before, after) for before, after in pairwise([channels, *widths]))
         self.up = nn.ModuleList(
@@ -53,8 +55,8 @@ class UNet(nn.Module):
             skip = skips.pop()
             features = _fit(_normalised(up(features)), skip)
             features = block(torch.cat([features, skip], 1))
-        noise: Tensor = self.head(features)
-        return y - noise
+        out: Tensor = self.head(features)
+        return y - out if self.residual else out
 
 
 class _Block(nn.Module):

@@ -3,15 +3,18 @@
 from reconscale.study.file import Study, load_study
 from reconscale.study.folder import Folder, Status
 from reconscale.study.plan import Cell, Plan, runs_of
-from reconscale.study.profiles import PROFILES, Profile
+from reconscale.study.problems import DenoisingProblem, MRIProblem, Problem
+from reconscale.study.profiles import PROFILES, Profile, profiles_of
 from reconscale.study.result import Result
-from reconscale.study.run import Images, Network, Problem, Recipe, Run
+from reconscale.study.run import Images, Network, Recipe, Run
 
 __all__ = [
     "PROFILES",
     "Cell",
+    "DenoisingProblem",
     "Folder",
     "Images",
+    "MRIProblem",
     "Network",
     "Plan",
     "Problem",
@@ -22,5 +25,6 @@ __all__ = [
     "Status",
     "Study",
     "load_study",
+    "profiles_of",
     "runs_of",
 ]

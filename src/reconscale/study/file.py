@@ -10,9 +10,12 @@ from typing import Any, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from reconscale.laws.points import METRICS
 from reconscale.mistakes import Mistake, nearest
-from reconscale.study.profiles import PROFILES
-from reconscale.study.run import WIDEST, Frozen, Images, Network, Problem, Recipe
+from reconscale.study.frozen import Frozen
+from reconscale.study.problems import KINDS, Problem
+from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES
+from reconscale.study.run import WIDEST, Images, Network, Recipe
 
 
 class Architecture(Frozen):
@@ -20,6 +23,7 @@ class Architecture(Frozen):
 
     family: str = "unet"
     depth: int | None = Field(default=None, ge=1, le=64)
+    cascades: int | None = Field(default=None, ge=1, le=64)
 
 
 class Sweep(Frozen):
@@ -76,7 +80,8 @@ class Analysis(Frozen):
     """What is asked of the results.
 
     Attributes:
-        profile: the metric that curves are drawn in, a name in ``PROFILES``.
+        profile: the metric that curves are drawn in, a name in ``PROFILES``; of a study file that does not say: the
+            first in ``DEFAULT_PROFILES`` that belongs to its problem.
         worthwhile: the smallest gain worth paying for: dB for PSNR and MSE, the metric's own unit for SSIM.
         forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
     """
@@ -105,6 +110,34 @@ class Study(Frozen):
     recipe: Recipe = Field(default_factory=Recipe)
     override: tuple[Override, ...] = ()
     analysis: Analysis = Field(default_factory=Analysis)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile(cls, content: Any) -> Any:
+        """Curves are drawn in the usual metric of the problem where the file does not say in which."""
+        if not isinstance(content, Mapping) or not isinstance(content.get("problem"), Mapping):
+            return content
+        usual = DEFAULT_PROFILES.get(str(content["problem"].get("kind")))
+        analysis = content.get("analysis", {})
+        if usual is None or not isinstance(analysis, Mapping) or "profile" in analysis:
+            return content
+        worthwhile = METRICS[PROFILES[usual].kind].worthwhile
+        return {**content, "analysis": {"worthwhile": worthwhile, **analysis, "profile": usual}}
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        """Problem, images and metric belong together."""
+        kind, profile = self.problem.kind, self.analysis.profile
+        if kind not in PROFILES[profile].problems:
+            fitting = [name for name, known in PROFILES.items() if kind in known.problems]
+            raise ValueError(
+                f"analysis.profile: found '{profile}', which is not for {kind}; {nearest(profile, fitting)}"
+            )
+        if kind != "mri" and self.images.volumes:
+            raise ValueError(f"images.source: '{self.images.source}' gives volumes for mri; {kind} takes single images")
+        if kind == "mri" and not self.images.volumes and self.images.channels == "rgb":
+            raise ValueError('images.channels: mri takes grey images; set it to "gray"')
+        return self
 
     @model_validator(mode="after")
     def _overrides(self) -> Self:
@@ -143,7 +176,7 @@ class Study(Frozen):
 
     def cell_network(self, width: int) -> Network:
         """The network of one width."""
-        return Network(family=self.network.family, depth=self.network.depth, width=width)
+        return Network(**self.network.model_dump(), width=width)
 
 
 def load_study(path: str | Path) -> Study:
@@ -198,8 +231,16 @@ def _tuples(value: Any) -> Any:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
+    parts = [str(part) for part in detail["loc"]]
+    if parts[:1] == ["problem"] and parts[1:2] and parts[1] in KINDS:
+        del parts[1]  # the kind tells the models apart; the file has no table of that name
+    place = ".".join(parts)
     kind = detail["type"]
+    if kind == "union_tag_invalid":
+        found = detail["ctx"]["tag"]
+        return f"{place}.kind: found '{found}'; {nearest(str(found), KINDS)}"
+    if kind == "union_tag_not_found":
+        return f"{place}.kind: is missing"
     if kind == "extra_forbidden":
         *parents, key = (str(part) for part in detail["loc"])
         return f"{place}: there is no such key, {nearest(key, _keys_at(parents))}"
@@ -215,6 +256,10 @@ def _keys_at(parents: list[str]) -> list[str]:
     """The keys that a table of the study file may have."""
     model: type[BaseModel] = Study
     for part in parents:
+        if part == "problem":
+            continue
+        if part in KINDS:
+            return list(KINDS[part].model_fields)
         if part.isdigit():
             continue
         annotation = model.model_fields[part].annotation

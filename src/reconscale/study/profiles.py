@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+IMAGES, VOLUMES = ("denoising",), ("mri",)
+"""The problems whose truths are images in [0, 1], and those whose truths are slices of volumes of any scale."""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -18,6 +21,8 @@ class Profile:
         window: side of the uniform SSIM window; 0 for the others.
         unit: what is written behind the number.
         description: one sentence for the report.
+        problems: the kinds of problems that it is measured for.
+        over: what one value is of, and what is averaged: an ``image`` (slice) or a ``volume``.
     """
 
     name: str
@@ -27,6 +32,8 @@ class Profile:
     window: int
     unit: str
     description: str
+    problems: tuple[str, ...] = IMAGES
+    over: Literal["image", "volume"] = "image"
 
     @property
     def larger_is_better(self) -> bool:
@@ -36,7 +43,14 @@ class Profile:
 
 _ALL = (
     Profile(
-        "mse", "error", "all", False, 0, "", "mean squared error over all pixels and channels, range 1, not clipped"
+        "mse",
+        "error",
+        "all",
+        False,
+        0,
+        "",
+        "mean squared error over all pixels and channels, not clipped; range 1, of volumes: their maximum",
+        (*IMAGES, *VOLUMES),
     ),
     Profile(
         "psnr-rgb-clip",
@@ -67,4 +81,38 @@ _ALL = (
     ),
 )
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in _ALL}
+
+def _of_volumes(metric: Literal["psnr", "ssim", "error"], over: Literal["image", "volume"], how: str) -> Profile:
+    name = {"psnr": "psnr", "ssim": "ssim", "error": "nmse"}[metric]
+    word = "volume" if over == "volume" else "slice"
+    window, unit = (7 if metric == "ssim" else 0), ("dB" if metric == "psnr" else "")
+    return Profile(f"{name}-fastmri-{word}-v1", metric, "all", False, window, unit, how, VOLUMES, over)
+
+
+_SQUARE = "of magnitudes over the square centre crop"
+_MRI = (
+    _of_volumes("ssim", "volume", f"SSIM {_SQUARE}: 7x7 uniform window, sample covariance, the volume's maximum as "
+                "range; mean over slices, then volumes (fastMRI's evaluation)"),
+    _of_volumes("psnr", "volume", f"PSNR {_SQUARE}, from a volume's mean squared error and its maximum; mean over "
+                "volumes of the dB (fastMRI's evaluation)"),
+    _of_volumes("error", "volume", f"squared error {_SQUARE} over the squares of the truth, of a whole volume; mean "
+                "over volumes (fastMRI's evaluation)"),
+    _of_volumes("ssim", "image", "as ssim-fastmri-volume-v1, the slice's own maximum as range; mean over slices"),
+    _of_volumes("psnr", "image", "as psnr-fastmri-volume-v1, the slice's own error and maximum; mean over slices"),
+    _of_volumes("error", "image", "as nmse-fastmri-volume-v1, slice by slice; mean over slices"),
+)  # fmt: skip
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI)}
+
+DEFAULT_PROFILES = {"denoising": "psnr-rgb-clip", "mri": "ssim-fastmri-volume-v1"}
+"""The metric that curves of a problem are drawn in unless a study says otherwise."""
+
+
+def profiles_of(kind: str, over: Literal["image", "volume"] | None = None) -> tuple[str, ...]:
+    """The names of the profiles that a kind of problem is measured in.
+
+    Args:
+        kind: a problem's kind.
+        over: only those of images, or only those of volumes; none: all.
+    """
+    return tuple(p.name for p in PROFILES.values() if kind in p.problems and over in (None, p.over))

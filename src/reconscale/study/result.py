@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.mistakes import Mistake
-from reconscale.study.run import Frozen, Run
+from reconscale.study.frozen import Frozen
+from reconscale.study.run import Run
 
 SCHEMA = 1
 
@@ -25,7 +26,8 @@ class Validation(Frozen):
         samples: crops seen.
         lr: learning rate at that step.
         mse: mean over validation images, range 1.
-        psnr: mean over validation images of the dB, clipped.
+        psnr: mean over validation images of the dB, clipped; of slices with their volume's maximum.
+        loss: mean over validation images of what training minimises, where the recipe goes by it.
     """
 
     step: int
@@ -33,6 +35,7 @@ class Validation(Frozen):
     lr: float
     mse: float
     psnr: float
+    loss: float | None = None
 
 
 class Result(Frozen):
@@ -48,6 +51,7 @@ class Result(Frozen):
         validation: the curve over training.
         metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
         images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.
+        volumes: test set -> volume -> profile -> value, where images are slices. Kept in ``volumes.csv``.
         reason: what happened and what to do, for runs that are not done.
         provenance: versions, device, threads, precision, digest of the images: what else may decide the last digits.
         times: seconds of training, validation, test and waiting for data. Not part of what must be reproducible.
@@ -63,6 +67,7 @@ class Result(Frozen):
     validation: tuple[Validation, ...] = ()
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     images: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
+    volumes: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
     reason: str = ""
     provenance: dict[str, Any] = Field(default_factory=dict)
     times: dict[str, float] = Field(default_factory=dict)
@@ -76,13 +81,14 @@ class Result(Frozen):
         return self
 
     def write(self, folder: Path) -> None:
-        """Write ``images.csv`` and then ``result.json`` below ``folder``; when the latter exists, all is there.
+        """Write ``images.csv``, ``volumes.csv`` and then ``result.json``; when the latter exists, all is there.
 
         Raises:
             Mistake: the folder cannot be written to.
         """
-        if self.images:
-            write_whole(folder / "images.csv", _images_csv(self.images))
+        for name, values in (("images", self.images), ("volumes", self.volumes)):
+            if values:
+                write_whole(folder / f"{name}.csv", _table(values, name[:-1]))
         record = {"schema": SCHEMA, "id": self.run.id, **self.model_dump(mode="json")}
         record["run"] = self.run.model_dump(mode="json", exclude_defaults=True)
         write_whole(folder / "result.json", to_json(record))
@@ -109,31 +115,34 @@ class Result(Frozen):
         if result.run.id != name or folder.name != name:
             raise Mistake(path, f"holds the run {result.run.id} under the name {folder.name}", remedy)
         if images and result.status == "done":
-            result = result.model_copy(update={"images": _read_images(folder / "images.csv")})
+            path = folder / "volumes.csv"
+            volumes = _read_table(path, "volume") if path.is_file() else {}
+            found = {"images": _read_table(folder / "images.csv", "image"), "volumes": volumes}
+            result = result.model_copy(update=found)
         return result
 
 
-def _images_csv(images: dict[str, dict[str, dict[str, float]]]) -> str:
+def _table(images: dict[str, dict[str, dict[str, float]]], noun: str) -> str:
     profiles = sorted({name for of_set in images.values() for values in of_set.values() for name in values})
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["set", "image", *profiles])
+    writer.writerow(["set", noun, *profiles])
     for set_name, of_set in images.items():
         for image, values in of_set.items():
             writer.writerow([set_name, image, *(repr(values[name]) for name in profiles)])
     return stream.getvalue()
 
 
-def _read_images(path: Path) -> dict[str, dict[str, dict[str, float]]]:
+def _read_table(path: Path, noun: str) -> dict[str, dict[str, dict[str, float]]]:
     remedy = "delete that folder and run again: only this run is repeated"
     images: dict[str, dict[str, dict[str, float]]] = {}
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
-                values = {key: float(row[key]) for key in row if key not in ("set", "image")}
+                values = {key: float(row[key]) for key in row if key not in ("set", noun)}
                 if not all(math.isfinite(value) for value in values.values()):
-                    raise ValueError(f"a value of {row['image']} is not finite")
-                images.setdefault(row["set"], {})[row["image"]] = values
+                    raise ValueError(f"a value of {row[noun]} is not finite")
+                images.setdefault(row["set"], {})[row[noun]] = values
     except OSError as error:
         raise Mistake(path, f"cannot be read ({error.strerror})", remedy) from error
     except (KeyError, TypeError, ValueError) as error:

@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from reconscale.study.frozen import Frozen
+from reconscale.study.problems import Problem
 
 WIDEST = 4096
 """Networks may be as wide as this."""
-
-
-class Frozen(BaseModel):
-    """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Problem(Frozen):
-    """A linear inverse problem y = A x + z.
-
-    Attributes:
-        kind: ``denoising``: A is the identity, z white Gaussian noise.
-        sigma: standard deviation of z, in grey levels of 255.
-    """
-
-    kind: Literal["denoising"]
-    sigma: float = Field(default=25.0, gt=0, le=255)
+VOLUMES = ("fastmri", "kspace-array", "complex", "nifti", "dicom")
+"""The sources whose images are slices of volumes."""
 
 
 class Images(Frozen):
     """Which images, and how they are divided.
 
     Attributes:
-        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, or an ``array`` file.
-        folders: for ``folder`` and ``array``: places below the data folder that is given when running.
+        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, or an ``array`` file;
+            or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``complex`` images, and magnitude
+            volumes in ``nifti`` or ``dicom``, whose acquisition is simulated.
+        folders: places below the data folder that is given when running.
         unit: what never crosses the line between train, validation and test: a ``file`` or the ``folder`` it lies in.
-        counts: what ``n`` counts: ``units`` or single ``images``.
+            The unit of a volume is the patient that its file (or ``patient``) names, else the ``file``.
+        patient: for volumes: a regular expression; what it matches in a file's path is the patient.
+        acquisition: for volumes: only those whose acquisition (contrast, plane) is one of these.
+        slices: for volumes: only the slices from the first to the second number, both included, counted from 0.
+        axes: for measured k-space: the order of its axes: ``s`` slices, ``c`` coils, ``h`` rows, ``w`` columns
+            (lines of columns are left out).
+        matrix: for volumes of images: keep so many lines of the middle of k-space in both directions.
+        counts: what ``n`` counts: ``units`` or single ``images`` (for volumes: patients or slices).
         channels: ``rgb``, ``gray``, or ``auto``: as the images are, and mixtures are refused.
         patch: side of a training crop, in pixels.
         crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
@@ -54,9 +51,14 @@ class Images(Frozen):
         size, total: for ``deadleaves``: side in pixels and number of images.
     """
 
-    source: Literal["bundled", "folder", "deadleaves", "array"]
+    source: Literal["bundled", "folder", "deadleaves", "array", "fastmri", "kspace-array", "complex", "nifti", "dicom"]
     folders: tuple[str, ...] = (".",)
     unit: Literal["file", "folder"] = "file"
+    patient: str | None = None
+    acquisition: tuple[str, ...] = ()
+    slices: tuple[int, int] | None = None
+    axes: str = "schw"
+    matrix: int | None = Field(default=None, ge=16)
     counts: Literal["units", "images"] = "units"
     channels: Literal["auto", "rgb", "gray"] = "auto"
     patch: int = Field(default=64, ge=8)
@@ -82,9 +84,30 @@ class Images(Frozen):
             )
         if "test" in self.test_sets or "val" in self.test_sets:
             raise ValueError("test_sets: the names 'test' and 'val' are taken; choose another name")
+        self._check_volumes()
         if not self.folders:
             raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
         return self
+
+    def _check_volumes(self) -> None:
+        for key in ("patient", "acquisition", "slices", "matrix"):
+            if getattr(self, key) and not self.volumes:
+                raise ValueError(f"{key}: is for volumes, and '{self.source}' gives single images; leave it out")
+        if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
+            raise ValueError(f"slices: found {list(self.slices)}; give the first and the last, counted from 0")
+        if sorted(self.axes) not in (sorted("schw"), sorted("shw")):
+            raise ValueError(f"axes: found '{self.axes}'; give s, c, h and w once each, in the order of the file")
+        if self.matrix is not None and self.source in ("fastmri", "kspace-array"):
+            raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
+        try:
+            re.compile(self.patient or "")
+        except re.error as error:
+            raise ValueError(f"patient: '{self.patient}' is not a regular expression ({error})") from error
+
+    @property
+    def volumes(self) -> bool:
+        """Whether the images are slices of volumes."""
+        return self.source in VOLUMES
 
     @property
     def main_test(self) -> str:
@@ -97,12 +120,14 @@ class Network(Frozen):
 
     Attributes:
         family: a name in ``reconscale.networks.FAMILIES``.
-        depth: levels of the U-Net, convolution layers of DnCNN; none: the family's own default.
+        depth: levels of the U-Net, convolution layers of DnCNN; none: the family's own default for the problem.
+        cascades: of the unrolled families: how often the network and the measurement take turns; none: the default.
         width: the dial that grows the network: channels of the first level.
     """
 
     family: str = "unet"
     depth: int | None = Field(default=None, ge=1, le=64)
+    cascades: int | None = Field(default=None, ge=1, le=64)
     width: int = Field(ge=1, le=WIDEST)
 
 
@@ -111,25 +136,34 @@ class Recipe(Frozen):
 
     Attributes:
         policy: ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate, halved when the
-            validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme.
-        steps: budget: the number of steps; plateau and paper: the most steps.
-        batch: crops in a step.
-        lr: peak (budget) or initial (plateau, paper) learning rate of Adam at width ``lr_width``.
+            validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme for denoising;
+            ``paper-mri``: the official scheme for MRI: a tenth of the rate when the validation loss stops improving.
+        steps: budget: the number of steps; the others: the most steps.
+        epochs: the others: the most passes over the training images; none: as many as ``steps`` allow.
+        batch: crops (of volumes: slices) in a step.
+        optimizer: ``adam`` or ``rmsprop``, otherwise with torch's defaults.
+        clip: gradients are scaled down to this norm; none: they are not.
+        lr: peak (budget) or initial (the others) learning rate at width ``lr_width``.
         lr_width: the learning rate of a network of width w is lr * (lr_width / w) ** lr_power; none: lr at every width.
         lr_power: see ``lr_width``.
         warmup: budget: fraction of the steps with a linearly rising rate.
         decay: budget: shape after the warm-up: ``cosine`` down to one hundredth, or ``none``.
-        validate_every: steps between validations; none: a twentieth of the steps (budget), an epoch (plateau, paper).
-        patience: plateau and paper: validations without progress before the rate is halved.
+        validate_every: steps between validations; none: a twentieth of the steps (budget), an epoch (the others).
+        patience: not budget: validations without progress before the rate is lowered.
         annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
-        lr_min: plateau and paper: the rate at which training ends.
+        lr_min: not budget: the rate at which training ends.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once for a study, and recorded.
-        loss: what training minimises, averaged over pixels.
+        loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
+            data range is 1, of volumes their maximum).
+        select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
     """
 
-    policy: Literal["budget", "plateau", "paper"] = "budget"
+    policy: Literal["budget", "plateau", "paper", "paper-mri"] = "budget"
     steps: int = Field(default=4000, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
     batch: int = Field(default=16, ge=1)
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    clip: float | None = Field(default=None, gt=0)
     lr: float = Field(default=1e-3, gt=0)
     lr_width: int | None = Field(default=None, ge=1)
     lr_power: float = Field(default=0.5, ge=0, le=2)
@@ -140,7 +174,8 @@ class Recipe(Frozen):
     annealing: bool = True
     lr_min: float = Field(default=1e-5, gt=0)
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
-    loss: Literal["mse", "l1"] = "mse"
+    loss: Literal["mse", "l1", "ssim"] = "mse"
+    select: Literal["psnr", "loss"] = "psnr"
 
 
 class Run(Frozen):

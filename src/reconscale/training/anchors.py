@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import PROBLEMS, ImageSet
+from reconscale.imaging import Example, ImageSet, Measures, problem_of
+from reconscale.imaging.anchor import Anchor
 from reconscale.study import Folder, Study
-from reconscale.training.evaluate import EVALUATION_SEED, Measures, means, score
+from reconscale.training.evaluate import EVALUATION_SEED, means, score
 
+RANKED_BY = {"denoising": "psnr-rgb-clip", "mri": "psnr-fastmri-slice-v1"}
+"""The metric that pictures are chosen by, by kind of problem."""
 SIDE = 128
 """Side of a picture, in pixels."""
 RULES = {"median": 50.0, "worst 5 %": 5.0}
@@ -57,28 +61,36 @@ def anchors(
         record = read_json(path)
         if record.get("asked") == asked:
             return tuple(Picture(study.images.main_test, p["image"], p["rule"]) for p in record["pictures"])
-    problem = PROBLEMS[study.problem.kind](study.problem, torch.device("cpu"), 0)
-    sets, classical_scores = {}, {}
-    for name, pixels in images.tests.items():
-        tell = lambda done, of, name=name: progress(f"anchors on {name}", done, of)  # noqa: E731
-        given = score(lambda y: y, problem, pixels, torch.device("cpu"))
-        classical_scores[name] = score(problem.classical, problem, pixels, torch.device("cpu"), progress=tell)
-        sets[name] = {"input": means(given), "classical": means(classical_scores[name])}
+    problem = problem_of(study.problem, torch.device("cpu"), 0)
+    with torch.inference_mode():
+        offered = problem.anchors(images.val)
+    sets: dict[str, dict[str, dict[str, float]]] = {}
+    ranking: dict[str, dict[str, float]] = {}
     main = study.images.main_test
-    pictures = _chosen(classical_scores[main], main)
+    for name, pixels in images.tests.items():
+        for kind, anchor in offered.items():
+            tell = lambda done, of, name=name, anchor=anchor: progress(f"{anchor.label} on {name}", done, of)  # noqa: E731
+            scores = score(anchor.reconstruct, problem, pixels, progress=tell)
+            sets.setdefault(name, {})[kind] = means(scores, problem.by_volume(scores, pixels))
+            if (name, kind) == (main, "classical"):
+                ranking = scores
+    profile = RANKED_BY[study.problem.kind]
+    pictures = _chosen(ranking, main, profile)
     shown = []
     for index, picture in enumerate(pictures):
-        names = {kind: f"{index}-{kind}.png" for kind in ("truth", "input", "classical")}
-        draw_given(picture, problem, images, {kind: home / file for kind, file in names.items()})
-        psnr = {"classical": classical_scores[main][picture.image]["psnr-rgb-clip"]}
+        names = {kind: f"{index}-{kind}.png" for kind in ("truth", *offered)}
+        draw_given(picture, problem, offered, images, {kind: home / file for kind, file in names.items()})
+        psnr = {"classical": ranking[picture.image][profile]}
         shown.append({"image": picture.image, "rule": picture.rule, **names, "psnr": psnr})
-    record = {"asked": asked, "classical_name": problem.classical_name, "sets": sets, "pictures": shown}
+    labels = {kind: anchor.label for kind, anchor in offered.items()}
+    classical = labels["classical"]
+    record = {"asked": asked, "classical_name": classical, "labels": labels, "sets": sets, "pictures": shown}
     write_whole(path, to_json(record))
     return pictures
 
 
-def _chosen(scores: dict[str, dict[str, float]], test_set: str) -> tuple[Picture, ...]:
-    ranked = sorted(scores, key=lambda name: (scores[name]["psnr-rgb-clip"], name))
+def _chosen(scores: dict[str, dict[str, float]], test_set: str, profile: str) -> tuple[Picture, ...]:
+    ranked = sorted(scores, key=lambda name: (scores[name][profile], name))
     chosen: dict[str, Picture] = {}
     for rule, percentile in RULES.items():
         image = ranked[round(percentile / 100 * (len(ranked) - 1))]
@@ -87,28 +99,28 @@ def _chosen(scores: dict[str, dict[str, float]], test_set: str) -> tuple[Picture
 
 
 def draw(
-    picture: Picture, reconstruct: Callable[[Tensor], Tensor], problem: Measures, images: ImageSet,
-    device: torch.device, path: Path,
-) -> None:  # fmt: skip
+    picture: Picture, reconstruct: Callable[[Any], Tensor], problem: Measures, images: ImageSet, path: Path
+) -> None:
     """Write the patch of a reconstruction as PNG; the whole image is reconstructed, then cut."""
-    x = _truth(picture, images).to(device)
+    example = _example(picture, problem, images)
     with torch.inference_mode():
-        x_hat = reconstruct(problem.measure_fixed(x, picture.image, EVALUATION_SEED))
-    write_whole(path, _png(x_hat))
+        x_hat = reconstruct(example.y)
+    write_whole(path, _png(problem.shown(x_hat, example)))
 
 
-def draw_given(picture: Picture, problem: Measures, images: ImageSet, paths: dict[str, Path]) -> None:
-    """Write the patches of the truth, the measurement and the classical reconstruction."""
-    x = _truth(picture, images)
-    y = problem.measure_fixed(x, picture.image, EVALUATION_SEED)
-    shown = {"truth": x, "input": y, "classical": problem.classical(y)}  # type: ignore[attr-defined]
-    for kind, path in paths.items():
-        write_whole(path, _png(shown[kind]))
+def draw_given(
+    picture: Picture, problem: Measures, offered: dict[str, Anchor], images: ImageSet, paths: dict[str, Path]
+) -> None:
+    """Write the patches of the truth and of every reconstruction without learning."""
+    example = _example(picture, problem, images)
+    write_whole(paths["truth"], _png(problem.shown(example.x, example)))
+    for kind, anchor in offered.items():
+        draw(picture, anchor.reconstruct, problem, images, paths[kind])
 
 
-def _truth(picture: Picture, images: ImageSet) -> Tensor:
+def _example(picture: Picture, problem: Measures, images: ImageSet) -> Example:
     pixels = images.tests[picture.test_set]
-    return pixels.tensor(pixels.names.index(picture.image))
+    return problem.fixed(pixels, pixels.names.index(picture.image), None, EVALUATION_SEED)
 
 
 def _png(image: Tensor) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from reconscale.files import read_json, to_json, write_whole
@@ -13,7 +14,7 @@ from reconscale.imaging import ImageSet
 from reconscale.study import Folder, Run
 from reconscale.training.evaluate import validate
 from reconscale.training.loop import Training
-from reconscale.training.schedule import steps_between_looks
+from reconscale.training.schedule import most_steps, steps_between_looks
 
 STEPS = 4
 """Steps that are timed after one that warms up."""
@@ -35,11 +36,11 @@ class Pace:
 
     def seconds(self, run: Run, images: ImageSet) -> float:
         """Estimated wall time of a run: steps, looks at the validation set, and the test."""
-        looks = max(1, run.recipe.steps // steps_between_looks(run.recipe, max(1, run.n)))
-        crop = run.images.val_patch
-        val = sum(_area(images.val.image(i).shape, crop) for i in range(len(images.val)))
-        test = sum(_area(pixels.image(i).shape, None) for pixels in images.tests.values() for i in range(len(pixels)))
-        return self.step * run.recipe.steps + self.pixel * (val * (looks + 1) + 2 * test)
+        steps = most_steps(run.recipe, max(1, run.n))
+        looks = max(1, steps // steps_between_looks(run.recipe, max(1, run.n)))
+        val = sum(images.val.area(i, run.images.val_patch) for i in range(len(images.val)))
+        test = sum(pixels.area(i) for pixels in images.tests.values() for i in range(len(pixels)))
+        return self.step * steps + self.pixel * (val * (looks + 1) + 2 * test)
 
 
 def pace(run: Run, images: ImageSet, device: torch.device, precision: str) -> Pace:
@@ -53,13 +54,12 @@ def pace(run: Run, images: ImageSet, device: torch.device, precision: str) -> Pa
         training.advance()
         _wait(device)
         seconds.append(time.perf_counter() - began)
-    first = replace(images.val, rows=images.val.rows[:1])
+    first = images.val.pick(np.arange(1))
     validate(training.network, training.problem, first, 64, device)
     began = time.perf_counter()
     validate(training.network, training.problem, first, run.images.val_patch, device)
     _wait(device)
-    area = _area(images.val.image(0).shape, run.images.val_patch)
-    return Pace(statistics.median(seconds), (time.perf_counter() - began) / area)
+    return Pace(statistics.median(seconds), (time.perf_counter() - began) / first.area(0, run.images.val_patch))
 
 
 def paces(runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, Pace]:
@@ -84,7 +84,8 @@ def paces(runs: list[Run], images: ImageSet, folder: Folder, device: torch.devic
 def key_of(run: Run) -> str:
     """What the pace of a run depends on."""
     network, recipe = run.network, run.recipe
-    return f"{network.family} d{network.depth} w{network.width} b{recipe.batch} p{run.images.patch} {recipe.precision}"
+    dials = f"d{network.depth} w{network.width}" + (f" c{network.cascades}" if network.cascades else "")
+    return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {recipe.precision}"
 
 
 def precision_of(runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, str]:
@@ -102,11 +103,6 @@ def precision_of(runs: list[Run], images: ImageSet, folder: Folder, device: torc
         write_whole(path, to_json({"choice": choice, "seconds a step": seconds, "device": device.type}))
     choice = read_json(path)["choice"] if auto else ""
     return {run.id: choice if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
-
-
-def _area(shape: tuple[int, ...], crop: int | None) -> int:
-    rows, columns = shape[:2]
-    return rows * columns if crop is None else min(rows, crop) * min(columns, crop)
 
 
 def _wait(device: torch.device) -> None:

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reconscale.imaging import METRICS, Pixels, measure_image
+from reconscale.imaging import Measures, Pixels, Slices
+from reconscale.study import PROFILES
+from reconscale.training.losses import Loss
 
 EVALUATION_SEED = 0
 """Validation and test measurements are a pure function of the image's name and this, for every run and device."""
 
 
-class Measures(Protocol):
-    """The part of a problem that evaluation needs."""
-
-    def measure_fixed(self, x: Tensor, name: str, seed: int = 0) -> Tensor:
-        """The measurement of one named image, always the same."""
-        ...
-
-
 def validate(
-    network: nn.Module, problem: Measures, pixels: Pixels, crop: int | None, device: torch.device
-) -> tuple[float, float]:
-    """Mean MSE (range 1) and mean PSNR (dB, clipped) over the validation images, in full precision."""
-    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    network: nn.Module, problem: Measures, pixels: Pixels | Slices, crop: int | None, device: torch.device,
+    loss: Loss | None = None,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Means over the validation images, in full precision: MSE (range 1), PSNR (dB), and the loss (0 without one).
+
+    Images are clipped for the PSNR; slices are compared over their square centre crop, with their volume's maximum as
+    range.
+    """
+    totals = torch.zeros(3, dtype=torch.float64, device=device)
     network.eval()
     with torch.inference_mode():
-        for index, name in enumerate(pixels.names):
-            x = pixels.tensor(index, crop).to(device)
-            x_hat = network(problem.measure_fixed(x, name, EVALUATION_SEED))
-            totals[0] += METRICS["mse"](x_hat, x).sum()
-            totals[1] += METRICS["psnr-rgb-clip"](x_hat, x).sum()
+        for index in range(len(pixels)):
+            example = problem.fixed(pixels, index, crop, EVALUATION_SEED)
+            x_hat = network(example.y)
+            totals[:2] += problem.quick(x_hat, example)
+            if loss is not None:
+                totals[2] += loss(x_hat, example.x, example.scale)
     network.train()
-    mse, psnr = (totals / len(pixels)).tolist()
-    return mse, psnr
+    mse, psnr, of_loss = (totals / len(pixels)).tolist()
+    return mse, psnr, of_loss
 
 
 def score(
-    reconstruct: Callable[[Tensor], Tensor],
+    reconstruct: Callable[[Any], Tensor],
     problem: Measures,
-    pixels: Pixels,
-    device: torch.device,
+    pixels: Pixels | Slices,
     *,
     crop: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -51,24 +50,27 @@ def score(
     """Every metric of every image: image name -> profile -> value.
 
     Args:
-        reconstruct: maps a measurement (1, C, H, W) to a reconstruction.
+        reconstruct: maps what was measured of one image to its reconstruction.
         problem: measures the images.
         pixels: the images.
-        device: where to compute.
-        crop: centre-crop images to this side at most.
+        crop: centre-crop images to this side at most; slices are never cropped.
         progress: called with (images done, images) after each.
     """
     scores = {}
     with torch.inference_mode():
         for index, name in enumerate(pixels.names):
-            x = pixels.tensor(index, crop).to(device)
-            scores[name] = measure_image(reconstruct(problem.measure_fixed(x, name, EVALUATION_SEED)), x)
+            example = problem.fixed(pixels, index, crop, EVALUATION_SEED)
+            scores[name] = problem.scores(reconstruct(example.y), example)
             if progress is not None:
                 progress(index + 1, len(pixels))
     return scores
 
 
-def means(scores: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Profile -> mean over images."""
-    profiles = next(iter(scores.values()))
-    return {profile: sum(values[profile] for values in scores.values()) / len(scores) for profile in profiles}
+def means(*scores: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Profile -> mean over images; of several tables (of images, of volumes) all the profiles."""
+    found: dict[str, float] = {}
+    for table in scores:
+        for profile in next(iter(table.values()), {}):
+            if profile in PROFILES:
+                found[profile] = sum(values[profile] for values in table.values()) / len(table)
+    return found

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging.images import ImageSet
 from reconscale.imaging.patches import patches_of
+from reconscale.imaging.pixels import Pixels
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Problem, Study
 from reconscale.theory.images import FEWEST, linear_curve, spectrum_of, within
@@ -71,14 +72,16 @@ def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int]
     if study.problem.kind not in OPERATORS_OF:
         raise Mistake("problem.kind", f"'{study.problem.kind}' has no linear explanation", "its report goes without")
     options, main = study.images, study.images.main_test
+    train, held_out = images.train, images.tests[main]
+    assert isinstance(train, Pixels) and isinstance(held_out, Pixels)  # no problem of slices is among the operators
     units, crop = options.counts == "units", options.patch if options.crop == "center" else None
     operator = OPERATORS_OF[study.problem.kind](study.problem, (PATCH, PATCH, images.channels))
-    cut = patches_of(images.train, PATCH, crop=crop, units=units, progress=progress)
+    cut = patches_of(train, PATCH, crop=crop, units=units, progress=progress)
     spectrum = spectrum_of(cut.patches, operator)
     counted: dict[str, Any] = {"counts": "images", "per_image": cut.each}
     sizes = _sizes(study)
     curve = linear_curve(spectrum, sizes, **counted, progress=lambda done, of: progress("linear explanation", done, of))
-    test = patches_of(images.tests[main], PATCH, units=units, progress=progress).patches
+    test = patches_of(held_out, PATCH, units=units, progress=progress).patches
     x = spectrum.centred(test)
     on_test = risk_of_filter(spectrum.wiener, moments_of(x.T @ x / len(x), operator))
     return {

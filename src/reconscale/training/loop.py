@@ -7,22 +7,27 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from reconscale.imaging import PROBLEMS, ImageSet, Pixels
+from reconscale.imaging import ImageSet, problem_of
 from reconscale.networks import build
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
 from reconscale.training.evaluate import validate
-from reconscale.training.schedule import Action, Schedule, steps_between_looks
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": functional.mse_loss, "l1": functional.l1_loss}
+from reconscale.training.losses import LOSSES
+from reconscale.training.reading import Order, Reader
+from reconscale.training.schedule import Action, Schedule, most_steps, steps_between_looks
 
 NEVER = -1
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {
+    "adam": lambda network, lr: torch.optim.Adam(network.parameters(), lr=lr, fused=True),
+    "rmsprop": lambda network, lr: torch.optim.RMSprop(network.parameters(), lr=lr),
+}
 
 
 class Interrupted(Exception):
@@ -48,21 +53,6 @@ class Hooks:
     log: Callable[[int, dict[str, float]], None] = lambda step, values: None
 
 
-class Order:
-    """Endless passes over the training images, each in a new order. Batches run across the end of a pass."""
-
-    def __init__(self, images: int, generator: torch.Generator) -> None:
-        self.images, self.generator = images, generator
-        self.left: list[int] = []
-
-    def take(self, count: int) -> list[int]:
-        """The next ``count`` images."""
-        while len(self.left) < count:
-            self.left += torch.randperm(self.images, generator=self.generator).tolist()
-        taken, self.left = self.left[:count], self.left[count:]
-        return taken
-
-
 @dataclass
 class Clock:
     """Seconds spent, by kind."""
@@ -83,14 +73,17 @@ class Training:
     def __init__(self, run: Run, images: ImageSet, device: torch.device, precision: str) -> None:
         self.run, self.device, self.precision = run, device, precision
         self.recipe: Recipe = run.recipe
-        self.pixels: Pixels = images.training(run.n, run.subset_seed)
+        self.pixels = images.training(run.n, run.subset_seed)
         self.val = images.val
         torch.manual_seed(run.seed)
-        self.network: nn.Module = build(run.network, images.channels).to(device).train()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=run.lr, fused=True)
-        self.problem = PROBLEMS[run.problem.kind](run.problem, device, run.seed)
+        self.network: nn.Module = build(run.network, images.channels, run.problem.kind).to(device).train()
+        self.optimizer = OPTIMIZERS[self.recipe.optimizer](self.network, run.lr)
+        self.problem = problem_of(run.problem, device, run.seed)
         self.generator = torch.Generator().manual_seed(run.seed)
         self.order = Order(len(self.pixels), self.generator)
+        crops = self.generator if run.images.crop == "random" else None
+        read = partial(self.problem.read, self.pixels, patch=run.images.patch, generator=crops)
+        self.reader = Reader(self.order, self.recipe.batch, read, ahead=run.images.volumes)
         self.schedule = Schedule.of(run)
         self.loss = LOSSES[self.recipe.loss]
         self.step, self.best_step, self.best_psnr = 0, 0, float("-inf")
@@ -112,47 +105,65 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.clock.since = time.perf_counter()
-        x = self._batch()
+        raw = self.reader.take()
         self.clock.book("data")
-        y = self.problem.measure(x)
-        autocast = torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
-        with autocast:
-            x_hat = self.network(y)
-        loss = self.loss(x_hat.float(), x)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        for example in self.problem.examples(raw):  # images of several shapes go one shape after the other
+            autocast = torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+            with autocast:
+                x_hat = self.network(example.y)
+            loss = self.loss(x_hat.float(), example.x, example.scale) * (len(example) / self.recipe.batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            bad = (self.first_bad == NEVER) & ~loss.detach().isfinite()
+            self.first_bad = torch.where(bad, self.step, self.first_bad)
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
-        self.first_bad = torch.where((self.first_bad == NEVER) & ~loss.detach().isfinite(), self.step, self.first_bad)
         self.step += 1
         self.clock.book("train")
-
-    def _batch(self) -> Tensor:
-        """The next training crops, in [0, 1], on the device."""
-        indices = self.order.take(self.recipe.batch)
-        generator = self.generator if self.run.images.crop == "random" else None
-        raw = self.pixels.crops(indices, self.run.images.patch, generator=generator)
-        return self.pixels.to_unit(raw, self.device)
 
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
         self.clock.since = time.perf_counter()
-        mse, psnr = validate(self.network, self.problem, self.val, self.run.images.val_patch, self.device)
+        watched = self.loss if self.recipe.select == "loss" or self.recipe.policy == "paper-mri" else None
+        mse, psnr, loss = validate(
+            self.network, self.problem, self.val, self.run.images.val_patch, self.device, watched
+        )
         rate = self.schedule.lr(self.step - 1)
         if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
             self.first_bad = torch.full_like(self.first_bad, self.step)
             return {"lr": rate}
         self.curve.append(
-            Validation(step=self.step, samples=self.step * self.recipe.batch, lr=rate, mse=mse, psnr=psnr)
+            Validation(
+                step=self.step,
+                samples=self.step * self.recipe.batch,
+                lr=rate,
+                mse=mse,
+                psnr=psnr,
+                loss=None if watched is None else loss,
+            )
         )
-        if psnr > self.best_psnr:
+        if self._best_yet():
             self.best_psnr, self.best_step = psnr, self.step
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        self.schedule, action = self.schedule.observe(psnr)
+        self.schedule, action = self.schedule.observe(-loss if self.recipe.policy == "paper-mri" else psnr)
         if action is Action.RESTORE_BEST:  # Adam's moments carry over, as in the official code
             self.network.load_state_dict(self.best)
-        self.over = action is Action.STOP or self.step >= self.recipe.steps
+        self.over = action is Action.STOP or self.step >= self.steps
         self.clock.book("validation")
         return {"mse": mse, "psnr": psnr, "lr": rate}
+
+    def _best_yet(self) -> bool:
+        """Whether the last look at the validation set is the best one so far."""
+        last, before = self.curve[-1], self.curve[:-1]
+        if self.recipe.select == "loss":
+            return all((last.loss or 0.0) < (look.loss or 0.0) for look in before)
+        return last.psnr > self.best_psnr
+
+    @property
+    def steps(self) -> int:
+        """The most steps: the recipe's, or those of its epochs."""
+        return most_steps(self.recipe, len(self.pixels))
 
     def carry_on(self, hooks: Hooks) -> None:
         """Train until the recipe says that it is over or the loss is no longer finite.
@@ -164,7 +175,7 @@ class Training:
         kept = told = time.monotonic()
         while not self.over:
             self.advance()
-            if self.step % every == 0 or self.step >= self.recipe.steps:
+            if self.step % every == 0 or self.step >= self.steps:
                 if self.diverged_at is None:
                     hooks.log(self.step, self.look())
                 if self.diverged_at is not None:
@@ -172,7 +183,7 @@ class Training:
             now = time.monotonic()
             if now - told > 0.5:
                 told = now
-                hooks.progress(self.step, self.recipe.steps, self.best_psnr)
+                hooks.progress(self.step, self.steps, self.best_psnr)
             stop = hooks.stop()
             if stop or now - kept > hooks.keep_seconds:
                 hooks.keep(self.state())
@@ -207,6 +218,7 @@ class Training:
         self.generator.set_state(state["generator"].cpu())
         self.problem.restore(state["problem"].cpu())
         self.order.left = list(state["left"])
+        self.reader.forget()
         self.step, self.best_step, self.over = state["position"]
         self.best_psnr, self.best = state["best_psnr"], dict(state["best"])
         self.curve = [Validation(**look) for look in state["curve"]]

@@ -16,7 +16,8 @@ from reconscale.imaging.decode import SUFFIXES, read_header
 from reconscale.mistakes import Mistake
 from reconscale.networks import build
 from reconscale.networks.families import depth_of, family_of
-from reconscale.study import Result, Run
+from reconscale.study import MRIProblem, Result, Run
+from reconscale.training.reconstruct_volumes import check_source, reconstruct_volume
 
 TILE = 512
 """Side of the tiles that larger images are cut into, without their overlap."""
@@ -58,7 +59,7 @@ def load_trained(folder: Path) -> Trained:
     except Exception as error:  # safetensors raises its own class for every kind of damage
         raise Mistake(path, "is damaged", "delete the run's directory and run again") from error
     for channels in (3, 1):
-        network = build(result.run.network, channels)
+        network = build(result.run.network, channels, result.run.problem.kind)
         if {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in weights.items()}:
             network.load_state_dict(weights)
             return Trained(result.run, network.eval(), channels)
@@ -68,14 +69,14 @@ def load_trained(folder: Path) -> Trained:
 def reconstruct(
     folder: Path, source: Path, out: Path, *, progress: Callable[[int, int], None] | None = None
 ) -> list[Path]:
-    """Reconstruct an image file, or every image of a folder.
+    """Reconstruct an image file, every image of a folder, or (MRI) a volume of k-space.
 
     The result has the size, the channels and the bit depth of the input. Grey images go through a colour network as
     three equal channels and come back as their mean; colour images go through a grey network channel by channel.
 
     Args:
         folder: the directory of a run that is done.
-        source: an image, or a folder of images (not its sub-folders).
+        source: an image, or a folder of images (not its sub-folders); for MRI see ``reconstruct_volume``.
         out: the file to write, or the folder to write into.
         progress: called with (images done, images).
 
@@ -87,13 +88,16 @@ def reconstruct(
             image that is given. What the headers and names tell is refused before anything is written.
     """
     trained = load_trained(folder)
+    tell = progress or (lambda done, total: None)
+    check_source(trained.run.problem.kind, source)
+    if isinstance(trained.run.problem, MRIProblem):
+        return [reconstruct_volume(trained.network, trained.run.problem, source, out, tell)]
     pairs = list(_pairs(source, out))
     _check(pairs)
     for index, (given, target) in enumerate(pairs):
         array = read_image(given)
         write_image(target, apply(trained, array))
-        if progress is not None:
-            progress(index + 1, len(pairs))
+        tell(index + 1, len(pairs))
     return [target for _, target in pairs]
 
 
@@ -166,7 +170,7 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
         tile: least side of a tile; an image of at most this size is not cut.
     """
     network = trained.run.network
-    family, depth = family_of(network), depth_of(network)
+    family, depth = family_of(network), depth_of(network, trained.run.problem.kind)
     context, least = family.context(depth), family.least(depth)
     tile = max(tile, 8 * context)
     rows, columns = y.shape[-2:]

@@ -22,6 +22,8 @@ ANNEALING_PATIENCE = 3
 """Phase A ends after this many looks in a row without a new best (official ``lr_patience_annealing``)."""
 LOOKS_AT_LR_MIN = 10
 """Training ends after this many looks at ``lr_min`` (official ``break_counter``)."""
+MRI_FACTOR, MRI_THRESHOLD, MRI_LOOKS = 0.1, 1e-4, 9
+"""The same for ``paper-mri``: the factor, what counts as no progress of the loss, and looks below twice ``lr_min``."""
 FINAL_FRACTION = 0.01
 """The cosine of the budget policy ends at this fraction of its peak."""
 
@@ -73,13 +75,15 @@ class Schedule:
         return self.rate * (FINAL_FRACTION + (1 - FINAL_FRACTION) * (1 + math.cos(math.pi * progress)) / 2)
 
     def observe(self, psnr: float) -> tuple[Schedule, Action]:
-        """Take note of a validation PSNR (dB); budget schedules do not care."""
+        """Take note of a validation PSNR (dB), for ``paper-mri`` of minus the loss; budget schedules do not care."""
         if self.recipe.policy == "budget":
             return self, Action.CONTINUE
         after, action = self._anneal(psnr) if self.annealing else (self._plateau(psnr), Action.CONTINUE)
-        if after.rate == self.recipe.lr_min and not after.annealing:
+        mri = self.recipe.policy == "paper-mri"
+        low = after.rate < 2 * self.recipe.lr_min if mri else after.rate == self.recipe.lr_min
+        if low and not after.annealing:
             after = replace(after, at_lr_min=after.at_lr_min + 1)
-        return after, Action.STOP if after.at_lr_min >= LOOKS_AT_LR_MIN else action
+        return after, Action.STOP if after.at_lr_min >= (MRI_LOOKS if mri else LOOKS_AT_LR_MIN) else action
 
     def _anneal(self, psnr: float) -> tuple[Schedule, Action]:
         """Phase A of the official scheme: double while it helps, then fall back to the best weights."""
@@ -93,11 +97,12 @@ class Schedule:
 
     def _plateau(self, psnr: float) -> Schedule:
         """The rule of torch's ReduceLROnPlateau: mode max, absolute threshold, no cooldown, eps 1e-8."""
-        if psnr > self.best + THRESHOLD:
+        mri = self.recipe.policy == "paper-mri"
+        if psnr > self.best + (MRI_THRESHOLD if mri else THRESHOLD):
             return replace(self, best=psnr, bad=0)
         if self.bad + 1 <= self.recipe.patience:
             return replace(self, bad=self.bad + 1)
-        lower = max(self.rate * FACTOR, self.recipe.lr_min)
+        lower = max(self.rate * (MRI_FACTOR if mri else FACTOR), self.recipe.lr_min)
         return replace(self, bad=0, rate=lower if self.rate - lower > 1e-8 else self.rate)
 
     def state(self) -> dict[str, Any]:
@@ -109,6 +114,18 @@ class Schedule:
     def restored(self, state: dict[str, Any]) -> Schedule:
         """The schedule with the state that a checkpoint kept."""
         return replace(self, **state)
+
+
+def most_steps(recipe: Recipe, images: int) -> int:
+    """The most optimisation steps: the recipe's, or (not of the budget policy) those of its epochs.
+
+    Args:
+        recipe: the recipe.
+        images: training images.
+    """
+    if recipe.epochs is None or recipe.policy == "budget":
+        return recipe.steps
+    return min(recipe.steps, recipe.epochs * math.ceil(images / recipe.batch))
 
 
 def steps_between_looks(recipe: Recipe, images: int) -> int:

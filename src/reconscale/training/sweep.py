@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import ImageSet, open_images
+from reconscale.imaging import ImageSet, open_images, problem_of
 from reconscale.mistakes import Mistake
 from reconscale.networks import size_of
 from reconscale.networks.families import depth_of, family_of
@@ -78,12 +78,16 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
         Mistake: no such family, too few images, a patch that the network cannot take, bad images.
     """
     for width in study.sweep.width:
-        network = study.cell_network(width)
-        least = family_of(network).least(depth_of(network))
-        if study.images.patch < least:
+        network, kind = study.cell_network(width), study.problem.kind
+        depth = depth_of(network, kind)
+        least = family_of(network, kind).least(depth)
+        if not study.images.volumes and study.images.patch < least:
             raise Mistake("images.patch", f"found {study.images.patch}",
-                          f"{network.family} of depth {depth_of(network)} needs at least {least}")  # fmt: skip
+                          f"{network.family} of depth {depth} needs at least {least}")  # fmt: skip
     images = open_images(study.images, data=where.data, progress=progress)
+    problem = problem_of(study.problem, torch.device("cpu"), 0)
+    for pixels in images.sets.values():
+        problem.check(pixels)
     if max(study.sweep.n) > images.available:
         raise Mistake("sweep.n", f"found {max(study.sweep.n)}",
                       f"the images allow at most {images.available} {study.images.counts} for training")  # fmt: skip
@@ -114,7 +118,7 @@ def plan(
         with _threads(where.threads):
             measured = paces(runs, images, folder, torch.device(where.device))
         seconds = lambda run: measured[key_of(run)].seconds(run, images)  # noqa: E731
-    size = lambda run: ((s := size_of(run.network, images.channels)).p, s.flops)  # noqa: E731
+    size = lambda run: ((s := size_of(run.network, images.channels, run.problem.kind)).p, s.flops)  # noqa: E731
     return Plan(cells_of(runs, over, size, seconds), workers=where.workers or 1)
 
 

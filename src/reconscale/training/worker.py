@@ -126,26 +126,29 @@ def _train_and_test(task: Task, report: Report) -> Result:
 
 def _test(task: Task, training: Training, report: Report, began: float) -> Result:
     """Measure the best weights on every test set, keep them, and draw the pictures."""
-    run, device, folder = task.run, training.device, task.folder.of(task.run)
+    run, folder = task.run, task.folder.of(task.run)
     network = training.network
     network.load_state_dict(training.best)
     network.eval()
-    scores = {"val": score(network, training.problem, training.val, device, crop=run.images.val_patch)}
-    for name, pixels in task.images.tests.items():
+    problem, sets = training.problem, {"val": training.val, **task.images.tests}
+    scores = {}
+    for name, pixels in sets.items():
         tell = lambda done, of, name=name: report({"testing": name, "done": done, "of": of})  # noqa: E731
-        scores[name] = score(network, training.problem, pixels, device, progress=tell)
+        crop = run.images.val_patch if name == "val" else None
+        scores[name] = score(network, problem, pixels, crop=crop, progress=tell if name != "val" else None)
+    volumes = {name: found for name, pixels in sets.items() if (found := problem.by_volume(scores[name], pixels))}
     training.clock.since = time.perf_counter()
     weights = {name: value.detach().cpu().contiguous() for name, value in training.best.items()}
     write_whole(folder / "weights.safetensors", tensors_as_bytes(weights))
     for index, picture in enumerate(task.pictures):
-        draw(picture, network, training.problem, task.images, device, folder / f"picture-{index}.png")
-    metrics = {name: means(of_set) for name, of_set in scores.items()}
+        draw(picture, network, problem, task.images, folder / f"picture-{index}.png")
+    metrics = {name: means(of_set, volumes.get(name, {})) for name, of_set in scores.items()}
     total = time.perf_counter() - began
-    return _result(task, training, "done", metrics=metrics, images=scores, seconds=total)
+    return _result(task, training, "done", metrics=metrics, images=scores, volumes=volumes, seconds=total)
 
 
 def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0, **more: Any) -> Result:
-    size = size_of(task.run.network, task.images.channels)
+    size = size_of(task.run.network, task.images.channels, task.run.problem.kind)
     times = {kind: round(spent, 3) for kind, spent in training.clock.spent.items()}
     return Result(
         status=status,  # type: ignore[arg-type]
@@ -163,7 +166,7 @@ def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0
 
 
 def _failed(task: Task, reason: str) -> Result:
-    size = size_of(task.run.network, task.images.channels)
+    size = size_of(task.run.network, task.images.channels, task.run.problem.kind)
     return Result(status="failed", run=task.run, p=size.p, flops=size.flops, reason=reason, provenance=provenance(task))
 
 

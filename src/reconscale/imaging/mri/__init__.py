@@ -1,0 +1,1 @@
+"""Accelerated MRI: masks, coils, the problem itself, and reconstructions without learning."""

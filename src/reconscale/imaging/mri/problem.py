@@ -1,0 +1,183 @@
+"""Accelerated MRI as a problem: slices are read, masked, and become k-space with the truth beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reconscale.imaging.anchor import Anchor
+from reconscale.imaging.example import Example, KSpace
+from reconscale.imaging.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
+from reconscale.imaging.mri.classical import cg_sense, total_variation
+from reconscale.imaging.mri.coils import simulated_maps
+from reconscale.imaging.mri.fourier import to_kspace, zero_filled
+from reconscale.imaging.mri.masks import Masks, center_lines
+from reconscale.imaging.pixels import Pixels
+from reconscale.imaging.volumes.slices import Slice, Slices
+from reconscale.mistakes import Mistake
+from reconscale.study import MRIProblem
+
+WEIGHTS = (0.001, 0.003, 0.01, 0.03)
+"""Weights of the total variation that are tried on validation slices."""
+TRIED = 8
+"""Validation slices that the weight is chosen on."""
+
+Data = Pixels | Slices
+
+
+class MRI:
+    """Some lines of the k-space of a slice are measured; the truth is its magnitude image.
+
+    Slices of measured k-space are masked. Images (complex, magnitude, or grey photographs) are first given simulated
+    coils and transformed. Noise, if any, is added to what is measured.
+
+    Attributes:
+        problem: the options.
+        device: where examples go.
+    """
+
+    def __init__(self, problem: MRIProblem, device: torch.device, seed: int) -> None:
+        """Prepare to measure.
+
+        Args:
+            problem: the options.
+            device: where examples go; masks and noise are drawn on the CPU and moved.
+            seed: of the masks and the noise of training.
+        """
+        self.problem, self.device = problem, torch.device(device)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._masks = Masks(problem, self._generator)
+
+    def check(self, data: Data) -> None:
+        """Refuse slices that cannot be measured with these masks.
+
+        Raises:
+            Mistake: see ``center_lines``; images in colour.
+        """
+        if isinstance(data, Pixels):
+            if data.channels != 1:
+                raise Mistake("images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"')
+            sides = set(data.store.sizes[data.rows][:, 1].tolist())
+        else:
+            sides = {data.volumes[v].shape[2] for v in np.unique(data.rows[:, 0]).tolist()}
+        for columns in sorted(sides):
+            center_lines(columns, self.problem)
+
+    def read(
+        self, data: Data, indices: Sequence[int], patch: int, generator: torch.Generator | None
+    ) -> list[list[Slice]]:
+        """Read slices from the disk; those of one shape together.
+
+        Args:
+            data: slices, or grey images, which are cropped.
+            indices: which.
+            patch: side of the crops of images.
+            generator: decides where the crops of images lie; none: in the middle.
+        """
+        if isinstance(data, Pixels):
+            raw = data.to_unit(data.crops(indices, patch, generator=generator), torch.device("cpu"))
+            return [[_of_pixels(x.numpy()[0], data.names[i]) for x, i in zip(raw, indices, strict=True)]]
+        groups: dict[tuple[int, ...], list[Slice]] = {}
+        for index in indices:
+            one = data.slice(index)
+            groups.setdefault(one.shape, []).append(one)
+        return list(groups.values())
+
+    def examples(self, groups: list[list[Slice]]) -> list[Example]:
+        """Measure slices with fresh masks (or the volume's own) and fresh noise: one example a shape."""
+        return [self._example(group, None, [s.maximum for s in group], self._generator) for group in groups]
+
+    def fixed(self, data: Data, index: int, crop: int | None = None, seed: int = 0) -> Example:
+        """Measure one slice with its volume's mask; masks and noise are pure functions of the names and the seed."""
+        if isinstance(data, Pixels):
+            pixels = data.tensor(index, crop)[0, 0].numpy()
+            one, peak = _of_pixels(pixels, data.names[index]), 1.0
+        else:
+            one, peak = data.slice(index), data.peak(index)
+        noise = torch.Generator().manual_seed(seed_of(f"noise {data.names[index]}", seed))
+        return self._example([one], seed, [peak], noise)
+
+    def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Example:
+        rows, columns = group[0].shape[1:3]
+        drawn = [self._mask(one, rows, columns, seed) for one in group]
+        mask = torch.stack([mask for mask, _ in drawn])
+        values, maps = self._kspace(group, rows, columns)
+        scale = torch.tensor([one.maximum for one in group], dtype=torch.float32)
+        if self.problem.sigma:
+            noise = torch.randn((*values.shape, 2), generator=generator)
+            values = values + torch.view_as_complex(noise) * (self.problem.sigma * scale[:, None, None, None])
+        y = KSpace(values * mask, mask, drawn[0][1], (group[0].shape[3], group[0].shape[4]), maps, self.problem.maps)
+        x = torch.from_numpy(np.stack([one.truth for one in group]))[:, None]
+        peak = torch.tensor(peaks, dtype=torch.float32)
+        return Example(y.to(self.device), x.to(self.device), scale.to(self.device), peak.to(self.device))
+
+    def _mask(self, one: Slice, rows: int, columns: int, seed: int | None) -> tuple[Tensor, tuple[int, int]]:
+        if seed is None and self.problem.masks == "fresh":
+            return self._masks.draw(rows, columns)
+        generator = torch.Generator().manual_seed(seed_of(f"mask {one.volume}", seed or 0))
+        return Masks(self.problem, generator).draw(rows, columns)
+
+    def _kspace(self, group: list[Slice], rows: int, columns: int) -> tuple[Tensor, Tensor | None]:
+        measured = [one.kspace for one in group if one.kspace is not None]
+        if measured:
+            return torch.from_numpy(np.stack(measured)), None
+        images = torch.from_numpy(np.stack([one.image for one in group if one.image is not None]))[:, None]
+        maps = simulated_maps(self.problem.coils, rows, columns)
+        return to_kspace(maps * images), maps.expand(len(group), -1, -1, -1)
+
+    def state(self) -> Tensor:
+        """Where the stream of fresh masks and noise is: a uint8 tensor on the CPU."""
+        return self._generator.get_state().clone()
+
+    def restore(self, state: Tensor) -> None:
+        """Continue the stream of fresh masks and noise from ``state``, exactly."""
+        self._generator.set_state(state.cpu())
+
+    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+        """Every metric of one slice: profile -> value."""
+        return measure_slice(x_hat, example.x, example.peak)
+
+    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+        """(2,) float64: sums of MSE (range 1) and PSNR, with the volume's maximum as range."""
+        a, b = square_crops(x_hat, example.x, example.peak)
+        error = mse(a, b)
+        return torch.stack([error.sum(), decibel(error).sum()])
+
+    def by_volume(self, scores: dict[str, dict[str, float]], data: Data) -> dict[str, dict[str, float]]:
+        """Every metric of every volume, from those of its slices: volume -> profile -> value."""
+        volumes = data.volume_names if isinstance(data, Slices) else data.names
+        return measure_volumes(scores, dict(zip(data.names, volumes, strict=True)))
+
+    def shown(self, x_hat: Tensor, example: Example) -> Tensor:
+        """A reconstruction as it is drawn: 1 is the volume's maximum."""
+        return x_hat / example.peak[:, None, None, None]
+
+    def anchors(self, validation: Data) -> dict[str, Anchor]:
+        """Reconstructions without learning; the weight of the total variation is chosen on validation slices."""
+        chosen = np.linspace(0, len(validation) - 1, min(TRIED, len(validation))).round().astype(int).tolist()
+        examples = [self.fixed(validation, index) for index in chosen]
+        measured = [example.y for example in examples if isinstance(example.y, KSpace)]
+
+        def error(weight: float) -> float:
+            tried = zip(measured, examples, strict=True)
+            return sum(float(mse(*square_crops(total_variation(y, weight), e.x, e.peak))) for y, e in tried)
+
+        weight = min(WEIGHTS, key=error)
+        found = {"input": Anchor("zero-filled", zero_filled)}
+        if max(y.values.shape[1] for y in measured) > 1:  # of one coil it is the zero-filled image
+            found["cg-sense"] = Anchor("CG-SENSE", cg_sense)
+        return found | {"classical": Anchor("total variation", lambda y: total_variation(y, weight))}
+
+
+def _of_pixels(image: np.ndarray, name: str) -> Slice:
+    """A grey image in [0, 1] as a slice of a volume of its own."""
+    return Slice(None, image.astype(np.complex64), np.ascontiguousarray(image, np.float32), 1.0, name)
+
+
+def seed_of(name: str, seed: int) -> int:
+    """A 63-bit seed that is a pure function of a name and a number."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8], "big") >> 1
