@@ -6,85 +6,142 @@ import math
 import pickle
 import zlib
 
+import numpy as np
 import pytest
 import torch
 
-from reconscale.imaging import PROBLEMS, Denoising, measure_image
+from reconscale.imaging import (
+    PROBLEMS,
+    Denoising,
+    Example,
+    KSpace,
+    Measures,
+    Pixels,
+    measure_image,
+    open_images,
+    problem_of,
+)
 from reconscale.imaging.bundled import list_bundled
-from reconscale.study import DenoisingProblem, Images
+from reconscale.study import DenoisingProblem, Images, MRIProblem, profiles_of
 
 CPU = torch.device("cpu")
 
 
+OPTIONS = {
+    "denoising": DenoisingProblem(kind="denoising"),
+    "mri": MRIProblem(kind="mri", mask="random", coils=2, sigma=0.02),
+}
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
+    images = Images(source="deadleaves", channels="gray", size=64, total=12, patch=40, val=2, test=2)
+    train = open_images(images, cache=tmp_path_factory.mktemp("cache")).train
+    assert isinstance(train, Pixels)
+    return train
+
+
+def values(example: Example) -> torch.Tensor:
+    return example.y.values if isinstance(example.y, KSpace) else example.y
+
+
 @pytest.mark.parametrize("kind", PROBLEMS)
 class TestContract:
-    @pytest.fixture
-    def x(self) -> torch.Tensor:
-        return torch.rand(4, 3, 20, 24, generator=torch.Generator().manual_seed(5))
+    def make(self, kind: str, seed: int = 0) -> Measures:
+        return problem_of(OPTIONS[kind], CPU, seed)
 
-    def make(self, kind: str, seed: int = 0) -> Denoising:
-        return PROBLEMS[kind](DenoisingProblem(kind=kind), CPU, seed)
+    def drawn(self, problem: Measures, pixels: Pixels, *indices: int) -> torch.Tensor:
+        return torch.cat([values(e) for e in problem.examples(problem.read(pixels, indices or (0, 1), 40, None))])
 
-    def test_every_measurement_is_fresh(self, kind: str, x: torch.Tensor) -> None:
+    def test_every_measurement_is_fresh(self, kind: str, pixels: Pixels) -> None:
         problem = self.make(kind)
-        assert not torch.equal(problem.measure(x), problem.measure(x))
-        same = x[:1].expand(4, -1, -1, -1)
-        y = problem.measure(same)
+        assert not torch.equal(self.drawn(problem, pixels), self.drawn(problem, pixels))
+        y = self.drawn(problem, pixels, 0, 0)
         assert not torch.equal(y[0], y[1])
 
-    def test_the_seed_decides(self, kind: str, x: torch.Tensor) -> None:
-        streams = [[p.measure(x), p.measure(x)] for p in (self.make(kind), self.make(kind), self.make(kind, 1))]
+    def test_the_seed_decides(self, kind: str, pixels: Pixels) -> None:
+        problems = (self.make(kind), self.make(kind), self.make(kind, 1))
+        streams = [[self.drawn(p, pixels), self.drawn(p, pixels)] for p in problems]
         assert torch.equal(streams[0][0], streams[1][0]) and torch.equal(streams[0][1], streams[1][1])
         assert not torch.equal(streams[0][0], streams[2][0])
 
-    def test_two_problems_do_not_share_a_stream(self, kind: str, x: torch.Tensor) -> None:
+    def test_two_problems_do_not_share_a_stream(self, kind: str, pixels: Pixels) -> None:
         first, second, alone = self.make(kind), self.make(kind), self.make(kind)
         torch.manual_seed(0)
         for _ in range(3):
-            second.measure(x)
+            self.drawn(second, pixels)
         torch.rand(10)
-        assert torch.equal(first.measure(x), alone.measure(x))
+        assert torch.equal(self.drawn(first, pixels), self.drawn(alone, pixels))
 
-    def test_a_stream_continues_exactly(self, kind: str, x: torch.Tensor) -> None:
+    def test_a_stream_continues_exactly(self, kind: str, pixels: Pixels) -> None:
         problem = self.make(kind)
-        problem.measure(x)
+        self.drawn(problem, pixels)
         state = problem.state()
-        expected = [problem.measure(x), problem.measure(x[:2])]
+        expected = [self.drawn(problem, pixels), self.drawn(problem, pixels, 3)]
         later = self.make(kind, seed=77)
-        later.measure(x)
+        self.drawn(later, pixels)
         later.restore(pickle.loads(pickle.dumps(state)))
-        assert torch.equal(later.measure(x), expected[0]) and torch.equal(later.measure(x[:2]), expected[1])
+        assert torch.equal(self.drawn(later, pixels), expected[0])
+        assert torch.equal(self.drawn(later, pixels, 3), expected[1])
         problem.restore(state)
-        assert torch.equal(problem.measure(x), expected[0])
+        assert torch.equal(self.drawn(problem, pixels), expected[0])
         assert state.dtype == torch.uint8 and state.device == CPU
 
-    def test_fixed_measurements_depend_on_the_name_and_seed_alone(self, kind: str, x: torch.Tensor) -> None:
+    def test_fixed_measurements_depend_on_the_name_and_seed_alone(self, kind: str, pixels: Pixels) -> None:
         one, other = self.make(kind), self.make(kind, seed=9)
-        y = one.measure_fixed(x[:1], "a/b.png")
-        other.measure(x)
-        other.measure_fixed(x[1:2], "another")
+        y = values(one.fixed(pixels, 0))
+        self.drawn(other, pixels)
+        other.fixed(pixels, 1)
         torch.manual_seed(123)
-        assert torch.equal(y, other.measure_fixed(x[:1], "a/b.png"))
-        assert not torch.equal(y, one.measure_fixed(x[:1], "a/c.png"))
-        assert not torch.equal(y, one.measure_fixed(x[:1], "a/b.png", seed=1))
+        assert torch.equal(y, values(other.fixed(pixels, 0)))
+        twice = pixels.pick(np.array([1, 0]))  # another order, the same name
+        assert torch.equal(y, values(one.fixed(twice, 1)))
+        assert not torch.equal(y, values(one.fixed(pixels, 0, seed=1)))
 
-    def test_fixed_measurements_leave_the_stream_alone(self, kind: str, x: torch.Tensor) -> None:
+    def test_fixed_measurements_leave_the_stream_alone(self, kind: str, pixels: Pixels) -> None:
         problem = self.make(kind)
         state = problem.state()
-        problem.measure_fixed(x[:1], "a")
+        problem.fixed(pixels, 0)
         assert torch.equal(problem.state(), state)
 
-    @pytest.mark.parametrize("size", [(8, 8), (9, 31), (40, 33)])
-    @pytest.mark.parametrize("channels", [1, 3])
-    def test_the_classical_baseline_keeps_the_size_and_helps(
-        self, kind: str, channels: int, size: tuple[int, int]
-    ) -> None:
+    def test_every_metric_of_the_problem_is_measured(self, kind: str, pixels: Pixels) -> None:
         problem = self.make(kind)
-        x = torch.linspace(0.2, 0.8, size[1]).expand(1, channels, *size)
-        y = problem.measure_fixed(x, "ramp")
-        x_hat = problem.classical(y)
-        assert x_hat.shape == x.shape and problem.classical_name
-        assert measure_image(x_hat, x)["mse"] < 0.5 * measure_image(y, x)["mse"]
+        example = problem.fixed(pixels, 0)
+        scores = {pixels.names[0]: problem.scores(example.x, example)}
+        volumes = problem.by_volume(scores, pixels.pick(np.arange(1)))
+        assert set(profiles_of(kind, "image")) <= set(scores[pixels.names[0]])
+        assert set(profiles_of(kind, "volume")) == {name for of in volumes.values() for name in of}
+        assert scores[pixels.names[0]]["mse"] == 0
+
+    def test_anchors_keep_the_size_and_the_classical_one_helps(self, kind: str, pixels: Pixels) -> None:
+        problem = self.make(kind)
+        anchors = problem.anchors(pixels.pick(np.arange(3)))
+        example = problem.fixed(pixels, 5)
+        errors = {}
+        for name, anchor in anchors.items():
+            x_hat = anchor.reconstruct(example.y)
+            assert x_hat.shape == example.x.shape and anchor.label and x_hat.isfinite().all()
+            errors[name] = problem.scores(x_hat, example)["mse"]
+        assert errors["classical"] < errors["input"]
+        shown = problem.shown(example.x, example)
+        assert float(shown.min()) >= 0 and float(shown.max()) <= 1.0001
+
+    def test_odd_sizes(self, kind: str, pixels: Pixels) -> None:
+        problem = self.make(kind)
+        example = problem.fixed(pixels, 0, crop=33)
+        for anchor in problem.anchors(pixels.pick(np.arange(1))).values():
+            assert anchor.reconstruct(example.y).shape == example.x.shape == (1, 1, 33, 33)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 31), (40, 33)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_classical_denoiser_keeps_the_size_and_helps(channels: int, size: tuple[int, int]) -> None:
+    problem = Denoising(DenoisingProblem(kind="denoising"), CPU, 0)
+    x = torch.linspace(0.2, 0.8, size[1]).expand(1, channels, *size)
+    y = problem.measure_fixed(x, "ramp")
+    x_hat = problem.classical(y)
+    assert x_hat.shape == x.shape
+    assert measure_image(x_hat, x)["mse"] < 0.5 * measure_image(y, x)["mse"]
 
 
 @pytest.mark.parametrize("sigma", [5.0, 25.0, 50.0])

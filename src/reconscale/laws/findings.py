@@ -114,6 +114,16 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "{what}; values that were measured in different ways must not be compared",
     ),
+    "data-crime": (
+        "warning",
+        "k-space was simulated from magnitude images ({source}): it has no phase, no noise of its own, and has been "
+        "through the scanner's processing, so that reconstruction looks easier than it is; the numbers compare "
+        "networks and sizes with each other and say nothing about a scanner (Shimron et al. 2022)",
+    ),
+    "fixed-masks": (
+        "note",
+        "every training volume keeps one mask, as in the official code; fresh masks make more of the same slices",
+    ),
     "budget-too-small": (
         "warning",
         "in {count} of {runs} runs, the largest at n = {n:g}, the best checkpoint is the last one; longer training may "

@@ -29,6 +29,7 @@ from reconscale.report.next_steps import next_steps
 from reconscale.report.page import Page, render
 from reconscale.report.pictures import strips_of
 from reconscale.report.plots import plots_of
+from reconscale.report.problems import problem_words
 from reconscale.report.records import choice_record, cleaned
 from reconscale.report.runs import cost_table, hours_from, runs_table, shift_table, validation_table
 from reconscale.report.sentences import members_sentence, price_sentence, target_sentence
@@ -41,6 +42,7 @@ from reconscale.report.tables import (
     size_table,
 )
 from reconscale.report.text import backtest_lines
+from reconscale.report.volumes import sets_grid, volumes_grid, volumes_table
 from reconscale.report.wording import amount, times
 from reconscale.study import Folder, Result, Run, Study
 
@@ -88,7 +90,7 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
-    costs = cost_table(done)
+    costs = cost_table(done, None if known.sets is None else known.sets.numbers("pixels")[0])
     extra = (
         runs_table(known.runs, known.results, main),
         costs,
@@ -96,17 +98,21 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
         validation_table(done, best),
         explanation_table(known.explanation, done, best, main),
         known.steps,
+        *((known.sets,) if known.sets is not None else ()),
+        *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
     )
     material = replace(_material(answer, known.lines, extra, known.findings), explanation=known.explanation)
     page = replace(
         _page(material, study.name, (known.verdict, known.sentence)),
-        subtitle=prose.sentence_case(prose.problem(study)),
+        subtitle=prose.sentence_case(problem_words(study)),
         facts=prose.facts(study, answer, known.results),
         costs=prose.costs(answer, costs, hours_from(done), study),
         cost_grid=grids.cost_grid(costs),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
         explanation=_explained(material),
         shift=grids.shift_grid(material.tables["shift"], quantity, main),
+        volumes=volumes_grid(volumes, quantity),
+        sets=sets_grid(known.sets, study.images.noun),
         runs=grids.runs_grid(material.tables["runs"], profile),
         runs_summary=_summary(known.runs, known.results),
         method=prose.method(study, answer, known.results),

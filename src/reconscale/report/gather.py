@@ -12,9 +12,11 @@ from reconscale.report.choice import untimed
 from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.next_steps import next_steps
 from reconscale.report.pictures import Anchors, anchors_of
+from reconscale.report.problems import problem_findings
 from reconscale.report.runs import anchor_findings, hours_from, training_findings
 from reconscale.report.tables import Table
 from reconscale.report.text import finding_lines, joined, lines_of, step_lines, verdict_line
+from reconscale.report.volumes import training_sets_of
 from reconscale.report.wording import Quantity, times
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.points import points_from
@@ -35,6 +37,7 @@ class Gathered:
         steps: what to run next.
         findings: all cautions, of the laws and of the runs.
         explanation: the linear estimator that was computed for the study, or None.
+        sets: how many slices, volumes and units n means, where images are slices, or None.
     """
 
     study: Study
@@ -47,6 +50,7 @@ class Gathered:
     steps: Table
     findings: tuple[Finding, ...]
     explanation: Explanation | None = None
+    sets: Table | None = None
 
     @property
     def done(self) -> list[Result]:
@@ -58,7 +62,7 @@ class Gathered:
         """How values are spelt."""
         if self.answer is not None:
             return self.answer.quantity
-        return Quantity("psnr", self.study.analysis.profile, self.study.images.counts)
+        return Quantity("psnr", self.study.analysis.profile, self.study.images.noun)
 
     @property
     def verdict(self) -> str:
@@ -105,10 +109,10 @@ def gather(
     quantity = Quantity("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(main, quantity) if anchors is not None else []
     own, best = ((), None) if answer is None else (answer.findings, answer.best)
-    findings = merged(own, training_findings(study, results), anchor_findings(best, lines))
+    findings = merged(own, problem_findings(study), training_findings(study, results), anchor_findings(best, lines))
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
-    made = explanation_of(folder)
-    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings, made)
+    made, sets = explanation_of(folder), training_sets_of(folder)
+    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
 
 
 def run_findings(study: Study, folder: Folder, points: Points, test_set: str | None = None) -> tuple[Finding, ...]:
@@ -127,7 +131,7 @@ def run_findings(study: Study, folder: Folder, points: Points, test_set: str | N
     quantity = Quantity(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
     how = training_findings(study, folder.results(runs_of(study)))
-    return merged(how, anchor_findings(frontier(points), lines))
+    return merged(problem_findings(study), how, anchor_findings(frontier(points), lines))
 
 
 def study_lines(known: Gathered) -> list[str]:

@@ -113,6 +113,7 @@ class Page:
         steps: the next experiments.
         strips: pictures.
         shift: other test sets.
+        volumes, sets: every test volume, and what n means in slices and patients.
         landscape: how n and p go together.
         members, known: what the forecast is made of, and what is known of the curve.
         laws, backtest: the named laws, and how the forecast fared.
@@ -141,6 +142,8 @@ class Page:
     steps: Grid | None = None
     strips: Sequence[Strip] = ()
     shift: Grid | None = None
+    volumes: Grid | None = None
+    sets: Grid | None = None
     landscape: Sequence[str] = ()
     members: Sequence[str] = ()
     known: Grid | None = None

@@ -17,7 +17,8 @@ from reconscale.study import Folder, Result
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 4_000_000
 """Bytes; larger pictures are left out of the page."""
-PICTURE_PROFILE = "psnr-rgb-clip"
+PICTURE_PROFILES = ("psnr-rgb-clip", "psnr-fastmri-slice-v1")
+"""The quality written below a picture: the first of these that the problem is measured in."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,22 @@ class Anchors:
 
     Attributes:
         root: the folder that holds the pictures.
-        classical_name: the classical method.
-        sets: test set -> ``input`` or ``classical`` -> profile -> mean.
+        labels: what they are called, by kind: ``input``, ``classical``, and others that a problem has.
+        sets: test set -> kind -> profile -> mean.
         pictures: the images of the strip, as they were recorded.
     """
 
     root: Path
-    classical_name: str
+    labels: Mapping[str, str]
     sets: Mapping[str, Mapping[str, Mapping[str, float]]]
     pictures: Sequence[Mapping[str, Any]]
 
     def lines(self, test_set: str, quantity: Quantity) -> list[tuple[str, str, float]]:
         """Kind, label and value of the horizontal lines in the main figure."""
         means = self.sets.get(test_set, {})
-        labels = {"input": "input", "classical": self.classical_name}
         return [
             (kind, label, float(means[kind][quantity.profile]))
-            for kind, label in labels.items()
+            for kind, label in self.labels.items()
             if quantity.profile in means.get(kind, {})
         ]
 
@@ -93,7 +93,9 @@ def anchors_of(folder: Folder) -> Anchors | None:
             for name, kinds in record.get("sets", {}).items()
         }
         pictures = tuple(dict(item) for item in record.get("pictures", ()))
-        return Anchors(path.parent, str(record.get("classical_name") or "classical"), sets, pictures)
+        before = {"input": "input", "classical": record.get("classical_name") or "classical"}  # older records
+        labels = {str(kind): str(label) for kind, label in record.get("labels", before).items()}
+        return Anchors(path.parent, labels, sets, pictures)
     except (AttributeError, TypeError, ValueError) as error:
         raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
 
@@ -108,7 +110,7 @@ def strips_of(
     ends = [(float(n), int(best.width[best.n == n][0])) for n in sorted({best.n.min(), best.n.max()})]
     for index, item in enumerate(anchors.pictures):
         name = str(item.get("image", ""))
-        pictures = [_anchor_picture(anchors, item, kind) for kind in ("truth", "input", "classical")]
+        pictures = [_anchor_picture(anchors, item, kind) for kind in ("truth", *anchors.labels)]
         for n, width in ends:
             pictures.append(_run_picture(folder, results, (n, width), index, (test_set, name)))
         shown = tuple(picture for picture in pictures if picture is not None)
@@ -121,7 +123,7 @@ def _anchor_picture(anchors: Anchors, item: Mapping[str, Any], kind: str) -> Pic
     uri = embedded(anchors.root, item.get(kind))
     psnr = item.get("psnr")
     value = psnr.get(kind) if isinstance(psnr, Mapping) else None
-    title = {"truth": "truth", "input": "input", "classical": anchors.classical_name}[kind]
+    title = anchors.labels.get(kind, kind)
     note = f"{plain(float(value))} dB" if isinstance(value, int | float) else ""
     return None if uri is None else Picture(title, note, uri)
 
@@ -134,7 +136,8 @@ def _run_picture(
     for result in sorted(members, key=lambda r: r.run.seed):
         uri = embedded(folder.of(result.run), f"picture-{index}.png")
         if uri is not None:
-            value = result.images.get(image[0], {}).get(image[1], {}).get(PICTURE_PROFILE)
+            values = result.images.get(image[0], {}).get(image[1], {})
+            value = next((values[name] for name in PICTURE_PROFILES if name in values), None)
             note = "" if value is None else f"{plain(value)} dB"
             return Picture(f"network, n = {amount(cell[0])}", note, uri)
     return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reconscale.laws import Hours
 from reconscale.laws.decisions.wording import chance
 from reconscale.report.answer import Answer
+from reconscale.report.problems import images_words, problem_words, recipe_words
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
 from reconscale.report.wording import Quantity, amount, duration, number, plain, short, times
@@ -71,18 +72,19 @@ VALIDATION_CAPTION = (
 def method(study: Study, answer: Answer | None, results: Sequence[Result]) -> list[str]:
     """The method in words, to be copied into a paper."""
     images = study.images
-    quantity = Quantity("psnr", study.analysis.profile, images.counts) if answer is None else answer.quantity
+    quantity = Quantity("psnr", study.analysis.profile, images.noun) if answer is None else answer.quantity
     sizes = ", ".join(amount(n) for n in sorted(study.sweep.n))
     done = times(sum(result.status == "done" for result in results), "run")
+    kept = {"psnr": "PSNR", "loss": "loss"}[study.recipe.select]
     return [
-        f"{sentence_case(problem(study))}. Networks of the family {study.network.family} were trained with "
-        f"n = {sizes} {images.counts} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
+        f"{sentence_case(problem_words(study))}. Networks of the family {study.network.family} were trained with "
+        f"n = {sizes} {images.noun} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
         f"the smaller being the first part of the larger; {_order(study)}. Units never cross the "
         f"line between training, validation ({images.val} units) and test ({images.test} units).",
         f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
-        " ".join(part for part in (_recipe(study), _overrides(study)) if part),
-        f"The weights with the best mean PSNR on validation were kept. {done} of {len(results)} that are "
-        "over gave a result and entered the curve.",
+        " ".join(part for part in (recipe_words(study), _overrides(study)) if part),
+        f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} that are over gave a "
+        "result and entered the curve.",
         *analysis(answer),
     ]
 
@@ -99,11 +101,6 @@ def analysis(answer: Answer | None) -> list[str]:
         "the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
         "where they are known, test images; no forecast rests on them."
     ]
-
-
-def problem(study: Study) -> str:
-    """The inverse problem in a few words."""
-    return f"{study.problem.kind} of Gaussian noise, σ = {study.problem.sigma:g} of 255"
 
 
 def facts(study: Study | None, answer: Answer | None, results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -217,11 +214,12 @@ def sentence_case(text: str) -> str:
 def _study_facts(study: Study) -> list[tuple[str, str]]:
     images = study.images
     depth = f", depth {study.network.depth}" if study.network.depth else ""
+    depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     sets = [*(["held-out units"] if images.test else []), *images.test_sets]
     return [
-        ("Problem", problem(study)),
+        ("Problem", problem_words(study)),
         ("Network", f"{study.network.family}{depth}"),
-        ("Images", f"{images.source}; a unit is a {images.unit}; crops of {images.patch} × {images.patch} pixels"),
+        ("Images", images_words(study)),
         ("Held out", f"{images.val} units for validation, {images.test} for test; test sets: {', '.join(sets)}"),
     ]
 
@@ -265,21 +263,6 @@ def _selection(study: Study) -> str:
         return f"One width ({widths}) was trained, and {reported}"
     selected = "for each n the width was selected by the mean over seeds on the validation set"
     return f"Widths {widths} were trained at every n; {selected}, and {reported}"
-
-
-def _recipe(study: Study) -> str:
-    recipe, steps = study.recipe, amount(study.recipe.steps)
-    shape = "a constant rate" if recipe.decay == "none" else f"{recipe.decay} decay"
-    policy = {
-        "budget": f"{steps} steps at every n, with warm-up and {shape}",
-        "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
-        "paper": f"the two-phase policy of the paper, at most {steps} steps",
-    }[recipe.policy]
-    carried = f" at width {recipe.lr_width}, scaled with width^−{recipe.lr_power:g}" if recipe.lr_width else ""
-    return (
-        f"Training: Adam, learning rate {recipe.lr:g}{carried}, batches of {recipe.batch} crops of "
-        f"{study.images.patch} pixels, loss {recipe.loss}, precision {recipe.precision}; {policy}."
-    )
 
 
 def _overrides(study: Study) -> str:

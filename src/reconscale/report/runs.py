@@ -46,8 +46,13 @@ def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) ->
     )
 
 
-def cost_table(results: Iterable[Result]) -> Table:
-    """Measured seconds of one run, by n and width: the median over seeds."""
+def cost_table(results: Iterable[Result], pixels: float | None = None) -> Table:
+    """Measured seconds of one run, by n and width: the median over seeds.
+
+    Args:
+        results: the runs that are over.
+        pixels: of what training sees of an image; none: those of a crop.
+    """
     cells: dict[tuple[int, int], list[Result]] = {}
     for result in results:
         if result.status == "done" and result.times:
@@ -55,7 +60,7 @@ def cost_table(results: Iterable[Result]) -> Table:
     rows = []
     for (n, width), members in sorted(cells.items()):
         seconds = [sum(result.times.values()) for result in members]
-        training = 3 * members[0].flops * members[0].run.images.patch ** 2
+        training = 3 * members[0].flops * (pixels or members[0].run.images.patch ** 2)
         flops = float(np.median([training * result.samples for result in members]))
         rows.append((n, width, members[0].p, len(members), float(np.median(seconds)), flops))
     return table("cost", "n width p runs seconds training_flops", rows)

@@ -84,6 +84,7 @@ def cells_of(
     over: Mapping[str, str],
     size: Callable[[Run], tuple[int, float]],
     seconds: Callable[[Run], float | None],
+    pixels: Callable[[Run], float],
 ) -> tuple[Cell, ...]:
     """Gather runs into cells.
 
@@ -92,6 +93,7 @@ def cells_of(
         over: run id -> status, for the runs that are over.
         size: parameters, and forward FLOPs per pixel, of a run's network.
         seconds: the estimated wall time of a run.
+        pixels: of what training sees of an image: of a crop, or of a slice.
     """
     groups: dict[tuple[int, int], list[Run]] = {}
     for run in runs:
@@ -103,7 +105,7 @@ def cells_of(
         status = [over.get(run.id) for run in members]
         cells.append(Cell(
             n=n, width=width, p=p,
-            flops=3 * flops_per_pixel * first.images.patch**2 * samples_of(first),
+            flops=3 * flops_per_pixel * pixels(first) * samples_of(first),
             seconds=seconds(first), seeds=len(members),
             done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
         ))  # fmt: skip

@@ -58,5 +58,5 @@ def points_from(results: list[Result], *, profile: str, test_set: str) -> Points
         images=per_image,
         metric=kind,
         profile=profile,
-        unit=results[0].run.images.counts,
+        unit=results[0].run.images.noun,
     )

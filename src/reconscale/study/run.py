@@ -110,6 +110,16 @@ class Images(Frozen):
         return self.source in VOLUMES
 
     @property
+    def noun(self) -> str:
+        """What n counts, in a word: ``units`` or ``images``; of volumes ``patients`` (or ``volumes``) or ``slices``."""
+        if not self.volumes:
+            return self.counts
+        if self.counts == "images":
+            return "slices"
+        named = self.patient is not None or self.unit == "folder" or self.source in ("fastmri", "complex", "dicom")
+        return "patients" if named else "volumes"
+
+    @property
     def main_test(self) -> str:
         """The test set that curves are drawn for: the held-out units, else the first named test set."""
         return "test" if self.test else next(iter(self.test_sets))

@@ -23,6 +23,7 @@ from reconscale.training.anchors import anchors
 from reconscale.training.calibrate import key_of, paces, precision_of
 from reconscale.training.explanation import explanation
 from reconscale.training.local import Event, Local
+from reconscale.training.sets import pixels_of, training_sets
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import Placement, Task
 
@@ -119,7 +120,7 @@ def plan(
             measured = paces(runs, images, folder, torch.device(where.device))
         seconds = lambda run: measured[key_of(run)].seconds(run, images)  # noqa: E731
     size = lambda run: ((s := size_of(run.network, images.channels, run.problem.kind)).p, s.flops)  # noqa: E731
-    return Plan(cells_of(runs, over, size, seconds), workers=where.workers or 1)
+    return Plan(cells_of(runs, over, size, seconds, lambda run: pixels_of(run, images)), workers=where.workers or 1)
 
 
 def run(
@@ -150,6 +151,7 @@ def run(
     runs = runs_of(study)
     with folder.held():
         _pin(folder, images)
+        training_sets(study, images, folder)
         explanation(study, images, folder, progress)
         if retry_failed:
             _forget_failed(folder, runs)

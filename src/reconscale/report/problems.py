@@ -1,0 +1,78 @@
+"""A study's problem, images and recipe in words: one function a kind of problem."""
+
+from __future__ import annotations
+
+from reconscale.laws import Finding, finding
+from reconscale.report.wording import amount
+from reconscale.study import DenoisingProblem, MRIProblem, Study
+
+MEASURED = ("fastmri", "kspace-array", "complex")
+"""Sources whose values come from a scanner with their phase; of all others, an MRI acquisition is made up."""
+
+
+def problem_words(study: Study) -> str:
+    """The inverse problem in a few words."""
+    problem = study.problem
+    if isinstance(problem, MRIProblem):
+        mask = {"equispaced": "equispaced lines", "random": "random lines", "gaussian": "lines denser in the middle",
+                "poisson": "points of a Poisson disc"}[problem.mask]  # fmt: skip
+        noise = f", noise of σ = {problem.sigma:g} of the maximum" if problem.sigma else ""
+        return (
+            f"MRI accelerated {problem.acceleration} times: {mask}, {100 * problem.center:g} % in the middle{noise}; "
+            f"{acquisition_words(study)}"
+        )
+    assert isinstance(problem, DenoisingProblem)
+    return f"denoising of Gaussian noise, σ = {problem.sigma:g} of 255"
+
+
+def acquisition_words(study: Study) -> str:
+    """Where k-space comes from."""
+    source, problem = study.images.source, study.problem
+    assert isinstance(problem, MRIProblem)
+    if source in ("fastmri", "kspace-array"):
+        return "measured k-space"
+    coils = "one uniform coil" if problem.coils == 1 else f"{problem.coils} simulated coils"
+    return f"k-space from complex images, {coils}" if source == "complex" else f"simulated k-space of {coils}"
+
+
+def images_words(study: Study) -> str:
+    """What a unit is, and what training sees of an image."""
+    images = study.images
+    if images.volumes:
+        lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
+        return f"{images.source}; a unit is a patient, or a volume where no patient is known; whole slices{lower}"
+    return f"{images.source}; a unit is a {images.unit}; crops of {images.patch} × {images.patch} pixels"
+
+
+def recipe_words(study: Study) -> str:
+    """How networks were trained."""
+    recipe, steps = study.recipe, amount(study.recipe.steps)
+    shape = "a constant rate" if recipe.decay == "none" else f"{recipe.decay} decay"
+    policy = {
+        "budget": f"{steps} steps at every n, with warm-up and {shape}",
+        "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
+        "paper": f"the two-phase policy of the paper, at most {steps} steps",
+        "paper-mri": "a tenth of the rate when the validation loss stops improving, as in the official code, at most "
+        + (f"{recipe.epochs} epochs" if recipe.epochs else f"{steps} steps"),
+    }[recipe.policy]
+    carried = f" at width {recipe.lr_width}, scaled with width^−{recipe.lr_power:g}" if recipe.lr_width else ""
+    items = "slices" if study.images.volumes else f"crops of {study.images.patch} pixels"
+    optimizer = {"adam": "Adam", "rmsprop": "RMSprop"}[recipe.optimizer]
+    clipped = f", gradients clipped to norm {recipe.clip:g}" if recipe.clip else ""
+    return (
+        f"Training: {optimizer}, learning rate {recipe.lr:g}{carried}{clipped}, batches of {recipe.batch} {items}, "
+        f"loss {recipe.loss}, precision {recipe.precision}; {policy}."
+    )
+
+
+def problem_findings(study: Study) -> tuple[Finding, ...]:
+    """Cautions that follow from the study file alone."""
+    problem, source = study.problem, study.images.source
+    if not isinstance(problem, MRIProblem):
+        return ()
+    found = []
+    if source not in MEASURED:
+        found.append(finding("data-crime", source=source))
+    if problem.masks == "volume":
+        found.append(finding("fixed-masks"))
+    return tuple(found)
