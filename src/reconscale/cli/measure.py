@@ -12,7 +12,7 @@ from rich.table import Table
 
 from reconscale.cli.screen import Preparing, Sweep, console, print_json, refusing, spell
 from reconscale.files import write_whole
-from reconscale.mistakes import Mistake
+from reconscale.mistakes import Mistake, nearest
 
 if TYPE_CHECKING:
     from reconscale.study import Folder, Status, Study
@@ -41,18 +41,25 @@ def _where(data: Path | None, device: str, workers: int | None, threads: int, **
     return Where(data=data, device=device, workers=workers, threads=threads, **more)
 
 
+DEMOS = {"denoising": "demo.toml", "mri": "demo-mri.toml"}
+
+
 def demo(
-    out: Annotated[Path, typer.Option(help="The folder to work in.")] = Path("demo"),
+    problem: Annotated[str, typer.Option(help="denoising, or mri (simulated).")] = "denoising",
+    out: Annotated[Path | None, typer.Option(help="The folder to work in. [default: demo, demo-mri]")] = None,
     workers: Workers = None,
     threads: Threads = 1,
 ) -> None:
     """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
     from reconscale.report import gather, study_lines, write_study
 
+    out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
     with refusing(f"reconscale run {path}"):
+        if problem not in DEMOS:
+            raise Mistake("--problem", f"found '{problem}'", nearest(problem, DEMOS))
         if not path.is_file():
-            write_whole(path, files("reconscale.cli").joinpath("demo.toml").read_bytes())
+            write_whole(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
         study, folder = _load(path)
         status = _carry_out(study, folder, _where(None, "auto", workers, threads), retry_failed=False)
         known = gather(study, folder)
