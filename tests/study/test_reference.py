@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reconscale.study import Images, Problem, Recipe
+from reconscale.study import Images, Recipe
 from reconscale.study.file import Analysis, Architecture, Override, Sweep
+from reconscale.study.problems import KINDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
 
@@ -18,8 +19,9 @@ def test_every_key_is_explained() -> None:
         keys = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
         found[section.splitlines()[0]] = set(re.findall(r"`(\w+)`", " ".join(keys)))
     models = {
-        "[problem]": Problem, "[images]": Images, "[network]": Architecture, "[sweep]": Sweep, "[recipe]": Recipe,
+        "[images]": Images, "[network]": Architecture, "[sweep]": Sweep, "[recipe]": Recipe,
         "[[override]]": Override, "[analysis]": Analysis,
     }  # fmt: skip
     for title, model in models.items():
         assert found[title] == set(model.model_fields), title
+    assert found["[problem]"] == {key for model in KINDS.values() for key in model.model_fields}

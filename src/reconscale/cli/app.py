@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconscale.cli import analyse, choose, foreign, measure, theory
+from reconscale.cli import analyse, choose, conventions, foreign, measure, theory
 
 app = typer.Typer(
     name="reconscale",
@@ -15,7 +15,8 @@ app = typer.Typer(
 )
 
 for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fit, analyse.forecast,
-             choose.decide, choose.compare, analyse.report, measure.data, measure.reconstruct):  # fmt: skip
+             choose.decide, choose.compare, analyse.report, measure.data, measure.reconstruct,
+             conventions.metrics):  # fmt: skip
     app.command()(verb)
 app.command("import")(foreign.import_logs)
 app.add_typer(theory.app, name="theory")

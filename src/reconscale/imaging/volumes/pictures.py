@@ -143,10 +143,24 @@ def _nifti(name: str, path: Path, images: Images) -> Scan:
     return _scan(name, labels, stamp(name, path), (count, height, width), read, kind="magnitude")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _nifti_values(path: Path) -> np.ndarray:
     """The whole volume: compressed files cannot be read in part. Slices are asked for one after the other."""
-    values = np.asarray(_library("nibabel").load(path).dataobj)
+    return nifti_volume(path)
+
+
+def nifti_volume(path: Path) -> np.ndarray:
+    """The magnitudes of a NIfTI file, in the order of the file.
+
+    Raises:
+        Mistake: nibabel is not installed, the file is damaged, or its numbers are complex.
+    """
+    try:
+        values = np.asarray(_library("nibabel").load(path).dataobj)
+    except Mistake:
+        raise
+    except Exception as error:  # as above
+        raise Mistake(path, f"cannot be read as NIfTI ({first_line(error)})", "replace or remove the file") from error
     if values.dtype.kind == "c":
         raise Mistake(path, "holds complex numbers", 'save them as .npy for source = "complex"')
     return values.astype(np.float32)

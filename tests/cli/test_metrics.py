@@ -1,0 +1,90 @@
+"""The same images under every convention."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from reconscale.imaging.conventions import conventions
+from reconscale.mistakes import Mistake
+from tests import phantoms
+
+from .calling import call
+
+
+def pair(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    truth = phantoms.images(4, (40, 36), seed)
+    rng = np.random.default_rng(seed)
+    return truth + 5e-6 * rng.standard_normal(truth.shape).astype(np.complex64), truth
+
+
+def test_formats_agree(tmp_path: Path) -> None:
+    found, truth = (np.abs(v) for v in pair())
+    np.save(tmp_path / "a.npy", found)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["reconstruction_rss"] = truth
+    code, out, err = call("metrics", tmp_path / "a.npy", tmp_path / "b.h5", "--json")
+    assert code == 0, err
+    values = {row["name"]: row["value"] for row in json.loads(out)}
+    direct = {row.name: row.value for row in conventions(found, truth)}
+    assert values == pytest.approx(direct)
+    assert len(values) > 8 and len({round(v, 3) for name, v in values.items() if "SSIM" in name}) > 1
+
+
+def test_values_from_outside() -> None:
+    found, truth = (np.abs(v).astype(np.float64) for v in pair(3))
+    values = {row.name: row.value for row in conventions(found, truth)}
+    top = truth[:, 2:38].max()
+    wang = [structural_similarity(t, f, data_range=truth.max(), gaussian_weights=True, sigma=1.5,
+                                  use_sample_covariance=False) for t, f in zip(truth, found, strict=True)]  # fmt: skip
+    assert values["SSIM, Gaussian window"] == pytest.approx(np.mean(wang), abs=1e-9)
+    cut = [structural_similarity(t[2:38], f[2:38], data_range=top) for t, f in zip(truth, found, strict=True)]
+    assert values["ssim-fastmri-volume-v1"] == pytest.approx(np.mean(cut), abs=1e-6)
+
+
+def test_complex_values_are_compared_as_such() -> None:
+    found, truth = pair()
+    values = {row.name: row.value for row in conventions(found * np.exp(1j), truth)}
+    assert values["nmse-complex"] > 0.5 > values["nmse-fastmri-volume-v1"]
+
+
+def test_photographs(tmp_path: Path) -> None:
+    image = (np.random.default_rng(0).random((20, 24, 3)) * 255).astype(np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(np.minimum(image, 250)).save(tmp_path / "b.png")
+    code, out, err = call("metrics", tmp_path / "a.png", tmp_path / "b.png")
+    assert code == 0, err
+    assert "psnr-rgb-clip" in out and "PSNR, 8 bit" in out and "fastmri" not in out
+
+
+@pytest.mark.parametrize(
+    "name, content, sentence",
+    [
+        ("a.npy", np.ones((3, 20, 20, 2)), "expected (H, W) or (slices, H, W)"),
+        ("a.npy", np.full((3, 20, 20), np.nan), "holds NaN"),
+        ("a.npy", np.ones((2, 20, 20)), "hold images of shapes (2, 20, 20) and (3, 20, 20)"),
+        ("a.npy", np.array([{}], dtype=object), "it holds Python objects"),
+        ("a.txt", None, "is of no kind that is known here"),
+        ("a.h5", None, "cannot be read as HDF5"),
+        ("missing.npy", None, "does not exist"),
+    ],
+)
+def test_mistakes(tmp_path: Path, name: str, content: np.ndarray | None, sentence: str) -> None:
+    np.save(tmp_path / "truth.npy", np.ones((3, 20, 20)))
+    if content is not None:
+        np.save(tmp_path / name, content, allow_pickle=True)
+    elif name != "missing.npy":
+        (tmp_path / name).write_text("x")
+    code, _, err = call("metrics", tmp_path / name, tmp_path / "truth.npy")
+    assert code == 2 and sentence in " ".join(err.split()) and "Traceback" not in err
+
+
+def test_small_images_are_refused() -> None:
+    with pytest.raises(Mistake, match="SSIM needs 11 x 11"):
+        conventions(np.ones((1, 9, 30)), np.ones((1, 9, 30)))
