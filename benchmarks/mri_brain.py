@@ -27,7 +27,7 @@ def main() -> None:
     """Parse the flags and print both parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--out", type=Path, default=STUDIES / "figures" / "multicoil.png")
+    parser.add_argument("--out", type=Path, default=STUDIES / "report" / "multicoil.png")
     flags = parser.parse_args()
     for profile in PROFILES[:2]:
         networks(profile)
@@ -56,7 +56,7 @@ def networks(profile: str) -> None:
 
 
 def selected(path: Path, profile: str) -> dict[int, tuple[int, dict[int, float]]]:
-    """n -> the width with the best mean on validation, and seed -> value on the main test set at that width."""
+    """For each n the width with the best mean on validation, and seed -> value on the main test set at that width."""
     from reconscale.study import Folder, load_study, runs_of
 
     study = load_study(path)

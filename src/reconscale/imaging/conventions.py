@@ -54,7 +54,7 @@ def read_images(path: Path) -> np.ndarray:
     """
     lower = path.name.lower()
     if not path.is_file():
-        raise Mistake(path, "does not exist", "give a file of images")
+        raise Mistake(path, "is no file" if path.exists() else "does not exist", "give a file of images")
     if lower.endswith(SUFFIXES):
         image = read_image(path)
         return image[None] / (np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -28,11 +27,6 @@ class KSpace:
     size: tuple[int, int]
     maps: Tensor | None = None
     method: str = "lowres"
-
-    def to(self, device: torch.device) -> KSpace:
-        """The same on another device."""
-        maps = None if self.maps is None else self.maps.to(device)
-        return replace(self, values=self.values.to(device), mask=self.mask.to(device), maps=maps)
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,9 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(_files(folder, SUFFIXES, set()))
 
 
-def files_of(images: Images, root: Path, suffixes: tuple[str, ...], key: str) -> list[tuple[str, Path]]:
+def files_of(
+    images: Images, root: Path, suffixes: tuple[str, ...], key: str, *, bare: bool = False
+) -> list[tuple[str, Path]]:
     """Name and path of every file with one of ``suffixes`` in or below ``images.folders``, sorted by name.
 
     Files below one of ``images.test_sets`` belong to that test set alone.
@@ -145,6 +147,7 @@ def files_of(images: Images, root: Path, suffixes: tuple[str, ...], key: str) ->
         root: the data folder.
         suffixes: endings in lower case, with their dots.
         key: what messages call ``images.folders``.
+        bare: whether files whose name has no ending count, too.
 
     Raises:
         Mistake: a place is missing, holds no such file, leads out of the data folder, or is named twice.
@@ -153,8 +156,9 @@ def files_of(images: Images, root: Path, suffixes: tuple[str, ...], key: str) ->
     files: dict[str, Path] = {}
     for place in images.folders:
         where = place_below(root, place, key)
-        found = [where] if where.is_file() else _files(where, suffixes, held_out - {where})
-        found = [path for path in found if path not in held_out and path.name.lower().endswith(suffixes)]
+        found = [where] if where.is_file() else _files(where, ("",), held_out - {where})
+        fitting = [path for path in found if path.name.lower().endswith(suffixes) or (bare and "." not in path.name)]
+        found = [path for path in fitting if path not in held_out]
         if not found:
             raise Mistake(where, f"holds no file that ends in {' or '.join(suffixes)}", f"check {key} and --data")
         _add(files, found, where, root)

@@ -94,10 +94,16 @@ def anchors_of(folder: Folder) -> Anchors | None:
         }
         pictures = tuple(dict(item) for item in record.get("pictures", ()))
         before = {"input": "input", "classical": record.get("classical_name") or "classical"}  # older records
-        labels = {str(kind): str(label) for kind, label in record.get("labels", before).items()}
+        found = {str(kind): str(label) for kind, label in record.get("labels", before).items()}
+        labels = {kind: found[kind] for kind in sorted(found, key=_place)}
         return Anchors(path.parent, labels, sets, pictures)
     except (AttributeError, TypeError, ValueError) as error:
         raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
+
+
+def _place(kind: str) -> tuple[int, str]:
+    """From what was measured to the best that needs no training."""
+    return {"input": 0, "classical": 2}.get(kind, 1), kind
 
 
 def strips_of(

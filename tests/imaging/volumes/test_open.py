@@ -222,6 +222,7 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
     "slices": lambda path: bad(path, reconstruction_rss=np.zeros((3, 28, 28), np.float32)),
     "zeros": lambda path: bad(path, np.zeros_like(phantoms.kspace(4))),
     "ismrmrd": ismrmrd,
+    "group": lambda path: h5py.File(path, "w").create_group("kspace").file.close(),
 }  # fmt: skip
 
 
@@ -246,6 +247,7 @@ BAD: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "real numbers": (damaged("real"), "holds float32 numbers of shape .* where complex k-space is expected"),
     "slices that do not match": (damaged("slices"), "holds 4 slices of k-space and reconstruction_rss of shape"),
     "nothing": (damaged("zeros"), "holds nothing but zeros"),
+    "a group": (damaged("group"), "holds a group 'kspace'; expected an array"),
     "ISMRMRD": (damaged("ismrmrd"), "is an ISMRMRD file"),
     "no such place": (lambda data: {"folders": ("dta",)}, "found 'dta', which does not exist"),
     "no file": (lambda data: {"folders": (".",), "source": "nifti"}, "holds no file that ends in .nii or .nii.gz"),
@@ -377,7 +379,8 @@ class TestMedical:
         for patient in range(3):
             values = np.abs(phantoms.images(4, seed=patient)) * 1e7
             for position in (2, 0, 3, 1):
-                write_dicom(tmp_path / "data" / f"p{patient}" / f"z{9 - position}.dcm", values[position], position,
+                ending = ".dcm" if patient else ""
+                write_dicom(tmp_path / "data" / f"p{patient}" / f"z{9 - position}{ending}", values[position], position,
                             f"patient {patient}")  # fmt: skip
         images = opened("dicom")
         slices = train(images)

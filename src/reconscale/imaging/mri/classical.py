@@ -11,8 +11,9 @@ from reconscale.imaging.example import KSpace
 from reconscale.imaging.mri.coils import maps_of
 from reconscale.imaging.mri.fourier import center_crop
 
-CG_ITERATIONS = 30
-"""Steps of conjugate gradients: without regularisation, more of them only fit noise."""
+CG_ITERATIONS = 10
+"""Steps of conjugate gradients: there is no other regularisation, and more of them fit noise. On a measured slice of 8
+coils at 4 times, the error (NMSE) after 3, 5, 8, 12, 20 and 30 steps is 0.038, 0.027, 0.022, 0.023, 0.040 and 0.078."""
 TV_ITERATIONS, TV_INNER, TV_STEP = 40, 5, 0.3
 """Outer steps (accelerated gradient) and inner steps (of the denoiser, which starts warm) of the total-variation
 reconstruction, and the denoiser's primal step: with its default of 0.01 the same steps give 0.6 dB less."""

@@ -104,16 +104,15 @@ class MRI:
     def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Example:
         rows, columns = group[0].shape[1:3]
         drawn = [self._mask(one, rows, columns, seed) for one in group]
-        mask = torch.stack([mask for mask, _ in drawn])
+        mask = torch.stack([mask for mask, _ in drawn]).to(self.device)
         values, maps = self._kspace(group, rows, columns)
-        scale = torch.tensor([one.maximum for one in group], dtype=torch.float32)
-        if self.problem.sigma:
-            noise = torch.randn((*values.shape, 2), generator=generator)
-            values = values + torch.view_as_complex(noise) * (self.problem.sigma * scale[:, None, None, None])
+        scale = torch.tensor([one.maximum for one in group], dtype=torch.float32).to(self.device)
+        if self.problem.sigma:  # drawn on the CPU: the same on every device
+            noise = torch.view_as_complex(torch.randn((*values.shape, 2), generator=generator)).to(self.device)
+            values = values + noise * (self.problem.sigma * scale[:, None, None, None])
         y = KSpace(values * mask, mask, drawn[0][1], (group[0].shape[3], group[0].shape[4]), maps, self.problem.maps)
-        x = torch.from_numpy(np.stack([one.truth for one in group]))[:, None]
-        peak = torch.tensor(peaks, dtype=torch.float32)
-        return Example(y.to(self.device), x.to(self.device), scale.to(self.device), peak.to(self.device))
+        x = torch.from_numpy(np.stack([one.truth for one in group]))[:, None].to(self.device)
+        return Example(y, x, scale, torch.tensor(peaks, dtype=torch.float32).to(self.device))
 
     def _mask(self, one: Slice, rows: int, columns: int, seed: int | None) -> tuple[Tensor, tuple[int, int]]:
         if seed is None and self.problem.masks == "fresh":
@@ -124,9 +123,10 @@ class MRI:
     def _kspace(self, group: list[Slice], rows: int, columns: int) -> tuple[Tensor, Tensor | None]:
         measured = [one.kspace for one in group if one.kspace is not None]
         if measured:
-            return torch.from_numpy(np.stack(measured)), None
-        images = torch.from_numpy(np.stack([one.image for one in group if one.image is not None]))[:, None]
-        maps = simulated_maps(self.problem.coils, rows, columns)
+            return torch.from_numpy(np.stack(measured)).to(self.device), None
+        stacked = np.stack([one.image for one in group if one.image is not None])
+        images = torch.from_numpy(stacked)[:, None].to(self.device)
+        maps = simulated_maps(self.problem.coils, rows, columns).to(self.device)
         return to_kspace(maps * images), maps.expand(len(group), -1, -1, -1)
 
     def state(self) -> Tensor:

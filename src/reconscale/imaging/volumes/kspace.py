@@ -40,6 +40,8 @@ def scan_hdf5(name: str, path: Path, images: Images) -> Scan:
             if "kspace" not in file:
                 _without_kspace(path, file)
             dataset = file["kspace"]
+            if not isinstance(dataset, h5py.Dataset):
+                raise Mistake(path, "holds a group 'kspace'", "expected an array (slices, coils, rows, columns)")
             axes = axes_of(path, dataset.shape, dataset.dtype, images)
             truth = next((word for word in TRUTHS if word in file), None)
             if truth is not None and (file[truth].ndim != 3 or len(file[truth]) != len(dataset)):

@@ -167,14 +167,14 @@ def nifti_volume(path: Path) -> np.ndarray:
 
 
 def list_dicom(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
-    """Magnitude volumes in DICOM files: a volume is a series, its slices sorted along its normal.
+    """Magnitude volumes in DICOM files (also without an ending): a volume is a series, sorted along its normal.
 
     Raises:
         Mistake: no data folder, no such file, pydicom is not installed, or a file that is damaged or no MR image.
     """
     root = data_folder(key, data)
     series: dict[tuple[str, str], list[tuple[float, str, Path, Any]]] = {}
-    for name, path in files_of(images, root, DICOM, key):
+    for name, path in files_of(images, root, DICOM, key, bare=True):
         header = _dicom_header(path)
         place = (name.rpartition("/")[0], str(header.get("SeriesInstanceUID", "")))
         series.setdefault(place, []).append((_along(header), name, path, header))
