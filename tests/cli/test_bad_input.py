@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel
 
-from reconscale.study import Images, Problem, Recipe, Study
+from reconscale.study import DenoisingProblem, Images, Recipe, Study
 from reconscale.study.file import Analysis, Architecture, Override, Sweep
 
 from .calling import call, refused
@@ -86,7 +86,7 @@ def test_a_typo(tmp_path: Path, photographs: Path) -> None:
 
 TABLES: dict[str, type[BaseModel]] = {
     "": Study,
-    "problem": Problem,
+    "problem": DenoisingProblem,
     "images": Images,
     "network": Architecture,
     "sweep": Sweep,

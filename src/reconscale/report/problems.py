@@ -31,8 +31,8 @@ def acquisition_words(study: Study) -> str:
     assert isinstance(problem, MRIProblem)
     if source in ("fastmri", "kspace-array"):
         return "measured k-space"
-    coils = "one uniform coil" if problem.coils == 1 else f"{problem.coils} simulated coils"
-    return f"k-space from complex images, {coils}" if source == "complex" else f"simulated k-space of {coils}"
+    coils = "one uniform coil" if problem.coils == 1 else f"{problem.coils} coils"
+    return f"k-space of complex images, {coils}, simulated" if source == "complex" else f"simulated k-space of {coils}"
 
 
 def images_words(study: Study) -> str:
