@@ -121,6 +121,15 @@ def test_simulated_k_space_is_told_aloud(tmp_path: Path) -> None:
     assert "data-crime" in out and "simulated from magnitude images" in out
 
 
+def test_crops_too_narrow_for_the_mask_are_refused(tmp_path: Path) -> None:
+    text = STUDY.replace(
+        'source = "fastmri"', 'source = "deadleaves"\nsize = 64\ntotal = 8\npatch = 8\nchannels = "gray"'
+    )
+    path = write_study(tmp_path / "narrow", text.replace("center_fraction = 0.2", "center_fraction = 0.05"))
+    code, _, err = call("run", path)
+    assert code == 2 and "0.05 of 8 lines leaves a mask without a centre" in err
+
+
 def test_reconstruct(finished: Path, data: Path, tmp_path: Path) -> None:
     run = next((finished.parent / "runs").glob("*-n6-s0-*"))
     code, _, err = call("reconstruct", run, data / "file1.h5", "--out", tmp_path / "out.h5")

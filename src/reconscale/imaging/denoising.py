@@ -38,7 +38,7 @@ class Denoising:
         noise = physics.GaussianNoise(sigma=self.sigma, rng=generator)
         self._physics = physics.Denoising(noise_model=noise, device=self.device)
 
-    def check(self, data: Pixels) -> None:
+    def check(self, data: Pixels, patch: int) -> None:
         """Any image can be measured."""
 
     def read(

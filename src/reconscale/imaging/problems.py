@@ -17,7 +17,7 @@ from reconscale.imaging.mri.problem import MRI
 class Measures(Protocol):
     """What training, evaluation and the report ask of a problem. Data are ``Pixels`` or ``Slices``."""
 
-    def check(self, data: Any) -> None:
+    def check(self, data: Any, patch: int) -> None:
         """Refuse data that cannot be measured, before anything is trained."""
 
     def read(self, data: Any, indices: Sequence[int], patch: int, generator: torch.Generator | None) -> Any:

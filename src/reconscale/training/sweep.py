@@ -88,7 +88,7 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
     images = open_images(study.images, data=where.data, progress=progress)
     problem = problem_of(study.problem, torch.device("cpu"), 0)
     for pixels in images.sets.values():
-        problem.check(pixels)
+        problem.check(pixels, study.images.patch)
     if max(study.sweep.n) > images.available:
         raise Mistake("sweep.n", f"found {max(study.sweep.n)}",
                       f"the images allow at most {images.available} {study.images.counts} for training")  # fmt: skip

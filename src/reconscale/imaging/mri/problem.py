@@ -52,8 +52,12 @@ class MRI:
         self._generator = torch.Generator().manual_seed(seed)
         self._masks = Masks(problem, self._generator)
 
-    def check(self, data: Data) -> None:
-        """Refuse slices that cannot be measured with these masks.
+    def check(self, data: Data, patch: int) -> None:
+        """Refuse slices, and crops of images, that cannot be measured with these masks.
+
+        Args:
+            data: the slices or images.
+            patch: side of the crops of images.
 
         Raises:
             Mistake: see ``center_lines``; images in colour.
@@ -61,7 +65,7 @@ class MRI:
         if isinstance(data, Pixels):
             if data.channels != 1:
                 raise Mistake("images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"')
-            sides = set(data.store.sizes[data.rows][:, 1].tolist())
+            sides = {patch, *data.store.sizes[data.rows][:, 1].tolist()}
         else:
             sides = {data.volumes[v].shape[2] for v in np.unique(data.rows[:, 0]).tolist()}
         for columns in sorted(sides):
