@@ -222,6 +222,9 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
     "slices": lambda path: bad(path, reconstruction_rss=np.zeros((3, 28, 28), np.float32)),
     "zeros": lambda path: bad(path, np.zeros_like(phantoms.kspace(4))),
     "ismrmrd": ismrmrd,
+    "none": lambda path: bad(path, kspace=np.zeros((0, 3, 32, 40), np.complex64), reconstruction_rss=None),
+    "tiny": lambda path: bad(path, phantoms.kspace(2, 2, (8, 12)), crop=6),
+    "word": lambda path: bad(path, max="bright"),
     "group": lambda path: h5py.File(path, "w").create_group("kspace").file.close(),
 }  # fmt: skip
 
@@ -247,6 +250,9 @@ BAD: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "real numbers": (damaged("real"), "holds float32 numbers of shape .* where complex k-space is expected"),
     "slices that do not match": (damaged("slices"), "holds 4 slices of k-space and reconstruction_rss of shape"),
     "nothing": (damaged("zeros"), "holds nothing but zeros"),
+    "no slices": (damaged("none"), r"bad.h5: holds k-space of shape \(0, 3, 32, 40\), which is none; remove the file"),
+    "tiny slices": (damaged("tiny"), "8 rows, 12 columns; slices have at least 16 x 16 pixels"),
+    "a maximum in words": (damaged("word"), "has the attribute max = 'bright'; give a number, or leave it out"),
     "a group": (damaged("group"), "holds a group 'kspace'; expected an array"),
     "ISMRMRD": (damaged("ismrmrd"), "is an ISMRMRD file"),
     "no such place": (lambda data: {"folders": ("dta",)}, "found 'dta', which does not exist"),

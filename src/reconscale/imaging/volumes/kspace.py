@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from reconscale.imaging.folder import data_folder, files_of, stamp
-from reconscale.imaging.volumes.scan import MOST_COILS, Place, Scan, first_line, patient_of
+from reconscale.imaging.volumes.scan import LEAST_SIDE, MOST_COILS, Place, Scan, first_line, patient_of
 from reconscale.mistakes import Mistake, nearest
 from reconscale.study import Images
 
@@ -50,7 +50,7 @@ def scan_hdf5(name: str, path: Path, images: Images) -> Scan:
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
             place = Place(path, "kspace", axes, dataset.id.get_offset() if plain else None)
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
-            maximum = float(file.attrs["max"]) if "max" in file.attrs else None
+            maximum = _maximum(path, file.attrs.get("max"))
             shape = dict(zip(axes, dataset.shape, strict=True))
     except Mistake:
         raise
@@ -136,9 +136,17 @@ def axes_of(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Im
                       f'expected {len(stated)} axes in the order images.axes = "{stated}" '
                       "(s slices, c coils, h rows, w columns)")  # fmt: skip
     sizes = dict(zip(axes, shape, strict=True))
-    if sizes.get("c", 1) > MOST_COILS or min(sizes["h"], sizes["w"]) < 16:
+    if 0 in shape:
+        raise Mistake(path, f"holds k-space of shape {shape}, which is none", "remove the file")
+    misplaced = sizes.get("c", 1) > MOST_COILS or min(sizes["h"], sizes["w"]) < LEAST_SIDE
+    if misplaced and _likely(shape) != axes:
         raise Mistake(path, f'holds k-space of shape {shape}, which in the order "{axes}" means {_spelt(sizes)}',
                       f'state the order of its axes, for instance images.axes = "{_likely(shape)}"')  # fmt: skip
+    if misplaced:
+        found = f"holds k-space of {_spelt(sizes)}"
+        raise Mistake(
+            path, found, f"slices have at least {LEAST_SIDE} x {LEAST_SIDE} pixels and {MOST_COILS} coils at most"
+        )
     return axes
 
 
@@ -209,6 +217,17 @@ def _without_kspace(path: Path, file: Any) -> NoReturn:
     likely = f"; {nearest('kspace', names)}" if names else ""
     found = f"has no data set 'kspace' (it has: {', '.join(names[:6]) or 'nothing'})"
     raise Mistake(path, found, f"a fastMRI file holds kspace (slices, coils, rows, columns){likely}")
+
+
+def _maximum(path: Path, stated: Any) -> float | None:
+    """The attribute ``max``; none where it is not there, or says nothing (zero, NaN): it is then computed."""
+    if stated is None:
+        return None
+    try:
+        value = float(stated)
+    except (TypeError, ValueError) as error:
+        raise Mistake(path, f"has the attribute max = {_text(stated)!r}", "give a number, or leave it out") from error
+    return value if 0 < value < float("inf") else None
 
 
 def _text(value: Any) -> str:

@@ -169,7 +169,7 @@ def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
     return {
         "name": scan.name, "patient": scan.patient, "acquisition": scan.acquisition, "kind": scan.kind,
         "count": scan.count, "shape": list(shape), "size": list(size),
-        "maximum": scan.maximum if scan.maximum and scan.maximum > 0 else max(maxima),
+        "maximum": scan.maximum or max(maxima),
         "peak": max(peaks), "peaks": peaks, "hashes": hashes,
     }  # fmt: skip
 

@@ -16,6 +16,9 @@ from reconscale.study import Images
 MOST_COILS = 128
 """An axis of more coils than this is taken for rows or columns in the wrong place."""
 
+LEAST_SIDE = 16
+"""A slice has at least so many rows and columns."""
+
 
 @dataclass(frozen=True)
 class Place:
