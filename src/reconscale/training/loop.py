@@ -125,7 +125,7 @@ class Training:
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
         self.clock.since = time.perf_counter()
-        watched = self.loss if self.recipe.select == "loss" or self.recipe.policy == "paper-mri" else None
+        watched = self.loss if self.recipe.select == "loss" or self.schedule.watches_loss else None
         mse, psnr, loss = validate(
             self.network, self.problem, self.val, self.run.images.val_patch, self.device, watched
         )
@@ -146,7 +146,7 @@ class Training:
         if self._best_yet():
             self.best_psnr, self.best_step = psnr, self.step
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        self.schedule, action = self.schedule.observe(-loss if self.recipe.policy == "paper-mri" else psnr)
+        self.schedule, action = self.schedule.observe(-loss if self.schedule.watches_loss else psnr)
         if action is Action.RESTORE_BEST:  # Adam's moments carry over, as in the official code
             self.network.load_state_dict(self.best)
         self.over = action is Action.STOP or self.step >= self.steps

@@ -8,24 +8,44 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from reconscale.study import Recipe, Run
 
-THRESHOLD = 1e-3
-"""dB: the plateau rule takes less for no progress (official ``lr_threshold``)."""
-FACTOR = 0.5
-"""The plateau rule multiplies the rate by this (official ``lr_gamma``)."""
 ANNEALING_FACTOR = 2.0
 """Phase A multiplies the rate by this while it helps (official ``lr_beta``)."""
 ANNEALING_PATIENCE = 3
 """Phase A ends after this many looks in a row without a new best (official ``lr_patience_annealing``)."""
-LOOKS_AT_LR_MIN = 10
-"""Training ends after this many looks at ``lr_min`` (official ``break_counter``)."""
-MRI_FACTOR, MRI_THRESHOLD, MRI_LOOKS = 0.1, 1e-4, 9
-"""The same for ``paper-mri``: the factor, what counts as no progress of the loss, and looks below twice ``lr_min``."""
 FINAL_FRACTION = 0.01
 """The cosine of the budget policy ends at this fraction of its peak."""
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """How a policy that is driven by validation lowers its rate, and when it ends. All numbers are official.
+
+    Attributes:
+        watch: what counts as progress: the validation ``psnr`` (dB), or minus the validation ``loss``.
+        threshold: gains up to this are no progress (``lr_threshold``).
+        factor: the rate is multiplied by this (``lr_gamma``).
+        low: rates below this many times ``lr_min`` count as ended, and ``lr_min`` itself.
+        looks: training ends after so many looks at such a rate (``break_counter``).
+    """
+
+    watch: Literal["psnr", "loss"]
+    threshold: float
+    factor: float
+    low: float
+    looks: int
+
+
+_DENOISING = Plateau("psnr", threshold=1e-3, factor=0.5, low=1.0, looks=10)
+PLATEAUS = {
+    "plateau": _DENOISING,
+    "paper": _DENOISING,
+    "paper-mri": Plateau("loss", threshold=1e-4, factor=0.1, low=2.0, looks=9),
+}
+"""The rules by policy; the budget policy has none."""
 
 
 class Action(Enum):
@@ -75,15 +95,14 @@ class Schedule:
         return self.rate * (FINAL_FRACTION + (1 - FINAL_FRACTION) * (1 + math.cos(math.pi * progress)) / 2)
 
     def observe(self, psnr: float) -> tuple[Schedule, Action]:
-        """Take note of a validation PSNR (dB), for ``paper-mri`` of minus the loss; budget schedules do not care."""
+        """Take note of what the policy watches: a PSNR (dB), or minus a loss; budget schedules do not care."""
         if self.recipe.policy == "budget":
             return self, Action.CONTINUE
         after, action = self._anneal(psnr) if self.annealing else (self._plateau(psnr), Action.CONTINUE)
-        mri = self.recipe.policy == "paper-mri"
-        low = after.rate < 2 * self.recipe.lr_min if mri else after.rate == self.recipe.lr_min
-        if low and not after.annealing:
+        rule, least = PLATEAUS[self.recipe.policy], self.recipe.lr_min
+        if (after.rate < rule.low * least or after.rate == least) and not after.annealing:
             after = replace(after, at_lr_min=after.at_lr_min + 1)
-        return after, Action.STOP if after.at_lr_min >= (MRI_LOOKS if mri else LOOKS_AT_LR_MIN) else action
+        return after, Action.STOP if after.at_lr_min >= rule.looks else action
 
     def _anneal(self, psnr: float) -> tuple[Schedule, Action]:
         """Phase A of the official scheme: double while it helps, then fall back to the best weights."""
@@ -97,13 +116,18 @@ class Schedule:
 
     def _plateau(self, psnr: float) -> Schedule:
         """The rule of torch's ReduceLROnPlateau: mode max, absolute threshold, no cooldown, eps 1e-8."""
-        mri = self.recipe.policy == "paper-mri"
-        if psnr > self.best + (MRI_THRESHOLD if mri else THRESHOLD):
+        rule = PLATEAUS[self.recipe.policy]
+        if psnr > self.best + rule.threshold:
             return replace(self, best=psnr, bad=0)
         if self.bad + 1 <= self.recipe.patience:
             return replace(self, bad=self.bad + 1)
-        lower = max(self.rate * (MRI_FACTOR if mri else FACTOR), self.recipe.lr_min)
+        lower = max(self.rate * rule.factor, self.recipe.lr_min)
         return replace(self, bad=0, rate=lower if self.rate - lower > 1e-8 else self.rate)
+
+    @property
+    def watches_loss(self) -> bool:
+        """Whether :meth:`observe` wants minus the validation loss instead of the PSNR."""
+        return self.recipe.policy != "budget" and PLATEAUS[self.recipe.policy].watch == "loss"
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
