@@ -57,7 +57,7 @@ def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
     """Run and print the two tables of one width."""
     import torch
 
-    from reconscale.networks import size_of
+    from reconscale.networks import Given, size_of
     from reconscale.study import Network
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -74,7 +74,7 @@ def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
     for _ in range(rounds):
         for name, (who, processes, threads) in settings.items():
             found[name].append(together(who, width, steps, processes, threads))
-    flops = 3 * size_of(Network(width=width), 3).flops * PATCH**2
+    flops = 3 * size_of(Network(width=width), Given(3)).flops * PATCH**2
     print(f"width {width}: {flops / 1e9:.2f} GFLOP an image and step; floor {1e3 * BATCH * flops / peak:.1f} ms a step")
     print(f"{'':38}{'images/s':>10}{'of trainer':>12}{'of floor':>10}{'PSNR/dB':>10}{'data wait':>11}")
     table = {}
@@ -163,11 +163,11 @@ def fresh(width: int) -> Any:
     """The network with the weights that every contestant begins with."""
     import torch
 
-    from reconscale.networks import build
+    from reconscale.networks import Given, build
     from reconscale.study import Network
 
     torch.manual_seed(0)
-    return build(Network(width=width), 3)
+    return build(Network(width=width), Given(3))
 
 
 def plain(width: int, steps: int) -> dict[str, float]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -82,3 +84,47 @@ def _colour_basis(device: torch.device) -> Tensor:
     rows = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
     unit: Tensor = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     return unit.to(device)
+
+
+def local_wiener(y: Tensor, sigma: float, window: int = 5) -> Tensor:
+    """Wiener filter of the local mean and variance in a window (Lee 1980), by scipy: same shape, float32.
+
+    Args:
+        y: (1, C, H, W).
+        sigma: standard deviation of the noise, in the units of y.
+        window: side in pixels.
+    """
+    from scipy.signal import wiener
+
+    planes = [wiener(plane, window, noise=max(sigma, 1e-6) ** 2) for plane in y[0].double().cpu().numpy()]
+    return torch.from_numpy(np.stack(planes))[None].to(y)
+
+
+def nonlocal_means(y: Tensor, sigma: float) -> Tensor:
+    """Non-local means in scikit-image's fast mode, 7 x 7 patches, h = 0.6 sigma (Buades et al. 2005): float32.
+
+    Args:
+        y: (1, C, H, W).
+        sigma: standard deviation of the noise, in the units of y.
+    """
+    from skimage.restoration import denoise_nl_means
+
+    image = y[0].permute(1, 2, 0).cpu().numpy()
+    how = {"patch_size": 7, "patch_distance": 11, "h": 0.6 * sigma, "sigma": sigma, "fast_mode": True}
+    clean = denoise_nl_means(image, channel_axis=-1, **how)
+    return torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1)))[None].to(y)
+
+
+def offers_bm3d() -> bool:
+    """Whether the package bm3d is installed: an extra, as its licence allows non-commercial use only."""
+    return find_spec("bm3d") is not None
+
+
+def bm3d(y: Tensor, sigma: float) -> Tensor:
+    """BM3D (Dabov et al. 2007), by its authors' package: (1, C, H, W) to the same."""
+    from bm3d import bm3d as one
+    from bm3d import bm3d_rgb as three
+
+    image = y[0].permute(1, 2, 0).double().cpu().numpy()
+    clean = three(image, sigma) if image.shape[-1] == 3 else one(image[..., 0], sigma)[..., None]
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(clean).transpose(2, 0, 1)))[None].to(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -30,17 +31,32 @@ class KSpace:
 
 
 @dataclass(frozen=True)
+class Sensed:
+    """What a linear operator has measured of B images of one shape.
+
+    Attributes:
+        values: (B, ...) as the operator gives them.
+        image: (B, C, h, w) filtered from the values: what a network is given.
+        operator: gives A and its adjoint, for reconstruction without learning; none: not known.
+    """
+
+    values: Tensor
+    image: Tensor
+    operator: Any = None
+
+
+@dataclass(frozen=True)
 class Example:
     """B images of one shape.
 
     Attributes:
-        y: what was measured, and what a network is given: (B, C, H, W), or k-space.
+        y: what was measured, and what a network is given: (B, C, H, W), k-space, or values with their filtered image.
         x: (B, C, h, w) the truth.
         scale: (B,) the data range of the truth: 1 of images, the maximum of volumes.
         peak: (B,) the data range that evaluation uses: of volumes the maximum of their square centre crops.
     """
 
-    y: Tensor | KSpace
+    y: Tensor | KSpace | Sensed
     x: Tensor
     scale: Tensor
     peak: Tensor

@@ -41,6 +41,27 @@ def psnr_y(x_hat: Tensor, x: Tensor) -> Tensor:
     return decibel(mse(luma(x_hat.double().clamp(0, 1)), luma(x.double())))
 
 
+def psnr_y_crop(x_hat: Tensor, x: Tensor, border: int) -> Tensor:
+    """PSNR of the luma as papers on super-resolution give it, in dB, at most ``MOST_DB``: (B,).
+
+    Images are clipped and rounded to 8 bit, and their luma is rounded again, as MATLAB's rgb2ycbcr does on 8-bit
+    images; ``border`` pixels are left out on every side. Reproduces the published values of bicubic interpolation.
+
+    Args:
+        x_hat: (B, C, H, W).
+        x: the truth, of the same shape.
+        border: how much is left out, the factor by convention; nothing is left out of images too small for it.
+    """
+    planes = [_bytes(luma(_bytes(image.double().clamp(0, 1)))) for image in (x_hat, x)]
+    if min(x.shape[-2:]) > 2 * border:
+        planes = [plane[..., border : plane.shape[-2] - border, border : plane.shape[-1] - border] for plane in planes]
+    return decibel(mse(*planes))
+
+
+def _bytes(x: Tensor) -> Tensor:
+    return (255 * x).round() / 255
+
+
 def luma(x: Tensor) -> Tensor:
     """BT.601 luma of (B, 3, H, W) in [0, 1]: (B, 1, H, W) in [16, 235] / 255; (B, 1, H, W) stays as it is."""
     if x.shape[1] == 1:
@@ -82,15 +103,19 @@ def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     return value
 
 
-def measure_image(x_hat: Tensor, x: Tensor) -> dict[str, float]:
+def measure_image(x_hat: Tensor, x: Tensor, factor: int | None = None) -> dict[str, float]:
     """Every metric of one image: profile -> value.
 
     Args:
         x_hat: (1, C, H, W).
         x: (1, C, H, W) in [0, 1].
+        factor: of super-resolution, whose own metric leaves out a border as wide; none: of other problems.
     """
-    values = torch.stack([metric(x_hat, x)[0] for metric in METRICS.values()]).tolist()
-    return dict(zip(METRICS, values, strict=True))
+    metrics = dict(METRICS)
+    if factor is not None:
+        metrics["psnr-y-crop-s"] = lambda x_hat, x: psnr_y_crop(x_hat, x, factor)
+    values = torch.stack([metric(x_hat, x)[0] for metric in metrics.values()]).tolist()
+    return dict(zip(metrics, values, strict=True))
 
 
 SSIM_OF_VOLUME, ENERGY = "ssim-of-volume-range", "energy"

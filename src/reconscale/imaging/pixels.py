@@ -114,7 +114,14 @@ class Pixels:
         values = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32, order="C"))
         return values.div_(self.scale)
 
-    def crops(self, indices: Sequence[int], patch: int, *, generator: torch.Generator | None) -> Tensor:
+    def crops(
+        self,
+        indices: Sequence[int],
+        patch: int,
+        *,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
+    ) -> Tensor:
         """Square crops, one an index, as they are stored.
 
         Args:
@@ -122,6 +129,8 @@ class Pixels:
             patch: side of the crops, in pixels.
             generator: a CPU generator that the positions are drawn from (two numbers a crop, whatever its image's
                 size); none: centre crops, placed as torchvision does.
+            turns: a CPU generator that one of the eight symmetries of the square is drawn from for each crop; none:
+                crops are left as they are.
 
         Returns:
             (B, C, patch, patch), contiguous: uint8, int32 (from uint16) or float32; for ``to_unit``.
@@ -151,6 +160,10 @@ class Pixels:
         ):
             image = values[start : start + height * width * channels].reshape(height, width, channels)
             filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
+        if turns is not None:
+            for b, turn in enumerate(torch.randint(8, (len(indices),), generator=turns).tolist()):
+                turned = np.rot90(filled[b], turn % 4, (1, 2))
+                filled[b] = turned[..., ::-1] if turn > 3 else turned
         return batch
 
     def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:

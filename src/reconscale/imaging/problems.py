@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor
 from reconscale.imaging.anchor import Anchor
 from reconscale.imaging.denoising import Denoising
 from reconscale.imaging.example import Example
+from reconscale.imaging.linear.problem import Linear
 from reconscale.imaging.mri.problem import MRI
+from reconscale.imaging.superresolution import Superresolution
+from reconscale.study.problems import LINEAR
 
 
 class Measures(Protocol):
@@ -20,7 +23,14 @@ class Measures(Protocol):
     def check(self, data: Any, patch: int) -> None:
         """Refuse data that cannot be measured, before anything is trained."""
 
-    def read(self, data: Any, indices: Sequence[int], patch: int, generator: torch.Generator | None) -> Any:
+    def read(
+        self,
+        data: Any,
+        indices: Sequence[int],
+        patch: int,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
+    ) -> Any:
         """Read images from the disk, as they are stored; may run ahead in a thread of its own."""
 
     def examples(self, raw: Any) -> list[Example]:
@@ -44,6 +54,9 @@ class Measures(Protocol):
     def by_volume(self, scores: dict[str, dict[str, float]], data: Any) -> dict[str, dict[str, float]]:
         """Every metric of every volume; empty where images are no slices."""
 
+    def variants(self) -> Mapping[str, Measures]:
+        """The same problem at other levels of noise: what is added to the main test set's name -> problem."""
+
     def shown(self, x_hat: Tensor, example: Example) -> Tensor:
         """A reconstruction as it is drawn, in [0, 1]."""
 
@@ -51,7 +64,12 @@ class Measures(Protocol):
         """Reconstructions without learning: at least ``input`` and ``classical``."""
 
 
-PROBLEMS: dict[str, type[Any]] = {"denoising": Denoising, "mri": MRI}
+PROBLEMS: dict[str, type[Any]] = {
+    "denoising": Denoising,
+    "mri": MRI,
+    "superresolution": Superresolution,
+    **dict.fromkeys(LINEAR, Linear),
+}
 
 
 def problem_of(problem: Any, device: torch.device, seed: int) -> Measures:

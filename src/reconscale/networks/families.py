@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reconscale.imaging.example import KSpace
 from reconscale.mistakes import Mistake, nearest
+from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, Linear, dncnn
+from reconscale.networks.given import Filtered, Form, Given, Padded, Upsampled, without_values
 from reconscale.networks.mri import SENS_DEPTH, Unrolled, VarNet, ZeroFilledUNet
-from reconscale.networks.unet import UNet
+from reconscale.networks.transformers import WINDOW, restormer, swinir
+from reconscale.networks.unet import SubpixelUNet, UNet
 from reconscale.study.run import Network
 
 
@@ -22,36 +26,57 @@ class Dials:
     """What a network of a family is built from.
 
     Attributes:
-        channels: of the images.
-        width, depth, cascades: the dials, with nothing left open.
+        given: what the network gets; families of images see its channels alone.
+        width, depth, cascades, layers, heads: the dials, with nothing left open; 0 where a family has none.
+        upsampler: how small images are enlarged.
     """
 
-    channels: int
+    given: Given
     width: int
     depth: int
     cascades: int
+    layers: int
+    heads: int
+    upsampler: str
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self.given.channels
 
 
 @dataclass(frozen=True)
 class Family:
     """A builder with a width dial.
 
+    A family that maps images to images is made for every problem but MRI: linear problems give it a filtered image,
+    and super-resolution the bicubic enlargement (``upsampler = "bicubic"``), unless it has an end of its own.
+
     Attributes:
-        build: kind of problem -> builder of a network from what is measured (denoising: (B, channels, H, W); mri:
-            ``KSpace``) to (B, channels, h, w).
-        depth: kind of problem -> the depth when a study does not say.
+        build: form of what is given -> builder of a network from that to (B, channels, h, w).
+        depth: the depth when a study does not say, by form; ``lowres`` is as ``image`` where it is not named.
         least: depth -> the smallest side of an image that the network accepts.
         context: depth -> pixels around a tile that its centre depends on directly (normalisation aside).
         source: where the network comes from.
         cascades: of unrolled families: how many when a study does not say; 0: the family has none.
+        layers, heads: of transformers, in the same way.
+        upsamplers: for super-resolution; the first holds when a study does not say.
     """
 
-    build: Mapping[str, Callable[[Dials], nn.Module]]
-    depth: Mapping[str, int]
+    build: Mapping[Form, Callable[[Dials], nn.Module]]
+    depth: Mapping[Form, int]
     least: Callable[[int], int]
     context: Callable[[int], int]
     source: str
     cascades: int = 0
+    layers: int = 0
+    heads: int = 0
+    upsamplers: tuple[str, ...] = ("bicubic",)
+
+    def made_for(self, kind: str) -> bool:
+        """Whether there is a network for a kind of problem."""
+        form = Given(1, kind).form
+        return form in self.build or (form == "lowres" and "image" in self.build)
 
 
 @dataclass(frozen=True)
@@ -67,45 +92,109 @@ class Size:
     flops: float
 
 
-def _dncnn(dials: Dials) -> nn.Module:
-    from deepinv.models import DnCNN
-
-    device = torch.get_default_device()  # DnCNN moves itself to its argument's device
-    network: nn.Module = DnCNN(
-        dials.channels, dials.channels, depth=dials.depth, nf=dials.width, pretrained=None, device=device
-    )
-    return network
-
-
 FAMILIES: dict[str, Family] = {
     "unet": Family(
         build={
-            "denoising": lambda dials: UNet(dials.channels, dials.width, dials.depth),
-            "mri": lambda dials: ZeroFilledUNet(dials.width, dials.depth),
+            "image": lambda dials: UNet(dials.channels, dials.width, dials.depth),
+            "lowres": lambda dials: SubpixelUNet(dials.channels, dials.width, dials.depth, dials.given.factor),
+            "kspace": lambda dials: ZeroFilledUNet(dials.width, dials.depth),
         },
-        depth={"denoising": 2, "mri": 4},
+        depth={"image": 2, "kspace": 4},
         least=lambda depth: 2 ** (depth + 1),
         context=lambda depth: 8 * 2**depth,
         source="Zbontar et al. 2018, as in Klug and Heckel 2023",
+        upsamplers=("bicubic", "subpixel"),
     ),
     "dncnn": Family(
-        build={"denoising": _dncnn},
-        depth={"denoising": 7},
+        build={"image": lambda dials: dncnn(dials.channels, dials.width, dials.depth)},
+        depth={"image": 7},
         least=lambda depth: 4,
         context=lambda depth: depth,
-        source="Zhang et al. 2017, from deepinv",
+        source="Zhang et al. 2017, from deepinv; on enlarged images it is VDSR",
+    ),
+    "drunet": Family(
+        build={
+            "image": lambda dials: Padded(
+                DRUNetAt(dials.channels, dials.width, dials.depth, dials.given.sigma), multiple=8, least=32
+            )
+        },
+        depth={"image": 4},
+        least=lambda depth: 8,
+        context=lambda depth: 48 + 8 * depth,
+        source="Zhang et al. 2021, from deepinv; told the problem's level of noise",
+    ),
+    "swinir": Family(
+        build={
+            "image": lambda dials: swinir(dials.channels, dials.width, dials.depth, dials.layers, dials.heads),
+            "lowres": lambda dials: swinir(
+                dials.channels,
+                dials.width,
+                dials.depth,
+                dials.layers,
+                dials.heads,
+                dials.given.factor,
+                dials.upsampler,
+            ),
+        },
+        depth={"image": 6},
+        least=lambda depth: WINDOW,
+        context=lambda depth: WINDOW * depth,
+        source="Liang et al. 2021, from deepinv",
+        layers=6,
+        heads=6,
+        upsamplers=("subpixel", "direct", "bicubic"),
+    ),
+    "restormer": Family(
+        build={"image": lambda dials: Padded(restormer(dials.channels, dials.width, dials.depth), multiple=8, least=8)},
+        depth={"image": 4},
+        least=lambda depth: 8,
+        context=lambda depth: 48 + 8 * depth,
+        source="Zamir et al. 2022, from deepinv",
+    ),
+    "edsr": Family(
+        build={
+            "image": lambda dials: EDSR(dials.channels, dials.width, dials.depth, 1),
+            "lowres": lambda dials: EDSR(dials.channels, dials.width, dials.depth, dials.given.factor),
+        },
+        depth={"image": 16},
+        least=lambda depth: 4,
+        context=lambda depth: 2 * depth + 4,
+        source="Lim et al. 2017",
+        upsamplers=("subpixel", "bicubic"),
+    ),
+    "rfdn": Family(
+        build={
+            "image": lambda dials: RFDN(dials.channels, dials.width, dials.depth, 1),
+            "lowres": lambda dials: RFDN(dials.channels, dials.width, dials.depth, dials.given.factor),
+        },
+        depth={"image": 4},
+        least=lambda depth: 8,
+        context=lambda depth: 16 + 4 * depth,
+        source="Liu et al. 2020",
+        upsamplers=("subpixel", "bicubic"),
+    ),
+    "linear": Family(
+        build={
+            "image": lambda dials: Linear(dials.channels, dials.width),
+            "lowres": lambda dials: Linear(dials.channels, dials.width, dials.given.factor),
+        },
+        depth={"image": 1},
+        least=lambda depth: 1,
+        context=lambda depth: 16,
+        source="the trained linear estimator, one convolution; width: pixels seen on each side",
+        upsamplers=("subpixel", "bicubic"),
     ),
     "unrolled": Family(
-        build={"mri": lambda dials: Unrolled(dials.width, dials.depth, dials.cascades)},
-        depth={"mri": 5},
+        build={"kspace": lambda dials: Unrolled(dials.width, dials.depth, dials.cascades)},
+        depth={"kspace": 5},
         least=lambda depth: 8,
         context=lambda depth: depth,
         source="Schlemper et al. 2018",
         cascades=5,
     ),
     "varnet": Family(
-        build={"mri": lambda dials: VarNet(dials.width, dials.depth, dials.cascades)},
-        depth={"mri": 4},
+        build={"kspace": lambda dials: VarNet(dials.width, dials.depth, dials.cascades)},
+        depth={"kspace": 4},
         least=lambda depth: 2 ** (max(depth, SENS_DEPTH) + 1),
         context=lambda depth: 8 * 2**depth,
         source="Sriram et al. 2020",
@@ -122,44 +211,84 @@ def family_of(network: Network, kind: str | None = None) -> Family:
         kind: the kind of problem that it must be made for; none: any.
 
     Raises:
-        Mistake: there is no such family, it is not made for the problem, or it has no cascades and some are asked for.
+        Mistake: there is no such family, it is not made for the problem, or it has not a dial that is set.
     """
-    if network.family not in FAMILIES:
-        raise Mistake("network.family", f"found '{network.family}'", nearest(network.family, FAMILIES))
-    family = FAMILIES[network.family]
-    if kind is not None and kind not in family.build:
-        made = ", ".join(name for name, other in FAMILIES.items() if kind in other.build)
-        raise Mistake("network.family", f"'{network.family}' is not made for {kind}", f"families for {kind}: {made}")
-    if network.cascades and not family.cascades:
-        raise Mistake("network.cascades", f"'{network.family}' has no cascades", "leave the key out")
-    if network.family == "unrolled" and (network.depth or 2) < 2:
+    name = network.family
+    if name not in FAMILIES:
+        raise Mistake("network.family", f"found '{name}'", nearest(name, FAMILIES))
+    family = FAMILIES[name]
+    if kind is not None and not family.made_for(kind):
+        made = ", ".join(name for name, other in FAMILIES.items() if other.made_for(kind))
+        raise Mistake("network.family", f"'{name}' is not made for {kind}", f"families for {kind}: {made}")
+    for dial in ("cascades", "layers", "heads"):
+        if getattr(network, dial) and not getattr(family, dial):
+            raise Mistake(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
+    if name == "unrolled" and (network.depth or 2) < 2:
         raise Mistake("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
+    if name == "linear" and network.depth:
+        raise Mistake("network.depth", "'linear' has no depth", "leave the key out")
+    _check_width(network, family)
+    if network.upsampler is not None and kind is not None:
+        if kind != "superresolution":
+            raise Mistake("network.upsampler", f"{kind} enlarges nothing", "leave the key out")
+        if network.upsampler not in family.upsamplers:
+            known = ", ".join(family.upsamplers)
+            raise Mistake("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
     return family
+
+
+def _check_width(network: Network, family: Family) -> None:
+    heads, width = network.heads or family.heads, network.width
+    if heads and width % heads:
+        fitting = max(1, round(width / heads)) * heads
+        raise Mistake("sweep.width", f"found {width}, which {heads} attention heads do not divide",
+                      f"give a multiple, like {fitting}, or set network.heads")  # fmt: skip
+    if network.family == "restormer" and width % 2:
+        raise Mistake("sweep.width", f"found {width}", f"'restormer' halves it: give an even width, like {width + 1}")
 
 
 def depth_of(network: Network, kind: str) -> int:
     """The network's depth: its own, or the family's default for the problem."""
-    return network.depth or family_of(network, kind).depth[kind]
+    depths, form = family_of(network, kind).depth, Given(1, kind).form
+    return network.depth or depths.get(form, depths.get("image", 1))
 
 
-def build(network: Network, channels: int, kind: str = "denoising") -> nn.Module:
+def upsampler_of(network: Network, kind: str) -> str:
+    """How the network enlarges small images; empty where the problem has none."""
+    family = family_of(network, kind)
+    return (network.upsampler or family.upsamplers[0]) if kind == "superresolution" else ""
+
+
+def least_of(network: Network, given: Given) -> int:
+    """The smallest side of an image of the truth that the network accepts."""
+    least = family_of(network, given.kind).least(depth_of(network, given.kind))
+    seen_small = given.factor > 1 and upsampler_of(network, given.kind) != "bicubic"
+    return least * given.factor if seen_small else -(-least // given.factor) * given.factor
+
+
+def build(network: Network, given: Given) -> nn.Module:
     """An untrained network, initialised from torch's global generator.
 
     Args:
         network: family and dials.
-        channels: of the images.
-        kind: the kind of problem.
+        given: what it gets.
 
     Raises:
         Mistake: there is no such family, or it is not made for the problem.
     """
-    family = family_of(network, kind)
-    cascades = network.cascades or family.cascades
-    return family.build[kind](Dials(channels, network.width, depth_of(network, kind), cascades))
+    family, form = family_of(network, given.kind), given.form
+    dials = Dials(
+        given, network.width, depth_of(network, given.kind), network.cascades or family.cascades,
+        network.layers or family.layers, network.heads or family.heads, upsampler_of(network, given.kind),
+    )  # fmt: skip
+    if form == "lowres" and dials.upsampler == "bicubic":
+        return Upsampled(family.build["image"](dials), given.factor)
+    made = family.build[form](dials)
+    return Filtered(made) if given.filtered else made
 
 
 @lru_cache(maxsize=1024)
-def size_of(network: Network, channels: int, kind: str = "denoising") -> Size:
+def size_of(network: Network, given: Given) -> Size:
     """Parameters and FLOPs of a network, counted on the meta device: nothing is allocated or trained.
 
     Fourier transforms are not counted; of several coils, one is.
@@ -167,19 +296,20 @@ def size_of(network: Network, channels: int, kind: str = "denoising") -> Size:
     Raises:
         Mistake: there is no such family, or it is not made for the problem.
     """
-    side = max(64, family_of(network, kind).least(depth_of(network, kind)))
+    side = max(64, least_of(network, given))
+    side = -(-side // given.factor) * given.factor
     with torch.device("meta"):
-        module = build(network, channels, kind)
+        module = build(network, given)
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
-            module(_measured(kind, channels, side))
+            module(_measured(given, side))
     p = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     return Size(p=p, flops=counter.get_total_flops() / side**2)
 
 
-def _measured(kind: str, channels: int, side: int) -> Tensor | KSpace:
+def _measured(given: Given, side: int) -> Any:
     """What a network of this problem is given, without values."""
-    if kind == "denoising":
-        return torch.empty(1, channels, side, side)
+    if given.form != "kspace":
+        return without_values(given, side)
     values, mask = torch.empty(1, 1, side, side, dtype=torch.complex64), torch.empty(1, 1, 1, side, dtype=torch.bool)
     return KSpace(values, mask, (side // 2 - 2, 4), (side, side))

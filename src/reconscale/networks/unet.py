@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reconscale.imaging.superresolution import enlarged
+
 SLOPE = 0.2
 
 
@@ -57,6 +59,27 @@ class UNet(nn.Module):
             features = block(torch.cat([features, skip], 1))
         out: Tensor = self.head(features)
         return y - out if self.residual else out
+
+
+class SubpixelUNet(nn.Module):
+    """The U-Net on a small image, with a pixel shuffle at its end; what it gives is added to bicubic interpolation.
+
+    Args:
+        channels: channels of the image.
+        width: channels of the first level.
+        depth: how many times the small image is halved.
+        factor: how many times images are enlarged.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, factor: int) -> None:
+        super().__init__()
+        self.unet = UNet(channels, width, depth, residual=False)
+        self.unet.head = nn.Conv2d(width, channels * factor**2, 1)
+        self.factor = factor
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
+        return enlarged(y, self.factor) + functional.pixel_shuffle(self.unet(y), self.factor)
 
 
 class _Block(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -13,9 +13,9 @@ from pydantic_core import ErrorDetails
 from reconscale.laws.points import METRICS
 from reconscale.mistakes import Mistake, nearest
 from reconscale.study.frozen import Frozen
-from reconscale.study.problems import KINDS, Problem
+from reconscale.study.problems import KINDS, DenoisingProblem, Problem
 from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES
-from reconscale.study.run import WIDEST, Images, Network, Recipe
+from reconscale.study.run import SELF_SUPERVISED, WIDEST, Images, Network, Recipe
 
 
 class Architecture(Frozen):
@@ -24,6 +24,9 @@ class Architecture(Frozen):
     family: str = "unet"
     depth: int | None = Field(default=None, ge=1, le=64)
     cascades: int | None = Field(default=None, ge=1, le=64)
+    layers: int | None = Field(default=None, ge=1, le=64)
+    heads: int | None = Field(default=None, ge=1, le=64)
+    upsampler: Literal["bicubic", "subpixel", "direct"] | None = None
 
 
 class Sweep(Frozen):
@@ -133,11 +136,35 @@ class Study(Frozen):
             raise ValueError(
                 f"analysis.profile: found '{profile}', which is not for {kind}; {nearest(profile, fitting)}"
             )
+        self._check_denoising()
         if kind != "mri" and self.images.volumes:
             raise ValueError(f"images.source: '{self.images.source}' gives volumes for mri; {kind} takes single images")
+        sides = {self.images.patch, self.images.val_patch, self.images.test_patch}
+        if kind == "tomography" and len(sides) > 1:
+            raise ValueError(
+                "images.patch: the views of a crop are not those of its image; "
+                f"set val_patch and test_patch to {self.images.patch}, the patch, too"
+            )
         if kind == "mri" and not self.images.volumes and self.images.channels == "rgb":
             raise ValueError('images.channels: mri takes grey images; set it to "gray"')
         return self
+
+    def _check_denoising(self) -> None:
+        problem, images = self.problem, self.images
+        losses = [self.recipe.loss, *(rule.recipe.get("loss") for rule in self.override)]
+        blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
+        if not isinstance(problem, DenoisingProblem):
+            if blind:
+                raise ValueError(f"recipe.loss: '{blind}' is for denoising; {problem.kind} needs the truth: set 'mse'")
+            return
+        if problem.noise == "fixed" and (images.crop == "random" or images.augment):
+            raise ValueError(
+                "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"
+            )
+        if problem.noise == "fixed" and blind == "noise2noise":
+            raise ValueError("recipe.loss: 'noise2noise' needs two noisy copies; set problem.noise to 'fresh'")
+        if blind == "sure" and (problem.photons or problem.sigma_range):
+            raise ValueError("recipe.loss: 'sure' needs Gaussian noise of one level; leave photons and sigma_range out")
 
     @model_validator(mode="after")
     def _overrides(self) -> Self:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-IMAGES, VOLUMES = ("denoising",), ("mri",)
+from reconscale.study.problems import KINDS
+
+_of_slices = {kind: bool(getattr(model, "volumes", False)) for kind, model in KINDS.items()}
+IMAGES = tuple(kind for kind, volumes in _of_slices.items() if not volumes)
+VOLUMES = tuple(kind for kind, volumes in _of_slices.items() if volumes)
 """The problems whose truths are images in [0, 1], and those whose truths are slices of volumes of any scale."""
 
 
@@ -71,6 +75,17 @@ _ALL = (
         "PSNR of the luma (BT.601, 16 to 235) of the clipped image, range 255; of a grey image as it is",
     ),
     Profile(
+        "psnr-y-crop-s",
+        "psnr",
+        "y",
+        True,
+        0,
+        "dB",
+        "PSNR of the luma (BT.601, 16 to 235), image and luma rounded to 8 bit, without a border as wide as the factor "
+        "(the convention of super-resolution)",
+        ("superresolution",),
+    ),
+    Profile(
         "ssim-uniform7",
         "ssim",
         "all",
@@ -104,7 +119,11 @@ _MRI = (
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI)}
 
-DEFAULT_PROFILES = {"denoising": "psnr-rgb-clip", "mri": "ssim-fastmri-volume-v1"}
+DEFAULT_PROFILES = {
+    **dict.fromkeys(IMAGES, "psnr-rgb-clip"),
+    "superresolution": "psnr-y-crop-s",
+    "mri": "ssim-fastmri-volume-v1",
+}
 """The metric that curves of a problem are drawn in unless a study says otherwise."""
 
 

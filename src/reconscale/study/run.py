@@ -39,8 +39,10 @@ class Images(Frozen):
         channels: ``rgb``, ``gray``, or ``auto``: as the images are, and mixtures are refused.
         patch: side of a training crop, in pixels.
         crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
+        augment: whether training crops are flipped and turned at random (the eight symmetries of a square).
         val, test: units held out for validation and test.
         val_patch: validation images are centre-cropped to this side at most; none: whole images.
+        test_patch: test images are centre-cropped to this side at most; none: whole images.
         test_sets: further test sets by name: places below the data folder.
         split_seed: decides which units are held out; the same for every run of a study.
         subset: ``seed``: every seed has its own nested order of training units; ``shared``: one order for all.
@@ -63,9 +65,11 @@ class Images(Frozen):
     channels: Literal["auto", "rgb", "gray"] = "auto"
     patch: int = Field(default=64, ge=8)
     crop: Literal["random", "center"] = "random"
+    augment: bool = False
     val: int = Field(ge=1)
     test: int = Field(ge=0)
     val_patch: int | None = Field(default=None, ge=8)
+    test_patch: int | None = Field(default=None, ge=8)
     test_sets: dict[str, str] = Field(default_factory=dict)
     split_seed: int = Field(default=0, ge=0)
     subset: Literal["seed", "shared"] = "seed"
@@ -93,6 +97,10 @@ class Images(Frozen):
         for key in ("patient", "acquisition", "slices", "matrix"):
             if getattr(self, key) and not self.volumes:
                 raise ValueError(f"{key}: is for volumes, and '{self.source}' gives single images; leave it out")
+        if self.test_patch and self.volumes:
+            raise ValueError("test_patch: slices of volumes are tested whole; leave it out")
+        if self.augment and self.volumes:
+            raise ValueError("augment: slices of volumes are trained on as they are; leave it out")
         if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
             raise ValueError(f"slices: found {list(self.slices)}; give the first and the last, counted from 0")
         if sorted(self.axes) not in (sorted("schw"), sorted("shw")):
@@ -130,15 +138,27 @@ class Network(Frozen):
 
     Attributes:
         family: a name in ``reconscale.networks.FAMILIES``.
-        depth: levels of the U-Net, convolution layers of DnCNN; none: the family's own default for the problem.
+        depth: levels of the U-Net, convolution layers of DnCNN, residual blocks (EDSR), groups (SwinIR, RFDN), blocks a
+            level (DRUNet, Restormer); none: the family's own default for the problem.
         cascades: of the unrolled families: how often the network and the measurement take turns; none: the default.
+        layers: of SwinIR: transformer layers of a group; none: the default.
+        heads: of the transformers: attention heads, which divide the width; none: the default.
+        upsampler: of super-resolution: ``bicubic`` (the small image is enlarged first), ``subpixel`` (the network sees
+            the small image and ends with a pixel shuffle) or ``direct`` (SwinIR's light one); none: the family's first.
         width: the dial that grows the network: channels of the first level.
     """
 
     family: str = "unet"
     depth: int | None = Field(default=None, ge=1, le=64)
     cascades: int | None = Field(default=None, ge=1, le=64)
+    layers: int | None = Field(default=None, ge=1, le=64)
+    heads: int | None = Field(default=None, ge=1, le=64)
+    upsampler: Literal["bicubic", "subpixel", "direct"] | None = None
     width: int = Field(ge=1, le=WIDEST)
+
+
+SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
+"""The losses that need no truth."""
 
 
 class Recipe(Frozen):
@@ -164,7 +184,8 @@ class Recipe(Frozen):
         lr_min: not budget: the rate at which training ends.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once for a study, and recorded.
         loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
-            data range is 1, of volumes their maximum).
+            data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
+            noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy).
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
     """
 
@@ -184,7 +205,7 @@ class Recipe(Frozen):
     annealing: bool = True
     lr_min: float = Field(default=1e-5, gt=0)
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
-    loss: Literal["mse", "l1", "ssim"] = "mse"
+    loss: Literal["mse", "l1", "ssim", "noise2noise", "neighbor2neighbor", "sure"] = "mse"
     select: Literal["psnr", "loss"] = "psnr"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import Example, ImageSet, Measures, problem_of
+from reconscale.imaging import Example, ImageSet, problem_of
 from reconscale.imaging.anchor import Anchor
 from reconscale.study import Folder, Study
 from reconscale.training.evaluate import EVALUATION_SEED, means, score
+from reconscale.training.sets import Tested, tested
 
-RANKED_BY = {"denoising": "psnr-rgb-clip", "mri": "psnr-fastmri-slice-v1"}
-"""The metric that pictures are chosen by, by kind of problem."""
+RANKED_BY = ("psnr-y-crop-s", "psnr-rgb-clip", "psnr-fastmri-slice-v1")
+"""The metric that pictures are chosen by: the first of these that the problem is measured in."""
 SIDE = 128
 """Side of a picture, in pixels."""
 RULES = {"median": 50.0, "worst 5 %": 5.0}
@@ -56,7 +57,8 @@ def anchors(
     """
     home = folder.root / "anchors"
     path = home / "anchors.json"
-    asked = {"images": images.digest, "problem": study.problem.model_dump(mode="json")}
+    asked: dict[str, Any] = {"images": images.digest, "problem": study.problem.model_dump(mode="json")}
+    asked |= {"test_patch": study.images.test_patch} if study.images.test_patch else {}
     if path.is_file():
         record = read_json(path)
         if record.get("asked") == asked:
@@ -67,19 +69,21 @@ def anchors(
     sets: dict[str, dict[str, dict[str, float]]] = {}
     ranking: dict[str, dict[str, float]] = {}
     main = study.images.main_test
-    for name, pixels in images.tests.items():
-        for kind, anchor in offered.items():
-            tell = lambda done, of, name=name, anchor=anchor: progress(f"{anchor.label} on {name}", done, of)  # noqa: E731
-            scores = score(anchor.reconstruct, problem, pixels, progress=tell)
-            sets.setdefault(name, {})[kind] = means(scores, problem.by_volume(scores, pixels))
+    on = tested(study.images, images, problem)
+    for name, of in on.items():
+        offers = offered if of.problem is problem else of.problem.anchors(images.val)
+        for kind, anchor in offers.items():
+            tell = lambda done, total, name=name, anchor=anchor: progress(f"{anchor.label} on {name}", done, total)  # noqa: E731
+            scores = score(anchor.reconstruct, of.problem, of.pixels, crop=of.crop, progress=tell)
+            sets.setdefault(name, {})[kind] = means(scores, of.problem.by_volume(scores, of.pixels))
             if (name, kind) == (main, "classical"):
                 ranking = scores
-    profile = RANKED_BY[study.problem.kind]
+    profile = next(name for name in RANKED_BY if name in next(iter(ranking.values())))
     pictures = _chosen(ranking, main, profile)
     shown = []
     for index, picture in enumerate(pictures):
         names = {kind: f"{index}-{kind}.png" for kind in ("truth", *offered)}
-        draw_given(picture, problem, offered, images, {kind: home / file for kind, file in names.items()})
+        draw_given(picture, on[main], offered, {kind: home / file for kind, file in names.items()})
         psnr = {"classical": ranking[picture.image][profile]}
         shown.append({"image": picture.image, "rule": picture.rule, **names, "psnr": psnr})
     labels = {kind: anchor.label for kind, anchor in offered.items()}
@@ -98,29 +102,24 @@ def _chosen(scores: dict[str, dict[str, float]], test_set: str, profile: str) ->
     return tuple(chosen.values())
 
 
-def draw(
-    picture: Picture, reconstruct: Callable[[Any], Tensor], problem: Measures, images: ImageSet, path: Path
-) -> None:
+def draw(picture: Picture, reconstruct: Callable[[Any], Tensor], of: Tested, path: Path) -> None:
     """Write the patch of a reconstruction as PNG; the whole image is reconstructed, then cut."""
-    example = _example(picture, problem, images)
+    example = _example(picture, of)
     with torch.inference_mode():
         x_hat = reconstruct(example.y)
-    write_whole(path, _png(problem.shown(x_hat, example)))
+    write_whole(path, _png(of.problem.shown(x_hat, example)))
 
 
-def draw_given(
-    picture: Picture, problem: Measures, offered: dict[str, Anchor], images: ImageSet, paths: dict[str, Path]
-) -> None:
+def draw_given(picture: Picture, of: Tested, offered: Mapping[str, Anchor], paths: dict[str, Path]) -> None:
     """Write the patches of the truth and of every reconstruction without learning."""
-    example = _example(picture, problem, images)
-    write_whole(paths["truth"], _png(problem.shown(example.x, example)))
+    example = _example(picture, of)
+    write_whole(paths["truth"], _png(of.problem.shown(example.x, example)))
     for kind, anchor in offered.items():
-        draw(picture, anchor.reconstruct, problem, images, paths[kind])
+        draw(picture, anchor.reconstruct, of, paths[kind])
 
 
-def _example(picture: Picture, problem: Measures, images: ImageSet) -> Example:
-    pixels = images.tests[picture.test_set]
-    return problem.fixed(pixels, pixels.names.index(picture.image), None, EVALUATION_SEED)
+def _example(picture: Picture, of: Tested) -> Example:
+    return of.problem.fixed(of.pixels, of.pixels.names.index(picture.image), of.crop, EVALUATION_SEED)
 
 
 def _png(image: Tensor) -> bytes:

@@ -39,7 +39,10 @@ class Pace:
         steps = most_steps(run.recipe, max(1, run.n))
         looks = max(1, steps // steps_between_looks(run.recipe, max(1, run.n)))
         val = sum(images.val.area(i, run.images.val_patch) for i in range(len(images.val)))
-        test = sum(pixels.area(i) for pixels in images.tests.values() for i in range(len(pixels)))
+        crop = run.images.test_patch
+        test = sum(pixels.area(i, crop) for pixels in images.tests.values() for i in range(len(pixels)))
+        main, levels = images.tests[run.images.main_test], getattr(run.problem, "test_sigma", ())
+        test += len(levels) * sum(main.area(i, crop) for i in range(len(main)))
         return self.step * steps + self.pixel * (val * (looks + 1) + 2 * test)
 
 
@@ -84,7 +87,9 @@ def paces(runs: list[Run], images: ImageSet, folder: Folder, device: torch.devic
 def key_of(run: Run) -> str:
     """What the pace of a run depends on."""
     network, recipe = run.network, run.recipe
-    dials = f"d{network.depth} w{network.width}" + (f" c{network.cascades}" if network.cascades else "")
+    dials = f"d{network.depth} w{network.width}"
+    more = {"c": network.cascades, "l": network.layers, "h": network.heads, "": network.upsampler}
+    dials += "".join(f" {letter}{value}" for letter, value in more.items() if value)
     return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {recipe.precision}"
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from reconscale.imaging import Measures, Pixels, Slices
 from reconscale.study import PROFILES
-from reconscale.training.losses import Loss
+from reconscale.training.losses import Objective
 
 EVALUATION_SEED = 0
 """Validation and test measurements are a pure function of the image's name and this, for every run and device."""
@@ -18,7 +18,7 @@ EVALUATION_SEED = 0
 
 def validate(
     network: nn.Module, problem: Measures, pixels: Pixels | Slices, crop: int | None, device: torch.device,
-    loss: Loss | None = None,
+    loss: Objective | None = None,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Means over the validation images, in full precision: MSE (range 1), PSNR (dB), and the loss (0 without one).
 
@@ -33,7 +33,8 @@ def validate(
             x_hat = network(example.y)
             totals[:2] += problem.quick(x_hat, example)
             if loss is not None:
-                totals[2] += loss(x_hat, example.x, example.scale)
+                known = lambda y, given=example.y, x_hat=x_hat: x_hat if y is given else network(y)  # noqa: E731
+                totals[2] += loss(known, example)
     network.train()
     mse, psnr, of_loss = (totals / len(pixels)).tolist()
     return mse, psnr, of_loss

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from reconscale.imaging import ImageSet, problem_of
-from reconscale.networks import build
+from reconscale.networks import build, given_of
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
-from reconscale.training.evaluate import validate
-from reconscale.training.losses import LOSSES
+from reconscale.training.evaluate import EVALUATION_SEED, validate
+from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.reading import Order, Reader
 from reconscale.training.schedule import Action, Schedule, most_steps, steps_between_looks
 
@@ -76,16 +76,17 @@ class Training:
         self.pixels = images.training(run.n, run.subset_seed)
         self.val = images.val
         torch.manual_seed(run.seed)
-        self.network: nn.Module = build(run.network, images.channels, run.problem.kind).to(device).train()
+        self.network: nn.Module = build(run.network, given_of(run.problem, images.channels)).to(device).train()
         self.optimizer = OPTIMIZERS[self.recipe.optimizer](self.network, run.lr)
         self.problem = problem_of(run.problem, device, run.seed)
         self.generator = torch.Generator().manual_seed(run.seed)
         self.order = Order(len(self.pixels), self.generator)
         crops = self.generator if run.images.crop == "random" else None
-        read = partial(self.problem.read, self.pixels, patch=run.images.patch, generator=crops)
+        turns = self.generator if run.images.augment else None
+        read = partial(self.problem.read, self.pixels, patch=run.images.patch, generator=crops, turns=turns)
         self.reader = Reader(self.order, self.recipe.batch, read, ahead=run.images.volumes)
         self.schedule = Schedule.of(run)
-        self.loss = LOSSES[self.recipe.loss]
+        self.objective = objective_of(self.recipe.loss, self.problem, self.generator)
         self.step, self.best_step, self.best_psnr = 0, 0, float("-inf")
         self.best: dict[str, Tensor] = {}
         self.curve: list[Validation] = []
@@ -111,8 +112,7 @@ class Training:
         for example in self.problem.examples(raw):  # images of several shapes go one shape after the other
             autocast = torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
             with autocast:
-                x_hat = self.network(example.y)
-            loss = self.loss(x_hat.float(), example.x, example.scale) * (len(example) / self.recipe.batch)
+                loss = self.objective(self.network, example) * (len(example) / self.recipe.batch)
             loss.backward()  # type: ignore[no-untyped-call]
             bad = (self.first_bad == NEVER) & ~loss.detach().isfinite()
             self.first_bad = torch.where(bad, self.step, self.first_bad)
@@ -125,7 +125,8 @@ class Training:
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
         self.clock.since = time.perf_counter()
-        watched = self.loss if self.recipe.select == "loss" or self.schedule.watches_loss else None
+        by_loss = self.recipe.select == "loss" or self.schedule.watches_loss
+        watched = self._fixed_objective() if by_loss else None
         mse, psnr, loss = validate(
             self.network, self.problem, self.val, self.run.images.val_patch, self.device, watched
         )
@@ -152,6 +153,13 @@ class Training:
         self.over = action is Action.STOP or self.step >= self.steps
         self.clock.book("validation")
         return {"mse": mse, "psnr": psnr, "lr": rate}
+
+    def _fixed_objective(self) -> Objective:
+        """The loss that validation watches: what it draws is the same at every look."""
+        name, generator = self.recipe.loss, torch.Generator().manual_seed(EVALUATION_SEED)
+        if name not in BLIND:
+            return self.objective
+        return objective_of(name, problem_of(self.run.problem, self.device, EVALUATION_SEED), generator)
 
     def _best_yet(self) -> bool:
         """Whether the last look at the validation set is the best one so far."""

@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from reconscale.imaging import read_image, write_image
 from reconscale.imaging.decode import SUFFIXES, read_header
+from reconscale.imaging.linear.operators import operator_of
 from reconscale.mistakes import Mistake
-from reconscale.networks import build
-from reconscale.networks.families import depth_of, family_of
+from reconscale.networks import build, given_of
+from reconscale.networks.families import depth_of, family_of, upsampler_of
+from reconscale.networks.given import Filtered, Given
 from reconscale.study import MRIProblem, Result, Run
+from reconscale.study.problems import DeblurringProblem
 from reconscale.training.reconstruct_volumes import check_source, reconstruct_volume
 
 TILE = 512
@@ -36,6 +39,17 @@ class Trained:
     run: Run
     network: nn.Module
     channels: int
+
+    @property
+    def given(self) -> Given:
+        """What the network gets."""
+        return given_of(self.run.problem, self.channels)
+
+    def of_image(self, y: Tensor) -> Tensor:
+        """Reconstruct an image (1, C, h, w); of linear problems one that is filtered already."""
+        network = self.network.network if isinstance(self.network, Filtered) else self.network
+        x: Tensor = network(y)
+        return x
 
 
 def load_trained(folder: Path) -> Trained:
@@ -59,7 +73,7 @@ def load_trained(folder: Path) -> Trained:
     except Exception as error:  # safetensors raises its own class for every kind of damage
         raise Mistake(path, "is damaged", "delete the run's directory and run again") from error
     for channels in (3, 1):
-        network = build(result.run.network, channels, result.run.problem.kind)
+        network = build(result.run.network, given_of(result.run.problem, channels))
         if {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in weights.items()}:
             network.load_state_dict(weights)
             return Trained(result.run, network.eval(), channels)
@@ -71,7 +85,9 @@ def reconstruct(
 ) -> list[Path]:
     """Reconstruct an image file, every image of a folder, or (MRI) a volume of k-space.
 
-    The result has the size, the channels and the bit depth of the input. Grey images go through a colour network as
+    The result has the size (of super-resolution: ``factor`` times that), the channels and the bit depth of the input.
+    Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here. Grey
+    images go through a colour network as
     three equal channels and come back as their mean; colour images go through a grey network channel by channel.
 
     Args:
@@ -143,7 +159,7 @@ def apply(trained: Trained, array: np.ndarray) -> np.ndarray:
         array: (H, W, C) of uint8, uint16 or float32 in [0, 1].
 
     Returns:
-        The reconstruction, same shape and type.
+        The reconstruction, of the same type and channels.
     """
     scale = float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0
     y = torch.from_numpy(array.astype(np.float32) / scale).permute(2, 0, 1)
@@ -168,23 +184,40 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
         trained: the network.
         y: (1, C, H, W).
         tile: least side of a tile; an image of at most this size is not cut.
+
+    Returns:
+        (1, C, factor H, factor W).
     """
-    network = trained.run.network
-    family, depth = family_of(network), depth_of(network, trained.run.problem.kind)
+    network, given = trained.run.network, trained.given
+    family, depth, factor = family_of(network), depth_of(network, given.kind), given.factor
     context, least = family.context(depth), family.least(depth)
+    if upsampler_of(network, given.kind) == "bicubic":  # the network sees the enlarged image
+        context, least = -(-context // factor) + 2, -(-least // factor)
     tile = max(tile, 8 * context)
     rows, columns = y.shape[-2:]
-    padded = _at_least(y, least)
+    padded = _at_least(_prepared(trained, y), least)
     if max(padded.shape[-2:]) <= tile:
-        return trained.network(padded)[..., :rows, :columns]  # type: ignore[no-any-return]
-    total, weight = torch.zeros_like(padded), torch.zeros_like(padded[:, :1])
+        return trained.of_image(padded)[..., : factor * rows, : factor * columns]
     height, width = padded.shape[-2:]
+    total = padded.new_zeros((1, y.shape[1], factor * height, factor * width))
+    weight = torch.zeros_like(total[:, :1])
     for top, bottom in _spans(height, tile, context):
         for left, right in _spans(width, tile, context):
-            window = _window(top, bottom, height, context)[:, None] * _window(left, right, width, context)
-            total[..., top:bottom, left:right] += window * trained.network(padded[..., top:bottom, left:right])
-            weight[..., top:bottom, left:right] += window
-    return (total / weight)[..., :rows, :columns]
+            vertical = _window(top, bottom, height, context, factor)[:, None]
+            window = vertical * _window(left, right, width, context, factor)
+            place = (..., slice(factor * top, factor * bottom), slice(factor * left, factor * right))
+            total[place] += window * trained.of_image(padded[..., top:bottom, left:right])
+            weight[place] += window
+    return (total / weight)[..., : factor * rows, : factor * columns]
+
+
+def _prepared(trained: Trained, y: Tensor) -> Tensor:
+    """The image that the network takes: a blurred one is filtered first."""
+    problem = trained.run.problem
+    if not isinstance(problem, DeblurringProblem):
+        return y
+    shape = (int(y.shape[1]), int(y.shape[2]), int(y.shape[3]))
+    return operator_of(problem, shape, y.device).filtered(y)
 
 
 def _at_least(y: Tensor, least: int) -> Tensor:
@@ -202,9 +235,12 @@ def _spans(length: int, tile: int, context: int) -> list[tuple[int, int]]:
     return [(int(start), int(start) + tile) for start in starts]
 
 
-def _window(start: int, end: int, length: int, context: int) -> Tensor:
-    """Weights of a tile along one axis: nothing within a context of a cut, rising over the next; 1 at a true border."""
-    position = torch.arange(end - start) + 0.5
+def _window(start: int, end: int, length: int, context: int, factor: int = 1) -> Tensor:
+    """Weights of a tile along one axis: nothing within a context of a cut, rising over the next; 1 at a true border.
+
+    Counted in pixels of the input; there are ``factor`` weights for each.
+    """
+    position = (torch.arange(factor * (end - start)) + 0.5) / factor
     rising = (position - context) / context if start > 0 else torch.ones_like(position)
     falling = (end - start - position - context) / context if end < length else torch.ones_like(position)
     return torch.minimum(rising, falling).clamp(0.0, 1.0)

@@ -15,7 +15,7 @@ from reconscale.files import write_whole
 from reconscale.imaging.example import KSpace
 from reconscale.imaging.mri.fourier import zero_filled
 from reconscale.imaging.mri.masks import Masks
-from reconscale.imaging.mri.problem import seed_of
+from reconscale.imaging.noise import fixed_generator
 from reconscale.imaging.volumes.kspace import HDF5, list_kspace_arrays, scan_hdf5
 from reconscale.imaging.volumes.scan import Scan
 from reconscale.mistakes import Mistake
@@ -56,7 +56,7 @@ def reconstruct_volume(
     measured = _columns(scan)
     rows, columns = scan.shape[1:]
     if measured.mean() > FULL:
-        generator = torch.Generator().manual_seed(seed_of(f"mask {scan.name}", 0))
+        generator = fixed_generator(f"mask {scan.name}", 0)
         mask, center = Masks(problem, generator).draw(rows, columns)
     else:
         mask, center = torch.from_numpy(measured)[None, None], _middle(scan, measured)

@@ -1,10 +1,42 @@
-"""What each n of a study means in slices, volumes and units, kept beside its results for the report."""
+"""The sets of a study: what is tested, and what each n means in slices, volumes and units."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from reconscale.files import to_json, write_whole
-from reconscale.imaging import ImageSet, Slices
-from reconscale.study import Folder, Run, Study
+from reconscale.imaging import ImageSet, Measures, Pixels, Slices
+from reconscale.study import Folder, Images, Run, Study
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Images that reconstructions are measured on.
+
+    Attributes:
+        problem: measures them.
+        pixels: the images.
+        crop: the side that they are centre-cropped to at most; none: they are whole.
+    """
+
+    problem: Measures
+    pixels: Pixels | Slices
+    crop: int | None
+
+
+def tested(options: Images, images: ImageSet, problem: Measures) -> dict[str, Tested]:
+    """Every test set by name, and the main one at the other levels of noise that the problem names.
+
+    Args:
+        options: the images of the study.
+        images: the same, opened.
+        problem: of the study.
+    """
+    crop, main = options.test_patch, options.main_test
+    found = {name: Tested(problem, pixels, crop) for name, pixels in images.tests.items()}
+    for words, variant in problem.variants().items():
+        found[main + words] = Tested(variant, images.tests[main], crop)
+    return found
 
 
 def training_sets(study: Study, images: ImageSet, folder: Folder) -> None:

@@ -14,8 +14,8 @@ import torch
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet, open_images, problem_of
 from reconscale.mistakes import Mistake
-from reconscale.networks import size_of
-from reconscale.networks.families import depth_of, family_of
+from reconscale.networks import given_of, size_of
+from reconscale.networks.families import depth_of, least_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
 from reconscale.study.plan import cells_of
 from reconscale.training import checkpoint
@@ -79,10 +79,10 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
         Mistake: no such family, too few images, a patch that the network cannot take, bad images.
     """
     for width in study.sweep.width:
-        network, kind = study.cell_network(width), study.problem.kind
-        depth = depth_of(network, kind)
-        least = family_of(network, kind).least(depth)
+        network = study.cell_network(width)
+        least = least_of(network, given_of(study.problem, 1))
         if not study.images.volumes and study.images.patch < least:
+            depth = depth_of(network, study.problem.kind)
             raise Mistake("images.patch", f"found {study.images.patch}",
                           f"{network.family} of depth {depth} needs at least {least}")  # fmt: skip
     images = open_images(study.images, data=where.data, progress=progress)
@@ -119,7 +119,7 @@ def plan(
         with _threads(where.threads):
             measured = paces(runs, images, folder, torch.device(where.device))
         seconds = lambda run: measured[key_of(run)].seconds(run, images)  # noqa: E731
-    size = lambda run: ((s := size_of(run.network, images.channels, run.problem.kind)).p, s.flops)  # noqa: E731
+    size = lambda run: ((s := size_of(run.network, given_of(run.problem, images.channels))).p, s.flops)  # noqa: E731
     return Plan(cells_of(runs, over, size, seconds, lambda run: pixels_of(run, images)), workers=where.workers or 1)
 
 

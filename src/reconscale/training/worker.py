@@ -19,12 +19,13 @@ from safetensors.torch import save as tensors_as_bytes
 from reconscale.files import write_whole
 from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
-from reconscale.networks import size_of
+from reconscale.networks import given_of, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.anchors import Picture, draw
 from reconscale.training.evaluate import means, score
 from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.sets import Tested, tested
 from reconscale.training.tracking import TRACKERS
 
 Report = Callable[[dict[str, Any]], None]
@@ -130,25 +131,28 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
     network = training.network
     network.load_state_dict(training.best)
     network.eval()
-    problem, sets = training.problem, {"val": training.val, **task.images.tests}
-    scores = {}
-    for name, pixels in sets.items():
-        tell = lambda done, of, name=name: report({"testing": name, "done": done, "of": of})  # noqa: E731
-        crop = run.images.val_patch if name == "val" else None
-        scores[name] = score(network, problem, pixels, crop=crop, progress=tell if name != "val" else None)
-    volumes = {name: found for name, pixels in sets.items() if (found := problem.by_volume(scores[name], pixels))}
+    problem = training.problem
+    val = Tested(problem, training.val, run.images.val_patch)
+    sets = {"val": val, **tested(run.images, task.images, problem)}
+    scores, volumes = {}, {}
+    for name, of in sets.items():
+        tell = lambda done, total, name=name: report({"testing": name, "done": done, "of": total})  # noqa: E731
+        told = tell if name != "val" else None
+        scores[name] = score(network, of.problem, of.pixels, crop=of.crop, progress=told)
+        if by_volume := of.problem.by_volume(scores[name], of.pixels):
+            volumes[name] = by_volume
     training.clock.since = time.perf_counter()
     weights = {name: value.detach().cpu().contiguous() for name, value in training.best.items()}
     write_whole(folder / "weights.safetensors", tensors_as_bytes(weights))
     for index, picture in enumerate(task.pictures):
-        draw(picture, network, problem, task.images, folder / f"picture-{index}.png")
+        draw(picture, network, sets[picture.test_set], folder / f"picture-{index}.png")
     metrics = {name: means(of_set, volumes.get(name, {})) for name, of_set in scores.items()}
     total = time.perf_counter() - began
     return _result(task, training, "done", metrics=metrics, images=scores, volumes=volumes, seconds=total)
 
 
 def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0, **more: Any) -> Result:
-    size = size_of(task.run.network, task.images.channels, task.run.problem.kind)
+    size = size_of(task.run.network, given_of(task.run.problem, task.images.channels))
     times = {kind: round(spent, 3) for kind, spent in training.clock.spent.items()}
     return Result(
         status=status,  # type: ignore[arg-type]
@@ -166,7 +170,7 @@ def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0
 
 
 def _failed(task: Task, reason: str) -> Result:
-    size = size_of(task.run.network, task.images.channels, task.run.problem.kind)
+    size = size_of(task.run.network, given_of(task.run.problem, task.images.channels))
     return Result(status="failed", run=task.run, p=size.p, flops=size.flops, reason=reason, provenance=provenance(task))
 
 

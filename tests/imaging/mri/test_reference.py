@@ -21,7 +21,7 @@ from reconscale.imaging.mri.fourier import center_crop, magnitude, to_image, to_
 from reconscale.imaging.mri.masks import Masks
 from reconscale.imaging.volumes import transform
 from reconscale.mistakes import Mistake
-from reconscale.networks import build
+from reconscale.networks import Given, build
 from reconscale.study import MRIProblem, Network
 from reconscale.training.losses import LOSSES
 
@@ -147,14 +147,14 @@ class TestForwardModel:
 
 class TestNetworks:
     def test_the_variational_network(self) -> None:
-        network = waves(build(Network(family="varnet", width=2, cascades=2), 1, "mri"))
+        network = waves(build(Network(family="varnet", width=2, cascades=2), Given(1, "mri")))
         with torch.no_grad():
             image = network(measured())[0, 0]
         expected = [0.08568, 0.192459, 2.781535, 2.284303, 0.09093]
         assert at(image, (0, 0), (5, 7), (16, 20), (16, 21), (31, 39)) == pytest.approx(expected, abs=5e-5)
 
     def test_the_unet(self) -> None:
-        network = waves(build(Network(family="unet", width=2), 1, "mri"))
+        network = waves(build(Network(family="unet", width=2), Given(1, "mri")))
         y = measured()
         with torch.no_grad():
             image = network(KSpace(y.values, y.mask, y.center, (32, 32)))[0, 0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from reconscale.imaging.mri.classical import cg_sense, total_variation
 from reconscale.imaging.mri.coils import simulated_maps
 from reconscale.imaging.mri.fourier import to_kspace, zero_filled
 from reconscale.imaging.mri.masks import Masks, center_lines
+from reconscale.imaging.noise import fixed_generator
 from reconscale.imaging.pixels import Pixels
 from reconscale.imaging.volumes.slices import Slice, Slices
 from reconscale.mistakes import Mistake
@@ -72,7 +72,12 @@ class MRI:
             center_lines(columns, self.problem)
 
     def read(
-        self, data: Data, indices: Sequence[int], patch: int, generator: torch.Generator | None
+        self,
+        data: Data,
+        indices: Sequence[int],
+        patch: int,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
     ) -> list[list[Slice]]:
         """Read slices from the disk; those of one shape together.
 
@@ -81,9 +86,10 @@ class MRI:
             indices: which.
             patch: side of the crops of images.
             generator: decides where the crops of images lie; none: in the middle.
+            turns: decides how the crops of images are turned; none: they are not.
         """
         if isinstance(data, Pixels):
-            raw = data.to_unit(data.crops(indices, patch, generator=generator), torch.device("cpu"))
+            raw = data.to_unit(data.crops(indices, patch, generator=generator, turns=turns), torch.device("cpu"))
             return [[_of_pixels(x.numpy()[0], data.names[i]) for x, i in zip(raw, indices, strict=True)]]
         groups: dict[tuple[int, ...], list[Slice]] = {}
         for index in indices:
@@ -102,7 +108,7 @@ class MRI:
             one, peak = _of_pixels(pixels, data.names[index]), 1.0
         else:
             one, peak = data.slice(index), data.peak(index)
-        noise = torch.Generator().manual_seed(seed_of(f"noise {data.names[index]}", seed))
+        noise = fixed_generator(f"noise {data.names[index]}", seed)
         return self._example([one], seed, [peak], noise)
 
     def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Example:
@@ -121,7 +127,7 @@ class MRI:
     def _mask(self, one: Slice, rows: int, columns: int, seed: int | None) -> tuple[Tensor, tuple[int, int]]:
         if seed is None and self.problem.masks == "fresh":
             return self._masks.draw(rows, columns)
-        generator = torch.Generator().manual_seed(seed_of(f"mask {one.volume}", seed or 0))
+        generator = fixed_generator(f"mask {one.volume}", seed or 0)
         return Masks(self.problem, generator).draw(rows, columns)
 
     def _kspace(self, group: list[Slice], rows: int, columns: int) -> tuple[Tensor, Tensor | None]:
@@ -156,6 +162,10 @@ class MRI:
         volumes = data.volume_names if isinstance(data, Slices) else data.names
         return measure_volumes(scores, dict(zip(data.names, volumes, strict=True)))
 
+    def variants(self) -> dict[str, MRI]:
+        """No other level of noise is tested."""
+        return {}
+
     def shown(self, x_hat: Tensor, example: Example) -> Tensor:
         """A reconstruction as it is drawn: 1 is the volume's maximum."""
         return x_hat / example.peak[:, None, None, None]
@@ -180,8 +190,3 @@ class MRI:
 def _of_pixels(image: np.ndarray, name: str) -> Slice:
     """A grey image in [0, 1] as a slice of a volume of its own."""
     return Slice(None, image.astype(np.complex64), np.ascontiguousarray(image, np.float32), 1.0, name)
-
-
-def seed_of(name: str, seed: int) -> int:
-    """A 63-bit seed that is a pure function of a name and a number."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,1 @@
+"""Every linear inverse problem of images through one adapter to deepinv's operators."""

@@ -1,0 +1,203 @@
+"""Networks of convolutions: the linear estimator, residual networks of super-resolution, and what deepinv has."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean colour of DIV2K, which EDSR takes away first."""
+
+
+class Linear(nn.Module):
+    """The linear estimator: one convolution without bias or activation, zero before training.
+
+    Trained by early-stopped gradient descent it is the estimator of the theory, restricted to linear maps that are the
+    same everywhere and see ``2 width + 1`` pixels a side. Of small images, one such map for each pixel of a block.
+
+    Args:
+        channels: of the image.
+        width: pixels that are seen on each side.
+        factor: how many times images are enlarged (sub-pixel).
+    """
+
+    def __init__(self, channels: int, width: int, factor: int = 1) -> None:
+        super().__init__()
+        side = 2 * width + 1
+        self.filter = nn.Conv2d(channels, channels * factor**2, side, padding=width, padding_mode="zeros", bias=False)
+        nn.init.zeros_(self.filter.weight)
+        self.factor = factor
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
+        return functional.pixel_shuffle(self.filter(y), self.factor)
+
+
+class EDSR(nn.Module):
+    """Residual blocks without normalisation on the small image, then a pixel shuffle.
+
+    Source: Lim et al. 2017 (arXiv 1707.02921): the baseline is width 64, depth 16 (at factor 2: 1,369,859 parameters);
+    the large one width 256, depth 32 (40,729,603). It is SRResNet without batch normalisation. Branches are scaled by
+    64 / width above width 64, a quarter at 256; the paper has a tenth there. With factor 1 it predicts what to add.
+
+    Args:
+        channels: of the image.
+        width: channels of the features.
+        depth: residual blocks.
+        factor: 1, 2, 3, 4 or 8.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, factor: int) -> None:
+        super().__init__()
+        mean = torch.tensor(MEAN if channels == 3 else (sum(MEAN) / 3,) * channels)
+        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
+        self.factor = factor
+        self.head = _conv(channels, width)
+        self.blocks = nn.ModuleList(_Residual(width) for _ in range(depth))
+        self.body = _conv(width, width)
+        self.up = _shuffles(width, factor)
+        self.tail = _conv(width, channels)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
+        mean = self.mean
+        assert isinstance(mean, Tensor)
+        first = features = self.head(y - mean)
+        for block in self.blocks:
+            features = block(features)
+        out: Tensor = self.tail(self.up(self.body(features) + first))
+        return out + (y if self.factor == 1 else mean)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = _conv(width, width), _conv(width, width)
+        self.scale = min(1.0, 64 / width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change: Tensor = self.second(functional.relu(self.first(x), inplace=True))
+        return x + change * self.scale
+
+
+def _shuffles(width: int, factor: int) -> nn.Sequential:
+    """Twofold shuffles for powers of two, one for three."""
+    layers: list[nn.Module] = []
+    steps = [3] if factor == 3 else [2] * (factor.bit_length() - 1)
+    for step in steps:
+        layers += [_conv(width, width * step**2), nn.PixelShuffle(step)]
+    return nn.Sequential(*layers)
+
+
+class RFDN(nn.Module):
+    """Residual feature distillation: light blocks with spatial attention, on the small image.
+
+    Source: Liu et al. 2020 (arXiv 2009.11551), winner of the AIM 2020 challenge: width 50, depth 4 (at factor 4:
+    433,448 parameters).
+
+    Args:
+        channels: of the image.
+        width: channels of the features; half of them, rounded down, are kept by each distillation.
+        depth: blocks.
+        factor: how many times images are enlarged; with 1 it predicts what to add.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.head = _conv(channels, width)
+        self.blocks = nn.ModuleList(_Distillation(width) for _ in range(depth))
+        self.join = nn.Conv2d(width * depth, width, 1)
+        self.body = _conv(width, width)
+        self.tail = _conv(width, channels * factor**2)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
+        first = features = self.head(y)
+        kept = []
+        for block in self.blocks:
+            features = block(features)
+            kept.append(features)
+        joined = functional.leaky_relu(self.join(torch.cat(kept, 1)), 0.05)
+        out = functional.pixel_shuffle(self.tail(self.body(joined) + first), self.factor)
+        return out + y if self.factor == 1 else out
+
+
+class _Distillation(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        kept = max(1, width // 2)
+        self.keep = nn.ModuleList(nn.Conv2d(width, kept, 1) for _ in range(3))
+        self.refine = nn.ModuleList(_conv(width, width) for _ in range(3))
+        self.last = _conv(width, kept)
+        self.join = nn.Conv2d(4 * kept, width, 1)
+        self.attention = _Attention(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = []
+        for keep, refine in zip(self.keep, self.refine, strict=True):
+            kept.append(functional.leaky_relu(keep(x), 0.05))
+            x = functional.leaky_relu(refine(x) + x, 0.05)
+        kept.append(functional.leaky_relu(self.last(x), 0.05))
+        out: Tensor = self.attention(self.join(torch.cat(kept, 1)))
+        return out
+
+
+class _Attention(nn.Module):
+    """Enhanced spatial attention: a mask computed at a sixth of the resolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        narrow = max(1, width // 4)
+        self.reduce, self.skip, self.expand = (
+            nn.Conv2d(before, after, 1) for before, after in ((width, narrow), (narrow, narrow), (narrow, width))
+        )
+        self.stride = nn.Conv2d(narrow, narrow, 3, stride=2)
+        self.convs = nn.ModuleList(_conv(narrow, narrow) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        reduced = self.reduce(x)
+        small = self.stride(reduced)
+        small = functional.max_pool2d(small, [min(7, side) for side in small.shape[-2:]], stride=3)
+        for index, conv in enumerate(self.convs):
+            small = conv(small) if index == 2 else functional.relu(conv(small))
+        mask = functional.interpolate(small, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        return x * torch.sigmoid(self.expand(mask + self.skip(reduced)))
+
+
+def _conv(before: int, after: int) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1)
+
+
+def dncnn(channels: int, width: int, depth: int) -> nn.Module:
+    """DnCNN without normalisation, from deepinv."""
+    from deepinv.models import DnCNN
+
+    device = torch.get_default_device()  # DnCNN moves itself to its argument's device
+    network: nn.Module = DnCNN(channels, channels, depth=depth, nf=width, pretrained=None, device=device)
+    return network
+
+
+class DRUNetAt(nn.Module):
+    """DRUNet from deepinv, told one level of noise.
+
+    Args:
+        channels: of the image.
+        width: channels of the first level; every level below doubles them.
+        depth: residual blocks a level.
+        sigma: the level of noise that it is told.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, sigma: float) -> None:
+        super().__init__()
+        from deepinv.models import DRUNet
+
+        widths, device = tuple(width * 2**level for level in range(4)), torch.get_default_device()
+        self.network = DRUNet(channels, channels, nc=widths, nb=depth, pretrained=None, device=device)
+        self.sigma = sigma
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, H, W), sides multiples of 8 from 32 on, to the same."""
+        x: Tensor = self.network(y, self.sigma)
+        return x

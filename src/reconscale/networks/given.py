@@ -1,0 +1,116 @@
+"""What a network is given, and how a network that maps images to images is given something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from reconscale.imaging.example import Sensed
+from reconscale.imaging.superresolution import enlarged
+from reconscale.study.problems import LINEAR, SuperresolutionProblem
+
+Form = Literal["image", "lowres", "kspace"]
+"""``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice."""
+
+LEVEL = 25 / 255
+"""The level of noise that networks are told where the problem has none."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a problem gives to a network, as far as it decides how the network is built.
+
+    Attributes:
+        channels: of the images.
+        kind: of the problem.
+        factor: of super-resolution; 1 otherwise.
+        sigma: standard deviation of the noise, for images in [0, 1].
+    """
+
+    channels: int
+    kind: str = "denoising"
+    factor: int = 1
+    sigma: float = LEVEL
+
+    @property
+    def form(self) -> Form:
+        """The form of what is measured; linear problems give a filtered image."""
+        return {"mri": "kspace", "superresolution": "lowres"}.get(self.kind, "image")  # type: ignore[return-value]
+
+    @property
+    def filtered(self) -> bool:
+        """Whether the image that the network sees was filtered from something else."""
+        return self.kind in LINEAR
+
+
+def given_of(problem: Any, channels: int) -> Given:
+    """What a problem of a study gives to a network.
+
+    Args:
+        problem: as the study names it.
+        channels: of the images.
+    """
+    factor = problem.factor if isinstance(problem, SuperresolutionProblem) else 1
+    return Given(channels, problem.kind, factor, problem.sigma / 255 if problem.sigma else LEVEL)
+
+
+class Filtered(nn.Module):
+    """A network of images, on the filtered image of what a linear operator has measured."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, y: Sensed) -> Tensor:
+        """Map what was measured to images (B, C, h, w)."""
+        x: Tensor = self.network(y.image)
+        return x
+
+
+class Upsampled(nn.Module):
+    """A network of images, on the bicubic enlargement of small ones.
+
+    Args:
+        network: from (B, C, H, W) to the same.
+        factor: how many times images are enlarged.
+    """
+
+    def __init__(self, network: nn.Module, factor: int) -> None:
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
+        x: Tensor = self.network(enlarged(y.float(), self.factor))
+        return x
+
+
+class Padded(nn.Module):
+    """A network whose input's sides must be multiples of something: the last row and column are repeated, then cut.
+
+    Args:
+        network: from (B, C, H, W) to the same.
+        multiple: of what.
+        least: the smallest side that the network takes, a multiple.
+    """
+
+    def __init__(self, network: nn.Module, multiple: int, least: int) -> None:
+        super().__init__()
+        self.network, self.multiple, self.least = network, multiple, least
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, H, W) of any size to the same."""
+        rows, columns = y.shape[-2:]
+        down, right = (max(self.least, -(-side // self.multiple) * self.multiple) - side for side in (rows, columns))
+        if not (down or right):
+            return self.network(y)  # type: ignore[no-any-return]
+        return self.network(nn.functional.pad(y, (0, right, 0, down), mode="replicate"))[..., :rows, :columns]  # type: ignore[no-any-return]
+
+
+def without_values(given: Given, side: int) -> Any:
+    """What a network of an image of ``side`` pixels is given, on the meta device."""
+    image = torch.empty(1, given.channels, side // given.factor, side // given.factor)
+    return Sensed(image, image) if given.filtered else image

@@ -1,0 +1,100 @@
+"""Transformers, from deepinv: SwinIR, the paper's second denoiser, and Restormer."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+WINDOW = 8
+"""Side of SwinIR's windows, in pixels."""
+UPSAMPLERS = {"subpixel": "pixelshuffle", "direct": "pixelshuffledirect"}
+"""Our words for SwinIR's ends: of classical and of lightweight super-resolution."""
+
+
+def swinir(
+    channels: int, width: int, depth: int, layers: int, heads: int, factor: int = 1, upsampler: str = "subpixel"
+) -> nn.Module:
+    """SwinIR (Liang et al. 2021, arXiv 2108.10257); with 6 groups of 6 layers, 6 heads and width 180 it is SwinIR-M.
+
+    Stochastic depth is off: it draws from torch's global generator, and small data call for none in the paper. The
+    masks of shifted windows depend on the size of the image alone and are kept for the last few sizes.
+
+    Args:
+        channels: of the image.
+        width: channels of the features, a multiple of ``heads``.
+        depth: groups.
+        layers: transformer layers of a group.
+        heads: attention heads.
+        factor: how many times images are enlarged.
+        upsampler: how, where the factor is not 1: ``subpixel`` or ``direct``.
+    """
+    from deepinv.models import SwinIR
+    from deepinv.models.swinir import SwinTransformerBlock
+
+    end = UPSAMPLERS[upsampler] if factor > 1 else ""
+    how: dict[str, Any] = {"img_size": 64, "in_chans": channels, "window_size": WINDOW, "mlp_ratio": 2}
+    how |= {"embed_dim": width, "depths": (layers,) * depth, "num_heads": (heads,) * depth, "drop_path_rate": 0.0}
+    with _ListsOnTheCPU(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.meshgrid")  # deepinv's, about a later torch
+        network: nn.Module = SwinIR(**how, upscale=factor, upsampler=end, pretrained=None)
+    for block in network.modules():
+        if isinstance(block, SwinTransformerBlock):
+            block.calculate_mask = partial(_Mask, block.window_size, block.shift_size)
+            block.input_resolution = (-1, -1)  # so that masks are looked up for every size
+    return network
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """The mask of a block for a size of images; ``to`` finds it on a device."""
+
+    window_size: int
+    shift_size: int
+    size: tuple[int, int]
+
+    def to(self, device: torch.device) -> Tensor:
+        return _mask_on(self, device)
+
+
+@lru_cache(maxsize=16)
+def _mask_on(mask: _Mask, device: torch.device) -> Tensor:
+    from deepinv.models.swinir import SwinTransformerBlock
+
+    with torch.device("cpu"), torch.inference_mode(False):
+        made: Tensor = SwinTransformerBlock.calculate_mask(mask, mask.size)
+    return made.to(device)
+
+
+class _ListsOnTheCPU(TorchFunctionMode):
+    """Keeps torch.linspace on the CPU: SwinIR turns its values into numbers, which the meta device has not."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.linspace:
+            kwargs["device"] = "cpu"
+        return func(*args, **kwargs)
+
+
+def restormer(channels: int, width: int, depth: int) -> nn.Module:
+    """Restormer (Zamir et al. 2022, arXiv 2111.09881): width 48 and depth 4 are the paper's.
+
+    Args:
+        channels: of the image.
+        width: channels of the first level; every level below doubles them.
+        depth: blocks of the first level; the others have 1.5, 1.5 and 2 times as many.
+    """
+    from deepinv.models import Restormer
+
+    more = math.ceil(1.5 * depth)
+    blocks = (depth, more, more, 2 * depth)
+    network: nn.Module = Restormer(
+        channels, channels, dim=width, num_blocks=blocks, num_refinement_blocks=depth, pretrained=None
+    )
+    return network
