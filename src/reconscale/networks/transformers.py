@@ -39,7 +39,7 @@ def swinir(
     from deepinv.models.swinir import SwinTransformerBlock
 
     end = UPSAMPLERS[upsampler] if factor > 1 else ""
-    how: dict[str, Any] = {"img_size": 64, "in_chans": channels, "window_size": WINDOW, "mlp_ratio": 2}
+    how: dict[str, Any] = {"img_size": 2 * WINDOW, "in_chans": channels, "window_size": WINDOW, "mlp_ratio": 2}
     how |= {"embed_dim": width, "depths": (layers,) * depth, "num_heads": (heads,) * depth, "drop_path_rate": 0.0}
     with _ListsOnTheCPU(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.meshgrid")  # deepinv's, about a later torch

@@ -1,0 +1,89 @@
+"""Every family with every problem that it is made for: trains, goes on exactly, measures odd sizes, and is applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from reconscale.imaging import ImageSet, open_images, read_image, write_image
+from reconscale.networks import FAMILIES
+from reconscale.networks.given import given_of
+from reconscale.study import Folder, Images, Recipe, Run
+from reconscale.study.problems import KINDS
+from reconscale.training.loop import Hooks, Training
+from reconscale.training.reconstruct import reconstruct
+from reconscale.training.worker import Placement, Task, carry_out
+from tests.contracts.test_families import small
+
+CPU = torch.device("cpu")
+SIDE = 36
+PROBLEMS: dict[str, dict[str, Any]] = {
+    "denoising": {"photons": 500.0},
+    "mri": {"mask": "random", "coils": 2},
+    "superresolution": {"factor": 3},
+    "deblurring": {"radius": 1.2},
+    "inpainting": {"keep": 0.7, "sigma": 5.0},
+    "tomography": {"angles": 8},
+    "compressed-sensing": {"block": 4},
+    "deepinv": {"operator": "Blur", "arguments": {"filter": ((0.5, 0.25), (0.25, 0.0)), "padding": "reflect"}},
+}
+CASES = [(family, kind) for family, known in FAMILIES.items() for kind in KINDS if known.made_for(kind)]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    options = Images(source="deadleaves", channels="gray", size=40, total=6, patch=SIDE, val=1, val_patch=SIDE, test=1)
+    return open_images(options, cache=tmp_path_factory.mktemp("cache"))
+
+
+def run_of(family: str, kind: str, images: ImageSet) -> Run:
+    problem = KINDS[kind](kind=kind, **PROBLEMS[kind])
+    side = 39 if kind in ("denoising", "mri") else SIDE  # odd where the problem does not cut images
+    options = images.images.model_copy(update={"val_patch": side, "test_patch": side})
+    recipe = Recipe(steps=20, batch=2, validate_every=10, lr=1e-3)
+    return Run(problem=problem, images=options, n=3, network=small(family, 4), recipe=recipe)
+
+
+def trained(run: Run, images: ImageSet, cut: int | None) -> dict[str, torch.Tensor]:
+    """The weights after training, in one go or with a break after some steps."""
+    training = Training(run, images, CPU, "fp32")
+    if cut is not None:
+        for _ in range(cut):
+            training.advance()
+            if training.step == 10:
+                training.look()
+        state = training.state()
+        torch.manual_seed(99)  # what others draw in between
+        training = Training(run, images, CPU, "fp32")
+        training.restore(state)
+    training.carry_on(Hooks())
+    return training.best
+
+
+def test_every_kind_has_options() -> None:
+    assert set(PROBLEMS) == set(KINDS)
+
+
+@pytest.mark.parametrize("family, kind", CASES)
+def test_from_training_to_a_file(family: str, kind: str, images: ImageSet, tmp_path: Path) -> None:
+    run = run_of(family, kind, images)
+    folder = Folder(tmp_path)
+    assert carry_out(Task(run, images, folder, Placement()), lambda message: None) == "done"
+    whole = load_file(folder.of(run) / "weights.safetensors")
+    assert all(value.isfinite().all() for value in whole.values())
+    resumed = trained(run, images, cut=13)
+    assert set(resumed) == set(whole) and all(torch.equal(resumed[name], whole[name]) for name in whole)
+    result = folder.read(run)
+    assert result is not None
+    assert np.isfinite(list(result.metrics["test"].values())).all()
+    if kind != "mri":  # volumes have tests of their own
+        given = given_of(run.problem, 1)
+        image = np.random.default_rng(0).random((25, 33, 1)).astype(np.float32)
+        write_image(tmp_path / "in.tif", image)
+        written = reconstruct(folder.of(run), tmp_path / "in.tif", tmp_path / "out.tif")
+        assert read_image(written[0]).shape == (25 * given.factor, 33 * given.factor, 1)
