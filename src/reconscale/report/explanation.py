@@ -145,7 +145,9 @@ def explanation_sentences(made: Explanation, drawn: Table) -> list[str]:
 
 
 def _linear(made: Explanation, largest: float) -> str:
-    what = f"A linear estimator of {made.patch} × {made.patch} patches that learns from the same training images"
+    sees = made.record.get("operator") if made.record.get("problem", "denoising") != "denoising" else None
+    given = f", given {sees}," if sees else ""
+    what = f"A linear estimator of {made.patch} × {made.patch} patches{given} that learns from the same training images"
     apart, near = made.above(largest), made.within.get(NEAR)
     here = f"at n = {amount(largest)} it is {plain(apart)} dB from its floor, the Wiener filter"
     if near is None:
