@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from reconscale.cli.screen import print_json, refusing
 from reconscale.mistakes import Mistake
 
 if TYPE_CHECKING:
-    from reconscale.laws import Costs, Finding, Points
+    from reconscale.laws import Costs, Finding, Noise, Points
 
 Price = "{}; a price in any currency."
 
@@ -58,22 +57,45 @@ def decide(  # noqa: PLR0913 - flags
 def compare(
     first: Source,
     second: Annotated[Path, typer.Argument(help="The other method, in the same way.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Also write a page with figure, tables and numbers into this folder.")
+    ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
 ) -> None:
-    """Compare two methods as n grows: at which n the one overtakes the other, and how sure that is."""
+    """Compare two methods as n grows: at which n the one overtakes the other, and what the difference is worth."""
     with refusing():
-        from reconscale.laws import crossing
+        from reconscale.report.comparison import Method, compared, report_comparison
         from reconscale.report.records import cleaned
 
-        both = [points_at(place, metric=metric, profile=profile, test_set=test_set) for place in (first, second)]
-        made = crossing(both[0], both[1], names=_names(first, second))
+        names = _names(first, second)
+        methods = [
+            Method(name, points_at(place, metric=metric, profile=profile, test_set=test_set), noise_at(place, profile))
+            for name, place in zip(names, (first, second), strict=True)
+        ]
+        known = compared(methods[0], methods[1])
         if json:
-            print_json(cleaned(asdict(made) | {"findings": codes(made.findings)}))
+            print_json(cleaned(known.record() | {"findings": codes(known.findings)}))
         else:
-            say(made.sentence, made.assumed, *map(str, made.findings))
+            say(*known.lines(), *map(str, known.findings))
+        if out is not None:
+            path = report_comparison(known, out, (str(first), str(second)))
+            if not json:
+                say(f"Written: {path}")
+
+
+def noise_at(source: Path, profile: str | None) -> Noise | None:
+    """The networks of a study at other levels of noise; a CSV says nothing about them."""
+    if source.suffix.lower() == ".csv":
+        return None
+    from reconscale.study import Folder, load_study, runs_of
+    from reconscale.study.points import noise_from
+
+    study = load_study(source)
+    done = [result for result in Folder.beside(source).results(runs_of(study)) if result.status == "done"]
+    return noise_from(done, profile=profile or study.analysis.profile, test_set=study.images.main_test)
 
 
 def costs_of(source: Path, per_image: float | None, per_hour: float | None) -> Costs:

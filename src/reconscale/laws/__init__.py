@@ -1,9 +1,11 @@
 """Curves through measured points: laws, their uncertainty, forecasts and decisions (numpy and scipy only)."""
 
 from reconscale.laws.decisions.candidates import Candidate
+from reconscale.laws.decisions.comparison import Comparison, Difference, comparison
 from reconscale.laws.decisions.costs import Bill, Costs, Hours, hours_of
 from reconscale.laws.decisions.crossing import Crossing, crossing
 from reconscale.laws.decisions.decision import Decision, decide
+from reconscale.laws.decisions.exchange import Exchange, Noise, exchange_sentence, exchanges
 from reconscale.laws.decisions.experiments import Experiment, next_experiments
 from reconscale.laws.decisions.gains import Gain
 from reconscale.laws.decisions.price import Price, price
@@ -46,9 +48,12 @@ __all__ = [
     "Candidate",
     "ChanceToFloor",
     "Chinchilla",
+    "Comparison",
     "Costs",
     "Crossing",
     "Decision",
+    "Difference",
+    "Exchange",
     "Experiment",
     "Finding",
     "Fit",
@@ -60,6 +65,7 @@ __all__ = [
     "Law",
     "Metric",
     "Needed",
+    "Noise",
     "Optimum",
     "Paper",
     "PointFit",
@@ -73,9 +79,12 @@ __all__ = [
     "Surface",
     "backtest",
     "chinchilla",
+    "comparison",
     "crossing",
     "decide",
     "evaluate",
+    "exchange_sentence",
+    "exchanges",
     "finding",
     "fit",
     "forecast",

@@ -12,13 +12,16 @@ from reconscale.laws import (
     USUAL,
     Costs,
     Decision,
+    Exchange,
     Finding,
     Fit,
     Forecast,
     Held,
+    Noise,
     Points,
     Surface,
     backtest,
+    exchanges,
     fit,
     forecast,
     frontier,
@@ -54,6 +57,7 @@ class Answer:
         outlook: the forecast at all sizes of the band and at those asked for; none without a curve.
         held: the back-test, one line a size that was held back.
         choice: the verdict, and what to do; none without a curve.
+        rates: what one step of quality is worth in images, parameters and noise.
         surface: quality over n and p; none where there are too few cells.
         lacking: why there is no curve; empty where there is one.
     """
@@ -67,6 +71,7 @@ class Answer:
     outlook: Forecast | None = None
     held: tuple[Held, ...] = ()
     choice: Choice | None = None
+    rates: tuple[Exchange, ...] = ()
     surface: Surface | None = None
     lacking: str = ""
 
@@ -109,6 +114,7 @@ def answer_of(
     asked: Sequence[float] = (),
     target: float | None = None,
     costs: Costs | None = None,
+    noise: Noise | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Answer:
     """Ask the laws everything that a report needs.
@@ -119,6 +125,7 @@ def answer_of(
         asked: sizes to forecast; none: 2, 4 and 10 times the largest n.
         target: a value of the metric whose n is asked for.
         costs: prices and hours; none: nothing is known about either.
+        noise: the networks at the largest n at other levels of noise, or None.
         progress: is told what is being computed.
 
     Raises:
@@ -138,7 +145,8 @@ def answer_of(
     held = tuple(backtest(points))
     say("fitting laws")
     fits, unfitted = usual_fits(points)
-    known = Answer(points, best, worthwhile, wanted, fits, unfitted, outlook, held, choice)
+    rates = tuple(exchanges(points, noise))
+    known = Answer(points, best, worthwhile, wanted, fits, unfitted, outlook, held, choice, rates)
     return replace(known, surface=surface_of(points, 0)) if has_surface(points) else known
 
 

@@ -14,6 +14,7 @@ from reconscale.files import to_json, write_whole
 from reconscale.laws import Finding, Points
 from reconscale.report import grids, prose
 from reconscale.report.answer import Answer, answer_of
+from reconscale.report.comparison import exchange_table, rates_grid
 from reconscale.report.expected import (
     backtest_table,
     fan_table,
@@ -169,6 +170,7 @@ def _material(
         tables += [make(answer) for make in makers]
     if answer is not None and answer.choice is not None:
         tables.append(gains_table(answer.choice))
+    tables.append(exchange_table(() if answer is None else answer.rates))
     return Material(answer, {item.name: item for item in tables})
 
 
@@ -193,6 +195,7 @@ def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
         gains=None if choice is None else grids.gains_grid(tables["gains"], choice, answer.quantity),
         needs=() if choice is None else (*target_sentence(choice), price_sentence(choice, answer.quantity)),
         sizes=grids.sizes_grid(answer),
+        exchange=rates_grid(tables["exchange"]),
         known=grids.known_grid(tables["known"], largest),
         members=() if outlook is None else members_sentence(outlook),
         laws=grids.laws_grid(tables["laws"]),

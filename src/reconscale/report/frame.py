@@ -135,6 +135,23 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     )
 
 
+def curves_frame(x: tuple[float, float], seen: Sequence[float], band: Sequence[float], quantity: Quantity) -> Frame:
+    """Axes of several curves over n.
+
+    Args:
+        x: the smallest and the largest n that is drawn.
+        seen: measured values.
+        band: ends of the bands around the curves; those far beyond what was measured are cut off.
+        quantity: what the values are.
+    """
+    y = _y_range(seen, band, [], quantity.metric, _span(seen, quantity.metric))
+    width = math.log10(x[1] / x[0])
+    x = (x[0] / 10 ** (0.03 * width + 0.03), x[1] * 10 ** (0.02 * width + 0.03))
+    across = f"training set size n, number of {quantity.unit}"
+    ticks = log_ticks(*x), _y_ticks(y, quantity)
+    return Frame(x, y, *ticks, across, _y_title(quantity), log_y=quantity.metric == "error")
+
+
 def heldback(backtest: Table, frame: Frame) -> list[tuple[float, dict[str, Any]]]:
     """Where the forecasts of a back-test are drawn, a little to the left of the size that they are for."""
     step = (frame.x[1] / frame.x[0]) ** 0.014
@@ -337,6 +354,7 @@ def _y_ticks(y: tuple[float, float], quantity: Quantity) -> Ticks:
     values = _nice(*y, 8)
     step = values[1] - values[0] if len(values) > 1 else 1.0
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    digits += abs(round(step, digits) - step) > 1e-9 * step  # steps of 0.025 have a digit more
     return tuple((value, f"{value:.{digits}f}") for value in values)
 
 

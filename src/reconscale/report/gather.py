@@ -19,7 +19,7 @@ from reconscale.report.text import finding_lines, joined, lines_of, step_lines, 
 from reconscale.report.volumes import training_sets_of
 from reconscale.report.wording import Quantity, times
 from reconscale.study import Folder, Result, Run, Study, runs_of
-from reconscale.study.points import points_from
+from reconscale.study.points import noise_from, points_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,10 @@ def gather(
         points = points_from(done, profile=study.analysis.profile, test_set=main)
         worthwhile, asked = study.analysis.worthwhile, study.analysis.forecast
         costs = Costs(hours_from(done) or untimed)
-        answer = answer_of(points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, progress=say)
+        noise = noise_from(done, profile=study.analysis.profile, test_set=main)
+        answer = answer_of(
+            points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, noise=noise, progress=say
+        )
     anchors = anchors_of(folder)
     quantity = Quantity("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(main, quantity) if anchors is not None else []

@@ -106,6 +106,7 @@ class Page:
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
+        exchange: what one step of quality is worth in images, parameters and noise.
         sizes: forecast at the sizes asked for.
         facts: what was measured, name and value.
         plots: figures by name.
@@ -134,6 +135,7 @@ class Page:
     surety: str = ""
     gains: Grid | None = None
     needs: Sequence[str] = ()
+    exchange: Grid | None = None
     sizes: Grid | None = None
     facts: Sequence[tuple[str, str]] = ()
     plots: dict[str, Plot] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reconscale.laws import Points
+from reconscale.laws import Noise, Points, frontier
 from reconscale.mistakes import Mistake
 from reconscale.study.file import Study
 from reconscale.study.folder import Folder
@@ -60,3 +60,31 @@ def points_from(results: list[Result], *, profile: str, test_set: str) -> Points
         profile=profile,
         unit=results[0].run.images.noun,
     )
+
+
+def noise_from(results: list[Result], *, profile: str, test_set: str) -> Noise | None:
+    """The runs at the largest n, of the width chosen there, at the levels of noise that were tested.
+
+    Args:
+        results: those that are done.
+        profile: a name in ``PROFILES``.
+        test_set: the main one, which other levels are measured on.
+
+    Returns:
+        Two levels or more; none where the problem was tested at one alone, or trained without noise.
+    """
+    if not results:
+        return None
+    trained = float(getattr(results[0].run.problem, "sigma", 0.0))
+    levels = {trained: test_set}
+    for sigma in getattr(results[0].run.problem, "test_sigma", ()):
+        levels[float(sigma)] = f"{test_set} at sigma {sigma:g}"
+    levels = {sigma: name for sigma, name in sorted(levels.items()) if sigma > 0}
+    if trained not in levels or len(levels) < 2:
+        return None
+    best = frontier(points_from(results, profile=profile, test_set=test_set))
+    largest = best.n.max()
+    width = None if best.width is None else best.width[best.n == largest][0]
+    there = [r for r in results if r.run.n == largest and width in (None, r.run.network.width)]
+    values = tuple(tuple(r.metrics[name][profile] for name in levels.values()) for r in there)
+    return Noise(tuple(levels), values, trained)

@@ -1,0 +1,178 @@
+"""What one step of quality is worth in images, in parameters and in noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from reconscale.laws.decisions.ahead import DRAWS, REACH, ahead, ladder, reached, surface_of
+from reconscale.laws.decisions.gains import has_surface
+from reconscale.laws.decisions.price import STEP
+from reconscale.laws.decisions.ranges import Range, ranged
+from reconscale.laws.frontier import best_dial, frontier
+from reconscale.laws.points import METRICS, Points
+
+Floats = NDArray[np.float64]
+
+FACTORS = 24
+"""Sizes of network that are tried up to ``REACH`` times the one chosen."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The same networks at other levels of noise.
+
+    Attributes:
+        sigma: (K,) levels, rising.
+        y: (R, K) the metric of R runs at each.
+        trained: the level that they were trained at, one of them.
+    """
+
+    sigma: tuple[float, ...]
+    y: tuple[tuple[float, ...], ...]
+    trained: float
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What brings one step of quality, with nothing else changed.
+
+    Attributes:
+        what: ``n`` images, ``p`` parameters, or ``sigma`` noise.
+        step: the gain, in ``unit``.
+        unit: ``dB`` or ``SSIM``.
+        factor: by which it is multiplied: above 1 of images and parameters, below 1 of noise; its ``never`` is the
+            chance that no factor up to 1000 (of noise: no less noise) brings the step.
+        basis: what it rests on, in plain words.
+    """
+
+    what: str
+    step: float
+    unit: str
+    factor: Range
+    basis: str
+
+
+def exchanges(points: Points, noise: Noise | None = None, *, seed: int = 0) -> list[Exchange]:
+    """What 0.1 dB (0.01 SSIM) is worth at the largest n, for the network chosen there.
+
+    Args:
+        points: the measurements, two or more distinct n.
+        noise: the runs there at other levels of noise; none: nothing is said about noise.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        Mistake: there are fewer than two distinct n.
+    """
+    unit = METRICS[points.metric].unit
+    step = STEP[unit]
+    told = ahead(points, seed)
+    rungs = ladder(told.last, told.last)
+    log_error = told.curves(rungs)
+    gain = METRICS[points.metric].gain(np.exp(log_error[:, :1]), np.exp(log_error))
+    n = reached(rungs, step - gain) / np.exp(told.last)
+    found = [Exchange("n", step, unit, ranged(n), "the curve over n")]
+    along = _parameters(points, step, seed)
+    if along is not None:
+        found.append(Exchange("p", step, unit, ranged(along[0]), along[1]))
+    if noise is not None and len(noise.sigma) > 1:
+        found.append(Exchange("sigma", step, unit, ranged(_noise(noise, points.metric, step, seed)), _levels(noise)))
+    return found
+
+
+def _parameters(points: Points, step: float, seed: int) -> tuple[Floats, str] | None:
+    """The factors of p that bring the step at the largest n, and what they rest on; none where p was not varied."""
+    best = frontier(points)
+    if points.p is None or best.p is None:
+        return None
+    last = float(points.n.max())
+    there = points.rows(points.n == last)
+    assert there.p is not None
+    sizes = np.unique(there.p)
+    if has_surface(points):
+        p = float(np.median(best.p[best.n == last]))
+        places = np.linspace(0.0, np.log(REACH), FACTORS)
+        error = np.exp(surface_of(points, seed).log_error([last] * FACTORS, (p * np.exp(places)).tolist()))
+        gain = METRICS[points.metric].gain(error[:, :1], error)
+        return reached(places, step - gain), "the surface over n and p"
+    if len(sizes) < 2:
+        return None
+    chosen = float(best_dial(there, there.p, last))
+    ends = (sizes[sizes < chosen].max(), chosen) if (sizes < chosen).any() else (chosen, sizes[1])
+    low, high = (np.asarray(there.error[there.p == size]) for size in ends)
+    reference, metric = np.full(1, low.mean()), METRICS[points.metric]
+    slope = _slopes(metric.gain(reference, low), metric.gain(reference, high), seed)
+    slope = slope / np.log(ends[1] / ends[0])
+    return _factor(step, slope), "a straight line between two measured networks"
+
+
+def _slopes(low: Floats, high: Floats, seed: int) -> Floats:
+    """(DRAWS,) differences of two means over seeds, by Student's t; two seeds at least say how sure they are."""
+    difference = float(np.mean(high) - np.mean(low))
+    if min(len(low), len(high)) < 2:
+        return np.full(DRAWS, difference)
+    error = np.sqrt(np.var(low, ddof=1) / len(low) + np.var(high, ddof=1) / len(high))
+    spare = len(low) + len(high) - 2
+    drawn = stats.t.rvs(spare, size=DRAWS, random_state=np.random.default_rng((seed, 11)))
+    return np.asarray(difference + error * drawn)
+
+
+def _noise(noise: Noise, metric: str, step: float, seed: int) -> Floats:
+    """Factors of sigma below 1 that bring the step, from the slope towards the next lower level (else the higher)."""
+    here = noise.sigma.index(noise.trained)
+    other = here - 1 if here > 0 else here + 1
+    error = METRICS[metric].to_error(np.array(noise.y, dtype=np.float64))
+    gain = METRICS[metric].gain(error[:, here], error[:, other])
+    slope = _mean_draws(gain, seed) / np.log(noise.sigma[here] / noise.sigma[other])
+    return np.asarray(np.where(slope > 0, np.exp(-step / np.maximum(slope, 1e-12)), 0.0))
+
+
+def _mean_draws(values: Floats, seed: int) -> Floats:
+    """(DRAWS,) of the mean of paired differences over runs, by Student's t."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return np.full(DRAWS, mean)
+    drawn = stats.t.rvs(len(values) - 1, size=DRAWS, random_state=np.random.default_rng((seed, 12)))
+    return np.asarray(mean + np.std(values, ddof=1) / np.sqrt(len(values)) * drawn)
+
+
+def _factor(step: float, slope: Floats) -> Floats:
+    """Factors above 1; infinite where there is no slope or ``REACH`` is not enough."""
+    with np.errstate(over="ignore"):
+        factor = np.exp(step / np.maximum(slope, 1e-12))
+    return np.asarray(np.where((slope > 0) & (factor <= REACH), factor, np.inf))
+
+
+def _levels(noise: Noise) -> str:
+    here = noise.sigma.index(noise.trained)
+    other = here - 1 if here > 0 else here + 1
+    return f"the same networks at sigma {noise.trained:g} and {noise.sigma[other]:g}"
+
+
+def exchange_sentence(found: Sequence[Exchange], unit: str = "images") -> str:
+    """The rates in one sentence, as "+0.1 dB = ...".
+
+    Args:
+        found: of one curve.
+        unit: what n counts.
+    """
+    if not found:
+        return ""
+    parts = [_said(item, unit) for item in found]
+    return f"+{found[0].step:g} {found[0].unit} = {' = '.join(parts)}."
+
+
+def _said(item: Exchange, unit: str) -> str:
+    factor = item.factor
+    if item.what == "sigma":
+        less = [100 * (1 - value) for value in (factor.median, factor.high, factor.low)]
+        return f"{less[0]:.2g} % less noise ({less[1]:.2g} to {less[2]:.2g} %)"
+    noun = unit if item.what == "n" else "parameters"
+    if np.isinf(factor.median):
+        return f"no number of {noun} up to {REACH:g} times"
+    high = "more than 1000" if np.isinf(factor.high) else f"{factor.high:.3g}"
+    return f"{factor.median:.3g} times the {noun} ({factor.low:.3g} to {high})"

@@ -1,0 +1,263 @@
+"""Two methods on one page: their curves, where one overtakes, and what the difference is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reconscale.files import to_json, write_whole
+from reconscale.laws import (
+    Comparison,
+    Exchange,
+    Finding,
+    Noise,
+    Points,
+    comparison,
+    exchange_sentence,
+    exchanges,
+    forecast,
+    frontier,
+)
+from reconscale.laws.decisions.wording import chance
+from reconscale.report.answer import grid_of
+from reconscale.report.page import Grid, Plot, render_template
+from reconscale.report.records import cleaned
+from reconscale.report.tables import Table, table
+from reconscale.report.wording import Quantity, amount, plain
+
+FAR = 4.0
+"""Bands are drawn to this multiple of the largest n."""
+CAPTION = (
+    "Dots are runs of the width selected on validation for their n; lines are the expected mean over seeds, bands hold "
+    "90 % of what is believed of a new run, dashed beyond the data. The grey stretch is the 90 % interval of the "
+    "crossing, the line its middle."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """One of the two.
+
+    Attributes:
+        name: what it is called.
+        points: its measurements.
+        noise: its networks at other levels of noise, or None.
+    """
+
+    name: str
+    points: Points
+    noise: Noise | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What is said about two methods.
+
+    Attributes:
+        methods: the two.
+        made: the comparison.
+        rates: exchange rates of each.
+    """
+
+    methods: tuple[Method, Method]
+    made: Comparison
+    rates: tuple[tuple[Exchange, ...], tuple[Exchange, ...]]
+
+    @property
+    def quantity(self) -> Quantity:
+        """How values are spelt."""
+        points = self.methods[0].points
+        return Quantity(points.metric, points.profile or self.methods[1].points.profile, points.unit)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Cautions."""
+        return self.made.crossing.findings
+
+    def lines(self) -> list[str]:
+        """All of it in plain words."""
+        said = [self.made.crossing.sentence, self.made.crossing.assumed]
+        said += [self.made.worth.sentence] if self.made.worth is not None else []
+        for method, found in zip(self.methods, self.rates, strict=True):
+            said.append(f"{method.name}: {exchange_sentence(found, method.points.unit)}")
+        return said
+
+    def record(self) -> dict[str, Any]:
+        """All of it for other programs."""
+        record = asdict(self.made.crossing)
+        del record["findings"]
+        record["differences"] = [asdict(item) for item in self.made.differences]
+        record["worth"] = None if self.made.worth is None else asdict(self.made.worth)
+        pairs = zip(self.methods, self.rates, strict=True)
+        record["exchange"] = {method.name: [asdict(item) for item in found] for method, found in pairs}
+        return record
+
+
+def compared(first: Method, second: Method) -> Compared:
+    """Compare two methods.
+
+    Args:
+        first: one method.
+        second: the other, measured on the same test set, in the same metric.
+
+    Raises:
+        Mistake: they cannot be compared, or one has fewer than two distinct n.
+    """
+    made = comparison(first.points, second.points, names=(first.name, second.name))
+    one, other = (tuple(exchanges(method.points, method.noise)) for method in (first, second))
+    return Compared((first, second), made, (one, other))
+
+
+def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Path:
+    """Write the page with its figure, CSV files and ``numbers.json``.
+
+    Args:
+        known: the comparison.
+        out: the folder; made where it is missing.
+        sources: what was compared, as it is given on the command line.
+
+    Returns:
+        The path of ``compare.html``.
+
+    Raises:
+        Mistake: ``out`` cannot be written to.
+    """
+    from reconscale.report.comparison_figure import comparison_figure, comparison_files, frame_of
+
+    tables = [points_table(known), bands_table(known), differences_table(known), rates_table(known)]
+    points, bands, differences, rates = tables
+    frame, crossing = frame_of(points, bands, known.quantity), known.made.crossing
+    stretch = (crossing.n.low, crossing.n.median, crossing.n.high)
+    title = " against ".join(crossing.names)
+    files = comparison_files(points, bands, frame, stretch, title)
+    figure = comparison_figure(points, bands, frame, stretch)
+    alt = f"Quality against n of two methods. {crossing.sentence}"
+    plot = Plot("comparison", figure, alt, CAPTION, ("points", "bands"), files["svg"])
+    written = [f"{item.name}.csv" for item in tables] + [f"comparison.{kind}" for kind in files] + ["numbers.json"]
+    page = render_template(
+        "compare.html.j2",
+        figures=True,
+        title=title,
+        sentence=crossing.sentence,
+        worth="" if known.made.worth is None else known.made.worth.sentence,
+        assumed=crossing.assumed,
+        plot_of=plot,
+        differences=differences_grid(differences, known),
+        rates=rates_grid(rates),
+        findings=[(item.severity, item.code, item.text) for item in known.findings],
+        command=f"reconscale compare {' '.join(sources)} --out compare",
+        files=written,
+    )
+    for item in tables:
+        write_whole(out / f"{item.name}.csv", item.csv())
+    for kind, content in files.items():
+        write_whole(out / f"comparison.{kind}", content)
+    numbers = {"reconscale": version("reconscale"), **known.record(), "tables": {t.name: t.records() for t in tables}}
+    write_whole(out / "numbers.json", to_json(cleaned(numbers)))
+    write_whole(out / "compare.html", page)
+    return out / "compare.html"
+
+
+def points_table(known: Compared) -> Table:
+    """The runs of the width chosen at each n."""
+    rows = []
+    for method in known.methods:
+        best = frontier(method.points)
+        for i in range(len(best)):
+            width = None if best.width is None else int(best.width[i])
+            seed = None if best.seed is None else int(best.seed[i])
+            rows.append((method.name, float(best.n[i]), width, seed, float(best.y[i])))
+    return table("points", "method n width seed value", rows)
+
+
+def bands_table(known: Compared) -> Table:
+    """The expected curve of each method with its 90 % band."""
+    rows = []
+    for method in known.methods:
+        largest = float(method.points.n.max())
+        grid = np.asarray([n for n in grid_of(method.points, [FAR * largest]) if n <= FAR * largest * 1.001])
+        made = forecast(method.points, grid)
+        low, middle, high = (made.quantile(q) for q in (0.05, 0.5, 0.95))
+        for i, n in enumerate(grid.tolist()):
+            if not made.refused[i]:
+                values = (float(middle[i]), float(low[i]), float(high[i]))
+                rows.append((method.name, n, *values, int(n <= largest * 1.001)))
+    return table("bands", "method n median low90 high90 measured_range", rows)
+
+
+def differences_table(known: Compared) -> Table:
+    """How much better the second is at every common n."""
+    rows = [(d.n, d.gain, d.low, d.high, d.pairs) for d in known.made.differences]
+    return table("differences", "n gain low90 high90 pairs", rows)
+
+
+def rates_table(known: Compared) -> Table:
+    """What one step of quality is worth, for each method."""
+    rows = []
+    for method, found in zip(known.methods, known.rates, strict=True):
+        rows += [(method.name, *_rate(item)) for item in found]
+    return table("exchange", "method what step unit factor low90 high90 never basis", rows)
+
+
+def exchange_table(found: Sequence[Exchange]) -> Table:
+    """What one step of quality is worth for one method."""
+    return table("exchange", "what step unit factor low90 high90 never basis", [_rate(item) for item in found])
+
+
+def _rate(item: Exchange) -> tuple[str, float, str, float | None, float | None, float | None, float, str]:
+    known = [value if np.isfinite(value) else None for value in (item.factor.median, item.factor.low, item.factor.high)]
+    return (item.what, item.step, item.unit, known[0], known[1], known[2], item.factor.never, item.basis)
+
+
+def differences_grid(differences: Table, known: Compared) -> Grid | None:
+    """The same for the page."""
+    if not len(differences):
+        return None
+    first, second = known.made.crossing.names
+    rows = []
+    for row in differences.records():
+        low, high = row["low90"], row["high90"]
+        gain = known.quantity.gain(float(row["gain"] or 0))
+        interval = (
+            "" if low is None or high is None else " to ".join(known.quantity.gain(float(v)) for v in (low, high))
+        )
+        better = second if float(row["gain"] or 0) > 0 else first
+        sure = low is not None and high is not None and (float(low) > 0 or float(high) < 0)
+        verdict = better if sure else "open"
+        rows.append((amount(float(row["n"] or 0)), gain, interval, str(row["pairs"]), verdict))
+    columns = (f"#n ({known.quantity.unit})", f"#{second} over {first}", "#90 % interval", "#paired seeds", "better")
+    return Grid("How much better the second is, mean over seeds of the width selected for each n", columns, tuple(rows))
+
+
+def rates_grid(rates: Table) -> Grid | None:
+    """Exchange rates for the page; with a first column where there are several methods."""
+    if not len(rates):
+        return None
+    many = "method" in rates.columns
+    rows = []
+    for row in rates.records():
+        cells = (f"+{row['step']:g} {row['unit']}", _words(row), _interval(row), chance(float(row["never"] or 0)))
+        rows.append((*((str(row["method"]),) if many else ()), *cells, str(row["basis"])))
+    columns = ("#gain", "equals", "#90 % interval", "#never", "from")
+    caption = "What one step is worth at the largest n, with nothing else changed; n: training images, p: parameters"
+    return Grid(caption, (*(("method",) if many else ()), *columns), tuple(rows))
+
+
+def _words(row: dict[str, Any]) -> str:
+    if row["factor"] is None:
+        return f"no {row['what']} up to 1000 times as large"
+    if row["what"] == "sigma":
+        return f"{plain(100 * (1 - row['factor']), 1)} % less noise"
+    return f"{row['factor']:.3g} × {row['what']}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    low, high = row["low90"], row["high90"]
+    if row["what"] == "sigma":
+        return " to ".join(f"{plain(100 * (1 - value), 1)} %" for value in (high, low) if value is not None)
+    return " to ".join("never" if value is None else f"{value:.3g} ×" for value in (low, high))
