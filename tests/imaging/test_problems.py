@@ -14,7 +14,6 @@ from reconscale.imaging import (
     PROBLEMS,
     Denoising,
     Example,
-    KSpace,
     Measures,
     Pixels,
     measure_image,
@@ -22,15 +21,32 @@ from reconscale.imaging import (
     problem_of,
 )
 from reconscale.imaging.bundled import list_bundled
+from reconscale.imaging.imaged import Crops
 from reconscale.study import DenoisingProblem, Images, MRIProblem, profiles_of
+from reconscale.study.problems import (
+    CompressedSensingProblem,
+    DeblurringProblem,
+    DeepinvProblem,
+    InpaintingProblem,
+    SuperresolutionProblem,
+    TomographyProblem,
+)
 
 CPU = torch.device("cpu")
 
 
+FILTER = ((0.1, 0.2, 0.1), (0.1, 0.2, 0.1), (0.05, 0.1, 0.05))
 OPTIONS = {
     "denoising": DenoisingProblem(kind="denoising"),
     "mri": MRIProblem(kind="mri", mask="random", coils=2, sigma=0.02),
+    "superresolution": SuperresolutionProblem(kind="superresolution", sigma=1.0),
+    "deblurring": DeblurringProblem(kind="deblurring"),
+    "inpainting": InpaintingProblem(kind="inpainting"),
+    "tomography": TomographyProblem(kind="tomography", sigma=1.0),
+    "compressed-sensing": CompressedSensingProblem(kind="compressed-sensing", block=4, sigma=1.0),
+    "deepinv": DeepinvProblem(kind="deepinv", operator="Blur", sigma=1.0, arguments={"filter": FILTER}),
 }
+MULTIPLE = {"superresolution": 2, "compressed-sensing": 4}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +58,7 @@ def pixels(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
 
 
 def values(example: Example) -> torch.Tensor:
-    return example.y.values if isinstance(example.y, KSpace) else example.y
+    return example.y if isinstance(example.y, torch.Tensor) else example.y.values
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
@@ -130,7 +146,20 @@ class TestContract:
         problem = self.make(kind)
         example = problem.fixed(pixels, 0, crop=33)
         for anchor in problem.anchors(pixels.pick(np.arange(1))).values():
-            assert anchor.reconstruct(example.y).shape == example.x.shape == (1, 1, 33, 33)
+            side = 33 - 33 % MULTIPLE.get(kind, 1)
+            assert anchor.reconstruct(example.y).shape == example.x.shape == (1, 1, side, side)
+
+    def test_other_levels_of_noise(self, kind: str, pixels: Pixels) -> None:
+        if kind == "mri":
+            assert not self.make(kind).variants()
+            return
+        options = OPTIONS[kind].model_copy(update={"sigma": 2.0, "test_sigma": (1.0, 20.0)})
+        problem = problem_of(options, CPU, 0)
+        found = {"": problem, **problem.variants()}
+        assert list(found) == ["", " at sigma 1", " at sigma 20"]
+        clean = problem_of(options.model_copy(update={"sigma": 0.001}), CPU, 0).fixed(pixels, 0)
+        spread = {name: float((values(of.fixed(pixels, 0)) - values(clean)).std()) for name, of in found.items()}
+        assert 7 < spread[" at sigma 20"] / spread[""] < 13 and 1.5 < spread[""] / spread[" at sigma 1"] < 2.6
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 31), (40, 33)])
@@ -172,3 +201,64 @@ def test_the_classical_baseline_on_a_photograph() -> None:
     y = problem.measure_fixed(x, "camera")
     gain = measure_image(problem.classical(y), x)["psnr-rgb-clip"] - measure_image(y, x)["psnr-rgb-clip"]
     assert gain > 7
+
+
+def crops_of(pixels: Pixels, side: int = 40) -> Crops:
+    return Crops(pixels, pixels.crops([0, 1], side, generator=None), pixels.names[:2])
+
+
+def test_poisson_noise_grows_with_the_signal(pixels: Pixels) -> None:
+    problem = Denoising(DenoisingProblem(kind="denoising", sigma=0.0, photons=100.0), CPU, 0)
+    for value in (0.1, 0.9):
+        x = torch.full((1, 1, 300, 300), value)
+        y = problem.measure(x)
+        assert float(y.mean()) == pytest.approx(value, rel=0.01)
+        assert float(y.std()) == pytest.approx(math.sqrt(value / 100), rel=0.02)
+        assert torch.allclose(100 * y, (100 * y).round(), atol=1e-4)
+    mixed = Denoising(DenoisingProblem(kind="denoising", sigma=25.5, photons=100.0), CPU, 0)
+    spread = float(mixed.measure(torch.full((1, 1, 300, 300), 0.4)).std())
+    assert (
+        spread == pytest.approx(math.hypot(0.1, math.sqrt(0.4 / 100)), rel=0.02) == pytest.approx(mixed.level, rel=0.02)
+    )
+
+
+def test_a_blind_range_has_a_level_for_each_image() -> None:
+    options = DenoisingProblem(kind="denoising", sigma=25.0, sigma_range=(5.0, 50.0))
+    problem = Denoising(options, CPU, 0)
+    levels = 255 * problem.measure(torch.zeros(200, 1, 20, 20)).std((1, 2, 3))
+    assert 4 < float(levels.min()) < 9 and 44 < float(levels.max()) < 56
+    assert float(levels.mean()) == pytest.approx(27.5, abs=3)
+    x = torch.zeros(1, 1, 300, 300)
+    assert float(255 * problem.measure_fixed(x, "a").std()) == pytest.approx(25, rel=0.02)
+
+
+def test_one_noisy_copy_of_each_image(pixels: Pixels) -> None:
+    options = DenoisingProblem(kind="denoising", noise="fixed")
+    first, again = (Denoising(options, CPU, seed).examples(crops_of(pixels))[0] for seed in (0, 1))
+    assert isinstance(first.y, torch.Tensor) and isinstance(again.y, torch.Tensor)
+    assert torch.equal(first.y, again.y) and not torch.equal(first.y[0] - first.x[0], first.y[1] - first.x[1])
+    problem = Denoising(options, CPU, 0)
+    second = problem.second(first)
+    assert torch.equal(second, problem.second(first)) and not torch.equal(second, first.y)
+    fresh = Denoising(DenoisingProblem(kind="denoising"), CPU, 0)
+    example = fresh.examples(crops_of(pixels))[0]
+    assert not torch.equal(fresh.second(example), fresh.second(example))
+
+
+def test_crops_are_turned_and_mirrored(pixels: Pixels) -> None:
+    plain = pixels.crops([0] * 64, 24, generator=None)
+    turned = pixels.crops([0] * 64, 24, generator=None, turns=torch.Generator().manual_seed(0))
+    kinds = {tuple(crop.flatten().tolist()) for crop in turned}
+    all_eight = {
+        tuple((torch.rot90(c, k, (1, 2))).flatten().tolist()) for k in range(4) for c in (plain[0], plain[0].flip(-1))
+    }
+    assert kinds == all_eight and len(kinds) == 8
+
+
+@pytest.mark.parametrize("name", ["wiener", "nlm"])
+def test_classical_denoisers_of_libraries_help(name: str) -> None:
+    problem = Denoising(DenoisingProblem(kind="denoising"), CPU, 0)
+    x = torch.linspace(0.2, 0.8, 48).expand(1, 3, 40, 48)
+    y = problem.measure_fixed(x, "ramp")
+    offered = problem.anchors(None)  # type: ignore[arg-type]
+    assert measure_image(offered[name].reconstruct(y), x)["mse"] < 0.5 * measure_image(y, x)["mse"]

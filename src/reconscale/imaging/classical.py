@@ -111,7 +111,7 @@ def nonlocal_means(y: Tensor, sigma: float) -> Tensor:
 
     image = y[0].permute(1, 2, 0).cpu().numpy()
     how = {"patch_size": 7, "patch_distance": 11, "h": 0.6 * sigma, "sigma": sigma, "fast_mode": True}
-    clean = denoise_nl_means(image, channel_axis=-1, **how)
+    clean = denoise_nl_means(image, channel_axis=-1, **how).reshape(image.shape)
     return torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1)))[None].to(y)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -35,14 +36,25 @@ class Denoising(Imaged[DenoisingProblem]):
         """Crops in [0, 1], with fresh noise, or with that of their image: one example."""
         x = raw.pixels.to_unit(raw.values, self.device)
         if self.problem.noise == "fixed":
-            copies = [self.measure_fixed(x[i : i + 1], f"train {name}") for i, name in enumerate(raw.names)]
-            return [self.example(torch.cat(copies), x)]
+            example = self.example(self._copies(x, raw.names, "train"), x)
+            return [replace(example, names=raw.names)]
         return [self.example(self.measure(x), x)]
 
     def fixed(self, data: Pixels, index: int, crop: int | None = None, seed: int = 0) -> Example:
         """One image, or its centre crop, with noise that is a pure function of its name, its size and the seed."""
         x = data.tensor(index, crop).to(self.device)
         return self.example(self.measure_fixed(x, data.names[index], seed), x)
+
+    def second(self, example: Example) -> Tensor:
+        """Another noisy copy of the same images: fresh, or fixed by their names where the first one is.
+
+        Args:
+            example: from ``examples``; one from ``fixed`` gets a fresh copy.
+        """
+        return self._copies(example.x, example.names, "second copy of") if example.names else self.measure(example.x)
+
+    def _copies(self, x: Tensor, names: tuple[str, ...], which: str) -> Tensor:
+        return torch.cat([self.measure_fixed(x[i : i + 1], f"{which} {name}") for i, name in enumerate(names)])
 
     def measure(self, x: Tensor) -> Tensor:
         """Measure with fresh noise.

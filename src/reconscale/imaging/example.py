@@ -54,12 +54,14 @@ class Example:
         x: (B, C, h, w) the truth.
         scale: (B,) the data range of the truth: 1 of images, the maximum of volumes.
         peak: (B,) the data range that evaluation uses: of volumes the maximum of their square centre crops.
+        names: of the images, where their noise is fixed by them.
     """
 
     y: Tensor | KSpace | Sensed
     x: Tensor
     scale: Tensor
     peak: Tensor
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)

@@ -17,7 +17,7 @@ from reconscale.study import Folder, Result
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 4_000_000
 """Bytes; larger pictures are left out of the page."""
-PICTURE_PROFILES = ("psnr-rgb-clip", "psnr-fastmri-slice-v1")
+PICTURE_PROFILES = ("psnr-y-crop-s", "psnr-rgb-clip", "psnr-fastmri-slice-v1")
 """The quality written below a picture: the first of these that the problem is measured in."""
 
 

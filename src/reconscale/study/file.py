@@ -161,8 +161,6 @@ class Study(Frozen):
             raise ValueError(
                 "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"
             )
-        if problem.noise == "fixed" and blind == "noise2noise":
-            raise ValueError("recipe.loss: 'noise2noise' needs two noisy copies; set problem.noise to 'fresh'")
         if blind == "sure" and (problem.photons or problem.sigma_range):
             raise ValueError("recipe.loss: 'sure' needs Gaussian noise of one level; leave photons and sigma_range out")
 

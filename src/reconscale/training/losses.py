@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from reconscale.imaging.denoising import Denoising
 from reconscale.imaging.example import Example
+from reconscale.imaging.linear.operators import seeded
 from reconscale.imaging.metrics import ssim
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -60,11 +60,11 @@ def objective_of(name: str, problem: object, generator: torch.Generator) -> Obje
 
 
 def _noise2noise(problem: Denoising, generator: torch.Generator) -> Objective:
-    """Lehtinen et al. 2018: the target is a second copy with noise of its own."""
+    """Lehtinen et al. 2018: the target is a second noisy copy."""
     del generator
 
     def loss(network: Reconstruct, example: Example) -> Tensor:
-        return functional.mse_loss(network(example.y).float(), problem.measure(example.x))
+        return functional.mse_loss(network(example.y).float(), problem.second(example))
 
     return loss
 
@@ -79,7 +79,7 @@ def _neighbor2neighbor(problem: Denoising, generator: torch.Generator) -> Object
     def loss(network: Reconstruct, example: Example) -> Tensor:
         assert isinstance(example.y, Tensor)
         y = example.y[..., : example.y.shape[-2] // 2 * 2, : example.y.shape[-1] // 2 * 2]
-        with _drawn_from(generator):  # it draws from torch's global generator
+        with seeded(_drawn(generator)):
             value: Tensor = measured(y, None, lambda y, _: network(y).float())
         return value
 
@@ -96,7 +96,7 @@ def _sure(problem: Denoising, generator: torch.Generator) -> Objective:
 
     def loss(network: Reconstruct, example: Example) -> Tensor:
         model = lambda y, _: network(y).float()  # noqa: E731
-        with _drawn_from(generator):
+        with seeded(_drawn(generator)):
             value: Tensor = measured(example.y, model(example.y, None), identity, model).mean()  # type: ignore[no-untyped-call]
         return value
 
@@ -111,10 +111,6 @@ BLIND: dict[str, Callable[[Denoising, torch.Generator], Objective]] = {
 """Losses that need no truth, for denoising."""
 
 
-@contextmanager
-def _drawn_from(generator: torch.Generator) -> Iterator[None]:
-    """Torch's global generators begin, for a while, where a number from a generator puts them."""
-    seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
+def _drawn(generator: torch.Generator) -> int:
+    """A seed from a generator: deepinv's losses draw from torch's global one."""
+    return int(torch.randint(2**62, (), generator=generator))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,7 +159,8 @@ def _tomography(problem: TomographyProblem, shape: Shape, device: torch.device) 
     from deepinv.physics import Tomography
 
     side = max(shape[1:])
-    physics = Tomography(angles=problem.angles, img_width=side, circle=False, normalize=True, device=device)
+    with seeded(0):
+        physics = Tomography(angles=problem.angles, img_width=side, circle=False, normalize=True, device=device)
     rows, columns = side - shape[1], side - shape[2]
     border = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
     inside = (..., slice(border[2], side - border[3]), slice(border[0], side - border[1]))
@@ -243,6 +245,14 @@ def _norm2(forward: Map, adjoint: Map, x: Tensor) -> float:
     return max(value, 1e-12)
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's global generators begin at a seed for a while: deepinv's power method draws from them alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
 def linear_operators() -> dict[str, type[Any]]:
     """The operators of deepinv by name."""
     from deepinv import physics
@@ -271,7 +281,8 @@ def _instance(problem: DeepinvProblem, shape: Shape, device: torch.device) -> An
     follows |= {"normalize": True} if name.startswith("Tomography") else {}
     given = {key: value for key, value in follows.items() if key in accepted} | given
     try:
-        return known[name](**given)
+        with seeded(problem.operator_seed):
+            return known[name](**given)
     except Exception as raised:  # whatever a constructor raises for arguments that do not fit
         made = f"'{name}' cannot be made of {sorted(problem.arguments)}"
         raise Mistake("problem.arguments", made, _says(raised)) from raised
