@@ -146,5 +146,6 @@ def _run_findings(source: Path, points: Points, test_set: str | None) -> tuple[F
 
 def _names(first: Path, second: Path) -> tuple[str, str]:
     """What to call two methods: by their files, or by their paths where these are called the same."""
-    names = [place.stem if place.suffix.lower() == ".csv" else place.resolve().name for place in (first, second)]
+    folders = [place.parent if place.name == "study.toml" else place for place in (first, second)]
+    names = [place.stem if place.suffix.lower() == ".csv" else place.resolve().name for place in folders]
     return (names[0], names[1]) if names[0] != names[1] else (str(first), str(second))

@@ -20,12 +20,12 @@ class _Imaged(Frozen):
 
     volumes: ClassVar[bool] = False
 
-    @field_validator("test_sigma", check_fields=False)
-    @classmethod
-    def _different(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(values)) != len(values):
-            raise ValueError("a level is given twice; give each level once")
-        return values
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        levels = getattr(self, "test_sigma", ())
+        if len(set(levels)) != len(levels):
+            raise ValueError("test_sigma: a level is given twice; give each level once")
+        return self
 
 
 class DenoisingProblem(_Imaged):
