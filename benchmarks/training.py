@@ -24,16 +24,45 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-PATCH, BATCH, IMAGES, LR = 64, 8, 200, 1e-3
+if TYPE_CHECKING:
+    from reconscale.study import Network
+
+BATCH, IMAGES, LR = 8, 200, 1e-3
+PATCHES = {"unet": 64, "swinir": 32}
+"""Side of the training crops, by family."""
 CONTESTANTS = ("ours", "plain", "trainer")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is trained: a U-Net, or a SwinIR of two groups of two layers with two heads."""
+
+    family: str
+    width: int
+    steps: int
+
+    @property
+    def patch(self) -> int:
+        """Side of the training crops."""
+        return PATCHES[self.family]
+
+    @property
+    def network(self) -> Network:
+        """As a study names it."""
+        from reconscale.study import Network
+
+        few = {"depth": 2, "layers": 2, "heads": 2} if self.family == "swinir" else {}
+        return Network(family=self.family, width=self.width, **few)
 
 
 def main() -> None:
     """Parse the flags, run the rounds, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--family", choices=PATCHES, default="unet")
     parser.add_argument("--width", type=int, nargs="+", default=[8, 16])
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
@@ -42,23 +71,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     flags = parser.parse_args()
     if flags.one:
-        print(json.dumps(contest(flags.one, flags.width[0], flags.steps, flags.threads)))
+        print(json.dumps(contest(flags.one, Job(flags.family, flags.width[0], flags.steps), flags.threads)))
         return
     record = {"floor": floor(flags.threads), "widths": {}}
-    print(f"U-Net, 3 channels, depth 2; {PATCH} x {PATCH} crops, batch {BATCH}, Adam {LR:g}, fp32, {flags.steps} steps")
+    patch = PATCHES[flags.family]
+    print(f"{flags.family}, 3 channels, depth 2; {patch} x {patch} crops, batch {BATCH}, Adam {LR:g}, fp32, "
+          f"{flags.steps} steps")  # fmt: skip
     print(f"rate of a 1024 x 1024 matrix product, one thread: {record['floor'] / 1e9:.0f} GFLOP/s\n")
     for width in flags.width:
-        record["widths"][width] = show(width, flags.steps, flags.rounds, record["floor"])
+        record["widths"][width] = show(Job(flags.family, width, flags.steps), flags.rounds, record["floor"])
     if flags.json:
         flags.json.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
+def show(job: Job, rounds: int, peak: float) -> dict[str, Any]:
     """Run and print the two tables of one width."""
     import torch
 
     from reconscale.networks import Given, size_of
-    from reconscale.study import Network
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings = {
@@ -73,9 +103,12 @@ def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
     found: dict[str, list[dict[str, float]]] = {name: [] for name in settings}
     for _ in range(rounds):
         for name, (who, processes, threads) in settings.items():
-            found[name].append(together(who, width, steps, processes, threads))
-    flops = 3 * size_of(Network(width=width), Given(3)).flops * PATCH**2
-    print(f"width {width}: {flops / 1e9:.2f} GFLOP an image and step; floor {1e3 * BATCH * flops / peak:.1f} ms a step")
+            found[name].append(together(who, job, processes, threads))
+    flops = 3 * size_of(job.network, Given(3)).flops * job.patch**2
+    print(
+        f"width {job.width}: {flops / 1e9:.2f} GFLOP an image and step; "
+        f"floor {1e3 * BATCH * flops / peak:.1f} ms a step"
+    )
     print(f"{'':38}{'images/s':>10}{'of trainer':>12}{'of floor':>10}{'PSNR/dB':>10}{'data wait':>11}")
     table = {}
     for index, (name, rows) in enumerate(found.items()):
@@ -93,9 +126,9 @@ def show(width: int, steps: int, rounds: int, peak: float) -> dict[str, Any]:
     return table
 
 
-def together(who: str, width: int, steps: int, processes: int, threads: int) -> dict[str, float]:
+def together(who: str, job: Job, processes: int, threads: int) -> dict[str, float]:
     """Several processes of one contestant at once: the sum of their rates, the PSNR of the first."""
-    flags = {"--one": who, "--width": width, "--steps": steps, "--threads": threads}
+    flags = {"--one": who, "--family": job.family, "--width": job.width, "--steps": job.steps, "--threads": threads}
     command = [sys.executable, __file__, *(str(word) for pair in flags.items() for word in pair)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}  # a passive wait policy would halve two threads
     started = [
@@ -106,34 +139,32 @@ def together(who: str, width: int, steps: int, processes: int, threads: int) -> 
     return rows[0] | {"rate": sum(row["rate"] for row in rows)}
 
 
-def contest(who: str, width: int, steps: int, threads: int) -> dict[str, float]:
+def contest(who: str, job: Job, threads: int) -> dict[str, float]:
     """Train with one contestant; images per second without start-up, and PSNR on the validation images."""
     import torch
 
     torch.set_num_threads(threads)
-    return {"ours": ours, "plain": plain, "trainer": trainer}[who](width, steps)
+    return {"ours": ours, "plain": plain, "trainer": trainer}[who](job)
 
 
-def materials(width: int, steps: int) -> tuple[Any, Any]:
+def materials(job: Job) -> tuple[Any, Any]:
     """The run and its images: procedural, so that anyone can repeat this."""
     from reconscale.imaging import open_images
-    from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
+    from reconscale.study import DenoisingProblem, Images, Recipe, Run
 
-    images = Images(source="deadleaves", size=128, total=IMAGES + 16, patch=PATCH, val=8, test=8, crop="center")
-    recipe = Recipe(steps=steps, batch=BATCH, lr=LR, warmup=0.0, decay="none", validate_every=10**9)
-    run = Run(
-        problem=DenoisingProblem(kind="denoising"), images=images, n=IMAGES, network=Network(width=width), recipe=recipe
-    )
+    images = Images(source="deadleaves", size=128, total=IMAGES + 16, patch=job.patch, val=8, test=8, crop="center")
+    recipe = Recipe(steps=job.steps, batch=BATCH, lr=LR, warmup=0.0, decay="none", validate_every=10**9)
+    run = Run(problem=DenoisingProblem(kind="denoising"), images=images, n=IMAGES, network=job.network, recipe=recipe)
     return run, open_images(images)
 
 
-def ours(width: int, steps: int) -> dict[str, float]:
+def ours(job: Job) -> dict[str, float]:
     """The loop that ``reconscale run`` uses."""
     import torch
 
     from reconscale.training.loop import Training
 
-    run, images = materials(width, steps)
+    (run, images), steps = materials(job), job.steps
     training = Training(run, images, torch.device("cpu"), "fp32")
     for _ in range(WARM):
         training.advance()
@@ -155,28 +186,36 @@ def tensors(images: Any, run: Any) -> Any:
     import torch
 
     pixels = images.training(run.n, run.subset_seed)
-    raw = pixels.crops(list(range(len(pixels))), PATCH, generator=None)
+    raw = pixels.crops(list(range(len(pixels))), run.images.patch, generator=None)
     return pixels.to_unit(raw, torch.device("cpu"))
 
 
-def fresh(width: int) -> Any:
-    """The network with the weights that every contestant begins with."""
+def fresh(job: Job) -> Any:
+    """The network with the weights that every contestant begins with; of SwinIR deepinv's own, made for this size."""
     import torch
 
     from reconscale.networks import Given, build
-    from reconscale.study import Network
 
     torch.manual_seed(0)
-    return build(Network(width=width), Given(3))
+    network = build(job.network, Given(3))
+    if job.family != "swinir":
+        return network
+    from deepinv.models import SwinIR
+
+    how = {"embed_dim": job.width, "depths": (2, 2), "num_heads": (2, 2), "mlp_ratio": 2, "drop_path_rate": 0.0}
+    theirs = SwinIR(img_size=job.patch, in_chans=3, window_size=8, pretrained=None, **how)
+    weights = {name: value for name, value in network.state_dict().items() if "attn_mask" not in name}
+    theirs.load_state_dict(weights, strict=False)
+    return theirs
 
 
-def plain(width: int, steps: int) -> dict[str, float]:
+def plain(job: Job) -> dict[str, float]:
     """What one writes in ten lines: a DataLoader, noise, loss, Adam."""
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    run, images = materials(width, steps)
-    network = fresh(width)
+    (run, images), steps = materials(job), job.steps
+    network = fresh(job)
     loader = DataLoader(TensorDataset(tensors(images, run)), batch_size=BATCH, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=LR)
     step, began = 0, time.perf_counter()
@@ -195,19 +234,19 @@ def plain(width: int, steps: int) -> dict[str, float]:
     return {"rate": BATCH * (steps - WARM) / (time.perf_counter() - began), "psnr": quality(network, images)}
 
 
-def trainer(width: int, steps: int) -> dict[str, float]:
+def trainer(job: Job) -> dict[str, float]:
     """The trainer of deepinv with its default metrics, online measurements, and nothing printed."""
     import deepinv
     import torch
     from torch.utils.data import DataLoader
 
     warnings.simplefilter("ignore")
-    run, images = materials(width, steps)
+    (run, images), steps = materials(job), job.steps
 
     class Reconstructor(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = fresh(width)
+            self.network = fresh(job)
             self.step, self.began = 0, 0.0
 
         def forward(self, y: Any, *_: Any, **__: Any) -> Any:

@@ -83,7 +83,8 @@ def test_a_study_of_superresolution_from_plan_to_a_larger_file(tmp_path: Path) -
     run = next((tmp_path / "a" / "runs").iterdir())
     Image.fromarray(np.zeros((21, 18), np.uint8)).save(tmp_path / "small.png")
     assert call("reconstruct", run, tmp_path / "small.png", "--out", tmp_path / "large.png")[0] == 0
-    assert Image.open(tmp_path / "large.png").size == (36, 42)
+    with Image.open(tmp_path / "large.png") as image:
+        assert image.size == (36, 42)
 
 
 @pytest.mark.parametrize(
