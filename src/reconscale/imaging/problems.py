@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,8 @@ from reconscale.imaging.example import Example
 from reconscale.imaging.linear.problem import Linear
 from reconscale.imaging.mri.problem import MRI
 from reconscale.imaging.superresolution import Superresolution
+from reconscale.imaging.without_truth import WithoutTruth
+from reconscale.study import DenoisingProblem
 from reconscale.study.problems import LINEAR
 
 
@@ -64,8 +66,12 @@ class Measures(Protocol):
         """Reconstructions without learning: at least ``input`` and ``classical``."""
 
 
-PROBLEMS: dict[str, type[Any]] = {
-    "denoising": Denoising,
+def _denoising(problem: DenoisingProblem, device: torch.device, seed: int) -> Denoising:
+    return (WithoutTruth if problem.truth == "noisy" else Denoising)(problem, device, seed)
+
+
+PROBLEMS: dict[str, Callable[[Any, torch.device, int], Any]] = {
+    "denoising": _denoising,
     "mri": MRI,
     "superresolution": Superresolution,
     **dict.fromkeys(LINEAR, Linear),

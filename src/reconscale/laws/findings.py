@@ -124,6 +124,12 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "every training volume keeps one mask, as in the official code; fresh masks make more of the same slices",
     ),
+    "no-truth": (
+        "note",
+        "nobody has the truth: quality is estimated from two copies of every noisy image with independent noise, for "
+        "1.12 times its noise, and rests on the level of noise that the study gives; intervals hold the scatter of "
+        "seeds, not that of test images",
+    ),
     "budget-too-small": (
         "warning",
         "in {count} of {runs} runs, the largest at n = {n:g}, the best checkpoint is the last one; longer training may "

@@ -47,8 +47,20 @@ def swinir(
     for block in network.modules():
         if isinstance(block, SwinTransformerBlock):
             block.calculate_mask = partial(_Mask, block.window_size, block.shift_size)
-            block.input_resolution = (-1, -1)  # so that masks are looked up for every size
+            block.input_resolution = (
+                (-1, -1) if block.shift_size else _AnySize()
+            )  # masks are looked up, or there is none
     return network
+
+
+class _AnySize:
+    """Equal to every size: windows that are not shifted need no mask, whatever the image."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ def _denoising_words(problem: DenoisingProblem) -> str:
     said = f"denoising of {' and '.join(parts)}"
     if problem.sigma_range:
         said += ", trained from σ = {:g} to {:g}".format(*problem.sigma_range)
+    if problem.truth == "noisy":
+        return f"{said}; the images are noisy themselves, and nobody has the truth"
     return f"{said}; one noisy copy of each training image" if problem.noise == "fixed" else said
 
 
@@ -109,6 +111,8 @@ def recipe_words(study: Study) -> str:
 def problem_findings(study: Study) -> tuple[Finding, ...]:
     """Cautions that follow from the study file alone."""
     problem, source = study.problem, study.images.source
+    if isinstance(problem, DenoisingProblem) and problem.truth == "noisy":
+        return (finding("no-truth"),)
     if not isinstance(problem, MRIProblem):
         return ()
     found = []

@@ -14,7 +14,7 @@ from reconscale.laws.points import METRICS
 from reconscale.mistakes import Mistake, nearest
 from reconscale.study.frozen import Frozen
 from reconscale.study.problems import KINDS, DenoisingProblem, Problem
-from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES
+from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES, WITHOUT_TRUTH, profiles_of
 from reconscale.study.run import SELF_SUPERVISED, WIDEST, Images, Network, Recipe
 
 
@@ -121,6 +121,7 @@ class Study(Frozen):
         if not isinstance(content, Mapping) or not isinstance(content.get("problem"), Mapping):
             return content
         usual = DEFAULT_PROFILES.get(str(content["problem"].get("kind")))
+        usual = WITHOUT_TRUTH if content["problem"].get("truth") == "noisy" else usual
         analysis = content.get("analysis", {})
         if usual is None or not isinstance(analysis, Mapping) or "profile" in analysis:
             return content
@@ -131,11 +132,11 @@ class Study(Frozen):
     def _fitting(self) -> Self:
         """Problem, images and metric belong together."""
         kind, profile = self.problem.kind, self.analysis.profile
-        if kind not in PROFILES[profile].problems:
-            fitting = [name for name, known in PROFILES.items() if kind in known.problems]
-            raise ValueError(
-                f"analysis.profile: found '{profile}', which is not for {kind}; {nearest(profile, fitting)}"
-            )
+        truth = getattr(self.problem, "truth", "clean")
+        if profile not in profiles_of(kind, truth=truth):
+            what = kind if truth == "clean" else "images without a truth"
+            fitting = nearest(profile, profiles_of(kind, truth=truth))
+            raise ValueError(f"analysis.profile: found '{profile}', which is not for {what}; {fitting}")
         self._check_denoising()
         if kind != "mri" and self.images.volumes:
             raise ValueError(f"images.source: '{self.images.source}' gives volumes for mri; {kind} takes single images")
@@ -151,12 +152,14 @@ class Study(Frozen):
 
     def _check_denoising(self) -> None:
         problem, images = self.problem, self.images
-        losses = [self.recipe.loss, *(rule.recipe.get("loss") for rule in self.override)]
+        losses = [self.recipe.loss, *(rule.recipe["loss"] for rule in self.override if "loss" in rule.recipe)]
         blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
         if not isinstance(problem, DenoisingProblem):
             if blind:
                 raise ValueError(f"recipe.loss: '{blind}' is for denoising; {problem.kind} needs the truth: set 'mse'")
             return
+        if problem.truth == "noisy" and not {"neighbor2neighbor", "sure"}.issuperset(losses):
+            raise ValueError("recipe.loss: without the truth, set it to 'neighbor2neighbor' or 'sure'")
         if problem.noise == "fixed" and (images.crop == "random" or images.augment):
             raise ValueError(
                 "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"

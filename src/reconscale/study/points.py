@@ -46,7 +46,8 @@ def points_from(results: list[Result], *, profile: str, test_set: str) -> Points
             known = ", ".join(sorted(result.metrics[test_set]))
             raise Mistake(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
     names = list(results[0].images.get(test_set, {}))
-    per_image = np.array([[r.images[test_set][name]["mse"] for name in names] for r in results]) if names else None
+    told = bool(names) and "mse" in results[0].images[test_set][names[0]]  # not where the truth is not known
+    per_image = np.array([[r.images[test_set][name]["mse"] for name in names] for r in results]) if told else None
     kind = PROFILES[profile].kind
     return Points(
         n=np.array([r.run.n for r in results], float),

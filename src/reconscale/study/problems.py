@@ -39,6 +39,8 @@ class DenoisingProblem(_Imaged):
         sigma_range: blind training: every training crop has a level drawn uniformly from this range, in grey levels;
             validation and test have ``sigma``. None: training has ``sigma``, too.
         noise: ``fresh`` noise each time that an image is trained on, or one ``fixed`` noisy copy of each.
+        truth: ``clean``: the images are the truth, and noise is added; ``noisy``: they have noise of ``sigma`` already,
+            nothing is added, and the quality is estimated without the truth.
         test_sigma: further levels that the main test set is measured at: how the networks stand a shift.
     """
 
@@ -47,6 +49,7 @@ class DenoisingProblem(_Imaged):
     photons: float | None = Field(default=None, gt=0, le=1e9)
     sigma_range: tuple[Level, Level] | None = None
     noise: Literal["fresh", "fixed"] = "fresh"
+    truth: Literal["clean", "noisy"] = "clean"
     test_sigma: tuple[Level, ...] = ()
 
     @model_validator(mode="after")
@@ -55,6 +58,9 @@ class DenoisingProblem(_Imaged):
             raise ValueError("sigma: found 0, which leaves nothing to remove; give a level above 0, or photons")
         if self.sigma_range is not None and not self.sigma_range[0] < self.sigma_range[1]:
             raise ValueError(f"sigma_range: found {list(self.sigma_range)}; give the lowest level and a higher one")
+        for key in ("photons", "sigma_range", "test_sigma"):
+            if self.truth == "noisy" and getattr(self, key):
+                raise ValueError(f"{key}: images that are noisy already have Gaussian noise of sigma; leave it out")
         if self.noise == "fixed" and self.sigma_range is not None:
             raise ValueError("sigma_range: is for fresh noise; leave it out, or set noise to 'fresh'")
         return self

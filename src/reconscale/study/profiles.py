@@ -27,6 +27,7 @@ class Profile:
         description: one sentence for the report.
         problems: the kinds of problems that it is measured for.
         over: what one value is of, and what is averaged: an ``image`` (slice) or a ``volume``.
+        truth: whether it compares with a ``clean`` truth, or does without one (``noisy``).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Profile:
     description: str
     problems: tuple[str, ...] = IMAGES
     over: Literal["image", "volume"] = "image"
+    truth: Literal["clean", "noisy"] = "clean"
 
     @property
     def larger_is_better(self) -> bool:
@@ -86,6 +88,19 @@ _ALL = (
         ("superresolution",),
     ),
     Profile(
+        "psnr-from-noisy",
+        "psnr",
+        "all",
+        False,
+        0,
+        "dB",
+        "PSNR of the mean squared error over all test images, estimated without the truth from two copies of each "
+        "noisy image with independent noise; of denoising 1.12 times the noise",
+        ("denoising",),
+        "volume",
+        "noisy",
+    ),
+    Profile(
         "ssim-uniform7",
         "ssim",
         "all",
@@ -119,6 +134,9 @@ _MRI = (
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI)}
 
+WITHOUT_TRUTH = "psnr-from-noisy"
+"""The metric of studies whose images are noisy themselves."""
+
 DEFAULT_PROFILES = {
     **dict.fromkeys(IMAGES, "psnr-rgb-clip"),
     "superresolution": "psnr-y-crop-s",
@@ -127,11 +145,13 @@ DEFAULT_PROFILES = {
 """The metric that curves of a problem are drawn in unless a study says otherwise."""
 
 
-def profiles_of(kind: str, over: Literal["image", "volume"] | None = None) -> tuple[str, ...]:
+def profiles_of(kind: str, over: Literal["image", "volume"] | None = None, truth: str = "clean") -> tuple[str, ...]:
     """The names of the profiles that a kind of problem is measured in.
 
     Args:
         kind: a problem's kind.
         over: only those of images, or only those of volumes; none: all.
+        truth: those that compare with a ``clean`` truth, or those that do without one (``noisy``).
     """
-    return tuple(p.name for p in PROFILES.values() if kind in p.problems and over in (None, p.over))
+    fitting = [p for p in PROFILES.values() if kind in p.problems and p.truth == truth]
+    return tuple(p.name for p in fitting if over in (None, p.over))

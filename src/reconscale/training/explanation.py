@@ -47,6 +47,8 @@ EDITION = 2
 
 
 def _denoising(problem: DenoisingProblem, channels: int, patch: int) -> Operator:
+    if problem.truth == "noisy":
+        raise Mistake("problem.truth", "noisy images have no clean covariance", "its report goes without")
     if problem.photons is not None:
         raise Mistake("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
     return denoising((PATCH, PATCH, channels), problem.sigma / 255)
