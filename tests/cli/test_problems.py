@@ -132,6 +132,10 @@ def test_reports_of_other_problems(problem: str, words: list[str], tmp_path: Pat
             "sweep.width: found 10, which 6 attention heads do not divide; give a multiple, like 12",
         ),
         (
+            {"problem": 'kind = "denoising"', "network": 'family = "unet"\ndepth = 5', "patch": 64},
+            "images.val_patch: found 32; unet of depth 5 needs at least 64",
+        ),
+        (
             {"problem": 'kind = "denoising"', "network": 'family = "unet"\nheads = 2'},
             "network.heads: 'unet' has no heads",
         ),

@@ -180,7 +180,7 @@ FAMILIES: dict[str, Family] = {
         },
         depth={"image": 1},
         least=lambda depth: 1,
-        context=lambda depth: 16,
+        context=lambda depth: 64,
         source="the trained linear estimator, one convolution; width: pixels seen on each side",
         upsamplers=("subpixel", "bicubic"),
     ),

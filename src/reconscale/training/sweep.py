@@ -81,10 +81,12 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
     for width in study.sweep.width:
         network = study.cell_network(width)
         least = least_of(network, given_of(study.problem, 1))
-        if not study.images.volumes and study.images.patch < least:
-            depth = depth_of(network, study.problem.kind)
-            raise Mistake("images.patch", f"found {study.images.patch}",
-                          f"{network.family} of depth {depth} needs at least {least}")  # fmt: skip
+        for key in () if study.images.volumes else ("patch", "val_patch", "test_patch"):
+            side = getattr(study.images, key)
+            if side is not None and side < least:
+                depth = depth_of(network, study.problem.kind)
+                raise Mistake(f"images.{key}", f"found {side}",
+                              f"{network.family} of depth {depth} needs at least {least}")  # fmt: skip
     images = open_images(study.images, data=where.data, progress=progress)
     problem = problem_of(study.problem, torch.device("cpu"), 0)
     for pixels in images.sets.values():
