@@ -135,12 +135,13 @@ def explanation(
         progress: called with (label, done, of).
     """
     path = folder.root / "theory" / "explanation.json"
-    asked = {
+    asked: dict[str, Any] = {
         "edition": EDITION,
         "images": images.digest,
         "problem": study.problem.model_dump(mode="json"),
         "n": sorted(study.sweep.n),
     }
+    asked |= {"test_patch": study.images.test_patch} if study.images.test_patch else {}
     if path.is_file():
         record: dict[str, Any] = read_json(path, "delete it; `reconscale run` writes it again")
         if isinstance(record, dict) and record.get("asked") == asked:
@@ -168,7 +169,7 @@ def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int]
     counted: dict[str, Any] = {"counts": "images", "per_image": cut.each}
     sizes = _sizes(study)
     curve = linear_curve(spectrum, sizes, **counted, progress=lambda done, of: progress("linear explanation", done, of))
-    test = patches_of(held_out, side, units=units, progress=progress).patches
+    test = patches_of(held_out, side, crop=options.test_patch, units=units, progress=progress).patches
     x = spectrum.centred(test)
     on_test = risk_of_filter(spectrum.wiener, moments_of(x.T @ x / len(x), operator))
     return {
