@@ -92,7 +92,7 @@ def test_order_of_the_page(written: Written) -> None:
     elements = check_safe(written.html)
     titles = [
         "COLLECT MORE", "Quality against the amount of data", "What to run next", "Data against network size",
-        "Quality against the size of the network", "What it looks like", "Other test sets",
+        "Quality against the size of the network", "Exchange rates", "What it looks like", "Other test sets",
         "Can the forecast be trusted?", "Findings", "What was measured", "What it costs", "Training", "All runs",
         "Method", "Reproduce", "How to read this",
     ]  # fmt: skip

@@ -115,7 +115,7 @@ def test_a_batch_of_several_shapes_is_the_mean_of_its_parts(images: ImageSet) ->
 
     def loss(example: Example) -> float:
         with torch.no_grad():
-            return float(training.loss(training.network(example.y), example.x, example.scale))
+            return float(training.objective(training.network, example))
 
     total = sum(loss(example) * len(example) / 9 for example in training.problem.examples(raw))
     assert total == pytest.approx(np.mean([loss(example) for example in alone]), rel=1e-4)
