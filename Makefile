@@ -36,7 +36,7 @@ check: $(STAMP)
 
 bench-training: $(STAMP)
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/training.py --family swinir --width 12 24 --steps 75
+	$(BIN)/python benchmarks/training.py --family swinir --width 24 --steps 75
 	$(BIN)/python benchmarks/training_mri.py
 
 # The strongest peer wants Python 3.12: it gets an environment of its own, and is left out where there is none.
