@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconscale.networks import given_of, size_of
 from reconscale.study import load_study
 from reconscale.training.explanation import OPERATORS_OF
 
@@ -54,11 +55,20 @@ def test_losses_without_truth(loss: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["superresolution-photos/{}-2x edsr swinir", "denoising-swinir/{} unet swinir"])
-def test_rivals_differ_in_the_network_and_its_rate(place: str) -> None:
+def test_rivals_see_the_same_images(place: str) -> None:
     pattern, one, other = place.split()
     found = differences(STUDIES / pattern.format(one), STUDIES / pattern.format(other))
     assert {key.split(".")[0] for key in found} <= {"network", "sweep", "recipe"}
-    assert not {"sweep.n", "sweep.seed", "recipe.steps", "recipe.batch", "recipe.loss"} & found
+    assert not {"sweep.n", "sweep.seed", "recipe.batch", "recipe.loss"} & found
+
+
+def test_the_denoisers_have_about_the_same_operations() -> None:
+    spent = []
+    for name in ("unet", "swinir"):
+        study = load_study(STUDIES / "denoising-swinir" / name)
+        (width,) = study.sweep.width
+        spent.append(study.recipe.steps * size_of(study.cell_network(width), given_of(study.problem, 3)).flops)
+    assert 0.8 < spent[0] / spent[1] < 1.25
 
 
 def test_every_study_can_be_read() -> None:
