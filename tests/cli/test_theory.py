@@ -173,7 +173,7 @@ def test_interrupt_ends_cleanly_and_writes_nothing(tmp_path):
     assert "training sets, about" in process.stderr.readline()  # it is under way
     time.sleep(2)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "stopped, nothing is lost" in said
     assert "Traceback" not in said
