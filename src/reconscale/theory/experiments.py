@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import signal
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -166,7 +167,8 @@ def _mapping(
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
 
     def mapped(jobs: Sequence[Job], order: Sequence[int]) -> Iterator[tuple[int, Experiment]]:
-        futures = {pool.submit(_work, jobs[i]): i for i in order}
+        with _uninterrupted():
+            futures = {pool.submit(_work, jobs[i]): i for i in order}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
@@ -174,6 +176,22 @@ def _mapping(
         yield mapped
     finally:  # an interrupt must not wait for everything that was submitted
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold an interrupt back for a moment: a worker that was only half started would be waited for without end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def _begin() -> None:
