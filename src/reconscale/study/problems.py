@@ -125,8 +125,23 @@ class SuperresolutionProblem(_Imaged):
     test_sigma: tuple[Level, ...] = ()
 
 
-class DeblurringProblem(_Imaged):
-    """A is a circular convolution, the same for all channels.
+class _Linear(_Imaged):
+    """Problems that one adapter to deepinv's linear operators carries out: a network is given a filtered image.
+
+    Attributes:
+        sigma: standard deviation of the noise of what is measured, in grey levels of 255.
+        input: what a network is given: the ``adjoint`` A* y (over the norm of A squared), the ``pseudo-inverse`` (ten
+            steps of conjugate gradients), or ``auto``: see the problem.
+        test_sigma: further levels of noise that the main test set is measured at.
+    """
+
+    sigma: float = Field(default=0.0, ge=0, le=255)
+    input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
+    test_sigma: tuple[Level, ...] = ()
+
+
+class DeblurringProblem(_Linear):
+    """A is a circular convolution, the same for all channels; ``auto``: the Wiener filter of a flat spectrum.
 
     Attributes:
         kind: ``deblurring``.
@@ -135,8 +150,6 @@ class DeblurringProblem(_Imaged):
         radius: in pixels.
         sigma: standard deviation of the noise, in grey levels of 255.
         operator_seed: what a random kernel is drawn from; the same for every run.
-        input: what a network is given: see :class:`DeepinvProblem`.
-        test_sigma: further levels of noise that the main test set is measured at.
     """
 
     kind: Literal["deblurring"]
@@ -144,48 +157,40 @@ class DeblurringProblem(_Imaged):
     radius: float = Field(default=1.6, gt=0, le=32)
     sigma: float = Field(default=2.55, ge=0, le=255)
     operator_seed: int = Field(default=0, ge=0)
-    input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
-    test_sigma: tuple[Level, ...] = ()
 
 
-class InpaintingProblem(_Imaged):
-    """A keeps some pixels, with all their channels. Training draws a fresh mask for every crop.
+class InpaintingProblem(_Linear):
+    """A keeps some pixels, with all their channels; ``auto``: the others are 0. Training draws a mask for every crop.
 
     Attributes:
         kind: ``inpainting``.
         keep: the part of the pixels that is kept, each at random.
         sigma: standard deviation of the noise of the pixels that are kept, in grey levels of 255.
-        input: what a network is given: see :class:`DeepinvProblem`.
-        test_sigma: further levels of noise that the main test set is measured at.
     """
 
     kind: Literal["inpainting"]
     keep: float = Field(default=0.5, gt=0, lt=1)
-    sigma: float = Field(default=0.0, ge=0, le=255)
-    input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
-    test_sigma: tuple[Level, ...] = ()
 
 
-class TomographyProblem(_Imaged):
+class TomographyProblem(_Linear):
     """Few-view computed tomography: A gives parallel-beam projections; images are padded to a square with zeros.
+
+    ``auto`` is filtered back-projection.
 
     Attributes:
         kind: ``tomography``.
         angles: number of views, equally spaced over 180 degrees.
         sigma: standard deviation of the noise of projections, in grey levels of 255, with A scaled to norm 1.
-        input: what a network is given; ``auto``: filtered back-projection. See :class:`DeepinvProblem`.
-        test_sigma: further levels of noise that the main test set is measured at.
     """
 
     kind: Literal["tomography"]
     angles: int = Field(default=30, ge=2, le=720)
-    sigma: float = Field(default=0.0, ge=0, le=255)
-    input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
-    test_sigma: tuple[Level, ...] = ()
 
 
-class CompressedSensingProblem(_Imaged):
+class CompressedSensingProblem(_Linear):
     """A takes random combinations of the pixels of every block, the same for all blocks and channels.
+
+    ``auto`` is the adjoint.
 
     Attributes:
         kind: ``compressed-sensing``.
@@ -193,21 +198,20 @@ class CompressedSensingProblem(_Imaged):
         block: side of the blocks in pixels. Test images are cut until it divides their sides.
         sigma: standard deviation of the noise of a combination, in grey levels of 255; rows of A are orthonormal.
         operator_seed: what the combinations are drawn from; the same for every run.
-        input: what a network is given: see :class:`DeepinvProblem`.
-        test_sigma: further levels of noise that the main test set is measured at.
     """
 
     kind: Literal["compressed-sensing"]
     ratio: float = Field(default=0.25, gt=0, le=1)
     block: int = Field(default=16, ge=4, le=64)
-    sigma: float = Field(default=0.0, ge=0, le=255)
     operator_seed: int = Field(default=0, ge=0)
-    input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
-    test_sigma: tuple[Level, ...] = ()
 
 
-class DeepinvProblem(_Imaged):
+class DeepinvProblem(_Linear):
     """A is any linear operator of deepinv.
+
+    ``input = "auto"`` is the adjoint where A A* is a multiple of the identity, as it is then the pseudo-inverse up to a
+    factor, else the operator's own filter (tomography: filtered back-projection; circular blur: the Wiener filter of a
+    flat spectrum), else the pseudo-inverse.
 
     Attributes:
         kind: ``deepinv``.
@@ -216,20 +220,12 @@ class DeepinvProblem(_Imaged):
             ``device`` and ``rng`` are filled in where they are not given.
         sigma: standard deviation of the noise of what is measured, in grey levels of 255.
         operator_seed: what a random operator is drawn from; the same for every run.
-        input: what a network is given: the ``adjoint`` A* y (over the norm of A squared), the ``pseudo-inverse`` (ten
-            steps of conjugate gradients), or ``auto``: the adjoint where A A* is a multiple of the identity, as both
-            are then the same, else the operator's own filter (tomography: filtered back-projection; circular blur: the
-            Wiener filter of a flat spectrum), else the pseudo-inverse.
-        test_sigma: further levels of noise that the main test set is measured at.
     """
 
     kind: Literal["deepinv"]
     operator: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    sigma: float = Field(default=0.0, ge=0, le=255)
     operator_seed: int = Field(default=0, ge=0)
-    input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
-    test_sigma: tuple[Level, ...] = ()
 
     @field_validator("arguments")
     @classmethod
@@ -260,7 +256,7 @@ KINDS: dict[str, type[Frozen]] = {
 }
 """The problems by their kind."""
 
-LINEAR = tuple(kind for kind, model in KINDS.items() if "input" in model.model_fields)
+LINEAR = tuple(kind for kind, model in KINDS.items() if issubclass(model, _Linear))
 """The kinds of :data:`LinearProblem`."""
 
 

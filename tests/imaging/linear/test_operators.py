@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from typing import Any
 
 import pytest
@@ -148,6 +150,11 @@ def test_the_wiener_filter_of_a_blur_removes_it_and_not_the_noise() -> None:
             {"operator": "Tomography", "arguments": {"angles": 9, "img_width": 40}},
             "cannot measure .1, 24, 24.; it says",
         ),
+        ({"operator": "Pansharpen"}, "'Pansharpen' cannot measure .* it measures several things at once"),
+        (
+            {"operator": "Blur", "arguments": {"filter": ((1.0, 2.0), (3.0,))}},
+            "problem.arguments.filter: is no table of numbers; give rows of equal length",
+        ),
         ({"operator": "CompressedSensing"}, "problem.arguments: 'CompressedSensing' cannot be made"),
     ],
 )
@@ -174,6 +181,18 @@ def test_an_adjoint_that_is_none_is_refused_before_training(monkeypatch: pytest.
         problem.check(One(), 8)  # type: ignore[arg-type]
     with pytest.raises(Mistake, match="found 10, which blocks of 4 do not divide; give a multiple, like 8"):
         problem.check(One(), 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"factor": 2}, {"filter": FILTER}], ids=["none", "factor", "filter"])
+def test_every_operator_of_deepinv_works_or_is_refused(arguments: dict[str, Any]) -> None:
+    works = set()
+    for name in sorted(linear_operators()):
+        with warnings.catch_warnings(), contextlib.suppress(Mistake):  # any other error fails the test
+            warnings.simplefilter("ignore")
+            operator = made("deepinv", {"operator": name, "arguments": arguments}, (3, 24, 24))
+            assert operator.filtered(operator.forward(torch.rand(1, 3, 24, 24))).shape == (1, 3, 24, 24)
+            works.add(name)
+    assert works
 
 
 def test_every_name_is_a_linear_operator() -> None:

@@ -209,6 +209,8 @@ def _deepinv(problem: DeepinvProblem, shape: Shape, device: torch.device) -> Lin
     x = torch.rand((1, *shape), generator=torch.Generator().manual_seed(1)).to(device)
     try:
         y = forward(x)
+        if not isinstance(y, Tensor):
+            raise TypeError("it measures several things at once")
         shapes = (tuple(adjoint(y).shape), (1, *shape))
     except Exception as raised:  # whatever an operator raises for images that it is not made for
         raise Mistake("problem.operator", f"'{problem.operator}' cannot measure {shape}", _says(raised)) from raised
@@ -274,7 +276,7 @@ def _instance(problem: DeepinvProblem, shape: Shape, device: torch.device) -> An
     unknown = [key for key in problem.arguments if key not in accepted]
     if unknown:
         raise Mistake("problem.arguments", f"'{name}' has no '{unknown[0]}'", nearest(unknown[0], accepted))
-    given = {key: _tensor(value, device) if _wants_tensor(key, value) else value
+    given = {key: _tensor(key, value, device) if _wants_tensor(key, value) else value
              for key, value in problem.arguments.items()}  # fmt: skip
     generator = torch.Generator(device).manual_seed(problem.operator_seed)
     follows = {"img_size": shape, "img_width": shape[-1], "device": device, "rng": generator}
@@ -300,8 +302,11 @@ def _wants_tensor(key: str, value: Any) -> bool:
     return isinstance(value[0], Sequence) or key in ("angles", "mask", "filter")
 
 
-def _tensor(value: Any, device: torch.device) -> Tensor:
-    made = torch.tensor(value, dtype=torch.float32, device=device)
+def _tensor(key: str, value: Any, device: torch.device) -> Tensor:
+    try:
+        made = torch.tensor(value, dtype=torch.float32, device=device)
+    except (TypeError, ValueError) as raised:
+        raise Mistake(f"problem.arguments.{key}", "is no table of numbers", "give rows of equal length") from raised
     return made[None, None] if made.dim() == 2 else made
 
 
