@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,8 @@ Data = Annotated[Path | None, typer.Option(help="Where the study's folders are. 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Runs side by side. [default: one a core, or one on a GPU]")]
 Threads = Annotated[int, typer.Option(help="CPU threads of a run.")]
+Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) that each run is divided among.")]
+Ray = Annotated[str | None, typer.Option(help="Carry out on Ray: auto, or the address of a cluster.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -32,7 +35,7 @@ def _load(path: Path) -> tuple[Study, Folder]:
     return load_study(path), Folder.beside(path)
 
 
-def _where(data: Path | None, device: str, workers: int | None, threads: int, **more: Any) -> Where:
+def _where(data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any) -> Where:
     try:
         from reconscale.training import Where
     except ModuleNotFoundError as error:
@@ -69,35 +72,40 @@ def demo(
     raise typer.Exit(_code(status))
 
 
-def plan(
+def plan(  # noqa: PLR0913 - flags
     study: StudyPath,
     data: Data = None,
     device: Device = "auto",
     workers: Workers = None,
     threads: Threads = 1,
+    devices: Devices = 1,
+    ray: Ray = None,
     calibrate: Annotated[bool, typer.Option(help="Time a few steps of every width.")] = True,
     json: AsJson = False,
 ) -> None:
     """Show every run of a study, its parameters and FLOPs, and the time that the rest will take."""
     with refusing():
         value, folder = _load(study)
-        where = _where(data, device, workers, threads)
+        where = _where(data, device, workers, threads, devices=devices, ray=ray)
         from reconscale.training import plan as make_plan
 
         with Preparing() as progress:
             made = make_plan(value, folder, where, progress, calibrate=calibrate)
         if json:
-            print_json({"workers": made.workers, "seconds": made.seconds, "flops": made.flops,
+            print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
                         "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
             return
-        table = Table("n", "width", "p", "GFLOPs a run", "time a run", "seeds", "done", "failed")
+        table = Table("n", "width", "p", "GFLOPs a run", "time a run", "memory", "seeds", "done", "failed")
         for cell in made.cells:
             estimate = "-" if cell.seconds is None else spell(cell.seconds)
-            table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate,
+            memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
+            table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
                           str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
         console.print(table)
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
-        estimate = f", about {spell(made.seconds)} with {made.workers} side by side" if made.seconds is not None else ""
+        estimate = ""
+        if left and made.seconds is not None and made.memory is not None:
+            estimate = f", about {spell(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} side by side"
         console.print(
             f"{left} runs to do{estimate}; start with: reconscale run {study}",
             markup=False,
@@ -112,6 +120,8 @@ def run(  # noqa: PLR0913 - flags
     device: Device = "auto",
     workers: Workers = None,
     threads: Threads = 1,
+    devices: Devices = 1,
+    ray: Ray = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")
     ] = False,
@@ -121,7 +131,9 @@ def run(  # noqa: PLR0913 - flags
     """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
     with refusing(f"reconscale run {study}"):
         value, folder = _load(study)
-        where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track)
+        where = _where(
+            data, device, workers, threads, devices=devices, ray=ray, keep_seconds=checkpoint_seconds, tracker=track
+        )
         status = _carry_out(value, folder, where, retry_failed=retry_failed)
         _tell_status(status, study)
     raise typer.Exit(_code(status))
@@ -188,22 +200,19 @@ def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool
 
 
 def _tell_status(found: Status, path: Path) -> None:
-    counts = {
-        "done": found.done,
-        "diverged": found.diverged,
-        "failed": found.failed,
-        "started": found.started,
-        "to do": found.todo,
-    }
-    console.print(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()), markup=False, highlight=False)
+    counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
+              "started": found.started, "to do": found.todo}  # fmt: skip
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    say(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()))
     for name in ("diverged", "failed"):
         for run_id in counts[name]:
-            console.print(f"  {name}: {run_id}", markup=False, highlight=False, soft_wrap=True)
+            say(f"  {name}: {run_id} ({found.reasons[run_id]})")
+    for kind, (count, lost) in found.faults.items():
+        say(f"  {kind}: {count} times, {spell(lost)} of work done again")
     if found.diverged or found.failed:
-        console.print(f"reasons are in the report; carry them out again with: reconscale run {path} --retry-failed",
-                      markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+        say(f"carry them out again with: reconscale run {path} --retry-failed")
     follow = f"continue with: reconscale run {path}" if found.open else f"now: reconscale report {path}"
-    console.print(follow, markup=False, highlight=False, soft_wrap=True)
+    say(follow)
 
 
 def _code(found: Status) -> int:

@@ -102,30 +102,41 @@ class Sweep:
             self._bars[event["run"]] = self._progress.add_task(_escaped(event["run"]), total=1.0, note="starting")
         elif kind == "progress":
             self._work(event)
-        elif kind == "again":
-            self._remove(event["run"])
-            self._line(f"{event['run']}: its process ended (code {event['code']}); continuing from its checkpoint")
+        elif kind == "fault":
+            self._fault(event)
+        elif kind == "waiting":
+            self._line(f"waiting: no node of the cluster has room for a run ({event['for']})")
         elif kind == "end":
             self._end(event)
 
     def _plan(self, event: dict[str, Any]) -> None:
         self._began = time.monotonic()
         self._seconds = event["seconds"]
-        estimate = sum(self._seconds.values()) / event["workers"]
-        self._line(f"{len(event['runs'])} runs to do, {event['workers']} side by side, about {spell(estimate)}")
+        estimate = f", about {spell(event['expected'])}" if event["expected"] else ""
+        self._line(f"{len(event['runs'])} runs to do, {event['workers']} side by side{estimate}")
+
+    def _fault(self, event: dict[str, Any]) -> None:
+        fault = event["fault"]
+        lost = f", {spell(fault['lost'])} of work lost" if fault["lost"] else ""
+        goes_on = {"worker died": "; continuing from its checkpoint", "node lost": "; continuing elsewhere"}
+        if fault["kind"] in goes_on:
+            self._remove(event["run"])
+        name = f"{event['run']}: " if event["run"] else ""
+        self._line(f"{name}{fault['kind']} ({fault['detail']}){lost}{goes_on.get(fault['kind'], '')}")
 
     def _work(self, event: dict[str, Any]) -> None:
         name = event["run"]
         bar = self._bars.get(name)
+        note = "checkpoint kept"
         if "step" in event:
             self._fraction[name] = 0.95 * event["step"] / event["steps"]
             self._psnr[name] = event["psnr"]
             note = f"step {event['step']}/{event['steps']}  best {event['psnr']:.2f} dB"
-        else:
+        elif "testing" in event:
             self._fraction[name] = 0.95 + 0.05 * event["done"] / event["of"]
             note = f"testing on {event['testing']} {event['done']}/{event['of']}"
         if bar is not None:
-            self._progress.update(bar, completed=self._fraction[name], note=note)
+            self._progress.update(bar, completed=self._fraction.get(name, 0.0), note=note)
         self._show_overall()
 
     def _end(self, event: dict[str, Any]) -> None:

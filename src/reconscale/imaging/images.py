@@ -108,6 +108,15 @@ class ImageSet:
             "cache": sorted({str(pixels.store.path) for pixels in self.sets.values()}),
         }
 
+    def files(self) -> tuple[Path, ...]:
+        """The packed files that hold the images: absolute paths, read only."""
+        found: dict[Path, None] = {}
+        for pixels in self.sets.values():
+            homes = [v.path for v in pixels.volumes] if isinstance(pixels, Slices) else [pixels.store.path]
+            for home in homes:
+                found |= dict.fromkeys(sorted(path for path in home.iterdir() if path.is_file()))
+        return tuple(found)
+
     @property
     def sets(self) -> dict[str, Any]:
         """All sets by name: ``train``, ``val`` and the test sets."""

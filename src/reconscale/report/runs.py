@@ -26,7 +26,7 @@ def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) ->
             rows.append((*head, *(None,) * (6 + len(profiles)), ""))
             continue
         metrics = result.metrics.get(test_set, {})
-        seconds = sum(result.times.values()) if result.times else None
+        seconds = result.seconds if result.times else None
         rows.append(
             (
                 *head,
@@ -59,7 +59,7 @@ def cost_table(results: Iterable[Result], pixels: float | None = None) -> Table:
             cells.setdefault((result.run.n, result.run.network.width), []).append(result)
     rows = []
     for (n, width), members in sorted(cells.items()):
-        seconds = [sum(result.times.values()) for result in members]
+        seconds = [result.seconds for result in members]
         training = 3 * members[0].flops * (pixels or members[0].run.images.patch ** 2)
         flops = float(np.median([training * result.samples for result in members]))
         rows.append((n, width, members[0].p, len(members), float(np.median(seconds)), flops))
@@ -68,7 +68,7 @@ def cost_table(results: Iterable[Result], pixels: float | None = None) -> Table:
 
 def hours_from(results: Iterable[Result], by: str = "p") -> Hours | None:
     """Measured time of a run as a power law of n and of p or width (``by``); none where nothing was timed."""
-    timed = [(r, sum(r.times.values())) for r in results if r.status == "done" and sum(r.times.values()) > 0]
+    timed = [(r, r.seconds) for r in results if r.status == "done" and r.seconds > 0]
     if not timed:
         return None
     dial = [float(r.p if by == "p" else r.run.network.width) for r, _ in timed]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from reconscale.mistakes import Mistake
+from reconscale.study.faults import noted, summed
 from reconscale.study.file import study_path
 from reconscale.study.result import Result
 from reconscale.study.run import Run
+
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
+"""What a run that is under way can be continued from."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Status:
         done, diverged, failed: ids of the runs that are over.
         started: ids of the runs that have a checkpoint to continue from.
         todo: ids of the runs that have none.
+        reasons: run id -> what happened, for diverged and failed ones.
+        faults: what went wrong around the runs: kind -> (how often, seconds of work done again).
     """
 
     done: tuple[str, ...]
@@ -31,6 +37,8 @@ class Status:
     failed: tuple[str, ...]
     started: tuple[str, ...]
     todo: tuple[str, ...]
+    reasons: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -89,16 +97,20 @@ class Folder:
             Mistake: a result is damaged.
         """
         over: dict[str, list[str]] = {"done": [], "diverged": [], "failed": []}
-        started, todo = [], []
+        started, todo, reasons = list[str](), list[str](), dict[str, str]()
         for run in runs:
             result = self.read(run, images=False)
             if result is not None:
                 over[result.status].append(run.id)
-            elif (self.of(run) / "checkpoint.pt").is_file():
+                if result.status != "done":
+                    reasons[run.id] = result.reason
+            elif any((self.of(run) / name).is_file() for name in CHECKPOINTS):
                 started.append(run.id)
             else:
                 todo.append(run.id)
-        return Status(tuple(over["done"]), tuple(over["diverged"]), tuple(over["failed"]), tuple(started), tuple(todo))
+        faults = summed(noted(self.root))
+        done, diverged, failed = (tuple(over[name]) for name in ("done", "diverged", "failed"))
+        return Status(done, diverged, failed, tuple(started), tuple(todo), reasons, faults)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,19 @@ def runs_of(study: Study) -> list[Run]:
 
 
 @dataclass(frozen=True)
+class Need:
+    """What a run takes.
+
+    Attributes:
+        seconds: wall time.
+        memory: bytes of a process at its largest; on a GPU those of the card.
+    """
+
+    seconds: float
+    memory: float
+
+
+@dataclass(frozen=True)
 class Cell:
     """One n and one width of the plan.
 
@@ -35,6 +49,7 @@ class Cell:
         flops: of one run of the cell: forward and backward passes over all crops it will see, an upper bound when the
             policy may stop early.
         seconds: estimated wall time of one run, or none without a calibration.
+        memory: estimated bytes of one run at its largest, or none without a calibration.
         seeds, done, failed: runs in the cell, and how many of them are over.
     """
 
@@ -43,6 +58,7 @@ class Cell:
     p: int
     flops: float
     seconds: float | None
+    memory: float | None
     seeds: int
     done: int
     failed: int
@@ -66,7 +82,17 @@ class Plan:
         left = [(cell.seconds, cell.seeds - cell.done - cell.failed) for cell in self.cells]
         if any(seconds is None for seconds, count in left if count):
             return None
-        return sum((seconds or 0.0) * count for seconds, count in left) / self.workers
+        each = sorted((seconds or 0.0 for seconds, count in left for _ in range(count)), reverse=True)
+        return makespan(each, self.workers)
+
+    @property
+    def memory(self) -> float | None:
+        """Estimated bytes of the largest runs that are not over, side by side; none without a calibration."""
+        left = [cell for cell in self.cells if cell.seeds > cell.done + cell.failed]
+        if any(cell.memory is None for cell in left):
+            return None
+        each = [cell.memory or 0.0 for cell in left for _ in range(cell.seeds - cell.done - cell.failed)]
+        return sum(sorted(each, reverse=True)[: self.workers])
 
     @property
     def flops(self) -> float:
@@ -83,7 +109,7 @@ def cells_of(
     runs: Iterable[Run],
     over: Mapping[str, str],
     size: Callable[[Run], tuple[int, float]],
-    seconds: Callable[[Run], float | None],
+    need: Callable[[Run], Need | None],
     pixels: Callable[[Run], float],
 ) -> tuple[Cell, ...]:
     """Gather runs into cells.
@@ -92,7 +118,7 @@ def cells_of(
         runs: the runs of a study.
         over: run id -> status, for the runs that are over.
         size: parameters, and forward FLOPs per pixel, of a run's network.
-        seconds: the estimated wall time of a run.
+        need: what a run takes, or none where it is not known.
         pixels: of what training sees of an image: of a crop, or of a slice.
     """
     groups: dict[tuple[int, int], list[Run]] = {}
@@ -102,11 +128,24 @@ def cells_of(
     for (n, width), members in groups.items():
         first = members[0]
         p, flops_per_pixel = size(first)
+        needed = need(first) if any(run.id not in over for run in members) else None
         status = [over.get(run.id) for run in members]
         cells.append(Cell(
             n=n, width=width, p=p,
             flops=3 * flops_per_pixel * pixels(first) * samples_of(first),
-            seconds=seconds(first), seeds=len(members),
+            seconds=needed.seconds if needed else None, memory=needed.memory if needed else None, seeds=len(members),
             done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
         ))  # fmt: skip
     return tuple(cells)
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """Wall time of runs that are begun in this order, each as soon as one of the workers is free.
+
+    >>> makespan([3.0, 2.0, 2.0], 2)
+    4.0
+    """
+    free = [0.0] * max(1, workers)
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)

@@ -54,7 +54,8 @@ class Result(Frozen):
         volumes: test set -> volume -> profile -> value, where images are slices. Kept in ``volumes.csv``.
         reason: what happened and what to do, for runs that are not done.
         provenance: versions, device, threads, precision, digest of the images: what else may decide the last digits.
-        times: seconds of training, validation, test and waiting for data. Not part of what must be reproducible.
+        times: seconds of training, validation, test and waiting for data, and of the last process as a whole. Not part
+            of what must be reproducible.
     """
 
     status: Literal["done", "diverged", "failed"]
@@ -79,6 +80,12 @@ class Result(Frozen):
         if self.status != "done" and not self.reason:
             raise ValueError("a result that is not done must give its reason")
         return self
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the run took, all its processes together; 0 where nothing was timed."""
+        parts = sum(spent for kind, spent in self.times.items() if kind != "process")
+        return max(parts, self.times.get("process", 0.0))  # the process also starts, writes and draws
 
     def write(self, folder: Path) -> None:
         """Write ``images.csv``, ``volumes.csv`` and then ``result.json``; when the latter exists, all is there.

@@ -2,6 +2,7 @@
 
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.reconstruct import reconstruct
-from reconscale.training.sweep import Where, plan, prepare, run
+from reconscale.training.sweep import plan, prepare, run
+from reconscale.training.where import Where
 
 __all__ = ["Hooks", "Interrupted", "Training", "Where", "plan", "prepare", "reconstruct", "run"]

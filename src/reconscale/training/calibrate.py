@@ -1,87 +1,150 @@
-"""A short measurement that tells what a study will take."""
+"""A short measurement that tells what a study will take: seconds and memory."""
 
 from __future__ import annotations
 
+import resource
 import statistics
+import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import ImageSet
+from reconscale.imaging import ImageSet, Pixels, Slices
 from reconscale.study import Folder, Run
-from reconscale.training.evaluate import validate
+from reconscale.training.evaluate import score, validate
+from reconscale.training.executor import Executor
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps, steps_between_looks
+from reconscale.training.sets import tested
+from reconscale.training.worker import Placement
 
-STEPS = 4
-"""Steps that are timed after one that warms up."""
+WARM = 2
+"""Steps before the clock starts."""
+LEAST, ENOUGH, LONG = 8, 2.0, 12.0
+"""Steps are timed until there are so many and so many seconds have passed, or until it takes long and there are 3."""
 WORTH = 1.2
 """bf16 is chosen where it makes a step this many times faster."""
+PACKED = 1.15
+"""More runs share a GPU where that gets this many times more done."""
+CONTEXT = 600e6
+"""Bytes that a process needs on a GPU besides its tensors."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that a network takes on this machine.
+    """What a run takes on this machine, with as many runs side by side as there will be.
 
     Attributes:
-        step: of an optimisation step.
-        pixel: of reconstructing and measuring one pixel of a validation or test image.
+        start: seconds until the first step.
+        step: seconds of an optimisation step.
+        look: seconds for a pixel of a validation image, at each look.
+        test: seconds for a pixel of a test image: reconstruction and all metrics.
+        memory: bytes of a process at its largest; on a GPU those of the card.
     """
 
+    start: float
     step: float
-    pixel: float
+    look: float
+    test: float
+    memory: float
 
     def seconds(self, run: Run, images: ImageSet) -> float:
-        """Estimated wall time of a run: steps, looks at the validation set, and the test."""
+        """Estimated wall time of a run: start, steps, looks at the validation set, and the test."""
         steps = most_steps(run.recipe, max(1, run.n))
         looks = max(1, steps // steps_between_looks(run.recipe, max(1, run.n)))
-        val = sum(images.val.area(i, run.images.val_patch) for i in range(len(images.val)))
-        crop = run.images.test_patch
-        test = sum(pixels.area(i, crop) for pixels in images.tests.values() for i in range(len(pixels)))
+        val = _area(images.val, run.images.val_patch)
         main, levels = images.tests[run.images.main_test], getattr(run.problem, "test_sigma", ())
-        test += len(levels) * sum(main.area(i, crop) for i in range(len(main)))
-        return self.step * steps + self.pixel * (val * (looks + 1) + 2 * test)
+        crop = run.images.test_patch
+        test = sum(_area(pixels, crop) for pixels in images.tests.values()) + len(levels) * _area(main, crop)
+        return self.start + self.step * steps + self.look * val * looks + self.test * (val + test)
 
 
-def pace(run: Run, images: ImageSet, device: torch.device, precision: str) -> Pace:
-    """Time a few steps and one validation image."""
-    training = Training(run, images, device, precision)
-    training.advance()
-    seconds = []
-    for _ in range(STEPS):
-        _wait(device)
-        began = time.perf_counter()
+def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
+    """Time the parts of a run, in a process of its own."""
+    torch.set_num_threads(placement.threads)
+    device = torch.device(placement.device)
+    began = time.perf_counter()
+    training = Training(run, images, device, placement.precision)
+    for _ in range(WARM):
+        training.advance()
+    _wait(device)
+    ready = time.perf_counter()
+    seconds: list[float] = []
+    while not _timed_enough(seconds):
+        now = time.perf_counter()
         training.advance()
         _wait(device)
-        seconds.append(time.perf_counter() - began)
-    first = images.val.pick(np.arange(1))
-    validate(training.network, training.problem, first, 64, device)
-    began = time.perf_counter()
-    validate(training.network, training.problem, first, run.images.val_patch, device)
-    _wait(device)
-    return Pace(statistics.median(seconds), (time.perf_counter() - began) / first.area(0, run.images.val_patch))
+        seconds.append(time.perf_counter() - now)
+    step = statistics.fmean(seconds)  # not the median: what is asked for is a sum
+    look = _of_a_pixel(lambda few: validate(training.network, training.problem, few, run.images.val_patch, device),
+                       images.val, run.images.val_patch)  # fmt: skip
+    of = tested(run.images, images, training.problem)[run.images.main_test]
+    training.network.eval()
+    test = _of_a_pixel(lambda few: score(training.network, of.problem, few, crop=of.crop), of.pixels, of.crop)
+    return Pace(max(0.0, ready - began - WARM * step), step, look, test, _memory(device))
 
 
-def paces(runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, Pace]:
-    """The pace of every width of a study, measured once and kept beside the results.
+def _timed_enough(seconds: Sequence[float]) -> bool:
+    total = sum(seconds)
+    return (len(seconds) >= LEAST and total > ENOUGH) or (len(seconds) >= 3 and total > LONG)
+
+
+def _of_a_pixel(work: Any, pixels: Pixels | Slices, crop: int | None) -> float:
+    """Seconds for a pixel: one image to warm up, then up to four, as long as it takes less than two seconds."""
+    work(pixels.pick(np.arange(1)))
+    spent, area = 0.0, 0
+    for index in range(1, min(5, len(pixels))) if len(pixels) > 1 else range(1):
+        began = time.perf_counter()
+        work(pixels.pick(np.arange(index, index + 1)))
+        spent += time.perf_counter() - began
+        area += pixels.area(index, crop)
+        if spent > 2:
+            break
+    return spent / area
+
+
+def paces(
+    runs: Iterable[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
+) -> dict[str, Pace]:
+    """The pace of every width of a study, measured once for a machine and kept beside the results.
+
+    It is measured with as many processes at once as there will be, so that what they take from each other counts.
+
+    Args:
+        runs: the runs.
+        images: their images.
+        folder: of the results.
+        executor: where it is measured.
+        placement: how runs will be computed.
 
     Returns:
-        width and batch, as ``key_of`` spells them -> pace.
+        What a pace depends on, as ``key_of`` spells it -> pace. A network whose process died has none.
     """
     path = folder.root / "calibration.json"
     known = read_json(path) if path.is_file() else {}
-    setting = f"{device.type}, {torch.get_num_threads()} threads"
+    setting = f"{placement.device}, {placement.threads} threads, {executor.workers} side by side"
     kept: dict[str, dict[str, float]] = known.get(setting, {})
     missing = {key_of(run): run for run in runs if key_of(run) not in kept}
     for key, run in missing.items():
-        measured = pace(run, images, device, "fp32" if run.recipe.precision == "auto" else run.recipe.precision)
-        kept = {**kept, key: {"step": measured.step, "pixel": measured.pixel}}
+        precision = "fp32" if run.recipe.precision == "auto" else run.recipe.precision
+        measured = executor.apply(pace, run, images, replace(placement, precision=precision), copies=_copies(executor))
+        if found := [each for each in measured if each is not None]:
+            kept = {
+                **kept,
+                key: {name: statistics.fmean(asdict(each)[name] for each in found) for name in asdict(found[0])},
+            }
     if missing:
         write_whole(path, to_json({**known, setting: kept}))
     return {key: Pace(**values) for key, values in kept.items()}
+
+
+def _copies(executor: Executor) -> int:
+    return min(executor.workers, 16) if executor.device == "cpu" else 1
 
 
 def key_of(run: Run) -> str:
@@ -93,7 +156,9 @@ def key_of(run: Run) -> str:
     return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {recipe.precision}"
 
 
-def precision_of(runs: list[Run], images: ImageSet, folder: Folder, device: torch.device) -> dict[str, str]:
+def precision_of(
+    runs: Sequence[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
+) -> dict[str, str]:
     """What each run's precision comes to here. ``auto`` is measured once for a study, at its largest width, and kept.
 
     Returns:
@@ -103,11 +168,25 @@ def precision_of(runs: list[Run], images: ImageSet, folder: Folder, device: torc
     auto = [run for run in runs if run.recipe.precision == "auto"]
     if auto and not path.is_file():
         largest = max(auto, key=lambda run: run.network.width)
-        seconds = {name: pace(largest, images, device, name).step for name in ("fp32", "bf16")}
+        seconds = {}
+        for name in ("fp32", "bf16"):
+            measured = executor.apply(pace, largest, images, replace(placement, precision=name))[0]
+            seconds[name] = measured.step if measured else float("inf")
         choice = "bf16" if seconds["fp32"] > WORTH * seconds["bf16"] else "fp32"
-        write_whole(path, to_json({"choice": choice, "seconds a step": seconds, "device": device.type}))
+        write_whole(path, to_json({"choice": choice, "seconds a step": seconds, "device": placement.device}))
     choice = read_json(path)["choice"] if auto else ""
     return {run.id: choice if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
+
+
+def _area(pixels: Pixels | Slices, crop: int | None) -> int:
+    return sum(pixels.area(i, crop) for i in range(len(pixels)))
+
+
+def _memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_reserved()) + CONTEXT
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(largest * (1 if sys.platform == "darwin" else 1024))
 
 
 def _wait(device: torch.device) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 from pathlib import Path
@@ -10,38 +11,63 @@ from typing import Any
 import torch
 
 from reconscale.files import write_whole
+from reconscale.study.folder import CHECKPOINTS
 
-NAME = "checkpoint.pt"
+NAME, BEFORE = CHECKPOINTS
+DAMAGED = "checkpoint.damaged"
+"""Where a checkpoint is set aside that cannot be used."""
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint of tensors and plain values; the old one stays until the new one is whole.
+    """Write a checkpoint of tensors and plain values, with a SHA-256 over them at its end.
+
+    The last one stays as the one before, so that a disk that damages a file costs no more than the time between two.
 
     Raises:
-        Mistake: the folder cannot be written to.
+        Mistake: the folder cannot be written to; the last checkpoint is still there.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_whole(folder / NAME, buffer.getvalue())
+    content = buffer.getvalue()
+    fresh = folder / f"{NAME}.new"
+    write_whole(fresh, content + hashlib.sha256(content).digest())
+    if (folder / NAME).is_file():
+        (folder / NAME).replace(folder / BEFORE)
+    fresh.replace(folder / NAME)
 
 
-def load(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The checkpoint of a run, or none where there is none.
+def load(folder: Path, device: torch.device) -> tuple[dict[str, Any] | None, bool]:
+    """The checkpoint of a run, and whether a damaged one was met on the way.
 
-    A damaged one is set aside under the name ``checkpoint.damaged``, and the run starts anew. Nothing is unpickled
-    but tensors and plain values.
+    A damaged one is set aside under the name ``checkpoint.damaged``; the run goes on from the one before, or anew.
+    Nothing is unpickled but tensors and plain values.
     """
-    path = folder / NAME
-    if not path.is_file():
-        return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError):
-        path.replace(folder / "checkpoint.damaged")
-        return None
-    return state
+    damaged = False
+    for name in (NAME, BEFORE):
+        path = folder / name
+        if not path.is_file():
+            continue
+        state = _read(path, device)
+        if state is not None:
+            return state, damaged
+        damaged = True
+        path.replace(folder / DAMAGED)
+    return None, damaged
 
 
 def remove(folder: Path) -> None:
-    """Delete the checkpoint of a run that is over."""
-    (folder / NAME).unlink(missing_ok=True)
+    """Delete the checkpoints of a run that is over."""
+    for name in (NAME, BEFORE, f"{NAME}.new"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
+    try:
+        whole = path.read_bytes()
+        content, digest = whole[:-32], whole[-32:]
+        if hashlib.sha256(content).digest() != digest:  # torch reads a file with a flipped bit without a word
+            return None
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError):
+        return None
+    return state

@@ -8,33 +8,36 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from reconscale.mistakes import Mistake
-from reconscale.study import Result
-from reconscale.training.worker import Task, carry_out, provenance, redirect_output, run_log
+from reconscale.study.faults import Fault
+from reconscale.training.executor import Attempts, Event, Tell, ended_by, fault_event, give_up
+from reconscale.training.worker import Task, carry_out, redirect_output, run_log
 
-ATTEMPTS = 3
-"""A run whose process dies is continued from its checkpoint this often before it counts as failed."""
 GRACE = 30.0
 """Seconds that workers get to keep their state when the sweep is stopped."""
+SILENT = 1800.0
+"""Seconds without a word after which a worker counts as stuck, and is ended and continued from its checkpoint."""
 
-Event = dict[str, Any]
 Context = ForkServerContext | SpawnContext
 
 
 @dataclass
 class _Slot:
-    """A worker process and the run it carries out."""
+    """A worker process, what it carries out, and when it last gave a sign of life and kept its state."""
 
     task: Task
     process: Any
     messages: Connection
+    gpu: str | None
+    heard: float = field(default_factory=time.monotonic)
+    kept: float = field(default_factory=time.monotonic)
 
 
 class Local:
@@ -42,33 +45,69 @@ class Local:
 
     Args:
         workers: runs side by side.
-        tell: takes the events of the sweep: ``{"event": "start" | "progress" | "end", "run": id, ...}``.
+        tell: takes the events of the sweep.
+        device: what workers compute on.
+        stop: asked twice a second; once it is true, the sweep ends as after Ctrl-C.
+        devices: numbers of the GPUs that workers share out; empty: whatever the process sees.
+        silent: see ``SILENT``.
     """
 
-    def __init__(self, workers: int, tell: Callable[[Event], None]) -> None:
-        self.workers, self.tell = workers, tell
+    def __init__(
+        self, workers: int, tell: Tell, *, device: str = "cpu", stop: Callable[[], bool] = lambda: False,
+        devices: Sequence[str] = (), silent: float = SILENT,
+    ) -> None:  # fmt: skip
+        self.workers, self.tell, self.device, self.stop = workers, tell, device, stop
+        self.devices, self.silent = tuple(devices), silent
         self._context = _context()
         if isinstance(self._context, ForkServerContext):
             ensure_running()  # it loads torch while the driver prepares the images
         self._alive, self._life = self._context.Pipe(duplex=False)
         self._slots: dict[str, _Slot] = {}
-        self._attempts: dict[str, int] = {}
+        self._attempts = Attempts()
+
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+        """Call a function in so many fresh processes at the same time; what each gave, None for one that died.
+
+        Raises:
+            Mistake: the function raised it.
+        """
+        started = []
+        for _ in range(copies):
+            receiver, sender = self._context.Pipe(duplex=False)
+            environment = _environment(self.devices[0] if self.devices else None)
+            process = self._context.Process(target=_apply, args=(function, arguments, sender, self._alive, environment))
+            process.start()
+            sender.close()
+            started.append((process, receiver))
+        try:
+            answers = [_answer(receiver) for _, receiver in started]
+        finally:
+            for process, receiver in started:
+                receiver.close()
+                process.kill()
+                process.join()
+        for answer in answers:
+            if isinstance(answer, Mistake):
+                raise answer
+        return answers
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
         """Carry out all tasks, in this order as workers become free.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
-            Mistake: results cannot be written.
+            Mistake: results cannot be written; the other runs under way have kept their state where they could.
         """
         waiting = list(reversed(tasks))
         try:
-            with _sigterm_as_interrupt():
+            with sigterm_as_interrupt():
                 while waiting or self._slots:
+                    if self.stop():
+                        raise KeyboardInterrupt
                     while waiting and len(self._slots) < self.workers:
                         self._start(waiting.pop())
                     waiting += reversed(self._poll())
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Mistake):
             self._wind_down()
             raise
         finally:
@@ -76,11 +115,14 @@ class Local:
 
     def _start(self, task: Task) -> None:
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(task, sender, self._alive), name=task.run.id)
+        used = [slot.gpu for slot in self._slots.values()]
+        gpu = min(self.devices, key=used.count) if self.devices else None  # the one with the fewest runs
+        process = self._context.Process(
+            target=_work, args=(task, sender, self._alive, _environment(gpu)), name=task.run.id
+        )
         process.start()
         sender.close()
-        self._slots[task.run.id] = _Slot(task, process, receiver)
-        self._attempts[task.run.id] = self._attempts.get(task.run.id, 0) + 1
+        self._slots[task.run.id] = _Slot(task, process, receiver, gpu)
         self.tell({"event": "start", "run": task.run.id})
 
     def _poll(self) -> list[Task]:
@@ -94,16 +136,29 @@ class Local:
             last = self._listen(slot)
             if last is not None:
                 again += self._end(slot, last)
+        for slot in self._slots.values():
+            if time.monotonic() - slot.heard > self.silent:
+                slot.process.kill()
+                self._tell_fault(slot, "worker silent", f"no word for {self.silent:.0f} s")
+                slot.heard = time.monotonic()
         return again
 
     def _listen(self, slot: _Slot) -> Event | None:
         """The last word of a worker, or none while it is at work."""
+        run = slot.task.run.id
         try:
             while slot.messages.poll():
                 message: Event = slot.messages.recv()
+                slot.heard = time.monotonic()
                 if "end" in message:
                     return message
-                self.tell({"event": "progress", "run": slot.task.run.id, **message})
+                if "kept" in message:
+                    slot.kept = slot.heard
+                    self._attempts.kept(run, message["kept"])
+                if "fault" in message:
+                    self.tell({"event": "fault", "run": run, "fault": {"run": run, **message["fault"]}})
+                else:
+                    self.tell({"event": "progress", "run": run, **message})
         except (EOFError, OSError):
             return {"end": "died"}
         return None if slot.process.is_alive() else {"end": "died"}
@@ -120,22 +175,18 @@ class Local:
         if kept is not None:  # it died after its result was written
             end = kept.status
         elif end == "died":
-            if self._attempts[run.id] < ATTEMPTS:
-                self.tell({"event": "again", "run": run.id, "code": code})
+            self._tell_fault(slot, "worker died", ended_by(code))
+            if self._attempts.again(run.id):
                 return [slot.task]
-            self._give_up(slot.task, code)
+            give_up(slot.task, ended_by(code))
             end = "failed"
         self.tell({"event": "end", "run": run.id, "status": end})
         return []
 
-    def _give_up(self, task: Task, code: int | None) -> None:
-        by = f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
-        reason = (
-            f"its process was ended {ATTEMPTS} times, last by {by}; if memory ran out, lower --workers or recipe.batch"
-        )
-        Result(status="failed", run=task.run, p=0, reason=reason, provenance=provenance(task)).write(
-            task.folder.of(task.run)
-        )
+    def _tell_fault(self, slot: _Slot, kind: str, detail: str) -> None:
+        lost = round(time.monotonic() - slot.kept, 1)
+        fault = Fault(kind=kind, run=slot.task.run.id, detail=detail, lost=lost)  # type: ignore[arg-type]
+        self.tell(fault_event(fault))
 
     def _wind_down(self) -> None:
         """Ask the workers to keep their state and end; a second interrupt does not wait for them."""
@@ -144,8 +195,12 @@ class Local:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(slot.process.pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
-        for slot in self._slots.values():
-            slot.process.join(timeout=max(0.0, deadline - time.monotonic()))
+        while self._slots and time.monotonic() < deadline:
+            for name, slot in list(self._slots.items()):
+                if self._listen(slot) is not None:  # what it says is heard: a full pipe would hold it up
+                    slot.process.join(timeout=10)
+                    del self._slots[name]
+            time.sleep(0.02)
 
     def _kill(self) -> None:
         for slot in self._slots.values():
@@ -155,10 +210,9 @@ class Local:
         self._slots.clear()
 
 
-def _work(task: Task, messages: Connection, alive: Connection) -> None:
+def _work(task: Task, messages: Connection, alive: Connection, environment: dict[str, str]) -> None:
     """What a worker process does."""
-    os.setsid()  # a Ctrl-C at the terminal reaches the driver alone, which asks the workers to stop
-    threading.Thread(target=_die_with_driver, args=(alive,), daemon=True).start()
+    _begin(alive, environment)
     log = run_log(task.folder.of(task.run))
     try:
         redirect_output(log)
@@ -171,6 +225,37 @@ def _work(task: Task, messages: Connection, alive: Connection) -> None:
     except Mistake as mistake:
         end = {"end": "mistake", "mistake": (mistake.where, mistake.found, mistake.remedy)}
     messages.send(end)
+
+
+def _apply(
+    function: Callable[..., Any], arguments: tuple[Any, ...], answer: Connection, alive: Connection,
+    environment: dict[str, str],
+) -> None:  # fmt: skip
+    """What a process does that is asked for a value."""
+    _begin(alive, environment)
+    try:
+        answer.send(function(*arguments))
+    except Mistake as mistake:
+        answer.send(mistake)
+
+
+def _environment(gpu: str | None) -> dict[str, str]:
+    """What a worker must know of this process's environment: the fork server remembers an older one."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") if gpu is None else gpu
+    return {} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}
+
+
+def _begin(alive: Connection, environment: dict[str, str]) -> None:
+    os.setsid()  # a Ctrl-C at the terminal reaches the driver alone, which asks the workers to stop
+    os.environ.update(environment)
+    threading.Thread(target=_die_with_driver, args=(alive,), daemon=True).start()
+
+
+def _answer(receiver: Connection) -> Any:
+    try:
+        return receiver.recv()
+    except (EOFError, OSError):
+        return None
 
 
 def _die_with_driver(alive: Connection) -> None:
@@ -193,7 +278,7 @@ def _context() -> Context:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Any:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C, where this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -17,59 +13,19 @@ from reconscale.mistakes import Mistake
 from reconscale.networks import given_of, size_of
 from reconscale.networks.families import depth_of, least_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
-from reconscale.study.plan import cells_of
+from reconscale.study.plan import Need, cells_of, makespan
 from reconscale.training import checkpoint
 from reconscale.training.anchors import anchors
-from reconscale.training.calibrate import key_of, paces, precision_of
+from reconscale.training.calibrate import Pace, key_of, paces, precision_of
+from reconscale.training.executor import Event, Executor, Tell
 from reconscale.training.explanation import explanation
-from reconscale.training.local import Event, Local
+from reconscale.training.packing import fitted
+from reconscale.training.record import recorded
 from reconscale.training.sets import pixels_of, training_sets
-from reconscale.training.tracking import TRACKERS
+from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where a study is carried out: everything that is not part of it.
-
-    Attributes:
-        data: root of the folders that the study names; none: ``$RECONSCALE_DATA``.
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
-        workers: runs side by side; none: as many as there are cores for, one on a GPU.
-        threads: CPU threads of a run.
-        keep_seconds: time between checkpoints.
-        tracker: a name in ``TRACKERS``, or none.
-    """
-
-    data: Path | None = None
-    device: str = "auto"
-    workers: int | None = None
-    threads: int = 1
-    keep_seconds: float = 30.0
-    tracker: str | None = None
-
-    def resolved(self) -> Where:
-        """The same with nothing left open.
-
-        Raises:
-            Mistake: a value that cannot be.
-        """
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise Mistake("--device", f"found '{self.device}'", "known here: auto, cpu, cuda")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise Mistake("--device", "found 'cuda'", "torch sees no GPU here; use --device cpu")
-        if self.tracker not in (None, *TRACKERS):
-            raise Mistake("--track", f"found '{self.tracker}'", f"known here: {', '.join(TRACKERS)}")
-        if self.threads < 1 or (self.workers is not None and self.workers < 1):
-            raise Mistake("--workers and --threads", "found a number below 1", "give at least 1")
-        if not 0 <= self.keep_seconds < float("inf"):
-            raise Mistake("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
-        device = self.device if self.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-        workers = self.workers or (1 if device == "cuda" else max(1, _cores() // self.threads))
-        data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
-        return Where(data, device, workers, self.threads, self.keep_seconds, self.tracker)
 
 
 def prepare(study: Study, where: Where, progress: Progress | None = None) -> ImageSet:
@@ -100,7 +56,7 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
 def plan(
     study: Study, folder: Folder, where: Where, progress: Progress | None = None, *, calibrate: bool = True
 ) -> Plan:
-    """What a study will do, how far it is, and what the rest will take on this machine.
+    """What a study will do, how far it is, and what the rest will take.
 
     Args:
         study: the study.
@@ -116,13 +72,23 @@ def plan(
     images = prepare(study, where, progress)
     runs = runs_of(study)
     over = {result.run.id: result.status for result in folder.results(runs, images=False)}
-    seconds: Callable[[Run], float | None] = lambda run: None  # noqa: E731
-    if calibrate:
-        with _threads(where.threads):
-            measured = paces(runs, images, folder, torch.device(where.device))
-        seconds = lambda run: measured[key_of(run)].seconds(run, images)  # noqa: E731
+    left = [run for run in runs if run.id not in over]
+    measured: dict[str, Pace] = {}
+    workers = where.workers or 1
+    if calibrate and left:
+        with where.executor(_silent) as executor:
+            measured = paces(left, images, folder, executor, _placement(where, executor))
+            fitted(executor, where, measured)
+            workers = executor.workers
     size = lambda run: ((s := size_of(run.network, given_of(run.problem, images.channels))).p, s.flops)  # noqa: E731
-    return Plan(cells_of(runs, over, size, seconds, lambda run: pixels_of(run, images)), workers=where.workers or 1)
+    cells = cells_of(
+        runs, over, size, lambda run: _need(measured.get(key_of(run)), run, images), lambda run: pixels_of(run, images)
+    )
+    return Plan(cells, workers)
+
+
+def _need(pace: Pace | None, run: Run, images: ImageSet) -> Need | None:
+    return None if pace is None else Need(pace.seconds(run, images), pace.memory)
 
 
 def run(
@@ -131,7 +97,7 @@ def run(
     where: Where | None = None,
     *,
     progress: Progress | None = None,
-    tell: Callable[[Event], None] | None = None,
+    tell: Tell | None = None,
     retry_failed: bool = False,
 ) -> Status:
     """Train what is missing. May be stopped and called again at any time.
@@ -148,10 +114,10 @@ def run(
         Mistake: see :func:`prepare`; another command holds the folder; results were measured on other images.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
-    where, tell, progress = (where or Where()).resolved(), tell or _silent, progress or _silent_progress
+    where, progress = (where or Where()).resolved(), progress or _silent_progress
     images = prepare(study, where, progress)
     runs = runs_of(study)
-    with folder.held():
+    with folder.held(), recorded(folder, runs, tell or _silent) as record:
         _pin(folder, images)
         training_sets(study, images, folder)
         explanation(study, images, folder, progress)
@@ -159,33 +125,38 @@ def run(
             _forget_failed(folder, runs)
         left = [run for run in runs if not folder.is_over(run)]
         if left:
-            _carry_out(study, folder, where, images, left, progress, tell)
+            _carry_out(study, folder, where, images, left, progress, record)
     return folder.status(runs)
 
 
 def _carry_out(
     study: Study, folder: Folder, where: Where, images: ImageSet, left: list[Run],
-    progress: Progress, tell: Callable[[Event], None],
+    progress: Progress, tell: Tell,
 ) -> None:  # fmt: skip
-    executor = Local(where.workers or 1, tell)
-    device = torch.device(where.device)
-    with _threads(where.threads):
-        measured = paces(left, images, folder, device)
-        precision = precision_of(left, images, folder, device)
+    with where.executor(tell) as executor:
+        placement = _placement(where, executor)
+        measured = paces(left, images, folder, executor, placement)
+        share = fitted(executor, where, measured)
+        precision = precision_of(left, images, folder, executor, placement)
         pictures = anchors(study, images, folder, progress)
-    seconds = {run.id: measured[key_of(run)].seconds(run, images) for run in left}
-    # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
-    ordered = sorted(left, key=lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id]))
-    tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "workers": where.workers})
-    tasks = [
-        Task(run, images, folder, _placement(where, precision[run.id]), pictures)
-        for run in ordered
-    ]  # fmt: skip
-    executor.carry_out(tasks)
+        needs = {run.id: _need(measured.get(key_of(run)), run, images) for run in left}
+        seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
+        # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
+        ordered = sorted(left, key=lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id]))
+        expected = makespan([seconds[run.id] for run in ordered], executor.workers)
+        tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "workers": executor.workers,
+              "expected": expected})  # fmt: skip
+        tasks = []
+        for run in ordered:
+            need, placed = needs[run.id], replace(placement, precision=precision[run.id])
+            tasks.append(Task(run, images, folder, placed, pictures, need.memory if need else 0.0, share))
+        executor.carry_out(tasks)
 
 
-def _placement(where: Where, precision: str) -> Placement:
-    return Placement(where.device, where.threads, precision, where.keep_seconds, where.tracker)
+def _placement(where: Where, executor: Executor) -> Placement:
+    return Placement(
+        executor.device, where.threads, keep_seconds=where.keep_seconds, tracker=where.tracker, devices=where.devices
+    )
 
 
 def _pin(folder: Folder, images: ImageSet) -> None:
@@ -209,22 +180,7 @@ def _forget_failed(folder: Folder, runs: list[Run]) -> None:
             checkpoint.remove(folder.of(run))
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """The number of torch threads, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _silent(event: dict[str, Any]) -> None:
+def _silent(event: Event) -> None:
     pass
 
 

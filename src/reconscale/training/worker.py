@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import signal
@@ -42,6 +43,7 @@ class Placement:
         precision: ``fp32`` or ``bf16``: what the recipe's precision came to on this machine.
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
+        devices: processes that the run is divided among; on GPUs one each.
     """
 
     device: str = "cpu"
@@ -49,6 +51,7 @@ class Placement:
     precision: str = "fp32"
     keep_seconds: float = 30.0
     tracker: str | None = None
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Task:
         folder: the folder of results.
         placement: where and how.
         pictures: the patches to draw for the report.
+        memory: bytes that it was measured to need, for whoever finds a place for it; 0: not known.
+        share: of a GPU, likewise.
     """
 
     run: Run
@@ -68,6 +73,8 @@ class Task:
     folder: Folder
     placement: Placement
     pictures: tuple[Picture, ...] = ()
+    memory: float = 0.0
+    share: float = 1.0
 
 
 def carry_out(task: Task, report: Report) -> str:
@@ -83,13 +90,15 @@ def carry_out(task: Task, report: Report) -> str:
         result = _train_and_test(task, report)
     except Interrupted:
         return "interrupted"
-    except Mistake:
+    except Mistake as mistake:
+        _name_the_fault(mistake, report)
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         result = _failed(
             task, f"out of memory ({_first_line(error)}); lower recipe.batch or images.patch, or --workers"
         )
     except Exception as error:  # a run that breaks is a result: it is kept, counted and named
+        _refuse_what_is_gone(task, report, error)
         traceback.print_exc()
         out_of_memory = "can't allocate memory" in str(error) or "out of memory" in str(error)
         advice = "; lower recipe.batch or images.patch, or --workers" if out_of_memory else ""
@@ -100,18 +109,33 @@ def carry_out(task: Task, report: Report) -> str:
     return result.status
 
 
+def _refuse_what_is_gone(task: Task, report: Report, error: Exception) -> None:
+    """A run does not fail because its images have been taken away: it stays open.
+
+    Raises:
+        Mistake: a file of the images is not there any more.
+    """
+    gone = next((path for path in task.images.files() if not path.is_file()), None)
+    if gone is not None:
+        report({"fault": {"kind": "images damaged", "detail": f"{gone.name} is gone"}})
+        raise Mistake(gone, "is gone", "restore the images and run again: what was done is kept") from error
+
+
 def _train_and_test(task: Task, report: Report) -> Result:
     run, device, folder = task.run, torch.device(task.placement.device), task.folder.of(task.run)
     torch.set_num_threads(task.placement.threads)
     began = time.perf_counter()
     training = Training(run, task.images, device, task.placement.precision)
-    kept = checkpoint.load(folder, device)
+    kept, damaged = checkpoint.load(folder, device)
+    if damaged:
+        went_on = f"went on from step {kept['position'][0]}" if kept else "began anew"
+        report({"fault": {"kind": "checkpoint damaged", "detail": went_on}})
     if kept is not None and kept["run"] == run.id:
         training.restore(kept)
     with TRACKERS[task.placement.tracker or "none"](run, folder) as log:
         hooks = Hooks(
             progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
-            keep=lambda state: checkpoint.save(folder, state),
+            keep=lambda state: _keep(folder, state, report),
             keep_seconds=task.placement.keep_seconds,
             stop=_asked_to_stop(),
             log=log,
@@ -120,9 +144,21 @@ def _train_and_test(task: Task, report: Report) -> Result:
     if training.diverged_at is not None:
         reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
-    checkpoint.save(folder, training.state())
+    _keep(folder, training.state(), report)
     report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
     return _test(task, training, report, began)
+
+
+def _keep(folder: Path, state: dict[str, Any], report: Report) -> None:
+    checkpoint.save(folder, state)
+    report({"kept": state["position"][0]})
+
+
+def _name_the_fault(mistake: Mistake, report: Report) -> None:
+    """Tell the driver what stands behind a mistake, where it is a fault of the surroundings."""
+    cause = mistake.__cause__
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        report({"fault": {"kind": "disk full", "detail": mistake.where}})
 
 
 def _test(task: Task, training: Training, report: Report, began: float) -> Result:
@@ -132,6 +168,7 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
     network.load_state_dict(training.best)
     network.eval()
     problem = training.problem
+    training.clock.since = time.perf_counter()
     val = Tested(problem, training.val, run.images.val_patch)
     sets = {"val": val, **tested(run.images, task.images, problem)}
     scores, volumes = {}, {}
@@ -141,7 +178,7 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
         scores[name] = score(network, of.problem, of.pixels, crop=of.crop, progress=told)
         if by_volume := of.problem.by_volume(scores[name], of.pixels):
             volumes[name] = by_volume
-    training.clock.since = time.perf_counter()
+    training.clock.book("test")
     weights = {name: value.detach().cpu().contiguous() for name, value in training.best.items()}
     write_whole(folder / "weights.safetensors", tensors_as_bytes(weights))
     for index, picture in enumerate(task.pictures):

@@ -1,0 +1,278 @@
+"""The executor for clusters: slots leased from Ray around the worker that runs on one machine.
+
+Ray finds places (cores, memory, shares of GPUs) and tells of lost nodes. Everything else stays ours: a run is a process
+of its own, its result a file, its checkpoint what it goes on from, wherever that is; so a lost node costs what was done
+since the last checkpoint, and a killed driver nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from reconscale.files import write_whole
+from reconscale.mistakes import Mistake
+from reconscale.study.faults import Fault
+from reconscale.training.executor import Attempts, Tell, fault_event, give_up
+from reconscale.training.local import GRACE, Local, sigterm_as_interrupt
+from reconscale.training.slot import Line, carry_out_here
+from reconscale.training.worker import Task
+
+if TYPE_CHECKING:
+    from reconscale.training.where import Where
+
+STORE = 200_000_000
+"""Bytes of the object store of a cluster that is started here; checkpoints and images pass through it in pieces."""
+PATIENCE = 10.0
+"""Seconds after which it is said that no node has room."""
+
+
+@contextmanager
+def leased(where: Where, tell: Tell) -> Iterator[Cluster]:
+    """Slots of a cluster: of the one at an address, of the one that this machine belongs to, or of one started here.
+
+    Raises:
+        Mistake: Ray is not installed, or there is no cluster at the address.
+    """
+    ray = _ray()
+    address = where.ray or "auto"
+    _connect(ray, address, where)
+    try:
+        yield Cluster(ray, where, tell)
+    finally:
+        ray.shutdown()
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray listens on all interfaces: nobody else may send it work
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise Mistake(
+            "--ray", "needs the package ray, which is not installed", "pip install 'reconscale[ray]'"
+        ) from error
+    return ray
+
+
+def _connect(ray: Any, address: str, where: Where) -> None:
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address == "auto":
+        try:
+            ray.init(address="auto", **quiet)
+            return
+        except ConnectionError:  # there is none: start one here
+            workers = where.workers or max(1, (os.cpu_count() or 1) // (where.threads * where.devices))
+            ray.init(num_cpus=workers * where.threads * where.devices, include_dashboard=False,
+                     object_store_memory=STORE, **quiet)  # fmt: skip
+            return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise Mistake("--ray", f"no cluster of Ray answers at '{address}' ({first})",
+                      "start one with `ray start --head`, or give `--ray auto`") from error  # fmt: skip
+
+
+class Cluster:
+    """Carries out tasks in slots of a cluster.
+
+    Args:
+        ray: the module, connected.
+        where: threads, devices, and what the workers compute on.
+        tell: takes the events of the sweep.
+
+    Raises:
+        Mistake: GPUs are asked for and no node has one.
+    """
+
+    def __init__(self, ray: Any, where: Where, tell: Tell) -> None:
+        self.ray, self.where, self.tell = ray, where, tell
+        total = ray.cluster_resources()
+        gpus = int(total.get("GPU", 0))
+        if where.device == "cuda" and not gpus:
+            raise Mistake("--device", "found 'cuda'", "no node of the cluster has a GPU; use --device cpu")
+        self.device = where.device if where.device != "auto" else ("cuda" if gpus else "cpu")
+        room = gpus if self.device == "cuda" else int(total.get("CPU", 1)) // where.threads
+        self.workers = where.workers or max(1, room // where.devices)
+        self._attempts = Attempts()
+
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+        """Call a function in so many fresh processes at the same time, each on a slot; None for one that died.
+
+        Raises:
+            Mistake: the function raised it.
+        """
+        slot = self.ray.remote(max_retries=0, **self._resources(0.0, 1.0))(_applied)
+        answers = []
+        for ref in [slot.remote(function, arguments, self.device) for _ in range(copies)]:
+            try:
+                answers.append(self.ray.get(ref))
+            except self.ray.exceptions.RayTaskError as error:
+                raise _of_node(error) from error
+            except self.ray.exceptions.RayError:
+                answers.append(None)
+        for answer in answers:
+            if isinstance(answer, Mistake):
+                raise answer
+        return answers
+
+    def carry_out(self, tasks: Sequence[Task]) -> None:
+        """Carry out all tasks, begun in this order as slots become free; runs of lost nodes go on elsewhere.
+
+        Raises:
+            KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
+            Mistake: results cannot be written, images are not there, or a node lacks the package.
+        """
+        if not tasks:
+            return
+        first = tasks[0]
+        token = secrets.token_hex(16)
+        write_whole(first.folder.root / ".cluster", token)
+        here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            self.ray.get_runtime_context().get_node_id(), soft=False
+        )
+        line = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line).remote(
+            first.folder.root.resolve(), first.images.files()
+        )
+        images = self.ray.put(first.images)
+        sweep = _Sweep(self, line, token, images)
+        try:
+            with sigterm_as_interrupt():
+                sweep.carry_out(tasks)
+        except (KeyboardInterrupt, Mistake):
+            sweep.wind_down()
+            raise
+        finally:
+            (first.folder.root / ".cluster").unlink(missing_ok=True)
+
+    def _resources(self, memory: float, share: float) -> dict[str, Any]:
+        devices = self.where.devices
+        asked: dict[str, Any] = {"num_cpus": self.where.threads * devices}
+        if self.device == "cuda":
+            return asked | {"num_gpus": devices if devices > 1 else share}
+        return asked | ({"memory": int(memory * devices)} if memory else {})
+
+
+class _Sweep:
+    """The runs of one sweep that are under way on a cluster."""
+
+    def __init__(self, cluster: Cluster, line: Any, token: str, images: Any) -> None:
+        self.cluster, self.ray, self.tell = cluster, cluster.ray, cluster.tell
+        self.line, self.token, self.images = line, token, images
+        self.slots: dict[Any, Task] = {}
+        self.begun = self.said = time.monotonic()
+        self.kept: dict[str, float] = {}
+        self.started: set[str] = set()
+
+    def carry_out(self, tasks: Sequence[Task]) -> None:
+        waiting = list(reversed(tasks))
+        while waiting or self.slots:
+            while waiting and len(self.slots) < self.cluster.workers + BACKLOG:
+                self._start(waiting.pop())
+            ready, _ = self.ray.wait(list(self.slots), timeout=0.5, num_returns=1)
+            self._hear()
+            for ref in ready:
+                waiting += self._end(ref)
+            self._say_if_nothing_starts()
+
+    def _start(self, task: Task) -> None:
+        asked = self.cluster._resources(task.memory, task.share)
+        slot = self.ray.remote(max_retries=0, **asked)(_leased)
+        bare = replace(task, images=None)  # type: ignore[arg-type]  # the images travel once, not with every run
+        self.slots[slot.remote(bare, self.images, self.line, self.token)] = task
+
+    def _hear(self) -> None:
+        for event in self.ray.get(self.line.heard.remote()):
+            run = event["run"]
+            if event["event"] == "start":
+                self.started.add(run)
+                self.kept[run] = time.monotonic()
+            if "kept" in event:
+                self.kept[run] = time.monotonic()
+                self.cluster._attempts.kept(run, event["kept"])
+            self.tell(event)
+
+    def _end(self, ref: Any) -> list[Task]:
+        task = self.slots.pop(ref)
+        try:
+            ended = self.ray.get(ref)
+        except self.ray.exceptions.RayTaskError as error:
+            raise _of_node(error) from error
+        except self.ray.exceptions.RayError as error:  # the slot or its node is gone
+            return self._lost(task, type(error).__name__)
+        self._hear()
+        if "mistake" in ended:
+            raise Mistake(*ended["mistake"])
+        return []
+
+    def _lost(self, task: Task, how: str) -> list[Task]:
+        if (result := task.folder.read(task.run, images=False)) is not None:
+            self.tell({"event": "end", "run": task.run.id, "status": result.status})
+            return []
+        name = task.run.id
+        lost = round(time.monotonic() - self.kept.get(name, time.monotonic()), 1)
+        self.tell(fault_event(Fault(kind="node lost", run=name, detail=how, lost=lost)))
+        if name not in self.started or self.cluster._attempts.again(name):
+            return [task]
+        give_up(task, how)
+        self.tell({"event": "end", "run": name, "status": "failed"})
+        return []
+
+    def _say_if_nothing_starts(self) -> None:
+        """A cluster that has no room for a run may get it later: say what is waited for, and wait."""
+        now = time.monotonic()
+        if self.started or now - self.said < PATIENCE or not self.slots:
+            return
+        self.said = now
+        asked = self.cluster._resources(*((t := next(iter(self.slots.values()))).memory, t.share))
+        self.tell({"event": "waiting", "run": "", "for": _spelled(asked)})
+
+    def wind_down(self) -> None:
+        """Ask all slots to keep the state of their runs and end."""
+        self.ray.get(self.line.stop.remote())
+        running = [ref for ref, task in self.slots.items() if task.run.id in self.started]
+        for ref, task in self.slots.items():
+            if task.run.id not in self.started:
+                self.ray.cancel(ref, force=True)
+        if running:
+            self.ray.wait(running, num_returns=len(running), timeout=GRACE)
+        self._hear()
+
+
+BACKLOG = 4
+"""Runs that are handed to Ray beyond those that have room: a node that joins finds work, and the order is kept."""
+
+
+def _leased(task: Task, images: Any, line: Any, token: str) -> dict[str, Any]:
+    """What a slot does."""
+    return carry_out_here(replace(task, images=images), line, token)
+
+
+def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: str) -> Any:
+    try:
+        return Local(1, lambda event: None, device=device).apply(function, *arguments)[0]
+    except Mistake as mistake:
+        return mistake
+
+
+def _of_node(error: Any) -> Mistake:
+    """What went wrong in a slot itself, in one sentence."""
+    last = str(error).strip().splitlines()[-1][:300]
+    return Mistake("a node of the cluster", f"cannot carry out a run ({last})",
+                   "install the same reconscale with its extras 'train' and 'ray' on all nodes")  # fmt: skip
+
+
+def _spelled(asked: dict[str, Any]) -> str:
+    words = {"num_cpus": "cores", "num_gpus": "of a GPU"}
+    parts = [f"{value:g} {words[key]}" for key, value in asked.items() if key in words]
+    if "memory" in asked:
+        parts.append(f"{asked['memory'] / 1e9:.1f} GB")
+    return ", ".join(parts)

@@ -1,0 +1,64 @@
+"""How many runs go side by side: what memory allows, and on a GPU what makes it quicker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from reconscale.mistakes import Mistake
+from reconscale.training.calibrate import Pace
+from reconscale.training.executor import Executor
+from reconscale.training.where import Where
+
+SHARE = 0.9
+"""Of the free memory that runs may take."""
+MOST = 8
+"""Runs on one GPU at most."""
+
+
+def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace]) -> float:
+    """Set how many runs go side by side, where the user has not said so.
+
+    On a CPU as many as there are cores for, less where memory does not allow it; on a GPU as many as its memory
+    allows, at most ``MOST``: a small network leaves most of a card idle.
+
+    Returns:
+        The share of a GPU that a run gets; 1 on a CPU.
+
+    Raises:
+        Mistake: not even one run fits into memory.
+    """
+    need = max((pace.memory for pace in measured.values()), default=0.0)
+    if executor.device == "cuda":
+        total = _gpu_memory()
+        if where.workers is None and where.devices == 1 and need and total:
+            each = max(1, min(MOST, int(SHARE * total / need)))
+            executor.workers *= each
+            return 1 / each
+        return 1.0
+    free = free_memory()
+    if where.ray is None and need and free:
+        room = int(SHARE * free / need)
+        if room < 1:
+            raise Mistake("memory", f"a run needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",
+                          "lower recipe.batch, images.patch or sweep.width")  # fmt: skip
+        if where.workers is None:
+            executor.workers = min(executor.workers, room)
+    return 1.0
+
+
+def free_memory() -> float:
+    """Bytes of memory that processes may still take; 0 where the system does not say."""
+    path = Path("/proc/meminfo")
+    if not path.is_file():
+        return 0.0
+    for line in path.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024.0 * int(line.split()[1])
+    return 0.0
+
+
+def _gpu_memory() -> float:
+    return float(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0.0

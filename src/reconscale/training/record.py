@@ -1,0 +1,67 @@
+"""What goes wrong during a sweep is noted beside the results, also when the command itself is what ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconscale.study import Folder, Run
+from reconscale.study.faults import Fault, note
+from reconscale.training.checkpoint import NAME
+from reconscale.training.executor import Event, Tell, fault_event
+
+RUNNING = ".running"
+"""A file that is there while a sweep is carried out, and is touched now and then."""
+TOUCH = 5.0
+"""Seconds between touches."""
+
+
+@contextmanager
+def recorded(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
+    """Pass events on and note the faults among them, the sudden end of the command before this one included.
+
+    Args:
+        folder: of the results; this command holds it.
+        runs: of the study.
+        tell: takes the events.
+
+    Raises:
+        Mistake: the folder cannot be written to.
+    """
+    running = folder.root / RUNNING
+    touched = 0.0
+
+    def record(event: Event) -> None:
+        nonlocal touched
+        if event["event"] == "fault":
+            note(folder.root, Fault.model_validate(event["fault"]))
+        elif time.monotonic() - touched > TOUCH:
+            touched = time.monotonic()
+            running.touch()
+        tell(event)
+
+    if running.exists():
+        record(
+            fault_event(Fault(kind="driver died", detail="it ended without a word", lost=_lost(folder, runs, running)))
+        )
+    running.touch()
+    try:
+        yield record
+    finally:
+        running.unlink(missing_ok=True)
+
+
+def _lost(folder: Folder, runs: Sequence[Run], running: Path) -> float:
+    """Seconds of work that the end of a command cost: from the checkpoints to its last sign of life.
+
+    All are times of the same file system, whatever its clock says.
+    """
+    ended = running.stat().st_mtime
+    lost = 0.0
+    for run in runs:
+        path = folder.of(run) / NAME
+        if not folder.is_over(run) and path.is_file():
+            lost += max(0.0, ended - path.stat().st_mtime)
+    return round(lost, 1)

@@ -1,0 +1,180 @@
+"""A cluster of two nodes on this machine: the same results as without one, also when a node is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..cli.test_sweep import records
+from ..conftest import TINY
+
+pytest.importorskip("ray")
+
+from reconscale.imaging import open_images
+from reconscale.mistakes import Mistake
+from reconscale.study import Folder, load_study, runs_of
+from reconscale.training.local import Local
+from reconscale.training.slot import Asked, Line, carry_out_here, fetch
+from reconscale.training.worker import Placement, Task
+
+STUDY = TINY.replace("[2, 4, 8]", "[4]").replace("steps = 30", "steps = 300")
+"""Four runs of some seconds."""
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster: a head without cores, and two nodes with one core each."""
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path_factory.mktemp("ray") / "token"),
+                   "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # fmt: skip
+    Path(os.environ["RAY_AUTH_TOKEN_PATH"]).write_text("0123456789abcdef0123456789abcdef")
+    small = {"object_store_memory": 100_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    cluster.added = [cluster.add_node(num_cpus=1, object_store_memory=100_000_000) for _ in range(2)]
+    yield cluster
+    cluster.shutdown()
+    os.environ.clear()
+    os.environ |= before
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, carried out by the local executor."""
+    return carried_out(tmp_path_factory.mktemp("here"))
+
+
+def carried_out(folder: Path, *flags: object) -> Path:
+    path = folder / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, *flags)
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    return path
+
+
+def start(path: Path, *flags: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "reconscale", "run", path, *flags]
+    return subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def until(true: Callable[[], object], seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def checkpoints(study: Path) -> list[Path]:
+    return list((study.parent / "runs").glob("*/checkpoint.pt"))
+
+
+def test_the_same_results_and_a_driver_that_dies(nodes: Any, finished: Path, tmp_path: Path) -> None:
+    """The driver is killed half-way; the same command goes on, and notes it."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
+    until(lambda: checkpoints(path))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    carried_out(tmp_path, "--ray", nodes.address)
+    assert records(path) == records(finished)
+    assert "driver died" in (path.parent / "runs" / "faults.jsonl").read_text()
+
+
+def test_interrupted(nodes: Any, finished: Path, tmp_path: Path) -> None:
+    """Ctrl-C keeps the state of the runs on the nodes."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 1000)
+    until(lambda: list((path.parent / "runs").glob("*/run.log")))
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 130 and "continue with" in err
+    assert checkpoints(path) or list((path.parent / "runs").glob("*/result.json"))
+
+
+def test_without_a_shared_folder(nodes: Any, finished: Path, tmp_path: Path) -> None:
+    """A node that sees another folder begins with the driver's checkpoint and sends back what it writes."""
+    import ray
+
+    study = load_study(finished)
+    images = open_images(study.images)
+    run = runs_of(study)[0]
+    home = tmp_path / "runs"
+    task = Task(run, images, Folder(home), Placement(keep_seconds=0.2))
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        line = ray.remote(num_cpus=0)(Line).remote(home, images.files())
+        slot = ray.remote(num_cpus=1, max_retries=0)(carry_out_here)
+        assert ray.get(slot.remote(task, line, "the token of a folder that this is not")) == {}
+        heard = ray.get(line.heard.remote())
+        copied = fetched(images.files()[0], tmp_path, Asked(line))
+    finally:
+        ray.shutdown()
+    assert {"start", "progress", "end"} == {event["event"] for event in heard} and any("kept" in e for e in heard)
+    assert (home / run.id / "checkpoint.pt").is_file()  # as it was sent on the way
+    assert records(home.parent / "study.toml")[run.id] == records(finished)[run.id]
+    assert copied == images.files()[0].read_bytes()
+
+
+def fetched(path: Path, tmp_path: Path, ask: Asked) -> bytes:
+    """What a node gets that does not have the file: here under another name."""
+    missing = tmp_path / "node" / path.name
+    fetch((missing,), lambda method, place, *rest: ask(method, str(path), *rest))  # type: ignore[arg-type]
+    return missing.read_bytes()
+
+
+def test_nothing_but_images_is_read_and_nothing_but_results_written(tmp_path: Path) -> None:
+    line = Line(tmp_path, (tmp_path / "pixels.bin",))
+    with pytest.raises(PermissionError):
+        line.read("/etc/passwd", 0)
+    for run, name in (("../x", "result.json"), ("run", "../result.json"), ("run", "a/b")):
+        with pytest.raises(PermissionError):
+            line.keep(run, name, b"")
+
+
+def test_no_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", "127.0.0.1:1")
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 2 and "no cluster of Ray answers at '127.0.0.1:1'" in err and "Traceback" not in err
+
+
+def test_a_node_is_lost(nodes: Any, finished: Path, tmp_path: Path) -> None:
+    """One of two nodes is killed half-way: its runs go on at the other one from their checkpoints. Comes last."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
+    until(lambda: len(checkpoints(path)) == 2)
+    nodes.remove_node(nodes.added[1], allow_graceful=False)
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert records(path) == records(finished)
+    assert "node lost" in (path.parent / "runs" / "faults.jsonl").read_text()
+
+
+def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
+    """Workers on several GPUs see one each: the one with the fewest runs."""
+    local = Local(2, lambda event: None, devices=("4", "5"))
+    seen = local.apply(os.environ.get, "CUDA_VISIBLE_DEVICES")
+    assert seen == ["4"]
+
+
+def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match="cannot be read"):
+        Local(1, lambda event: None).apply(load_study, tmp_path / "none.toml")
