@@ -8,15 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from ..cli.test_sweep import records
-from ..conftest import TINY
-
-pytest.importorskip("ray")
 
 from reconscale.imaging import open_images
 from reconscale.mistakes import Mistake
@@ -25,26 +21,54 @@ from reconscale.training.local import Local
 from reconscale.training.slot import Asked, Line, carry_out_here, fetch
 from reconscale.training.worker import Placement, Task
 
+from ..cli.test_sweep import records
+from ..conftest import TINY
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+
 STUDY = TINY.replace("[2, 4, 8]", "[4]").replace("steps = 30", "steps = 300")
 """Four runs of some seconds."""
 
 
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A cluster: a head without cores, and two nodes with one core each."""
-    from ray.cluster_utils import Cluster
+@dataclass
+class Nodes:
+    """The cluster's process, and its address."""
 
-    before = dict(os.environ)
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path_factory.mktemp("ray") / "token"),
-                   "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # fmt: skip
-    Path(os.environ["RAY_AUTH_TOKEN_PATH"]).write_text("0123456789abcdef0123456789abcdef")
-    small = {"object_store_memory": 100_000_000, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-    cluster.added = [cluster.add_node(num_cpus=1, object_store_memory=100_000_000) for _ in range(2)]
-    yield cluster
-    cluster.shutdown()
-    os.environ.clear()
-    os.environ |= before
+    process: subprocess.Popen[str]
+    address: str
+
+    def kill_one(self) -> None:
+        """End one of the two nodes at once."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("kill\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "killed\n"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """A cluster that only those with its token may use; Ray reads these settings when it is imported."""
+    token = tmp_path_factory.mktemp("ray") / "token"
+    token.write_text("0123456789abcdef" * 2)
+    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("two_nodes.py")], text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdin and process.stdout
+        try:
+            address = process.stdout.readline().strip()
+            assert address, "the cluster did not start"
+            yield Nodes(process, address)
+            process.stdin.close()
+            process.wait(timeout=60)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+            process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +105,7 @@ def checkpoints(study: Path) -> list[Path]:
     return list((study.parent / "runs").glob("*/checkpoint.pt"))
 
 
-def test_the_same_results_and_a_driver_that_dies(nodes: Any, finished: Path, tmp_path: Path) -> None:
+def test_the_same_results_and_a_driver_that_dies(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
     """The driver is killed half-way; the same command goes on, and notes it."""
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
@@ -94,7 +118,7 @@ def test_the_same_results_and_a_driver_that_dies(nodes: Any, finished: Path, tmp
     assert "driver died" in (path.parent / "runs" / "faults.jsonl").read_text()
 
 
-def test_interrupted(nodes: Any, finished: Path, tmp_path: Path) -> None:
+def test_interrupted(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
     """Ctrl-C keeps the state of the runs on the nodes."""
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
@@ -107,7 +131,7 @@ def test_interrupted(nodes: Any, finished: Path, tmp_path: Path) -> None:
     assert checkpoints(path) or list((path.parent / "runs").glob("*/result.json"))
 
 
-def test_without_a_shared_folder(nodes: Any, finished: Path, tmp_path: Path) -> None:
+def test_without_a_shared_folder(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
     """A node that sees another folder begins with the driver's checkpoint and sends back what it writes."""
     import ray
 
@@ -155,13 +179,13 @@ def test_no_cluster(tmp_path: Path) -> None:
     assert process.returncode == 2 and "no cluster of Ray answers at '127.0.0.1:1'" in err and "Traceback" not in err
 
 
-def test_a_node_is_lost(nodes: Any, finished: Path, tmp_path: Path) -> None:
+def test_a_node_is_lost(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
     """One of two nodes is killed half-way: its runs go on at the other one from their checkpoints. Comes last."""
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
     process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
     until(lambda: len(checkpoints(path)) == 2)
-    nodes.remove_node(nodes.added[1], allow_graceful=False)
+    nodes.kill_one()
     _, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
     assert records(path) == records(finished)

@@ -105,7 +105,7 @@ class Sweep:
         elif kind == "fault":
             self._fault(event)
         elif kind == "waiting":
-            self._line(f"waiting: no node of the cluster has room for a run ({event['for']})")
+            self._line(f"waiting: no node of the cluster is large enough for a run ({event['for']})")
         elif kind == "end":
             self._end(event)
 

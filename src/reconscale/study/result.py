@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 from pathlib import Path
@@ -93,11 +94,15 @@ class Result(Frozen):
         Raises:
             Mistake: the folder cannot be written to.
         """
+        tables = {}
         for name, values in (("images", self.images), ("volumes", self.volumes)):
             if values:
-                write_whole(folder / f"{name}.csv", _table(values, name[:-1]))
+                tables[f"{name}.csv"] = _table(values, name[:-1])
+                write_whole(folder / f"{name}.csv", tables[f"{name}.csv"])
         record = {"schema": SCHEMA, "id": self.run.id, **self.model_dump(mode="json")}
         record["run"] = self.run.model_dump(mode="json", exclude_defaults=True)
+        record["sha256"] = {name: _sha256(table) for name, table in tables.items()}
+        record["sha256"]["result.json"] = _sha256(to_json(record))  # of everything but this line
         write_whole(folder / "result.json", to_json(record))
 
     @classmethod
@@ -110,6 +115,7 @@ class Result(Frozen):
         path = folder / "result.json"
         remedy = "delete that folder and run again: only this run is repeated"
         record = read_json(path, remedy)
+        sums = _checked(record, path, remedy)
         if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
             raise Mistake(path, f"is not a result of schema {SCHEMA}", remedy)
         name = record.pop("id", None)
@@ -121,10 +127,13 @@ class Result(Frozen):
             raise Mistake(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error
         if result.run.id != name or folder.name != name:
             raise Mistake(path, f"holds the run {result.run.id} under the name {folder.name}", remedy)
+        if sums.get("result.json", "right") != "right":
+            raise Mistake(path, "has been changed since it was written", remedy)
         if images and result.status == "done":
             path = folder / "volumes.csv"
-            volumes = _read_table(path, "volume") if path.is_file() else {}
-            found = {"images": _read_table(folder / "images.csv", "image"), "volumes": volumes}
+            volumes = _read_table(path, "volume", sums.get(path.name)) if path.is_file() else {}
+            table = _read_table(folder / "images.csv", "image", sums.get("images.csv"))
+            found = {"images": table, "volumes": volumes}
             result = result.model_copy(update=found)
         return result
 
@@ -140,16 +149,37 @@ def _table(images: dict[str, dict[str, dict[str, float]]], noun: str) -> str:
     return stream.getvalue()
 
 
-def _read_table(path: Path, noun: str) -> dict[str, dict[str, dict[str, float]]]:
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checked(record: Any, path: Path, remedy: str) -> dict[str, str]:
+    """The sums of a result's files; that of ``result.json`` itself is replaced by ``right`` where it is.
+
+    Results that were written before there were sums have none.
+    """
+    sums = record.pop("sha256", {}) if isinstance(record, dict) else {}
+    if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
+        raise Mistake(path, "is damaged at 'sha256'", remedy)
+    if "result.json" in sums:
+        others = {name: value for name, value in sums.items() if name != "result.json"}
+        whole = {**record, "sha256": others}
+        sums = {**sums, "result.json": "right" if _sha256(to_json(whole)) == sums["result.json"] else "wrong"}
+    return sums
+
+
+def _read_table(path: Path, noun: str, digest: str | None) -> dict[str, dict[str, dict[str, float]]]:
     remedy = "delete that folder and run again: only this run is repeated"
     images: dict[str, dict[str, dict[str, float]]] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                values = {key: float(row[key]) for key in row if key not in ("set", noun)}
-                if not all(math.isfinite(value) for value in values.values()):
-                    raise ValueError(f"a value of {row[noun]} is not finite")
-                images.setdefault(row["set"], {})[row[noun]] = values
+        text = path.read_bytes().decode("utf-8")
+        if digest is not None and _sha256(text) != digest:
+            raise ValueError("it has been changed since it was written")
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            values = {key: float(row[key]) for key in row if key not in ("set", noun)}
+            if not all(math.isfinite(value) for value in values.values()):
+                raise ValueError(f"a value of {row[noun]} is not finite")
+            images.setdefault(row["set"], {})[row[noun]] = values
     except OSError as error:
         raise Mistake(path, f"cannot be read ({error.strerror})", remedy) from error
     except (KeyError, TypeError, ValueError) as error:

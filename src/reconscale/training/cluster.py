@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconscale.files import write_whole
@@ -22,6 +23,7 @@ from reconscale.study.faults import Fault
 from reconscale.training.executor import Attempts, Tell, fault_event, give_up
 from reconscale.training.local import GRACE, Local, sigterm_as_interrupt
 from reconscale.training.slot import Line, carry_out_here
+from reconscale.training.where import cores
 from reconscale.training.worker import Task
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 STORE = 200_000_000
 """Bytes of the object store of a cluster that is started here; checkpoints and images pass through it in pieces."""
+RUNNING = Path("/tmp/ray/ray_current_cluster")
+"""Where Ray notes the cluster that this machine belongs to."""
 PATIENCE = 10.0
 """Seconds after which it is said that no node has room."""
 
@@ -40,8 +44,8 @@ def leased(where: Where, tell: Tell) -> Iterator[Cluster]:
     Raises:
         Mistake: Ray is not installed, or there is no cluster at the address.
     """
-    ray = _ray()
     address = where.ray or "auto"
+    ray = _ray(address)
     _connect(ray, address, where)
     try:
         yield Cluster(ray, where, tell)
@@ -49,8 +53,10 @@ def leased(where: Where, tell: Tell) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _ray() -> Any:
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray listens on all interfaces: nobody else may send it work
+def _ray(address: str) -> Any:
+    if address == "auto" and not (os.environ.get("RAY_ADDRESS") or RUNNING.exists()):
+        # One is started here. Ray listens on all interfaces: nobody else may send it work.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -64,21 +70,24 @@ def _ray() -> Any:
 
 def _connect(ray: Any, address: str, where: Where) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address == "auto":
-        try:
-            ray.init(address="auto", **quiet)
-            return
-        except ConnectionError:  # there is none: start one here
-            workers = where.workers or max(1, (os.cpu_count() or 1) // (where.threads * where.devices))
-            ray.init(num_cpus=workers * where.threads * where.devices, include_dashboard=False,
-                     object_store_memory=STORE, **quiet)  # fmt: skip
-            return
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
+        if address == "auto" and isinstance(error, ConnectionError):  # there is none: start one here
+            _start(ray, where, quiet)
+            return
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise Mistake("--ray", f"no cluster of Ray answers at '{address}' ({first})",
                       "start one with `ray start --head`, or give `--ray auto`") from error  # fmt: skip
+
+
+def _start(ray: Any, where: Where, quiet: dict[str, Any]) -> None:
+    each = where.threads * where.devices
+    workers = where.workers or max(1, cores() // each)
+    ray.init(num_cpus=workers * each, include_dashboard=False, object_store_memory=STORE, **quiet)
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file():
+        token.chmod(0o600)  # Ray leaves it readable for everybody
 
 
 class Cluster:
@@ -168,7 +177,7 @@ class _Sweep:
         self.cluster, self.ray, self.tell = cluster, cluster.ray, cluster.tell
         self.line, self.token, self.images = line, token, images
         self.slots: dict[Any, Task] = {}
-        self.begun = self.said = time.monotonic()
+        self.said = time.monotonic()
         self.kept: dict[str, float] = {}
         self.started: set[str] = set()
 
@@ -181,7 +190,7 @@ class _Sweep:
             self._hear()
             for ref in ready:
                 waiting += self._end(ref)
-            self._say_if_nothing_starts()
+            self._say_if_nothing_fits()
 
     def _start(self, task: Task) -> None:
         asked = self.cluster._resources(task.memory, task.share)
@@ -226,14 +235,18 @@ class _Sweep:
         self.tell({"event": "end", "run": name, "status": "failed"})
         return []
 
-    def _say_if_nothing_starts(self) -> None:
-        """A cluster that has no room for a run may get it later: say what is waited for, and wait."""
+    def _say_if_nothing_fits(self) -> None:
+        """A cluster whose nodes are too small for a run may get others: say what is waited for, and wait."""
         now = time.monotonic()
-        if self.started or now - self.said < PATIENCE or not self.slots:
+        if now - self.said < PATIENCE or not self.slots:
             return
         self.said = now
-        asked = self.cluster._resources(*((t := next(iter(self.slots.values()))).memory, t.share))
-        self.tell({"event": "waiting", "run": "", "for": _spelled(asked)})
+        task = next(iter(self.slots.values()))
+        asked = self.cluster._resources(task.memory, task.share)
+        needed = {"CPU": asked["num_cpus"], "GPU": asked.get("num_gpus", 0), "memory": asked.get("memory", 0)}
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        if not any(all(node.get(name, 0) >= amount for name, amount in needed.items()) for node in nodes):
+            self.tell({"event": "waiting", "run": "", "for": _spelled(asked)})
 
     def wind_down(self) -> None:
         """Ask all slots to keep the state of their runs and end."""

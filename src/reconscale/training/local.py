@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
@@ -11,21 +10,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from reconscale.mistakes import Mistake
 from reconscale.study.faults import Fault
 from reconscale.training.executor import Attempts, Event, Tell, ended_by, fault_event, give_up
+from reconscale.training.processes import alone, context
+from reconscale.training.processes import environment as environment_of
 from reconscale.training.worker import Task, carry_out, redirect_output, run_log
 
 GRACE = 30.0
 """Seconds that workers get to keep their state when the sweep is stopped."""
 SILENT = 1800.0
 """Seconds without a word after which a worker counts as stuck, and is ended and continued from its checkpoint."""
-
-Context = ForkServerContext | SpawnContext
 
 
 @dataclass
@@ -58,7 +57,7 @@ class Local:
     ) -> None:  # fmt: skip
         self.workers, self.tell, self.device, self.stop = workers, tell, device, stop
         self.devices, self.silent = tuple(devices), silent
-        self._context = _context()
+        self._context = context()
         if isinstance(self._context, ForkServerContext):
             ensure_running()  # it loads torch while the driver prepares the images
         self._alive, self._life = self._context.Pipe(duplex=False)
@@ -74,7 +73,7 @@ class Local:
         started = []
         for _ in range(copies):
             receiver, sender = self._context.Pipe(duplex=False)
-            environment = _environment(self.devices[0] if self.devices else None)
+            environment = environment_of(self.devices[0] if self.devices else None)
             process = self._context.Process(target=_apply, args=(function, arguments, sender, self._alive, environment))
             process.start()
             sender.close()
@@ -118,7 +117,7 @@ class Local:
         used = [slot.gpu for slot in self._slots.values()]
         gpu = min(self.devices, key=used.count) if self.devices else None  # the one with the fewest runs
         process = self._context.Process(
-            target=_work, args=(task, sender, self._alive, _environment(gpu)), name=task.run.id
+            target=_work, args=(task, sender, self._alive, environment_of(gpu)), name=task.run.id
         )
         process.start()
         sender.close()
@@ -169,6 +168,8 @@ class Local:
         del self._slots[slot.task.run.id]
         slot.messages.close()
         run, end = slot.task.run, last["end"]
+        if end == "died":
+            _end_for_good(slot.process.pid)
         if end == "mistake":
             raise Mistake(*last["mistake"])
         kept = slot.task.folder.read(run, images=False) if end == "died" else None
@@ -210,9 +211,16 @@ class Local:
         self._slots.clear()
 
 
+def _end_for_good(pid: int | None) -> None:
+    """End what may be left of a worker: where the fork server was killed, it counts as ended and works on."""
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
 def _work(task: Task, messages: Connection, alive: Connection, environment: dict[str, str]) -> None:
     """What a worker process does."""
-    _begin(alive, environment)
+    alone(alive, environment)
     log = run_log(task.folder.of(task.run))
     try:
         redirect_output(log)
@@ -232,23 +240,11 @@ def _apply(
     environment: dict[str, str],
 ) -> None:  # fmt: skip
     """What a process does that is asked for a value."""
-    _begin(alive, environment)
+    alone(alive, environment)
     try:
         answer.send(function(*arguments))
     except Mistake as mistake:
         answer.send(mistake)
-
-
-def _environment(gpu: str | None) -> dict[str, str]:
-    """What a worker must know of this process's environment: the fork server remembers an older one."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES") if gpu is None else gpu
-    return {} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}
-
-
-def _begin(alive: Connection, environment: dict[str, str]) -> None:
-    os.setsid()  # a Ctrl-C at the terminal reaches the driver alone, which asks the workers to stop
-    os.environ.update(environment)
-    threading.Thread(target=_die_with_driver, args=(alive,), daemon=True).start()
 
 
 def _answer(receiver: Connection) -> Any:
@@ -256,25 +252,6 @@ def _answer(receiver: Connection) -> Any:
         return receiver.recv()
     except (EOFError, OSError):
         return None
-
-
-def _die_with_driver(alive: Connection) -> None:
-    """End this process group as soon as the driver is gone, however it went."""
-    with contextlib.suppress(EOFError, OSError):
-        alive.recv()
-    os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-def _context() -> Context:
-    """A fork server that has torch loaded: a fresh process costs milliseconds. Elsewhere, plain spawning."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    # One thread in the server makes forking safe; each worker then sets its own number of threads.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["reconscale.training.warm"])
-    return context
 
 
 @contextlib.contextmanager

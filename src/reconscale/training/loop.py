@@ -19,6 +19,7 @@ from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
 from reconscale.training.evaluate import EVALUATION_SEED, validate
 from reconscale.training.losses import BLIND, Objective, objective_of
+from reconscale.training.parallel import ALONE, Share
 from reconscale.training.reading import Order, Reader
 from reconscale.training.schedule import Action, Schedule, most_steps, steps_between_looks
 
@@ -70,8 +71,8 @@ class Clock:
 class Training:
     """One run in progress: network, optimiser, generators, position. All of it goes into a checkpoint."""
 
-    def __init__(self, run: Run, images: ImageSet, device: torch.device, precision: str) -> None:
-        self.run, self.device, self.precision = run, device, precision
+    def __init__(self, run: Run, images: ImageSet, device: torch.device, precision: str, share: Share = ALONE) -> None:
+        self.run, self.device, self.precision, self.share = run, device, precision, share
         self.recipe: Recipe = run.recipe
         self.pixels = images.training(run.n, run.subset_seed)
         self.val = images.val
@@ -109,13 +110,19 @@ class Training:
         raw = self.reader.take()
         self.clock.book("data")
         self.optimizer.zero_grad()
+        total = torch.zeros((), device=self.device)
         for example in self.problem.examples(raw):  # images of several shapes go one shape after the other
+            mine = self.share.of(example)
+            if mine is None:
+                continue
             autocast = torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
             with autocast:
-                loss = self.objective(self.network, example) * (len(example) / self.recipe.batch)
+                loss = self.objective(self.network, mine) * (len(mine) / self.recipe.batch)
             loss.backward()  # type: ignore[no-untyped-call]
-            bad = (self.first_bad == NEVER) & ~loss.detach().isfinite()
-            self.first_bad = torch.where(bad, self.step, self.first_bad)
+            total = total + loss.detach()
+        total = self.share.add_up(self.network, total)
+        bad = (self.first_bad == NEVER) & ~total.isfinite()
+        self.first_bad = torch.where(bad, self.step, self.first_bad)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -126,10 +133,8 @@ class Training:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
         self.clock.since = time.perf_counter()
         by_loss = self.recipe.select == "loss" or self.schedule.watches_loss
-        watched = self._fixed_objective() if by_loss else None
-        mse, psnr, loss = validate(
-            self.network, self.problem, self.val, self.run.images.val_patch, self.device, watched
-        )
+        seen = self._seen(by_loss) if self.share.decides else (0.0, 0.0, 0.0)
+        mse, psnr, loss = self.share.agree(seen)
         rate = self.schedule.lr(self.step - 1)
         if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
             self.first_bad = torch.full_like(self.first_bad, self.step)
@@ -141,7 +146,7 @@ class Training:
                 lr=rate,
                 mse=mse,
                 psnr=psnr,
-                loss=None if watched is None else loss,
+                loss=loss if by_loss else None,
             )
         )
         if self._best_yet():
@@ -153,6 +158,11 @@ class Training:
         self.over = action is Action.STOP or self.step >= self.steps
         self.clock.book("validation")
         return {"mse": mse, "psnr": psnr, "lr": rate}
+
+    def _seen(self, by_loss: bool) -> tuple[float, float, float]:
+        """MSE, PSNR and, where training goes by it, the loss on the validation images."""
+        watched = self._fixed_objective() if by_loss else None
+        return validate(self.network, self.problem, self.val, self.run.images.val_patch, self.device, watched)
 
     def _fixed_objective(self) -> Objective:
         """The loss that validation watches: what it draws is the same at every look."""
@@ -192,7 +202,7 @@ class Training:
             if now - told > 0.5:
                 told = now
                 hooks.progress(self.step, self.steps, self.best_psnr)
-            stop = hooks.stop()
+            stop = self.share.stops(self.step, hooks.stop())
             if stop or now - kept > hooks.keep_seconds:
                 hooks.keep(self.state())
                 kept = time.monotonic()

@@ -20,6 +20,7 @@ from reconscale.training.calibrate import Pace, key_of, paces, precision_of
 from reconscale.training.executor import Event, Executor, Tell
 from reconscale.training.explanation import explanation
 from reconscale.training.packing import fitted
+from reconscale.training.parallel import refuse_what_cannot_be_divided
 from reconscale.training.record import recorded
 from reconscale.training.sets import pixels_of, training_sets
 from reconscale.training.where import Where
@@ -115,6 +116,7 @@ def run(
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
     where, progress = (where or Where()).resolved(), progress or _silent_progress
+    refuse_what_cannot_be_divided(runs_of(study), where.devices)
     images = prepare(study, where, progress)
     runs = runs_of(study)
     with folder.held(), recorded(folder, runs, tell or _silent) as record:
@@ -177,7 +179,8 @@ def _forget_failed(folder: Folder, runs: list[Run]) -> None:
         result = folder.read(run, images=False)
         if result is not None and result.status != "done":
             (folder.of(run) / "result.json").unlink()
-            checkpoint.remove(folder.of(run))
+            if result.status == "diverged":  # it would again
+                checkpoint.remove(folder.of(run))
 
 
 def _silent(event: Event) -> None:

@@ -26,6 +26,7 @@ from reconscale.training import checkpoint
 from reconscale.training.anchors import Picture, draw
 from reconscale.training.evaluate import means, score
 from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.parallel import LOST, Share, device_of, divided
 from reconscale.training.sets import Tested, tested
 from reconscale.training.tracking import TRACKERS
 
@@ -105,7 +106,8 @@ def carry_out(task: Task, report: Report) -> str:
         result = _failed(task, f"{type(error).__name__}: {_first_line(error)}{advice}")
     folder = task.folder.of(task.run)
     result.write(folder)
-    checkpoint.remove(folder)
+    if result.status != "failed":  # once there is more memory, or whatever it lacked, it goes on
+        checkpoint.remove(folder)
     return result.status
 
 
@@ -121,28 +123,44 @@ def _refuse_what_is_gone(task: Task, report: Report, error: Exception) -> None:
         raise Mistake(gone, "is gone", "restore the images and run again: what was done is kept") from error
 
 
-def _train_and_test(task: Task, report: Report) -> Result:
-    run, device, folder = task.run, torch.device(task.placement.device), task.folder.of(task.run)
+def begun(task: Task, share: Share, report: Report = lambda message: None) -> tuple[Training, Path]:
+    """A run as it begins, or as its checkpoint left it; and its directory.
+
+    Args:
+        task: the run.
+        share: of its batches.
+        report: told where a checkpoint was damaged.
+    """
+    run, folder = task.run, task.folder.of(task.run)
+    device = device_of(task, share.rank)
     torch.set_num_threads(task.placement.threads)
-    began = time.perf_counter()
-    training = Training(run, task.images, device, task.placement.precision)
+    training = Training(run, task.images, device, task.placement.precision, share)
     kept, damaged = checkpoint.load(folder, device)
     if damaged:
         went_on = f"went on from step {kept['position'][0]}" if kept else "began anew"
         report({"fault": {"kind": "checkpoint damaged", "detail": went_on}})
     if kept is not None and kept["run"] == run.id:
         training.restore(kept)
-    with TRACKERS[task.placement.tracker or "none"](run, folder) as log:
-        hooks = Hooks(
-            progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
-            keep=lambda state: _keep(folder, state, report),
-            keep_seconds=task.placement.keep_seconds,
-            stop=_asked_to_stop(),
-            log=log,
-        )
-        training.carry_on(hooks)
+    if share.size > 1 and training.step != int(share.agree([training.step])[0]):
+        os._exit(LOST)  # they must all begin at the same step; whoever started this run starts it again
+    return training, folder
+
+
+def _train_and_test(task: Task, report: Report) -> Result:
+    began = time.perf_counter()
+    with divided(task) as share:
+        training, folder = begun(task, share, report)
+        with TRACKERS[task.placement.tracker or "none"](task.run, folder) as log:
+            hooks = Hooks(
+                progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
+                keep=lambda state: _keep(folder, state, report),
+                keep_seconds=task.placement.keep_seconds,
+                stop=_asked_to_stop(),
+                log=log,
+            )
+            training.carry_on(hooks)
     if training.diverged_at is not None:
-        reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {run.lr:g})"
+        reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
     _keep(folder, training.state(), report)
     report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
@@ -222,6 +240,7 @@ def provenance(task: Task) -> dict[str, Any]:
         "hardware": name,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": task.placement.threads,
+        **({"devices": task.placement.devices} if task.placement.devices > 1 else {}),
         "precision": task.placement.precision,
         "images": task.images.digest,
     }
