@@ -26,6 +26,10 @@ class Mistake(ValueError):
         return type(self), (self.where, self.found, self.remedy)  # so that it comes back whole from another process
 
 
+class Damaged(Mistake):
+    """Files that were good have been changed or taken away: a mistake of nobody's, which a user can put right."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Say which of the ``known`` words was probably meant.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +56,8 @@ def test_resume_is_exact(images: ImageSet, tmp_path: Path, policy: str, cut: int
         first.carry_on(hooks)
     torch.manual_seed(99)  # the global generator must not matter
     second = Training(run, images, CPU, "fp32")
-    state = checkpoint.load(tmp_path, CPU)
-    assert state is not None
+    state, damaged = checkpoint.load(tmp_path, CPU)
+    assert state is not None and not damaged
     second.restore(state)
     second.carry_on(Hooks())
     weights, curve, best_step = outcome(whole)
@@ -64,10 +66,21 @@ def test_resume_is_exact(images: ImageSet, tmp_path: Path, policy: str, cut: int
     assert all(torch.equal(weights[name], again[name]) for name in weights)
 
 
-def test_a_damaged_checkpoint_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
-    assert checkpoint.load(tmp_path, CPU) is None
-    assert (tmp_path / "checkpoint.damaged").exists() and not (tmp_path / "checkpoint.pt").exists()
+@pytest.mark.parametrize("harm", ["a bit", "the end", "all"])
+def test_a_damaged_checkpoint_is_set_aside(tmp_path: Path, harm: str) -> None:
+    """The run goes on from the one before it; without one, anew."""
+    for step in (3, 4):
+        checkpoint.save(tmp_path, {"position": [step], "weights": torch.arange(5000.0)})
+    path = tmp_path / "checkpoint.pt"
+    content = path.read_bytes()
+    middle = len(content) // 2
+    harmed = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    path.write_bytes({"a bit": harmed, "the end": content[:-1], "all": b""}[harm])
+    state, damaged = checkpoint.load(tmp_path, CPU)
+    assert damaged and state is not None and state["position"] == [3]
+    assert (tmp_path / "checkpoint.damaged").exists() and not path.exists()
+    (tmp_path / "checkpoint.before.pt").unlink()
+    assert checkpoint.load(tmp_path, CPU) == (None, False)
 
 
 class Bomb:
@@ -78,8 +91,11 @@ class Bomb:
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
-    torch.save({"run": Bomb()}, tmp_path / "checkpoint.pt")
-    assert checkpoint.load(tmp_path, CPU) is None
+    stream = io.BytesIO()
+    torch.save({"run": Bomb()}, stream)
+    digest = hashlib.sha256(stream.getvalue()).digest()  # whole, so that it is looked into
+    (tmp_path / "checkpoint.pt").write_bytes(stream.getvalue() + digest)
+    assert checkpoint.load(tmp_path, CPU) == (None, True)
 
 
 def test_divergence_is_a_result(images: ImageSet, tmp_path: Path) -> None:

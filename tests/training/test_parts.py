@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -15,30 +16,60 @@ from reconscale.study import Folder, Recipe
 from reconscale.study.file import parse_study
 from reconscale.training import Where
 from reconscale.training.anchors import anchors
-from reconscale.training.calibrate import key_of, paces, precision_of
+from reconscale.training.calibrate import Pace, key_of, paces, precision_of
+from reconscale.training.local import Local
+from reconscale.training.packing import fitted, free_memory
 from reconscale.training.tracking import TRACKERS
+from reconscale.training.worker import Placement
 
-from .test_loop import CPU, images, make_run
+from .test_loop import images, make_run
 
 __all__ = ["images"]
 
 
-def test_paces_are_measured_once(images: ImageSet, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def executor() -> Local:
+    return Local(2, lambda event: None)
+
+
+def test_paces_are_measured_once(images: ImageSet, tmp_path: Path, executor: Local) -> None:
     run, folder = make_run(), Folder(tmp_path)
-    first = paces([run], images, folder, CPU)
-    assert first[key_of(run)].step > 0 and first[key_of(run)].seconds(run, images) > 12 * first[key_of(run)].step
-    assert paces([run], images, folder, CPU) == first
+    first = paces([run], images, folder, executor, Placement())
+    pace = first[key_of(run)]
+    assert pace.step > 0 and pace.seconds(run, images) > 12 * pace.step and 5e7 < pace.memory < 5e9
+    assert paces([run], images, folder, executor, Placement()) == first
+    assert len(json.loads((tmp_path / "calibration.json").read_text())) == 1
+    paces([run], images, folder, executor, Placement(threads=2))  # that is another measurement
+    assert len(json.loads((tmp_path / "calibration.json").read_text())) == 2
 
 
-def test_automatic_precision_is_chosen_once(images: ImageSet, tmp_path: Path) -> None:
-    run = make_run(recipe=Recipe(steps=4, batch=2, precision="auto"))
-    chosen = precision_of([run], images, Folder(tmp_path), CPU)[run.id]
+def test_a_network_that_ends_its_process_has_no_pace(images: ImageSet, tmp_path: Path, executor: Local) -> None:
+    assert executor.apply(os.abort, copies=2) == [None, None]
+
+
+def test_automatic_precision_is_chosen_once(images: ImageSet, tmp_path: Path, executor: Local) -> None:
+    run, here = make_run(recipe=Recipe(steps=4, batch=2, precision="auto")), Placement()
+    chosen = precision_of([run], images, Folder(tmp_path), executor, here)[run.id]
     record = json.loads((tmp_path / "precision.json").read_text())
     assert chosen == record["choice"] in ("fp32", "bf16") and set(record["seconds a step"]) == {"fp32", "bf16"}
     other = {"fp32": "bf16", "bf16": "fp32"}[chosen]
     (tmp_path / "precision.json").write_text(json.dumps(record | {"choice": other}))
-    assert precision_of([run], images, Folder(tmp_path), CPU) == {run.id: other}
-    assert precision_of([make_run()], images, Folder(tmp_path), CPU) == {make_run().id: "fp32"}
+    assert precision_of([run], images, Folder(tmp_path), executor, here) == {run.id: other}
+    assert precision_of([make_run()], images, Folder(tmp_path), executor, here) == {make_run().id: "fp32"}
+
+
+@pytest.mark.parametrize("workers, memory, fits", [(None, 0.3, 2), (None, 0.6, 1), (5, 0.3, 5)])
+def test_as_many_runs_as_memory_allows(workers: int | None, memory: float, fits: int) -> None:
+    """So many shares of the free memory that a run needs; whoever names a number gets it."""
+    local = Local(workers or 4, lambda event: None)
+    pace = Pace(0.0, 1.0, 0.0, 0.0, memory * free_memory())
+    assert fitted(local, Where(workers=workers), {"a": pace}) == 1.0 and local.workers == fits
+
+
+def test_a_run_that_does_not_fit() -> None:
+    pace = Pace(0.0, 1.0, 0.0, 0.0, 1.5 * free_memory())
+    with pytest.raises(Mistake, match="a run needs .* GB and .* GB are free"):
+        fitted(Local(1, lambda event: None), Where(), {"a": pace})
 
 
 def test_anchors(images: ImageSet, tmp_path: Path) -> None:

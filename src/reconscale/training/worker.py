@@ -19,7 +19,7 @@ from safetensors.torch import save as tensors_as_bytes
 
 from reconscale.files import write_whole
 from reconscale.imaging import ImageSet
-from reconscale.mistakes import Mistake
+from reconscale.mistakes import Damaged, Mistake
 from reconscale.networks import given_of, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
@@ -29,6 +29,7 @@ from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.parallel import LOST, Share, device_of, divided
 from reconscale.training.sets import Tested, tested
 from reconscale.training.tracking import TRACKERS
+from reconscale.training.witness import Witness
 
 Report = Callable[[dict[str, Any]], None]
 """Takes the messages of a worker: plain dictionaries."""
@@ -87,8 +88,10 @@ def carry_out(task: Task, report: Report) -> str:
     Raises:
         Mistake: the results cannot be written; the run stays open.
     """
+    witness = Witness(task.images.files())
     try:
-        result = _train_and_test(task, report)
+        result = _train_and_test(task, report, witness)
+        witness.check()
     except Interrupted:
         return "interrupted"
     except Mistake as mistake:
@@ -99,8 +102,8 @@ def carry_out(task: Task, report: Report) -> str:
             task, f"out of memory ({_first_line(error)}); lower recipe.batch or images.patch, or --workers"
         )
     except Exception as error:  # a run that breaks is a result: it is kept, counted and named
-        _refuse_what_is_gone(task, report, error)
         traceback.print_exc()
+        _raise_if_damaged(witness, report, error)
         out_of_memory = "can't allocate memory" in str(error) or "out of memory" in str(error)
         advice = "; lower recipe.batch or images.patch, or --workers" if out_of_memory else ""
         result = _failed(task, f"{type(error).__name__}: {_first_line(error)}{advice}")
@@ -111,16 +114,13 @@ def carry_out(task: Task, report: Report) -> str:
     return result.status
 
 
-def _refuse_what_is_gone(task: Task, report: Report, error: Exception) -> None:
-    """A run does not fail because its images have been taken away: it stays open.
-
-    Raises:
-        Mistake: a file of the images is not there any more.
-    """
-    gone = next((path for path in task.images.files() if not path.is_file()), None)
-    if gone is not None:
-        report({"fault": {"kind": "images damaged", "detail": f"{gone.name} is gone"}})
-        raise Mistake(gone, "is gone", "restore the images and run again: what was done is kept") from error
+def _raise_if_damaged(witness: Witness, report: Report, error: Exception) -> None:
+    """A run does not fail because its images have been taken away: it stays open."""
+    try:
+        witness.check()
+    except Damaged as damaged:
+        _name_the_fault(damaged, report)
+        raise damaged from error
 
 
 def begun(task: Task, share: Share, report: Report = lambda message: None) -> tuple[Training, Path]:
@@ -146,14 +146,14 @@ def begun(task: Task, share: Share, report: Report = lambda message: None) -> tu
     return training, folder
 
 
-def _train_and_test(task: Task, report: Report) -> Result:
+def _train_and_test(task: Task, report: Report, witness: Witness) -> Result:
     began = time.perf_counter()
     with divided(task) as share:
         training, folder = begun(task, share, report)
         with TRACKERS[task.placement.tracker or "none"](task.run, folder) as log:
             hooks = Hooks(
                 progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
-                keep=lambda state: _keep(folder, state, report),
+                keep=lambda state: _keep(folder, state, report, witness),
                 keep_seconds=task.placement.keep_seconds,
                 stop=_asked_to_stop(),
                 log=log,
@@ -162,12 +162,13 @@ def _train_and_test(task: Task, report: Report) -> Result:
     if training.diverged_at is not None:
         reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
-    _keep(folder, training.state(), report)
+    _keep(folder, training.state(), report, witness)
     report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
     return _test(task, training, report, began)
 
 
-def _keep(folder: Path, state: dict[str, Any], report: Report) -> None:
+def _keep(folder: Path, state: dict[str, Any], report: Report, witness: Witness) -> None:
+    witness.check()
     checkpoint.save(folder, state)
     report({"kept": state["position"][0]})
 
@@ -175,6 +176,8 @@ def _keep(folder: Path, state: dict[str, Any], report: Report) -> None:
 def _name_the_fault(mistake: Mistake, report: Report) -> None:
     """Tell the driver what stands behind a mistake, where it is a fault of the surroundings."""
     cause = mistake.__cause__
+    if isinstance(mistake, Damaged):
+        report({"fault": {"kind": "images damaged", "detail": f"{Path(mistake.where).name} {mistake.found}"}})
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         report({"fault": {"kind": "disk full", "detail": mistake.where}})
 
