@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 
 from reconscale.laws import Costs, Points, frontier
+from reconscale.report import prose
 from reconscale.report.answer import Answer, answer_of
 from reconscale.report.choice import choice_of, untimed
 from reconscale.report.expected import fan_table, gains_table, known_table, law_table, members_table
 from reconscale.report.gather import gather, run_findings
 from reconscale.report.landscape import budget_table, frontier_table, map_table
 from reconscale.report.next_steps import next_steps
-from reconscale.report.runs import anchor_findings, hours_from, runs_table, shift_table, training_findings
+from reconscale.report.runs import anchor_findings, faults_table, hours_from, runs_table, shift_table, training_findings
 from reconscale.report.sentences import price_sentence, target_sentence
 from reconscale.report.tables import curve_table, points_table, table
 from reconscale.report.wording import Quantity
 from reconscale.study import runs_of
+from reconscale.study.faults import Fault
 from reconscale.study.points import points_of
 
 from .conftest import Written
@@ -176,12 +178,28 @@ def test_runs_table_lists_lost_and_open_runs() -> None:
     assert made.column("status") == ["done", "to do"] and made.column("id") == [run.id for run in runs]
 
 
+def test_faults_are_named() -> None:
+    made = faults_table([Fault(kind="worker died", lost=90.0), Fault(kind="worker died"), Fault(kind="disk full")])
+    assert made.rows == (("worker died", 2, 90.0), ("disk full", 1, 0.0))
+    sentence = prose.faults(made)
+    assert "worker died 2 times (1.5 min of work done again), disk full 1 time" in sentence
+    assert prose.faults(faults_table([])) == ""
+
+
+def test_the_time_of_a_run_is_counted_once() -> None:
+    """The last process is not one more part: it holds the parts, unless the run was continued."""
+    run = runs_of(study_of(sweep={"n": [10], "width": [8], "seed": [0]}))[0]
+    parts = {"train": 60.0, "validation": 20.0, "data": 1.0}
+    assert result_of(run).model_copy(update={"times": parts | {"process": 90.0}}).seconds == 90.0
+    assert result_of(run).model_copy(update={"times": parts | {"process": 30.0}}).seconds == 81.0
+
+
 def test_time_of_a_run_is_a_power_law() -> None:
     study = study_of(sweep={"n": [10, 30], "width": [8, 16, 32], "seed": [0, 1, 2]})
     results = [result_of(run) for run in runs_of(study)]
     hours = hours_from(results, "width")
     assert hours is not None and hours.by_p == pytest.approx(1.4, abs=0.2) and hours.by_n == pytest.approx(0, abs=0.1)
-    seconds = [sum(r.times.values()) for r in results if r.run.network.width == 16]
+    seconds = [r.seconds for r in results if r.run.network.width == 16]
     assert 3600 * hours(10, 16) == pytest.approx(np.mean(seconds), rel=0.2)
     assert hours_from([]) is None
 

@@ -32,7 +32,7 @@ from reconscale.report.pictures import strips_of
 from reconscale.report.plots import plots_of
 from reconscale.report.problems import problem_words
 from reconscale.report.records import choice_record, cleaned
-from reconscale.report.runs import cost_table, hours_from, runs_table, shift_table, validation_table
+from reconscale.report.runs import cost_table, faults_table, hours_from, runs_table, shift_table, validation_table
 from reconscale.report.sentences import members_sentence, price_sentence, target_sentence
 from reconscale.report.tables import (
     Table,
@@ -46,6 +46,7 @@ from reconscale.report.text import backtest_lines
 from reconscale.report.volumes import sets_grid, volumes_grid, volumes_table
 from reconscale.report.wording import amount, times
 from reconscale.study import Folder, Result, Run, Study
+from reconscale.study.faults import noted
 
 Progress = Callable[[str], None]
 
@@ -92,8 +93,10 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
     costs = cost_table(done, None if known.sets is None else known.sets.numbers("pixels")[0])
+    faults = faults_table(noted(known.folder.root))
     extra = (
         runs_table(known.runs, known.results, main),
+        *((faults,) if len(faults) else ()),
         costs,
         shift_table(done, profile),
         validation_table(done, best),
@@ -116,6 +119,7 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
         sets=sets_grid(known.sets, study.images.noun),
         runs=grids.runs_grid(material.tables["runs"], profile),
         runs_summary=_summary(known.runs, known.results),
+        faults=prose.faults(faults),
         method=prose.method(study, answer, known.results),
         commands=_commands(study),
         provenance=grids.provenance_grid([result.provenance for result in known.results]),

@@ -121,6 +121,7 @@ class Page:
         explanation: why the curve flattens, in sentences.
         findings: severity, code, text.
         runs, runs_summary: every run.
+        faults: what went wrong around them, in a sentence.
         method: paragraphs.
         commands: how to reproduce.
         provenance: versions and hardware.
@@ -155,6 +156,7 @@ class Page:
     findings: Sequence[tuple[str, str, str]] = ()
     runs: Grid | None = None
     runs_summary: str = ""
+    faults: str = ""
     method: Sequence[str] = ()
     commands: Sequence[str] = ()
     provenance: Grid | None = None

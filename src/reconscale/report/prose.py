@@ -269,3 +269,22 @@ def _overrides(study: Study) -> str:
     count = sum(bool(rule.recipe) for rule in study.override)
     changes = "changes" if count == 1 else "change"
     return f"{times(count, 'rule')} of the study {changes} this for some sizes or widths; see below." if count else ""
+
+
+def faults(known: Table) -> str:
+    """What went wrong around the runs, and that no number comes from it; empty where nothing did.
+
+    Args:
+        known: the table ``faults``.
+    """
+    if not len(known):
+        return ""
+    each = []
+    for row in known.records():
+        lost = float(row["seconds_done_again"] or 0)
+        again = f" ({duration(lost)} of work done again)" if lost else ""
+        each.append(f"{row['kind']} {times(int(row['times'] or 0), 'time')}{again}")
+    return (
+        f"While they were carried out: {', '.join(each)}. Runs went on from their checkpoints, and give the numbers of "
+        "runs that nothing had happened to."
+    )

@@ -11,6 +11,7 @@ from reconscale.laws import Finding, Hours, Points, finding, frontier, hours_of
 from reconscale.laws.points import METRICS
 from reconscale.report.tables import Cell, Table, table
 from reconscale.study import PROFILES, Result, Run, Study
+from reconscale.study.faults import Fault, summed
 from reconscale.study.points import points_from
 
 
@@ -44,6 +45,12 @@ def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) ->
     return Table(
         "runs", (*columns, "flops_per_pixel", "steps", "samples", "best_step", "seconds", "reason"), tuple(rows)
     )
+
+
+def faults_table(faults: Iterable[Fault]) -> Table:
+    """What went wrong around the runs: kind, how often, and seconds of work that had to be done again."""
+    rows = [(kind, count, lost) for kind, (count, lost) in summed(faults).items()]
+    return table("faults", "kind times seconds_done_again", rows)
 
 
 def cost_table(results: Iterable[Result], pixels: float | None = None) -> Table:
