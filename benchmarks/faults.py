@@ -350,7 +350,7 @@ def records(study: Path) -> dict[str, Any]:
     found = {}
     for path in sorted((study.parent / "runs").glob("*/result.json")):
         record = json.loads(path.read_text())
-        for key in ("times", "sha256"):
+        for key in ("times", "memory", "sha256"):
             record.pop(key, None)
         files = [path.with_name(name) for name in ("images.csv", "weights.safetensors")]
         found[path.parent.name] = (record, [each.read_bytes() for each in files if each.is_file()])

@@ -34,11 +34,12 @@ def call(*words: object, **environment: str) -> tuple[int, str, str]:
 
 
 def records(study: Path) -> dict[str, Any]:
-    """Every result of a study but for its times."""
+    """Every result of a study but for its times and its memory, which the sum over it includes."""
     found = {}
     for path in sorted((study.parent / "runs").glob("*/result.json")):
         record = json.loads(path.read_text())
-        del record["times"]
+        for key in ("times", "memory", "sha256"):
+            del record[key]
         found[path.parent.name] = (record, (path.parent / "images.csv").read_text())
     return found
 

@@ -171,12 +171,13 @@ def test_nothing_but_images_is_read_and_nothing_but_results_written(tmp_path: Pa
             line.keep(run, name, b"")
 
 
-def test_no_cluster(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address, part", [("127.0.0.1:1", "refused"), ("ray://here", "expected host:port")])
+def test_no_cluster(tmp_path: Path, address: str, part: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
-    process = start(path, "--ray", "127.0.0.1:1")
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 2 and "no cluster of Ray answers at '127.0.0.1:1'" in err and "Traceback" not in err
+    _, err = (process := start(path, "--ray", address)).communicate(timeout=100)
+    assert process.returncode == 2 and f"no cluster of Ray answers at '{address}'" in err and part in err
+    assert "Traceback" not in err
 
 
 def test_a_node_is_lost(nodes: Nodes, finished: Path, tmp_path: Path) -> None:

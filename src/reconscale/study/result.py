@@ -57,6 +57,7 @@ class Result(Frozen):
         provenance: versions, device, threads, precision, digest of the images: what else may decide the last digits.
         times: seconds of training, validation, test and waiting for data, and of the last process as a whole. Not part
             of what must be reproducible.
+        memory: bytes of the process at its largest, on a GPU those of the card; likewise.
     """
 
     status: Literal["done", "diverged", "failed"]
@@ -73,6 +74,7 @@ class Result(Frozen):
     reason: str = ""
     provenance: dict[str, Any] = Field(default_factory=dict)
     times: dict[str, float] = Field(default_factory=dict)
+    memory: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

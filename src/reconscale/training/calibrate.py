@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +19,7 @@ from reconscale.training.executor import Executor
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps, steps_between_looks
 from reconscale.training.sets import tested
-from reconscale.training.worker import Placement
+from reconscale.training.worker import Placement, memory_of
 
 WARM = 2
 """Steps before the clock starts."""
@@ -29,10 +27,6 @@ LEAST, ENOUGH, LONG = 8, 2.0, 12.0
 """Steps are timed until there are so many and so many seconds have passed, or until it takes long and there are 3."""
 WORTH = 1.2
 """bf16 is chosen where it makes a step this many times faster."""
-PACKED = 1.15
-"""More runs share a GPU where that gets this many times more done."""
-CONTEXT = 600e6
-"""Bytes that a process needs on a GPU besides its tensors."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
     of = tested(run.images, images, training.problem)[run.images.main_test]
     training.network.eval()
     test = _of_a_pixel(lambda few: score(training.network, of.problem, few, crop=of.crop), of.pixels, of.crop)
-    return Pace(max(0.0, ready - began - WARM * step), step, look, test, _memory(device))
+    return Pace(max(0.0, ready - began - WARM * step), step, look, test, memory_of(device))
 
 
 def _timed_enough(seconds: Sequence[float]) -> bool:
@@ -180,13 +174,6 @@ def precision_of(
 
 def _area(pixels: Pixels | Slices, crop: int | None) -> int:
     return sum(pixels.area(i, crop) for i in range(len(pixels)))
-
-
-def _memory(device: torch.device) -> float:
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_reserved()) + CONTEXT
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(largest * (1 if sys.platform == "darwin" else 1024))
 
 
 def _wait(device: torch.device) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,14 +72,30 @@ def _ray(address: str) -> Any:
 def _connect(ray: Any, address: str, where: Where) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
+        if address != "auto":
+            _knock(address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         if address == "auto" and isinstance(error, ConnectionError):  # there is none: start one here
             _start(ray, where, quiet)
             return
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise Mistake("--ray", f"no cluster of Ray answers at '{address}' ({first})",
                       "start one with `ray start --head`, or give `--ray auto`") from error  # fmt: skip
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds whether anybody is there: Ray itself tries for minutes.
+
+    Raises:
+        ValueError: it is not ``host:port``.
+        OSError: nobody answers.
+    """
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdigit()) or "/" in host:
+        raise ValueError("expected host:port")
+    with socket.create_connection((host, int(port)), timeout=10):
+        pass
 
 
 def _start(ray: Any, where: Where, quiet: dict[str, Any]) -> None:

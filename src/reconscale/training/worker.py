@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import resource
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -33,6 +35,10 @@ from reconscale.training.witness import Witness
 
 Report = Callable[[dict[str, Any]], None]
 """Takes the messages of a worker: plain dictionaries."""
+
+
+CONTEXT = 600e6
+"""Bytes that a process needs on a GPU besides its tensors."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +229,7 @@ def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0
         validation=tuple(training.curve),
         provenance={**provenance(task), "precision": training.precision},
         times={**times, "process": round(seconds, 3)},
+        memory=memory_of(torch.device(task.placement.device)),
         **more,
     )
 
@@ -247,6 +254,14 @@ def provenance(task: Task) -> dict[str, Any]:
         "precision": task.placement.precision,
         "images": task.images.digest,
     }
+
+
+def memory_of(device: torch.device) -> float:
+    """Bytes of this process at its largest; on a GPU those that it has taken of the card."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_reserved()) + CONTEXT
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(largest * (1 if sys.platform == "darwin" else 1024))
 
 
 def _version(package: str) -> str:
