@@ -116,7 +116,7 @@ def running(binaries: Binaries, folder: Path) -> Iterator[dict[str, str]]:
     finally:
         subprocess.run(["scancel", "--user", getpass.getuser()], env=environment, capture_output=True, check=False)
         time.sleep(1)
-        _end_steps(binaries.step)
+        _end_steps(binaries.step, config)
         for process in reversed(started):
             process.send_signal(signal.SIGTERM)
         for process in started:
@@ -128,15 +128,18 @@ def running(binaries: Binaries, folder: Path) -> Iterator[dict[str, str]]:
         log.close()
 
 
-def _end_steps(step: Path) -> None:
+def _end_steps(step: Path, config: Path) -> None:
     """End the step daemons of this Slurm, which would outlive it."""
+    ours = f"SLURM_CONF={config}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            program = (entry / "exe").readlink()
+            if (entry / "exe").readlink() != step.resolve() or ours not in (entry / "environ").read_bytes().split(
+                b"\0"
+            ):
+                continue
         except OSError:
             continue
-        if program == step.resolve():
-            os.kill(int(entry.name), signal.SIGKILL)
+        os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -81,10 +82,38 @@ class Driver:
         code = self.process.wait(timeout=seconds)
         self._reader.join(timeout=10)
         assert self.process.stderr is not None
-        return code, self.process.stderr.read()
+        error = self.process.stderr.read()
+        self.close()
+        return code, error
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(timeout=10)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
     def notes(self) -> list[str]:
         return [event["text"] for event in self.events if event["event"] == "note"]
+
+
+Drive = Callable[..., Driver]
+
+
+@pytest.fixture
+def drive(slurm: dict[str, str]) -> Iterator[Drive]:
+    """Starts drivers; those that are still there after the test are ended, and their jobs too."""
+    drivers: list[Driver] = []
+
+    def start(study: Path, keep: float, *settings: str) -> Driver:
+        drivers.append(Driver(slurm, study, keep, *settings))
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.close()
+    subprocess.run(["scancel", "--signal=KILL", "--user", getpass.getuser()], env=slurm, check=False)
 
 
 def study(folder: Path, steps: int) -> Path:
@@ -155,39 +184,39 @@ def workings(path: Path) -> list[int]:
     return found
 
 
-def jobs(slurm: dict[str, str], path: Path) -> list[str]:
+def jobs(path: Path) -> list[str]:
     """The numbers of all jobs ever handed in for a study."""
     logs = path.parent / "runs" / ".slurm" / "logs"
     return sorted(re.sub(r"_submission\.sh", "", script.name) for script in logs.glob("*_submission.sh"))
 
 
-LONG = 2500
+LONG = 1000
 """Steps that take long enough to be disturbed."""
 
 
 def test_an_array_gives_what_local_gives(
-    slurm: dict[str, str], local: Callable[[int], dict[str, Any]], tmp_path: Path
+    slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
     """Two jobs of two runs, one job at a time."""
     path = study(tmp_path / "array", 30)
-    driver = Driver(slurm, path, 30, "array=1,runs=2,poll=1,time=10")
+    driver = drive(path, 30, "array=1,runs=2,poll=1,time=10")
     code, error = driver.ended()
     assert code == 0, error
     assert records(path) == local(30)
     assert max(event["running"] for event in driver.events if event["event"] == "queue") == 1
     assert [event["status"] for event in driver.events if event["event"] == "end"] == ["done"] * RUNS
-    assert len(jobs(slurm, path)) == 1
+    assert len(jobs(path)) == 1
     assert oct((path.parent / "runs" / ".slurm").stat().st_mode)[-3:] == "700"
 
 
 def test_a_killed_job_goes_on_from_its_checkpoints(
-    slurm: dict[str, str], local: Callable[[int], dict[str, Any]], tmp_path: Path
+    slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
     path = study(tmp_path / "killed", LONG)
-    driver = Driver(slurm, path, 0.2, "runs=2,workers=2,array=1,poll=1,time=10")
-    driver.until(lambda events: told(events, 300))
+    driver = drive(path, 0.2, "runs=2,workers=2,array=1,poll=1,time=10")
+    driver.until(lambda events: told(events, 200))
     time.sleep(1.0)  # a checkpoint later than what was told
-    run = next(event["run"] for event in driver.events if event.get("step", 0) >= 300)
+    run = next(event["run"] for event in driver.events if event.get("step", 0) >= 200)
     (pid,) = workings(path)
     os.kill(pid, signal.SIGKILL)
     code, error = driver.ended()
@@ -195,97 +224,97 @@ def test_a_killed_job_goes_on_from_its_checkpoints(
     assert records(path) == local(LONG)
     again = [event for event in driver.events if event["event"] == "again"]
     assert again and all("FAILED" in event["why"] for event in again)
-    assert len(jobs(slurm, path)) == 2
-    assert first_steps(driver.events, run)[1] >= 300
+    assert len(jobs(path)) == 2
+    assert first_steps(driver.events, run)[1] >= 200
 
 
 def test_usr2_keeps_the_state_and_queues_again(
-    slurm: dict[str, str], local: Callable[[int], dict[str, Any]], tmp_path: Path
+    slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
     """What Slurm sends before a job's time is up. The same job comes back and goes on; nothing is handed in twice."""
     path = study(tmp_path / "usr2", LONG)
-    driver = Driver(slurm, path, 1e6, "runs=4,workers=2,poll=1,time=10")
-    driver.until(lambda events: told(events, 300))
-    run = next(event["run"] for event in driver.events if event.get("step", 0) >= 300)
-    (job,) = jobs(slurm, path)
+    driver = drive(path, 1e6, "runs=4,workers=2,poll=1,time=10")
+    driver.until(lambda events: told(events, 200))
+    run = next(event["run"] for event in driver.events if event.get("step", 0) >= 200)
+    (job,) = jobs(path)
     subprocess.run(["scancel", "--signal=USR2", job], env=slurm, check=True)
     code, error = driver.ended()
     assert code == 0, error
     assert records(path) == local(LONG)
-    assert jobs(slurm, path) == [job]
+    assert jobs(path) == [job]
     assert {event["why"] for event in driver.events if event["event"] == "again"} == {"its job was queued again"}
-    assert first_steps(driver.events, run)[1] >= 300
+    assert first_steps(driver.events, run)[1] >= 200
     assert (path.parent / "runs" / ".slurm" / "logs" / f"{job}_0_log.err").read_text().count("Requeued job") <= 1
 
 
-def test_preempted(slurm: dict[str, str], local: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
+def test_preempted(slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
     """A job of a stronger partition takes the node: TERM, some seconds of grace, and Slurm queues ours again."""
     path = study(tmp_path / "preempted", LONG)
-    driver = Driver(slurm, path, 1e6, "partition=low,runs=4,workers=2,poll=1,time=10")
-    driver.until(lambda events: told(events, 300))
-    run = next(event["run"] for event in driver.events if event.get("step", 0) >= 300)
+    driver = drive(path, 1e6, "partition=low,runs=4,workers=2,poll=1,time=10")
+    driver.until(lambda events: told(events, 200))
+    run = next(event["run"] for event in driver.events if event.get("step", 0) >= 200)
     command = ["sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 2"]
     subprocess.run(command, env=slurm, check=True, capture_output=True)
     code, error = driver.ended()
     assert code == 0, error
     assert records(path) == local(LONG)
-    assert len(jobs(slurm, path)) == 1
-    assert first_steps(driver.events, run)[1] >= 300
+    assert len(jobs(path)) == 1
+    assert first_steps(driver.events, run)[1] >= 200
 
 
-def test_the_driver_may_go(slurm: dict[str, str], local: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
+def test_the_driver_may_go(drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
     """Ctrl-C, then kill -9: the jobs go on, and every next driver finds them again."""
     path = study(tmp_path / "left", LONG)
     settings = ("runs=1,array=2,poll=1,time=10",)
-    first = Driver(slurm, path, 0.2, *settings)
+    first = drive(path, 0.2, *settings)
     first.until(lambda events: told(events, 1))
     first.process.send_signal(signal.SIGINT)
     code, _ = first.ended(30)
-    (job,) = jobs(slurm, path)
+    (job,) = jobs(path)
     assert code == 130 and re.search(rf"the jobs go on .* scancel {job}$", first.notes()[-1])
-    second = Driver(slurm, path, 0.2, *settings)
+    second = drive(path, 0.2, *settings)
     second.until(lambda events: told(events, 1))
     second.process.kill()
     second.ended(30)
-    third = Driver(slurm, path, 0.2, *settings)
+    third = drive(path, 0.2, *settings)
     code, error = third.ended()
     assert code == 0, error
     for driver in (second, third):
         assert re.search(rf"found again in the queue: \d jobs? of {job}$", driver.notes()[0])
-    assert jobs(slurm, path) == [job]
+    assert jobs(path) == [job]
     assert records(path) == local(LONG)
 
 
 def test_cancelled_then_handed_in_without_waiting(
-    slurm: dict[str, str], local: Callable[[int], dict[str, Any]], tmp_path: Path
+    slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
     """scancel is obeyed: nothing is handed in again. The next call goes on, and need not stay."""
     path = study(tmp_path / "cancelled", LONG)
-    driver = Driver(slurm, path, 1e6, "runs=4,workers=2,poll=1,time=10")
-    driver.until(lambda events: told(events, 300))
-    subprocess.run(["scancel", *jobs(slurm, path)], env=slurm, check=True)
+    driver = drive(path, 1e6, "runs=4,workers=2,poll=1,time=10")
+    driver.until(lambda events: told(events, 200))
+    subprocess.run(["scancel", *jobs(path)], env=slurm, check=True)
     code, error = driver.ended()
     assert code == 0, error
     assert driver.notes()[-1].startswith("4 runs stay open: their jobs were cancelled")
     assert list((path.parent / "runs").glob("*/checkpoint.pt"))
-    code, error = Driver(slurm, path, 30, "runs=4,workers=2,time=10,wait=no").ended(60)
+    code, error = drive(path, 30, "runs=4,workers=2,time=10,wait=no").ended(60)
     assert code == 0, error
-    assert len(jobs(slurm, path)) == 2
+    assert len(jobs(path)) == 2
     deadline = time.monotonic() + 240
     while len(records(path)) < RUNS and time.monotonic() < deadline:
         time.sleep(0.5)
     assert records(path) == local(LONG)
 
 
-def test_refused_and_broken_jobs(slurm: dict[str, str], tmp_path: Path) -> None:
+def test_refused_and_broken_jobs(drive: Drive, tmp_path: Path) -> None:
     path = study(tmp_path / "refused", 30)
-    code, error = Driver(slurm, path, 30, "partition=nonesuch").ended(60)
+    code, error = drive(path, 30, "partition=nonesuch").ended(60)
     assert code == 2
     assert error == (
         "sbatch: refused the jobs (Batch job submission failed: Invalid partition name specified); "
         "change what --slurm says\n"
     )
-    broken = Driver(slurm, path, 30, "poll=0.5,runs=4", "setup=echo this node has no disk >&2; exit 1")
+    broken = drive(path, 30, "poll=0.5,runs=4", "setup=echo this node has no disk >&2; exit 1")
     code, error = broken.ended(120)
     assert code == 2 and "jobs end before a run begins (this node has no disk)" in error
     assert not records(path)

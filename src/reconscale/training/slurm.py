@@ -72,6 +72,10 @@ class Slurm:
             self._note(f"the jobs go on ({sweep.spelled()}); the same command shows them again; "
                        f"cancel them with: scancel {' '.join(sweep.arrays())}")  # fmt: skip
             raise
+        except Mistake:
+            if sweep.watched:
+                self._note(f"the other jobs go on ({sweep.spelled()})")
+            raise
         if sweep.cancelled:
             self._note(
                 f"{len(sweep.cancelled)} runs stay open: their jobs were cancelled; run again to go on with them"
@@ -219,8 +223,8 @@ class _Sweep:
 
     def _tell_queue(self, queue: dict[str, tuple[str, str]]) -> None:
         found = [queue[job][1] for job in self.watched if job in queue]
-        running = sum(state in ("RUNNING", "COMPLETING") for state in found)
-        counts = (sum(state not in OVER for state in found) - running, running)
+        waiting = sum(state not in (*OVER, "RUNNING", "COMPLETING") for state in found)
+        counts = (waiting, found.count("RUNNING"))
         if counts != self._queue:
             self._queue = counts
             self.tell({"event": "queue", "waiting": counts[0], "running": counts[1]})
