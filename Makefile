@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training bench-laws bench-theory constraints clean
+.PHONY: help setup demo test check bench-training bench-laws bench-theory slurm-loopback constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -12,6 +12,7 @@ help:
 	@echo "make check           formatting, lint, types and the layers of the design"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
+	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
 	@echo "make bench-training  images per second: ours, a plain loop, deepinv's Trainer"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -58,6 +59,16 @@ bench-theory: $(STAMP)
 	$(BIN)/python benchmarks/theory_paper.py
 	$(BIN)/python benchmarks/theory_equivalents.py
 	$(BIN)/python benchmarks/theory_images.py
+
+# Nothing is installed and no service is started: see tests/training/loopback_slurm.py.
+SLURM := .slurm-loopback
+
+$(SLURM)/usr/bin/sbatch:
+	python3 tests/training/loopback_slurm.py fetch $(SLURM)
+
+slurm-loopback: $(STAMP) $(SLURM)/usr/bin/sbatch
+	$(BIN)/python -m pip install --quiet 'submitit>=1.5'
+	RECONSCALE_SLURM=$(SLURM) $(BIN)/python -m pytest tests/training/test_slurm.py tests/training/test_slurm_real.py
 
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

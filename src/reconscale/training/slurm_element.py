@@ -1,0 +1,224 @@
+"""What a job in the queue of Slurm does: it carries out its share of the runs as a local sweep would.
+
+Everything that it says goes through files: results, checkpoints, and one small file per job that tells how far it is.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconscale.files import to_json, write_whole
+from reconscale.mistakes import Mistake
+from reconscale.training.local import Event, Local
+from reconscale.training.worker import Task
+
+SAY_SECONDS = 2.0
+"""Seconds between two reports of a job's progress, at least."""
+LINGER_SECONDS = 600.0
+"""Seconds that a job told to end (SIGTERM) stays, its state kept, until Slurm ends it (and queues it again)."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One job: some of the runs that were handed in together.
+
+    This, two paths and a few numbers, is all that is handed to submitit.
+
+    Attributes:
+        tasks: file of all the tasks handed in together: see :func:`keep_tasks`.
+        picked: the ids of this job's runs.
+        workers: runs side by side.
+        state: file in which it says how far it is.
+    """
+
+    tasks: Path
+    picked: tuple[str, ...]
+    workers: int
+    state: Path
+
+    def __call__(self) -> None:
+        """Carry out what is left of the runs; on USR2 keep their state and have the job queued again.
+
+        Raises:
+            Mistake: results cannot be written.
+        """
+        picked = set(self.picked)
+        tasks = [task for task in read_tasks(self.tasks) if task.run.id in picked and not task.folder.is_over(task.run)]
+        queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's: it dumps what is left, requeues and exits
+        signals = _Signals()
+        diary = Diary(self.state)
+        # What is ignored here stays so in the fork server: Slurm signals every process of a job. Workers listen to
+        # SIGTERM again as soon as they begin.
+        local = _Stoppable(self.workers, diary.tell)
+        local.asked = signals.heard
+        signals.listen()
+        try:
+            _in_a_thread(local.carry_out, tasks)
+        except KeyboardInterrupt:
+            diary.stopped("end")
+            if signals.linger() and callable(queue_again):
+                diary.stopped("again")
+                queue_again(signal.SIGUSR2, None)
+        except Mistake as mistake:
+            diary.gave_up(mistake)
+            raise
+
+    def checkpoint(self) -> Any:
+        """What submitit queues again: the same; the runs' checkpoints say where to go on."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+class _Stoppable(Local):
+    """The local executor, asked between two looks at its workers whether to stop."""
+
+    asked: Callable[[], bool]
+
+    def _poll(self) -> list[Task]:
+        if self.asked():
+            raise KeyboardInterrupt
+        return super()._poll()
+
+
+class _Signals:
+    """USR2 (time is up, or preempted: keep state and queue again) and TERM (end)."""
+
+    def __init__(self) -> None:
+        self._again = self._end = False
+        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
+    def listen(self) -> None:
+        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _: object) -> None:
+        if number == signal.SIGUSR2:
+            self._again = True
+        else:
+            self._end = True
+
+    def heard(self) -> bool:
+        return self._again or self._end
+
+    def linger(self) -> bool:
+        """Whether to queue the job again. Told to end, wait: a cancelled or preempted job is ended by Slurm.
+
+        Leaving at once would look to Slurm like a job that is done, and a preempted one would not come back.
+        """
+        deadline = time.monotonic() + LINGER_SECONDS
+        while not self._again and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return self._again
+
+
+def _in_a_thread(work: Callable[[list[Task]], None], tasks: list[Task]) -> None:
+    """Do the work in a thread, so that this one is free to take signals; raises what the work raises."""
+    raised: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            work(tasks)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=do, name="sweep")
+    thread.start()
+    while thread.is_alive():
+        thread.join(timeout=0.5)
+    if raised:
+        raise raised[0]
+
+
+@dataclass
+class Diary:
+    """Tells in a file how far a job is: what happened, in order, and the last word of every run under way.
+
+    The file is replaced as a whole, seldom, and stays small: a reader on another machine looks at its time only.
+    """
+
+    path: Path
+    happened: list[Event] = field(default_factory=list)
+    latest: dict[str, Event] = field(default_factory=dict)
+    stop: str | None = None
+    mistake: tuple[str, str, str] | None = None
+    began: float = field(default_factory=time.time)
+    _written: float = 0.0
+
+    def tell(self, event: Event) -> None:
+        """Take an event of the local sweep."""
+        if event["event"] == "progress":
+            self.latest[event["run"]] = event
+        else:
+            self.happened.append(event)
+            if event["event"] == "end":
+                self.latest.pop(event["run"], None)
+        if time.monotonic() - self._written >= SAY_SECONDS or event["event"] == "end":
+            self.write()
+
+    def stopped(self, then: str) -> None:
+        """The job was asked to stop and has kept its state: to ``end``, or to be queued ``again``."""
+        self.stop = then
+        self.write()
+
+    def gave_up(self, mistake: Mistake) -> None:
+        """The job cannot go on."""
+        self.mistake = (mistake.where, mistake.found, mistake.remedy)
+        self.write()
+
+    def write(self) -> None:
+        """Replace the file."""
+        self._written = time.monotonic()
+        content = {
+            "began": self.began, "stopped": self.stop, "mistake": self.mistake,
+            "happened": [_plain(event) for event in self.happened],
+            "latest": {run: _plain(event) for run, event in self.latest.items()},
+        }  # fmt: skip
+        write_whole(self.path, to_json(content))
+
+
+def _plain(event: Event) -> Event:
+    """An event that strict JSON can hold: numbers that are not finite become words."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in event.items()
+    }
+
+
+def restored(event: Event) -> Event:
+    """The event that was told: see :class:`Diary`."""
+    return {key: float(value) if value in ("inf", "-inf", "nan") else value for key, value in event.items()}
+
+
+def keep_tasks(path: Path, tasks: Sequence[Task]) -> None:
+    """Write tasks to a file that only this user can read or change.
+
+    Raises:
+        Mistake: it cannot be written.
+    """
+    write_whole(path, pickle.dumps(list(tasks)))
+    path.chmod(0o600)
+
+
+def read_tasks(path: Path) -> list[Task]:
+    """The tasks of a file of ours.
+
+    Raises:
+        Mistake: somebody else owns it or can change it: it will not be opened.
+    """
+    for place in (path, path.parent):
+        state = place.stat()
+        if state.st_uid != os.getuid() or state.st_mode & 0o022:
+            raise Mistake(place, "others than you can write to it", f"delete {path.parent} and run again")
+    tasks: list[Task] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, in a folder of this user
+    return tasks
