@@ -222,8 +222,8 @@ def test_a_killed_job_goes_on_from_its_checkpoints(
     code, error = driver.ended()
     assert code == 0, error
     assert records(path) == local(LONG)
-    again = [event for event in driver.events if event["event"] == "again"]
-    assert again and all("FAILED" in event["why"] for event in again)
+    again = [event for event in driver.events if event["event"] == "fault"]
+    assert again and all("FAILED" in event["fault"]["detail"] for event in again)
     assert len(jobs(path)) == 2
     assert first_steps(driver.events, run)[1] >= 200
 
@@ -242,7 +242,9 @@ def test_usr2_keeps_the_state_and_queues_again(
     assert code == 0, error
     assert records(path) == local(LONG)
     assert jobs(path) == [job]
-    assert {event["why"] for event in driver.events if event["event"] == "again"} == {"its job was queued again"}
+    assert {event["fault"]["detail"] for event in driver.events if event["event"] == "fault"} == {
+        "its job was queued again"
+    }
     assert first_steps(driver.events, run)[1] >= 200
     assert (path.parent / "runs" / ".slurm" / "logs" / f"{job}_0_log.err").read_text().count("Requeued job") <= 1
 

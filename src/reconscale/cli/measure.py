@@ -25,6 +25,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Runs side by side. [default: one a core, or one on a GPU]")]
 Threads = Annotated[int, typer.Option(help="CPU threads of a run.")]
 Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) that each run is divided among.")]
+Slurm = Annotated[
+    list[str] | None, typer.Option(help="Carry out in the queue of Slurm: key=value,key=value; may be repeated.")
+]
 Ray = Annotated[str | None, typer.Option(help="Carry out on Ray: auto, or the address of a cluster.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -122,6 +125,7 @@ def run(  # noqa: PLR0913 - flags
     threads: Threads = 1,
     devices: Devices = 1,
     ray: Ray = None,
+    slurm: Slurm = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")
     ] = False,
@@ -131,9 +135,8 @@ def run(  # noqa: PLR0913 - flags
     """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
     with refusing(f"reconscale run {study}"):
         value, folder = _load(study)
-        where = _where(
-            data, device, workers, threads, devices=devices, ray=ray, keep_seconds=checkpoint_seconds, tracker=track
-        )
+        places = {"devices": devices, "ray": ray, "slurm": tuple(slurm or ())}
+        where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         status = _carry_out(value, folder, where, retry_failed=retry_failed)
         _tell_status(status, study)
     raise typer.Exit(_code(status))

@@ -104,6 +104,10 @@ class Sweep:
             self._work(event)
         elif kind == "fault":
             self._fault(event)
+        elif kind == "note":
+            self._line(event["text"])
+        elif kind == "queue":
+            self._line(f"in the queue: {event['waiting']} jobs waiting, {event['running']} running")
         elif kind == "waiting":
             self._line(f"waiting: no node of the cluster is large enough for a run ({event['for']})")
         elif kind == "end":

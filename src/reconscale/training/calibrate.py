@@ -13,6 +13,7 @@ import torch
 
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet, Pixels, Slices
+from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Run
 from reconscale.training.evaluate import score, validate
 from reconscale.training.executor import Executor
@@ -123,7 +124,7 @@ def paces(
     known = read_json(path) if path.is_file() else {}
     setting = f"{placement.device}, {placement.threads} threads, {executor.workers} side by side"
     kept: dict[str, dict[str, float]] = known.get(setting, {})
-    missing = {key_of(run): run for run in runs if key_of(run) not in kept}
+    missing = {key_of(run): run for run in runs if key_of(run) not in kept} if executor.measures else {}
     for key, run in missing.items():
         precision = "fp32" if run.recipe.precision == "auto" else run.recipe.precision
         measured = executor.apply(pace, run, images, replace(placement, precision=precision), copies=_copies(executor))
@@ -132,7 +133,7 @@ def paces(
                 **kept,
                 key: {name: statistics.fmean(asdict(each)[name] for each in found) for name in asdict(found[0])},
             }
-    if missing:
+    if missing and kept:
         write_whole(path, to_json({**known, setting: kept}))
     return {key: Pace(**values) for key, values in kept.items()}
 
@@ -157,9 +158,15 @@ def precision_of(
 
     Returns:
         run id -> ``fp32`` or ``bf16``.
+
+    Raises:
+        Mistake: it would have to be measured where nothing can be measured at once.
     """
     path = folder.root / "precision.json"
     auto = [run for run in runs if run.recipe.precision == "auto"]
+    if auto and not path.is_file() and not executor.measures:
+        raise Mistake("recipe.precision", "found 'auto', which is measured before runs are handed in",
+                      "set it to 'fp32' or 'bf16'")  # fmt: skip
     if auto and not path.is_file():
         largest = max(auto, key=lambda run: run.network.width)
         seconds = {}

@@ -119,6 +119,8 @@ class Cluster:
         Mistake: GPUs are asked for and no node has one.
     """
 
+    measures = True
+
     def __init__(self, ray: Any, where: Where, tell: Tell) -> None:
         self.ray, self.where, self.tell = ray, where, tell
         total = ray.cluster_resources()

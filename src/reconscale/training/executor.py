@@ -25,10 +25,12 @@ class Executor(Protocol):
     Attributes:
         device: what the workers compute on: ``cpu`` or ``cuda``.
         workers: runs side by side.
+        measures: whether :meth:`apply` can be had at once, so that paces may be measured.
     """
 
     device: str
     workers: int
+    measures: bool
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
         """Call a function in so many fresh workers at the same time; what each gave, None for one that died.

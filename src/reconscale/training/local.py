@@ -51,6 +51,8 @@ class Local:
         silent: see ``SILENT``.
     """
 
+    measures = True
+
     def __init__(
         self, workers: int, tell: Tell, *, device: str = "cpu", stop: Callable[[], bool] = lambda: False,
         devices: Sequence[str] = (), silent: float = SILENT,

@@ -39,7 +39,7 @@ def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace]) -> fl
             return 1 / each
         return 1.0
     free = free_memory()
-    if where.ray is None and need and free:
+    if where.ray is None and not where.slurm and need and free:
         room = int(SHARE * free / need)
         if room < 1:
             raise Mistake("memory", f"a run needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import torch
 
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Result
+from reconscale.study.faults import Fault
 from reconscale.training import checkpoint
-from reconscale.training.local import Event
+from reconscale.training.executor import Event, Tell, fault_event
 from reconscale.training.slurm_element import Element, keep_tasks, restored
 from reconscale.training.slurm_ledger import ATTEMPTS, Job, Ledger
 from reconscale.training.slurm_options import SlurmOptions
@@ -37,6 +38,7 @@ class Slurm:
 
     Args:
         options: how runs become jobs.
+        device: what jobs compute on.
         tell: takes the events of the sweep. Besides those of the local executor: ``{"event": "queue", "waiting": jobs,
             "running": jobs}`` and ``{"event": "note", "text": sentence}``.
 
@@ -44,9 +46,16 @@ class Slurm:
         Mistake: Slurm or submitit is not here.
     """
 
-    def __init__(self, options: SlurmOptions, tell: Any) -> None:
+    measures = False
+
+    def __init__(self, options: SlurmOptions, tell: Tell, *, device: str = "cpu") -> None:
         check_slurm()
-        self.options, self.tell = options, tell
+        self.options, self.tell, self.device = options, tell, device
+        self.workers = options.array or 1
+
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+        """Nothing is measured in the queue: it might wait for hours."""
+        return [None] * copies
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
         """Hand in the tasks that are not in the queue already, and watch until all are over.
@@ -262,13 +271,13 @@ class _Sweep:
             return
         if event["event"] == "start":
             self.running.add(run)
-        elif event["event"] == "again":
+        elif event["event"] == "fault":
             self.running.discard(run)
         self.tell(event)
 
     def _again(self, run: str, why: str) -> None:
         self.running.discard(run)
-        self.tell({"event": "again", "run": run, "code": None, "why": why})
+        self.tell(fault_event(Fault(kind="node lost", run=run, detail=why)))
 
     def _confirm(self) -> None:
         """Runs are over when their result can be seen from here."""

@@ -18,7 +18,8 @@ from typing import Any
 
 from reconscale.files import to_json, write_whole
 from reconscale.mistakes import Mistake
-from reconscale.training.local import Event, Local
+from reconscale.training.executor import Event
+from reconscale.training.local import Local
 from reconscale.training.worker import Task
 
 SAY_SECONDS = 2.0
@@ -58,8 +59,7 @@ class Element:
         diary = Diary(self.state)
         # What is ignored here stays so in the fork server: Slurm signals every process of a job. Workers listen to
         # SIGTERM again as soon as they begin.
-        local = _Stoppable(self.workers, diary.tell)
-        local.asked = signals.heard
+        local = Local(self.workers, diary.tell, stop=signals.heard)
         signals.listen()
         try:
             _in_a_thread(local.carry_out, tasks)
@@ -77,17 +77,6 @@ class Element:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
-
-
-class _Stoppable(Local):
-    """The local executor, asked between two looks at its workers whether to stop."""
-
-    asked: Callable[[], bool]
-
-    def _poll(self) -> list[Task]:
-        if self.asked():
-            raise KeyboardInterrupt
-        return super()._poll()
 
 
 class _Signals:

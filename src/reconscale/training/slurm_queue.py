@@ -105,7 +105,7 @@ def submit(
 
 def parameters(options: SlurmOptions, placement: Placement, name: str, count: int) -> dict[str, Any]:
     """What submitit is told about jobs."""
-    cpus = options.cpus or placement.threads * options.workers
+    cpus = options.cpus or placement.threads * options.workers * placement.devices
     extra = dict(options.extra)
     named = {key: getattr(options, key) for key in ("partition", "account", "qos", "constraint", "gres")}
     more: dict[str, Any] = {key: value if value else True for key, value in extra.items()}
@@ -114,7 +114,7 @@ def parameters(options: SlurmOptions, placement: Placement, name: str, count: in
     told = {key: value for key, value in named.items() if value is not None}
     asks_gpu = options.gres is not None or any(key.startswith("gpus") for key in extra)
     if placement.device == "cuda" and not asks_gpu:
-        told["gpus_per_node"] = 1
+        told["gpus_per_node"] = placement.devices
     if options.setup:
         told["setup"] = list(options.setup)
     return told | {

@@ -144,7 +144,8 @@ def _carry_out(
         needs = {run.id: _need(measured.get(key_of(run)), run, images) for run in left}
         seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
         # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
-        ordered = sorted(left, key=lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id]))
+        order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
+        ordered = sorted(left, key=order)
         expected = makespan([seconds[run.id] for run in ordered], executor.workers)
         tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "workers": executor.workers,
               "expected": expected})  # fmt: skip

@@ -30,6 +30,7 @@ class Where:
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
         ray: carry out on Ray: ``auto`` (a running cluster, else one on this machine) or the address of one.
+        slurm: carry out in the queue of Slurm: ``key=value`` items, see ``slurm_options``; empty: not.
     """
 
     data: Path | None = None
@@ -40,6 +41,7 @@ class Where:
     keep_seconds: float = 30.0
     tracker: str | None = None
     ray: str | None = None
+    slurm: tuple[str, ...] = ()
 
     def resolved(self) -> Where:
         """The same with the data folder known, and with the device known where it is this machine's.
@@ -58,7 +60,14 @@ class Where:
         if not 0 <= self.keep_seconds < float("inf"):
             raise Mistake("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
         data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
-        return replace(self, data=data, device=self.device if self.ray else self._own_device())
+        return replace(self, data=data, device=self._known_device())
+
+    def _known_device(self) -> str:
+        if self.ray and self.slurm:
+            raise Mistake("--ray and --slurm", "found both", "give one: Ray may run within a job of Slurm")
+        if self.slurm:
+            return "cpu" if self.device == "auto" else self.device  # this machine's GPU says nothing of the nodes'
+        return self.device if self.ray else self._own_device()
 
     def _own_device(self) -> str:
         there = torch.cuda.is_available()
@@ -81,6 +90,12 @@ class Where:
 
             with leased(self, tell) as cluster:
                 yield cluster
+            return
+        if self.slurm:
+            from reconscale.training.slurm import Slurm
+            from reconscale.training.slurm_options import parse_slurm
+
+            yield Slurm(parse_slurm(self.slurm), tell, device=self.device)
             return
         yield Local(self._own_workers(), tell, device=self.device, devices=self._gpus())
 
