@@ -53,7 +53,7 @@ class Slurm:
         self.options, self.tell, self.device = options, tell, device
         self.workers = options.array or 1
 
-    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:  # noqa: ARG002
         """Nothing is measured in the queue: it might wait for hours."""
         return [None] * copies
 

@@ -23,6 +23,7 @@ from reconscale.training.packing import fitted
 from reconscale.training.parallel import refuse_what_cannot_be_divided
 from reconscale.training.record import recorded
 from reconscale.training.sets import pixels_of, training_sets
+from reconscale.training.slurm import under_way
 from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task
 
@@ -120,6 +121,7 @@ def run(
     images = prepare(study, where, progress)
     runs = runs_of(study)
     with folder.held(), recorded(folder, runs, tell or _silent) as record:
+        _refuse_beside_jobs(folder, where)
         _pin(folder, images)
         training_sets(study, images, folder)
         explanation(study, images, folder, progress)
@@ -160,6 +162,13 @@ def _placement(where: Where, executor: Executor) -> Placement:
     return Placement(
         executor.device, where.threads, keep_seconds=where.keep_seconds, tracker=where.tracker, devices=where.devices
     )
+
+
+def _refuse_beside_jobs(folder: Folder, where: Where) -> None:
+    jobs = () if where.slurm else under_way(folder)
+    if jobs:
+        raise Mistake(folder.root, f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})",
+                      "watch them with --slurm, or cancel them and delete runs/.slurm")  # fmt: skip
 
 
 def _pin(folder: Folder, images: ImageSet) -> None:
