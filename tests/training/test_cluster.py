@@ -196,7 +196,7 @@ def test_a_node_is_lost(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
 def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
     """Workers on several GPUs see one each: the one with the fewest runs."""
     local = Local(2, lambda event: None, devices=("4", "5"))
-    seen = local.apply(os.environ.get, "CUDA_VISIBLE_DEVICES")
+    seen = local.apply(os.getenv, "CUDA_VISIBLE_DEVICES")
     assert seen == ["4"]
 
 
