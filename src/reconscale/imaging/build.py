@@ -196,7 +196,10 @@ def _indexed(
     if not len(rows):
         total = len(listing.names)
         raise Mistake(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
-    used, owner = np.unique(number[rows], return_inverse=True)
+    used = np.array(sorted(np.unique(number[rows]).tolist(), key=lambda shard: shards[shard].name))
+    rank = np.zeros(len(shards), np.int64)
+    rank[used] = np.arange(len(used))  # by their names: the same shards make the same store
+    owner = rank[number[rows]]
     columns = {"starts": np.empty(len(rows), np.int64), "sizes": np.empty((len(rows), 2), np.int64)}
     columns["hashes"] = np.empty((len(rows), 32), np.uint8)
     for index, shard in enumerate(used.tolist()):

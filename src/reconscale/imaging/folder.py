@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -107,7 +108,7 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
     rows: list[tuple[str, Stack, int, str]] = []
     for name in sorted(files):
         changed = " ".join(str(part) for part in stamp(name, files[name])[1:])
-        for stack in _stacks(name, files[name]):
+        for stack in _stacks(name, files[name], changed):
             rows += [(f"{stack.name}/{index:07d}", stack, index, changed) for index in range(stack.count)]
     if not rows:
         raise Mistake(root, "the arrays hold no image", f"check {key} and --data")
@@ -275,12 +276,16 @@ def stamp(name: str, path: Path) -> list[Any]:
     return [name, status.st_size, round(status.st_mtime * 1000)]
 
 
-def _stacks(name: str, path: Path) -> list[Stack]:
+def _stacks(name: str, path: Path, changed: str) -> list[Stack]:
     try:
         with path.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
-                return [Stack(name, _stack_header(name, array), len(array), lambda row: _row(path, row))]
+                return [
+                    Stack(
+                        name, _stack_header(name, array), len(array), lambda row: np.array(_mapped(path, changed)[row])
+                    )
+                ]
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as opened:
                 arrays = {key: opened[key] for key in sorted(opened.files)}
@@ -295,10 +300,11 @@ def _stacks(name: str, path: Path) -> list[Stack]:
         raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
 
 
-def _row(path: Path, row: int) -> np.ndarray:
-    """One row of a .npy file; the file is closed again: there may be thousands."""
-    image: np.ndarray = np.array(np.load(path, mmap_mode="r", allow_pickle=False)[row])
-    return image
+@lru_cache(maxsize=64)  # not more: every memory-mapped file counts as an open one, and there may be thousands
+def _mapped(path: Path, changed: str) -> np.ndarray:
+    del changed  # decides, with the path, whether the file is still the same
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def _stack_header(name: str, array: np.ndarray) -> Header:
