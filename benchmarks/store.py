@@ -5,7 +5,7 @@ Peers read the same images: a loop over one NumPy memory map (no checks, no gene
 and PyTorch's ``DataLoader`` over the PNG files. The floor copies the bytes of the crops and does nothing else.
 
     python benchmarks/store.py               # about 10 minutes, 6 GB of disk
-    python benchmarks/store.py --million 100000 --images 500    # a quick look
+    python benchmarks/store.py --images 500 --million 100000    # a quick look
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ LINE = "{:<58} {}"
 def main() -> None:
     """Parse the flags and go through the parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=2000, help=f"PNG files of {SIDE} x {SIDE} pixels")
-    parser.add_argument("--million", type=int, default=1_000_000, help="small images: rows of .npy files, and names")
+    parser.add_argument("--images", type=int, default=2000, help=f"PNG files of {SIDE} x {SIDE} pixels; 0: none")
+    parser.add_argument(
+        "--million", type=int, default=1_000_000, help="rows of .npy files, and names of files; 0: none"
+    )
     parser.add_argument("--folder", type=Path, help="where to work [default: a temporary folder]")
     parser.add_argument("--pack", nargs=2, type=Path, help="(internal) pack a folder into a cache, in small shards")
     flags = parser.parse_args()
@@ -51,15 +53,18 @@ def main() -> None:
         packing.MOST_IMAGES = 250
         opened(flags.pack[0], flags.pack[1])
         return
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     with tempfile.TemporaryDirectory(prefix="store-", dir=flags.folder) as place:
         root = Path(place)
-        photographs(root / "photos", flags.images)
-        building(root)
-        resuming(root, flags.images)
-        crops(root)
-        changing(root)
-        million_rows(root, flags.million)
-        million_files(root / "files", flags.million)
+        if flags.images:
+            photographs(root / "photos", flags.images)
+            building(root)
+            resuming(root, flags.images)
+            crops(root)
+            changing(root)
+        if flags.million:
+            million_files(root / "files", flags.million)
+            million_rows(root, flags.million)
 
 
 def opened(data: Path, cache: Path, **options: Any) -> Any:
