@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -66,9 +67,11 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
         if not found:
             count = sum(len(names) for _, _, names in os.walk(folder))
             raise Mistake(folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data")
-        for entry in found:
-            name = _checked_name(entry.path[prefix:].replace(os.sep, "/"), stamps, folder)
-            stamps[name] = _stamp_of(entry)
+        here = [entry.path[prefix:].replace(os.sep, "/") for entry in found]
+        if not ("".join(here).isprintable() and stamps.keys().isdisjoint(here)):
+            for name in here:
+                _checked_name(name, stamps, folder)
+        stamps.update(zip(here, _stamps(found), strict=True))
     names = tuple(sorted(stamps))
     return Listing(
         place=str(root),
@@ -217,33 +220,28 @@ def _entries(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> li
         place, deeper = waiting.pop(), []
         try:
             with os.scandir(place) as entries:
-                here = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
+                here = sorted((entry for entry in entries if entry.name[0] != "."), key=attrgetter("name"))
         except OSError as error:
             _unreadable(error)
-        for entry in here:
-            if entry.is_dir():
-                if entry.path in left_out:
-                    continue
-                if entry.is_symlink():
-                    raise Mistake(
-                        entry.path,
-                        "is a link to a folder",
-                        "name the real folder in images.folders, or remove the link",
-                    )
-                deeper.append(entry.path)
-            elif entry.name.lower().endswith(suffixes):
-                found.append(entry)
+        for entry in [entry for entry in here if entry.is_dir()]:
+            if entry.path in left_out:
+                continue
+            if entry.is_symlink():
+                raise Mistake(
+                    entry.path, "is a link to a folder", "name the real folder in images.folders, or remove the link"
+                )
+            deeper.append(entry.path)
+        found += [entry for entry in here if entry.name.lower().endswith(suffixes) and not entry.is_dir()]
         waiting += reversed(deeper)
     return found
 
 
-def _stamp_of(entry: os.DirEntry[str]) -> str:
-    """Size and time of change of a file, to the nanosecond."""
+def _stamps(entries: list[os.DirEntry[str]]) -> list[str]:
+    """Size and time of change of every file, to the nanosecond."""
     try:
-        status = entry.stat()
+        return [f"{(status := entry.stat()).st_size} {status.st_mtime_ns}" for entry in entries]
     except OSError as error:
-        raise Mistake(entry.path, f"cannot be read ({error.strerror})", "repair or remove it") from error
-    return f"{status.st_size} {status.st_mtime_ns}"
+        raise Mistake(error.filename, f"cannot be read ({error.strerror})", "repair or remove it") from error
 
 
 def _unreadable(error: OSError) -> NoReturn:
