@@ -257,6 +257,12 @@ class TestRules:
         assert images.describe()["repeated training images"] >= 1
 
 
+def remains(root: Path) -> list[Path]:
+    """Stores, parts of them, and files of shards; locks aside."""
+    shards = [path for path in root.glob("shards/*/*") if path.name != ".lock"]
+    return sorted(path for path in root.iterdir() if path.name != "shards") + sorted(shards)
+
+
 class TestStore:
     def store(self, images: ImageSet) -> Path:
         return images.train.store.path
@@ -287,9 +293,10 @@ class TestStore:
         path, digest = self.store(first), first.digest
         manifest = json.loads((path / "manifest.json").read_text())
         if damage == "cut":
-            os.truncate(path / "pixels.bin", 100)
+            (path / "hashes.npy").chmod(0o644)
+            os.truncate(path / "hashes.npy", 100)
         elif damage == "missing file":
-            (path / "names.json").unlink()
+            (path / "names.txt").unlink()
         elif damage == "no manifest":
             (path / "manifest.json").unlink()
         else:
@@ -313,7 +320,7 @@ class TestStore:
                 opened(data)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        assert not [path for path in (tmp_path / "cache" / "images").iterdir() if path.is_dir()]
+        assert remains(tmp_path / "cache" / "images") == []
         assert opened(data).units == 10
 
     def test_too_little_space(self, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,21 +340,24 @@ class TestStore:
         images = Images(source="folder", val=1, test=1, patch=16)
         with pytest.raises(Stop):
             open_images(images, data=data, cache=tmp_path / "c", progress=stop)
-        assert not [path for path in (tmp_path / "c" / "images").iterdir() if path.is_dir()]
+        assert remains(tmp_path / "c" / "images") == []
 
     def test_leftovers_of_a_killed_builder_are_removed(self, data: Path, opened: Open) -> None:
         path = self.store(opened(data))
-        left = path.with_name(f"{path.name}.abc.part")
+        left = path.with_name(f"{path.name.partition('-')[0]}.abc.part")
         left.mkdir()
+        shard = next((path.parent / "shards").glob("*/*.bin"))
+        (shard.parent / "abc.part").write_text("half")
         (path / "manifest.json").unlink()
         opened(data)
-        assert not left.exists()
+        assert remains(path.parent) == [path, *sorted(shard.parent.iterdir())[1:]]
 
     def test_two_builders_of_the_same_store(self, opened: Open, tmp_path: Path) -> None:
         with ThreadPoolExecutor(3) as pool:
             asked = [pool.submit(opened, None, source="deadleaves", size=32, total=60) for _ in range(3)]
         assert len({future.result().digest for future in asked}) == 1
-        assert len([path for path in (tmp_path / "cache" / "images").iterdir() if path.is_dir()]) == 1
+        assert len(list((tmp_path / "cache" / "images").glob("*-*"))) == 1
+        assert len(list((tmp_path / "cache" / "images" / "shards").glob("*/*.bin"))) == 1
 
 
 @pytest.fixture

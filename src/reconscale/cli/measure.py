@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.screen import Preparing, Sweep, console, print_json, refusing, spell
+from reconscale.cli.screen import Preparing, Sweep, console, errors, print_json, refusing, spell
 from reconscale.files import write_whole
 from reconscale.mistakes import Mistake, nearest
 
@@ -158,12 +158,18 @@ def status(study: StudyPath, json: AsJson = False) -> None:
 def data(
     study: StudyPath,
     data: Data = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all packed images again; exit 2 if any is damaged.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Prepare the images of a study and describe them: counts, sizes, splits, what was skipped."""
     with refusing():
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
+        if verify:
+            _verify(value, where.data, study, json)
+            return
         from reconscale.training import prepare
 
         with Preparing() as progress:
@@ -175,6 +181,28 @@ def data(
         for key, entry in described.items():
             table.add_row(key, _plain(entry))
         console.print(table)
+
+
+def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
+    from reconscale.imaging.verify import verify_images
+
+    with Preparing() as progress:
+        found = verify_images(value.images, data=data, progress=progress)
+    if json:
+        print_json(asdict(found))
+    else:
+        for line in found.changed:
+            console.print(f"since then: {line}", markup=False, highlight=False, soft_wrap=True)
+        whole = f"{found.images} images in {found.shards} shards read again: "
+        whole += f"{len(found.damaged)} damaged" if found.damaged else "all as they were packed"
+        console.print(whole, markup=False, highlight=False, soft_wrap=True)
+        if found.changed and not found.damaged:
+            console.print("the next start packs what changed", markup=False, highlight=False)
+    if found.damaged:
+        parts = "\n".join(f"  {line}" for line in found.damaged)
+        errors.print(f"damaged:\n{parts}\nset aside; pack these images anew with: reconscale data {path}",
+                     style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+        raise typer.Exit(2)
 
 
 def reconstruct(

@@ -1,4 +1,4 @@
-"""From a listing to a packed store."""
+"""From a listing to a packed store: only what no shard holds yet is read."""
 
 from __future__ import annotations
 
@@ -8,26 +8,62 @@ import json
 import os
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from filelock import FileLock
 
 from reconscale.files import to_json, write_whole
-from reconscale.imaging.convert import converted, thumbnail
-from reconscale.imaging.decode import Header
 from reconscale.imaging.listing import Listing
-from reconscale.imaging.store import FILES, FORMAT, Store
+from reconscale.imaging.packing import (
+    Kind,
+    Progress,
+    Sources,
+    common_kind,
+    pack,
+    portions,
+    read_headers,
+    refused,
+)
+from reconscale.imaging.shards import FORMAT, Shard, clear_aside, find, read_pool
+from reconscale.imaging.store import FILES, Store
 from reconscale.mistakes import Mistake
 
-Progress = Callable[[str, int, int], None]
-"""Called with (label, done, total)."""
+__all__ = ["Asked", "Progress", "asked", "find_store", "open_store"]
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is wanted of a listing.
+
+    Attributes:
+        key: name of the store, without the part that says how it came out.
+        family: name of the folder of shards: images of the same place, converted alike.
+        keys: (N, 16) what the images are recognised by.
+    """
+
+    key: str
+    family: str
+    keys: np.ndarray
+
+
+def asked(listing: Listing, channels: str, downscale: int) -> Asked:
+    """The names that a listing and the options give."""
+    keys = listing.keys()
+    settings = [FORMAT, listing.identity, channels, downscale]
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + keys.tobytes()).hexdigest()[:24]
+    family = hashlib.sha256(json.dumps([*settings, listing.place], sort_keys=True).encode()).hexdigest()[:24]
+    return Asked(key, family, keys)
+
+
+def find_store(root: Path, key: str) -> Store | None:
+    """A store of that key that is whole."""
+    stores = (Store(path) for path in sorted(root.glob(f"{key}-*")))
+    return next((store for store in stores if store.is_whole()), None)
 
 
 def open_store(
@@ -39,9 +75,10 @@ def open_store(
     unreadable: Literal["refuse", "skip"],
     progress: Progress | None = None,
 ) -> Store:
-    """The store of a listing; built first where it is missing, stale or damaged.
+    """The store of a listing. What is missing is packed first: images that are new or changed, shards that were lost.
 
-    Two processes may ask at once: one builds, the other waits.
+    Shards that are finished stay, whatever ends a build; the next one goes on behind them. Two processes may ask at
+    once: one builds, the other waits.
 
     Args:
         listing: the images.
@@ -55,19 +92,26 @@ def open_store(
         Mistake: an image cannot be read, grey and RGB images are mixed, nothing is left, or the cache cannot be
             written.
     """
-    asked = json.dumps([FORMAT, listing.identity, channels, downscale], sort_keys=True, separators=(",", ":"))
-    store = Store(root / hashlib.sha256(asked.encode()).hexdigest()[:24])
-    if not store.is_whole():
+    wanted = asked(listing, channels, downscale)
+    store = find_store(root, wanted.key)
+    if store is None:
+        folder = root / "shards" / wanted.family
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{store.path}.lock"):
-                if not store.is_whole():
-                    _build(listing, store.path, channels, downscale, unreadable, progress or _silent)
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                store = find_store(root, wanted.key)
+                if store is None:
+                    rule = (channels, downscale, unreadable)
+                    store = _build(listing, root, wanted, rule, progress or _silent)
         except OSError as error:
             raise _unwritable(root, error) from error
     if unreadable == "refuse" and store.refusals:
-        raise _refused(Mistake(*store.refusals[0][1:]))
-    return Store(store.path)
+        raise refused(Mistake(*store.refusals[0][1:]))
+    return store
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _silent(label: str, done: int, total: int) -> None:
@@ -81,82 +125,55 @@ def _unwritable(root: Path, error: OSError) -> Mistake:
     return Mistake(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
 
 
-def _refused(mistake: Mistake) -> Mistake:
-    return Mistake(mistake.where, mistake.found, f'{mistake.remedy}, or set images.unreadable = "skip"')
+def _build(listing: Listing, root: Path, wanted: Asked, rule: tuple[str, int, str], progress: Progress) -> Store:
+    """Pack what is missing and write the index. The caller holds the lock of the family."""
+    channels, downscale, unreadable = rule
+    folder = root / "shards" / wanted.family
+    shards = read_pool(folder)
+    number, place = find(shards, wanted.keys)
+    sources = _known(shards, number, place)
+    skipped: dict[str, Mistake] = {}
+    with ThreadPoolExecutor(min(16, _cores())) as pool:
+        read_headers(listing, sources, pool, unreadable, skipped, progress)
+        kind = common_kind(listing, sources, channels, downscale)
+        other = np.array([(shard.channels, shard.dtype) != (kind.channels, kind.dtype) for shard in shards], bool)
+        if other.any():
+            number[other[number.clip(0)] & (number >= 0)] = -1
+        missing = np.flatnonzero((number < 0) & (sources.channels > 0))
+        _check_space(root, sources, missing, kind)
+        done, total = 0, len(missing)
+        for portion in portions(sources, missing, kind):
+            tell = _shifted(progress, done, total)
+            how, outcome = (sources, kind, pool), (unreadable, skipped, tell)
+            shard = pack(listing, wanted.keys, portion, how, outcome, (folder, wanted.family))
+            done += len(portion)
+            if shard is not None:
+                shards.append(shard)
+                packed, at = find([shard], wanted.keys[portion])
+                number[portion], place[portion] = np.where(packed < 0, -1, len(shards) - 1), at
+    store = _indexed(listing, root, wanted, kind, (shards, number, place), skipped)
+    clear_aside(folder)
+    return store
 
 
-def _build(
-    listing: Listing,
-    path: Path,
-    channels: str,
-    downscale: int,
-    unreadable: str,
-    progress: Progress,
-) -> None:
-    for left in path.parent.glob(f"{path.name}.*.part"):  # of a builder that died: this process holds the lock
-        shutil.rmtree(left)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        skipped: dict[str, Mistake] = {}
-        headers = _headers(listing, pool, unreadable, skipped, progress)
-        planes, dtype = _common(listing, headers, channels)
-        _check_space(path.parent, headers, planes, dtype, downscale)
-        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part"))
-        try:
-            rows = _in_order(pool, lambda i: _prepared(listing, i, planes, dtype, downscale), list(headers))
-            with (part / "pixels.bin").open("wb") as pixels:
-                _pack(listing, rows, pixels, part, (unreadable, skipped, len(headers)), progress)
-            sizes = {name: (part / name).stat().st_size for name in FILES}
-            named = [[name, m.where, m.found, m.remedy] for name, m in sorted(skipped.items())]
-            manifest = {"format": FORMAT, "channels": planes, "dtype": dtype, "bytes": sizes, "skipped": named}
-            write_whole(part / "manifest.json", to_json(manifest | {"place": listing.place, "downscale": downscale}))
-            if path.exists():  # not whole, or this would not be running
-                shutil.rmtree(path)
-            part.chmod(0o755)
-            part.rename(path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+def _shifted(progress: Progress, before: int, total: int) -> Callable[[int], None]:
+    return lambda done: progress("packing images", before + done, total)
 
 
-def _headers(
-    listing: Listing, pool: ThreadPoolExecutor, unreadable: str, skipped: dict[str, Mistake], progress: Progress
-) -> dict[int, Header]:
-    """The headers of all images that have a readable one, by index."""
-    headers = {}
-    total = len(listing.names)
-    for index, header in _in_order(pool, listing.header, range(total)):
-        if isinstance(header, Mistake):
-            if unreadable == "refuse":
-                raise _refused(header) from header
-            skipped[listing.names[index]] = header
-        else:
-            headers[index] = header
-        progress("checking images", index + 1, total)
-    if not headers:
-        raise Mistake(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
-    return headers
+def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> Sources:
+    """What the shards say about the images that they hold; the rest is to be read."""
+    sources = Sources.unknown(len(number))
+    for index, shard in enumerate(shards):
+        rows = np.flatnonzero(number == index)
+        sources.channels[rows], sources.dtypes[rows] = shard.sources[place[rows]].T
+        sources.sizes[rows] = shard.sizes[place[rows]]
+        sources.packed[rows] = True
+    return sources
 
 
-def _common(listing: Listing, headers: dict[int, Header], channels: str) -> tuple[int, str]:
-    """The channels and the type that all images are stored with."""
-    dtypes = {header.dtype for header in headers.values()}
-    dtype = next(kind for kind in ("float32", "uint16", "uint8") if kind in dtypes)
-    if channels != "auto":
-        return (3 if channels == "rgb" else 1), dtype
-    gray = [index for index, header in headers.items() if header.channels == 1]
-    if gray and len(gray) < len(headers):
-        colour = next(index for index, header in headers.items() if header.channels == 3)
-        raise Mistake(
-            listing.place,
-            f"mixes {len(gray)} grey and {len(headers) - len(gray)} RGB images "
-            f"('{listing.names[gray[0]]}' is grey, '{listing.names[colour]}' is RGB)",
-            'set images.channels = "gray" or "rgb" to convert them, or separate them',
-        )
-    return (1 if gray else 3), dtype
-
-
-def _check_space(root: Path, headers: dict[int, Header], planes: int, dtype: str, downscale: int) -> None:
-    values = sum(max(1, h.height // downscale) * max(1, h.width // downscale) for h in headers.values()) * planes
-    needed, free = values * np.dtype(dtype).itemsize + 3000 * len(headers), shutil.disk_usage(root).free
+def _check_space(root: Path, sources: Sources, missing: np.ndarray, kind: Kind) -> None:
+    values = int(sources.packed_sizes(missing, kind.downscale).prod(1).sum()) * kind.channels
+    needed, free = values * np.dtype(kind.dtype).itemsize + 3000 * len(missing), shutil.disk_usage(root).free
     if needed > free:
         raise Mistake(
             root,
@@ -165,72 +182,66 @@ def _check_space(root: Path, headers: dict[int, Header], planes: int, dtype: str
         )
 
 
-Prepared = tuple[np.ndarray, bytes, np.ndarray]
-"""Pixels, their hash, their thumbnail."""
-
-
-def _prepared(listing: Listing, index: int, planes: int, dtype: str, downscale: int) -> Prepared:
-    image = converted(listing.load(index), planes, dtype, downscale)
-    digest = hashlib.sha256(f"{image.shape} {image.dtype} ".encode())
-    digest.update(image.data)
-    return image, digest.digest(), thumbnail(image)
-
-
-def _pack(
+def _indexed(
     listing: Listing,
-    rows: Iterator[tuple[int, Prepared | Mistake]],
-    pixels: BinaryIO,
-    part: Path,
-    rule: tuple[str, dict[str, Mistake], int],
-    progress: Progress,
-) -> None:
-    """Write everything but the manifest."""
-    unreadable, skipped, total = rule
-    names: list[str] = []
-    offsets, sizes, hashes, thumbs = [0], [], [], []
-    for done, (index, prepared) in enumerate(rows, 1):
-        if isinstance(prepared, Mistake):
-            if unreadable == "refuse":
-                raise _refused(prepared) from prepared
-            skipped[listing.names[index]] = prepared
-        else:
-            image, digest, thumb = prepared
-            pixels.write(image.data)
-            names.append(listing.names[index])
-            offsets.append(offsets[-1] + image.size)
-            sizes.append(image.shape[:2])
-            hashes.append(np.frombuffer(digest, np.uint8))
-            thumbs.append(thumb)
-        progress("packing images", done, total)
-    if not names:
+    root: Path,
+    wanted: Asked,
+    kind: Kind,
+    held: tuple[list[Shard], np.ndarray, np.ndarray],
+    skipped: dict[str, Mistake],
+) -> Store:
+    """Write the index of all images that shards hold, in the order of their names."""
+    shards, number, place = held
+    rows = np.flatnonzero(number >= 0)
+    if not len(rows):
+        total = len(listing.names)
         raise Mistake(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
-    np.save(part / "offsets.npy", np.array(offsets[:-1], np.int64))
-    np.save(part / "sizes.npy", np.array(sizes, np.int64))
-    np.save(part / "hashes.npy", np.array(hashes))
-    np.save(part / "thumbs.npy", np.array(thumbs))
-    (part / "names.json").write_text(json.dumps(names), encoding="utf-8")
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[int], T], indices: Iterable[int], ahead: int = 64
-) -> Iterator[tuple[int, T | Mistake]]:
-    """Results in the order of ``indices``, at most ``ahead`` of them waiting; Mistakes are handed on, not raised."""
-
-    def attempt(index: int) -> T | Mistake:
-        try:
-            return work(index)
-        except Mistake as mistake:
-            return mistake
-
-    waiting: deque[tuple[int, Future[T | Mistake]]] = deque()
+    used = np.array(sorted(np.unique(number[rows]).tolist(), key=lambda shard: shards[shard].name))
+    rank = np.zeros(len(shards), np.int64)
+    rank[used] = np.arange(len(used))  # by their names: the same shards make the same store
+    owner = rank[number[rows]]
+    columns = {"starts": np.empty(len(rows), np.int64), "sizes": np.empty((len(rows), 2), np.int64)}
+    columns["hashes"] = np.empty((len(rows), 32), np.uint8)
+    for index, shard in enumerate(used.tolist()):
+        mine = np.flatnonzero(owner == index)
+        for column, values in columns.items():
+            values[mine] = getattr(shards[shard], column)[place[rows[mine]]]
+    columns |= {"keys": wanted.keys[rows], "shards": owner.astype(np.int32), "places": place[rows].astype(np.int32)}
+    for left in root.glob(f"{wanted.key}.*.part"):  # of a builder that died: this process holds the lock
+        shutil.rmtree(left)
+    part = Path(tempfile.mkdtemp(dir=root, prefix=f"{wanted.key}.", suffix=".part"))
     try:
-        for index in indices:
-            waiting.append((index, pool.submit(attempt, index)))
-            if len(waiting) >= ahead:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
+        names = listing.names if len(rows) == len(listing.names) else [listing.names[row] for row in rows.tolist()]
+        (part / "names.txt").write_bytes("\0".join(names).encode())
+        for column, values in columns.items():
+            np.save(part / f"{column}.npy", values)
+        facts = {
+            "format": FORMAT,
+            "family": wanted.family,
+            "place": listing.place,
+            "downscale": kind.downscale,
+            "channels": kind.channels,
+            "dtype": kind.dtype,
+            "files": {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in FILES},
+            "shards": [{"name": shards[shard].name, "bytes": shards[shard].bytes} for shard in used.tolist()],
+            "skipped": [[name, m.where, m.found, m.remedy] for name, m in sorted(skipped.items())],
+        }
+        return _put(root, wanted.key, part, facts)
     finally:
-        for _, future in waiting:
-            future.cancel()
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:
+    """Write the manifest and give the store its name; others of the same key were not whole."""
+    manifest = to_json(facts)
+    write_whole(part / "manifest.json", manifest)
+    path = root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"
+    for stale in _of_key(root, key):
+        shutil.rmtree(stale)
+    part.chmod(0o755)
+    part.rename(path)
+    return Store(path)
+
+
+def _of_key(root: Path, key: str) -> Iterator[Path]:
+    return (path for path in list(root.glob(f"{key}-*")) if path.is_dir())

@@ -92,21 +92,22 @@ def twins(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarr
 
 def repeated(store: Store, rows: np.ndarray) -> int:
     """How many of the images repeat an earlier one exactly."""
-    return len(rows) - len(np.unique(store.hashes[rows], axis=0)) if len(rows) else 0
+    return len(rows) - len(set(_digests(store, rows)))
+
+
+def _digests(store: Store, rows: np.ndarray) -> list[bytes]:
+    blob = store.hashes[rows].tobytes()
+    return [blob[start : start + 32] for start in range(0, len(blob), 32)]
 
 
 def _equal(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray) -> set[tuple[int, int]]:
     """Pairs with equal pixels, but not of one flat colour."""
     by_hash: dict[bytes, list[int]] = {}
-    for row in right_rows.tolist():
-        by_hash.setdefault(right.hashes[row].tobytes(), []).append(row)
-    hashes = left.hashes[left_rows]
-    wanted = {key: rows for key, rows in by_hash.items() if not _flat(right, rows[0])}
-    return {
-        (row, other)
-        for row, digest in zip(left_rows.tolist(), hashes, strict=True)
-        for other in wanted.get(digest.tobytes(), ())
-    }
+    for row, digest in zip(right_rows.tolist(), _digests(right, right_rows), strict=True):
+        by_hash.setdefault(digest, []).append(row)
+    alike = [pair for pair in zip(left_rows.tolist(), _digests(left, left_rows), strict=True) if pair[1] in by_hash]
+    flat = {digest for digest in {digest for _, digest in alike} if _flat(right, by_hash[digest][0])}
+    return {(row, other) for row, digest in alike if digest not in flat for other in by_hash[digest]}
 
 
 def _flat(store: Store, row: int) -> bool:
@@ -115,7 +116,7 @@ def _flat(store: Store, row: int) -> bool:
 
 
 def _float(store: Store, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(store.thumbs[rows], np.float32)
+    return np.asarray(store.thumbs(rows), np.float32)
 
 
 def _coarse(thumbs: np.ndarray) -> np.ndarray:

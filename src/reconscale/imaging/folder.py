@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -53,27 +55,32 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
     """
     root = data_folder(key, data)
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
-    files: dict[str, Path] = {}
+    prefix = len(os.path.join(root, ""))
+    stamps: dict[str, str] = {}
     for place in images.folders:
         folder = place_below(root, place, key)
         if not folder.is_dir():
             raise Mistake(
                 folder, "is not a folder", "images.folders names folders of images; for .npy use an array source"
             )
-        found = _files(folder, SUFFIXES, held_out - {folder})
+        found = _entries(folder, SUFFIXES, held_out - {folder})
         if not found:
             count = sum(len(names) for _, _, names in os.walk(folder))
             raise Mistake(folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data")
-        _add(files, found, folder, root)
-    names = tuple(sorted(files))
-    paths = [files[name] for name in names]
+        here = [entry.path[prefix:].replace(os.sep, "/") for entry in found]
+        if not ("".join(here).isprintable() and stamps.keys().isdisjoint(here)):
+            for name in here:
+                _checked_name(name, stamps, folder)
+        stamps.update(zip(here, _stamps(found), strict=True))
+    names = tuple(sorted(stamps))
     return Listing(
         place=str(root),
-        identity=["folder", [stamp(name, files[name]) for name in names]],
+        identity=["folder"],
         names=names,
         unit=images.unit,
-        header=lambda index: read_header(paths[index]),
-        load=lambda index: read_image(paths[index]),
+        header=lambda index: read_header(root / names[index]),
+        load=lambda index: read_image(root / names[index]),
+        stamps=[stamps[name] for name in names],
     )
 
 
@@ -101,28 +108,28 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
         if not found or not found[0].name.lower().endswith(ARRAYS):
             raise Mistake(where, "holds no .npy or .npz array", f"check {key} and --data")
         _add(files, [path for path in found if path not in held_out], where, root)
-    rows = [
-        (f"{stack.name}/{index:07d}", stack, index)
-        for name in sorted(files)
-        for stack in _stacks(name, files[name])
-        for index in range(stack.count)
-    ]
+    rows: list[tuple[str, Stack, int, str]] = []
+    for name in sorted(files):
+        changed = " ".join(str(part) for part in stamp(name, files[name])[1:])
+        for stack in _stacks(name, files[name], changed):
+            rows += [(f"{stack.name}/{index:07d}", stack, index, changed) for index in range(stack.count)]
     if not rows:
         raise Mistake(root, "the arrays hold no image", f"check {key} and --data")
     rows.sort(key=lambda row: row[0])
 
     def load(index: int) -> np.ndarray:
-        name, stack, row = rows[index]
+        name, stack, row, _ = rows[index]
         image = stack.row(row).reshape(stack.header.height, stack.header.width, stack.header.channels)
         return checked_values(name, image.astype(image.dtype.newbyteorder("=")))
 
     return Listing(
         place=str(root),
-        identity=["array", [stamp(name, files[name]) for name in sorted(files)]],
-        names=tuple(name for name, _, _ in rows),
+        identity=["array"],
+        names=tuple(row[0] for row in rows),
         unit=images.unit,
         header=lambda index: checked_size(rows[index][0], rows[index][1].header),
         load=load,
+        stamps=[row[3] for row in rows],
     )
 
 
@@ -202,17 +209,39 @@ def place_below(root: Path, place: str, key: str) -> Path:
 
 
 def _files(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=_unreadable):
-        here = Path(place)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name not in held_out)
-        linked = next((name for name in folders if (here / name).is_symlink()), None)
-        if linked is not None:
-            raise Mistake(
-                here / linked, "is a link to a folder", "name the real folder in images.folders, or remove the link"
-            )
-        found += [here / name for name in sorted(names) if not name.startswith(".") and name.lower().endswith(suffixes)]
+    return [Path(entry.path) for entry in _entries(folder, suffixes, held_out)]
+
+
+def _entries(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list[os.DirEntry[str]]:
+    """The files below a folder that end in one of ``suffixes``: a folder's own first, both sorted by name."""
+    found: list[os.DirEntry[str]] = []
+    waiting, left_out = [str(folder)], {str(path) for path in held_out}
+    while waiting:
+        place, deeper = waiting.pop(), []
+        try:
+            with os.scandir(place) as entries:
+                here = sorted((entry for entry in entries if entry.name[0] != "."), key=attrgetter("name"))
+        except OSError as error:
+            _unreadable(error)
+        for entry in [entry for entry in here if entry.is_dir()]:
+            if entry.path in left_out:
+                continue
+            if entry.is_symlink():
+                raise Mistake(
+                    entry.path, "is a link to a folder", "name the real folder in images.folders, or remove the link"
+                )
+            deeper.append(entry.path)
+        found += [entry for entry in here if entry.name.lower().endswith(suffixes) and not entry.is_dir()]
+        waiting += reversed(deeper)
     return found
+
+
+def _stamps(entries: list[os.DirEntry[str]]) -> list[str]:
+    """Size and time of change of every file, to the nanosecond."""
+    try:
+        return [f"{(status := entry.stat()).st_size} {status.st_mtime_ns}" for entry in entries]
+    except OSError as error:
+        raise Mistake(error.filename, f"cannot be read ({error.strerror})", "repair or remove it") from error
 
 
 def _unreadable(error: OSError) -> NoReturn:
@@ -221,12 +250,15 @@ def _unreadable(error: OSError) -> NoReturn:
 
 def _add(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> None:
     for path in found:
-        name = path.relative_to(root).as_posix()
-        if not name.isprintable():
-            raise Mistake(repr(name), "has a name that cannot be printed", "rename it")
-        if name in files:
-            raise Mistake("images.folders", f"'{name}' is named twice (again through {place})", "list every place once")
-        files[name] = path
+        files[_checked_name(path.relative_to(root).as_posix(), files, place)] = path
+
+
+def _checked_name(name: str, known: Container[str], place: Path) -> str:
+    if not name.isprintable():
+        raise Mistake(repr(name), "has a name that cannot be printed", "rename it")
+    if name in known:
+        raise Mistake("images.folders", f"'{name}' is named twice (again through {place})", "list every place once")
+    return name
 
 
 def stamp(name: str, path: Path) -> list[Any]:
@@ -242,12 +274,16 @@ def stamp(name: str, path: Path) -> list[Any]:
     return [name, status.st_size, round(status.st_mtime * 1000)]
 
 
-def _stacks(name: str, path: Path) -> list[Stack]:
+def _stacks(name: str, path: Path, changed: str) -> list[Stack]:
     try:
         with path.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
-                return [Stack(name, _stack_header(name, array), len(array), lambda row: _row(path, row))]
+                return [
+                    Stack(
+                        name, _stack_header(name, array), len(array), lambda row: np.array(_mapped(path, changed)[row])
+                    )
+                ]
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as opened:
                 arrays = {key: opened[key] for key in sorted(opened.files)}
@@ -262,10 +298,11 @@ def _stacks(name: str, path: Path) -> list[Stack]:
         raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
 
 
-def _row(path: Path, row: int) -> np.ndarray:
-    """One row of a .npy file; the file is closed again: there may be thousands."""
-    image: np.ndarray = np.array(np.load(path, mmap_mode="r", allow_pickle=False)[row])
-    return image
+@lru_cache(maxsize=64)  # not more: every memory-mapped file counts as an open one, and there may be thousands
+def _mapped(path: Path, changed: str) -> np.ndarray:
+    del changed  # decides, with the path, whether the file is still the same
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def _stack_header(name: str, array: np.ndarray) -> Header:

@@ -16,6 +16,7 @@ from reconscale.imaging.build import Progress, open_store
 from reconscale.imaging.duplicates import Twin, repeated, twins
 from reconscale.imaging.listing import unit_of
 from reconscale.imaging.pixels import Pixels
+from reconscale.imaging.remember import remembered
 from reconscale.imaging.sources import list_test_set, source_of
 from reconscale.imaging.split import divided, nested_order
 from reconscale.imaging.store import Store
@@ -58,7 +59,7 @@ class ImageSet:
     @cached_property
     def units(self) -> int:
         """The number of training units."""
-        return len(set(self.train.units))
+        return len(np.unique(self.train.groups)) if isinstance(self.train, Pixels) else len(set(self.train.units))
 
     @property
     def available(self) -> int:
@@ -75,18 +76,33 @@ class ImageSet:
             raise Mistake(
                 "sweep.n", f"found {n}", f"the images allow 1 to {self.available} {self.images.counts} for training"
             )
-        order, ends = nested_order(self.train.units, subset_seed, shuffled=self.images.volumes)
+        units = self.train.groups if isinstance(self.train, Pixels) else self.train.units
+        order, ends = nested_order(units, subset_seed, shuffled=self.images.volumes)
         return self.train.pick(order[: int(ends[n - 1])] if self.images.counts == "units" else order[:n])
 
     @cached_property
     def digest(self) -> str:
         """SHA-256, in hexadecimal, over the sorted (set, name, hash of shape, type and pixels) of all images."""
-        lines = sorted(
-            f"{name}\0{image}\0{digest}"
-            for name, pixels in self.sets.items()
-            for image, digest in zip(pixels.names, pixels.hashes, strict=True)
-        )
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        sets = list(self.sets.items())
+        if isinstance(self.train, Slices):
+            return _digest(sets)
+        return remembered("digest 1", sets, lambda: _digest(sets))
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file that reading these images needs, by absolute paths, sorted.
+
+        Packed images and prepared volumes never change once they are whole; of measured k-space, the user's own files
+        are among them.
+        """
+        found: set[Path] = set()
+        for pixels in self.sets.values():
+            if isinstance(pixels, Slices):
+                for volume in pixels.volumes:
+                    found |= {path.absolute() for path in volume.path.iterdir() if path.is_file()}
+                    found |= {Path(volume.place.path).absolute()} if volume.place is not None else set()
+            else:
+                found |= set(pixels.store.files())
+        return tuple(sorted(found))
 
     def describe(self) -> dict[str, Any]:
         """Counts, sizes, what was left out and where the packed images are; JSON values only."""
@@ -104,23 +120,28 @@ class ImageSet:
         return known | {
             "dtype": self.train.store.dtype,
             "duplicates left out": self.duplicates,
-            "repeated training images": repeated(self.train.store, self.train.rows),
+            "repeated training images": self._repeated(),
             "cache": sorted({str(pixels.store.path) for pixels in self.sets.values()}),
         }
 
-    def files(self) -> tuple[Path, ...]:
-        """The packed files that hold the images: absolute paths, read only."""
-        found: dict[Path, None] = {}
-        for pixels in self.sets.values():
-            homes = [v.path for v in pixels.volumes] if isinstance(pixels, Slices) else [pixels.store.path]
-            for home in homes:
-                found |= dict.fromkeys(sorted(path for path in home.iterdir() if path.is_file()))
-        return tuple(found)
+    def _repeated(self) -> int:
+        train = self.train
+        assert isinstance(train, Pixels)
+        return remembered("repeated 1", [("train", train)], lambda: repeated(train.store, train.rows))
 
     @property
     def sets(self) -> dict[str, Any]:
         """All sets by name: ``train``, ``val`` and the test sets."""
         return {"train": self.train, "val": self.val, **self.tests}
+
+
+def _digest(sets: list[tuple[str, Any]]) -> str:
+    lines = sorted(
+        f"{name}\0{image}\0{digest}"
+        for name, pixels in sets
+        for image, digest in zip(pixels.names, pixels.hashes, strict=True)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def open_images(
@@ -138,7 +159,7 @@ def open_images(
         Mistake: images are missing, unreadable, too small, mixed, too few, or (nearly) the same on both sides of the
             line.
     """
-    root = _cache(cache)
+    root = cache_folder(cache)
     if images.volumes:
         return _open_volumes(images, data, root, progress)
 
@@ -156,8 +177,8 @@ def open_images(
     store = opened(listing, images.channels)
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
-    names = [store.names[row] for row in rows.tolist()]
-    parts = divided([unit_of(name, listing.unit) for name in names], images, names)
+    whole = Pixels(store, rows, listing.unit)
+    parts = divided(whole.units, images, whole.names)
     train, val, test = (rows[part] for part in parts)
     tests = {"test": Pixels(store, test, listing.unit)} if images.test else {}
     for name in images.test_sets:
@@ -171,7 +192,7 @@ def open_images(
         tests[name] = Pixels(
             other, _large_enough(other, images, LEAST_SIDE, "measurements", skipped), other_listing.unit
         )
-    whole = ImageSet(
+    opened_set = ImageSet(
         images,
         listing.unit,
         Pixels(store, train, listing.unit),
@@ -179,7 +200,7 @@ def open_images(
         tests,
         tuple(skipped),
     )
-    return _without_duplicates(whole)
+    return _without_duplicates(opened_set)
 
 
 def _open_volumes(images: Images, data: Path | None, root: Path, progress: Progress | None) -> ImageSet:
@@ -188,7 +209,8 @@ def _open_volumes(images: Images, data: Path | None, root: Path, progress: Progr
     return ImageSet(images, images.unit, train, val, sets, skipped)
 
 
-def _cache(cache: Path | None) -> Path:
+def cache_folder(cache: Path | None) -> Path:
+    """The folder of all packed images: below what is given, ``$RECONSCALE_CACHE``, or the user's cache folder."""
     if cache is None and os.environ.get("RECONSCALE_CACHE"):
         cache = Path(os.environ["RECONSCALE_CACHE"])
     if cache is None:
@@ -234,7 +256,8 @@ def _parted(
     pixels: Pixels, label: str, held_out: Pixels, name: str, images: Images, skipped: list[tuple[str, str]]
 ) -> tuple[Pixels, int]:
     """The images whose units have no twin in ``held_out``, and the number of pairs found."""
-    found = twins(pixels.store, pixels.rows, held_out.store, held_out.rows)
+    pairs = remembered("twins 1", [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out))
+    found = [Twin(*pair) for pair in pairs]
     if not found:
         return pixels, 0
     if images.duplicates == "refuse":
@@ -256,6 +279,11 @@ def _parted(
     if not any(keep):
         raise Mistake(f"{label} images", f"every unit has a duplicate in {name}", "add images, or separate the folders")
     return Pixels(pixels.store, pixels.rows[np.array(keep)], pixels.unit), len(found)
+
+
+def _pairs(pixels: Pixels, held_out: Pixels) -> list[tuple[int, int, bool]]:
+    found = twins(pixels.store, pixels.rows, held_out.store, held_out.rows)
+    return [(twin.left, twin.right, twin.exact) for twin in found]
 
 
 def _alike(twin: Twin) -> str:

@@ -41,12 +41,20 @@ class Pixels:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the images: relative posix paths."""
-        return tuple(self.store.names[row] for row in self.rows.tolist())
+        return tuple(map(self.store.names.__getitem__, self.rows.tolist()))
 
     @cached_property
     def units(self) -> tuple[str, ...]:
         """The unit of every image."""
-        return tuple(unit_of(name, self.unit) for name in self.names)
+        return self.names if self.unit == "file" else tuple(unit_of(name, self.unit) for name in self.names)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """(N,) numbers that are equal where units are: cheap for a million images."""
+        if self.unit == "file":
+            return self.rows
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(unit, len(numbers)) for unit in self.units], np.int64)
 
     @property
     def channels(self) -> int:
@@ -61,7 +69,8 @@ class Pixels:
     @property
     def hashes(self) -> list[str]:
         """SHA-256 of shape, type and pixels of every image, in hexadecimal."""
-        return [self.store.hashes[row].tobytes().hex() for row in self.rows.tolist()]
+        joined = self.store.hashes[self.rows].tobytes().hex()
+        return [joined[start : start + 64] for start in range(0, len(joined), 64)]
 
     def pick(self, positions: np.ndarray) -> Pixels:
         """The images at some positions, in that order."""
@@ -80,7 +89,7 @@ class Pixels:
         ]
         return {
             "images": len(self),
-            "units": len(set(self.units)),
+            "units": len(np.unique(self.groups)),
             "megapixels": round(float(sizes.prod(1).sum()) / 1e6, 3),
             "height (least, median, most)": spread[0],
             "width (least, median, most)": spread[1],
@@ -91,6 +100,9 @@ class Pixels:
 
         Returns:
             (H, W, C) read-only view of uint8, uint16 or float32.
+
+        Raises:
+            Mistake: its pixels do not match their hash, or their file is missing or was cut short.
         """
         return self.store.image(int(self.rows[i]))
 
@@ -136,16 +148,16 @@ class Pixels:
             (B, C, patch, patch), contiguous: uint8, int32 (from uint16) or float32; for ``to_unit``.
 
         Raises:
-            Mistake: an image is smaller than ``patch``.
+            Mistake: an image is smaller than ``patch``, does not match its hash, or its file is missing or cut short.
         """
         import torch
 
         store, channels = self.store, self.channels
         dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
         batch = torch.empty((len(indices), channels, patch, patch), dtype=dtype)
-        filled, values = batch.numpy(), store.values
+        filled = batch.numpy()
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
-        sizes, starts = store.sizes[rows], store.offsets[rows].tolist()
+        sizes, shards, starts = store.sizes[rows], store.shards[rows].tolist(), store.starts[rows].tolist()
         room = sizes - patch
         if (room < 0).any():
             small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
@@ -155,10 +167,11 @@ class Pixels:
         else:
             drawn = torch.rand((len(indices), 2), generator=generator, dtype=torch.float64).numpy()
             corners = (drawn * (room + 1)).astype(np.int64)
-        for b, (start, (height, width), (top, left)) in enumerate(
-            zip(starts, sizes.tolist(), corners.tolist(), strict=True)
+        store.check(rows)
+        for b, (shard, start, (height, width), (top, left)) in enumerate(
+            zip(shards, starts, sizes.tolist(), corners.tolist(), strict=True)
         ):
-            image = values[start : start + height * width * channels].reshape(height, width, channels)
+            image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
             filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
         if turns is not None:
             for b, turn in enumerate(torch.randint(8, (len(indices),), generator=turns).tolist()):
