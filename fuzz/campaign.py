@@ -28,7 +28,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".fuzz"
 FOUND, CORPUS, LOG = HOME / "found", HOME / "corpus", HOME / "log.jsonl"
-INSTRUMENTED = ["reconscale", "tomllib", "tifffile", "pydicom", "nibabel", "PIL", "yaml", "torch._weights_only_unpickler"]
+INSTRUMENTED = [
+    "reconscale",
+    "tomllib",
+    "tifffile",
+    "pydicom",
+    "nibabel",
+    "PIL",
+    "yaml",
+    "torch._weights_only_unpickler",
+]
 LARGEST, SLOWEST, MEMORY = 65_536, 10, 8 << 30
 """Bytes of an input, seconds for one, and bytes of address space for all."""
 

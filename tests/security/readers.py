@@ -206,7 +206,7 @@ def _array(path: Path) -> object:
     from reconscale.imaging.folder import list_arrays
 
     listing = list_arrays(_images("array"), path.parent)
-    return [listing.load(index) for index in range(min(3, len(listing.names)))], listing.header(0)
+    return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]
 
 
 def _scans(source: str) -> Callable[[Path], object]:

@@ -96,7 +96,7 @@ def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
                         settings |= _hyperparameters(value.metadata.plugin_data.content)
                     elif (scalar := _scalar(value)) is not None:
                         series.setdefault(value.tag, {})[float(event.step)] = scalar
-            except Exception as error:  # tensorboard raises classes of every kind on messages that contradict themselves
+            except Exception as error:  # tensorboard raises classes of every kind on odd messages
                 reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
                 raise Mistake(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
     return settings, series

@@ -7,8 +7,10 @@ nothing is padded, rotated, rescaled or composited. Orientation tags are ignored
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +21,9 @@ from reconscale.mistakes import Mistake
 
 MOST_PIXELS = 200_000_000
 """Images that claim more pixels than this are refused unread."""
+
+MOST_PAGES = 32
+"""Pages of a TIFF file that are looked at: an image and its reduced copies."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Files with these endings, in either case, are taken for images."""
@@ -223,13 +228,15 @@ def _jpeg_header(path: Path, stream: Any) -> Header:
 def _tiff_header(path: Path, stream: Any) -> Header:
     import tifffile
 
+    tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by a Mistake
     with tifffile.TiffFile(stream) as file:
         page = _tiff_page(path, file)
         return Header(page.imagelength, page.imagewidth, 1 if page.photometric == 1 else 3, _tiff_dtype(path, page))
 
 
 def _tiff_page(path: Path, file: Any) -> Any:
-    pages = [page for page in file.pages if not page.is_reduced]
+    found = list(islice(file.pages, MOST_PAGES))
+    pages = [page for page in found if not page.is_reduced]
     if not pages:
         raise Mistake(path, "cannot be decoded (it holds no page)", "replace or remove the file")
     if len(pages) != 1 or pages[0].imagedepth != 1:
