@@ -36,7 +36,6 @@ INSTRUMENTED = [
     "nibabel",
     "PIL",
     "yaml",
-    "torch._weights_only_unpickler",
 ]
 LARGEST, SLOWEST, MEMORY = 65_536, 10, 8 << 30
 """Bytes of an input, seconds for one, and bytes of address space for all."""

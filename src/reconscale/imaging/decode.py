@@ -235,8 +235,8 @@ def _tiff_header(path: Path, stream: Any) -> Header:
 
 
 def _tiff_page(path: Path, file: Any) -> Any:
-    found = list(islice(file.pages, MOST_PAGES))
-    pages = [page for page in found if not page.is_reduced]
+    first = list(islice(file.pages, MOST_PAGES))
+    pages = [page for page in first if not page.is_reduced]
     if not pages:
         raise Mistake(path, "cannot be decoded (it holds no page)", "replace or remove the file")
     if len(pages) != 1 or pages[0].imagedepth != 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,15 @@ def load(folder: Path, device: torch.device) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError):
-        path.replace(folder / "checkpoint.damaged")
-        return None
-    return state
+        state: Any = torch.load(path, map_location=device, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception:  # torch raises classes of every kind on damaged files
+        state = None
+    if isinstance(state, dict):
+        return state
+    path.replace(folder / "checkpoint.damaged")
+    return None
 
 
 def remove(folder: Path) -> None:
