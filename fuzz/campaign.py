@@ -4,7 +4,7 @@
     python fuzz/campaign.py --hours 0.1 tiff dicom    # some of them
 
 What is found lies in ``.fuzz/found`` (the file, and the traceback beside it), what was learned in ``.fuzz/corpus``, and
-``.fuzz/log.jsonl`` counts: one line for each round of a reader. Needs the package atheris (Linux, CPython 3.11 or 3.12).
+``.fuzz/log.jsonl`` counts: a line for each turn of a reader. Needs the package atheris (Linux, CPython 3.11 or 3.12).
 """
 
 from __future__ import annotations
@@ -100,8 +100,9 @@ def fuzz(name: str, place: Path, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
-        from reconscale.mistakes import Mistake
         from tests.security import readers
+
+        from reconscale.mistakes import Mistake
 
         numbers = itertools.count()
 

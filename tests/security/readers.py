@@ -279,14 +279,14 @@ def _nifti() -> list[bytes]:
     return made
 
 
-def _dicom() -> list[bytes]:
+def _dicom(syntax: str = "1.2.840.10008.1.2.1") -> list[bytes]:
     import pydicom
     from pydicom.dataset import FileDataset, FileMetaDataset
 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
     meta.MediaStorageSOPInstanceUID = "1.2.3"
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     file = FileDataset("x.dcm", {}, file_meta=meta, preamble=b"\0" * 128)
     file.PatientID, file.SeriesInstanceUID, file.SeriesNumber, file.InstanceNumber = "p", "1.2.4", 3, 1
     file.SeriesDescription, file.SOPInstanceUID = "T1", "1.2.3"
