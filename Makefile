@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training bench-laws bench-theory slurm-loopback constraints clean
+.PHONY: help setup demo test check bench-training bench-laws bench-theory slurm-loopback fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -14,6 +14,9 @@ help:
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
 	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
 	@echo "make bench-training  images per second: ours, a plain loop, deepinv's Trainer"
+	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
+	@echo "make audit           known vulnerabilities of the pinned packages (needs PyPI's advisories)"
+	@echo "make sbom            what is installed, as CycloneDX JSON: dist/sbom.json"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -70,8 +73,30 @@ slurm-loopback: $(STAMP) $(SLURM)/usr/bin/sbatch
 	$(BIN)/python -m pip install --quiet 'submitit>=1.5'
 	RECONSCALE_SLURM=$(SLURM) $(BIN)/python -m pytest tests/training/test_slurm.py tests/training/test_slurm_real.py
 
+HOURS ?= 1
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python fuzz/campaign.py --hours $(HOURS)
+
+# The tools have an environment of their own, so that they are not counted among what is audited.
+AUDIT := .venv-audit
+
+$(AUDIT)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --constraint constraints.txt '.[audit]'
+	@touch $@
+
+# --strict: a package whose advisories cannot be looked up is a failure, not a clean bill.
+audit: $(AUDIT)/.installed
+	$(AUDIT)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+
+sbom: $(STAMP) $(AUDIT)/.installed
+	@mkdir -p dist
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file dist/sbom.json $(BIN)/python
+
 constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-audit .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from reconscale.mistakes import Mistake
+
+MOST_JSON = 64 << 20
+"""Bytes of a JSON file that is read."""
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -19,7 +24,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Raises:
         Mistake: the folder cannot be written to, or the disk is full; ``path`` is as it was before.
     """
-    data = content.encode() if isinstance(content, str) else content
+    # Names of files that are not UTF-8 hold lone surrogates, which cannot be written.
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +51,28 @@ def _umask() -> int:
     return mask
 
 
+def read_whole(path: Path, most: int, remedy: str = "check the path") -> bytes:
+    """The content of a regular file: pipes and devices, which may never end, are refused.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        remedy: what to advise where it cannot be read.
+
+    Raises:
+        Mistake: the file is missing, unreadable, too large, or no regular file.
+    """
+    try:
+        status = path.stat()
+        if status.st_size > most:
+            raise Mistake(path, f"has {status.st_size:,} bytes", f"at most {most:,} are read")
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise Mistake(path, "is not a regular file", "give a file")
+        return path.read_bytes()
+    except OSError as error:
+        raise Mistake(path, f"cannot be read ({error.strerror})", remedy) from error
+
+
 def to_json(value: Any) -> str:
     """Strict, readable JSON: sorted keys, two spaces, no NaN or infinity.
 
@@ -62,14 +90,22 @@ def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") 
         remedy: what to advise where it is damaged.
 
     Raises:
-        Mistake: the file is missing, unreadable, or not strict JSON (NaN and infinity are refused).
+        Mistake: the file is missing, unreadable, or not strict JSON (NaN, infinity and 1e400 are refused).
     """
+    text = read_whole(path, MOST_JSON)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", "check the path") from error
+        return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise Mistake(path, "is nested too deeply", remedy) from error
     except ValueError as error:
         raise Mistake(path, f"is not valid JSON ({error})", remedy) from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
 
 
 def _refuse_constant(name: str) -> float:

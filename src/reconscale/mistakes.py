@@ -19,7 +19,7 @@ class Mistake(ValueError):
     """
 
     def __init__(self, where: object, found: str, remedy: str) -> None:
-        super().__init__(f"{where}: {found}; {remedy}")
+        super().__init__(f"{shortened(str(where))}: {shortened(found)}; {shortened(remedy)}")
         self.where, self.found, self.remedy = str(where), found, remedy
 
     def __reduce__(self) -> tuple[type[Mistake], tuple[str, str, str]]:
@@ -28,6 +28,15 @@ class Mistake(ValueError):
 
 class Damaged(Mistake):
     """Files that were good have been changed or taken away: a mistake of nobody's, which a user can put right."""
+
+
+def shortened(text: str, most: int = 1000) -> str:
+    """A text of at most ``most`` characters: what a file says may be as long as the file.
+
+    >>> shortened("what is found in a file", 16)
+    'what is ... file'
+    """
+    return text if len(text) <= most else f"{text[: most // 2]}... {text[len(text) - most // 4 :]}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -39,5 +48,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     'known here: depth, width'
     """
     words = sorted(known)
+    word = word[:100]  # difflib takes quadratic time
     close = difflib.get_close_matches(word, words, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(words)}"

@@ -4,18 +4,45 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.segment import Segment
 
 from reconscale.mistakes import Mistake
 
-console = Console()
-errors = Console(stderr=True)
+CONTROLS = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�")
+"""Characters that move the cursor, colour the terminal or turn the text around; a terminal obeys them."""
+
+
+class PlainConsole(Console):
+    """A console that shows control characters in what it is told as replacement characters.
+
+    Names of files and runs, and what files say, reach the terminal; what they hold must not.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The pieces of text that go to the terminal; those that rich itself makes to move the cursor stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
+
+
+def plain(text: str) -> str:
+    """A text without control characters, but for line ends, and without halves of surrogate pairs.
+
+    >>> plain("a" + chr(27) + "[31mb")
+    'a\ufffd[31mb'
+    """
+    shown = text.translate(CONTROLS | {10: "\n"})
+    return shown.encode("utf-8", "replace").decode()
+
+
+console = PlainConsole(markup=False)
+errors = PlainConsole(stderr=True, markup=False)
 
 
 @contextmanager
@@ -24,7 +51,8 @@ def refusing(resume: str | None = None) -> Iterator[None]:
     try:
         yield
     except Mistake as mistake:
-        errors.print(f"reconscale: {mistake}", style="red", markup=False, highlight=False, soft_wrap=True)
+        told = plain(str(mistake)).replace("\n", " ")
+        errors.print(f"reconscale: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         remedy = f"; continue with: {resume}" if resume else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from reconscale.foreign.logged import Logged, Plain, Skipped, each, files_below, name_below, number, text_of
+from reconscale.foreign.logged import LARGEST, Logged, Plain, Skipped, each, files_below, name_below, number, text_of
 
 LOG = re.compile(r"train_(?P<name>.+?)(?:_\d{8}_\d{6})?\.log")
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+: ")
@@ -17,6 +17,8 @@ DATASET = re.compile(r"Validation (\S+)$")
 MEASURED = re.compile(r"# (?P<metric>\S+): (?P<value>\S+)(?:\tBest: (?P<best>\S+) @ (?P<at>-?\d+) iter)?$")
 PARAMETERS = re.compile(r"Network: .*, with parameters: ([\d,]+)$")
 IMAGES = re.compile(r"Number of train images: (\d+)$")
+LONGEST = 4096
+"""Characters of a line that are looked at: the patterns take quadratic time."""
 OPENED, CLOSED, OPTION = re.compile(r"(\S+):\[$"), re.compile(r"\]$"), re.compile(r"(\S+): (.*)$")
 
 
@@ -51,7 +53,7 @@ def _run(name: str, paths: list[Path]) -> Logged:
     settings: dict[str, Plain] = {}
     series: dict[str, dict[float, float]] = {}
     for path in sorted(paths):
-        lines = text_of(path).splitlines()
+        lines = [line[:LONGEST] for line in text_of(path).splitlines()]
         settings |= _options(lines) | _counted(lines)
         for tag, values in _validations(lines, settings).items():
             series.setdefault(tag, {}).update(values)
@@ -81,8 +83,9 @@ def _counted(lines: list[str]) -> dict[str, Plain]:
     found: dict[str, Plain] = {}
     for key, pattern in (("number_of_train_images", IMAGES), ("parameters", PARAMETERS)):
         match = next((match for line in lines if (match := pattern.search(line))), None)
-        if match:
-            found[key] = int(match[1].replace(",", ""))
+        value = None if match is None else number(match[1].replace(",", ""))
+        if value is not None and value < LARGEST:
+            found[key] = int(value)
     return found
 
 
@@ -93,6 +96,7 @@ def _validations(lines: list[str], settings: dict[str, Plain]) -> dict[str, dict
     else the first multiple of ``val.val_freq`` at or after the last iteration printed.
     """
     frequency = number(str(settings.get("val.val_freq", ""))) or 0.0
+    frequency = frequency if 1 <= frequency < LARGEST else 0.0
     found: dict[str, dict[float, float]] = {}
     best: dict[str, float] = {}
     for iteration, measured in _rounds(lines):
@@ -118,6 +122,7 @@ def _rounds(lines: list[str]) -> Iterator[tuple[float, list[tuple[str, float, fl
                 yield iteration, measured
             measured = []
             match = ITERATION.search(line)
-            iteration = float(match[1].replace(",", "")) if match else iteration
+            stated = number(match[1].replace(",", "")) if match else None
+            iteration = stated if stated is not None and stated < LARGEST else iteration
     if measured:
         yield iteration, measured

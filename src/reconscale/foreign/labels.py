@@ -194,8 +194,8 @@ def _number(value: Plain) -> float | None:
 
 def _checked(label: str, value: float, where: str, text: str) -> int:
     smallest = -math.inf if label == "seed" else 1
-    nearest = round(value)
-    if abs(value - nearest) > 1e-9 * abs(value) or nearest < smallest or abs(nearest) > 2**53:
+    nearest = round(value) if abs(value) <= 2**53 else 0
+    if abs(value - nearest) > 1e-9 * abs(value) or nearest < smallest or abs(value) > 2**53:
         expected = "a whole number" if label == "seed" else "a whole number from 1"
         raise Mistake(where, f"found {text} as {label}", f"{expected} is expected; name another by --{label}-from")
     return nearest

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconscale.files import read_whole
 from reconscale.mistakes import Mistake
 
 Plain = str | int | float | bool
 """A value of a setting."""
 
 MOST_SETTINGS = 10_000
+LARGEST = 10**18
+"""Whole numbers beyond this are no settings that are looked for, and Python does not print all of them."""
+MOST_BYTES = 256 << 20
+"""Bytes of a text file of logs."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,12 @@ def flat(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
         if not left:
             return found
         name, value = left.pop()
+        if len(left) > MOST_SETTINGS:
+            break
         if isinstance(value, Mapping):
             inner = [(f"{name}.{key}" if name else str(key), part) for key, part in value.items()]
             left.extend(reversed(inner))
-        elif isinstance(value, Plain):
+        elif isinstance(value, Plain) and not (isinstance(value, int) and abs(value) > LARGEST):
             found[name] = value
     raise Mistake(where, f"holds more than {MOST_SETTINGS} settings", "is it a file of settings?")
 
@@ -127,10 +134,9 @@ def text_of(path: Path) -> str:
     Raises:
         Mistake: the file cannot be read or is not UTF-8.
     """
+    data = read_whole(path, MOST_BYTES)
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", "check the path") from error
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Mistake(path, f"is not UTF-8 (byte {error.start})", "save it in UTF-8") from error
 

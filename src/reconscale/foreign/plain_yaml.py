@@ -8,6 +8,9 @@ from typing import Any
 from reconscale.foreign.logged import Plain, flat, text_of
 from reconscale.mistakes import Mistake
 
+LONGEST = 1 << 20
+"""Characters of a file of settings."""
+
 
 def read_yaml(path: Path) -> dict[str, Plain]:
     """The plain values of a YAML mapping, by flat name.
@@ -20,16 +23,20 @@ def read_yaml(path: Path) -> dict[str, Plain]:
     """
     yaml = need_yaml()
     text = text_of(path)
+    if len(text) > LONGEST:
+        raise Mistake(path, f"has {len(text):,} characters", f"settings have at most {LONGEST:,}")
     try:
         content = yaml.load(text, Loader=_plain_loader(yaml))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            raise Mistake(path, "is not a YAML mapping", "restore it from a copy")
+        return flat(content, path)
+    except Mistake:
+        raise
+    except Exception as error:  # PyYAML raises classes of every kind: IndexError on "!!int ''"
+        reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
         raise Mistake(path, f"is not YAML ({reason})", "restore it from a copy") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise Mistake(path, "is not a YAML mapping", "restore it from a copy")
-    return flat(content, path)
 
 
 def need_yaml() -> Any:
@@ -50,6 +57,13 @@ def need_yaml() -> Any:
 def _plain_loader(yaml: Any) -> Any:
     """PyYAML's safe loader, with every tag that it does not know read as the plain value below it."""
     loader: Any = type("PlainLoader", (yaml.SafeLoader,), {})
+
+    def refuse(load: Any, node: Any) -> None:
+        """Merges of merges grow without bounds; dumped hyperparameters have none."""
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.YAMLError("merge keys, '<<', are not read")
+
+    loader.flatten_mapping = refuse
 
     def plain(load: Any, tag: str, node: Any) -> object:
         if isinstance(node, yaml.MappingNode):

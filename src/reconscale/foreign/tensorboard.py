@@ -90,11 +90,15 @@ def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
     series: Parts = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file() and _is_events(path.name)):
         for event in _events(path):
-            for value in event.summary.value:
-                if value.metadata.plugin_data.plugin_name == "hparams":
-                    settings |= _hyperparameters(value.metadata.plugin_data.content)
-                elif (scalar := _scalar(value)) is not None:
-                    series.setdefault(value.tag, {})[float(event.step)] = scalar
+            try:
+                for value in event.summary.value:
+                    if value.metadata.plugin_data.plugin_name == "hparams":
+                        settings |= _hyperparameters(value.metadata.plugin_data.content)
+                    elif (scalar := _scalar(value)) is not None:
+                        series.setdefault(value.tag, {})[float(event.step)] = scalar
+            except Exception as error:  # tensorboard raises classes of every kind on odd messages
+                reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+                raise Mistake(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
     return settings, series
 
 
@@ -108,6 +112,8 @@ def _events(path: Path) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
 
     count = 0
+    if not path.is_file():
+        raise Mistake(path, "is not a regular file", "remove it")
     try:
         with path.open("rb") as stream:
             for record in _records(stream):
@@ -153,6 +159,9 @@ def _scalar(value: Any) -> float | None:
     if kind == "tensor" and value.metadata.plugin_data.plugin_name in ("scalars", ""):
         from tensorboard.util.tensor_util import make_ndarray
 
+        # A shape is only a claim: what it claims would be allocated.
+        if any(side.size != 1 for side in value.tensor.tensor_shape.dim):
+            return None
         array = make_ndarray(value.tensor)
         return float(array.item()) if array.size == 1 and array.dtype.kind == "f" else None
     return None

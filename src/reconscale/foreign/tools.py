@@ -25,7 +25,11 @@ def kind_of(source: Path, asked: str | None = None) -> str:
     """
     if asked is not None and asked not in TOOLS:
         raise Mistake("--kind", f"found '{asked}'", nearest(asked, TOOLS))
-    if not source.exists():
+    try:
+        there = source.exists()
+    except OSError as error:  # no permission, or a name that is too long
+        raise Mistake(source, f"cannot be read ({error.strerror})", "check the path") from error
+    if not there:
         raise Mistake(source, "is not there", "check the path")
     fitting = [kind for kind, tool in TOOLS.items() if tool.holds(source)]
     if asked is not None:

@@ -13,7 +13,8 @@ import torch
 from reconscale.imaging.decode import SUFFIXES, read_image
 from reconscale.imaging.metrics import MOST_DB, measure_image, measure_slice, measure_volumes
 from reconscale.imaging.volumes.kspace import HDF5, opened_array
-from reconscale.imaging.volumes.pictures import NIFTI, nifti_volume
+from reconscale.imaging.volumes.magnitudes import nifti_volume
+from reconscale.imaging.volumes.pictures import NIFTI
 from reconscale.imaging.volumes.scan import first_line
 from reconscale.imaging.volumes.transform import square
 from reconscale.mistakes import Mistake

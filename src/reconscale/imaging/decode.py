@@ -7,8 +7,10 @@ nothing is padded, rotated, rescaled or composited. Orientation tags are ignored
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,13 +22,23 @@ from reconscale.mistakes import Mistake
 MOST_PIXELS = 200_000_000
 """Images that claim more pixels than this are refused unread."""
 
+MOST_PAGES = 32
+"""Pages of a TIFF file that are looked at: an image and its reduced copies."""
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """Files with these endings, in either case, are taken for images."""
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_DECODED_BY_TIFFFILE = (1, 8, 32773, 32946)
-"""TIFF compressions (none, deflate, PackBits, old deflate) that tifffile reads without further packages."""
+_DEFLATE = 1032
+"""Deflate makes data at most so many times smaller."""
+_SMALLER = {1: 1, 8: _DEFLATE, 32773: 64, 32946: _DEFLATE}
+"""TIFF compressions (none, deflate, PackBits, old deflate) that tifffile reads without further packages, and how many
+times smaller they can make an image."""
+_PIECE = 1 << 20
+"""Bytes of a deflated piece from which on it is measured before it is decoded: smaller ones cannot fill the memory."""
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Colour type -> values of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,8 @@ def read_header(path: Path) -> Header:
     Raises:
         Mistake: the file is not a PNG, JPEG or TIFF image of a supported kind, or claims more than ``MOST_PIXELS``.
     """
+    if path.exists() and not path.is_file():
+        raise Mistake(path, "is not a regular file", "replace or remove it")
     try:
         with path.open("rb") as stream:
             kind = _kind(path, stream.read(8))
@@ -90,6 +104,8 @@ def read_image(path: Path) -> np.ndarray:
         _lacking(path, error)
     except Exception as error:  # as above
         _undecodable(path, error)
+    if image.shape[:2] != (header.height, header.width):
+        raise Mistake(path, "is damaged (its header and its pixels disagree on its size)", "replace or remove the file")
     return checked_values(path, image)
 
 
@@ -189,7 +205,15 @@ def _png_header(path: Path, stream: Any) -> Header:
         raise Mistake(path, "is cut short", "replace or remove the file")
     width, height = int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
     depth, colour = start[24], start[25]
+    if height * width * depth * _PNG_SAMPLES.get(colour, 4) > 8 * _DEFLATE * stream.seek(0, io.SEEK_END):
+        _cannot_hold(path, height, width)
     return Header(height, width, 1 if colour in (0, 4) else 3, "uint16" if depth == 16 else "uint8")
+
+
+def _cannot_hold(path: Path, height: int, width: int) -> NoReturn:
+    checked_size(path, Header(height, width, 1, ""))
+    found = f"cannot be decoded (a file of its size cannot hold the {width} x {height} pixels that it claims)"
+    raise Mistake(path, found, "replace or remove the file")
 
 
 def _jpeg_header(path: Path, stream: Any) -> Header:
@@ -204,13 +228,15 @@ def _jpeg_header(path: Path, stream: Any) -> Header:
 def _tiff_header(path: Path, stream: Any) -> Header:
     import tifffile
 
+    tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by a Mistake
     with tifffile.TiffFile(stream) as file:
         page = _tiff_page(path, file)
         return Header(page.imagelength, page.imagewidth, 1 if page.photometric == 1 else 3, _tiff_dtype(path, page))
 
 
 def _tiff_page(path: Path, file: Any) -> Any:
-    pages = [page for page in file.pages if not page.is_reduced]
+    first = list(islice(file.pages, MOST_PAGES))
+    pages = [page for page in first if not page.is_reduced]
     if not pages:
         raise Mistake(path, "cannot be decoded (it holds no page)", "replace or remove the file")
     if len(pages) != 1 or pages[0].imagedepth != 1:
@@ -219,7 +245,29 @@ def _tiff_page(path: Path, file: Any) -> Any:
     page = pages[0]
     if page.photometric not in (1, 2):
         raise Mistake(path, "is a TIFF that is neither grey (black is zero) nor RGB", "convert it to grey or RGB")
+    if page.samplesperpixel > 4:
+        raise Mistake(path, f"has {page.samplesperpixel} channels", "convert it to grey or RGB")
+    _check_claims(path, file, page)
     return page
+
+
+def _check_claims(path: Path, file: Any, page: Any) -> None:
+    """Refuse a TIFF page whose pieces cannot hold, or hold far more than, what it claims."""
+    height, width = page.imagelength, page.imagewidth
+    if page.is_tiled and page.tilelength * page.tilewidth > height * width + (1 << 24):
+        found = f"claims tiles of {page.tilewidth} x {page.tilelength} pixels"
+        raise Mistake(path, found, "replace or remove the file")
+    smaller = _SMALLER.get(int(page.compression))
+    if smaller is not None and page.nbytes > smaller * file.filehandle.size:
+        _cannot_hold(path, height, width)
+    if smaller != _DEFLATE:
+        return
+    for offset, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if length > _PIECE:
+            file.filehandle.seek(offset)
+            opened = zlib.decompressobj().decompress(file.filehandle.read(length), page.nbytes + 1)
+            if len(opened) > page.nbytes:
+                raise Mistake(path, "holds more than the pixels that it claims", "replace or remove the file")
 
 
 def _tiff_dtype(path: Path, page: Any) -> str:
@@ -264,6 +312,8 @@ def _check_png(path: Path, data: bytes) -> None:
         end = at + 12 + length
         if end > len(data):
             raise Mistake(path, "is cut short", "replace or remove the file")
+        if name == b"IHDR" and at > 8:  # decoders would take the size from the second one
+            raise Mistake(path, "is damaged (it has two headers)", "replace or remove the file")
         if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise Mistake(path, "is damaged (a checksum does not match)", "replace or remove the file")
         at = end
@@ -275,7 +325,7 @@ def _read_tiff(path: Path) -> np.ndarray:
     with tifffile.TiffFile(path) as file:
         page = _tiff_page(path, file)
         channels = 1 if page.photometric == 1 else 3
-        if page.compression in _DECODED_BY_TIFFFILE and page.predictor != 3:
+        if page.compression in _SMALLER and page.predictor != 3:
             image = page.asarray()
             planes = image if page.axes != "SYX" else np.moveaxis(image, 0, -1)
             return _without_alpha(path, planes, channels)

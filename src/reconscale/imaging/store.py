@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.imaging.shards import FORMAT, files_of, pixel_hash
-from reconscale.mistakes import Mistake
+from reconscale.mistakes import Damaged
 
 FILES = ("names.txt", "keys.npy", "shards.npy", "places.npy", "starts.npy", "sizes.npy", "hashes.npy")
 """What a store consists of, besides ``manifest.json`` and its shards."""
@@ -124,7 +124,7 @@ class Store:
         """All pixel values of a shard, memory-mapped read-only.
 
         Raises:
-            Mistake: it is missing, or was cut short.
+            Damaged: it is missing, or was cut short.
         """
         opened = self._opened.get(shard)
         if opened is None:
@@ -133,7 +133,7 @@ class Store:
             size = path.stat().st_size if path.is_file() else None
             if size != facts["bytes"][0]:  # reading on would end the process with a bus error
                 found = "is missing" if size is None else f"is cut short ({size} of {facts['bytes'][0]} bytes)"
-                raise Mistake(f"packed images, {path}", found, "start again: it is packed anew")
+                raise Damaged(f"packed images, {path}", found, "start again: it is packed anew")
             opened = np.asarray(np.memmap(path, dtype=self.dtype, mode="r"))
             if len(self._opened) >= _most_opened():
                 self._opened.clear()
@@ -144,13 +144,13 @@ class Store:
         """Compare the pixels of images with their hashes, unless that has been done.
 
         Raises:
-            Mistake: they do not match, or their shard is missing or was cut short.
+            Damaged: they do not match, or their shard is missing or was cut short.
         """
         fresh = rows[~self._checked[rows]]
         for row in dict.fromkeys(fresh.tolist()):
             if pixel_hash(self._view(row)) != self.hashes[row].tobytes():
                 path, _, _ = files_of(self.folder, self.manifest["shards"][int(self.shards[row])]["name"])
-                raise Mistake(
+                raise Damaged(
                     f"image '{self.names[row]}' in {path}",
                     "does not match its checksum: the file was damaged after it was packed",
                     f"delete {path.name}: it is packed anew on the next start",
@@ -161,7 +161,7 @@ class Store:
         """(H, W, C) view of one image.
 
         Raises:
-            Mistake: as ``check``.
+            Damaged: as ``check``.
         """
         if not self._checked[row]:
             self.check(np.array([row]))

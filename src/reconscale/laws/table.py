@@ -6,11 +6,12 @@ import csv
 import difflib
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from reconscale.files import write_whole
+from reconscale.files import read_whole, write_whole
 from reconscale.mistakes import Mistake, nearest
 
 METRIC_COLUMNS = {"psnr": "psnr", "ssim": "ssim", "mse": "error", "nmse": "error", "error": "error", "loss": "error"}
@@ -20,6 +21,10 @@ NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation")
 WHOLE = ("seed", "width")
 WORDS = ("profile", "unit")
 IMAGE = "image_"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Text that begins so is a formula to spreadsheets."""
+MOST_BYTES = 64 << 20
+"""Bytes of a CSV file of points."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,41 @@ def choose_metric(path: Path, table: Table, asked: str | None) -> tuple[str, str
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Write a CSV in which every float reads back to the same bits, whole or not at all."""
+    write_whole(path, table_text(header, rows))
+
+
+def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV, for programs and spreadsheets.
+
+    Every float reads back to the same bits, None is an empty cell, and text that a spreadsheet would run as a formula
+    stands behind an apostrophe.
+
+    >>> print(table_text(["n", "run"], [[0.1, "unet"], [-1.0, "=1+1"]]), end="")
+    n,run
+    0.1,unet
+    -1.0,'=1+1
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([[repr(cell) if isinstance(cell, float) else cell for cell in row] for row in rows])
-    write_whole(path, text.getvalue())
+    writer.writerow(map(_cell, header))
+    writer.writerows([map(_cell, row) for row in rows])
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
+        return f"'{value}"
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _only_metric(path: Path, table: Table, present: list[str]) -> tuple[str, str]:
@@ -125,24 +160,27 @@ def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _text(path: Path) -> str:
+    data = read_whole(path, MOST_BYTES)
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", "check the path") from error
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Mistake(path, f"is not UTF-8 (byte {error.start})", "save it as CSV in UTF-8") from error
 
 
 def _check_header(path: Path, header: list[str]) -> None:
+    seen: set[str] = set()
     for name in header:
-        if name and header.count(name) > 1:
+        if name and name in seen:
             raise Mistake(f"{path}, header", f"column '{name}' is there twice", "keep one of the two")
+        seen.add(name)
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise Mistake(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
     known = [*NUMBERS, *WHOLE, *WORDS]
-    for name in header:
+    longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
+    unknown = (name for name in header if name not in known and len(name) <= longest and not _is_image(name))
+    for name in islice(unknown, 1000):
         close = difflib.get_close_matches(name, [word for word in known if len(word) > 2], n=1, cutoff=0.75)
-        if name not in known and close and close[0] not in header:
+        if close and close[0] not in seen:
             raise Mistake(f"{path}, header", f"there is no column '{close[0]}' but '{name}'", nearest(name, close))
 
 
@@ -172,7 +210,8 @@ def _one_word(path: Path, name: str, cells: list[tuple[int, str]]) -> str:
 
 
 def _is_image(name: str) -> bool:
-    return name.startswith(IMAGE) and name[len(IMAGE) :].isdecimal()
+    digits = name[len(IMAGE) :]
+    return name.startswith(IMAGE) and digits.isdecimal() and len(digits) <= 12
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from reconscale.laws import Finding, Points
+from reconscale.laws.table import table_text
 from reconscale.report.answer import Answer
 
 Cell = str | int | float | None
@@ -54,12 +53,7 @@ class Table:
 
     def csv(self) -> str:
         """The table as CSV in which every float reads back to the same bits; unknown cells are empty."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.columns)
-        for row in self.rows:
-            writer.writerow(["" if cell is None else repr(cell) if isinstance(cell, float) else cell for cell in row])
-        return stream.getvalue()
+        return table_text(self.columns, self.rows)
 
 
 def table(name: str, columns: str, rows: Iterable[Sequence[Cell]]) -> Table:

@@ -10,18 +10,24 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from reconscale.files import read_whole
 from reconscale.laws.points import METRICS
 from reconscale.mistakes import Mistake, nearest
 from reconscale.study.frozen import Frozen
 from reconscale.study.problems import KINDS, DenoisingProblem, Problem
 from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES, WITHOUT_TRUTH, profiles_of
-from reconscale.study.run import SELF_SUPERVISED, WIDEST, Images, Network, Recipe
+from reconscale.study.run import FAMILY, MOST, SELF_SUPERVISED, WIDEST, Images, Network, Recipe
+
+MOST_BYTES = 1 << 20
+"""Bytes of a study file."""
+MOST_RUNS = 1_000_000
+"""Runs of a study."""
 
 
 class Architecture(Frozen):
     """The network table of a study: the family; widths are swept."""
 
-    family: str = "unet"
+    family: str = Field(default="unet", pattern=FAMILY)
     depth: int | None = Field(default=None, ge=1, le=64)
     cascades: int | None = Field(default=None, ge=1, le=64)
     layers: int | None = Field(default=None, ge=1, le=64)
@@ -53,8 +59,13 @@ class Sweep(Frozen):
                 raise ValueError(f"{name}: a value is given twice; give each value once")
             if min(values) < least:
                 raise ValueError(f"{name}: found {min(values)}; values start at {least}")
+            if max(values) > MOST:
+                raise ValueError(f"{name}: found a number of {len(str(max(values)))} digits; values end at {MOST:.0e}")
         if max(self.width) > WIDEST:
             raise ValueError(f"width: found {max(self.width)}; values end at {WIDEST}")
+        runs = len(self.n) * len(self.width) * len(self.seed)
+        if runs > MOST_RUNS:
+            raise ValueError(f"n: the grid has {runs:,} runs; a study has at most {MOST_RUNS:,}")
         return self
 
 
@@ -152,7 +163,7 @@ class Study(Frozen):
 
     def _check_denoising(self) -> None:
         problem, images = self.problem, self.images
-        losses = [self.recipe.loss, *(rule.recipe["loss"] for rule in self.override if "loss" in rule.recipe)]
+        losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
         blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
         if not isinstance(problem, DenoisingProblem):
             if blind:
@@ -218,21 +229,29 @@ def load_study(path: str | Path) -> Study:
             in one go, with its place and the nearest right word.
     """
     path = study_path(path)
+    data = read_whole(path, MOST_BYTES, "give the path of a study file")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark first
-    except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
+        content = tomllib.loads(data.decode("utf-8-sig"))  # some editors put a mark first
     except UnicodeDecodeError as error:
         raise Mistake(path, "is not UTF-8 text", "save the study file as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise Mistake(path, "is nested too deeply", "write it as the examples are") from error
+    except ValueError as error:  # also numbers of more digits than Python reads
         raise Mistake(path, f"is not TOML: {error}", "mend that line") from error
     return parse_study(content, where=path)
 
 
 def study_path(path: str | Path) -> Path:
-    """The study file that ``path`` means: itself, or the ``study.toml`` inside it."""
+    """The study file that ``path`` means: itself, or the ``study.toml`` inside it.
+
+    Raises:
+        Mistake: the path cannot be looked at.
+    """
     path = Path(path)
-    return path / "study.toml" if path.is_dir() else path
+    try:
+        return path / "study.toml" if path.is_dir() else path
+    except OSError as error:  # no permission, or a name that is too long
+        raise Mistake(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
 
 
 def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:

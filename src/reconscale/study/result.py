@@ -11,12 +11,14 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from reconscale.files import read_json, to_json, write_whole
+from reconscale.files import read_json, read_whole, to_json, write_whole
 from reconscale.mistakes import Mistake
 from reconscale.study.frozen import Frozen
 from reconscale.study.run import Run
 
 SCHEMA = 1
+MOST_TABLE = 256 << 20
+"""Bytes of ``images.csv`` and of ``volumes.csv``."""
 
 
 class Validation(Frozen):
@@ -123,7 +125,7 @@ class Result(Frozen):
         name = record.pop("id", None)
         try:
             result = cls.model_validate_json(to_json(record))
-        except (ValidationError, ValueError) as error:
+        except (ValidationError, ValueError, RecursionError) as error:
             first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
             place = ".".join(str(part) for part in first["loc"])
             raise Mistake(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error
@@ -173,17 +175,15 @@ def _checked(record: Any, path: Path, remedy: str) -> dict[str, str]:
 def _read_table(path: Path, noun: str, digest: str | None) -> dict[str, dict[str, dict[str, float]]]:
     remedy = "delete that folder and run again: only this run is repeated"
     images: dict[str, dict[str, dict[str, float]]] = {}
+    text = read_whole(path, MOST_TABLE, remedy)
     try:
-        text = path.read_bytes().decode("utf-8")
-        if digest is not None and _sha256(text) != digest:
+        if digest is not None and hashlib.sha256(text).hexdigest() != digest:
             raise ValueError("it has been changed since it was written")
-        for row in csv.DictReader(io.StringIO(text, newline="")):
+        for row in csv.DictReader(io.StringIO(text.decode(), newline="")):
             values = {key: float(row[key]) for key in row if key not in ("set", noun)}
             if not all(math.isfinite(value) for value in values.values()):
                 raise ValueError(f"a value of {row[noun]} is not finite")
             images.setdefault(row["set"], {})[row[noun]] = values
-    except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", remedy) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise Mistake(path, f"is damaged ({error})", remedy) from error
     return images

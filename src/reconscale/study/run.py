@@ -15,6 +15,12 @@ from reconscale.study.problems import Problem
 
 WIDEST = 4096
 """Networks may be as wide as this."""
+MOST = 10**12
+"""Sizes and seeds may be as large as this."""
+FAMILY = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$"
+"""Names of network families: they are part of the names of folders."""
+LONGEST = 240
+"""Characters of a place or of the name of a test set."""
 VOLUMES = ("fastmri", "kspace-array", "complex", "nifti", "dicom")
 """The sources whose images are slices of volumes."""
 
@@ -88,6 +94,10 @@ class Images(Frozen):
             )
         if "test" in self.test_sets or "val" in self.test_sets:
             raise ValueError("test_sets: the names 'test' and 'val' are taken; choose another name")
+        for key, words in (("folders", self.folders), ("test_sets", (*self.test_sets, *self.test_sets.values()))):
+            for word in words:
+                if not word.isprintable() or len(word) > LONGEST:
+                    raise ValueError(f"{key}: found {word[:60]!r}; give at most {LONGEST} characters, all printable")
         self._check_volumes()
         if not self.folders:
             raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
@@ -109,7 +119,7 @@ class Images(Frozen):
             raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
         try:
             re.compile(self.patient or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"patient: '{self.patient}' is not a regular expression ({error})") from error
 
     @property
@@ -148,7 +158,7 @@ class Network(Frozen):
         width: the dial that grows the network: channels of the first level.
     """
 
-    family: str = "unet"
+    family: str = Field(default="unet", pattern=FAMILY)
     depth: int | None = Field(default=None, ge=1, le=64)
     cascades: int | None = Field(default=None, ge=1, le=64)
     layers: int | None = Field(default=None, ge=1, le=64)
@@ -218,10 +228,10 @@ class Run(Frozen):
 
     problem: Problem
     images: Images
-    n: int = Field(ge=1)
+    n: int = Field(ge=1, le=MOST)
     network: Network
     recipe: Recipe
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST)
 
     @cached_property
     def id(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,14 @@ def remove(folder: Path) -> None:
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
-    try:
-        whole = path.read_bytes()
-        content, digest = whole[:-32], whole[-32:]
-        if hashlib.sha256(content).digest() != digest:  # torch reads a file with a flipped bit without a word
-            return None
-        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError):
+    whole = path.read_bytes()
+    content, digest = whole[:-32], whole[-32:]
+    if hashlib.sha256(content).digest() != digest:  # torch reads a file with a flipped bit without a word
         return None
-    return state
+    try:
+        state: Any = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception:  # torch raises classes of every kind on damaged files
+        return None
+    return state if isinstance(state, dict) else None

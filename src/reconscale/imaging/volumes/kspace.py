@@ -8,7 +8,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from reconscale.imaging.folder import data_folder, files_of, stamp
-from reconscale.imaging.volumes.scan import LEAST_SIDE, MOST_COILS, Place, Scan, first_line, patient_of
+from reconscale.imaging.volumes.scan import (
+    LEAST_SIDE,
+    MOST_COILS,
+    Place,
+    Scan,
+    check_claims,
+    first_line,
+    patient_of,
+    regular,
+)
 from reconscale.mistakes import Mistake, nearest
 from reconscale.study import Images
 
@@ -36,7 +45,8 @@ def scan_hdf5(name: str, path: Path, images: Images) -> Scan:
     import h5py
 
     try:
-        with h5py.File(path) as file:
+        with h5py.File(regular(path)) as file:
+            check_links(path, file)
             if "kspace" not in file:
                 _without_kspace(path, file)
             dataset = file["kspace"]
@@ -47,6 +57,10 @@ def scan_hdf5(name: str, path: Path, images: Images) -> Scan:
             if truth is not None and (file[truth].ndim != 3 or len(file[truth]) != len(dataset)):
                 raise Mistake(path, f"holds {len(dataset)} slices of k-space and {truth} of shape {file[truth].shape}",
                               "write one reconstruction (rows, columns) for every slice")  # fmt: skip
+            if truth is not None:
+                check_claims(path, *file[truth].shape)
+                if file[truth].dtype.kind not in "fiu":
+                    raise Mistake(path, f"holds {truth} of type {file[truth].dtype}", "give real magnitudes")
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
             place = Place(path, "kspace", axes, dataset.id.get_offset() if plain else None)
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
@@ -69,6 +83,26 @@ def scan_hdf5(name: str, path: Path, images: Images) -> Scan:
         maximum=maximum,
         place=place,
     )
+
+
+def check_links(path: Path, file: Any) -> None:
+    """Refuse an HDF5 file whose data lie in other files: a study reads what is given to it, and nothing else.
+
+    Args:
+        path: the file.
+        file: it, opened.
+
+    Raises:
+        Mistake: a link, a virtual data set or external storage leads out of it.
+    """
+    import h5py
+
+    for word in file:
+        outside = isinstance(file.get(word, getlink=True), h5py.ExternalLink)
+        if not outside and isinstance(held := file.get(word), h5py.Dataset):
+            outside = held.is_virtual or bool(held.external)
+        if outside:
+            raise Mistake(path, f"holds '{word}', whose data lie in another file", "copy them into the file")
 
 
 def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
@@ -110,7 +144,12 @@ def opened_array(path: Path) -> Any:
         Mistake: it is damaged, or holds Python objects.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(regular(path), mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is a .npz archive")
+        return array
+    except Mistake:
+        raise
     except Exception as error:  # numpy raises classes of every kind on damaged files
         reason = "it holds Python objects" if "bject" in str(error) else first_line(error)
         raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save") from error
@@ -138,6 +177,7 @@ def axes_of(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Im
     sizes = dict(zip(axes, shape, strict=True))
     if 0 in shape:
         raise Mistake(path, f"holds k-space of shape {shape}, which is none", "remove the file")
+    check_claims(path, sizes.get("s", 1), sizes.get("c", 1), sizes["h"], sizes["w"])
     misplaced = sizes.get("c", 1) > MOST_COILS or min(sizes["h"], sizes["w"]) < LEAST_SIDE
     if misplaced and _likely(shape) != axes:
         raise Mistake(path, f'holds k-space of shape {shape}, which in the order "{axes}" means {_spelt(sizes)}',
@@ -206,8 +246,29 @@ def _through_library(place: Place, index: int) -> np.ndarray:
 def _read_truth(path: Path, key: str, index: int) -> np.ndarray:
     import h5py
 
-    with h5py.File(path) as file:
-        return np.asarray(file[key][index], np.float32)
+    try:
+        with h5py.File(path) as file:
+            return np.asarray(file[key][index], np.float32)
+    except Exception as error:  # as above
+        raise Mistake(path, f"cannot be read at slice {index} of '{key}' ({first_line(error)})",
+                      "replace or remove the file") from error  # fmt: skip
+
+
+def holds_kspace(path: Path) -> bool:
+    """Whether an HDF5 file has a data set ``kspace``.
+
+    Raises:
+        Mistake: it is damaged.
+    """
+    import h5py
+
+    try:
+        with h5py.File(regular(path)) as file:
+            return "kspace" in file
+    except Mistake:
+        raise
+    except Exception as error:  # as above
+        raise Mistake(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
 
 
 def _without_kspace(path: Path, file: Any) -> NoReturn:

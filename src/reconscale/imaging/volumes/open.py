@@ -9,7 +9,7 @@ import numpy as np
 
 from reconscale.imaging.folder import data_folder, place_below
 from reconscale.imaging.split import divided
-from reconscale.imaging.volumes.kspace import HDF5, list_fastmri, list_kspace_arrays
+from reconscale.imaging.volumes.kspace import HDF5, holds_kspace, list_fastmri, list_kspace_arrays
 from reconscale.imaging.volumes.pictures import DICOM, NIFTI, list_complex, list_dicom, list_nifti
 from reconscale.imaging.volumes.prepare import Progress, Volume, prepared
 from reconscale.imaging.volumes.scan import Scan, wanted
@@ -77,10 +77,7 @@ def _source_of(images: Images, data: Path | None, key: str) -> str:
         if lower.endswith(DICOM):
             return "dicom"
         if lower.endswith(HDF5):
-            import h5py
-
-            with h5py.File(path) as file:
-                return "fastmri" if "kspace" in file else "complex"
+            return "fastmri" if holds_kspace(path) else "complex"
     return images.source
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ MOST_COILS = 128
 
 LEAST_SIDE = 16
 """A slice has at least so many rows and columns."""
+
+MOST_VALUES = 1 << 28
+"""A slice has at most so many values in all coils: 2 GiB as complex64."""
+
+MOST_SLICES = 1 << 20
+"""A file has at most so many slices."""
+
+DEFLATE = 1032
+"""Deflate makes data at most so many times smaller."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,36 @@ class Scan:
     truth: Callable[[int], np.ndarray] | None = None
     maximum: float | None = None
     place: Place | None = None
+
+
+def check_claims(where: object, count: int, *shape: int) -> None:
+    """Refuse sizes that a file claims and nobody has, before anything is allocated for them.
+
+    Args:
+        where: the file.
+        count: number of slices.
+        shape: of one slice: coils, rows, columns.
+
+    Raises:
+        Mistake: there are none, or too many.
+    """
+    spelt = " x ".join(map(str, (count, *shape)))
+    if min(count, *shape) < 1:
+        raise Mistake(where, f"holds no image (shape {spelt})", "remove it")
+    if count > MOST_SLICES or math.prod(shape) > MOST_VALUES:
+        found = f"claims to hold {spelt} values"
+        raise Mistake(where, found, f"slices have at most {MOST_VALUES:,} values, and files {MOST_SLICES:,} slices")
+
+
+def regular(path: Path) -> Path:
+    """The path, if it is a file: pipes never end.
+
+    Raises:
+        Mistake: it is a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise Mistake(path, "is not a regular file", "remove it")
+    return path
 
 
 def patient_of(name: str, images: Images, stated: str = "") -> str:
