@@ -263,9 +263,9 @@ def _expect_refusal(hit: Hit) -> None:
 
 
 def packed(cache: Path) -> list[Path]:
-    """The files of the packed pixels."""
-    return sorted(p for p in (cache / "images").rglob("*") if p.is_file() and p.suffix in (".bin", ".npy")
-                  and "thumb" not in p.name and p.stat().st_size > 10_000)  # fmt: skip
+    """The files of the packed pixels and their indices; thumbnails have no part in a run."""
+    files = (path for path in (cache / "images").rglob("*") if path.suffix in (".bin", ".npy", ".npz"))
+    return sorted(path for path in files if "thumbs" not in path.name)
 
 
 def disk_full(hit: Hit) -> None:
