@@ -78,6 +78,13 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def spent(work: Callable[[], Any]) -> str:
+    """Time on the clock, and of processors: on a busy machine they differ."""
+    began = time.process_time()
+    took = seconds(work)
+    return f"{took:.2f} s ({time.process_time() - began:.2f} s of processor time)"
+
+
 def photographs(place: Path, count: int) -> None:
     """Different images that look like photographs to a decoder: drawn ones, shifted, with a little noise."""
     rng, drawn = np.random.default_rng(0), [draw_leaves(0, i, SIDE, 3) for i in range(40)]
@@ -239,12 +246,12 @@ def million_rows(root: Path, count: int) -> None:
         assert len(images.training(count // 2, 0)) == count // 2
         assert images.digest
 
-    print(LINE.format(f"{count:,} rows of .npy: packed and opened", f"{seconds(study):.1f} s"))
-    print(LINE.format("  opened again: list, index, split, subset, digest", f"{seconds(study):.2f} s"))
+    print(LINE.format(f"{count:,} rows of .npy: packed and opened", spent(study)))
+    print(LINE.format("  opened again: list, index, split, subset, digest", spent(study)))
     images = opened(root / "rows", root / "cache-rows", **options)
-    print(LINE.format("  nested subset of half of them", f"{seconds(lambda: images.training(count // 2, 1)):.2f} s"))
-    print(LINE.format("  described", f"{seconds(images.describe):.2f} s"))
-    print(LINE.format("  described again", f"{seconds(images.describe):.2f} s"))
+    print(LINE.format("  nested subset of half of them", spent(lambda: images.training(count // 2, 1))))
+    print(LINE.format("  described", spent(images.describe)))
+    print(LINE.format("  described again", spent(images.describe)))
     size = sum(path.stat().st_size for path in cache_folder(root / "cache-rows").rglob("*") if path.is_file())
     print(LINE.format("  disk", f"{size / 1e9:.2f} GB"))
 
@@ -257,9 +264,9 @@ def million_files(place: Path, count: int) -> None:
         for index in range(start, min(count, start + 1000)):
             (below / f"{index:07d}.png").touch()
     listing = folder.list_folder(Images(source="folder", val=10, test=20), place)
-    took = seconds(lambda: folder.list_folder(Images(source="folder", val=10, test=20), place))
-    print(LINE.format(f"{count:,} files: listed with size and time of change", f"{took:.2f} s"))
-    print(LINE.format("  hashed, to be recognised", f"{seconds(listing.keys):.2f} s"))
+    took = spent(lambda: folder.list_folder(Images(source="folder", val=10, test=20), place))
+    print(LINE.format(f"{count:,} files: listed with size and time of change", took))
+    print(LINE.format("  hashed, to be recognised", spent(listing.keys)))
 
 
 if __name__ == "__main__":

@@ -344,9 +344,9 @@ class TestStore:
 
     def test_leftovers_of_a_killed_builder_are_removed(self, data: Path, opened: Open) -> None:
         path = self.store(opened(data))
-        left = path.with_name(f"{path.name.partition('-')[0]}.abc.part")
-        left.mkdir()
         shard = next((path.parent / "shards").glob("*/*.bin"))
+        left = path.with_name(f"{path.name.partition('-')[0]}.{shard.parent.name}.abc.part")
+        left.mkdir()
         (shard.parent / "abc.part").write_text("half")
         (path / "manifest.json").unlink()
         opened(data)

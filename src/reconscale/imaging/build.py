@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,9 +207,10 @@ def _indexed(
         for column, values in columns.items():
             values[mine] = getattr(shards[shard], column)[place[rows[mine]]]
     columns |= {"keys": wanted.keys[rows], "shards": owner.astype(np.int32), "places": place[rows].astype(np.int32)}
-    for left in root.glob(f"{wanted.key}.*.part"):  # of a builder that died: this process holds the lock
+    unfinished = f"{wanted.key}.{wanted.family}."
+    for left in root.glob(f"{unfinished}*.part"):  # of a builder that died: this process holds the lock
         shutil.rmtree(left)
-    part = Path(tempfile.mkdtemp(dir=root, prefix=f"{wanted.key}.", suffix=".part"))
+    part = Path(tempfile.mkdtemp(dir=root, prefix=unfinished, suffix=".part"))
     try:
         names = listing.names if len(rows) == len(listing.names) else [listing.names[row] for row in rows.tolist()]
         (part / "names.txt").write_bytes("\0".join(names).encode())
@@ -232,16 +233,11 @@ def _indexed(
 
 
 def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:
-    """Write the manifest and give the store its name; others of the same key were not whole."""
+    """Write the manifest and give the store its name; others of the same key that are not whole are removed."""
     manifest = to_json(facts)
     write_whole(part / "manifest.json", manifest)
-    path = root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"
-    for stale in _of_key(root, key):
-        shutil.rmtree(stale)
+    for path in root.glob(f"{key}-*"):
+        if not Store(path).is_whole():
+            shutil.rmtree(path)
     part.chmod(0o755)
-    part.rename(path)
-    return Store(path)
-
-
-def _of_key(root: Path, key: str) -> Iterator[Path]:
-    return (path for path in list(root.glob(f"{key}-*")) if path.is_dir())
+    return Store(part.rename(root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"))

@@ -108,28 +108,35 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
         if not found or not found[0].name.lower().endswith(ARRAYS):
             raise Mistake(where, "holds no .npy or .npz array", f"check {key} and --data")
         _add(files, [path for path in found if path not in held_out], where, root)
-    rows: list[tuple[str, Stack, int, str]] = []
+    stacks: list[Stack] = []
+    stamps: list[str] = []
     for name in sorted(files):
         changed = " ".join(str(part) for part in stamp(name, files[name])[1:])
-        for stack in _stacks(name, files[name], changed):
-            rows += [(f"{stack.name}/{index:07d}", stack, index, changed) for index in range(stack.count)]
-    if not rows:
+        found_here = _stacks(name, files[name], changed)
+        stacks += found_here
+        stamps += [changed] * sum(stack.count for stack in found_here)
+    names = [f"{stack.name}/{index:07d}" for stack in stacks for index in range(stack.count)]
+    if not names:
         raise Mistake(root, "the arrays hold no image", f"check {key} and --data")
-    rows.sort(key=lambda row: row[0])
+    owner = np.repeat(np.arange(len(stacks)), [stack.count for stack in stacks])
+    row = np.concatenate([np.arange(stack.count) for stack in stacks])
+    order = sorted(range(len(names)), key=names.__getitem__)
+    names, stamps = [names[i] for i in order], [stamps[i] for i in order]
+    owner, row = owner[order], row[order]
 
     def load(index: int) -> np.ndarray:
-        name, stack, row, _ = rows[index]
-        image = stack.row(row).reshape(stack.header.height, stack.header.width, stack.header.channels)
-        return checked_values(name, image.astype(image.dtype.newbyteorder("=")))
+        stack = stacks[owner[index]]
+        image = stack.row(int(row[index])).reshape(stack.header.height, stack.header.width, stack.header.channels)
+        return checked_values(names[index], image.astype(image.dtype.newbyteorder("=")))
 
     return Listing(
         place=str(root),
         identity=["array"],
-        names=tuple(row[0] for row in rows),
+        names=tuple(names),
         unit=images.unit,
-        header=lambda index: checked_size(rows[index][0], rows[index][1].header),
+        header=lambda index: checked_size(names[index], stacks[owner[index]].header),
         load=load,
-        stamps=[row[3] for row in rows],
+        stamps=stamps,
     )
 
 
