@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +16,13 @@ from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Recipe
 from reconscale.study.file import parse_study
-from reconscale.training import Where
+from reconscale.training import Where, packing
 from reconscale.training.anchors import anchors
 from reconscale.training.calibrate import Pace, key_of, paces, precision_of
 from reconscale.training.local import Local
-from reconscale.training.packing import fitted, free_memory
+from reconscale.training.packing import fitted, free_memory, gpu_memory
 from reconscale.training.tracking import TRACKERS
+from reconscale.training.where import cores
 from reconscale.training.worker import Placement
 
 from .test_loop import images, make_run
@@ -58,12 +61,31 @@ def test_automatic_precision_is_chosen_once(images: ImageSet, tmp_path: Path, ex
     assert precision_of([make_run()], images, Folder(tmp_path), executor, here) == {make_run().id: "fp32"}
 
 
-@pytest.mark.parametrize("workers, memory, fits", [(None, 0.3, 2), (None, 0.6, 1), (5, 0.3, 5)])
-def test_as_many_runs_as_memory_allows(workers: int | None, memory: float, fits: int) -> None:
-    """So many shares of the free memory that a run needs; whoever names a number gets it."""
+@pytest.mark.parametrize("workers, memory, fits", [(None, 3e9, 3), (None, 6e9, 1), (None, 1e9, 4), (5, 3e9, 5)])
+def test_as_many_runs_as_memory_allows(
+    workers: int | None, memory: float, fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many shares of nine tenths of the free memory that a run needs; whoever names a number gets it."""
+    monkeypatch.setattr(packing, "free_memory", lambda: 10e9)
     local = Local(workers or 4, lambda event: None)
-    pace = Pace(0.0, 1.0, 0.0, 0.0, memory * free_memory())
-    assert fitted(local, Where(workers=workers), {"a": pace}) == 1.0 and local.workers == fits
+    assert fitted(local, Where(workers=workers), {"a": Pace(0.0, 1.0, 0.0, 0.0, memory)}) == 1.0
+    assert local.workers == fits
+
+
+class OfOneGpu(Local):
+    """An executor whose workers have a GPU of 80 GB, as far as they say: there is none here."""
+
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+        assert not arguments
+        assert function is gpu_memory
+        return [80e9] * copies
+
+
+@pytest.mark.parametrize("need, each", [(1e9, 8), (20e9, 3), (70e9, 1), (100e9, 1)])
+def test_small_runs_share_a_gpu(need: float, each: int) -> None:
+    local = OfOneGpu(1, lambda event: None, device="cuda")
+    share = fitted(local, Where(device="cuda"), {"a": Pace(0.0, 1.0, 0.0, 0.0, need)})
+    assert local.workers == each and share == pytest.approx(1 / each)
 
 
 def test_a_run_that_does_not_fit() -> None:
@@ -120,7 +142,8 @@ def test_loggers_that_are_not_installed(name: str, tmp_path: Path) -> None:
 def test_where() -> None:
     here = Where(workers=3, threads=2, device="cpu").resolved()
     assert here.workers == 3 and here.device == "cpu"
-    assert (Where().resolved().workers or 0) >= 1
+    with Where(threads=2).resolved().executor(lambda event: None) as local:
+        assert local.workers == max(1, cores() // 2)
     if not torch.cuda.is_available():
         with pytest.raises(Mistake, match="torch sees no GPU here"):
             Where(device="cuda").resolved()

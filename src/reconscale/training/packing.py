@@ -32,9 +32,9 @@ def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace]) -> fl
     """
     need = max((pace.memory for pace in measured.values()), default=0.0)
     if executor.device == "cuda":
-        total = _gpu_memory()
-        if where.workers is None and where.devices == 1 and need and total:
-            each = max(1, min(MOST, int(SHARE * total / need)))
+        if where.workers is None and where.devices == 1 and need:
+            (total,) = executor.apply(gpu_memory)  # asked where runs will be: this machine may have no GPU
+            each = max(1, min(MOST, int(SHARE * (total or 0.0) / need)))
             executor.workers *= each
             return 1 / each
         return 1.0
@@ -60,5 +60,6 @@ def free_memory() -> float:
     return 0.0
 
 
-def _gpu_memory() -> float:
+def gpu_memory() -> float:
+    """Bytes of the first GPU; 0 where there is none."""
     return float(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0.0
