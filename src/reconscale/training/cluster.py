@@ -45,19 +45,34 @@ def leased(where: Where, tell: Tell) -> Iterator[Cluster]:
     Raises:
         Mistake: Ray is not installed, or there is no cluster at the address.
     """
-    address = where.ray or "auto"
-    ray = _ray(address)
-    _connect(ray, address, where)
+    address = _running() if where.ray == "auto" else where.ray
+    if address is None:  # one is started here; Ray listens on all interfaces: nobody else may send it work
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    ray = _ray()
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        _start(ray, where, quiet)
+    else:
+        _connect(ray, address, quiet)
     try:
         yield Cluster(ray, where, tell)
     finally:
         ray.shutdown()
 
 
-def _ray(address: str) -> Any:
-    if address == "auto" and not (os.environ.get("RAY_ADDRESS") or RUNNING.exists()):
-        # One is started here. Ray listens on all interfaces: nobody else may send it work.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+def _running() -> str | None:
+    """The address of the cluster that this machine belongs to; none where there is none, or it is gone."""
+    if named := os.environ.get("RAY_ADDRESS"):
+        return named
+    try:
+        address = RUNNING.read_text().strip()
+        _knock(address)
+    except (OSError, ValueError):
+        return None
+    return address
+
+
+def _ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -69,16 +84,11 @@ def _ray(address: str) -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str, where: Where) -> None:
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+def _connect(ray: Any, address: str, quiet: dict[str, Any]) -> None:
     try:
-        if address != "auto":
-            _knock(address)
+        _knock(address)
         ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
-        if address == "auto" and isinstance(error, ConnectionError):  # there is none: start one here
-            _start(ray, where, quiet)
-            return
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise Mistake("--ray", f"no cluster of Ray answers at '{address}' ({first})",
                       "start one with `ray start --head`, or give `--ray auto`") from error  # fmt: skip
@@ -101,7 +111,7 @@ def _knock(address: str) -> None:
 def _start(ray: Any, where: Where, quiet: dict[str, Any]) -> None:
     each = where.threads * where.devices
     workers = where.workers or max(1, cores() // each)
-    ray.init(num_cpus=workers * each, include_dashboard=False, object_store_memory=STORE, **quiet)
+    ray.init(address="local", num_cpus=workers * each, include_dashboard=False, object_store_memory=STORE, **quiet)
     token = Path.home() / ".ray" / "auth_token"
     if token.is_file():
         token.chmod(0o600)  # Ray leaves it readable for everybody
