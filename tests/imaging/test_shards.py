@@ -170,9 +170,7 @@ class TestDamage:
             file.seek(at)
             file.write(bytes([value ^ 1]))
 
-    def test_a_flipped_byte_never_reaches_training(
-        self, data: Path, opened: Open, decoded: list[str], tmp_path: Path
-    ) -> None:
+    def test_a_flipped_byte_never_reaches_training(self, data: Path, opened: Open, decoded: list[str]) -> None:
         before = opened(data)
         store, row = before.train.store, int(before.train.rows[4])
         path = store.folder / f"{store.manifest['shards'][int(store.shards[row])]['name']}.bin"
