@@ -104,11 +104,11 @@ def building(root: Path) -> None:
 
 
 def resuming(root: Path, count: int) -> None:
-    """Kill a builder when half of the shards are there, and let another go on."""
+    """Kill a builder when half of the shards (of 250 images) are there, and let another go on."""
     cache = root / "killed"
     command = [sys.executable, __file__, "--pack", str(root / "photos"), str(cache)]
     builder = subprocess.Popen(command)
-    while len(list(cache.glob("images/shards/*/*.npz"))) < count // 500 and builder.poll() is None:
+    while len(list(cache.glob("images/shards/*/*.npz"))) < max(1, count // 500) and builder.poll() is None:
         time.sleep(0.02)
     builder.send_signal(signal.SIGKILL)
     builder.wait()

@@ -239,5 +239,8 @@ def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:
     for path in root.glob(f"{key}-*"):
         if not Store(path).is_whole():
             shutil.rmtree(path)
-    part.chmod(0o755)
-    return Store(part.rename(root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"))
+    path = root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"
+    if not path.exists():  # else its shards were packed anew, and it is whole again
+        part.chmod(0o755)
+        part.rename(path)
+    return Store(path)
