@@ -12,14 +12,13 @@ import torch
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet
 from reconscale.study import Folder, Run
+from reconscale.training.acceleration import choice
 from reconscale.training.evaluate import validate
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps, steps_between_looks
 
 STEPS = 4
 """Steps that are timed after one that warms up."""
-WORTH = 1.2
-"""bf16 is chosen where it makes a step this many times faster."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +96,17 @@ def precision_of(runs: list[Run], images: ImageSet, folder: Folder, device: torc
     """What each run's precision comes to here. ``auto`` is measured once for a study, at its largest width, and kept.
 
     Returns:
-        run id -> ``fp32`` or ``bf16``.
+        run id -> a name in ``WAYS``.
+
+    Raises:
+        Mistake: the file names a way that there is not.
     """
-    path = folder.root / "precision.json"
     auto = [run for run in runs if run.recipe.precision == "auto"]
-    if auto and not path.is_file():
-        largest = max(auto, key=lambda run: run.network.width)
-        seconds = {name: pace(largest, images, device, name).step for name in ("fp32", "bf16")}
-        choice = "bf16" if seconds["fp32"] > WORTH * seconds["bf16"] else "fp32"
-        write_whole(path, to_json({"choice": choice, "seconds a step": seconds, "device": device.type}))
-    choice = read_json(path)["choice"] if auto else ""
-    return {run.id: choice if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
+    if not auto:
+        return {run.id: run.recipe.precision for run in runs}
+    largest = max(auto, key=lambda run: run.network.width)
+    chosen = choice(folder.root / "precision.json", largest, images, device)
+    return {run.id: chosen if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
 
 
 def _wait(device: torch.device) -> None:
