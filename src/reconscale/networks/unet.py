@@ -97,46 +97,15 @@ class _Block(nn.Module):
 def _normalised(x: Tensor) -> Tensor:
     """Instance normalisation and leaky ReLU; the same numbers as torch's two, without the copies of its backward pass.
 
-    ``functional.instance_norm`` gives a view, and changing a view in place makes autograd copy whole activations.
+    ``functional.instance_norm`` gives a view, and changing a view in place makes autograd copy whole activations. In
+    bf16 on a CPU the kernel of group normalisation is the quickest; its sums are float32.
     """
-    if x.dtype is torch.bfloat16 and x.device.type == "cpu":
-        return _normalised_bf16(x)
+    x = x.contiguous()
     batch, channels, rows, columns = x.shape
-    one = functional.batch_norm(x.reshape(1, batch * channels, rows, columns), None, None, training=True, eps=EPS)
+    if x.dtype is torch.bfloat16 and x.device.type == "cpu":
+        return functional.leaky_relu(functional.group_norm(x, channels, eps=EPS), SLOPE, inplace=True)
+    one = functional.batch_norm(x.view(1, batch * channels, rows, columns), None, None, training=True, eps=EPS)
     return functional.leaky_relu(one, SLOPE, inplace=True).view(batch, channels, rows, columns)
-
-
-def _normalised_bf16(x: Tensor) -> Tensor:
-    """The same on a CPU in bf16, by the quickest kernels for the layout; their statistics are float32."""
-    if x.is_contiguous():
-        return functional.leaky_relu(functional.group_norm(x, x.shape[1], eps=EPS), SLOPE, inplace=True)
-    out: Tensor = _ByImage.apply(x.contiguous(memory_format=torch.channels_last))
-    return out
-
-
-class _ByImage(torch.autograd.Function):
-    """Batch normalisation of one image after the other, and leaky ReLU: every pass is along the channels in memory."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        out, moments = torch.empty_like(x), []
-        for i in range(len(x)):
-            one, *moment = torch.ops.aten.native_batch_norm(x[i : i + 1], None, None, None, None, True, 0.0, EPS)
-            torch.ops.aten.leaky_relu.out(one, SLOPE, out=out[i : i + 1])
-            moments += moment
-        ctx.save_for_backward(x, out, *moments)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        x, out, *moments = ctx.saved_tensors
-        grad = torch.ops.aten.leaky_relu_backward(grads[0], out, SLOPE, True)
-        back, norm = torch.empty_like(x), torch.ops.aten.native_batch_norm_backward
-        for i in range(len(x)):
-            mean, inverse = moments[2 * i : 2 * i + 2]
-            one = slice(i, i + 1)
-            back[one] = norm(grad[one], x[one], None, None, None, mean, inverse, True, EPS, [True, False, False])[0]
-        return back
 
 
 def _halved(x: Tensor) -> Tensor:
