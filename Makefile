@@ -12,7 +12,7 @@ help:
 	@echo "make check           formatting, lint, types and the layers of the design"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
-	@echo "make bench-training  images per second: ours, a plain loop, deepinv's Trainer"
+	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,7 +36,6 @@ check: $(STAMP)
 
 bench-training: $(STAMP)
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/training.py --family swinir --width 24 --steps 75
 	$(BIN)/python benchmarks/training_mri.py
 
 # The strongest peer wants Python 3.12: it gets an environment of its own, and is left out where there is none.
