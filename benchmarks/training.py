@@ -9,7 +9,8 @@ step, and all are measured by the same validation in fp32. ``ours`` is the defau
   run`` does; the others get what their users do, one process with a thread a core, and are shown side by side as well.
 
 Rounds alternate between the contestants, so that a busy machine treats them alike; ratios are medians over rounds of
-ratios within a round. The share of the floor is that of the rate of a matrix product in fp32, on as many cores.
+ratios within a round. On a busy machine images per second of the CPU say more than images per second. The share of the
+floor is that of the rate of a matrix product in fp32, on as many cores.
 Where there is a GPU, columns for it follow (never run by us: we had none).
 
     make bench-training            # or: python benchmarks/training.py --network unet-16 --steps 300 --rounds 5
@@ -49,6 +50,8 @@ NETWORKS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "restormer-16": (25, 32, {"family": "restormer", "width": 16, "depth": 1}),
 }
 """Family and width -> steps of a round, side of the crops, dials."""
+DEFAULT = ["unet-16", "dncnn-32", "edsr-32", "swinir-24"]
+"""What is measured unless ``--network`` names others."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,9 @@ class Setting:
 def main() -> None:
     """Parse the flags, run the rounds, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", choices=NETWORKS, nargs="+", default=list(NETWORKS))
+    parser.add_argument("--network", choices=NETWORKS, nargs="+", default=DEFAULT)
     parser.add_argument("--steps", type=int, help="of a round; the networks have numbers of their own")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--one", help="(internal) carry out one contestant and print its figures as JSON")
     parser.add_argument("--threads", type=int, default=1)
@@ -150,7 +153,8 @@ def show(name: str, steps: int, rounds: int, peak: float) -> dict[str, Any]:
     flops = 3 * size.flops * job.patch**2
     print(f"{name}: {size.p:,} parameters, {job.patch} x {job.patch}, {flops / 1e9:.2f} GFLOP an image and step, "
           f"{steps} steps; auto is {ways}")  # fmt: skip
-    print(f"{'':22}{'images/s':>10}{'of trainer':>12}{'of plain':>10}{'of ours':>9}{'of floor':>10}{'PSNR/dB':>10}")
+    titles = ("of trainer", "of plain", "of ours", "of floor", "per CPU s", "PSNR/dB")
+    print(f"{'':22}{'images/s':>10}" + "".join(f"{title:>11}" for title in titles))
     table: dict[str, Any] = {"auto": ways}
     for setting, rows in found.items():
         alike = [other for other in everyone if (other.device, other.processes * other.threads)
@@ -158,12 +162,18 @@ def show(name: str, steps: int, rounds: int, peak: float) -> dict[str, Any]:
         ratios = {
             who: ratio(rows, found[next(o for o in alike if o.who == who)]) for who in ("trainer", "plain", "ours")
         }
-        rate = statistics.median(row["rate"] for row in rows)
+        rate, cpu = (statistics.median(row[key] for row in rows) for key in ("rate", "per CPU second"))
         share = rate * flops / (peak * setting.processes * setting.threads) if setting.device == "cpu" else float("nan")
-        print(f"{setting!s:22}{rate:10.0f}{ratios['trainer']:11.2f}x{ratios['plain']:9.2f}x{ratios['ours']:8.2f}x"
-              f"{share:10.0%}{rows[0]['psnr']:10.3f}", flush=True)  # fmt: skip
+        print(f"{setting!s:22}{rate:10.0f}{ratios['trainer']:10.2f}x{ratios['plain']:10.2f}x{ratios['ours']:10.2f}x"
+              f"{share:11.0%}{cpu:11.0f}{rows[0]['psnr']:11.3f}", flush=True)  # fmt: skip
         of_floor = share if setting.device == "cpu" else None
-        table[str(setting)] = {"images/s": rate, "of": ratios, "of floor": of_floor, "psnr": rows[0]["psnr"]}
+        table[str(setting)] = {
+            "images/s": rate,
+            "images per CPU second": cpu,
+            "of": ratios,
+            "of floor": of_floor,
+            "psnr": rows[0]["psnr"],
+        }
     print()
     return table
 
@@ -235,17 +245,22 @@ def ours(job: Job) -> dict[str, float]:
     began = now(job)
     while training.step < steps:
         training.advance()
-    seconds = now(job) - began
-    return {"rate": BATCH * (steps - WARM) / seconds, "psnr": quality(training.network, images)}
+    return rates(steps, began, now(job)) | {"psnr": quality(training.network, images)}
 
 
-def now(job: Job) -> float:
-    """Seconds, when the device has done all that it was given."""
+def rates(steps: int, began: tuple[float, float], ended: tuple[float, float]) -> dict[str, float]:
+    """Images per second, and per second of the CPU."""
+    wall, cpu = (b - a for a, b in zip(began, ended, strict=True))
+    return {"rate": BATCH * (steps - WARM) / wall, "per CPU second": BATCH * (steps - WARM) / cpu}
+
+
+def now(job: Job) -> tuple[float, float]:
+    """Seconds on the clock and of the CPU, when the device has done all that it was given."""
     import torch
 
     if job.device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return time.perf_counter(), time.process_time()
 
 
 WARM = 5
@@ -303,7 +318,7 @@ def plain(job: Job) -> dict[str, float]:
             step += 1
             if step == steps:
                 break
-    return {"rate": BATCH * (steps - WARM) / (now(job) - began), "psnr": quality(network, images)}
+    return rates(steps, began, now(job)) | {"psnr": quality(network, images)}
 
 
 def trainer(job: Job) -> dict[str, float]:
@@ -319,7 +334,7 @@ def trainer(job: Job) -> dict[str, float]:
         def __init__(self) -> None:
             super().__init__()
             self.network = fresh(job).to(job.device)
-            self.step, self.began = 0, 0.0
+            self.step, self.began = 0, (0.0, 0.0)
 
         def forward(self, y: Any, *_: Any, **__: Any) -> Any:
             if self.training:
@@ -339,8 +354,8 @@ def trainer(job: Job) -> dict[str, float]:
             save_path=folder, device=job.device, plot_images=False,
         )  # fmt: skip
         training.train()
-        seconds = now(job) - model.began
-    return {"rate": BATCH * (model.step - WARM) / seconds, "psnr": quality(model.network, images)}
+        measured = rates(model.step, model.began, now(job))
+    return measured | {"psnr": quality(model.network, images)}
 
 
 def quality(network: Any, images: Any) -> float:
