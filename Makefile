@@ -13,7 +13,7 @@ help:
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
 	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
-	@echo "make bench-training  images per second: ours, a plain loop, deepinv's Trainer"
+	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
 	@echo "make audit           known vulnerabilities of the pinned packages (needs PyPI's advisories)"
 	@echo "make sbom            what is installed, as CycloneDX JSON: dist/sbom.json"
@@ -40,7 +40,6 @@ check: $(STAMP)
 
 bench-training: $(STAMP)
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/training.py --family swinir --width 24 --steps 75
 	$(BIN)/python benchmarks/training_mri.py
 
 # The strongest peer wants Python 3.12: it gets an environment of its own, and is left out where there is none.

@@ -1,16 +1,19 @@
-"""Images per second and final quality: our loop, a plain PyTorch loop and ``deepinv.Trainer``.
+"""Images per second and final quality, family by family: ours, a plain PyTorch loop, and ``deepinv.Trainer``.
 
-All three train the same network from the same weights on the same crops, batch and optimiser, with fresh Gaussian noise
-every step, and all are measured by the same validation. Two settings:
+All train the same network from the same weights on the same crops, batch and optimiser, with fresh Gaussian noise every
+step, and all are measured by the same validation in fp32. ``ours`` is the default (fp32); ``auto`` is what a recipe's
+``precision = "auto"`` finds to be the quickest way here: bf16, the layout in memory, or fp32.
 
-* one run, one core: what a step costs;
-* two cores: what a machine with two cores gets done. We carry out two runs side by side with one thread each, as
-  ``reconscale run`` does; the others get what their users do: one process, torch's own number of threads. Two trainers
-  side by side with one thread each are shown as well.
+* 1 core: one run with one thread: what a step costs;
+* all cores: what the machine gets done. ``ours`` and ``auto`` carry out one run a core side by side, as ``reconscale
+  run`` does; the others get what their users do, one process with a thread a core, and are shown side by side as well.
 
-Rounds alternate between the contestants, so that a busy machine treats them alike; ratios are of medians over rounds.
+Rounds alternate between the contestants, so that a busy machine treats them alike; ratios are medians over rounds of
+ratios within a round. On a busy machine images per second of the CPU say more than images per second. The share of the
+floor is that of the rate of a matrix product in fp32, on as many cores.
+Where there is a GPU, columns for it follow (never run by us: we had none).
 
-    make bench-training            # or: python benchmarks/training.py --width 8 --steps 300 --rounds 5
+    make bench-training            # or: python benchmarks/training.py --network unet-16 --steps 300 --rounds 5
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,108 +36,178 @@ if TYPE_CHECKING:
     from reconscale.study import Network
 
 BATCH, IMAGES, LR = 8, 200, 1e-3
-PATCHES = {"unet": 64, "swinir": 32}
-"""Side of the training crops, by family."""
-CONTESTANTS = ("ours", "plain", "trainer")
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+NETWORKS: dict[str, tuple[int, int, dict[str, Any]]] = {
+    "unet-8": (100, 64, {"family": "unet", "width": 8}),
+    "unet-16": (75, 64, {"family": "unet", "width": 16}),
+    "unet-32": (25, 64, {"family": "unet", "width": 32}),
+    "dncnn-32": (50, 64, {"family": "dncnn", "width": 32}),
+    "drunet-16": (50, 64, {"family": "drunet", "width": 16, "depth": 1}),
+    "edsr-32": (25, 64, {"family": "edsr", "width": 32, "depth": 8}),
+    "rfdn-24": (25, 64, {"family": "rfdn", "width": 24}),
+    "swinir-24": (25, 32, {"family": "swinir", "width": 24, "depth": 2, "layers": 2, "heads": 2}),
+    "restormer-16": (25, 32, {"family": "restormer", "width": 16, "depth": 1}),
+}
+"""Family and width -> steps of a round, side of the crops, dials."""
+DEFAULT = ["unet-16", "dncnn-32", "edsr-32", "swinir-24"]
+"""What is measured unless ``--network`` names others."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained: a U-Net, or a SwinIR of two groups of two layers with two heads."""
+    """What is trained, and how long."""
 
-    family: str
-    width: int
+    name: str
     steps: int
+    device: str = "cpu"
+    way: str = "fp32"
 
     @property
     def patch(self) -> int:
         """Side of the training crops."""
-        return PATCHES[self.family]
+        return NETWORKS[self.name][1]
 
     @property
     def network(self) -> Network:
         """As a study names it."""
         from reconscale.study import Network
 
-        few = {"depth": 2, "layers": 2, "heads": 2} if self.family == "swinir" else {}
-        return Network(family=self.family, width=self.width, **few)
+        return Network(**NETWORKS[self.name][2])
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Who trains, and with what."""
+
+    who: str
+    processes: int
+    threads: int
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        """For the table."""
+        if self.device != "cpu":
+            return f"{self.who}, {self.device}"
+        return f"{self.who}, {self.processes} x {self.threads}"
 
 
 def main() -> None:
-    """Parse the flags, run the rounds, print the tables."""
+    """Parse the flags, run the rounds, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--family", choices=PATCHES, default="unet")
-    parser.add_argument("--width", type=int, nargs="+", default=[8, 16])
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--network", choices=NETWORKS, nargs="+", default=DEFAULT)
+    parser.add_argument("--steps", type=int, help="of a round; the networks have numbers of their own")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--one", help="(internal) carry out one contestant and print its figures as JSON")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--way", default="fp32")
     flags = parser.parse_args()
     if flags.one:
-        print(json.dumps(contest(flags.one, Job(flags.family, flags.width[0], flags.steps), flags.threads)))
+        job = Job(flags.network[0], flags.steps, flags.device, flags.way)
+        print(json.dumps(contest(flags.one, job, flags.threads)))
         return
-    record = {"floor": floor(flags.threads), "widths": {}}
-    patch = PATCHES[flags.family]
-    print(f"{flags.family}, 3 channels, depth 2; {patch} x {patch} crops, batch {BATCH}, Adam {LR:g}, fp32, "
-          f"{flags.steps} steps")  # fmt: skip
-    print(f"rate of a 1024 x 1024 matrix product, one thread: {record['floor'] / 1e9:.0f} GFLOP/s\n")
-    for width in flags.width:
-        record["widths"][width] = show(Job(flags.family, width, flags.steps), flags.rounds, record["floor"])
-    if flags.json:
-        flags.json.write_text(json.dumps(record, indent=2) + "\n")
+    record: dict[str, Any] = {"matrix product, FLOP/s": {"fp32": floor("float32"), "bf16": floor("bfloat16")}}
+    rates = record["matrix product, FLOP/s"]
+    print(f"3 channels, batch {BATCH}, Adam {LR:g}; 1024 x 1024 matrix product, one thread: "
+          f"fp32 {rates['fp32'] / 1e9:.0f}, bf16 {rates['bf16'] / 1e9:.0f} GFLOP/s; {CORES} cores\n")  # fmt: skip
+    for name in flags.network:
+        record[name] = show(name, flags.steps or NETWORKS[name][0], flags.rounds, rates["fp32"])
+        if flags.json:
+            flags.json.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def show(job: Job, rounds: int, peak: float) -> dict[str, Any]:
-    """Run and print the two tables of one width."""
+@cache
+def gpu() -> bool:
+    """Whether there is one."""
     import torch
 
+    return torch.cuda.is_available()
+
+
+def settings() -> list[Setting]:
+    """Who is compared; the first of each group of four is what ratios are of."""
+    one = [Setting(who, 1, 1) for who in ("trainer", "plain", "ours", "auto")]
+    many = [
+        Setting("trainer", 1, CORES), Setting("trainer", CORES, 1), Setting("plain", 1, CORES),
+        Setting("ours", CORES, 1), Setting("auto", CORES, 1),
+    ]  # fmt: skip
+    on_gpu = [Setting(who, 1, 1, "cuda") for who in ("trainer", "plain", "ours", "auto")] if gpu() else []
+    return one + (many if CORES > 1 else []) + on_gpu
+
+
+def show(name: str, steps: int, rounds: int, peak: float) -> dict[str, Any]:
+    """Run and print the table of one network."""
     from reconscale.networks import Given, size_of
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    settings = {
-        "ours, 1 run x 1 thread": ("ours", 1, 1),
-        "plain, 1 x 1": ("plain", 1, 1),
-        "deepinv.Trainer, 1 x 1": ("trainer", 1, 1),
-        f"ours, {cores} runs x 1 thread": ("ours", cores, 1),
-        f"plain, 1 x {torch.get_num_threads()} threads": ("plain", 1, torch.get_num_threads()),
-        f"deepinv.Trainer, 1 x {torch.get_num_threads()} threads": ("trainer", 1, torch.get_num_threads()),
-        f"deepinv.Trainer, {cores} x 1": ("trainer", cores, 1),
-    }
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in settings}
+    ways = {device: chosen(name, device) for device in ("cpu", *(["cuda"] if gpu() else []))}
+    everyone = settings()
+    found: dict[Setting, list[dict[str, float]]] = {setting: [] for setting in everyone}
     for _ in range(rounds):
-        for name, (who, processes, threads) in settings.items():
-            found[name].append(together(who, job, processes, threads))
-    flops = 3 * size_of(job.network, Given(3)).flops * job.patch**2
-    print(
-        f"width {job.width}: {flops / 1e9:.2f} GFLOP an image and step; "
-        f"floor {1e3 * BATCH * flops / peak:.1f} ms a step"
-    )
-    print(f"{'':38}{'images/s':>10}{'of trainer':>12}{'of floor':>10}{'PSNR/dB':>10}{'data wait':>11}")
-    table = {}
-    for index, (name, rows) in enumerate(found.items()):
-        rate = statistics.median(row["rate"] for row in rows)
-        base = "deepinv.Trainer, 1 x 1" if index < 3 else f"deepinv.Trainer, 1 x {torch.get_num_threads()} threads"
-        ratio = statistics.median(a["rate"] / b["rate"] for a, b in zip(rows, found[base], strict=True))
-        used = settings[name][1] * settings[name][2]
-        wait = f"{100 * rows[0]['wait']:.2f} %" if "wait" in rows[0] else "-"
-        share = rate * flops / (peak * used)
-        print(f"{name:38}{rate:10.0f}{ratio:11.2f}x{share:10.0%}{rows[0]['psnr']:10.3f}{wait:>11}")
-        if index == 2:
-            print()
-        table[name] = {"images/s": rate, "of trainer": ratio, "of floor": share, "psnr": rows[0]["psnr"]}
+        for setting in everyone:
+            way = ways[setting.device] if setting.who == "auto" else "fp32"
+            found[setting].append(together(setting, Job(name, steps, setting.device, way)))
+    job = Job(name, steps)
+    size = size_of(job.network, Given(3))
+    flops = 3 * size.flops * job.patch**2
+    print(f"{name}: {size.p:,} parameters, {job.patch} x {job.patch}, {flops / 1e9:.2f} GFLOP an image and step, "
+          f"{steps} steps; auto is {ways}")  # fmt: skip
+    titles = ("of trainer", "of plain", "of ours", "of floor", "per CPU s", "PSNR/dB")
+    print(f"{'':22}{'images/s':>10}" + "".join(f"{title:>11}" for title in titles))
+    table: dict[str, Any] = {"auto": ways}
+    for setting, rows in found.items():
+        alike = [other for other in everyone if (other.device, other.processes * other.threads)
+                 == (setting.device, setting.processes * setting.threads)]  # fmt: skip
+        ratios = {
+            who: ratio(rows, found[next(o for o in alike if o.who == who)]) for who in ("trainer", "plain", "ours")
+        }
+        rate, cpu = (statistics.median(row[key] for row in rows) for key in ("rate", "per CPU second"))
+        share = rate * flops / (peak * setting.processes * setting.threads) if setting.device == "cpu" else float("nan")
+        print(f"{setting!s:22}{rate:10.0f}{ratios['trainer']:10.2f}x{ratios['plain']:10.2f}x{ratios['ours']:10.2f}x"
+              f"{share:11.0%}{cpu:11.0f}{rows[0]['psnr']:11.3f}", flush=True)  # fmt: skip
+        of_floor = share if setting.device == "cpu" else None
+        table[str(setting)] = {
+            "images/s": rate,
+            "images per CPU second": cpu,
+            "of": ratios,
+            "of floor": of_floor,
+            "psnr": rows[0]["psnr"],
+        }
     print()
     return table
 
 
-def together(who: str, job: Job, processes: int, threads: int) -> dict[str, float]:
+def ratio(rows: list[dict[str, float]], others: list[dict[str, float]]) -> float:
+    """The median over rounds of the ratio within a round."""
+    return statistics.median(a["rate"] / b["rate"] for a, b in zip(rows, others, strict=True))
+
+
+def chosen(name: str, device: str) -> str:
+    """The way that ``precision = "auto"`` finds."""
+    import torch
+
+    from reconscale.training.acceleration import best, tried
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run, images = materials(Job(name, 4000))
+        return best(tried(run, images, torch.device(device)), run.recipe.steps)
+    finally:
+        torch.set_num_threads(before)
+
+
+def together(setting: Setting, job: Job) -> dict[str, float]:
     """Several processes of one contestant at once: the sum of their rates, the PSNR of the first."""
-    flags = {"--one": who, "--family": job.family, "--width": job.width, "--steps": job.steps, "--threads": threads}
+    flags = {"--one": setting.who, "--network": job.name, "--steps": job.steps, "--threads": setting.threads,
+             "--device": job.device, "--way": job.way}  # fmt: skip
     command = [sys.executable, __file__, *(str(word) for pair in flags.items() for word in pair)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}  # a passive wait policy would halve two threads
+    threads = str(setting.threads)
+    environment = os.environ | {"OMP_NUM_THREADS": threads}  # a passive wait policy would halve two threads
     started = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        for _ in range(processes)
+        for _ in range(setting.processes)
     ]
     rows = [json.loads(process.communicate()[0].decode().splitlines()[-1]) for process in started]
     return rows[0] | {"rate": sum(row["rate"] for row in rows)}
@@ -144,7 +218,7 @@ def contest(who: str, job: Job, threads: int) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(threads)
-    return {"ours": ours, "plain": plain, "trainer": trainer}[who](job)
+    return {"ours": ours, "auto": ours, "plain": plain, "trainer": trainer}[who](job)
 
 
 def materials(job: Job) -> tuple[Any, Any]:
@@ -159,22 +233,34 @@ def materials(job: Job) -> tuple[Any, Any]:
 
 
 def ours(job: Job) -> dict[str, float]:
-    """The loop that ``reconscale run`` uses."""
+    """The loop that ``reconscale run`` uses, in the job's way."""
     import torch
 
     from reconscale.training.loop import Training
 
     (run, images), steps = materials(job), job.steps
-    training = Training(run, images, torch.device("cpu"), "fp32")
+    training = Training(run, images, torch.device(job.device), job.way)
     for _ in range(WARM):
         training.advance()
-    training.clock.spent = {"train": 0.0, "data": 0.0}
-    began = time.perf_counter()
+    began = now(job)
     while training.step < steps:
         training.advance()
-    seconds = time.perf_counter() - began
-    wait = training.clock.spent["data"] / seconds
-    return {"rate": BATCH * (steps - WARM) / seconds, "psnr": quality(training.network, images), "wait": wait}
+    return rates(steps, began, now(job)) | {"psnr": quality(training.network, images)}
+
+
+def rates(steps: int, began: tuple[float, float], ended: tuple[float, float]) -> dict[str, float]:
+    """Images per second, and per second of the CPU."""
+    wall, cpu = (b - a for a, b in zip(began, ended, strict=True))
+    return {"rate": BATCH * (steps - WARM) / wall, "per CPU second": BATCH * (steps - WARM) / cpu}
+
+
+def now(job: Job) -> tuple[float, float]:
+    """Seconds on the clock and of the CPU, when the device has done all that it was given."""
+    import torch
+
+    if job.device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter(), time.process_time()
 
 
 WARM = 5
@@ -198,11 +284,11 @@ def fresh(job: Job) -> Any:
 
     torch.manual_seed(0)
     network = build(job.network, Given(3))
-    if job.family != "swinir":
+    if job.network.family != "swinir":
         return network
     from deepinv.models import SwinIR
 
-    how = {"embed_dim": job.width, "depths": (2, 2), "num_heads": (2, 2), "mlp_ratio": 2, "drop_path_rate": 0.0}
+    how = {"embed_dim": job.network.width, "depths": (2, 2), "num_heads": (2, 2), "mlp_ratio": 2, "drop_path_rate": 0.0}
     theirs = SwinIR(img_size=job.patch, in_chans=3, window_size=8, pretrained=None, **how)
     weights = {name: value for name, value in network.state_dict().items() if "attn_mask" not in name}
     theirs.load_state_dict(weights, strict=False)
@@ -215,14 +301,15 @@ def plain(job: Job) -> dict[str, float]:
     from torch.utils.data import DataLoader, TensorDataset
 
     (run, images), steps = materials(job), job.steps
-    network = fresh(job)
+    network = fresh(job).to(job.device)
     loader = DataLoader(TensorDataset(tensors(images, run)), batch_size=BATCH, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=LR)
-    step, began = 0, time.perf_counter()
+    step, began = 0, now(job)
     while step < steps:
-        for (x,) in loader:
+        for (batch,) in loader:
+            x = batch.to(job.device)
             if step == WARM:
-                began = time.perf_counter()
+                began = now(job)
             y = x + 25 / 255 * torch.randn_like(x)
             loss = torch.nn.functional.mse_loss(network(y), x)
             optimizer.zero_grad()
@@ -231,7 +318,7 @@ def plain(job: Job) -> dict[str, float]:
             step += 1
             if step == steps:
                 break
-    return {"rate": BATCH * (steps - WARM) / (time.perf_counter() - began), "psnr": quality(network, images)}
+    return rates(steps, began, now(job)) | {"psnr": quality(network, images)}
 
 
 def trainer(job: Job) -> dict[str, float]:
@@ -246,29 +333,29 @@ def trainer(job: Job) -> dict[str, float]:
     class Reconstructor(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = fresh(job)
-            self.step, self.began = 0, 0.0
+            self.network = fresh(job).to(job.device)
+            self.step, self.began = 0, (0.0, 0.0)
 
         def forward(self, y: Any, *_: Any, **__: Any) -> Any:
             if self.training:
                 if self.step == WARM:
-                    self.began = time.perf_counter()
+                    self.began = now(job)
                 self.step += 1
             return self.network(y)
 
     model = Reconstructor()
     loader = DataLoader(deepinv.datasets.TensorDataset(x=tensors(images, run)), batch_size=BATCH, shuffle=True)
-    noise = deepinv.physics.GaussianNoise(25 / 255, rng=torch.Generator().manual_seed(0))
+    noise = deepinv.physics.GaussianNoise(25 / 255, rng=torch.Generator(job.device).manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
         training = deepinv.Trainer(
             model=model, physics=deepinv.physics.Denoising(noise), train_dataloader=loader,
             optimizer=torch.optim.Adam(model.parameters(), lr=LR), losses=deepinv.loss.SupLoss(),
-            epochs=steps * BATCH // IMAGES, online_measurements=True, verbose=False, show_progress_bar=False,
-            save_path=folder, device="cpu", plot_images=False,
+            epochs=max(1, steps * BATCH // IMAGES), online_measurements=True, verbose=False, show_progress_bar=False,
+            save_path=folder, device=job.device, plot_images=False,
         )  # fmt: skip
         training.train()
-        seconds = time.perf_counter() - model.began
-    return {"rate": BATCH * (model.step - WARM) / seconds, "psnr": quality(model.network, images)}
+        measured = rates(model.step, model.began, now(job))
+    return measured | {"psnr": quality(model.network, images)}
 
 
 def quality(network: Any, images: Any) -> float:
@@ -280,16 +367,16 @@ def quality(network: Any, images: Any) -> float:
     from reconscale.training.evaluate import validate
 
     problem = PROBLEMS["denoising"](DenoisingProblem(kind="denoising"), torch.device("cpu"), 0)
-    return validate(network, problem, images.val, None, torch.device("cpu"))[1]
+    return validate(network.cpu(), problem, images.val, None, torch.device("cpu"))[1]
 
 
-def floor(threads: int) -> float:
+def floor(dtype: str) -> float:
     """The best of twenty matrix products: FLOP/s of one thread, the yardstick of what convolutions can reach."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    a = torch.rand(1024, 1024)
+    torch.set_num_threads(1)
+    a = torch.rand(1024, 1024).to(getattr(torch, dtype))
     best = float("inf")
     for _ in range(20):
         began = time.perf_counter()

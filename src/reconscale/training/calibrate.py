@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,8 +13,8 @@ import torch
 
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet, Pixels, Slices
-from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Run
+from reconscale.training.acceleration import choice
 from reconscale.training.evaluate import score, validate
 from reconscale.training.executor import Executor
 from reconscale.training.loop import Training
@@ -26,8 +26,6 @@ WARM = 2
 """Steps before the clock starts."""
 LEAST, ENOUGH, LONG = 8, 2.0, 12.0
 """Steps are timed until there are so many and so many seconds have passed, or until it takes long and there are 3."""
-WORTH = 1.2
-"""bf16 is chosen where it makes a step this many times faster."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def _of_a_pixel(work: Any, pixels: Pixels | Slices, crop: int | None) -> float:
 
 
 def paces(
-    runs: Iterable[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
+    runs: Sequence[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
 ) -> dict[str, Pace]:
     """The pace of every width of a study, measured once for a machine and kept beside the results.
 
@@ -118,16 +116,18 @@ def paces(
         placement: how runs will be computed.
 
     Returns:
-        What a pace depends on, as ``key_of`` spells it -> pace. A network whose process died has none.
+        run id -> pace. A network whose process died has none.
     """
+    precision = precision_of(runs, images, folder, executor, placement)
     path = folder.root / "calibration.json"
     known = read_json(path) if path.is_file() else {}
     setting = f"{placement.device}, {placement.threads} threads, {executor.workers} side by side"
     kept: dict[str, dict[str, float]] = known.get(setting, {})
-    missing = {key_of(run): run for run in runs if key_of(run) not in kept} if executor.measures else {}
+    keys = {run.id: key_of(run, precision[run.id]) for run in runs}
+    missing = {keys[run.id]: run for run in runs if keys[run.id] not in kept} if executor.measures else {}
     for key, run in missing.items():
-        precision = "fp32" if run.recipe.precision == "auto" else run.recipe.precision
-        measured = executor.apply(pace, run, images, replace(placement, precision=precision), copies=_copies(executor))
+        placed = replace(placement, precision=precision[run.id])
+        measured = executor.apply(pace, run, images, placed, copies=_copies(executor))
         if found := [each for each in measured if each is not None]:
             kept = {
                 **kept,
@@ -135,20 +135,20 @@ def paces(
             }
     if missing and kept:
         write_whole(path, to_json({**known, setting: kept}))
-    return {key: Pace(**values) for key, values in kept.items()}
+    return {run: Pace(**kept[key]) for run, key in keys.items() if key in kept}
 
 
 def _copies(executor: Executor) -> int:
     return min(executor.workers, 16) if executor.device == "cpu" else 1
 
 
-def key_of(run: Run) -> str:
+def key_of(run: Run, precision: str) -> str:
     """What the pace of a run depends on."""
     network, recipe = run.network, run.recipe
     dials = f"d{network.depth} w{network.width}"
     more = {"c": network.cascades, "l": network.layers, "h": network.heads, "": network.upsampler}
     dials += "".join(f" {letter}{value}" for letter, value in more.items() if value)
-    return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {recipe.precision}"
+    return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {precision}"
 
 
 def precision_of(
@@ -157,26 +157,17 @@ def precision_of(
     """What each run's precision comes to here. ``auto`` is measured once for a study, at its largest width, and kept.
 
     Returns:
-        run id -> ``fp32`` or ``bf16``.
+        run id -> a name in ``WAYS``.
 
     Raises:
-        Mistake: it would have to be measured where nothing can be measured at once.
+        Mistake: the file names a way that there is not, or it would have to be measured where nothing can be.
     """
-    path = folder.root / "precision.json"
     auto = [run for run in runs if run.recipe.precision == "auto"]
-    if auto and not path.is_file() and not executor.measures:
-        raise Mistake("recipe.precision", "found 'auto', which is measured before runs are handed in",
-                      "set it to 'fp32' or 'bf16'")  # fmt: skip
-    if auto and not path.is_file():
-        largest = max(auto, key=lambda run: run.network.width)
-        seconds = {}
-        for name in ("fp32", "bf16"):
-            measured = executor.apply(pace, largest, images, replace(placement, precision=name))[0]
-            seconds[name] = measured.step if measured else float("inf")
-        choice = "bf16" if seconds["fp32"] > WORTH * seconds["bf16"] else "fp32"
-        write_whole(path, to_json({"choice": choice, "seconds a step": seconds, "device": placement.device}))
-    choice = read_json(path)["choice"] if auto else ""
-    return {run.id: choice if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
+    if not auto:
+        return {run.id: run.recipe.precision for run in runs}
+    largest = max(auto, key=lambda run: run.network.width)
+    chosen = choice(folder.root / "precision.json", largest, images, executor, placement)
+    return {run.id: chosen if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
 
 
 def _area(pixels: Pixels | Slices, crop: int | None) -> int:

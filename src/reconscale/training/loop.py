@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from reconscale.imaging import ImageSet, problem_of
+from reconscale.imaging.imaged import Crops
 from reconscale.networks import build, given_of
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
@@ -22,6 +22,7 @@ from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.parallel import ALONE, Share
 from reconscale.training.reading import Order, Reader
 from reconscale.training.schedule import Action, Schedule, most_steps, steps_between_looks
+from reconscale.training.ways import WAYS
 
 NEVER = -1
 
@@ -69,15 +70,24 @@ class Clock:
 
 
 class Training:
-    """One run in progress: network, optimiser, generators, position. All of it goes into a checkpoint."""
+    """One run in progress: network, optimiser, generators, position. All of it goes into a checkpoint.
+
+    Args:
+        run: what is trained.
+        images: of its study.
+        device: where.
+        precision: a name in ``WAYS``: how steps are computed.
+        share: this process's part of every batch.
+    """
 
     def __init__(self, run: Run, images: ImageSet, device: torch.device, precision: str, share: Share = ALONE) -> None:
-        self.run, self.device, self.precision, self.share = run, device, precision, share
+        self.run, self.device, self.share = run, device, share
         self.recipe: Recipe = run.recipe
         self.pixels = images.training(run.n, run.subset_seed)
         self.val = images.val
         torch.manual_seed(run.seed)
         self.network: nn.Module = build(run.network, given_of(run.problem, images.channels)).to(device).train()
+        self._compute(precision)
         self.optimizer = OPTIMIZERS[self.recipe.optimizer](self.network, run.lr)
         self.problem = problem_of(run.problem, device, run.seed)
         self.generator = torch.Generator().manual_seed(run.seed)
@@ -95,6 +105,11 @@ class Training:
         self.over = False
         self.clock = Clock()
 
+    def _compute(self, precision: str) -> None:
+        """Choose the way of computing steps."""
+        self.precision, self.way = precision, WAYS[precision]
+        self.trained = self.way.arrange(self.network)
+
     @property
     def diverged_at(self) -> int | None:
         """The first step whose loss was NaN or infinite, or none."""
@@ -107,7 +122,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.clock.since = time.perf_counter()
-        raw = self.reader.take()
+        raw = _pinned(self.reader.take(), self.device)
         self.clock.book("data")
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)
@@ -115,9 +130,8 @@ class Training:
             mine = self.share.of(example)
             if mine is None:
                 continue
-            autocast = torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
-            with autocast:
-                loss = self.objective(self.network, mine) * (len(mine) / self.recipe.batch)
+            with self.way.autocast(self.device):
+                loss = self.objective(self.trained, mine) * (len(mine) / self.recipe.batch)
             loss.backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
         total = self.share.add_up(self.network, total)
@@ -230,6 +244,7 @@ class Training:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the state of a checkpoint of the same run."""
+        self._compute(state["precision"])
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule = self.schedule.restored(state["schedule"])
@@ -241,5 +256,11 @@ class Training:
         self.best_psnr, self.best = state["best_psnr"], dict(state["best"])
         self.curve = [Validation(**look) for look in state["curve"]]
         self.first_bad = state["first_bad"]
-        self.precision = state["precision"]
         self.clock.spent = dict(state["spent"])
+
+
+def _pinned(raw: Any, device: torch.device) -> Any:
+    """What was read, in memory that a GPU fetches by itself: bytes travel while the host goes on."""
+    if device.type != "cuda" or not isinstance(raw, Crops):
+        return raw
+    return replace(raw, values=raw.values.pin_memory())

@@ -16,7 +16,7 @@ from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
 from reconscale.study.plan import Need, cells_of, makespan
 from reconscale.training import checkpoint
 from reconscale.training.anchors import anchors
-from reconscale.training.calibrate import Pace, key_of, paces, precision_of
+from reconscale.training.calibrate import Pace, paces, precision_of
 from reconscale.training.executor import Event, Executor, Tell
 from reconscale.training.explanation import explanation
 from reconscale.training.packing import fitted
@@ -84,7 +84,7 @@ def plan(
             workers = executor.workers
     size = lambda run: ((s := size_of(run.network, given_of(run.problem, images.channels))).p, s.flops)  # noqa: E731
     cells = cells_of(
-        runs, over, size, lambda run: _need(measured.get(key_of(run)), run, images), lambda run: pixels_of(run, images)
+        runs, over, size, lambda run: _need(measured.get(run.id), run, images), lambda run: pixels_of(run, images)
     )
     return Plan(cells, workers)
 
@@ -143,7 +143,7 @@ def _carry_out(
         share = fitted(executor, where, measured)
         precision = precision_of(left, images, folder, executor, placement)
         pictures = anchors(study, images, folder, progress)
-        needs = {run.id: _need(measured.get(key_of(run)), run, images) for run in left}
+        needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
         seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
         # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
         order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731

@@ -26,7 +26,7 @@ from reconscale.networks import given_of, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.anchors import Picture, draw
-from reconscale.training.evaluate import means, score
+from reconscale.training.evaluate import means, score, together_on
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.parallel import LOST, Share, device_of, divided
 from reconscale.training.sets import Tested, tested
@@ -48,7 +48,7 @@ class Placement:
     Attributes:
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of the process. Recorded: another number of threads may change the last digits.
-        precision: ``fp32`` or ``bf16``: what the recipe's precision came to on this machine.
+        precision: a name in ``WAYS``: what the recipe's precision came to on this machine.
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
         devices: processes that the run is divided among; on GPUs one each.
@@ -202,7 +202,8 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
     for name, of in sets.items():
         tell = lambda done, total, name=name: report({"testing": name, "done": done, "of": total})  # noqa: E731
         told = tell if name != "val" else None
-        scores[name] = score(network, of.problem, of.pixels, crop=of.crop, progress=told)
+        at_once = together_on(torch.device(task.placement.device))
+        scores[name] = score(network, of.problem, of.pixels, crop=of.crop, progress=told, together=at_once)
         if by_volume := of.problem.by_volume(scores[name], of.pixels):
             volumes[name] = by_volume
     training.clock.book("test")
