@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training bench-laws bench-theory slurm-loopback fuzz audit sbom constraints clean
+.PHONY: help setup demo test check bench-training bench-laws bench-theory bench-scale slurm-loopback fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -12,6 +12,7 @@ help:
 	@echo "make check           formatting, lint, types and the layers of the design"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
+	@echo "make bench-scale     a million images, 200 injected faults, what plan predicts (an hour)"
 	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
 	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
@@ -61,6 +62,11 @@ bench-theory: $(STAMP)
 	$(BIN)/python benchmarks/theory_paper.py
 	$(BIN)/python benchmarks/theory_equivalents.py
 	$(BIN)/python benchmarks/theory_images.py
+
+bench-scale: $(STAMP)
+	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/plan.py
 
 # Nothing is installed and no service is started: see tests/training/loopback_slurm.py.
 SLURM := .slurm-loopback
