@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconscale.files import write_whole
+from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
 from reconscale.study.faults import Fault
 from reconscale.training.executor import Attempts, Tell, fault_event, give_up
 from reconscale.training.local import GRACE, Local, sigterm_as_interrupt
-from reconscale.training.slot import Line, carry_out_here
+from reconscale.training.slot import Asked, Line, carry_out_here, fetch
 from reconscale.training.where import cores
 from reconscale.training.worker import Task
 
@@ -149,8 +150,10 @@ class Cluster:
             Mistake: the function raised it.
         """
         slot = self.ray.remote(max_retries=0, **self._resources(0.0, 1.0))(_applied)
+        images = next((each for each in arguments if isinstance(each, ImageSet)), None)
+        line = None if images is None else self.line(Path(), images)
         answers = []
-        for ref in [slot.remote(function, arguments, self.device) for _ in range(copies)]:
+        for ref in [slot.remote(function, arguments, self.device, line) for _ in range(copies)]:
             try:
                 answers.append(self.ray.get(ref))
             except self.ray.exceptions.RayTaskError as error:
@@ -174,12 +177,7 @@ class Cluster:
         first = tasks[0]
         token = secrets.token_hex(16)
         write_whole(first.folder.root / ".cluster", token)
-        here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            self.ray.get_runtime_context().get_node_id(), soft=False
-        )
-        line = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line).remote(
-            first.folder.root.resolve(), first.images.files()
-        )
+        line = self.line(first.folder.root.resolve(), first.images)
         images = self.ray.put(first.images)
         sweep = _Sweep(self, line, token, images)
         try:
@@ -190,6 +188,14 @@ class Cluster:
             raise
         finally:
             (first.folder.root / ".cluster").unlink(missing_ok=True)
+
+    def line(self, root: Path, images: ImageSet) -> Any:
+        """The actor on this node that slots speak to: see ``Line``."""
+        here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            self.ray.get_runtime_context().get_node_id(), soft=False
+        )
+        actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line)
+        return actor.remote(root, images.files())
 
     def _resources(self, memory: float, share: float) -> dict[str, Any]:
         devices = self.where.devices
@@ -298,8 +304,10 @@ def _leased(task: Task, images: Any, line: Any, token: str) -> dict[str, Any]:
     return carry_out_here(replace(task, images=images), line, token)
 
 
-def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: str) -> Any:
+def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: str, line: Any) -> Any:
     try:
+        if line is not None:
+            fetch(Asked(line))
         return Local(1, lambda event: None, device=device).apply(function, *arguments)[0]
     except Mistake as mistake:
         return mistake

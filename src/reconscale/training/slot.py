@@ -41,7 +41,7 @@ class Line:
     """
 
     def __init__(self, root: Path, readable: tuple[Path, ...]) -> None:
-        self._root, self._readable = root, {str(path) for path in readable}
+        self._root, self._readable = root, [str(path) for path in readable]
         self._events: list[Event] = []
         self._stopping = False
 
@@ -58,6 +58,10 @@ class Line:
     def stop(self) -> None:
         """Ask all slots to end, with the state of their runs kept."""
         self._stopping = True
+
+    def files(self) -> list[str]:
+        """The files of the images."""
+        return self._readable
 
     def read(self, path: str, start: int) -> bytes:
         """A piece of a file of the images, at most ``CHUNK`` bytes."""
@@ -109,7 +113,7 @@ def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
     """
     ask = Asked(line)
     try:
-        fetch(task.images.files(), ask)
+        fetch(ask)
         if _is_shared(task.folder, token):
             return _carry_out(task, ask, lambda event: None)
         with tempfile.TemporaryDirectory(prefix="reconscale-") as home:
@@ -174,13 +178,13 @@ def send(task: Task, ask: Asked) -> None:
             ask("keep", task.run.id, name, (home / name).read_bytes())
 
 
-def fetch(paths: tuple[Path, ...], ask: Asked) -> None:
+def fetch(ask: Callable[..., Any]) -> None:
     """Fetch the files of the images that are not on this node, to the same places.
 
     Raises:
         Mistake: they cannot be written.
     """
-    for path in paths:
+    for path in map(Path, ask("files")):
         if path.is_file():
             continue
         try:
@@ -195,7 +199,7 @@ def fetch(paths: tuple[Path, ...], ask: Asked) -> None:
             ) from error  # fmt: skip
 
 
-def _fetch(path: Path, ask: Asked) -> None:
+def _fetch(path: Path, ask: Callable[..., Any]) -> None:
     size, part = ask("size", str(path)), path.with_name(f"{path.name}.part")
     with part.open("wb") as stream:
         while stream.tell() < size:
