@@ -94,7 +94,7 @@ def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") 
     """
     text = read_whole(path, MOST_JSON)
     try:
-        return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError as error:
         raise Mistake(path, "is nested too deeply", remedy) from error
     except ValueError as error:
@@ -106,6 +106,12 @@ def _finite(text: str) -> float:
     if math.isinf(value):
         raise ValueError(f"{text[:40]} is too large a number")
     return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 300:  # no float holds it
+        raise ValueError(f"a whole number of {len(text)} digits is too large")
+    return int(text)
 
 
 def _refuse_constant(name: str) -> float:

@@ -181,6 +181,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "nested yaml": ("yaml", _yaml("a: " + "[" * 100_000), "is not YAML"),
     "nested json": ("anchors", _yaml("[" * 1_000_000), "is nested too deeply"),
     "infinite json": ("anchors", _yaml('{"sets": 1e400}'), "too large a number"),
+    "endless whole number": ("anchors", _yaml(f'{{"sets": 1{"0" * 400}}}'), "too large"),
     "long line": ("basicsr", _yaml("2024-05-01 12:00:00,123 INFO: " + "Network: " * 200_000), "no series"),
 }  # fmt: skip
 """Name -> reader, the file, and what is said."""

@@ -172,7 +172,8 @@ def _conv(before: int, after: int) -> nn.Conv2d:
 
 def dncnn(channels: int, width: int, depth: int) -> nn.Module:
     """DnCNN without normalisation, from deepinv."""
-    from deepinv.models import DnCNN
+    with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
+        from deepinv.models import DnCNN
 
     device = torch.get_default_device()  # DnCNN moves itself to its argument's device
     network: nn.Module = DnCNN(channels, channels, depth=depth, nf=width, pretrained=None, device=device)
@@ -191,7 +192,8 @@ class DRUNetAt(nn.Module):
 
     def __init__(self, channels: int, width: int, depth: int, sigma: float) -> None:
         super().__init__()
-        from deepinv.models import DRUNet
+        with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
+            from deepinv.models import DRUNet
 
         widths, device = tuple(width * 2**level for level in range(4)), torch.get_default_device()
         self.network = DRUNet(channels, channels, nc=widths, nb=depth, pretrained=None, device=device)

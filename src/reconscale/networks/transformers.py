@@ -35,8 +35,9 @@ def swinir(
         factor: how many times images are enlarged.
         upsampler: how, where the factor is not 1: ``subpixel`` or ``direct``.
     """
-    from deepinv.models import SwinIR
-    from deepinv.models.swinir import SwinTransformerBlock
+    with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
+        from deepinv.models import SwinIR
+        from deepinv.models.swinir import SwinTransformerBlock
 
     end = UPSAMPLERS[upsampler] if factor > 1 else ""
     how: dict[str, Any] = {"img_size": 2 * WINDOW, "in_chans": channels, "window_size": WINDOW, "mlp_ratio": 2}
@@ -77,7 +78,8 @@ class _Mask:
 
 @lru_cache(maxsize=16)
 def _mask_on(mask: _Mask, device: torch.device) -> Tensor:
-    from deepinv.models.swinir import SwinTransformerBlock
+    with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
+        from deepinv.models.swinir import SwinTransformerBlock
 
     with torch.device("cpu"), torch.inference_mode(False):
         made: Tensor = SwinTransformerBlock.calculate_mask(mask, mask.size)
@@ -102,7 +104,8 @@ def restormer(channels: int, width: int, depth: int) -> nn.Module:
         width: channels of the first level; every level below doubles them.
         depth: blocks of the first level; the others have 1.5, 1.5 and 2 times as many.
     """
-    from deepinv.models import Restormer
+    with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
+        from deepinv.models import Restormer
 
     more = math.ceil(1.5 * depth)
     blocks = (depth, more, more, 2 * depth)

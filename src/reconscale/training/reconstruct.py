@@ -15,7 +15,7 @@ from reconscale.imaging import read_image, write_image
 from reconscale.imaging.decode import SUFFIXES, read_header
 from reconscale.imaging.linear.operators import operator_of
 from reconscale.mistakes import Mistake
-from reconscale.networks import build, given_of
+from reconscale.networks import build, given_of, size_of
 from reconscale.networks.families import depth_of, family_of, upsampler_of
 from reconscale.networks.given import Filtered, Given
 from reconscale.study import MRIProblem, Result, Run
@@ -72,7 +72,10 @@ def load_trained(folder: Path) -> Trained:
         weights = tensors_from_bytes(path.read_bytes())
     except Exception as error:  # safetensors raises its own class for every kind of damage
         raise Mistake(path, "is damaged", "delete the run's directory and run again") from error
+    held = sum(values.numel() for values in weights.values())
     for channels in (3, 1):
+        if size_of(result.run.network, given_of(result.run.problem, channels)).p > held:
+            continue  # nothing is allocated for a network that the file claims and does not hold
         network = build(result.run.network, given_of(result.run.problem, channels))
         if {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in weights.items()}:
             network.load_state_dict(weights)
