@@ -52,9 +52,14 @@ PLAIN = ("plain_yaml.py", "_plain_loader(yaml)")
 """The one place that loads YAML: by a loader that builds plain values; see ``tests/foreign``."""
 
 
+OWN = {"slurm_element.py": ["imports pickle", "calls pickle.loads"]}
+"""Jobs of Slurm read the tasks that their own user has just written for them; see ``read_tasks`` and its test."""
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCES[0].parent)))
 def test_nothing_in_a_file_is_executed(path: Path) -> None:
-    assert list(offences(path.read_text(encoding="utf-8"), path.name)) == []
+    found = [offence.partition(": ")[2] for offence in offences(path.read_text(encoding="utf-8"), path.name)]
+    assert found == OWN.get(path.name, [])
 
 
 @pytest.mark.parametrize(
