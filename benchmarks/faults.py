@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -398,16 +398,42 @@ def attempt(home: Path, flags: argparse.Namespace) -> dict[str, Any]:
     code = calm.wait()
     assert code == 1, f"the undisturbed sweep ended with {code}: {calm.last_words()}"  # one cell diverges
     undisturbed = time.monotonic() - began
-    place = home / "hit"
+    kinds, found = drawn(flags.faults, random.Random(flags.seed)), dict[str, Any]()
+    while kinds:  # a sweep that is over before all faults are used up is carried out once more
+        hit = Hit(home / f"hit-{len(kinds)}" / "study.toml", home / "cache", random.Random(flags.seed + len(kinds)))
+        with mounted(hit.study.parent):
+            written(hit.study.parent, text)
+            found = added(found, disturbed(calm, hit, kinds, undisturbed))
+    return found
+
+
+@contextlib.contextmanager
+def mounted(place: Path) -> Iterator[None]:
+    """A folder on a small file system of its own, where that can be had."""
     place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)], capture_output=True, check=False
-    ).returncode == 0  # fmt: skip
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
+    own = subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:
-        return disturbed(calm, Hit(written(place, text), home / "cache", random.Random(flags.seed)), flags, undisturbed)
+        yield
     finally:
-        if mounted:
+        if own:
             subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def added(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The figures of several sweeps."""
+    if not before:
+        return found
+    noted = {
+        kind: [a + b for a, b in zip(before["noted"].get(kind, (0, 0)), found["noted"].get(kind, (0, 0)), strict=True)]
+        for kind in {**before["noted"], **found["noted"]}
+    }
+    return {
+        "injected": dict(Counter(before["injected"]) + Counter(found["injected"])),
+        "runs": before["runs"] + found["runs"], "lost": before["lost"] + found["lost"],
+        "wrong": before["wrong"] + found["wrong"], "noted": noted,
+        "undisturbed": before["undisturbed"] + found["undisturbed"], "took": before["took"] + found["took"],
+    }  # fmt: skip
 
 
 def written(place: Path, text: str) -> Path:
@@ -417,14 +443,13 @@ def written(place: Path, text: str) -> Path:
     return place / "study.toml"
 
 
-def disturbed(calm: Hit, hit: Hit, flags: argparse.Namespace, undisturbed: float) -> dict[str, Any]:
-    """Inject faults until they are used up, and let the sweep come to its end."""
-    kinds, wanted, began = drawn(flags.faults, hit.chance), len(records(calm.study)), time.monotonic()
+def disturbed(calm: Hit, hit: Hit, kinds: list[str], undisturbed: float) -> dict[str, Any]:
+    """Inject faults until they are used up, or the sweep is over; those that are left stay in ``kinds``."""
+    wanted, began = len(records(calm.study)), time.monotonic()
     injected: Counter[str] = Counter()
     hit.start()
-    for kind in kinds:
-        if len(list(hit.runs.glob("*/result.json"))) >= wanted:
-            break
+    while kinds and len(list(hit.runs.glob("*/result.json"))) < wanted:
+        kind = kinds.pop()
         kept = newest(hit.runs)
         until(lambda kept=kept: newest(hit.runs) != kept or not (hit.process and hit.process.poll() is None), 60)
         time.sleep(hit.chance.uniform(0.0, 0.8))

@@ -9,6 +9,7 @@ from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from reconscale.imaging.store import SCALES
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
 
+MOST_UNPACKED = 4 << 30
+"""Bytes that the arrays of one .npz file may have in all."""
 ARRAYS = (".npy", ".npz")
 """Files with these endings are taken for arrays."""
 
@@ -293,6 +296,7 @@ def _stacks(name: str, path: Path, changed: str) -> list[Stack]:
                 ]
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as opened:
+                _refuse_bombs(path, opened.zip)
                 arrays = {key: opened[key] for key in sorted(opened.files)}
         return [
             Stack(f"{name}/{key}", _stack_header(f"{name}/{key}", array), len(array), array.__getitem__)
@@ -303,6 +307,18 @@ def _stacks(name: str, path: Path, changed: str) -> list[Stack]:
     except Exception as error:  # numpy and zipfile raise classes of every kind on damaged files
         reason = "it holds Python objects" if "bject" in str(error) else str(error).split("\n")[0].rstrip(".")
         raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
+
+
+def _refuse_bombs(path: Path, archive: ZipFile) -> None:
+    """Archives are unpacked in memory: refuse what would not fit there.
+
+    Raises:
+        Mistake: it holds more than ``MOST_UNPACKED`` bytes.
+    """
+    size = sum(info.file_size for info in archive.infolist())
+    if size > MOST_UNPACKED:
+        raise Mistake(path, f"unpacks to {size / 1e9:.0f} GB, and at most {MOST_UNPACKED / 1e9:.0f} GB are unpacked",
+                      "save its arrays as .npy files, which are read row by row")  # fmt: skip
 
 
 @lru_cache(maxsize=64)  # not more: every memory-mapped file counts as an open one, and there may be thousands
