@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reconscale.imaging import SOURCES, ImageSet, source_of, write_image
-from reconscale.imaging import folder as folders
+from reconscale.imaging import folder as reading
 from reconscale.imaging.bundled import PHOTOGRAPHS, list_bundled
 from reconscale.imaging.deadleaves import draw_leaves
 from reconscale.imaging.listing import Listing, unit_of
@@ -215,7 +215,7 @@ class TestArray:
     def test_an_archive_that_would_fill_the_memory_is_refused(
         self, tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(folders, "MOST_UNPACKED", 100_000)
+        monkeypatch.setattr(reading, "MOST_UNPACKED", 100_000)
         (tmp_path / "data").mkdir()
         np.savez_compressed(tmp_path / "data" / "bomb.npz", image=np.zeros((50, 64, 64), np.uint8))
         assert (tmp_path / "data" / "bomb.npz").stat().st_size < 3000
