@@ -223,8 +223,11 @@ def result_damaged(hit: Hit) -> None:
         return
     path = hit.chance.choice(paths)
     text = path.read_text()
-    at = hit.chance.choice([i for i, letter in enumerate(text) if letter.isdigit()])
-    path.write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :])
+    harmed = text
+    while json.loads(harmed) == json.loads(text):  # the last of 17 digits may change nothing
+        at = hit.chance.choice([i for i, letter in enumerate(text) if letter.isdigit()])
+        harmed = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
+    path.write_text(harmed)
     hit.start()
     assert hit.wait() == 2, "a damaged result was not refused"
     assert "delete that folder" in hit.last_words(), hit.last_words()
