@@ -104,8 +104,11 @@ def test_a_dead_worker_loses_only_its_run_for_a_moment(finished: Path, tmp_path:
     study = copy_of(finished, tmp_path / "dead")
     process = start("run", study, "--workers", 1, "--checkpoint-seconds", 0.05)
     deadline = time.monotonic() + 120
-    while not (workers := worker_pids(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while not list((study.parent / "runs").glob("*/run.log")) and time.monotonic() < deadline:
+        time.sleep(0.02)  # before that, workers only measure what the runs will take
+    workers: list[int] = []
+    while not workers and time.monotonic() < deadline:
+        workers = worker_pids(process.pid)
     os.kill(workers[0], signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
