@@ -188,12 +188,13 @@ def chosen(name: str, device: str) -> str:
     import torch
 
     from reconscale.training.acceleration import best, tried
+    from reconscale.training.worker import Placement
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         run, images = materials(Job(name, 4000))
-        return best(tried(run, images, torch.device(device)), run.recipe.steps)
+        return best(tried(run, images, Placement(device=device)), run.recipe.steps)
     finally:
         torch.set_num_threads(before)
 
