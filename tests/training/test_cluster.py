@@ -142,7 +142,8 @@ def test_without_a_shared_folder(nodes: Nodes, finished: Path, tmp_path: Path) -
     task = Task(run, images, Folder(home), Placement(keep_seconds=0.2))
     ray.init(address=nodes.address, log_to_driver=False)
     try:
-        line = ray.remote(num_cpus=0)(Line).remote(home, images.files())
+        line = ray.remote(num_cpus=0)(Line).remote(images.files())
+        ray.get(line.write_below.remote(home))
         slot = ray.remote(num_cpus=1, max_retries=0)(carry_out_here)
         assert ray.get(slot.remote(task, line, "the token of a folder that this is not")) == {}
         heard = ray.get(line.heard.remote())
@@ -167,7 +168,10 @@ def fetched(path: Path, tmp_path: Path, ask: Asked) -> bytes:
 
 
 def test_nothing_but_images_is_read_and_nothing_but_results_written(tmp_path: Path) -> None:
-    line = Line(tmp_path, (tmp_path / "pixels.bin",))
+    line = Line((tmp_path / "pixels.bin",))
+    with pytest.raises(PermissionError):
+        line.keep("run", "result.json", b"")
+    line.write_below(tmp_path)
     with pytest.raises(PermissionError):
         line.read("/etc/passwd", 0)
     for run, name in (("../x", "result.json"), ("run", "../result.json"), ("run", "a/b")):

@@ -17,30 +17,17 @@ from typing import Any
 
 import pytest
 
+from ..conftest import TINY
 from . import loopback_slurm
 
 DRIVER = Path(__file__).with_name("slurm_driver.py")
-STUDY = """
-name = "tiny"
-[problem]
-kind = "denoising"
-[images]
-source = "deadleaves"
-size = 32
-total = 12
-patch = 16
-val = 2
-test = 2
-[sweep]
-n = [2, 4]
-width = [2]
-seed = [0, 1]
-[recipe]
-steps = {steps}
-batch = 2
-"""
+STUDY = (
+    TINY.replace("[2, 4, 8]", "[2, 4]")
+    .replace("width = [2, 4]", "width = [2]")
+    .replace("steps = 30", "steps = {steps}")
+)
 RUNS = 4
-HOST = ("times", "provenance")
+HOST = ("times", "provenance", "memory", "sha256")
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,7 @@ class Cluster:
         room = gpus if self.device == "cuda" else int(total.get("CPU", 1)) // where.threads
         self.workers = where.workers or max(1, room // where.devices)
         self._attempts = Attempts()
+        self._line: tuple[ImageSet, Any] | None = None
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
         """Call a function in so many fresh processes at the same time, each on a slot; None for one that died.
@@ -151,7 +152,7 @@ class Cluster:
         """
         slot = self.ray.remote(max_retries=0, **self._resources(0.0, 1.0))(_applied)
         images = next((each for each in arguments if isinstance(each, ImageSet)), None)
-        line = None if images is None else self.line(Path(), images)
+        line = None if images is None else self.line(images)
         answers = []
         for ref in [slot.remote(function, arguments, self.device, line) for _ in range(copies)]:
             try:
@@ -177,7 +178,8 @@ class Cluster:
         first = tasks[0]
         token = secrets.token_hex(16)
         write_whole(first.folder.root / ".cluster", token)
-        line = self.line(first.folder.root.resolve(), first.images)
+        line = self.line(first.images)
+        self.ray.get(line.write_below.remote(first.folder.root.resolve()))
         images = self.ray.put(first.images)
         sweep = _Sweep(self, line, token, images)
         try:
@@ -189,13 +191,15 @@ class Cluster:
         finally:
             (first.folder.root / ".cluster").unlink(missing_ok=True)
 
-    def line(self, root: Path, images: ImageSet) -> Any:
-        """The actor on this node that slots speak to: see ``Line``."""
-        here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            self.ray.get_runtime_context().get_node_id(), soft=False
-        )
-        actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line)
-        return actor.remote(root, images.files())
+    def line(self, images: ImageSet) -> Any:
+        """The actor on this node that slots speak to: see ``Line``. One for all sweeps of the same images."""
+        if self._line is None or self._line[0] is not images:
+            here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+                self.ray.get_runtime_context().get_node_id(), soft=False
+            )
+            actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line)
+            self._line = images, actor.remote(images.files())
+        return self._line[1]
 
     def _resources(self, memory: float, share: float) -> dict[str, Any]:
         devices = self.where.devices
@@ -264,7 +268,7 @@ class _Sweep:
         name = task.run.id
         lost = round(time.monotonic() - self.kept.get(name, time.monotonic()), 1)
         self.tell(fault_event(Fault(kind="node lost", run=name, detail=how, lost=lost)))
-        if name not in self.started or self.cluster._attempts.again(name):
+        if self.cluster._attempts.again(name):
             return [task]
         give_up(task, how)
         self.tell({"event": "end", "run": name, "status": "failed"})

@@ -1,4 +1,4 @@
-"""How many runs go side by side: what memory allows, and on a GPU what makes it quicker."""
+"""How many runs go side by side: what cores and memory allow."""
 
 from __future__ import annotations
 

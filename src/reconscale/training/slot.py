@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from filelock import FileLock
@@ -36,24 +37,28 @@ class Line:
     """The driver's end of the line to all slots: an actor on the driver's node.
 
     Args:
-        root: the driver's folder of results.
         readable: the files that slots may fetch.
     """
 
-    def __init__(self, root: Path, readable: tuple[Path, ...]) -> None:
-        self._root, self._readable = root, [str(path) for path in readable]
-        self._events: list[Event] = []
+    def __init__(self, readable: tuple[Path, ...]) -> None:
+        self._readable = [str(path) for path in readable]
+        self._root: Path | None = None
+        self._events: SimpleQueue[Event] = SimpleQueue()  # slots speak at the same time
         self._stopping = False
+
+    def write_below(self, root: Path) -> None:
+        """Say where the driver's folder of results is; before that, nothing is written."""
+        self._root = root
 
     def tell(self, events: list[Event]) -> bool:
         """Take events of a run; says whether to stop."""
-        self._events += events
+        for event in events:
+            self._events.put(event)
         return self._stopping
 
     def heard(self) -> list[Event]:
         """What has been told since the last time."""
-        events, self._events = self._events, []
-        return events
+        return [self._events.get() for _ in range(self._events.qsize())]
 
     def stop(self) -> None:
         """Ask all slots to end, with the state of their runs kept."""
@@ -77,14 +82,17 @@ class Line:
 
     def checkpoint(self, run: str) -> bytes | None:
         """The checkpoint of a run, for a node that does not share the folder of results."""
-        path = self._root / Path(run).name / "checkpoint.pt"
+        path = self._file(run, "checkpoint.pt")
         return path.read_bytes() if path.is_file() else None
 
     def keep(self, run: str, name: str, content: bytes) -> None:
         """Write a file of a run into the folder of results."""
-        if Path(run).name != run or (Path(name).name != name):
+        write_whole(self._file(run, name), content)
+
+    def _file(self, run: str, name: str) -> Path:
+        if self._root is None or Path(run).name != run or Path(name).name != name:
             raise PermissionError(f"{run}/{name} is not a file of a run")
-        write_whole(self._root / run / name, content)
+        return self._root / run / name
 
 
 @dataclass(frozen=True)

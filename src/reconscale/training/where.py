@@ -23,8 +23,8 @@ class Where:
     Attributes:
         data: root of the folders that the study names; none: ``$RECONSCALE_DATA``.
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
-        workers: runs side by side; none: on a CPU as many as there are cores and memory for, on GPUs as many as make
-            it quicker; on a cluster as many as it has room for.
+        workers: runs side by side; none: as many as there are cores and memory for, on GPUs as many as their memory
+            holds, on a cluster as many as it has room for.
         threads: CPU threads of a run.
         devices: processes that a run is divided among, on a GPU each; the batch is divided, not multiplied.
         keep_seconds: time between checkpoints.
