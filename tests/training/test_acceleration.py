@@ -45,9 +45,10 @@ def test_the_quickest_way_is_written_down_and_obeyed(images: ImageSet, tmp_path:
     for name in WAYS:  # also one that is not tried here: of another node, or chosen by hand
         path.write_text(json.dumps({"choice": name}))
         assert choice(path, run, images, executor, Placement()) == name
-    path.write_text(json.dumps({"choice": "fp8"}))
-    with pytest.raises(Mistake, match="fp8"):
-        choice(path, run, images, executor, Placement())
+    for content in ({"choice": "fp8"}, ["fp8"], {"choice": ["fp8"]}, {}):
+        path.write_text(json.dumps(content))
+        with pytest.raises(Mistake, match="'choice' is .* known here: fp32"):
+            choice(path, run, images, executor, Placement())
 
 
 def test_best_counts_the_first_step_and_wants_a_gain() -> None:

@@ -46,6 +46,13 @@ def test_paces_are_measured_once(images: ImageSet, tmp_path: Path, executor: Loc
     assert len(json.loads((tmp_path / "calibration.json").read_text())) == 2
 
 
+@pytest.mark.parametrize("content", ["[1]", '{"cpu, 1 threads, 2 side by side": {"unet": {"step": "fast"}}}', "7"])
+def test_a_calibration_that_is_none(images: ImageSet, tmp_path: Path, executor: Local, content: str) -> None:
+    (tmp_path / "calibration.json").write_text(content)
+    with pytest.raises(Mistake, match="does not hold paces; delete it"):
+        paces([make_run()], images, Folder(tmp_path), executor, Placement())
+
+
 def test_a_network_that_ends_its_process_has_no_pace(images: ImageSet, tmp_path: Path, executor: Local) -> None:
     assert executor.apply(os.abort, copies=2) == [None, None]
 

@@ -79,10 +79,11 @@ def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement
                           "if memory ran out, lower recipe.batch or images.patch")  # fmt: skip
         record = {name: trial.record() for name, trial in trials.items()}
         write_whole(path, to_json({"choice": best(trials, steps), "seconds": record, "device": placement.device}))
-    found = read_json(path).get("choice")
-    if found not in WAYS:
+    record = read_json(path)
+    found = record.get("choice") if isinstance(record, dict) else None
+    if not isinstance(found, str) or found not in WAYS:
         raise Mistake(path, f"'choice' is '{found}'", f"known here: {', '.join(WAYS)}")
-    return str(found)
+    return found
 
 
 def best(trials: dict[str, Trial], steps: int) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet, Pixels, Slices
+from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Run
 from reconscale.training.acceleration import choice
 from reconscale.training.evaluate import score, validate
@@ -82,6 +85,9 @@ def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
     return Pace(max(0.0, ready - began - WARM * step), step, look, test, memory_of(device))
 
 
+_PACES = TypeAdapter(dict[str, Pace])
+
+
 def _timed_enough(seconds: Sequence[float]) -> bool:
     total = sum(seconds)
     return (len(seconds) >= LEAST and total > ENOUGH) or (len(seconds) >= 3 and total > LONG)
@@ -120,22 +126,31 @@ def paces(
     """
     precision = precision_of(runs, images, folder, executor, placement)
     path = folder.root / "calibration.json"
-    known = read_json(path) if path.is_file() else {}
     setting = f"{placement.device}, {placement.threads} threads, {executor.workers} side by side"
-    kept: dict[str, dict[str, float]] = known.get(setting, {})
+    known, kept = _kept(path, setting)
     keys = {run.id: key_of(run, precision[run.id]) for run in runs}
     missing = {keys[run.id]: run for run in runs if keys[run.id] not in kept} if executor.measures else {}
     for key, run in missing.items():
         placed = replace(placement, precision=precision[run.id])
         measured = executor.apply(pace, run, images, placed, copies=_copies(executor))
         if found := [each for each in measured if each is not None]:
-            kept = {
-                **kept,
-                key: {name: statistics.fmean(asdict(each)[name] for each in found) for name in asdict(found[0])},
-            }
+            kept[key] = Pace(*(statistics.fmean(parts) for parts in zip(*map(astuple, found), strict=True)))
     if missing and kept:
-        write_whole(path, to_json({**known, setting: kept}))
-    return {run: Pace(**kept[key]) for run, key in keys.items() if key in kept}
+        write_whole(path, to_json({**known, setting: {key: asdict(each) for key, each in kept.items()}}))
+    return {run: kept[key] for run, key in keys.items() if key in kept}
+
+
+def _kept(path: Path, setting: str) -> tuple[dict[str, Any], dict[str, Pace]]:
+    """All that was measured before, and the paces for a setting.
+
+    Raises:
+        Mistake: the file does not hold that.
+    """
+    known = read_json(path) if path.is_file() else {}
+    try:
+        return TypeAdapter(dict[str, Any]).validate_python(known), _PACES.validate_python(known.get(setting, {}))
+    except (ValidationError, AttributeError) as error:
+        raise Mistake(path, "does not hold paces", "delete it: they are measured again") from error
 
 
 def _copies(executor: Executor) -> int:
