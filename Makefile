@@ -68,15 +68,15 @@ bench-scale: $(STAMP)
 	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python benchmarks/plan.py
 
-# Nothing is installed and no service is started: see tests/training/loopback_slurm.py.
+# Nothing is installed and no service is started: see tests/training/executors/loopback_slurm.py.
 SLURM := .slurm-loopback
 
 $(SLURM)/usr/bin/sbatch:
-	python3 tests/training/loopback_slurm.py fetch $(SLURM)
+	python3 tests/training/executors/loopback_slurm.py fetch $(SLURM)
 
 slurm-loopback: $(STAMP) $(SLURM)/usr/bin/sbatch
 	$(BIN)/python -m pip install --quiet 'submitit>=1.5'
-	RECONSCALE_SLURM=$(SLURM) $(BIN)/python -m pytest tests/training/test_slurm.py tests/training/test_slurm_real.py
+	RECONSCALE_SLURM=$(SLURM) $(BIN)/python -m pytest tests/training/executors/test_slurm.py tests/training/executors/test_slurm_real.py
 
 HOURS ?= 1
 fuzz: $(STAMP)

@@ -20,7 +20,7 @@ from reconscale.study.problems import SuperresolutionProblem
 from reconscale.training import acceleration, checkpoint
 from reconscale.training.acceleration import Trial, best, choice
 from reconscale.training.evaluate import score
-from reconscale.training.local import Local
+from reconscale.training.executors.local import Local
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.ways import WAYS
 from reconscale.training.worker import Placement, Task, carry_out

@@ -19,7 +19,7 @@ from reconscale.study.file import parse_study
 from reconscale.training import Where, packing
 from reconscale.training.anchors import anchors
 from reconscale.training.calibrate import Pace, paces, precision_of
-from reconscale.training.local import Local
+from reconscale.training.executors.local import Local
 from reconscale.training.packing import fitted, free_memory, gpu_memory
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.where import cores

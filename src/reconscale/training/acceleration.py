@@ -14,7 +14,7 @@ from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
 from reconscale.study import Run
-from reconscale.training.executor import Executor
+from reconscale.training.executors.executor import Executor
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps
 from reconscale.training.ways import WAYS

@@ -19,7 +19,7 @@ from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Run
 from reconscale.training.acceleration import choice
 from reconscale.training.evaluate import score, validate
-from reconscale.training.executor import Executor
+from reconscale.training.executors.executor import Executor
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps, steps_between_looks
 from reconscale.training.sets import tested

@@ -9,7 +9,7 @@ import torch
 
 from reconscale.mistakes import Mistake
 from reconscale.training.calibrate import Pace
-from reconscale.training.executor import Executor
+from reconscale.training.executors.executor import Executor
 from reconscale.training.where import Where
 
 SHARE = 0.9

@@ -25,7 +25,7 @@ from reconscale.imaging.example import Example
 from reconscale.mistakes import Mistake
 from reconscale.study import Run
 from reconscale.study.run import SELF_SUPERVISED
-from reconscale.training.processes import alone, context
+from reconscale.training.executors.processes import alone, context
 
 if TYPE_CHECKING:
     from reconscale.training.worker import Task

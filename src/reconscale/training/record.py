@@ -10,7 +10,7 @@ from pathlib import Path
 from reconscale.study import Folder, Run
 from reconscale.study.faults import Fault, note
 from reconscale.training.checkpoint import NAME
-from reconscale.training.executor import Event, Tell, fault_event
+from reconscale.training.executors.executor import Event, Tell, fault_event
 
 RUNNING = ".running"
 """A file that is there while a sweep is carried out, and is touched now and then."""

@@ -17,13 +17,13 @@ from reconscale.study.plan import Need, cells_of, makespan
 from reconscale.training import checkpoint
 from reconscale.training.anchors import anchors
 from reconscale.training.calibrate import Pace, paces, precision_of
-from reconscale.training.executor import Event, Executor, Tell
+from reconscale.training.executors.executor import Event, Executor, Tell
+from reconscale.training.executors.slurm import under_way
 from reconscale.training.explanation import explanation
 from reconscale.training.packing import fitted
 from reconscale.training.parallel import refuse_what_cannot_be_divided
 from reconscale.training.record import recorded
 from reconscale.training.sets import pixels_of, training_sets
-from reconscale.training.slurm import under_way
 from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task
 

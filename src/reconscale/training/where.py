@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from reconscale.mistakes import Mistake
-from reconscale.training.executor import Executor, Tell
-from reconscale.training.local import Local
+from reconscale.training.executors.executor import Executor, Tell
+from reconscale.training.executors.local import Local
 from reconscale.training.tracking import TRACKERS
 
 
@@ -86,14 +86,14 @@ class Where:
             Mistake: it cannot be had.
         """
         if self.ray:
-            from reconscale.training.cluster import leased
+            from reconscale.training.executors.cluster import leased
 
             with leased(self, tell) as cluster:
                 yield cluster
             return
         if self.slurm:
-            from reconscale.training.slurm import Slurm
-            from reconscale.training.slurm_options import parse_slurm
+            from reconscale.training.executors.slurm import Slurm
+            from reconscale.training.executors.slurm_options import parse_slurm
 
             yield Slurm(parse_slurm(self.slurm), tell, device=self.device)
             return

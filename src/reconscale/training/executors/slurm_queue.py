@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from reconscale.mistakes import Mistake
-from reconscale.training.slurm_element import Element
-from reconscale.training.slurm_options import FLAG, SlurmOptions
+from reconscale.training.executors.slurm_element import Element
+from reconscale.training.executors.slurm_options import FLAG, SlurmOptions
 from reconscale.training.worker import Placement
 
 OVER = frozenset(

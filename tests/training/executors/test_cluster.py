@@ -17,12 +17,12 @@ import pytest
 from reconscale.imaging import open_images
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, load_study, runs_of
-from reconscale.training.local import Local
-from reconscale.training.slot import Asked, Line, carry_out_here, fetch
+from reconscale.training.executors.local import Local
+from reconscale.training.executors.slot import Asked, Line, carry_out_here, fetch
 from reconscale.training.worker import Placement, Task
 
-from ..cli.test_sweep import records
-from ..conftest import TINY
+from ...cli.test_sweep import records
+from ...conftest import TINY
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 

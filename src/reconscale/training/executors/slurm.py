@@ -20,11 +20,11 @@ from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Result
 from reconscale.study.faults import Fault
 from reconscale.training import checkpoint
-from reconscale.training.executor import Event, Tell, fault_event
-from reconscale.training.slurm_element import Element, keep_tasks, restored
-from reconscale.training.slurm_ledger import ATTEMPTS, Job, Ledger
-from reconscale.training.slurm_options import SlurmOptions
-from reconscale.training.slurm_queue import OVER, check_slurm, most_elements, recorded_state, states, submit
+from reconscale.training.executors.executor import Event, Tell, fault_event
+from reconscale.training.executors.slurm_element import Element, keep_tasks, restored
+from reconscale.training.executors.slurm_ledger import ATTEMPTS, Job, Ledger
+from reconscale.training.executors.slurm_options import SlurmOptions
+from reconscale.training.executors.slurm_queue import OVER, check_slurm, most_elements, recorded_state, states, submit
 from reconscale.training.worker import Task, provenance
 
 LOOKS = 2

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ..conftest import TINY
+from ...conftest import TINY
 from . import loopback_slurm
 
 DRIVER = Path(__file__).with_name("slurm_driver.py")

@@ -18,8 +18,8 @@ from typing import Any
 
 from reconscale.files import to_json, write_whole
 from reconscale.mistakes import Mistake
-from reconscale.training.executor import Event
-from reconscale.training.local import Local
+from reconscale.training.executors.executor import Event
+from reconscale.training.executors.local import Local
 from reconscale.training.worker import Task
 
 SAY_SECONDS = 2.0

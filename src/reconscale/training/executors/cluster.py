@@ -22,9 +22,9 @@ from reconscale.files import write_whole
 from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
 from reconscale.study.faults import Fault
-from reconscale.training.executor import Attempts, Tell, fault_event, give_up
-from reconscale.training.local import GRACE, Local, sigterm_as_interrupt
-from reconscale.training.slot import Asked, Line, carry_out_here, fetch
+from reconscale.training.executors.executor import Attempts, Tell, fault_event, give_up
+from reconscale.training.executors.local import GRACE, Local, sigterm_as_interrupt
+from reconscale.training.executors.slot import Asked, Line, carry_out_here, fetch
 from reconscale.training.where import cores
 from reconscale.training.worker import Task
 

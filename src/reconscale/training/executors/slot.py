@@ -21,8 +21,8 @@ from filelock import FileLock
 from reconscale.files import write_whole
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder
-from reconscale.training.executor import Event
-from reconscale.training.local import Local
+from reconscale.training.executors.executor import Event
+from reconscale.training.executors.local import Local
 from reconscale.training.worker import Task
 
 CHUNK = 32_000_000

@@ -1,7 +1,7 @@
 """A real Slurm on this machine alone: no root service, no munge, nothing listens beyond loopback.
 
-    python tests/training/loopback_slurm.py fetch .slurm-loopback     # Debian: unpack the packages into a folder, once
-    python tests/training/loopback_slurm.py shell .slurm-loopback     # a shell in which sbatch and squeue work
+    python tests/training/executors/loopback_slurm.py fetch .slurm-loopback     # Debian: unpack the packages into a folder, once
+    python tests/training/executors/loopback_slurm.py shell .slurm-loopback     # a shell in which sbatch and squeue work
 
 The tests use it where ``RECONSCALE_SLURM`` names such a folder, or where slurmctld and slurmd are installed.
 """
@@ -169,7 +169,7 @@ def fetch(folder: Path) -> None:
     subprocess.run(["apt-get", "download", *PACKAGES], cwd=packages, check=True)
     for package in sorted(packages.glob("*.deb")):
         subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
-    print(f"now: RECONSCALE_SLURM={folder.resolve()} pytest tests/training/test_slurm.py")
+    print(f"now: RECONSCALE_SLURM={folder.resolve()} pytest tests/training/executors/test_slurm.py")
 
 
 def main() -> None:

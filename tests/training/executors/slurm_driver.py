@@ -14,9 +14,9 @@ from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Study, runs_of
 from reconscale.study.file import load_study
 from reconscale.training import Where, prepare
-from reconscale.training.local import Local
-from reconscale.training.slurm import Slurm
-from reconscale.training.slurm_options import parse_slurm
+from reconscale.training.executors.local import Local
+from reconscale.training.executors.slurm import Slurm
+from reconscale.training.executors.slurm_options import parse_slurm
 from reconscale.training.worker import Placement, Task
 
 
