@@ -239,7 +239,7 @@ def _tell_status(found: Status, path: Path) -> None:
         for run_id in counts[name]:
             say(f"  {name}: {run_id} ({found.reasons[run_id]})")
     for kind, (count, lost) in found.faults.items():
-        say(f"  {kind}: {count} times, {spell(lost)} of work done again")
+        say(f"  {kind}: {count} {'time' if count == 1 else 'times'}, {spell(lost)} of work done again")
     if found.diverged or found.failed:
         say(f"carry them out again with: reconscale run {path} --retry-failed")
     follow = f"continue with: reconscale run {path}" if found.open else f"now: reconscale report {path}"
