@@ -2,11 +2,13 @@
 
 import sys
 
-from ray.cluster_utils import Cluster
-
 MEMORY = 100_000_000
 
-if __name__ == "__main__":
+
+def main() -> None:
+    # Not at the top: pytest imports this file, and Ray remembers the settings of the moment when it is imported.
+    from ray.cluster_utils import Cluster
+
     head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
@@ -16,3 +18,7 @@ if __name__ == "__main__":
             cluster.remove_node(nodes.pop(), allow_graceful=False)
             print("killed", flush=True)
     cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
