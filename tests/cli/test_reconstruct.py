@@ -159,6 +159,7 @@ def test_a_run_that_is_not_done(trained: Path, tmp_path: Path) -> None:
     copy = tmp_path / trained.name
     copy.mkdir()
     record = json.loads((trained / "result.json").read_text()) | {"status": "diverged", "reason": "not finite"}
+    del record["sha256"]  # results that were written before there were sums have none
     (copy / "result.json").write_text(json.dumps(record))
     (copy / "weights.safetensors").write_bytes((trained / "weights.safetensors").read_bytes())
     words = ("reconstruct", copy, tmp_path / "a.png", "--out", tmp_path / "b.png")

@@ -1,7 +1,7 @@
 """A real Slurm on this machine alone: no root service, no munge, nothing listens beyond loopback.
 
-    python tests/training/executors/loopback_slurm.py fetch .slurm-loopback     # Debian: unpack the packages into a folder, once
-    python tests/training/executors/loopback_slurm.py shell .slurm-loopback     # a shell in which sbatch and squeue work
+    python tests/training/executors/loopback_slurm.py fetch .slurm-loopback  # Debian: unpack the packages, once
+    python tests/training/executors/loopback_slurm.py shell .slurm-loopback  # a shell in which sbatch and squeue work
 
 The tests use it where ``RECONSCALE_SLURM`` names such a folder, or where slurmctld and slurmd are installed.
 """
