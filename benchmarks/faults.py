@@ -395,7 +395,7 @@ def main() -> None:
     show(found)
     if flags.json:
         flags.json.write_text(json.dumps(found, indent=2) + "\n")
-    raise SystemExit(1 if found["lost"] or found["wrong"] else 0)
+    raise SystemExit(1 if found["lost"] or found["wrong"] or found["tracebacks"] else 0)
 
 
 def attempt(home: Path, flags: argparse.Namespace) -> dict[str, Any]:
@@ -443,6 +443,7 @@ def added(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
         "injected": dict(Counter(before["injected"]) + Counter(found["injected"])),
         "runs": before["runs"] + found["runs"], "lost": before["lost"] + found["lost"],
         "wrong": before["wrong"] + found["wrong"], "noted": noted,
+        "tracebacks": before["tracebacks"] + found["tracebacks"],
         "undisturbed": before["undisturbed"] + found["undisturbed"], "took": before["took"] + found["took"],
     }  # fmt: skip
 
@@ -488,9 +489,11 @@ def judged(calm: Hit, hit: Hit, injected: Counter[str], undisturbed: float, took
     """Compare the two sweeps."""
     right, there = records(calm.study), records(hit.study)
     status = json.loads(call(hit, "status", str(hit.study), "--json"))
+    said = (hit.study.parent / "command.log").read_text(errors="replace").splitlines()
     return {
         "injected": dict(injected), "runs": len(right), "lost": sorted(set(right) - set(there)),
         "wrong": sorted(name for name in there if there[name] != right.get(name)),
+        "tracebacks": sum(line.startswith("Traceback") for line in said),
         "noted": status["faults"], "undisturbed": undisturbed, "took": took,
     }  # fmt: skip
 
@@ -505,9 +508,8 @@ def show(found: dict[str, Any]) -> None:
     print(f"{'noted by status':24}{'times':>10}{'minutes of work done again':>30}")
     for kind, (count, lost) in found["noted"].items():
         print(f"{kind:24}{count:10}{lost / 60:30.1f}")
-    print(
-        f"\n{found['runs']} runs: {len(found['lost'])} lost, {len(found['wrong'])} with another result than undisturbed"
-    )
+    print(f"\n{found['runs']} runs: {len(found['lost'])} lost, {len(found['wrong'])} with another result than "
+          f"undisturbed; {found['tracebacks']} tracebacks")  # fmt: skip
     print(f"{found['undisturbed'] / 60:.1f} minutes undisturbed, {found['took'] / 60:.1f} under faults: "
           f"{(found['took'] - found['undisturbed']) / max(1, total):.1f} s a fault")  # fmt: skip
 

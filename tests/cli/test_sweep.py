@@ -86,17 +86,22 @@ def test_killed_and_continued(finished: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted_and_continued(finished: Path, tmp_path: Path) -> None:
-    """SIGTERM keeps the state of every run and prints the command that continues."""
+    """SIGTERM keeps the state of every run and prints the command that continues. Meanwhile a bit of a state flips."""
     study = copy_of(finished, tmp_path / "stopped")
-    process = start("run", study, "--workers", 2)
+    process = start("run", study, "--workers", 2, "--checkpoint-seconds", 0.05)
     deadline = time.monotonic() + 120
-    while not list((study.parent / "runs").glob("*/run.log")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while not list((study.parent / "runs").glob("*/checkpoint.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and f"continue with: reconscale run {study}" in err
+    kept = sorted((study.parent / "runs").glob("*/checkpoint.pt"))[0]
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
     code, _, err = call("run", study, "--workers", 2)
     assert code == 0, err
+    assert f"{kept.parent.name}: checkpoint damaged (" in err
     assert records(study) == records(finished)
 
 

@@ -157,7 +157,7 @@ class Local:
                     slot.kept = slot.heard
                     self._attempts.kept(run, message["kept"])
                 if "fault" in message:
-                    self.tell({"event": "fault", "run": run, "fault": {"run": run, **message["fault"]}})
+                    self.tell(fault_event(Fault.model_validate({"run": run, **message["fault"]})))
                 else:
                     self.tell({"event": "progress", "run": run, **message})
         except (EOFError, OSError):

@@ -271,7 +271,7 @@ class _Sweep:
             return
         if event["event"] == "start":
             self.running.add(run)
-        elif event["event"] == "fault":
+        elif event["event"] == "fault" and event["fault"]["kind"] == "worker died":
             self.running.discard(run)
         self.tell(event)
 
