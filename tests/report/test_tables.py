@@ -19,7 +19,15 @@ from reconscale.report.expected import fan_table, gains_table, known_table, law_
 from reconscale.report.gather import gather, run_findings
 from reconscale.report.landscape import budget_table, frontier_table, map_table
 from reconscale.report.next_steps import next_steps
-from reconscale.report.runs import anchor_findings, faults_table, hours_from, runs_table, shift_table, training_findings
+from reconscale.report.runs import (
+    anchor_findings,
+    costs_from,
+    faults_table,
+    hours_from,
+    runs_table,
+    shift_table,
+    training_findings,
+)
 from reconscale.report.sentences import price_sentence, target_sentence
 from reconscale.report.tables import curve_table, points_table, table
 from reconscale.report.wording import Quantity
@@ -202,6 +210,9 @@ def test_time_of_a_run_is_a_power_law() -> None:
     seconds = [r.seconds for r in results if r.run.network.width == 16]
     assert 3600 * hours(10, 16) == pytest.approx(np.mean(seconds), rel=0.2)
     assert hours_from([]) is None
+    assert costs_from(results).hour_unit == "hours"
+    on_gpus = [result.model_copy(update={"provenance": {"device": "cuda"}}) for result in results]
+    assert str(costs_from(on_gpus).bill(100, None, have=100)).endswith(" GPU-hours")
 
 
 def test_shift_table_gives_every_test_set_and_its_slope() -> None:

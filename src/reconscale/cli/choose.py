@@ -116,11 +116,11 @@ def costs_of(source: Path, per_image: float | None, per_hour: float | None) -> C
         if per_hour:
             raise Mistake("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
         return Costs(untimed, per_hour, per_image)
-    from reconscale.report.runs import hours_from
+    from reconscale.report.runs import costs_from
     from reconscale.study import Folder, load_study, runs_of
 
     results = Folder.beside(source).results(runs_of(load_study(source)))
-    return Costs(hours_from(results) or untimed, per_hour, per_image)
+    return costs_from(results, per_hour, per_image)
 
 
 def _worthwhile(source: Path, points: Points) -> float:

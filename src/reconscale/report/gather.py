@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reconscale.laws import Costs, Finding, Points, frontier
+from reconscale.laws import Finding, Points, frontier
 from reconscale.laws.findings import merged
 from reconscale.report.answer import Answer, answer_of
-from reconscale.report.choice import untimed
 from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.next_steps import next_steps
 from reconscale.report.pictures import Anchors, anchors_of
 from reconscale.report.problems import problem_findings
-from reconscale.report.runs import anchor_findings, hours_from, training_findings
+from reconscale.report.runs import anchor_findings, costs_from, hours_from, training_findings
 from reconscale.report.tables import Table
 from reconscale.report.text import finding_lines, joined, lines_of, step_lines, verdict_line
 from reconscale.report.volumes import training_sets_of
@@ -103,7 +102,7 @@ def gather(
     if done:
         points = points_from(done, profile=study.analysis.profile, test_set=main)
         worthwhile, asked = study.analysis.worthwhile, study.analysis.forecast
-        costs = Costs(hours_from(done) or untimed)
+        costs = costs_from(done)
         noise = noise_from(done, profile=study.analysis.profile, test_set=main)
         answer = answer_of(
             points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, noise=noise, progress=say

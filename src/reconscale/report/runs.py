@@ -7,12 +7,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reconscale.laws import Finding, Hours, Points, finding, frontier, hours_of
+from reconscale.laws import Costs, Finding, Hours, Points, finding, frontier, hours_of
 from reconscale.laws.points import METRICS
+from reconscale.report.choice import untimed
 from reconscale.report.tables import Cell, Table, table
 from reconscale.study import PROFILES, Result, Run, Study
 from reconscale.study.faults import Fault, summed
 from reconscale.study.points import points_from
+
+GPU_HOURS, HOURS = "GPU-hours", "hours"
+"""What hours of runs are called: those on GPUs, and others."""
 
 
 def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) -> Table:
@@ -80,6 +84,17 @@ def hours_from(results: Iterable[Result], by: str = "p") -> Hours | None:
         return None
     dial = [float(r.p if by == "p" else r.run.network.width) for r, _ in timed]
     return hours_of([float(r.run.n) for r, _ in timed], [seconds for _, seconds in timed], dial)
+
+
+def costs_from(results: Sequence[Result], per_hour: float | None = None, per_image: float | None = None) -> Costs:
+    """Prices, with the measured hours of runs.
+
+    Raises:
+        Mistake: a price is out of range.
+    """
+    devices = {result.provenance.get("device") for result in results if result.status == "done"}
+    unit = GPU_HOURS if devices == {"cuda"} else HOURS
+    return Costs(hours_from(results) or untimed, per_hour, per_image, hour_unit=unit)
 
 
 def shift_table(results: Sequence[Result], profile: str) -> Table:

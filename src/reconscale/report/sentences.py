@@ -9,6 +9,7 @@ from reconscale.laws.decisions.ranges import Range
 from reconscale.laws.decisions.wording import between, chance, rounded
 from reconscale.laws.posterior.known import Known
 from reconscale.report.choice import Choice
+from reconscale.report.runs import GPU_HOURS, HOURS
 from reconscale.report.tables import Cell
 from reconscale.report.wording import Quantity, amount, duration, number
 
@@ -94,7 +95,7 @@ def step_cost(row: Mapping[str, Cell]) -> str:
     """What a step costs: its time where that is known, money where hours have a price, else the usual runs."""
     parts = [] if row["hours"] is None else [f"about {duration(3600 * number(row['hours']))}"]
     unit, cost = row["cost_unit"], row["cost"]
-    if row["kind"] != "stop" and cost is not None and unit != "GPU-hours":
+    if row["kind"] != "stop" and cost is not None and unit not in (GPU_HOURS, HOURS):
         parts.insert(
             0, f"{rounded(number(cost))} {unit}".rstrip() if parts else f"cost of {rounded(number(cost))} {unit}"
         )

@@ -65,9 +65,9 @@ def test_refusals(make):
     for wrong in ({"per_hour": -1}, {"per_hour": np.nan}, {"per_hour": 1, "per_image": -2}, {"have": np.inf}):
         with pytest.raises(Mistake, match="0 or more is expected"):
             Costs(Hours(1, 1), **wrong)
-    with pytest.raises(Mistake, match="say what a GPU-hour costs too"):
+    with pytest.raises(Mistake, match="say what an hour of training costs too"):
         Costs(Hours(1, 1), per_image=3)
-    with pytest.raises(Mistake, match="0 or more GPU-hours are expected"):
+    with pytest.raises(Mistake, match="0 or more hours are expected"):
         price(make(0.0, 1.0, 0.5), Costs(lambda n, p: float("nan")))
     with pytest.raises(Mistake, match="hours_of, seconds: found shape"):
         hours_of([1, 2], [1])

@@ -32,7 +32,7 @@ class Hours:
     by_p: float = 0.0
 
     def __call__(self, n: float, p: float | None = None) -> float:
-        """GPU-hours of one run."""
+        """Hours of one run."""
         return float(self.scale * n**self.by_n * (1.0 if p is None else p**self.by_p))
 
 
@@ -41,11 +41,12 @@ class Costs:
     """Prices.
 
     Attributes:
-        hours: GPU-hours of one run with n images and p parameters (None where it is not known).
-        per_hour: price of a GPU-hour, or None: hours are not priced.
+        hours: of one run with n images and p parameters (None where it is not known).
+        per_hour: price of an hour, or None: hours are not priced.
         per_image: price of acquiring one more image, or None: not known.
         currency: of both.
         have: images at hand; None: the largest n measured.
+        hour_unit: what the hours are called: those of a CPU are not ``GPU-hours``.
 
     Raises:
         Mistake: a price is below 0 or not a number, or images have a price and hours have none.
@@ -56,6 +57,7 @@ class Costs:
     per_image: float | None = None
     currency: str = ""
     have: float | None = None
+    hour_unit: str = "GPU-hours"
 
     def __post_init__(self) -> None:
         for name in ("per_hour", "per_image", "have"):
@@ -64,7 +66,9 @@ class Costs:
                 raise Mistake(f"costs, {name}", f"found {value}", "0 or more is expected")
         if self.per_image is not None and self.per_hour is None:
             raise Mistake(
-                "costs, per_hour", "found none", "images have a price, so say what a GPU-hour costs too (0 if nothing)"
+                "costs, per_hour",
+                "found none",
+                "images have a price, so say what an hour of training costs too (0 if nothing)",
             )
 
     def bill(self, n: float, p: float | None, have: float, runs: int = 1) -> Bill:
@@ -81,9 +85,9 @@ class Costs:
         """
         hours = float(self.hours(n, p)) * runs
         if not (np.isfinite(hours) and hours >= 0):
-            raise Mistake("costs, hours", f"found {hours} for n = {n:g}", "0 or more GPU-hours are expected")
+            raise Mistake("costs, hours", f"found {hours} for n = {n:g}", "0 or more hours are expected")
         images = max(0.0, n - (have if self.have is None else self.have))
-        return Bill(images, hours, self.total(images, hours), self.currency)
+        return Bill(images, hours, self.total(images, hours), self.currency, self.hour_unit)
 
     def total(self, images: float, hours: float) -> float | None:
         """In the currency, or None where hours are not priced."""
@@ -98,19 +102,21 @@ class Bill:
 
     Attributes:
         images: to be acquired.
-        hours: GPU-hours.
+        hours: of training.
         total: in the currency, or None where hours have no price.
         currency: of the total.
+        hour_unit: what the hours are called.
     """
 
     images: float
     hours: float
     total: float | None
     currency: str
+    hour_unit: str = "GPU-hours"
 
     def __str__(self) -> str:
         parts = [f"{rounded(self.images)} more images"] if self.images else []
-        parts.append(f"{rounded(self.hours)} GPU-hours")
+        parts.append(f"{rounded(self.hours)} {self.hour_unit}")
         said = " and ".join(parts)
         return said if self.total is None else f"{rounded(self.total)} {self.currency} ({said})".replace("  ", " ")
 

@@ -40,7 +40,7 @@ class Experiment:
         regret: expected regret of the decision that is left after this and those before it, in dB (or SSIM); of
             ``stop``, what there is now; None where a forecast is the aim.
         cost: in ``cost_unit``.
-        cost_unit: the currency where hours have a price, else ``GPU-hours``; without costs, runs at the largest n.
+        cost_unit: the currency where hours have a price, else ``Costs.hour_unit``; without costs, runs at largest n.
         bill: images, hours and money, or None without costs.
         why: one plain sentence.
     """
@@ -193,7 +193,7 @@ def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, Bill |
         return item.seeds * item.n / last * larger, f"runs at n = {last:,.6g}", None
     bill = plan.costs.bill(item.n, item.p, have, item.seeds)
     if bill.total is None:
-        return bill.hours, "GPU-hours", bill
+        return bill.hours, bill.hour_unit, bill
     return bill.total, bill.currency, bill
 
 

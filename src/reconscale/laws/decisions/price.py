@@ -27,7 +27,7 @@ class Price:
         unit: ``dB`` or ``SSIM``.
         n: training-set size that has it.
         images: to be acquired beyond those at hand.
-        hours: GPU-hours of one training at that n.
+        hours: of one training at that n.
         total: in ``currency``, or None where hours have no price.
         currency: of the total.
         sentence: all of this in plain words.
@@ -84,16 +84,16 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
         sentence="",
         findings=told.level.findings,
     )
-    return _said(answer, points)
+    return _said(answer, points, costs.hour_unit)
 
 
-def _said(answer: Price, points: Points) -> Price:
+def _said(answer: Price, points: Points, hour_unit: str) -> Price:
     what = f"The next {answer.step:g} {answer.unit}"
     never = f"; the chance that no amount of data brings it is {chance(answer.n.never)}"
     if np.isinf(answer.n.median):
         return replace(answer, sentence=f"{what} is not expected from more data{never}.")
     parts = [f"{rounded(answer.images.median)} more {points.unit} ({between(answer.images)})"]
-    parts.append(f"{rounded(answer.hours.median)} GPU-hours of training ({between(answer.hours)})")
+    parts.append(f"{rounded(answer.hours.median)} {hour_unit} of training ({between(answer.hours)})")
     if answer.total is not None:
         parts.append(f"{rounded(answer.total.median)} {answer.currency} in all ({between(answer.total)})")
     said = f"{what} costs about {', '.join(parts)}{never if answer.n.never >= 0.005 else ''}."
