@@ -151,10 +151,12 @@ class Sweep:
         fault = event["fault"]
         lost = f", {spell(fault['lost'])} of work lost" if fault["lost"] else ""
         goes_on = {"worker died": "; continuing from its checkpoint", "node lost": "; continuing elsewhere"}
-        if fault["kind"] in goes_on:
+        name, then = "", ""
+        if event["run"]:
+            name, then = f"{event['run']}: ", goes_on.get(fault["kind"], "")
+        if then:
             self._remove(event["run"])
-        name = f"{event['run']}: " if event["run"] else ""
-        self._line(f"{name}{fault['kind']} ({fault['detail']}){lost}{goes_on.get(fault['kind'], '')}")
+        self._line(f"{name}{fault['kind']} ({fault['detail']}){lost}{then}")
 
     def _work(self, event: dict[str, Any]) -> None:
         name = event["run"]

@@ -211,3 +211,29 @@ def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
 def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match="cannot be read"):
         Local(1, lambda event: None).apply(load_study, tmp_path / "none.toml")
+
+
+def test_ray_ends_on_the_machine_of_the_command(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence says so, the fault is noted, and the next command goes on."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # not the two nodes
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", "auto", "--workers", 2, "--checkpoint-seconds", 0.2)
+    until(lambda: checkpoints(path))
+    os.kill(raylet_below(process.pid), signal.SIGKILL)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 2 and "Ray ended on this machine" in err and "Traceback" not in err, err
+    assert "the one of this command" in (path.parent / "runs" / "faults.jsonl").read_text()
+    carried_out(tmp_path)
+    assert records(path) == records(finished)
+
+
+def raylet_below(driver: int) -> int:
+    """The process of Ray that a command has started."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+        if fields["Name"] == "raylet" and int(fields["PPid"]) == driver:
+            return int(fields["Pid"])
+    raise AssertionError("no raylet below the command")

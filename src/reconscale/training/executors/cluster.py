@@ -64,7 +64,7 @@ def leased(where: Where, tell: Tell) -> Iterator[Cluster]:
 def _running() -> str | None:
     """The address of the cluster that this machine belongs to; none where there is none, or it is gone."""
     if named := os.environ.get("RAY_ADDRESS"):
-        return named
+        return None if named == "local" else named  # the word with which Ray itself starts one
     try:
         address = RUNNING.read_text().strip()
         _knock(address)
@@ -142,6 +142,7 @@ class Cluster:
         room = gpus if self.device == "cuda" else int(total.get("CPU", 1)) // where.threads
         self.workers = where.workers or max(1, room // where.devices)
         self._attempts = Attempts()
+        self._node = ray.get_runtime_context().get_node_id()
         self._line: tuple[ImageSet, Any] | None = None
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
@@ -171,10 +172,18 @@ class Cluster:
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
-            Mistake: results cannot be written, images are not there, or a node lacks the package.
+            Mistake: results cannot be written, images are not there, a node lacks the package, or Ray ended on this
+                machine.
         """
         if not tasks:
             return
+        try:
+            self._carry_out(tasks)
+        except self.ray.exceptions.RayError as error:  # those of slots are dealt with where they are heard
+            raise Mistake("--ray", f"Ray ended on this machine ({type(error).__name__})",
+                          "start the command again: runs go on from their last checkpoints") from error  # fmt: skip
+
+    def _carry_out(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]
         token = secrets.token_hex(16)
         write_whole(first.folder.root / ".cluster", token)
@@ -188,18 +197,28 @@ class Cluster:
         except (KeyboardInterrupt, Mistake):
             sweep.wind_down()
             raise
+        except self.ray.exceptions.RayError as error:
+            sweep.tell_of_the_end(type(error).__name__)
+            raise
         finally:
             (first.folder.root / ".cluster").unlink(missing_ok=True)
 
     def line(self, images: ImageSet) -> Any:
         """The actor on this node that slots speak to: see ``Line``. One for all sweeps of the same images."""
         if self._line is None or self._line[0] is not images:
-            here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-                self.ray.get_runtime_context().get_node_id(), soft=False
-            )
+            here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._node, soft=False)
             actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line)
             self._line = images, actor.remote(images.files())
         return self._line[1]
+
+    def is_there(self) -> bool:
+        """Whether the part of Ray on this machine is alive: it is asked itself, since others hear of it late."""
+        here = next(node for node in self.ray.nodes() if node["NodeID"] == self._node)
+        try:
+            _knock(f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}")
+        except OSError:
+            return False
+        return bool(here["Alive"])
 
     def _resources(self, memory: float, share: float) -> dict[str, Any]:
         devices = self.where.devices
@@ -262,6 +281,8 @@ class _Sweep:
         return []
 
     def _lost(self, task: Task, how: str) -> list[Task]:
+        if not self.cluster.is_there():  # new tasks would make Ray end this whole process without a word
+            raise self.ray.exceptions.NodeDiedError(how)
         if (result := task.folder.read(task.run, images=False)) is not None:
             self.tell({"event": "end", "run": task.run.id, "status": result.status})
             return []
@@ -286,6 +307,13 @@ class _Sweep:
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not any(all(node.get(name, 0) >= amount for name, amount in needed.items()) for node in nodes):
             self.tell({"event": "waiting", "run": "", "for": _spelled(asked)})
+
+    def tell_of_the_end(self, how: str) -> None:
+        """Name the fault that ends this command: the part of Ray on its own machine is gone, and with it all slots."""
+        now = time.monotonic()
+        under_way = [task.run.id for task in self.slots.values() if task.run.id in self.started]
+        lost = round(sum(now - self.kept[name] for name in under_way), 1)
+        self.tell(fault_event(Fault(kind="node lost", detail=f"the one of this command, {how}", lost=lost)))
 
     def wind_down(self) -> None:
         """Ask all slots to keep the state of their runs and end."""
