@@ -159,7 +159,7 @@ def data(
     study: StudyPath,
     data: Data = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read all packed images again; exit 2 if any is damaged.")
+        bool, typer.Option("--verify", help="Read again all that is kept of the images; exit 2 if any is damaged.")
     ] = False,
     json: AsJson = False,
 ) -> None:
@@ -193,14 +193,13 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
     else:
         for line in found.changed:
             console.print(f"since then: {line}", markup=False, highlight=False, soft_wrap=True)
-        whole = f"{found.images} images in {found.shards} shards read again: "
-        whole += f"{len(found.damaged)} damaged" if found.damaged else "all as they were packed"
+        whole = f"{found.counted} read again: {len(found.damaged) or 'none'} damaged"
         console.print(whole, markup=False, highlight=False, soft_wrap=True)
         if found.changed and not found.damaged:
-            console.print("the next start packs what changed", markup=False, highlight=False)
+            console.print("the next start takes in what changed", markup=False, highlight=False)
     if found.damaged:
         parts = "\n".join(f"  {line}" for line in found.damaged)
-        errors.print(f"damaged:\n{parts}\nset aside; pack these images anew with: reconscale data {path}",
+        errors.print(f"damaged:\n{parts}\nset aside; take them in anew with: reconscale data {path}",
                      style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
         raise typer.Exit(2)
 

@@ -1,4 +1,4 @@
-"""Packed images read again from end to end: what was damaged, and what changed since they were packed."""
+"""What is kept of images read again from end to end: what was damaged, and what changed since then."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from reconscale.imaging.listing import Listing
 from reconscale.imaging.shards import damage_of, set_aside
 from reconscale.imaging.sources import list_test_set, source_of
 from reconscale.imaging.store import Store
+from reconscale.imaging.volumes.verify import Reread, verify_volumes
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
 
@@ -40,11 +41,16 @@ class Verified:
     damaged: tuple[str, ...]
     changed: tuple[str, ...]
 
+    @property
+    def counted(self) -> str:
+        """How much that was, in words."""
+        return f"{self.images} images in {self.shards} shards"
+
 
 def verify_images(
     images: Images, *, data: Path | None = None, cache: Path | None = None, progress: Progress | None = None
-) -> Verified:
-    """Read all packed images of a study again and compare them with their hashes; nothing is packed.
+) -> Verified | Reread:
+    """Read all packed images, or prepared volumes, of a study again and compare them with their hashes.
 
     Args:
         images: the options.
@@ -53,11 +59,12 @@ def verify_images(
         progress: called with (label, shards done, shards).
 
     Raises:
-        Mistake: the study reads volumes, nothing has been packed, or images are missing.
+        Mistake: nothing has been packed, or images are missing.
     """
-    if images.volumes:
-        raise Mistake("--verify", "reads packed images again, and this study is about volumes", "leave it out")
+    progress = progress or (lambda label, done, total: None)
     root = cache_folder(cache)
+    if images.volumes:
+        return verify_volumes(images, data, root.with_name("volumes"), progress)
     listings = [source_of(images)(images, data), *(list_test_set(images, name, data) for name in images.test_sets)]
     damaged: list[str] = []
     changed: list[str] = []
@@ -73,7 +80,7 @@ def verify_images(
     shards = {(store.folder, facts["name"]) for store in stores.values() for facts in store.manifest["shards"]}
     if not shards and not damaged:
         raise Mistake("--verify", "found no packed images of this study", "leave it out: then they are packed")
-    found = _read_again(sorted(shards), progress or (lambda label, done, total: None))
+    found = _read_again(sorted(shards), progress)
     for (folder, name), (reason, places) in found.items():
         damaged.append(f"{folder / name}.bin: {reason}{_named(stores, folder, name, places)}")
         with FileLock(folder / ".lock"):

@@ -11,9 +11,10 @@ from reconscale.imaging.folder import data_folder, place_below
 from reconscale.imaging.split import divided
 from reconscale.imaging.volumes.kspace import HDF5, holds_kspace, list_fastmri, list_kspace_arrays
 from reconscale.imaging.volumes.pictures import DICOM, NIFTI, list_complex, list_dicom, list_nifti
-from reconscale.imaging.volumes.prepare import Progress, Volume, prepared
+from reconscale.imaging.volumes.prepare import Progress, prepared
 from reconscale.imaging.volumes.scan import Scan, wanted
 from reconscale.imaging.volumes.slices import Slices
+from reconscale.imaging.volumes.volume import Volume
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
 
@@ -47,23 +48,35 @@ def open_volumes(
             the line.
     """
     skipped: list[tuple[str, str]] = []
-    scans = VOLUME_SOURCES[images.source](images, data, "images.folders")
-    whole = _slices(scans, images, root, progress, skipped)
+    listed = list_volumes(images, data)
+    scans, options = listed.pop("")
+    whole = _slices(scans, options, root, progress, skipped)
     train, val, test = divided(list(whole.units), images, whole.names)
     sets = {"train": whole.pick(train), "val": whole.pick(val)}
     if images.test:
         sets["test"] = whole.pick(test)
-    for name, place in images.test_sets.items():
-        key = f"images.test_sets.{name}"
-        alone = images.model_copy(update={"folders": (place,), "test_sets": {}, "acquisition": (), "slices": None})
-        source = _source_of(alone, data, key)
-        others = VOLUME_SOURCES[source](alone.model_copy(update={"source": source}), data, key)
+    for name, (others, alone) in listed.items():
         sets[name] = _slices(others, alone, root, progress, skipped)
     for name in [name for name in sets if name not in ("train", "val")]:
         sets["val"] = _apart(sets["val"], "validation", sets[name], name, images, skipped)
     for name in [name for name in sets if name != "train"]:
         sets["train"] = _apart(sets["train"], "training", sets[name], name, images, skipped)
     return sets, tuple(skipped)
+
+
+def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[Scan], Images]]:
+    """What a study reads: further test set -> its volumes and the options for them; the name of its own is empty.
+
+    Raises:
+        Mistake: volumes are missing, or damaged.
+    """
+    found = {"": (VOLUME_SOURCES[images.source](images, data, "images.folders"), images)}
+    for name, place in images.test_sets.items():
+        key = f"images.test_sets.{name}"
+        alone = images.model_copy(update={"folders": (place,), "test_sets": {}, "acquisition": (), "slices": None})
+        alone = alone.model_copy(update={"source": _source_of(alone, data, key)})
+        found[name] = VOLUME_SOURCES[alone.source](alone, data, key), alone
+    return found
 
 
 def _source_of(images: Images, data: Path | None, key: str) -> str:

@@ -13,90 +13,23 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
-from reconscale.files import to_json, write_whole
-from reconscale.imaging.volumes.kspace import read_slice
-from reconscale.imaging.volumes.scan import Place, Scan
+from reconscale.imaging.volumes.scan import Scan
 from reconscale.imaging.volumes.transform import center, of_lower_resolution, root_sum_of_squares, square, to_image
+from reconscale.imaging.volumes.volume import IMAGES, TRUTHS, Volume, sum_of, write_facts
 from reconscale.mistakes import Mistake
 
-FORMAT = 1
+FORMAT = 2
 """Version of what is kept; another version is prepared anew."""
 AGREEMENT = 0.01
 """Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """A prepared volume. Pickles as two places; its values stay on the disk until they are read.
-
-    Attributes:
-        path: its directory in the cache.
-        place: where its k-space lies; none for images.
-    """
-
-    path: Path
-    place: Place | None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Volume, (self.path, self.place))
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        """Name, unit, kind, sizes, maxima and hashes of its slices."""
-        facts: dict[str, Any] = json.loads((self.path / "facts.json").read_text(encoding="utf-8"))
-        return facts
-
-    @property
-    def name(self) -> str:
-        """Unique among the volumes of a study."""
-        return str(self.facts["name"])
-
-    @property
-    def unit(self) -> str:
-        """The patient, or the volume itself where no patient is known."""
-        return str(self.facts["patient"] or self.facts["name"])
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(coils, rows, columns) of the k-space."""
-        coils, rows, columns = self.facts["shape"]
-        return coils, rows, columns
-
-    def truth(self, index: int) -> np.ndarray:
-        """(h, w) float32 magnitude image of a slice."""
-        height, width = self.facts["size"]
-        return self._row("truth.bin", index, (height, width), np.dtype(np.float32))
-
-    def image(self, index: int) -> np.ndarray:
-        """(H, W) complex64 image of a slice, where its acquisition is simulated."""
-        return self._row("image.bin", index, self.shape[1:], np.dtype(np.complex64))
-
-    def kspace(self, index: int) -> np.ndarray:
-        """(coils, H, W) complex64 measured k-space of a slice.
-
-        Raises:
-            Mistake: the file has gone, or was cut short.
-        """
-        assert self.place is not None
-        return read_slice(self.place, self.shape, index)
-
-    def _row(self, file: str, index: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        values = np.empty(shape, dtype)
-        with (self.path / file).open("rb", buffering=0) as stream:
-            stream.seek(index * values.nbytes)
-            if stream.readinto(values.data.cast("B")) != values.nbytes:
-                raise Mistake(self.path / file, "is cut short", "delete its folder: it is prepared anew")
-        return values
 
 
 def prepared(scans: Sequence[Scan], root: Path, matrix: int | None, progress: Progress) -> Iterator[Volume | Mistake]:
@@ -125,16 +58,21 @@ def prepared(scans: Sequence[Scan], root: Path, matrix: int | None, progress: Pr
                       "free some space, or choose another one with RECONSCALE_CACHE") from error  # fmt: skip
 
 
-def _volume(scan: Scan, root: Path, matrix: int | None) -> Volume | Mistake:
+def kept(scan: Scan, root: Path, matrix: int | None) -> Volume:
+    """Where a volume is kept once it is prepared."""
     asked = json.dumps([FORMAT, scan.name, scan.patient, scan.identity, matrix], sort_keys=True)
-    home = root / hashlib.sha256(asked.encode()).hexdigest()[:24]
-    if (home / "facts.json").is_file():
-        return Volume(home, scan.place)
+    return Volume(root / hashlib.sha256(asked.encode()).hexdigest()[:24], scan.place)
+
+
+def _volume(scan: Scan, root: Path, matrix: int | None) -> Volume | Mistake:
+    volume = kept(scan, root, matrix)
+    home = volume.path
+    if volume.is_whole():
+        return volume
     part = Path(tempfile.mkdtemp(dir=root, prefix=f"{home.name}.", suffix=".part"))
     try:
-        facts = _read_through(scan, part, matrix)
-        write_whole(part / "facts.json", to_json(facts))
-        shutil.rmtree(home, ignore_errors=True)  # without facts: left by a process that died
+        write_facts(part, _read_through(scan, part, matrix))
+        shutil.rmtree(home, ignore_errors=True)  # damaged, or left by a process that died
         part.chmod(0o755)
         part.rename(home)
     except Mistake as mistake:
@@ -146,9 +84,9 @@ def _volume(scan: Scan, root: Path, matrix: int | None) -> Volume | Mistake:
 
 def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
     """Read every slice once: check it, hash it, and write what is kept."""
-    hashes, maxima, peaks = [], [], []
+    hashes, truths, maxima, peaks = [], [], [], []
     size, shape = (0, 0), scan.shape
-    with (part / "truth.bin").open("wb") as truths, (part / "image.bin").open("wb") as kept:
+    with (part / TRUTHS).open("wb") as shown, (part / IMAGES).open("wb") as simulated:
         for index in range(scan.count):
             values = scan.read(index)
             _check_finite(scan, index, values)
@@ -158,19 +96,20 @@ def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
                 values = values if matrix is None else _lowered(scan, values, matrix)
                 shape = (1, *values.shape)
                 truth = np.abs(values).astype(np.float32)
-                kept.write(np.ascontiguousarray(values, np.complex64).data)
+                simulated.write(np.ascontiguousarray(values, np.complex64).data)
             size = truth.shape
-            hashes.append(hashlib.sha256(np.ascontiguousarray(values).data).hexdigest())
+            hashes.append(sum_of(values))
+            truths.append(sum_of(np.asarray(truth, np.float32)))
             maxima.append(float(truth.max()))
             peaks.append(float(square(truth).max()))
-            truths.write(np.ascontiguousarray(truth, np.float32).data)
+            shown.write(np.ascontiguousarray(truth, np.float32).data)
     if max(maxima) <= 0:
         raise Mistake(scan.name, "holds nothing but zeros", "remove it")
     return {
         "name": scan.name, "patient": scan.patient, "acquisition": scan.acquisition, "kind": scan.kind,
         "count": scan.count, "shape": list(shape), "size": list(size),
         "maximum": scan.maximum or max(maxima),
-        "peak": max(peaks), "peaks": peaks, "hashes": hashes,
+        "peak": max(peaks), "peaks": peaks, "hashes": hashes, "truths": truths,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.imaging.volumes.prepare import Volume
+from reconscale.imaging.volumes.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class Slices:
 
         Raises:
             Mistake: its file has gone, or was cut short.
+            Damaged: it is not what was prepared.
         """
         index, number = self.rows[i].tolist()
         volume = self.volumes[index]
