@@ -150,6 +150,7 @@ WRONG = [
         'family = "dncnn"',
         "'dncnn' is not made for mri; families for mri: unet, unrolled, varnet",
     ),
+    ('"unrolled"\ndepth = 2\ncascades = 2', '"unet"', "file0.h5: found 28 pixels; unet of depth 4 needs at least 32"),
     (SOURCE, f"{SOURCE}\nmatrix = 16", "matrix: is for volumes of images"),
     (SOURCE, f'{SOURCE}\naxes = "schx"', "axes: found 'schx'"),
     (SOURCE, 'source = "folder"\nacquisition = ["a"]', "acquisition: is for volumes"),

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import ImageSet, open_images, problem_of
+from reconscale.imaging import ImageSet, Slices, open_images, problem_of
 from reconscale.mistakes import Mistake
 from reconscale.networks import given_of, size_of
-from reconscale.networks.families import depth_of, least_of
+from reconscale.networks.families import depth_of, family_of, least_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
 from reconscale.study.plan import Need, cells_of, makespan
 from reconscale.training import checkpoint
@@ -36,23 +36,31 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
     Raises:
         Mistake: no such family, too few images, a patch that the network cannot take, bad images.
     """
-    for width in study.sweep.width:
-        network = study.cell_network(width)
-        least = least_of(network, given_of(study.problem, 1))
-        for key in () if study.images.volumes else ("patch", "val_patch", "test_patch"):
-            side = getattr(study.images, key)
-            if side is not None and side < least:
-                depth = depth_of(network, study.problem.kind)
-                raise Mistake(f"images.{key}", f"found {side}",
-                              f"{network.family} of depth {depth} needs at least {least}")  # fmt: skip
+    if not study.images.volumes:
+        for key in ("patch", "val_patch", "test_patch"):
+            _refuse_small(study, f"images.{key}", getattr(study.images, key))
     images = open_images(study.images, data=where.data, progress=progress)
     problem = problem_of(study.problem, torch.device("cpu"), 0)
     for pixels in images.sets.values():
+        if isinstance(pixels, Slices):
+            for volume in pixels.volumes:
+                _refuse_small(study, volume.name, min(volume.facts["size"]), min(volume.shape[1:]))
         problem.check(pixels, study.images.patch)
     if max(study.sweep.n) > images.available:
         raise Mistake("sweep.n", f"found {max(study.sweep.n)}",
                       f"the images allow at most {images.available} {study.images.counts} for training")  # fmt: skip
     return images
+
+
+def _refuse_small(study: Study, where: str, side: int | None, of_kspace: int | None = None) -> None:
+    """Refuse images that a network of the study cannot take: one of MRI without cascades sees what is shown alone."""
+    for width in study.sweep.width:
+        network = study.cell_network(width)
+        least = least_of(network, given_of(study.problem, 1))
+        seen = of_kspace if of_kspace is not None and family_of(network).cascades else side
+        if seen is not None and seen < least:
+            depth, found = depth_of(network, study.problem.kind), f"found {seen}" + " pixels" * (of_kspace is not None)
+            raise Mistake(where, found, f"{network.family} of depth {depth} needs at least {least}")
 
 
 def plan(

@@ -208,6 +208,14 @@ def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
     assert seen == ["4"]
 
 
+def test_what_breaks_while_it_is_measured_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """In a line, not by a traceback of the worker."""
+    told: list[dict[str, object]] = []
+    assert Local(1, told.append).apply(int, "two") == [None]
+    assert [event["event"] for event in told] == ["note"] and "ValueError: invalid literal" in str(told[0]["text"])
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match="cannot be read"):
         Local(1, lambda event: None).apply(load_study, tmp_path / "none.toml")

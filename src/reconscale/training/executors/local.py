@@ -27,6 +27,17 @@ SILENT = 1800.0
 """Seconds without a word after which a worker counts as stuck, and is ended and continued from its checkpoint."""
 
 
+@dataclass(frozen=True)
+class Broken:
+    """What comes instead of a value where the function has raised.
+
+    Attributes:
+        why: in one line.
+    """
+
+    why: str
+
+
 @dataclass
 class _Slot:
     """A worker process, what it carries out, and when it last gave a sign of life and kept its state."""
@@ -69,6 +80,8 @@ class Local:
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
         """Call a function in so many fresh processes at the same time; what each gave, None for one that died.
 
+        Where the function raises anything but a ``Mistake``, that is told as a note, and there is None as well.
+
         Raises:
             Mistake: the function raised it.
         """
@@ -90,7 +103,9 @@ class Local:
         for answer in answers:
             if isinstance(answer, Mistake):
                 raise answer
-        return answers
+        for why in {answer.why for answer in answers if isinstance(answer, Broken)}:
+            self.tell({"event": "note", "text": f"what runs take cannot be measured ({why})"})
+        return [None if isinstance(answer, Broken) else answer for answer in answers]
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
         """Carry out all tasks, in this order as workers become free.
@@ -247,6 +262,8 @@ def _apply(
         answer.send(function(*arguments))
     except Mistake as mistake:
         answer.send(mistake)
+    except Exception as error:  # a run that breaks in the same way says why in its result
+        answer.send(Broken(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"))
 
 
 def _answer(receiver: Connection) -> Any:
