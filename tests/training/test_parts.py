@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,9 +18,9 @@ from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Recipe
 from reconscale.study.file import parse_study
-from reconscale.training import Where, packing
+from reconscale.training import Where, packing, sets
 from reconscale.training.anchors import anchors
-from reconscale.training.calibrate import Pace, paces, precision_of
+from reconscale.training.calibrate import Pace, hardest_of, paces, precision_of
 from reconscale.training.executors.local import Local
 from reconscale.training.packing import fitted, free_memory, gpu_memory
 from reconscale.training.tracking import TRACKERS
@@ -44,6 +46,35 @@ def test_paces_are_measured_once(images: ImageSet, tmp_path: Path, executor: Loc
     assert len(json.loads((tmp_path / "calibration.json").read_text())) == 1
     paces([run], images, folder, executor, Placement(threads=2))  # that is another measurement
     assert len(json.loads((tmp_path / "calibration.json").read_text())) == 2
+
+
+@dataclass
+class Sized:
+    """Images of which only the areas are known."""
+
+    areas: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+    def area(self, i: int, crop: int | None) -> int:
+        return self.areas[i] if crop is None else min(self.areas[i], crop)
+
+    def pick(self, positions: np.ndarray) -> Sized:
+        return Sized(tuple(self.areas[i] for i in positions.tolist()))
+
+
+@pytest.mark.parametrize(
+    "together, crop, name, picked",
+    [(0, None, "b", (9,)), (12, None, "b", (9,)), (14, None, "b", (9, 5)), (99, None, "b", (9, 5, 1)),
+     (6, 3, "a", (4, 3))],
+)  # fmt: skip
+def test_memory_is_measured_on_the_largest_images(
+    together: int, crop: int | None, name: str, picked: tuple[int, ...]
+) -> None:
+    made = {each: sets.Tested(None, Sized(areas), crop) for each, areas in {"a": (4, 3, 2), "b": (1, 9, 5)}.items()}  # type: ignore[arg-type]
+    of, largest = hardest_of(made, together)
+    assert of is made[name] and largest == Sized(picked)
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"cpu, 1 threads, 2 side by side": {"unet": {"step": "fast"}}}', "7"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from reconscale.imaging import ImageSet, Pixels, Slices
 from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Run
 from reconscale.training.acceleration import choice
-from reconscale.training.evaluate import score, validate
+from reconscale.training.evaluate import score, together_on, validate
 from reconscale.training.executors.executor import Executor
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps, steps_between_looks
-from reconscale.training.sets import tested
+from reconscale.training.sets import Tested, tested
 from reconscale.training.worker import Placement, memory_of
 
 WARM = 2
@@ -79,10 +79,24 @@ def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
     step = statistics.fmean(seconds)  # not the median: what is asked for is a sum
     look = _of_a_pixel(lambda few: validate(training.network, training.problem, few, run.images.val_patch, device),
                        images.val, run.images.val_patch)  # fmt: skip
-    of = tested(run.images, images, training.problem)[run.images.main_test]
+    sets = tested(run.images, images, training.problem)
+    of, at_once = sets[run.images.main_test], together_on(device)
     training.network.eval()
+    hardest, largest = hardest_of(sets, at_once)
+    score(training.network, hardest.problem, largest, crop=hardest.crop, together=at_once)  # decides the memory
     test = _of_a_pixel(lambda few: score(training.network, of.problem, few, crop=of.crop), of.pixels, of.crop)
     return Pace(max(0.0, ready - began - WARM * step), step, look, test, memory_of(device))
+
+
+def hardest_of(sets: Mapping[str, Tested], together: int) -> tuple[Tested, Pixels | Slices]:
+    """The test set with the largest image, and as many of its largest as are reconstructed at once."""
+    areas = {
+        name: np.array([of.pixels.area(i, of.crop) for i in range(len(of.pixels))]) for name, of in sets.items()
+    }  # fmt: skip
+    name = max(areas, key=lambda name: int(areas[name].max()))
+    order = np.argsort(-areas[name], kind="stable")
+    count = max(1, int(np.searchsorted(np.cumsum(areas[name][order]), together, side="right")))
+    return sets[name], sets[name].pixels.pick(order[:count])
 
 
 _PACES = TypeAdapter(dict[str, Pace])
