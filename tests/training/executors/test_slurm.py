@@ -282,6 +282,10 @@ def test_a_diary_is_strict_json(tmp_path: Path) -> None:
     diary.tell(event)
     content = json.loads(diary.path.read_text(), parse_constant=lambda name: pytest.fail(name))
     assert restored(content["latest"]["a"]) == event
+    diary.tell({"event": "progress", "run": "a", "kept": 0})  # how far it is stays the last word
+    assert diary.latest["a"] == event | {"kept": 0}
+    diary.tell({"event": "progress", "run": "a", "testing": "val", "done": 1, "of": 2})
+    assert "step" not in diary.latest["a"]
 
 
 JOB = """

@@ -177,7 +177,7 @@ def jobs(path: Path) -> list[str]:
     return sorted(re.sub(r"_submission\.sh", "", script.name) for script in logs.glob("*_submission.sh"))
 
 
-LONG = 1000
+LONG = 2000
 """Steps that take long enough to be disturbed."""
 
 

@@ -147,7 +147,8 @@ class Diary:
     def tell(self, event: Event) -> None:
         """Take an event of the local sweep."""
         if event["event"] == "progress":
-            self.latest[event["run"]] = event
+            before = self.latest.get(event["run"], {}) if "kept" in event else {}  # that says nothing of how far it is
+            self.latest[event["run"]] = before | event
         else:
             self.happened.append(event)
             if event["event"] == "end":
