@@ -31,7 +31,7 @@ demo: $(STAMP)
 	$(BIN)/reconscale demo
 
 test: check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks
