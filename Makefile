@@ -12,7 +12,7 @@ help:
 	@echo "make check           formatting, lint, types and the layers of the design"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
-	@echo "make bench-scale     a million images, 200 injected faults, what plan predicts (an hour)"
+	@echo "make bench-scale     a million images, 200 injected faults, two nodes, what plan predicts (an hour)"
 	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
 	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
@@ -66,6 +66,7 @@ bench-theory: $(STAMP)
 bench-scale: $(STAMP)
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/plan.py
 
 # Nothing is installed and no service is started: see tests/training/executors/loopback_slurm.py.
