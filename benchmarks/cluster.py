@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +20,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from faults import records
 
 NODES = Path(__file__).resolve().parent.parent / "tests" / "training" / "executors" / "two_nodes.py"
 
@@ -38,9 +39,10 @@ def main() -> None:
         for path in studies.values():
             path.parent.mkdir()
             path.write_text(text)
-        right, seconds = carried_out(studies["local"]), {}
+        seconds = {"local": carried_out(studies["local"])}
         expected = records(studies["local"])
-        print(f"{'':12}{'runs':>6}{'minutes':>9}{'other results':>15}\n{'local':12}{len(expected):6}{right / 60:9.1f}")
+        print(f"{'':12}{'runs':>6}{'minutes':>9}{'other results':>15}")
+        print(f"{'local':12}{len(expected):6}{seconds['local'] / 60:9.1f}", flush=True)
         for label in ("two nodes", "one killed"):
             with two_nodes() as (address, nodes):
                 kill = nodes if label == "one killed" else None
@@ -92,18 +94,6 @@ def planned(path: Path) -> list[Any]:
     from reconscale.study import load_study, runs_of
 
     return list(runs_of(load_study(path)))
-
-
-def records(study: Path) -> dict[str, Any]:
-    """Every result but for its times and its memory, with its tables and its weights."""
-    found = {}
-    for path in sorted((study.parent / "runs").glob("*/result.json")):
-        record = json.loads(path.read_text())
-        for key in ("times", "memory", "sha256"):
-            record.pop(key, None)
-        more = [path.with_name(name) for name in ("images.csv", "volumes.csv", "weights.safetensors")]
-        found[path.parent.name] = (record, [each.read_bytes() for each in more if each.is_file()])
-    return found
 
 
 if __name__ == "__main__":

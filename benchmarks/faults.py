@@ -363,7 +363,7 @@ def records(study: Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
         for key in ("times", "memory", "sha256"):
             record.pop(key, None)
-        files = [path.with_name(name) for name in ("images.csv", "weights.safetensors")]
+        files = [path.with_name(name) for name in ("images.csv", "volumes.csv", "weights.safetensors")]
         found[path.parent.name] = (record, [each.read_bytes() for each in files if each.is_file()])
     return found
 

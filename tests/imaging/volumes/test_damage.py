@@ -95,6 +95,11 @@ def test_a_file_that_was_cut_short_is_prepared_anew(images: Images, tmp_path: Pa
     path.unlink()
     with pytest.raises(Damaged, match="truth.bin: cannot be read"):
         train(before).volumes[0].truth(0)
+    facts = path.with_name("facts.json")
+    facts.unlink()
+    facts.mkdir()
+    found = verify_images(images, data=tmp_path, cache=tmp_path / "cache")
+    assert len(found.damaged) == 1 and "facts.json" in found.damaged[0] and not path.parent.exists()
 
 
 def test_measured_k_space_that_changes_where_it_lies(tmp_path: Path) -> None:

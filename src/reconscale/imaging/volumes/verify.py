@@ -6,10 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from reconscale.imaging.volumes.open import list_volumes
 from reconscale.imaging.volumes.prepare import Progress, kept
 from reconscale.imaging.volumes.scan import wanted
-from reconscale.imaging.volumes.volume import FACTS
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
 
@@ -60,13 +61,14 @@ def verify_volumes(images: Images, data: Path | None, root: Path, progress: Prog
     slices = 0
     for done, (scan, options) in enumerate(scans, 1):
         volume = kept(scan, root, options.matrix)
-        if not (volume.path / FACTS).is_file():
+        if not volume.path.is_dir():
             missing.append(scan.name)
         else:
             slices += scan.count
             if found := [f"{scan.name}: {damage}" for damage in volume.damages()]:
                 damaged += found
-                shutil.rmtree(volume.path)
+                with FileLock(root / ".lock"):
+                    shutil.rmtree(volume.path)
         progress("verifying volumes", done, len(scans))
     if len(missing) == len(scans):
         raise Mistake("--verify", "found no prepared volumes of this study", "leave it out: then they are prepared")

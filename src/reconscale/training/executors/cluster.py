@@ -92,7 +92,7 @@ def _connect(ray: Any, address: str, quiet: dict[str, Any]) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise Mistake("--ray", f"no cluster of Ray answers at '{address}' ({first})",
-                      "start one with `ray start --head`, or give `--ray auto`") from error  # fmt: skip
+                      "start one with ray start, or use auto without RAY_ADDRESS") from error  # fmt: skip
 
 
 def _knock(address: str) -> None:
@@ -213,12 +213,13 @@ class Cluster:
 
     def is_there(self) -> bool:
         """Whether the part of Ray on this machine is alive: it is asked itself, since others hear of it late."""
-        here = next(node for node in self.ray.nodes() if node["NodeID"] == self._node)
+        here = [node for node in self.ray.nodes() if node["NodeID"] == self._node and node["Alive"]]
         try:
-            _knock(f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}")
+            for node in here:
+                _knock(f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}")
         except OSError:
             return False
-        return bool(here["Alive"])
+        return bool(here)
 
     def _resources(self, memory: float, share: float) -> dict[str, Any]:
         devices = self.where.devices
