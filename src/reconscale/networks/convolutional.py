@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reconscale.imaging.superresolution import enlarged
+from reconscale.networks.start import zeroed
+
 MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K, which EDSR takes away first."""
 
@@ -46,9 +49,10 @@ class EDSR(nn.Module):
         width: channels of the features.
         depth: residual blocks.
         factor: 1, 2, 3, 4 or 8.
+        zero_head: whether the last convolution starts at zero; it then predicts what to add to bicubic interpolation.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, factor: int) -> None:
+    def __init__(self, channels: int, width: int, depth: int, factor: int, *, zero_head: bool = False) -> None:
         super().__init__()
         mean = torch.tensor(MEAN if channels == 3 else (sum(MEAN) / 3,) * channels)
         self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
@@ -58,6 +62,9 @@ class EDSR(nn.Module):
         self.body = _conv(width, width)
         self.up = _shuffles(width, factor)
         self.tail = _conv(width, channels)
+        self.interpolates = zero_head
+        if zero_head:
+            zeroed(self.tail)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
@@ -67,7 +74,9 @@ class EDSR(nn.Module):
         for block in self.blocks:
             features = block(features)
         out: Tensor = self.tail(self.up(self.body(features) + first))
-        return out + (y if self.factor == 1 else mean)
+        if self.factor == 1:
+            return out + y
+        return out + (enlarged(y, self.factor) if self.interpolates else mean)
 
 
 class _Residual(nn.Module):
@@ -101,16 +110,19 @@ class RFDN(nn.Module):
         width: channels of the features; half of them, rounded down, are kept by each distillation.
         depth: blocks.
         factor: how many times images are enlarged; with 1 it predicts what to add.
+        zero_head: whether the last convolution starts at zero; it then predicts what to add to bicubic interpolation.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, factor: int) -> None:
+    def __init__(self, channels: int, width: int, depth: int, factor: int, *, zero_head: bool = False) -> None:
         super().__init__()
-        self.factor = factor
+        self.factor, self.interpolates = factor, zero_head
         self.head = _conv(channels, width)
         self.blocks = nn.ModuleList(_Distillation(width) for _ in range(depth))
         self.join = nn.Conv2d(width * depth, width, 1)
         self.body = _conv(width, width)
         self.tail = _conv(width, channels * factor**2)
+        if zero_head:
+            zeroed(self.tail)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
@@ -121,7 +133,9 @@ class RFDN(nn.Module):
             kept.append(features)
         joined = functional.leaky_relu(self.join(torch.cat(kept, 1)), 0.05)
         out = functional.pixel_shuffle(self.tail(self.body(joined) + first), self.factor)
-        return out + y if self.factor == 1 else out
+        if self.factor == 1:
+            return out + y
+        return out + enlarged(y, self.factor) if self.interpolates else out
 
 
 class _Distillation(nn.Module):
@@ -170,14 +184,16 @@ def _conv(before: int, after: int) -> nn.Conv2d:
     return nn.Conv2d(before, after, 3, padding=1)
 
 
-def dncnn(channels: int, width: int, depth: int) -> nn.Module:
-    """DnCNN without normalisation, from deepinv."""
+def dncnn(channels: int, width: int, depth: int, *, zero_head: bool = False) -> nn.Module:
+    """DnCNN without normalisation, from deepinv; it predicts what to add to its input."""
     with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
         from deepinv.models import DnCNN
 
     device = torch.get_default_device()  # DnCNN moves itself to its argument's device
-    network: nn.Module = DnCNN(channels, channels, depth=depth, nf=width, pretrained=None, device=device)
-    return network
+    network = DnCNN(channels, channels, depth=depth, nf=width, pretrained=None, device=device)
+    if zero_head:
+        zeroed(network.out_conv)
+    return network  # type: ignore[no-any-return]
 
 
 class DRUNetAt(nn.Module):
@@ -188,18 +204,21 @@ class DRUNetAt(nn.Module):
         width: channels of the first level; every level below doubles them.
         depth: residual blocks a level.
         sigma: the level of noise that it is told.
+        zero_head: whether the last convolution starts at zero; it then predicts what to add to its input.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, sigma: float) -> None:
+    def __init__(self, channels: int, width: int, depth: int, sigma: float, *, zero_head: bool = False) -> None:
         super().__init__()
         with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
             from deepinv.models import DRUNet
 
         widths, device = tuple(width * 2**level for level in range(4)), torch.get_default_device()
         self.network = DRUNet(channels, channels, nc=widths, nb=depth, pretrained=None, device=device)
-        self.sigma = sigma
+        self.sigma, self.residual = sigma, zero_head
+        if zero_head:
+            zeroed(self.network.m_tail)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, C, H, W), sides multiples of 8 from 32 on, to the same."""
         x: Tensor = self.network(y, self.sigma)
-        return x
+        return y + x if self.residual else x

@@ -29,6 +29,9 @@ class Dials:
         given: what the network gets; families of images see its channels alone.
         width, depth, cascades, layers, heads: the dials, with nothing left open; 0 where a family has none.
         upsampler: how small images are enlarged.
+        norm: ``instance`` or ``none``.
+        zero_head: whether the last convolution starts at zero, and what it gives is added to the input.
+        residual: whether the U-Net predicts what to take away; none: as its form and its head have it.
     """
 
     given: Given
@@ -38,6 +41,9 @@ class Dials:
     layers: int
     heads: int
     upsampler: str
+    norm: str = "instance"
+    zero_head: bool = False
+    residual: bool | None = None
 
     @property
     def channels(self) -> int:
@@ -61,6 +67,7 @@ class Family:
         cascades: of unrolled families: how many when a study does not say; 0: the family has none.
         layers, heads: of transformers, in the same way.
         upsamplers: for super-resolution; the first holds when a study does not say.
+        norms: the normalisations that it can have.
     """
 
     build: Mapping[Form, Callable[[Dials], nn.Module]]
@@ -72,6 +79,7 @@ class Family:
     layers: int = 0
     heads: int = 0
     upsamplers: tuple[str, ...] = ("bicubic",)
+    norms: tuple[str, ...] = ("instance",)
 
     def made_for(self, kind: str) -> bool:
         """Whether there is a network for a kind of problem."""
@@ -95,18 +103,36 @@ class Size:
 FAMILIES: dict[str, Family] = {
     "unet": Family(
         build={
-            "image": lambda dials: UNet(dials.channels, dials.width, dials.depth),
-            "lowres": lambda dials: SubpixelUNet(dials.channels, dials.width, dials.depth, dials.given.factor),
-            "kspace": lambda dials: ZeroFilledUNet(dials.width, dials.depth),
+            "image": lambda dials: UNet(
+                dials.channels,
+                dials.width,
+                dials.depth,
+                residual=dials.residual is not False,
+                norm=dials.norm,
+                zero_head=dials.zero_head,
+            ),
+            "lowres": lambda dials: SubpixelUNet(
+                dials.channels, dials.width, dials.depth, dials.given.factor, norm=dials.norm, zero_head=dials.zero_head
+            ),
+            "kspace": lambda dials: ZeroFilledUNet(
+                dials.width,
+                dials.depth,
+                residual=dials.zero_head if dials.residual is None else dials.residual,
+                norm=dials.norm,
+                zero_head=dials.zero_head,
+            ),
         },
         depth={"image": 2, "kspace": 4},
         least=lambda depth: 2 ** (depth + 1),
         context=lambda depth: 8 * 2**depth,
         source="Zbontar et al. 2018, as in Klug and Heckel 2023",
         upsamplers=("bicubic", "subpixel"),
+        norms=("instance", "none"),
     ),
     "dncnn": Family(
-        build={"image": lambda dials: dncnn(dials.channels, dials.width, dials.depth)},
+        build={
+            "image": lambda dials: dncnn(dials.channels, dials.width, dials.depth, zero_head=dials.zero_head),
+        },
         depth={"image": 7},
         least=lambda depth: 4,
         context=lambda depth: depth,
@@ -115,7 +141,9 @@ FAMILIES: dict[str, Family] = {
     "drunet": Family(
         build={
             "image": lambda dials: Padded(
-                DRUNetAt(dials.channels, dials.width, dials.depth, dials.given.sigma), multiple=8, least=32
+                DRUNetAt(dials.channels, dials.width, dials.depth, dials.given.sigma, zero_head=dials.zero_head),
+                multiple=8,
+                least=32,
             )
         },
         depth={"image": 4},
@@ -125,7 +153,9 @@ FAMILIES: dict[str, Family] = {
     ),
     "swinir": Family(
         build={
-            "image": lambda dials: swinir(dials.channels, dials.width, dials.depth, dials.layers, dials.heads),
+            "image": lambda dials: swinir(
+                dials.channels, dials.width, dials.depth, dials.layers, dials.heads, zero_head=dials.zero_head
+            ),
             "lowres": lambda dials: swinir(
                 dials.channels,
                 dials.width,
@@ -134,6 +164,7 @@ FAMILIES: dict[str, Family] = {
                 dials.heads,
                 dials.given.factor,
                 dials.upsampler,
+                zero_head=dials.zero_head,
             ),
         },
         depth={"image": 6},
@@ -145,7 +176,11 @@ FAMILIES: dict[str, Family] = {
         upsamplers=("subpixel", "direct", "bicubic"),
     ),
     "restormer": Family(
-        build={"image": lambda dials: Padded(restormer(dials.channels, dials.width, dials.depth), multiple=8, least=8)},
+        build={
+            "image": lambda dials: Padded(
+                restormer(dials.channels, dials.width, dials.depth, zero_head=dials.zero_head), multiple=8, least=8
+            )
+        },
         depth={"image": 4},
         least=lambda depth: 8,
         context=lambda depth: 48 + 8 * depth,
@@ -153,8 +188,10 @@ FAMILIES: dict[str, Family] = {
     ),
     "edsr": Family(
         build={
-            "image": lambda dials: EDSR(dials.channels, dials.width, dials.depth, 1),
-            "lowres": lambda dials: EDSR(dials.channels, dials.width, dials.depth, dials.given.factor),
+            "image": lambda dials: EDSR(dials.channels, dials.width, dials.depth, 1, zero_head=dials.zero_head),
+            "lowres": lambda dials: EDSR(
+                dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
+            ),
         },
         depth={"image": 16},
         least=lambda depth: 4,
@@ -164,8 +201,10 @@ FAMILIES: dict[str, Family] = {
     ),
     "rfdn": Family(
         build={
-            "image": lambda dials: RFDN(dials.channels, dials.width, dials.depth, 1),
-            "lowres": lambda dials: RFDN(dials.channels, dials.width, dials.depth, dials.given.factor),
+            "image": lambda dials: RFDN(dials.channels, dials.width, dials.depth, 1, zero_head=dials.zero_head),
+            "lowres": lambda dials: RFDN(
+                dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
+            ),
         },
         depth={"image": 4},
         least=lambda depth: 8,
@@ -193,7 +232,9 @@ FAMILIES: dict[str, Family] = {
         cascades=5,
     ),
     "varnet": Family(
-        build={"kspace": lambda dials: VarNet(dials.width, dials.depth, dials.cascades)},
+        build={
+            "kspace": lambda dials: VarNet(dials.width, dials.depth, dials.cascades, zero_head=dials.zero_head),
+        },
         depth={"kspace": 4},
         least=lambda depth: 2 ** (max(depth, SENS_DEPTH) + 1),
         context=lambda depth: 8 * 2**depth,
@@ -220,14 +261,7 @@ def family_of(network: Network, kind: str | None = None) -> Family:
     if kind is not None and not family.made_for(kind):
         made = ", ".join(name for name, other in FAMILIES.items() if other.made_for(kind))
         raise Mistake("network.family", f"'{name}' is not made for {kind}", f"families for {kind}: {made}")
-    for dial in ("cascades", "layers", "heads"):
-        if getattr(network, dial) and not getattr(family, dial):
-            raise Mistake(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
-    if name == "unrolled" and (network.depth or 2) < 2:
-        raise Mistake("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
-    if name == "linear" and network.depth:
-        raise Mistake("network.depth", "'linear' has no depth", "leave the key out")
-    _check_width(network, family)
+    _check_dials(network, family)
     if network.upsampler is not None and kind is not None:
         if kind != "superresolution":
             raise Mistake("network.upsampler", f"{kind} enlarges nothing", "leave the key out")
@@ -235,6 +269,25 @@ def family_of(network: Network, kind: str | None = None) -> Family:
             known = ", ".join(family.upsamplers)
             raise Mistake("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
     return family
+
+
+def _check_dials(network: Network, family: Family) -> None:
+    name = network.family
+    for dial in ("cascades", "layers", "heads"):
+        if getattr(network, dial) and not getattr(family, dial):
+            raise Mistake(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
+    if name == "unrolled" and (network.depth or 2) < 2:
+        raise Mistake("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
+    if name == "linear" and network.depth:
+        raise Mistake("network.depth", "'linear' has no depth", "leave the key out")
+    if network.norm not in family.norms:
+        raise Mistake("network.norm", f"found '{network.norm}', which '{name}' has not", "leave the key out")
+    if network.residual is not None and name != "unet":
+        raise Mistake("network.residual", f"'{name}' has no choice of it", "leave the key out")
+    if network.residual is False and network.head == "zero":
+        raise Mistake("network.residual", "found false, and a head of zeros then gives an image of zeros",
+                      "set network.head to 'random', or leave residual out")  # fmt: skip
+    _check_width(network, family)
 
 
 def _check_width(network: Network, family: Family) -> None:
@@ -280,6 +333,7 @@ def build(network: Network, given: Given) -> nn.Module:
     dials = Dials(
         given, network.width, depth_of(network, given.kind), network.cascades or family.cascades,
         network.layers or family.layers, network.heads or family.heads, upsampler_of(network, given.kind),
+        network.norm, network.head == "zero", network.residual,
     )  # fmt: skip
     if form == "lowres" and dials.upsampler == "bicubic":
         return Upsampled(family.build["image"](dials), given.factor)

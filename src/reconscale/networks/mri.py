@@ -11,6 +11,7 @@ from torch.nn import functional
 from reconscale.imaging.example import KSpace
 from reconscale.imaging.mri.coils import maps_of
 from reconscale.imaging.mri.fourier import center_crop, magnitude, to_image, to_kspace, zero_filled
+from reconscale.networks.start import zeroed
 from reconscale.networks.unet import UNet
 
 MOST = 6.0
@@ -30,18 +31,24 @@ class ZeroFilledUNet(nn.Module):
     Args:
         width: channels of the first level.
         depth: how many times the image is halved.
+        residual: whether it predicts what to take away from the zero-filled image; the paper's does not.
+        norm: ``instance`` or ``none``.
+        zero_head: whether the last convolution starts at zero.
     """
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(
+        self, width: int, depth: int, *, residual: bool = False, norm: str = "instance", zero_head: bool = False
+    ) -> None:
         super().__init__()
-        self.unet = UNet(1, width, depth, residual=False)
+        self.unet = UNet(1, width, depth, residual=False, norm=norm, zero_head=zero_head)
+        self.residual = residual
 
     def forward(self, y: KSpace) -> Tensor:
         """Map k-space to magnitude images (B, 1, h, w)."""
         image = zero_filled(y)
         mean, std = image.mean((1, 2, 3), keepdim=True), image.flatten(1).std(1)[:, None, None, None] + 1e-11
-        x: Tensor = self.unet(((image - mean) / std).clamp(-MOST, MOST))
-        return x.float() * std + mean
+        x: Tensor = self.unet(((image - mean) / std).clamp(-MOST, MOST)).float()
+        return image - x * std if self.residual else x * std + mean
 
 
 class Unrolled(nn.Module):
@@ -90,12 +97,15 @@ class VarNet(nn.Module):
         width: channels of the first level of the cascades' U-Nets.
         depth: how many times they halve the image.
         cascades: how many there are.
+        zero_head: whether its U-Nets start at zero; those of the cascades then change nothing, and sensitivities start
+            as the images of the middle of k-space.
     """
 
-    def __init__(self, width: int, depth: int, cascades: int) -> None:
+    def __init__(self, width: int, depth: int, cascades: int, *, zero_head: bool = False) -> None:
         super().__init__()
-        self.sensitivities = NormUNet(SENS_WIDTH, SENS_DEPTH)
-        self.cascades = nn.ModuleList(NormUNet(width, depth) for _ in range(cascades))
+        self.sensitivities = NormUNet(SENS_WIDTH, SENS_DEPTH, zero_head=zero_head)
+        self.cascades = nn.ModuleList(NormUNet(width, depth, zero_head=zero_head) for _ in range(cascades))
+        self.refines = zero_head
         self.steps = nn.Parameter(torch.ones(cascades))
 
     def forward(self, y: KSpace) -> Tensor:
@@ -113,6 +123,7 @@ class VarNet(nn.Module):
         middle[..., first : first + count] = y.values[..., first : first + count]
         images = to_image(middle)
         coils = self.sensitivities(images.flatten(0, 1)[:, None]).reshape(images.shape)
+        coils = coils + images if self.refines else coils
         maps: Tensor = coils / magnitude(coils).clamp_min(1e-30)
         return maps
 
@@ -121,12 +132,19 @@ class NormUNet(nn.Module):
     """The U-Net on complex images, normalised by the mean and standard deviation of their real and imaginary parts.
 
     Source: fastMRI's NormUnet.
+
+    Args:
+        width: channels of the first level.
+        depth: how many times the image is halved.
+        zero_head: whether it starts by giving zeros; the mean is then not added to what the U-Net gives.
     """
 
-    def __init__(self, width: int, depth: int) -> None:
+    def __init__(self, width: int, depth: int, *, zero_head: bool = False) -> None:
         super().__init__()
         self.unet = UNet(2, width, depth, residual=False)
-        self.multiple = 2**depth
+        self.multiple, self.adds_mean = 2**depth, not zero_head
+        if zero_head:
+            zeroed(self.unet.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map complex images (B, 1, H, W) to the same."""
@@ -137,7 +155,8 @@ class NormUNet(nn.Module):
         down, right = (-rows) % self.multiple, (-columns) % self.multiple
         padding = (right // 2, right - right // 2, down // 2, down - down // 2)
         out = self.unet(functional.pad((planes - mean) / std, padding)).float()
-        out = out[..., padding[2] : padding[2] + rows, padding[0] : padding[0] + columns] * std + mean
+        out = out[..., padding[2] : padding[2] + rows, padding[0] : padding[0] + columns] * std
+        out = out + mean if self.adds_mean else out
         return torch.view_as_complex(out.movedim(1, -1).contiguous())[:, None]
 
 
@@ -153,7 +172,6 @@ def _cnn(width: int, depth: int) -> nn.Sequential:
     for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)]
     last = layers[-2]
-    assert isinstance(last, nn.Conv2d) and last.bias is not None
-    nn.init.zeros_(last.weight)  # a cascade begins by changing nothing
-    nn.init.zeros_(last.bias)
+    assert isinstance(last, nn.Conv2d)
+    zeroed(last)  # a cascade begins by changing nothing
     return nn.Sequential(*layers[:-1])

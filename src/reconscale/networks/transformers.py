@@ -12,15 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from reconscale.networks.start import Added, zeroed
+
 WINDOW = 8
 """Side of SwinIR's windows, in pixels."""
 UPSAMPLERS = {"subpixel": "pixelshuffle", "direct": "pixelshuffledirect"}
 """Our words for SwinIR's ends: of classical and of lightweight super-resolution."""
 
 
-def swinir(
-    channels: int, width: int, depth: int, layers: int, heads: int, factor: int = 1, upsampler: str = "subpixel"
-) -> nn.Module:
+def swinir(  # noqa: PLR0913 - its dials
+    channels: int, width: int, depth: int, layers: int, heads: int, factor: int = 1, upsampler: str = "subpixel",
+    *, zero_head: bool = False,
+) -> nn.Module:  # fmt: skip
     """SwinIR (Liang et al. 2021, arXiv 2108.10257); with 6 groups of 6 layers, 6 heads and width 180 it is SwinIR-M.
 
     Stochastic depth is off: it draws from torch's global generator, and small data call for none in the paper. The
@@ -34,6 +37,7 @@ def swinir(
         heads: attention heads.
         factor: how many times images are enlarged.
         upsampler: how, where the factor is not 1: ``subpixel`` or ``direct``.
+        zero_head: whether the last convolution starts at zero; it then predicts what to add to bicubic interpolation.
     """
     with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
         from deepinv.models import SwinIR
@@ -51,7 +55,21 @@ def swinir(
             block.input_resolution = (
                 (-1, -1) if block.shift_size else _AnySize()
             )  # masks are looked up, or there is none
-    return network
+    return _starting_at_input(network, factor) if zero_head else network
+
+
+def _starting_at_input(network: nn.Module, factor: int) -> nn.Module:
+    """SwinIR with its last convolution at zero; enlarging, it predicts what to add to bicubic interpolation."""
+    last = next(layer for layer in reversed(list(network.modules())) if isinstance(layer, nn.Conv2d))
+    zeroed(last)
+    if factor == 1:
+        return network  # it adds what it predicts to its input as it is
+    assert isinstance(network.mean, Tensor)
+    mean = network.mean.flatten()
+    if last.bias is not None and len(mean) > 1:  # it adds the mean colour, which it took away from its input
+        with torch.no_grad():
+            last.bias.copy_(-mean.repeat_interleave(len(last.bias) // len(mean)).to(last.bias.device))
+    return Added(network, factor)
 
 
 class _AnySize:
@@ -96,20 +114,21 @@ class _ListsOnTheCPU(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def restormer(channels: int, width: int, depth: int) -> nn.Module:
+def restormer(channels: int, width: int, depth: int, *, zero_head: bool = False) -> nn.Module:
     """Restormer (Zamir et al. 2022, arXiv 2111.09881): width 48 and depth 4 are the paper's.
 
     Args:
         channels: of the image.
         width: channels of the first level; every level below doubles them.
         depth: blocks of the first level; the others have 1.5, 1.5 and 2 times as many.
+        zero_head: whether the last convolution, whose output is added to the input, starts at zero.
     """
     with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
         from deepinv.models import Restormer
 
     more = math.ceil(1.5 * depth)
     blocks = (depth, more, more, 2 * depth)
-    network: nn.Module = Restormer(
-        channels, channels, dim=width, num_blocks=blocks, num_refinement_blocks=depth, pretrained=None
-    )
-    return network
+    network = Restormer(channels, channels, dim=width, num_blocks=blocks, num_refinement_blocks=depth, pretrained=None)
+    if zero_head:
+        zeroed(network.output)
+    return network  # type: ignore[no-any-return]

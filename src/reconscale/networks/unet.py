@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,17 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reconscale.imaging.superresolution import enlarged
+from reconscale.networks.start import zeroed
 
 SLOPE, EPS = 0.2, 1e-5
 """Of the leaky ReLU below zero; what is added to variances."""
 
 
 class UNet(nn.Module):
-    """U-Net with instance normalisation; residual, it predicts what to take away from its input.
+    """U-Net with or without instance normalisation; residual, it predicts what to take away from its input.
 
     Every block is two times [3x3 convolution without bias, instance normalisation without learned scale, leaky ReLU of
     slope 0.2]. The encoder halves the image by average pooling; the decoder doubles it by a 2x2 transposed convolution,
-    normalised and rectified like a block. A 1x1 convolution with bias ends it.
+    normalised and rectified like a block. A 1x1 convolution with bias ends it. Without normalisation, convolutions
+    start with He's variance, which keeps that of what goes through.
 
     Source: Zbontar et al. 2018 (fastMRI, arXiv 1811.08839), as used by Klug and Heckel 2023, section 3. With 3 channels
     and depth 2 it has 454 w**2 + 30 w + 3 parameters; with 1 channel and depth 4, 7574 w**2 + 10 w + 1.
@@ -30,18 +34,30 @@ class UNet(nn.Module):
         width: channels of the first level; every level below doubles them.
         depth: how many times the image is halved.
         residual: whether the output is the input minus what the last convolution gives (denoising), or that itself.
+        norm: ``instance`` or ``none``.
+        out: channels of the output; none: as many as go in.
+        zero_head: whether the last convolution starts at zero.
     """
 
-    def __init__(self, channels: int, width: int, depth: int = 2, *, residual: bool = True) -> None:
+    def __init__(
+        self, channels: int, width: int, depth: int = 2, *, residual: bool = True, norm: str = "instance",
+        out: int | None = None, zero_head: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.residual = residual
+        self.residual, self.rectified = residual, _normalised if norm == "instance" else _rectified
         widths = [width * 2**level for level in range(depth + 1)]
-        self.encoder = nn.ModuleList(_Block(before, after) for before, after in pairwise([channels, *widths]))
+        block = partial(_Block, rectified=self.rectified)
+        self.encoder = nn.ModuleList(block(before, after) for before, after in pairwise([channels, *widths]))
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(below, above, 2, stride=2, bias=False) for above, below in pairwise(widths)
         )
-        self.decoder = nn.ModuleList(_Block(2 * above, above) for above in widths[:-1])
-        self.head = nn.Conv2d(width, channels, 1)
+        self.decoder = nn.ModuleList(block(2 * above, above) for above in widths[:-1])
+        self.head = nn.Conv2d(width, out or channels, 1)
+        if norm == "none":
+            for weight in (*self.encoder.parameters(), *self.up.parameters(), *self.decoder.parameters()):
+                nn.init.kaiming_normal_(weight, a=SLOPE)
+        if zero_head:
+            zeroed(self.head)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images to images.
@@ -57,7 +73,7 @@ class UNet(nn.Module):
             features = block(features)
         for up, block in zip(reversed(self.up), reversed(self.decoder), strict=True):
             skip = skips.pop()
-            features = _fit(_normalised(up(features)), skip)
+            features = _fit(self.rectified(up(features)), skip)
             features = block(torch.cat([features, skip], 1))
         out: Tensor = self.head(features)
         return y - out if self.residual else out
@@ -71,12 +87,16 @@ class SubpixelUNet(nn.Module):
         width: channels of the first level.
         depth: how many times the small image is halved.
         factor: how many times images are enlarged.
+        norm: ``instance`` or ``none``.
+        zero_head: whether the last convolution starts at zero.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, factor: int) -> None:
+    def __init__(
+        self, channels: int, width: int, depth: int, factor: int, *, norm: str = "instance", zero_head: bool = False
+    ) -> None:
         super().__init__()
-        self.unet = UNet(channels, width, depth, residual=False)
-        self.unet.head = nn.Conv2d(width, channels * factor**2, 1)
+        out = channels * factor**2
+        self.unet = UNet(channels, width, depth, residual=False, norm=norm, out=out, zero_head=zero_head)
         self.factor = factor
 
     def forward(self, y: Tensor) -> Tensor:
@@ -85,13 +105,18 @@ class SubpixelUNet(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, rectified: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
+        self.rectified = rectified
         self.first = nn.Conv2d(before, after, 3, padding=1, bias=False)
         self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _normalised(self.second(_normalised(self.first(x))))
+        return self.rectified(self.second(self.rectified(self.first(x))))
+
+
+def _rectified(x: Tensor) -> Tensor:
+    return functional.leaky_relu(x, SLOPE, inplace=True)
 
 
 def _normalised(x: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ from reconscale.study.frozen import Frozen
 NAME = "faults.jsonl"
 
 Kind = Literal[
-    "worker died", "worker silent", "node lost", "driver died", "checkpoint damaged", "images damaged", "disk full"
+    "worker died", "worker silent", "node lost", "driver died", "checkpoint damaged", "images damaged", "disk full",
+    "training diverged",
 ]  # fmt: skip
-"""What can go wrong around a run. What goes wrong within one (a loss that is not finite, too little memory, an error)
-is its result."""
+"""What can go wrong around a run, and training that had to begin again more slowly. What ends a run (a loss that is not
+finite, too little memory, an error) is its result."""
 
 KINDS: tuple[str, ...] = get_args(Kind)
 

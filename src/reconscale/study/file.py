@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from reconscale.files import read_whole
 from reconscale.laws.points import METRICS
 from reconscale.mistakes import Mistake, nearest
+from reconscale.study.defaults import fill_in
 from reconscale.study.frozen import Frozen
 from reconscale.study.problems import KINDS, DenoisingProblem, Problem
 from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES, WITHOUT_TRUTH, profiles_of
@@ -25,7 +26,7 @@ MOST_RUNS = 1_000_000
 
 
 class Architecture(Frozen):
-    """The network table of a study: the family; widths are swept."""
+    """The network table of a study: the family and its dials; widths are swept."""
 
     family: str = Field(default="unet", pattern=FAMILY)
     depth: int | None = Field(default=None, ge=1, le=64)
@@ -33,6 +34,9 @@ class Architecture(Frozen):
     layers: int | None = Field(default=None, ge=1, le=64)
     heads: int | None = Field(default=None, ge=1, le=64)
     upsampler: Literal["bicubic", "subpixel", "direct"] | None = None
+    norm: Literal["instance", "none"] = "instance"
+    residual: bool | None = None
+    head: Literal["random", "zero"] = "random"
 
 
 class Sweep(Frozen):
@@ -114,8 +118,13 @@ class Analysis(Frozen):
 
 
 class Study(Frozen):
-    """An immutable grid of runs and the analysis asked for."""
+    """An immutable grid of runs and the analysis asked for.
 
+    Attributes:
+        version: of the study file: decides what holds where it says nothing, see :mod:`reconscale.study.defaults`.
+    """
+
+    version: Literal[1, 2] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
     problem: Problem
     images: Images
@@ -124,6 +133,12 @@ class Study(Frozen):
     recipe: Recipe = Field(default_factory=Recipe)
     override: tuple[Override, ...] = ()
     analysis: Analysis = Field(default_factory=Analysis)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, content: Any) -> Any:
+        """What is not said is as the version of the file has it."""
+        return fill_in(content) if isinstance(content, Mapping) else content
 
     @model_validator(mode="before")
     @classmethod

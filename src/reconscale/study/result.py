@@ -51,6 +51,7 @@ class Result(Frozen):
         flops: multiply-adds times two of one forward pass, per pixel.
         steps, samples: optimisation steps done and crops seen in all.
         best_step: the step whose weights were kept: best mean PSNR (clipped) on validation.
+        restarts: how often training diverged and went on from its best weights at a third of the rate.
         validation: the curve over training.
         metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
         images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.
@@ -69,6 +70,7 @@ class Result(Frozen):
     steps: int = Field(default=0, ge=0)
     samples: int = Field(default=0, ge=0)
     best_step: int = Field(default=0, ge=0)
+    restarts: int = Field(default=0, ge=0)
     validation: tuple[Validation, ...] = ()
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     images: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)

@@ -155,6 +155,11 @@ class Network(Frozen):
         heads: of the transformers: attention heads, which divide the width; none: the default.
         upsampler: of super-resolution: ``bicubic`` (the small image is enlarged first), ``subpixel`` (the network sees
             the small image and ends with a pixel shuffle) or ``direct`` (SwinIR's light one); none: the family's first.
+        norm: of the U-Net: ``instance`` normalisation after every convolution, or ``none``.
+        residual: of the U-Net: whether it predicts what to take away from its input; none: for all problems but MRI, as
+            in the paper, and for MRI where ``head`` is ``zero``.
+        head: the last convolution before training: ``random``, or ``zero``: an untrained network then gives back its
+            input (of super-resolution its bicubic enlargement, of MRI the zero-filled image).
         width: the dial that grows the network: channels of the first level.
     """
 
@@ -164,6 +169,9 @@ class Network(Frozen):
     layers: int | None = Field(default=None, ge=1, le=64)
     heads: int | None = Field(default=None, ge=1, le=64)
     upsampler: Literal["bicubic", "subpixel", "direct"] | None = None
+    norm: Literal["instance", "none"] = "instance"
+    residual: bool | None = None
+    head: Literal["random", "zero"] = "random"
     width: int = Field(ge=1, le=WIDEST)
 
 
@@ -175,23 +183,27 @@ class Recipe(Frozen):
     """How to train. It does not change with n unless an override says so.
 
     Attributes:
-        policy: ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate, halved when the
-            validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme for denoising;
-            ``paper-mri``: the official scheme for MRI: a tenth of the rate when the validation loss stops improving.
-        steps: budget: the number of steps; the others: the most steps.
+        policy: ``fast``: a fixed number of steps with warm-up, a constant rate and a linear fall to zero, with a guard
+            against divergence; ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate,
+            halved when the validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme for
+            denoising; ``paper-mri``: the official scheme for MRI: a tenth of the rate when the validation loss stops
+            improving.
+        steps: fast and budget: the number of steps; the others: the most steps.
         epochs: the others: the most passes over the training images; none: as many as ``steps`` allow.
         batch: crops (of volumes: slices) in a step.
-        optimizer: ``adam`` or ``rmsprop``, otherwise with torch's defaults.
+        optimizer: ``muon`` (for matrices of weights; Adam for the rest), ``adam`` or ``rmsprop`` with torch's defaults.
+        weight_decay: of muon and adam: every step takes lr * weight_decay of the weights away (decoupled).
         clip: gradients are scaled down to this norm; none: they are not.
-        lr: peak (budget) or initial (the others) learning rate at width ``lr_width``.
+        lr: peak (fast, budget) or initial (the others) learning rate at width ``lr_width``.
         lr_width: the learning rate of a network of width w is lr * (lr_width / w) ** lr_power; none: lr at every width.
         lr_power: see ``lr_width``.
-        warmup: budget: fraction of the steps with a linearly rising rate.
+        warmup: fast and budget: fraction of the steps with a linearly rising rate.
+        hold: fast: fraction of the steps after which the rate begins to fall.
         decay: budget: shape after the warm-up: ``cosine`` down to one hundredth, or ``none``.
-        validate_every: steps between validations; none: a twentieth of the steps (budget), an epoch (the others).
-        patience: not budget: validations without progress before the rate is lowered.
+        validate_every: steps between validations; none: a twentieth of the steps (fast, budget), an epoch (the others).
+        patience: plateau, paper: validations without progress before the rate is lowered.
         annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
-        lr_min: not budget: the rate at which training ends.
+        lr_min: plateau, paper: the rate at which training ends.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once for a study, and recorded.
         loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
@@ -199,16 +211,18 @@ class Recipe(Frozen):
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
     """
 
-    policy: Literal["budget", "plateau", "paper", "paper-mri"] = "budget"
+    policy: Literal["fast", "budget", "plateau", "paper", "paper-mri"] = "budget"
     steps: int = Field(default=4000, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     batch: int = Field(default=16, ge=1)
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: Literal["muon", "adam", "rmsprop"] = "adam"
+    weight_decay: float = Field(default=0.0, ge=0, lt=10)
     clip: float | None = Field(default=None, gt=0)
     lr: float = Field(default=1e-3, gt=0)
     lr_width: int | None = Field(default=None, ge=1)
     lr_power: float = Field(default=0.5, ge=0, le=2)
     warmup: float = Field(default=0.05, ge=0, lt=1)
+    hold: float = Field(default=0.3, ge=0, le=1)
     decay: Literal["cosine", "none"] = "cosine"
     validate_every: int | None = Field(default=None, ge=1)
     patience: int = Field(default=10, ge=1)
@@ -218,12 +232,28 @@ class Recipe(Frozen):
     loss: Literal["mse", "l1", "ssim", "noise2noise", "neighbor2neighbor", "sure"] = "mse"
     select: Literal["psnr", "loss"] = "psnr"
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.weight_decay and self.optimizer == "rmsprop":
+            raise ValueError("weight_decay: is for muon and adam; leave it out, or choose one of them")
+        if self.policy == "fast" and self.warmup > self.hold:
+            raise ValueError(
+                f"warmup: found {self.warmup:g}, beyond hold = {self.hold:g}, where the rate begins to fall"
+            )
+        return self
+
+    @property
+    def steps_are_fixed(self) -> bool:
+        """Whether the number of steps is known before training."""
+        return self.policy in ("fast", "budget")
+
 
 class Run(Frozen):
     """One training: problem, images, n, network, recipe and seed.
 
     The identity is a readable prefix and a hash of the canonical JSON of all fields that differ from their defaults,
-    so that a new knob that is off renames nothing. It is never parsed.
+    so that a new knob that is off renames nothing. It is never parsed. These defaults never change: what a newer study
+    file means where it says nothing is filled in before (:mod:`reconscale.study.defaults`).
     """
 
     problem: Problem

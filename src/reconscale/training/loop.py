@@ -18,7 +18,9 @@ from reconscale.networks import build, given_of
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
 from reconscale.training.evaluate import EVALUATION_SEED, validate
+from reconscale.training.guard import SLOWER, Guard
 from reconscale.training.losses import BLIND, Objective, objective_of
+from reconscale.training.muon import Muon
 from reconscale.training.parallel import ALONE, Share
 from reconscale.training.reading import Order, Reader
 from reconscale.training.schedule import Action, Schedule, most_steps, steps_between_looks
@@ -26,10 +28,16 @@ from reconscale.training.ways import WAYS
 
 NEVER = -1
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {
-    "adam": lambda network, lr: torch.optim.Adam(network.parameters(), lr=lr, fused=True),
-    "rmsprop": lambda network, lr: torch.optim.RMSprop(network.parameters(), lr=lr),
+OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], torch.optim.Optimizer]] = {
+    "muon": Muon,
+    "adam": lambda network, lr, decay: torch.optim.Adam(
+        network.parameters(), lr=lr, weight_decay=decay, decoupled_weight_decay=True, fused=True
+    ),
+    "rmsprop": lambda network, lr, _: torch.optim.RMSprop(network.parameters(), lr=lr),
 }
+"""From a network, a learning rate and a weight decay."""
+CHECK_EVERY = 10
+"""Steps between two questions to the guard, each of which waits for the device."""
 
 
 class Interrupted(Exception):
@@ -46,6 +54,7 @@ class Hooks:
         keep_seconds: the time between checkpoints.
         stop: says whether to stop after this step.
         log: called with (step, values) at each look at the validation set.
+        warn: called with a sentence where training had to begin again.
     """
 
     progress: Callable[[int, int, float], None] = lambda step, steps, psnr: None
@@ -53,6 +62,7 @@ class Hooks:
     keep_seconds: float = 30.0
     stop: Callable[[], bool] = lambda: False
     log: Callable[[int, dict[str, float]], None] = lambda step, values: None
+    warn: Callable[[str], None] = lambda sentence: None
 
 
 @dataclass
@@ -85,10 +95,11 @@ class Training:
         self.recipe: Recipe = run.recipe
         self.pixels = images.training(run.n, run.subset_seed)
         self.val = images.val
-        torch.manual_seed(run.seed)
-        self.network: nn.Module = build(run.network, given_of(run.problem, images.channels)).to(device).train()
+        self.channels = images.channels
+        self.network = self._untrained()
         self._compute(precision)
-        self.optimizer = OPTIMIZERS[self.recipe.optimizer](self.network, run.lr)
+        self.optimizer = self._optimizer()
+        self.guard = Guard(device) if self.recipe.policy == "fast" else None
         self.problem = problem_of(run.problem, device, run.seed)
         self.generator = torch.Generator().manual_seed(run.seed)
         self.order = Order(len(self.pixels), self.generator)
@@ -105,10 +116,23 @@ class Training:
         self.over = False
         self.clock = Clock()
 
+    def _untrained(self) -> nn.Module:
+        """The network as the run's seed makes it."""
+        torch.manual_seed(self.run.seed)
+        return build(self.run.network, given_of(self.run.problem, self.channels)).to(self.device).train()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        return OPTIMIZERS[self.recipe.optimizer](self.network, self.run.lr, self.recipe.weight_decay)
+
     def _compute(self, precision: str) -> None:
         """Choose the way of computing steps."""
         self.precision, self.way = precision, WAYS[precision]
         self.trained = self.way.arrange(self.network)
+
+    @property
+    def restarts(self) -> int:
+        """How often training began again after it had diverged."""
+        return 0 if self.guard is None else self.guard.restarts
 
     @property
     def diverged_at(self) -> int | None:
@@ -135,13 +159,40 @@ class Training:
             loss.backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
         total = self.share.add_up(self.network, total)
-        bad = (self.first_bad == NEVER) & ~total.isfinite()
-        self.first_bad = torch.where(bad, self.step, self.first_bad)
+        if self.guard is None:
+            bad = (self.first_bad == NEVER) & ~total.isfinite()
+            self.first_bad = torch.where(bad, self.step, self.first_bad)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimizer.step()
+        self._move(None if self.guard is None else self.guard.accepts(total))
         self.step += 1
         self.clock.book("train")
+
+    def _move(self, accepted: Tensor | None) -> None:
+        """Change the weights, unless the guard says not to; where it can be, without waiting for the device."""
+        if isinstance(self.optimizer, Muon) and self.device.type != "cpu":
+            self.optimizer.step(accepted)
+        elif accepted is None or bool(accepted):
+            self.optimizer.step()
+
+    def begin_again(self) -> str:
+        """Go back to the best weights so far, at a third of the rate; or, the second time, call the run diverged.
+
+        Returns:
+            What happened, in a sentence; empty where the run has diverged for good.
+        """
+        assert self.guard is not None
+        if self.guard.restarts:
+            self.first_bad = torch.full_like(self.first_bad, self.step)
+            self.over = True
+            return ""
+        back = f"the weights of step {self.best_step}" if self.best else "untrained weights"
+        self.network.load_state_dict(self.best or self._untrained().state_dict())
+        self.optimizer = self._optimizer()
+        self.schedule = self.schedule.slowed(SLOWER)
+        self.guard.begin_again()
+        rate = self.schedule.rate
+        return f"training diverged at step {self.step}: it went on from {back}, at a third of the rate ({rate:.2g})"
 
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
@@ -150,6 +201,12 @@ class Training:
         seen = self._seen(by_loss) if self.share.decides else (0.0, 0.0, 0.0)
         mse, psnr, loss = self.share.agree(seen)
         rate = self.schedule.lr(self.step - 1)
+        if not math.isfinite(mse) and self.guard is not None:
+            self.guard.give_up()
+            self.over = self.step >= self.steps  # too late to begin again: the best weights so far are the result
+            if self.over and not self.best:
+                self.first_bad = torch.full_like(self.first_bad, self.step)
+            return {"lr": rate}
         if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
             self.first_bad = torch.full_like(self.first_bad, self.step)
             return {"lr": rate}
@@ -207,9 +264,11 @@ class Training:
         kept = told = time.monotonic()
         while not self.over:
             self.advance()
+            self._ask_the_guard(hooks)
             if self.step % every == 0 or self.step >= self.steps:
                 if self.diverged_at is None:
                     hooks.log(self.step, self.look())
+                    self._ask_the_guard(hooks, now=True)
                 if self.diverged_at is not None:
                     return
             now = time.monotonic()
@@ -222,6 +281,13 @@ class Training:
                 kept = time.monotonic()
             if stop:
                 raise Interrupted
+
+    def _ask_the_guard(self, hooks: Hooks, *, now: bool = False) -> None:
+        """Begin again where the run is lost. Asked at fixed steps, which a run that goes on later meets as well."""
+        if self.guard is None or self.over or not (now or self.step % CHECK_EVERY == 0) or not self.guard.lost():
+            return
+        if sentence := self.begin_again():
+            hooks.warn(sentence)
 
     def state(self) -> dict[str, Any]:
         """Everything that a checkpoint must hold: tensors and plain values only."""
@@ -238,6 +304,7 @@ class Training:
             "best": self.best,
             "curve": [look.model_dump() for look in self.curve],
             "first_bad": self.first_bad,
+            "guard": None if self.guard is None else self.guard.state(),
             "precision": self.precision,
             "spent": self.clock.spent,
         }
@@ -256,6 +323,8 @@ class Training:
         self.best_psnr, self.best = state["best_psnr"], dict(state["best"])
         self.curve = [Validation(**look) for look in state["curve"]]
         self.first_bad = state["first_bad"]
+        if self.guard is not None:
+            self.guard.restore(state["guard"])
         self.clock.spent = dict(state["spent"])
 
 

@@ -45,7 +45,7 @@ PLATEAUS = {
     "paper": _DENOISING,
     "paper-mri": Plateau("loss", threshold=1e-4, factor=0.1, low=2.0, looks=9),
 }
-"""The rules by policy; the budget policy has none."""
+"""The rules by policy; those with a fixed number of steps have none."""
 
 
 class Action(Enum):
@@ -62,7 +62,7 @@ class Schedule:
 
     Attributes:
         recipe: the recipe followed.
-        rate: the peak (budget) or current (plateau, paper) learning rate.
+        rate: the peak (fast, budget) or current (plateau, paper) learning rate.
         annealing: whether the official phase A is on.
         best: best validation PSNR of phase A, then of the plateau rule; dB.
         bad: looks in a row without progress.
@@ -84,19 +84,22 @@ class Schedule:
 
     def lr(self, step: int) -> float:
         """The learning rate of optimisation step ``step``, counted from 0."""
-        if self.recipe.policy != "budget":
+        if not self.recipe.steps_are_fixed:
             return self.rate
         steps, warm = self.recipe.steps, round(self.recipe.warmup * self.recipe.steps)
         if step < warm:
             return self.rate * (step + 1) / (warm + 1)
+        if self.recipe.policy == "fast":
+            held = self.recipe.hold * steps
+            return self.rate * min(1.0, (steps - step) / max(1.0, steps - held))
         if self.recipe.decay == "none":
             return self.rate
         progress = (step - warm) / max(1, steps - warm)
         return self.rate * (FINAL_FRACTION + (1 - FINAL_FRACTION) * (1 + math.cos(math.pi * progress)) / 2)
 
     def observe(self, psnr: float) -> tuple[Schedule, Action]:
-        """Take note of what the policy watches: a PSNR (dB), or minus a loss; budget schedules do not care."""
-        if self.recipe.policy == "budget":
+        """Take note of what the policy watches: a PSNR (dB), or minus a loss; fixed schedules do not care."""
+        if self.recipe.steps_are_fixed:
             return self, Action.CONTINUE
         after, action = self._anneal(psnr) if self.annealing else (self._plateau(psnr), Action.CONTINUE)
         rule, least = PLATEAUS[self.recipe.policy], self.recipe.lr_min
@@ -127,7 +130,11 @@ class Schedule:
     @property
     def watches_loss(self) -> bool:
         """Whether :meth:`observe` wants minus the validation loss instead of the PSNR."""
-        return self.recipe.policy != "budget" and PLATEAUS[self.recipe.policy].watch == "loss"
+        return not self.recipe.steps_are_fixed and PLATEAUS[self.recipe.policy].watch == "loss"
+
+    def slowed(self, factor: float) -> Schedule:
+        """The same with every rate from now on multiplied by a factor."""
+        return replace(self, rate=self.rate * factor)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -141,13 +148,13 @@ class Schedule:
 
 
 def most_steps(recipe: Recipe, images: int) -> int:
-    """The most optimisation steps: the recipe's, or (not of the budget policy) those of its epochs.
+    """The most optimisation steps: the recipe's, or (where they are not fixed) those of its epochs.
 
     Args:
         recipe: the recipe.
         images: training images.
     """
-    if recipe.epochs is None or recipe.policy == "budget":
+    if recipe.epochs is None or recipe.steps_are_fixed:
         return recipe.steps
     return min(recipe.steps, recipe.epochs * math.ceil(images / recipe.batch))
 
@@ -161,6 +168,6 @@ def steps_between_looks(recipe: Recipe, images: int) -> int:
     """
     if recipe.validate_every is not None:
         return recipe.validate_every
-    if recipe.policy == "budget":
+    if recipe.steps_are_fixed:
         return max(1, recipe.steps // 20)
     return max(1, math.ceil(images / recipe.batch))

@@ -163,10 +163,12 @@ def _train_and_test(task: Task, report: Report, witness: Witness) -> Result:
                 keep_seconds=task.placement.keep_seconds,
                 stop=_asked_to_stop(),
                 log=log,
+                warn=lambda sentence: report({"fault": {"kind": "training diverged", "detail": sentence}}),
             )
             training.carry_on(hooks)
     if training.diverged_at is not None:
-        reason = f"the loss was not finite at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
+        what = "training diverged again, at a third of the rate," if training.restarts else "the loss was not finite"
+        reason = f"{what} at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
     _keep(folder, training.state(), report, witness)
     report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
@@ -227,6 +229,7 @@ def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0
         steps=training.step,
         samples=training.step * task.run.recipe.batch,
         best_step=training.best_step,
+        restarts=training.restarts,
         validation=tuple(training.curve),
         provenance={**provenance(task), "precision": training.precision},
         times={**times, "process": round(seconds, 3)},
