@@ -52,7 +52,7 @@ class Pace:
     def seconds(self, run: Run, images: ImageSet) -> float:
         """Estimated wall time of a run: start, steps, looks at the validation set, and the test."""
         steps = most_steps(run.recipe, max(1, run.n))
-        looks = max(1, steps // steps_between_looks(run.recipe, max(1, run.n)))
+        looks = max(1, steps // steps_between_looks(run.recipe, max(1, run.n))) + (run.recipe.policy == "fast")
         val = _area(images.val, run.images.val_patch)
         main, levels = images.tests[run.images.main_test], getattr(run.problem, "test_sigma", ())
         crop = run.images.test_patch

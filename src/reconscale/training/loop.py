@@ -200,7 +200,7 @@ class Training:
         by_loss = self.recipe.select == "loss" or self.schedule.watches_loss
         seen = self._seen(by_loss) if self.share.decides else (0.0, 0.0, 0.0)
         mse, psnr, loss = self.share.agree(seen)
-        rate = self.schedule.lr(self.step - 1)
+        rate = self.schedule.lr(max(0, self.step - 1))
         if not math.isfinite(mse) and self.guard is not None:
             self.guard.give_up()
             self.over = self.step >= self.steps  # too late to begin again: the best weights so far are the result
@@ -262,6 +262,8 @@ class Training:
         """
         every = steps_between_looks(self.recipe, len(self.pixels))
         kept = told = time.monotonic()
+        if self.step == 0 and not self.curve and self.guard is not None:
+            hooks.log(0, self.look())  # whatever training does, what comes out is never worse than this on validation
         while not self.over:
             self.advance()
             self._ask_the_guard(hooks)
