@@ -46,6 +46,7 @@ from reconscale.report.text import backtest_lines
 from reconscale.report.volumes import sets_grid, volumes_grid, volumes_table
 from reconscale.report.wording import amount, times
 from reconscale.study import Folder, Result, Run, Study
+from reconscale.study.defaults import written_out
 from reconscale.study.faults import noted
 
 Progress = Callable[[str], None]
@@ -123,7 +124,7 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
         method=prose.method(study, answer, known.results),
         commands=_commands(study),
         provenance=grids.provenance_grid([result.provenance for result in known.results]),
-        source=json.dumps(study.model_dump(mode="json", exclude_defaults=True), indent=2, ensure_ascii=False),
+        source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
     )
     return _write(page, material, out, progress or (lambda _: None))
 
@@ -272,7 +273,7 @@ def _summary(runs: Sequence[Run], results: Sequence[Result]) -> str:
 
 
 def _commands(study: Study) -> list[str]:
-    canonical = json.dumps(study.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(written_out(study), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return [
         f"# {study.name}, digest {digest}, with reconscale {version('reconscale')}",

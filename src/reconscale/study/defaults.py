@@ -10,14 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LATEST = 2
-"""The version that new study files should have."""
+from pydantic import BaseModel
+
+VERSIONS = (1, 2)
+"""The versions that are known; new study files should have the last one."""
 
 POLICY = "fast"
 """The policy of version 2 where a file names none."""
 
-FAST: Mapping[str, Any] = {"optimizer": "muon", "lr": 0.02, "weight_decay": 0.01, "batch": 4, "precision": "auto"}
+FAST: Mapping[str, Any] = {"optimizer": "muon", "batch": 4, "precision": "auto"}
 """The recipe of the policy ``fast``."""
+
+MUON: Mapping[str, Any] = {"lr": 0.02, "weight_decay": 0.01}
+"""The rate and the decay of Muon, whatever the policy: those of Adam are far too small for it, and its own too large
+for Adam."""
+
+DECIDED: Mapping[str, tuple[str, ...]] = {
+    "recipe": ("policy", "optimizer", "batch", "precision", "lr", "weight_decay"),
+    "network": ("head", "norm"),
+}
+"""Table -> the keys that version 2 fills in."""
 
 AS_PUBLISHED = ("paper", "paper-mri")
 """Policies that are exactly the official ones, and train the network as it was published."""
@@ -31,8 +43,17 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Args:
         content: of a study file, as read from TOML. Tables that are not tables are left to be refused.
+
+    Raises:
+        ValueError: the version is not known.
     """
-    if content.get("version", 1) != 2:
+    version = content.get("version", 1)
+    if type(version) is not int or version not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise ValueError(
+            f"version: found {repr(version)[:40]}; known here: {known}; later ones need a newer reconscale"
+        )
+    if version == 1:
         return content
     recipe, network = content.get("recipe", {}), content.get("network", {})
     if not isinstance(recipe, Mapping) or not isinstance(network, Mapping):
@@ -41,8 +62,26 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
     fast = recipe["policy"] == "fast"
     if fast:
         recipe = {**FAST, **recipe}
+    if recipe.get("optimizer") == "muon":
+        recipe = {**MUON, **recipe}
     if recipe["policy"] not in AS_PUBLISHED:
         network = {"head": "zero", **network}
     if fast and network.get("family", "unet") in NORMALISED:
         network = {"norm": "none", **network}
     return {**content, "recipe": recipe, "network": network}
+
+
+def written_out(study: BaseModel) -> dict[str, Any]:
+    """A study as the content of a file that means the same: values that are as version 1 has them are left out, unless
+    a later version would fill in others.
+
+    Args:
+        study: a ``Study``.
+    """
+    content = study.model_dump(mode="json", exclude_defaults=True)
+    if content.get("version", 1) == 1:
+        return content
+    whole = study.model_dump(mode="json")
+    for table, keys in DECIDED.items():
+        content[table] = {**content.get(table, {}), **{key: whole[table][key] for key in keys}}
+    return content

@@ -201,13 +201,36 @@ class Study(Frozen):
                     known = nearest(key, Recipe.model_fields)
                     raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
                 try:
-                    self.recipe_with({key: value})
+                    Recipe.model_validate({key: value})
                 except ValidationError as error:
-                    found = _sentence(error.errors()[0])
-                    raise ValueError(f"override.{number}.recipe.{found}") from error
-        if all(self.cell_recipe(n, width) is None for n in self.sweep.n for width in self.sweep.width):
+                    if error.errors()[0]["loc"]:  # else it goes with others, which are looked at below
+                        raise ValueError(f"override.{number}.recipe.{_sentence(error.errors()[0])}") from error
+        by_n = {
+            tuple(_within(n, rule.n) for rule in self.override) for n in self.sweep.n
+        }  # a few, however large the grid
+        by_width = {tuple(_within(width, rule.width) for rule in self.override) for width in self.sweep.width}
+        sets = {tuple(i for i, both in enumerate(zip(a, b, strict=True)) if all(both)) for a in by_n for b in by_width}
+        kept = sorted(rules for rules in sets if not any(self.override[number].skip for number in rules))
+        if not kept:
             raise ValueError("override: every cell of the grid is skipped; keep at least one")
+        for rules in kept:
+            self._check_together(rules)
         return self
+
+    def _check_together(self, rules: tuple[int, ...]) -> None:
+        """Refuse what the rules of one cell make of the recipe, where it is none."""
+        changes = self._changes(rules)
+        if not changes:
+            return
+        place = f"override.{rules[-1]}.recipe"
+        try:
+            changed = self.recipe_with(changes)
+        except ValidationError as error:
+            raise ValueError(f"{place}.{_sentence(error.errors()[0])}") from error
+        swapped = "muon" in (changed.optimizer, self.recipe.optimizer) and changed.optimizer != self.recipe.optimizer
+        if swapped and "lr" not in changes:
+            raise ValueError(f"{place}.lr: is missing; {self.recipe.lr:g} is a rate for {self.recipe.optimizer}, "
+                             f"say the one for {changed.optimizer} too")  # fmt: skip
 
     def recipe_with(self, changes: Mapping[str, Any]) -> Recipe:
         """The study's recipe with some fields changed, validated like the recipe itself."""
@@ -215,13 +238,22 @@ class Study(Frozen):
 
     def cell_recipe(self, n: int, width: int) -> Recipe | None:
         """The recipe of one cell of the grid, or none where an override leaves the cell out; later rules win."""
-        rules = [rule for rule in self.override if rule.covers(n, width)]
-        if any(rule.skip for rule in rules):
+        rules = self._rules(n, width)
+        if any(self.override[number].skip for number in rules):
             return None
-        changes: dict[str, Any] = {}
-        for rule in rules:
-            changes |= rule.recipe
+        changes = self._changes(rules)
         return self.recipe_with(changes) if changes else self.recipe
+
+    def _rules(self, n: int, width: int) -> tuple[int, ...]:
+        """Numbers of the rules that apply to a cell of the grid."""
+        return tuple(number for number, rule in enumerate(self.override) if rule.covers(n, width))
+
+    def _changes(self, rules: tuple[int, ...]) -> dict[str, Any]:
+        """What rules change together; later ones win."""
+        changes: dict[str, Any] = {}
+        for number in rules:
+            changes |= self.override[number].recipe
+        return changes
 
     def cell_seeds(self, n: int, width: int) -> tuple[int, ...]:
         """The seeds of one cell of the grid."""

@@ -235,7 +235,7 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.weight_decay and self.optimizer == "rmsprop":
-            raise ValueError("weight_decay: is for muon and adam; leave it out, or choose one of them")
+            raise ValueError("weight_decay: rmsprop has none; set it to 0, or choose muon or adam")
         if self.policy == "fast" and self.warmup > self.hold:
             raise ValueError(
                 f"warmup: found {self.warmup:g}, beyond hold = {self.hold:g}, where the rate begins to fall"
