@@ -144,9 +144,14 @@ def _halved(x: Tensor) -> Tensor:
 class _Halved(torch.autograd.Function):
     """The mean over 2 x 2 pixels: what ``avg_pool2d`` gives, bit for bit, in half its time on a CPU."""
 
+    generate_vmap_rule = True  # several runs may be trained in one pass
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.size = x.shape
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:  # noqa: ARG004 - torch gives it
+        ctx.size = inputs[0].shape
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
         rows, columns = x.shape[-2] // 2 * 2, x.shape[-1] // 2 * 2
         a, b, c, d = (x[..., i:rows:2, j:columns:2] for i in (0, 1) for j in (0, 1))
         return (a + b).add_(c).add_(d).mul_(0.25)
