@@ -13,17 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from reconscale.imaging import ImageSet, problem_of
+from reconscale.imaging.example import Example
 from reconscale.imaging.imaged import Crops
 from reconscale.networks import build, given_of
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
+from reconscale.training.between import Between, Hooks
+from reconscale.training.between import Interrupted as Interrupted
 from reconscale.training.evaluate import EVALUATION_SEED, validate
 from reconscale.training.guard import SLOWER, Guard
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.parallel import ALONE, Share
 from reconscale.training.reading import Order, Reader
-from reconscale.training.schedule import Action, Schedule, most_steps, steps_between_looks
+from reconscale.training.schedule import Action, Schedule, most_steps
 from reconscale.training.ways import WAYS
 
 NEVER = -1
@@ -36,33 +39,6 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], torch.optim.Optimizer]
     "rmsprop": lambda network, lr, _: torch.optim.RMSprop(network.parameters(), lr=lr),
 }
 """From a network, a learning rate and a weight decay."""
-CHECK_EVERY = 10
-"""Steps between two questions to the guard, each of which waits for the device."""
-
-
-class Interrupted(Exception):
-    """The run was asked to stop; its state has been kept."""
-
-
-@dataclass
-class Hooks:
-    """What a loop calls while it runs.
-
-    Attributes:
-        progress: called with (step, steps at most, last validation PSNR) now and then.
-        keep: called with the state whenever it is time for a checkpoint.
-        keep_seconds: the time between checkpoints.
-        stop: says whether to stop after this step.
-        log: called with (step, values) at each look at the validation set.
-        warn: called with a sentence where training had to begin again.
-    """
-
-    progress: Callable[[int, int, float], None] = lambda step, steps, psnr: None
-    keep: Callable[[dict[str, Any]], None] = lambda state: None
-    keep_seconds: float = 30.0
-    stop: Callable[[], bool] = lambda: False
-    log: Callable[[int, dict[str, float]], None] = lambda step, values: None
-    warn: Callable[[str], None] = lambda sentence: None
 
 
 @dataclass
@@ -142,15 +118,23 @@ class Training:
 
     def advance(self) -> None:
         """One optimisation step. Nothing in it waits for the device."""
+        self.move(self.judged(self.gradients(self.measured())))
+
+    def measured(self) -> list[Example]:
+        """The first part of a step: the next batch is read and measured; images of each shape are one example."""
         rate = self.schedule.lr(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.clock.since = time.perf_counter()
         raw = _pinned(self.reader.take(), self.device)
         self.clock.book("data")
+        return self.problem.examples(raw)
+
+    def gradients(self, examples: list[Example]) -> Tensor:
+        """The second part: gradients of the loss of a batch, left in the network; returns that loss."""
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)
-        for example in self.problem.examples(raw):  # images of several shapes go one shape after the other
+        for example in examples:  # images of several shapes go one shape after the other
             mine = self.share.of(example)
             if mine is None:
                 continue
@@ -158,22 +142,29 @@ class Training:
                 loss = self.objective(self.trained, mine) * (len(mine) / self.recipe.batch)
             loss.backward()  # type: ignore[no-untyped-call]
             total = total + loss.detach()
-        total = self.share.add_up(self.network, total)
+        return self.share.add_up(self.network, total)
+
+    def judged(self, total: Tensor) -> Tensor | None:
+        """The third part: take note of a loss, clip the gradients, and ask the guard, if any, whether to move."""
         if self.guard is None:
             bad = (self.first_bad == NEVER) & ~total.isfinite()
             self.first_bad = torch.where(bad, self.step, self.first_bad)
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self._move(None if self.guard is None else self.guard.accepts(total))
-        self.step += 1
-        self.clock.book("train")
+        return None if self.guard is None else self.guard.accepts(total)
 
-    def _move(self, accepted: Tensor | None) -> None:
-        """Change the weights, unless the guard says not to; where it can be, without waiting for the device."""
+    def move(self, accepted: Tensor | None) -> None:
+        """The last part: change the weights, unless the guard says not to; where it can be, without waiting."""
         if isinstance(self.optimizer, Muon) and self.device.type != "cpu":
             self.optimizer.step(accepted)
         elif accepted is None or bool(accepted):
             self.optimizer.step()
+        self.moved()
+
+    def moved(self) -> None:
+        """Count a step."""
+        self.step += 1
+        self.clock.book("train")
 
     def begin_again(self) -> str:
         """Go back to the best weights so far, at a third of the rate; or, the second time, call the run diverged.
@@ -260,42 +251,18 @@ class Training:
         Raises:
             Interrupted: ``hooks.stop`` asked for it; the state has been kept.
         """
-        every = steps_between_looks(self.recipe, len(self.pixels))
-        kept = told = time.monotonic()
-        if self.step == 0 and not self.curve and self.guard is not None:
-            hooks.log(0, self.look())  # whatever training does, what comes out is never worse than this on validation
+        between = Between(self, hooks)
+        between.begin()
         while not self.over:
             self.advance()
-            self._ask_the_guard(hooks)
-            if self.step % every == 0 or self.step >= self.steps:
-                if self.diverged_at is None:
-                    hooks.log(self.step, self.look())
-                    self._ask_the_guard(hooks, now=True)
-                if self.diverged_at is not None:
-                    return
-            now = time.monotonic()
-            if now - told > 0.5:
-                told = now
-                hooks.progress(self.step, self.steps, self.best_psnr)
-            stop = self.share.stops(self.step, hooks.stop())
-            if stop or now - kept > hooks.keep_seconds:
-                hooks.keep(self.state())
-                kept = time.monotonic()
-            if stop:
-                raise Interrupted
-
-    def _ask_the_guard(self, hooks: Hooks, *, now: bool = False) -> None:
-        """Begin again where the run is lost. Asked at fixed steps, which a run that goes on later meets as well."""
-        if self.guard is None or self.over or not (now or self.step % CHECK_EVERY == 0) or not self.guard.lost():
-            return
-        if sentence := self.begin_again():
-            hooks.warn(sentence)
+            if not between.steps():
+                return
 
     def state(self) -> dict[str, Any]:
         """Everything that a checkpoint must hold: tensors and plain values only."""
         return {
             "run": self.run.id,
-            "network": self.network.state_dict(),
+            "network": _with_memory_of_its_own(self.network.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state(),
             "generator": self.generator.get_state(),
@@ -328,6 +295,14 @@ class Training:
         if self.guard is not None:
             self.guard.restore(state["guard"])
         self.clock.spent = dict(state["spent"])
+
+
+def _with_memory_of_its_own(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that are parts of larger tensors are copied: a file would hold all of what they are parts of."""
+    return {
+        name: value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+        for name, value in state.items()
+    }
 
 
 def _pinned(raw: Any, device: torch.device) -> Any:

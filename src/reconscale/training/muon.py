@@ -7,7 +7,7 @@ shape at once, in float32. On matrices its steps are those of torch's to the pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -54,22 +54,20 @@ class Muon(torch.optim.Optimizer):
         groups = [{"params": matrices, "kind": "matrices"}, {"params": others, "kind": "others"}]
         super().__init__([group for group in groups if group["params"]], {"lr": lr, "weight_decay": weight_decay})
 
-    @torch.no_grad()
     def step(self, accepted: Tensor | None = None) -> None:  # type: ignore[override]
         """One step.
 
         Args:
             accepted: a Boolean on the device; where it is false, nothing changes. None: true.
         """
-        for group in self.param_groups:
-            if group["kind"] == "others":
-                self._adam(group, accepted)
-                continue
-            for same in _by_shape(group["params"]):
-                self._orthogonal(same, group["lr"], group["weight_decay"], accepted)
+        step_together([self], [accepted])
 
-    def _orthogonal(self, weights: list[Tensor], lr: float, decay: float, accepted: Tensor | None) -> None:
-        """Move matrices of one shape; the state of the first one holds the momentum of all."""
+    def _ahead(self, weights: list[Tensor], accepted: Tensor | None) -> Tensor:
+        """The momentum of matrices of one shape with Nesterov's look ahead; the state of the first holds that of all.
+
+        Returns:
+            (matrices, rows, columns).
+        """
         gradient = torch.stack([_as_matrix(_gradient(weight)) for weight in weights])
         state = self.state[weights[0]]
         if not state:
@@ -78,13 +76,7 @@ class Muon(torch.optim.Optimizer):
         if accepted is not None:
             gradient = torch.where(accepted, gradient, momentum)  # the mean of both is then the momentum
         momentum.lerp_(gradient, 1 - MOMENTUM)
-        rows, columns = gradient.shape[1:]
-        moves = orthogonalised(gradient.lerp(momentum, MOMENTUM)) * max(1.0, rows / columns) ** 0.5
-        gate: Tensor | float = 1.0 if accepted is None else accepted.to(moves.dtype)
-        for weight, move in zip(weights, moves, strict=True):
-            if decay:
-                weight.mul_(1 - lr * decay * gate)
-            weight.sub_(move.reshape(weight.shape) * (lr * gate))
+        return gradient.lerp(momentum, MOMENTUM)
 
     def _adam(self, group: dict[str, Any], accepted: Tensor | None) -> None:
         """Move all other weights as one vector; the state of the first one holds the moments of all."""
@@ -105,8 +97,44 @@ class Muon(torch.optim.Optimizer):
             for name, beta in zip(("first", "second"), BETAS, strict=True)
         )
         moves = first / (second.sqrt_() + EPS) * (group["lr"] * OTHERS * gate)
-        for weight, move in zip(weights, moves.split([weight.numel() for weight in weights]), strict=True):
-            weight.sub_(move.view(weight.shape))
+        _subtract(weights, moves.split([weight.numel() for weight in weights]))
+
+
+@torch.no_grad()
+def step_together(optimizers: Sequence[Muon], accepted: Sequence[Tensor | None]) -> None:
+    """One step of optimisers of networks of equal shape: matrices of one shape, of all of them, are one product.
+
+    Args:
+        optimizers: of the networks, at rates of their own.
+        accepted: see :meth:`Muon.step`, for each of them.
+    """
+    for groups in zip(*(optimizer.param_groups for optimizer in optimizers), strict=True):
+        members = list(zip(optimizers, groups, accepted, strict=True))
+        if groups[0]["kind"] == "others":
+            for optimizer, group, gate in members:
+                optimizer._adam(group, gate)
+            continue
+        for same in zip(*(_by_shape(group["params"]) for group in groups), strict=True):
+            ahead = [one._ahead(weights, gate) for (one, _, gate), weights in zip(members, same, strict=True)]
+            moves = orthogonalised(ahead[0] if len(ahead) == 1 else torch.cat(ahead))
+            for (_, group, gate), weights, mine in zip(members, same, moves.chunk(len(members)), strict=True):
+                _move(weights, mine, group, gate)
+
+
+def _move(weights: list[Tensor], moves: Tensor, group: dict[str, Any], accepted: Tensor | None) -> None:
+    """Move matrices of one shape by what has been made orthogonal, (matrices, rows, columns)."""
+    lr, decay = group["lr"], group["weight_decay"]
+    gate: Tensor | float = 1.0 if accepted is None else accepted.to(moves.dtype)
+    rows, columns = moves.shape[1:]
+    if decay:
+        for weight in weights:
+            weight.mul_(1 - lr * decay * gate)
+    _subtract(weights, (moves * max(1.0, rows / columns) ** 0.5 * (lr * gate)).unbind())
+
+
+def _subtract(weights: Sequence[Tensor], moves: Sequence[Tensor]) -> None:
+    """Take something away from every weight, at once."""
+    torch._foreach_sub_(list(weights), [move.reshape(w.shape) for w, move in zip(weights, moves, strict=True)])
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
