@@ -1,8 +1,8 @@
 """Photographs that come with installed packages: nothing is downloaded, ever.
 
 Only photographs of natural and everyday scenes are taken: no drawings, no micrographs, no astronomy, no medical
-pictures, and of the stereo pair only one view. Every photograph is cut into equal tiles of about 200 pixels that do
-not overlap; the tiles of a photograph are one unit, and their names are ``<photograph>/<row>-<column>``.
+pictures, and of the stereo pair only one view. Every photograph is cut into equal tiles (of about 200 pixels where a
+study does not say) that do not overlap; the tiles of a photograph are one unit, and their names are ``<photograph>/<row>-<column>``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from reconscale.imaging.decode import Header, read_header, read_image
 from reconscale.imaging.listing import Listing
 from reconscale.mistakes import Mistake
 from reconscale.study import Images
-
-TILE = 190
-"""Tiles are at least this many pixels wide and high, unless the photograph is smaller."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,8 @@ def list_bundled(images: Images, data: Path | None) -> Listing:
     tiles: list[tuple[str, Path, tuple[slice, slice]]] = []
     for photo in chosen:
         whole = read_header(paths[photo.name])
-        for row, vertical in enumerate(_cuts(whole.height)):
-            for column, horizontal in enumerate(_cuts(whole.width)):
+        for row, vertical in enumerate(_cuts(whole.height, images.tile)):
+            for column, horizontal in enumerate(_cuts(whole.width, images.tile)):
                 tiles.append((f"{photo.name}/{row}-{column}", paths[photo.name], (vertical, horizontal)))
 
     def header(index: int) -> Header:
@@ -90,7 +87,7 @@ def list_bundled(images: Images, data: Path | None) -> Listing:
 
     return Listing(
         place="bundled photographs",
-        identity=["bundled", TILE, [[photo.name, paths[photo.name].stat().st_size] for photo in chosen]],
+        identity=["bundled", images.tile, [[photo.name, paths[photo.name].stat().st_size] for photo in chosen]],
         names=tuple(name for name, _, _ in tiles),
         unit="folder",
         header=header,
@@ -110,7 +107,8 @@ def _path(photo: Photograph) -> Path:
     return path
 
 
-def _cuts(length: int) -> list[slice]:
-    count = max(1, length // TILE)
+def _cuts(length: int, tile: int) -> list[slice]:
+    """Equal parts of a length, of at least ``tile`` unless it is shorter itself."""
+    count = max(1, length // tile)
     side = length // count
     return [slice(i * side, (i + 1) * side) for i in range(count)]

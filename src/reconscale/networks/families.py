@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,77 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from reconscale.imaging.example import KSpace
 from reconscale.mistakes import Mistake, nearest
 from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, Linear, dncnn
-from reconscale.networks.given import Filtered, Form, Given, Padded, Upsampled, without_values
+from reconscale.networks.family import Dials, Family
+from reconscale.networks.given import Filtered, Given, Padded, Upsampled, without_values
 from reconscale.networks.mri import SENS_DEPTH, Unrolled, VarNet, ZeroFilledUNet
+from reconscale.networks.resnet import ResNet
+from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
 from reconscale.networks.transformers import WINDOW, restormer, swinir
 from reconscale.networks.unet import SubpixelUNet, UNet
 from reconscale.study.run import Network
-
-
-@dataclass(frozen=True)
-class Dials:
-    """What a network of a family is built from.
-
-    Attributes:
-        given: what the network gets; families of images see its channels alone.
-        width, depth, cascades, layers, heads: the dials, with nothing left open; 0 where a family has none.
-        upsampler: how small images are enlarged.
-        norm: ``instance`` or ``none``.
-        zero_head: whether the last convolution starts at zero, and what it gives is added to the input.
-        residual: whether the U-Net predicts what to take away; none: as its form and its head have it.
-    """
-
-    given: Given
-    width: int
-    depth: int
-    cascades: int
-    layers: int
-    heads: int
-    upsampler: str
-    norm: str = "instance"
-    zero_head: bool = False
-    residual: bool | None = None
-
-    @property
-    def channels(self) -> int:
-        """Of the images."""
-        return self.given.channels
-
-
-@dataclass(frozen=True)
-class Family:
-    """A builder with a width dial.
-
-    A family that maps images to images is made for every problem but MRI: linear problems give it a filtered image,
-    and super-resolution the bicubic enlargement (``upsampler = "bicubic"``), unless it has an end of its own.
-
-    Attributes:
-        build: form of what is given -> builder of a network from that to (B, channels, h, w).
-        depth: the depth when a study does not say, by form; ``lowres`` is as ``image`` where it is not named.
-        least: depth -> the smallest side of an image that the network accepts.
-        context: depth -> pixels around a tile that its centre depends on directly (normalisation aside).
-        source: where the network comes from.
-        cascades: of unrolled families: how many when a study does not say; 0: the family has none.
-        layers, heads: of transformers, in the same way.
-        upsamplers: for super-resolution; the first holds when a study does not say.
-        norms: the normalisations that it can have.
-    """
-
-    build: Mapping[Form, Callable[[Dials], nn.Module]]
-    depth: Mapping[Form, int]
-    least: Callable[[int], int]
-    context: Callable[[int], int]
-    source: str
-    cascades: int = 0
-    layers: int = 0
-    heads: int = 0
-    upsamplers: tuple[str, ...] = ("bicubic",)
-    norms: tuple[str, ...] = ("instance",)
-
-    def made_for(self, kind: str) -> bool:
-        """Whether there is a network for a kind of problem."""
-        form = Given(1, kind).form
-        return form in self.build or (form == "lowres" and "image" in self.build)
 
 
 @dataclass(frozen=True)
@@ -211,6 +147,27 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: 16 + 4 * depth,
         source="Liu et al. 2020",
         upsamplers=("subpixel", "bicubic"),
+    ),
+    "resnet": Family(
+        build={"image": lambda dials: Padded(ResNet(*dials.told, zero_head=dials.zero_head), multiple=2, least=4)},
+        depth={"image": 4},
+        least=lambda depth: 4,
+        context=lambda depth: 4 * depth + 6,
+        source="the blocks of EDSR (Lim et al. 2017), pixel-unshuffled",
+    ),
+    "shrinkage": Family(
+        build={"image": lambda dials: Padded(Shrinkage(*dials.told, shrinks=dials.denoises), multiple=2, least=8)},
+        depth={"image": 2},
+        least=lambda depth: 4,
+        context=lambda depth: 4 * depth + 16,
+        source="shrinkage in a sliding DCT (Yu and Sapiro 2011), learned",
+    ),
+    "shrinkage-unet": Family(
+        build={"image": lambda dials: Padded(ShrinkageUNet(*dials.told, shrinks=dials.denoises), multiple=4, least=8)},
+        depth={"image": 2},
+        least=lambda depth: 4,
+        context=lambda depth: 16 * depth + 36,
+        source="shrinkage, and a small U-Net on what it gives and takes away",
     ),
     "linear": Family(
         build={

@@ -57,6 +57,7 @@ class Images(Frozen):
         small: what to do with images smaller than the patch: ``refuse`` or ``skip`` (counted and named).
         duplicates: what to do with training units that (nearly) equal a held-out one: ``refuse`` or ``skip``.
         size, total: for ``deadleaves``: side in pixels and number of images.
+        tile: for ``bundled``: photographs are cut into tiles of at least this many pixels a side.
     """
 
     source: Literal["bundled", "folder", "deadleaves", "array", "fastmri", "kspace-array", "complex", "nifti", "dicom"]
@@ -85,6 +86,7 @@ class Images(Frozen):
     duplicates: Literal["refuse", "skip"] = "refuse"
     size: int = Field(default=128, ge=16, le=4096)
     total: int = Field(default=1000, ge=3, le=10_000_000)
+    tile: int = Field(default=190, ge=16, le=4096)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

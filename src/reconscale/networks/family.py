@@ -1,0 +1,86 @@
+"""What a family of networks is, and the dials that one of its networks is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from reconscale.networks.given import Form, Given
+
+
+@dataclass(frozen=True)
+class Dials:
+    """What a network of a family is built from.
+
+    Attributes:
+        given: what the network gets; families of images see its channels alone.
+        width, depth, cascades, layers, heads: the dials, with nothing left open; 0 where a family has none.
+        upsampler: how small images are enlarged.
+        norm: ``instance`` or ``none``.
+        zero_head: whether the last convolution starts at zero, and what it gives is added to the input.
+        residual: whether the U-Net predicts what to take away; none: as its form and its head have it.
+    """
+
+    given: Given
+    width: int
+    depth: int
+    cascades: int
+    layers: int
+    heads: int
+    upsampler: str
+    norm: str = "instance"
+    zero_head: bool = False
+    residual: bool | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self.given.channels
+
+    @property
+    def told(self) -> tuple[int, int, int, float]:
+        """Channels, width, depth, and the problem's level of noise."""
+        return self.channels, self.width, self.depth, self.given.sigma
+
+    @property
+    def denoises(self) -> bool:
+        """Whether what the network sees is the image itself and noise."""
+        return self.given.kind == "denoising"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A builder with a width dial.
+
+    A family that maps images to images is made for every problem but MRI: linear problems give it a filtered image,
+    and super-resolution the bicubic enlargement (``upsampler = "bicubic"``), unless it has an end of its own.
+
+    Attributes:
+        build: form of what is given -> builder of a network from that to (B, channels, h, w).
+        depth: the depth when a study does not say, by form; ``lowres`` is as ``image`` where it is not named.
+        least: depth -> the smallest side of an image that the network accepts.
+        context: depth -> pixels around a tile that its centre depends on directly (normalisation aside).
+        source: where the network comes from.
+        cascades: of unrolled families: how many when a study does not say; 0: the family has none.
+        layers, heads: of transformers, in the same way.
+        upsamplers: for super-resolution; the first holds when a study does not say.
+        norms: the normalisations that it can have.
+    """
+
+    build: Mapping[Form, Callable[[Dials], nn.Module]]
+    depth: Mapping[Form, int]
+    least: Callable[[int], int]
+    context: Callable[[int], int]
+    source: str
+    cascades: int = 0
+    layers: int = 0
+    heads: int = 0
+    upsamplers: tuple[str, ...] = ("bicubic",)
+    norms: tuple[str, ...] = ("instance",)
+
+    def made_for(self, kind: str) -> bool:
+        """Whether there is a network for a kind of problem."""
+        form = Given(1, kind).form
+        return form in self.build or (form == "lowres" and "image" in self.build)
