@@ -1,8 +1,8 @@
 """Photographs that come with installed packages: nothing is downloaded, ever.
 
 Only photographs of natural and everyday scenes are taken: no drawings, no micrographs, no astronomy, no medical
-pictures, and of the stereo pair only one view. Every photograph is cut into equal tiles (of about 200 pixels where a
-study does not say) that do not overlap; the tiles of a photograph are one unit, and their names are ``<photograph>/<row>-<column>``.
+pictures, and of the stereo pair only one view. Every photograph is cut into equal tiles that do not overlap (of about
+200 pixels where a study does not say); the tiles of a photograph are one unit, named ``<photograph>/<row>-<column>``.
 """
 
 from __future__ import annotations
