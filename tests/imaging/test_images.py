@@ -54,6 +54,15 @@ class TestSplits:
         assert len(set.union(*units)) == 15 and images.units == len(units[0]) == 15 - val - test
         assert images.available == (images.units if counts == "units" else len(images.train))
 
+    def test_mixed_images_come_from_many_photographs(self, opened: Open) -> None:
+        options = {"source": "bundled", "channels": "gray", "val": 2, "test": 3, "counts": "images", "tile": 128}
+        grouped, mixed = (opened(None, **options, order=order) for order in ("grouped", "mixed"))
+        photographs = lambda images: {name.split("/")[0] for name in images.training(20, 1).names}  # noqa: E731
+        assert len(photographs(grouped)) < 5 <= len(photographs(mixed))
+        assert mixed.training(20, 1).names == mixed.training(60, 1).names[:20] != mixed.training(20, 2).names
+        held_out = {name.split("/")[0] for pixels in (mixed.val, mixed.tests["test"]) for name in pixels.names}
+        assert not held_out & photographs(mixed)
+
     @settings(
         derandomize=True, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )

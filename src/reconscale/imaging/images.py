@@ -77,6 +77,8 @@ class ImageSet:
                 "sweep.n", f"found {n}", f"the images allow 1 to {self.available} {self.images.counts} for training"
             )
         units = self.train.groups if isinstance(self.train, Pixels) else self.train.units
+        if self.images.order == "mixed":
+            units = np.arange(len(self.train))  # every image comes on its own
         order, ends = nested_order(units, subset_seed, shuffled=self.images.volumes)
         return self.train.pick(order[: int(ends[n - 1])] if self.images.counts == "units" else order[:n])
 

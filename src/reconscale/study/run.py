@@ -42,6 +42,8 @@ class Images(Frozen):
             (lines of columns are left out).
         matrix: for volumes of images: keep so many lines of the middle of k-space in both directions.
         counts: what ``n`` counts: ``units`` or single ``images`` (for volumes: patients or slices).
+        order: where ``n`` counts images: unit by unit (``grouped``), or all images in one random order (``mixed``), so
+            that few images already come from many units.
         channels: ``rgb``, ``gray``, or ``auto``: as the images are, and mixtures are refused.
         patch: side of a training crop, in pixels.
         crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
@@ -69,6 +71,7 @@ class Images(Frozen):
     axes: str = "schw"
     matrix: int | None = Field(default=None, ge=16)
     counts: Literal["units", "images"] = "units"
+    order: Literal["grouped", "mixed"] = "grouped"
     channels: Literal["auto", "rgb", "gray"] = "auto"
     patch: int = Field(default=64, ge=8)
     crop: Literal["random", "center"] = "random"
@@ -100,6 +103,8 @@ class Images(Frozen):
             for word in words:
                 if not word.isprintable() or len(word) > LONGEST:
                     raise ValueError(f"{key}: found {word[:60]!r}; give at most {LONGEST} characters, all printable")
+        if self.order == "mixed" and self.counts == "units":
+            raise ValueError('order: units come whole; set counts to "images", or leave order out')
         self._check_volumes()
         if not self.folders:
             raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
