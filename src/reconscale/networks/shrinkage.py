@@ -13,6 +13,8 @@ from reconscale.networks.start import zeroed
 
 BLOCK = 8
 """Side of the blocks that are transformed, in pixels; they lie UNSHUFFLE pixels apart."""
+SMOOTH = 5
+"""Of the differences between colours only so many diagonals of frequencies are kept: photographs have little more."""
 THRESHOLD = 3.2
 """Coefficients of so many standard deviations of the noise are halved before training (2.7 is usual for hard
 thresholds; gains that rise gently want more)."""
@@ -25,15 +27,15 @@ OPEN = 8.0
 class Shrinkage(nn.Module):
     """Shrinkage of the coefficients of 8x8 colour blocks, every second pixel, with gains that a network decides.
 
-    The filters of a 2D DCT of 8x8 blocks (of colour images: after a DCT across the channels, without the frequencies
-    of the two colour differences above the diagonal) give k coefficients z at every second pixel. Each is multiplied by
-    a gain sigmoid(2 log(z^2 / t^2) + s), where t is 3.2 standard deviations of the noise and s comes from residual
-    blocks that see the logarithms of all coefficients around. A second set of filters sums the results up. All filters
-    are trained; before training, s is 0 and the network is DCT shrinkage. Where the task is not denoising,
-    the gain is 2 sigmoid(s), and the untrained network gives back its input.
+    The filters of a 2D DCT of 8x8 blocks (of colour images: after a DCT across the channels, and of the two colour
+    differences 15 low frequencies alone) give k coefficients z at every second pixel. Each is multiplied by a gain
+    sigmoid(2 log(z^2 / t^2) + s), where t is 3.2 standard deviations of the noise and s comes from residual blocks that
+    see the logarithms of all coefficients around. A second set of filters sums the results up. All filters are trained;
+    before training, s is 0 and the network is DCT shrinkage. Where the task is not denoising, the gain is 2 sigmoid(s),
+    and the untrained network gives back its input.
 
     The filters are 4x4 convolutions on the pixel-unshuffled image, the same numbers as 8x8 ones with stride 2. With
-    c channels of the image, k coefficients (64 for c = 1, 136 for c = 3) and K = 4 c 16 k weights of the filters it
+    c channels of the image, k coefficients (64 for c = 1, 94 for c = 3) and K = 4 c 16 k weights of the filters it
     has 2 K + 18 depth width^2 + (2 k + 2 depth + 1) width + k parameters.
 
     Source: shrinkage in a sliding DCT: Yaroslavsky 1996 and Yu and Sapiro 2011 (IPOL); gains from neighbours, learned:
@@ -121,7 +123,7 @@ def _filters(channels: int) -> tuple[Tensor, list[int]]:
         for colour in range(channels)
         for row in range(BLOCK)
         for column in range(BLOCK)
-        if colour == 0 or row + column < BLOCK  # colour differences of photographs are smooth
+        if colour == 0 or row + column < SMOOTH
     ]
     colours, rows, columns = (torch.tensor(list(indices)) for indices in zip(*frequencies, strict=True))
     across, along = _cosines(channels), _cosines(BLOCK)
