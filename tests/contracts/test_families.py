@@ -117,7 +117,7 @@ class TestFamily:
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        slow = given.kind == "superresolution" or family in ("unrolled", "swinir", "restormer")
+        slow = given.kind == "superresolution" or family in ("unrolled", "unrolled-resnet", "swinir", "restormer")
         assert losses[-1] < (0.95 if slow else 0.6) * losses[0]
 
 
@@ -141,17 +141,18 @@ class TestMRI:
             assert build(small(family, 4), MRI)(real).shape == (1, 1, 40, 40)
 
 
-def test_the_unrolled_network_begins_with_least_squares() -> None:
-    """Before training it takes gradient steps alone; of one coil that is the zero-filled image."""
+@pytest.mark.parametrize("family", ["unrolled", "unrolled-resnet"])
+def test_unrolled_networks_begin_with_least_squares(family: str) -> None:
+    """Before training they take gradient steps alone; of one coil that is the zero-filled image."""
     y = measured(MRI, torch.rand(1, 1, 48, 48), coils=1)
     assert isinstance(y, KSpace)
     with torch.no_grad():
-        x_hat = build(Network(family="unrolled", width=4), MRI)(y)
+        x_hat = build(Network(family=family, width=4), MRI)(y)
     assert torch.allclose(x_hat, zero_filled(y), atol=1e-5)
 
 
 def test_cascades_have_weights_of_their_own() -> None:
-    for family in ("unrolled", "varnet"):
+    for family in ("unrolled", "unrolled-resnet", "varnet"):
         sizes = [size_of(Network(family=family, width=4, cascades=c), MRI).p for c in (1, 2, 3)]
         assert sizes[2] - sizes[1] == sizes[1] - sizes[0] > 0
 
@@ -211,7 +212,7 @@ def test_an_unknown_family() -> None:
         (
             Network(family="dncnn", width=4),
             "mri",
-            "'dncnn' is not made for mri; families for mri: unet, unrolled, varnet",
+            "'dncnn' is not made for mri; families for mri: unet, unrolled, unrolled-resnet, varnet",
         ),
         (Network(family="varnet", width=4), "superresolution", "families for superresolution: unet, dncnn, drunet"),
         (Network(family="unet", width=4, cascades=3), "mri", "'unet' has no cascades"),

@@ -16,10 +16,11 @@ from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, Linear, dncn
 from reconscale.networks.family import Dials, Family
 from reconscale.networks.given import Filtered, Given, Padded, Upsampled, without_values
 from reconscale.networks.mri import SENS_DEPTH, Unrolled, VarNet, ZeroFilledUNet
-from reconscale.networks.resnet import ResNet
+from reconscale.networks.resnet import ResNet, SubpixelResNet
 from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
 from reconscale.networks.transformers import WINDOW, restormer, swinir
 from reconscale.networks.unet import SubpixelUNet, UNet
+from reconscale.networks.unrolled import UnrolledLinear, UnrolledMRI
 from reconscale.study.run import Network
 
 
@@ -149,11 +150,17 @@ FAMILIES: dict[str, Family] = {
         upsamplers=("subpixel", "bicubic"),
     ),
     "resnet": Family(
-        build={"image": lambda dials: Padded(ResNet(*dials.told, zero_head=dials.zero_head), multiple=2, least=4)},
-        depth={"image": 4},
+        build={
+            "image": lambda dials: Padded(ResNet(*dials.told, zero_head=dials.zero_head), multiple=2, least=4),
+            "lowres": lambda dials: SubpixelResNet(
+                dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
+            ),
+        },
+        depth={"image": 4, "lowres": 8},
         least=lambda depth: 4,
         context=lambda depth: 4 * depth + 6,
         source="the blocks of EDSR (Lim et al. 2017), pixel-unshuffled",
+        upsamplers=("subpixel", "bicubic"),
     ),
     "shrinkage": Family(
         build={"image": lambda dials: Padded(Shrinkage(*dials.told, shrinks=dials.denoises), multiple=2, least=8)},
@@ -186,6 +193,17 @@ FAMILIES: dict[str, Family] = {
         least=lambda depth: 8,
         context=lambda depth: depth,
         source="Schlemper et al. 2018",
+        cascades=5,
+    ),
+    "unrolled-resnet": Family(
+        build={
+            "kspace": lambda dials: UnrolledMRI(dials.width, dials.depth, dials.cascades),
+            "sensed": lambda dials: UnrolledLinear(dials.channels, dials.width, dials.depth, dials.cascades),
+        },
+        depth={"kspace": 2, "sensed": 2},
+        least=lambda depth: 4,
+        context=lambda depth: 4 * depth + 6,
+        source="gradient steps (Hammernik et al. 2018, Adler and Oktem 2017) and residual blocks in turns",
         cascades=5,
     ),
     "varnet": Family(
@@ -294,15 +312,16 @@ def build(network: Network, given: Given) -> nn.Module:
     )  # fmt: skip
     if form == "lowres" and dials.upsampler == "bicubic":
         return Upsampled(family.build["image"](dials), given.factor)
-    made = family.build[form](dials)
-    return Filtered(made) if given.filtered else made
+    if form == "sensed" and form not in family.build:
+        return Filtered(family.build["image"](dials))
+    return family.build[form](dials)
 
 
 @lru_cache(maxsize=1024)
 def size_of(network: Network, given: Given) -> Size:
     """Parameters and FLOPs of a network, counted on the meta device: nothing is allocated or trained.
 
-    Fourier transforms are not counted; of several coils, one is.
+    Fourier transforms and linear operators are not counted; of several coils, one is.
 
     Raises:
         Mistake: there is no such family, or it is not made for the problem.

@@ -55,11 +55,12 @@ class Family:
     """A builder with a width dial.
 
     A family that maps images to images is made for every problem but MRI: linear problems give it a filtered image,
-    and super-resolution the bicubic enlargement (``upsampler = "bicubic"``), unless it has an end of its own.
+    and super-resolution the bicubic enlargement (``upsampler = "bicubic"``), unless it is built for them.
 
     Attributes:
         build: form of what is given -> builder of a network from that to (B, channels, h, w).
-        depth: the depth when a study does not say, by form; ``lowres`` is as ``image`` where it is not named.
+        depth: the depth when a study does not say, by form; ``lowres`` and ``sensed`` are as ``image`` where they are
+            not named.
         least: depth -> the smallest side of an image that the network accepts.
         context: depth -> pixels around a tile that its centre depends on directly (normalisation aside).
         source: where the network comes from.
@@ -83,4 +84,4 @@ class Family:
     def made_for(self, kind: str) -> bool:
         """Whether there is a network for a kind of problem."""
         form = Given(1, kind).form
-        return form in self.build or (form == "lowres" and "image" in self.build)
+        return form in self.build or (form in ("lowres", "sensed") and "image" in self.build)

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from reconscale.imaging.example import Sensed
+from reconscale.imaging.linear.operators import LinearOperator
 from reconscale.imaging.superresolution import enlarged
 from reconscale.study.problems import LINEAR, SuperresolutionProblem
 
-Form = Literal["image", "lowres", "kspace"]
-"""``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice."""
+Form = Literal["image", "lowres", "kspace", "sensed"]
+"""``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
+linear operator has measured, with the image filtered from it."""
 
 LEVEL = 25 / 255
 """The level of noise that networks are told where the problem has none."""
@@ -37,13 +39,9 @@ class Given:
 
     @property
     def form(self) -> Form:
-        """The form of what is measured; linear problems give a filtered image."""
-        return {"mri": "kspace", "superresolution": "lowres"}.get(self.kind, "image")  # type: ignore[return-value]
-
-    @property
-    def filtered(self) -> bool:
-        """Whether the image that the network sees was filtered from something else."""
-        return self.kind in LINEAR
+        """The form of what is measured."""
+        forms: dict[str, Form] = {"mri": "kspace", "superresolution": "lowres", **dict.fromkeys(LINEAR, "sensed")}
+        return forms.get(self.kind, "image")
 
 
 def given_of(problem: Any, channels: int) -> Given:
@@ -111,6 +109,8 @@ class Padded(nn.Module):
 
 
 def without_values(given: Given, side: int) -> Any:
-    """What a network of an image of ``side`` pixels is given, on the meta device."""
+    """What a network of an image of ``side`` pixels is given, on the meta device; the operator is not counted."""
     image = torch.empty(1, given.channels, side // given.factor, side // given.factor)
-    return Sensed(image, image) if given.filtered else image
+    if given.form != "sensed":
+        return image
+    return Sensed(image, image, LinearOperator(torch.clone, torch.clone, torch.clone))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reconscale.imaging.example import KSpace
-from reconscale.imaging.mri.coils import maps_of
+from reconscale.imaging.mri.coils import combined, maps_of
 from reconscale.imaging.mri.fourier import center_crop, magnitude, to_image, to_kspace, zero_filled
 from reconscale.networks.start import zeroed
 from reconscale.networks.unet import UNet
@@ -76,12 +76,12 @@ class Unrolled(nn.Module):
         maps = maps_of(y)
         scale = zero_filled(y).amax((1, 2, 3), keepdim=True).clamp_min(1e-30)
         kspace = y.values / scale
-        x = _combined(kspace, maps)
+        x = combined(kspace, maps)
         for cnn, step in zip(self.cnns, self.steps, strict=True):
             change = cnn(torch.view_as_real(x).movedim(-1, 1))
             z = x + torch.view_as_complex(change.float().movedim(1, -1).contiguous())
             misfit = to_kspace(maps * z[:, None]) * y.mask - kspace
-            x = z - step * _combined(misfit, maps)
+            x = z - step * combined(misfit, maps)
         image: Tensor = center_crop(magnitude(x[:, None]), y.size) * scale
         return image
 
@@ -112,7 +112,7 @@ class VarNet(nn.Module):
         """Map k-space to magnitude images (B, 1, h, w)."""
         maps, kspace = self._maps(y), y.values
         for unet, step in zip(self.cascades, self.steps, strict=True):
-            refined = unet(_combined(kspace, maps)[:, None])
+            refined = unet(combined(kspace, maps)[:, None])
             kspace = kspace - step * (kspace - y.values) * y.mask - to_kspace(maps * refined)
         return center_crop(magnitude(to_image(kspace)), y.size)
 
@@ -158,12 +158,6 @@ class NormUNet(nn.Module):
         out = out[..., padding[2] : padding[2] + rows, padding[0] : padding[0] + columns] * std
         out = out + mean if self.adds_mean else out
         return torch.view_as_complex(out.movedim(1, -1).contiguous())[:, None]
-
-
-def _combined(kspace: Tensor, maps: Tensor) -> Tensor:
-    """One complex image of the coils': (B, coils, H, W) to (B, H, W)."""
-    image: Tensor = (maps.conj() * to_image(kspace)).sum(1)
-    return image
 
 
 def _cnn(width: int, depth: int) -> nn.Sequential:

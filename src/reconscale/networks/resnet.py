@@ -5,12 +5,16 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reconscale.imaging.superresolution import enlarged
 from reconscale.networks.start import zeroed
 
 UNSHUFFLE = 2
 """Blocks of so many by so many pixels become channels: a quarter of the positions, four times the channels."""
 GRAY, CONTRAST = 0.45, 4.0
 """The mean of photographs in [0, 1], and one over their standard deviation: inputs are centred and scaled by them."""
+
+DETAIL = 0.1
+"""The unit of what is added to an enlarged image: about what photographs have above half of the frequencies."""
 
 
 class ResNet(nn.Module):
@@ -44,6 +48,39 @@ class ResNet(nn.Module):
         features = self.first(functional.pixel_unshuffle((y - GRAY) * CONTRAST, UNSHUFFLE))
         change = functional.pixel_shuffle(self.head(self.blocks(features)), UNSHUFFLE)
         return y + self.sigma * change.to(y.dtype)
+
+
+class SubpixelResNet(nn.Module):
+    """Residual blocks on a small image, and a pixel shuffle; it predicts what to add to bicubic interpolation.
+
+    A 3x3 convolution, ``depth`` residual blocks, a 3x3 convolution to factor^2 c channels, shuffle. The small image is
+    not unshuffled: that would lose details before the first convolution has seen them (at factor 2 it cost 0.5 dB after
+    20 s of training). With c channels of the image it has 18 depth width^2 + (9 c (factor^2 + 1) + 2 depth + 1) width
+    + factor^2 c parameters.
+
+    Source: the blocks of EDSR (Lim et al. 2017) with the end of ESPCN (Shi et al. 2016).
+
+    Args:
+        channels: channels c of the image, in and out.
+        width: channels of the features.
+        depth: residual blocks.
+        factor: how many times images are enlarged.
+        zero_head: whether the last convolution starts at zero; the untrained network is then bicubic interpolation.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, factor: int, *, zero_head: bool = False) -> None:
+        super().__init__()
+        self.factor = factor
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.blocks = blocks(width, depth)
+        self.head = nn.Conv2d(width, factor**2 * channels, 3, padding=1)
+        if zero_head:
+            zeroed(self.head)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map small images (B, c, h, w) to (B, c, factor h, factor w)."""
+        details = self.head(self.blocks(self.first((y - GRAY) * CONTRAST)))
+        return enlarged(y.float(), self.factor) + DETAIL * functional.pixel_shuffle(details.float(), self.factor)
 
 
 class ResidualBlock(nn.Module):

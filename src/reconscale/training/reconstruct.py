@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reconscale.imaging import read_image, write_image
 from reconscale.imaging.decode import SUFFIXES, read_header
+from reconscale.imaging.example import Sensed
 from reconscale.imaging.linear.operators import operator_of
 from reconscale.mistakes import Mistake
 from reconscale.networks import build, given_of, size_of
@@ -44,6 +45,11 @@ class Trained:
     def given(self) -> Given:
         """What the network gets."""
         return given_of(self.run.problem, self.channels)
+
+    @property
+    def measures(self) -> bool:
+        """Whether the network takes what a linear operator has measured, not the filtered image alone."""
+        return self.given.form == "sensed" and not isinstance(self.network, Filtered)
 
     def of_image(self, y: Tensor) -> Tensor:
         """Reconstruct an image (1, C, h, w); of linear problems one that is filtered already."""
@@ -89,9 +95,10 @@ def reconstruct(
     """Reconstruct an image file, every image of a folder, or (MRI) a volume of k-space.
 
     The result has the size (of super-resolution: ``factor`` times that), the channels and the bit depth of the input.
-    Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here. Grey
-    images go through a colour network as
-    three equal channels and come back as their mean; colour images go through a grey network channel by channel.
+    Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here. Networks
+    that take turns with the measurement cannot do with a filtered image: of linear problems they are applied to blurred
+    images alone. Grey images go through a colour network as three equal channels and come back as their mean; colour
+    images go through a grey network channel by channel.
 
     Args:
         folder: the directory of a run that is done.
@@ -109,6 +116,9 @@ def reconstruct(
     trained = load_trained(folder)
     tell = progress or (lambda done, total: None)
     check_source(trained.run.problem.kind, source)
+    if trained.measures and not isinstance(trained.run.problem, DeblurringProblem):
+        found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
+        raise Mistake("network.family", found, "train another family, or call the network from Python")
     if isinstance(trained.run.problem, MRIProblem):
         return [reconstruct_volume(trained.network, trained.run.problem, source, out, tell)]
     pairs = list(_pairs(source, out))
@@ -192,6 +202,8 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
         (1, C, factor H, factor W).
     """
     network, given = trained.run.network, trained.given
+    if trained.measures:
+        return _deblurred(trained, y)
     family, depth, factor = family_of(network), depth_of(network, given.kind), given.factor
     context, least = family.context(depth), family.least(depth)
     if upsampler_of(network, given.kind) == "bicubic":  # the network sees the enlarged image
@@ -212,6 +224,15 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
             total[place] += window * trained.of_image(padded[..., top:bottom, left:right])
             weight[place] += window
     return (total / weight)[..., : factor * rows, : factor * columns]
+
+
+def _deblurred(trained: Trained, y: Tensor) -> Tensor:
+    """Of a network that is given the blurred image with its operator, which is one for the whole image."""
+    problem = trained.run.problem
+    assert isinstance(problem, DeblurringProblem)
+    operator = operator_of(problem, (int(y.shape[1]), int(y.shape[2]), int(y.shape[3])), y.device)
+    x: Tensor = trained.network(Sensed(y, operator.filtered(y), operator))
+    return x
 
 
 def _prepared(trained: Trained, y: Tensor) -> Tensor:

@@ -55,6 +55,12 @@ def maps_of(y: KSpace) -> Tensor:
     return _espirit(y) if y.method == "espirit" else _low_resolution(y)
 
 
+def combined(kspace: Tensor, maps: Tensor) -> Tensor:
+    """One complex image of the coils': (B, coils, H, W) to (B, H, W), with maps whose root sum of squares is 1."""
+    image: Tensor = (maps.conj() * to_image(kspace)).sum(1)
+    return image
+
+
 def _low_resolution(y: KSpace) -> Tensor:
     """Coil images of the middle of k-space, tapered, over their root sum of squares."""
     low = to_image(y.values * _taper(y))

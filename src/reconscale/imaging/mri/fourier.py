@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -10,18 +13,22 @@ from reconscale.imaging.example import KSpace
 
 def to_kspace(image: Tensor) -> Tensor:
     """Complex (..., H, W) to complex (..., H, W)."""
-    from deepinv.utils.mixins import MRIMixin
-
-    kspace: Tensor = MRIMixin.fft(image)
+    kspace: Tensor = _transforms().fft(image)
     return kspace
 
 
 def to_image(kspace: Tensor) -> Tensor:
     """Complex (..., H, W) to complex (..., H, W): the inverse of :func:`to_kspace`."""
-    from deepinv.utils.mixins import MRIMixin
-
-    image: Tensor = MRIMixin.ifft(kspace)
+    image: Tensor = _transforms().ifft(kspace)
     return image
+
+
+@lru_cache(maxsize=1)
+def _transforms() -> Any:
+    with torch.device("cpu"):  # deepinv keeps tensors of its own, also where a network is only counted
+        from deepinv.utils.mixins import MRIMixin
+
+    return MRIMixin
 
 
 def center_crop(image: Tensor, size: tuple[int, int]) -> Tensor:
