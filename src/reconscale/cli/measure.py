@@ -25,6 +25,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Runs side by side. [default: one a core, or one on a GPU]")]
 Threads = Annotated[int, typer.Option(help="CPU threads of a run.")]
 Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) that each run is divided among.")]
+Stack = Annotated[
+    str, typer.Option(help="Runs trained in one pass where their shapes are equal: a number, or auto (on a CPU 1).")
+]
 Slurm = Annotated[
     list[str] | None, typer.Option(help="Carry out in the queue of Slurm: key=value,key=value; may be repeated.")
 ]
@@ -47,6 +50,15 @@ def _where(data: Path | None, device: str = "cpu", workers: int | None = None, t
     return Where(data=data, device=device, workers=workers, threads=threads, **more)
 
 
+def _stack(text: str) -> int | None:
+    """What ``--stack`` says; none: auto."""
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise Mistake("--stack", f"found '{text}'", "give a number, or auto")
+    return int(text)
+
+
 DEMOS = {"denoising": "demo.toml", "mri": "demo-mri.toml"}
 
 
@@ -55,6 +67,7 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="The folder to work in. [default: demo, demo-mri]")] = None,
     workers: Workers = None,
     threads: Threads = 1,
+    stack: Stack = "auto",
 ) -> None:
     """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
     from reconscale.report import gather, study_lines, write_study
@@ -67,7 +80,9 @@ def demo(
         if not path.is_file():
             write_whole(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
         study, folder = _load(path)
-        status = _carry_out(study, folder, _where(None, "auto", workers, threads), retry_failed=False)
+        status = _carry_out(
+            study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)), retry_failed=False
+        )
         known = gather(study, folder)
         page = write_study(known, out / "report")
         for line in (*study_lines(known), f"report: {page}"):
@@ -82,6 +97,7 @@ def plan(  # noqa: PLR0913 - flags
     workers: Workers = None,
     threads: Threads = 1,
     devices: Devices = 1,
+    stack: Stack = "auto",
     ray: Ray = None,
     calibrate: Annotated[bool, typer.Option(help="Time a few steps of every width.")] = True,
     json: AsJson = False,
@@ -89,7 +105,7 @@ def plan(  # noqa: PLR0913 - flags
     """Show every run of a study, its parameters and FLOPs, and the time that the rest will take."""
     with refusing():
         value, folder = _load(study)
-        where = _where(data, device, workers, threads, devices=devices, ray=ray)
+        where = _where(data, device, workers, threads, devices=devices, stack=_stack(stack), ray=ray)
         from reconscale.training import plan as make_plan
 
         with Preparing() as progress:
@@ -124,6 +140,7 @@ def run(  # noqa: PLR0913 - flags
     workers: Workers = None,
     threads: Threads = 1,
     devices: Devices = 1,
+    stack: Stack = "auto",
     ray: Ray = None,
     slurm: Slurm = None,
     retry_failed: Annotated[
@@ -135,7 +152,7 @@ def run(  # noqa: PLR0913 - flags
     """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
     with refusing(f"reconscale run {study}"):
         value, folder = _load(study)
-        places = {"devices": devices, "ray": ray, "slurm": tuple(slurm or ())}
+        places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         status = _carry_out(value, folder, where, retry_failed=retry_failed)
         _tell_status(status, study)

@@ -145,7 +145,9 @@ class Sweep:
         self._began = time.monotonic()
         self._seconds = event["seconds"]
         estimate = f", about {spell(event['expected'])}" if event["expected"] else ""
-        self._line(f"{len(event['runs'])} runs to do, {event['workers']} side by side{estimate}")
+        stack = event.get("stack", 1)
+        many = f"up to {stack} in one pass, " if stack > 1 else ""
+        self._line(f"{len(event['runs'])} runs to do, {many}{event['workers']} side by side{estimate}")
 
     def _fault(self, event: dict[str, Any]) -> None:
         fault = event["fault"]

@@ -59,6 +59,15 @@ class Pace:
         test = sum(_area(pixels, crop) for pixels in images.tests.values()) + len(levels) * _area(main, crop)
         return self.start + self.step * steps + self.look * val * looks + self.test * (val + test)
 
+    def stacked(self, count: int, gain: float) -> Pace:
+        """Of a run among so many that are trained in one pass.
+
+        Args:
+            count: of runs; the process needs so many times the memory.
+            gain: how many times the images of one alone they get done.
+        """
+        return replace(self, step=self.step / gain, memory=self.memory * count)
+
 
 def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
     """Time the parts of a run, in a process of its own."""

@@ -18,14 +18,20 @@ MOST = 8
 """Runs on one GPU at most."""
 
 
-def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace]) -> float:
-    """Set how many runs go side by side, where the user has not said so.
+def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace], stacked: int = 1) -> float:
+    """Set how many processes go side by side, where the user has not said so.
 
     On a CPU as many as there are cores for, less where memory does not allow it; on a GPU as many as its memory
-    allows, at most ``MOST``: a small network leaves most of a card idle.
+    allows, with at most ``MOST`` runs in all: a small network leaves most of a card idle.
+
+    Args:
+        executor: what carries them out.
+        where: what the user has said.
+        measured: what processes take, by run.
+        stacked: runs that one process trains in one pass.
 
     Returns:
-        The share of a GPU that a run gets; 1 on a CPU.
+        The share of a GPU that a process gets; 1 on a CPU.
 
     Raises:
         Mistake: not even one run fits into memory.
@@ -34,7 +40,7 @@ def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace]) -> fl
     if executor.device == "cuda":
         if where.workers is None and where.devices == 1 and need:
             (total,) = executor.apply(gpu_memory)  # asked where runs will be: this machine may have no GPU
-            each = max(1, min(MOST, int(SHARE * (total or 0.0) / need)))
+            each = max(1, min(MOST // stacked, int(SHARE * (total or 0.0) / need)))
             executor.workers *= each
             return 1 / each
         return 1.0
@@ -42,8 +48,9 @@ def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace]) -> fl
     if where.ray is None and not where.slurm and need and free:
         room = int(SHARE * free / need)
         if room < 1:
-            raise Mistake("memory", f"a run needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",
-                          "lower recipe.batch, images.patch or sweep.width")  # fmt: skip
+            remedy = "lower recipe.batch, images.patch or sweep.width" + ", or --stack" * (stacked > 1)
+            what = "a run needs" if stacked == 1 else f"{stacked} runs in one pass need"
+            raise Mistake("memory", f"{what} {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free", remedy)
         if where.workers is None:
             executor.workers = min(executor.workers, room)
     return 1.0

@@ -24,6 +24,7 @@ from reconscale.training.packing import fitted
 from reconscale.training.parallel import refuse_what_cannot_be_divided
 from reconscale.training.record import recorded
 from reconscale.training.sets import pixels_of, training_sets
+from reconscale.training.stacking import stacks_of
 from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task
 
@@ -87,8 +88,7 @@ def plan(
     workers = where.workers or 1
     if calibrate and left:
         with where.executor(_silent) as executor:
-            measured = paces(left, images, folder, executor, _placement(where, executor))
-            fitted(executor, where, measured)
+            _, measured, _ = _measured(left, images, folder, executor, where)
             workers = executor.workers
     size = lambda run: ((s := size_of(run.network, given_of(run.problem, images.channels))).p, s.flops)  # noqa: E731
     cells = cells_of(
@@ -146,10 +146,7 @@ def _carry_out(
     progress: Progress, tell: Tell,
 ) -> None:  # fmt: skip
     with where.executor(tell) as executor:
-        placement = _placement(where, executor)
-        measured = paces(left, images, folder, executor, placement)
-        share = fitted(executor, where, measured)
-        precision = precision_of(left, images, folder, executor, placement)
+        placements, measured, share = _measured(left, images, folder, executor, where)
         pictures = anchors(study, images, folder, progress)
         needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
         seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
@@ -158,12 +155,26 @@ def _carry_out(
         ordered = sorted(left, key=order)
         expected = makespan([seconds[run.id] for run in ordered], executor.workers)
         tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "workers": executor.workers,
-              "expected": expected})  # fmt: skip
+              "expected": expected, "stack": max(placed.stack for placed in placements.values())})  # fmt: skip
         tasks = []
         for run in ordered:
-            need, placed = needs[run.id], replace(placement, precision=precision[run.id])
-            tasks.append(Task(run, images, folder, placed, pictures, need.memory if need else 0.0, share))
+            need = needs[run.id]
+            tasks.append(Task(run, images, folder, placements[run.id], pictures, need.memory if need else 0.0, share))
         executor.carry_out(tasks)
+
+
+def _measured(
+    left: list[Run], images: ImageSet, folder: Folder, executor: Executor, where: Where
+) -> tuple[dict[str, Placement], dict[str, Pace], float]:
+    """How runs are computed, what they take, and the share of a GPU that a process gets; sets the workers."""
+    placement = _placement(where, executor)
+    measured = paces(left, images, folder, executor, placement)
+    precision = precision_of(left, images, folder, executor, placement)
+    placements = {run.id: replace(placement, precision=precision[run.id]) for run in left}
+    stacks = stacks_of(left, images, folder, executor, placements, where.stack)
+    measured = {run: pace.stacked(stacks[run].count, stacks[run].gain) for run, pace in measured.items()}
+    share = fitted(executor, where, measured, max(stack.count for stack in stacks.values()))
+    return {run: replace(placements[run], stack=stacks[run].count) for run in placements}, measured, share
 
 
 def _placement(where: Where, executor: Executor) -> Placement:

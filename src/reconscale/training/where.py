@@ -15,6 +15,9 @@ from reconscale.training.executors.executor import Executor, Tell
 from reconscale.training.executors.local import Local
 from reconscale.training.tracking import TRACKERS
 
+MOST_STACKED = 64
+"""Runs in one pass, at most."""
+
 
 @dataclass(frozen=True)
 class Where:
@@ -27,6 +30,7 @@ class Where:
             holds, on a cluster as many as it has room for.
         threads: CPU threads of a run.
         devices: processes that a run is divided among, on a GPU each; the batch is divided, not multiplied.
+        stack: runs of equal shape that are trained in one pass, at most; none: on a CPU one, on a GPU what is measured.
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
         ray: carry out on Ray: ``auto`` (a running cluster, else one on this machine) or the address of one.
@@ -38,6 +42,7 @@ class Where:
     workers: int | None = None
     threads: int = 1
     devices: int = 1
+    stack: int | None = None
     keep_seconds: float = 30.0
     tracker: str | None = None
     ray: str | None = None
@@ -60,7 +65,23 @@ class Where:
         if not 0 <= self.keep_seconds < float("inf"):
             raise Mistake("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
         data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
-        return replace(self, data=data, device=self._known_device())
+        return replace(self, data=data, device=self._known_device(), stack=self._known_stack())
+
+    def _known_stack(self) -> int | None:
+        """One where runs go one by one in any case."""
+        if self.stack is not None and not 1 <= self.stack <= MOST_STACKED:
+            raise Mistake("--stack", f"found {self.stack}", f"give a number from 1 to {MOST_STACKED}, or auto")
+        reasons = {
+            "--devices": self.devices > 1,
+            "--ray": self.ray is not None,
+            "--slurm": bool(self.slurm),
+            f"--track {self.tracker}": self.tracker in ("wandb", "mlflow"),  # they have one run a process
+        }
+        for flag in (flag for flag, given in reasons.items() if given):
+            if self.stack is not None and self.stack > 1:
+                raise Mistake("--stack", f"found {self.stack}", f"with {flag}, runs go one by one: leave it out")
+            return 1
+        return self.stack
 
     def _known_device(self) -> str:
         if self.ray and self.slurm:

@@ -26,11 +26,12 @@ from reconscale.networks import given_of, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.anchors import Picture, draw
+from reconscale.training.between import Hooks, Interrupted
 from reconscale.training.evaluate import means, score, together_on
-from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.loop import Training
 from reconscale.training.parallel import LOST, Share, device_of, divided
 from reconscale.training.sets import Tested, tested
-from reconscale.training.tracking import TRACKERS
+from reconscale.training.tracking import TRACKERS, Log
 from reconscale.training.witness import Witness
 
 Report = Callable[[dict[str, Any]], None]
@@ -52,6 +53,7 @@ class Placement:
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
         devices: processes that the run is divided among; on GPUs one each.
+        stack: runs of equal shape that are trained in one pass, at most; see :mod:`reconscale.training.stack`.
     """
 
     device: str = "cpu"
@@ -60,6 +62,7 @@ class Placement:
     keep_seconds: float = 30.0
     tracker: str | None = None
     devices: int = 1
+    stack: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,13 @@ class Task:
     share: float = 1.0
 
 
-def carry_out(task: Task, report: Report) -> str:
+def carry_out(task: Task, report: Report, stop: Callable[[], bool] | None = None) -> str:
     """Carry out one run and write its result.
+
+    Args:
+        task: the run.
+        report: takes messages.
+        stop: asked after every step; none: whether SIGTERM has been received.
 
     Returns:
         ``done``, ``diverged``, ``failed``, or ``interrupted`` (a checkpoint has been kept).
@@ -96,12 +104,12 @@ def carry_out(task: Task, report: Report) -> str:
     """
     witness = Witness(task.images.files())
     try:
-        result = _train_and_test(task, report, witness)
+        result = _train_and_test(task, report, witness, stop or asked_to_stop())
         witness.check()
     except Interrupted:
         return "interrupted"
     except Mistake as mistake:
-        _name_the_fault(mistake, report)
+        name_the_fault(mistake, report)
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         result = _failed(
@@ -113,6 +121,11 @@ def carry_out(task: Task, report: Report) -> str:
         out_of_memory = "can't allocate memory" in str(error) or "out of memory" in str(error)
         advice = "; lower recipe.batch or images.patch, or --workers" if out_of_memory else ""
         result = _failed(task, f"{type(error).__name__}: {_first_line(error)}{advice}")
+    return written(task, result)
+
+
+def written(task: Task, result: Result) -> str:
+    """Write the result of a run, which is then over; returns its status."""
     folder = task.folder.of(task.run)
     result.write(folder)
     if result.status != "failed":  # once there is more memory, or whatever it lacked, it goes on
@@ -125,7 +138,7 @@ def _raise_if_damaged(witness: Witness, report: Report, error: Exception) -> Non
     try:
         witness.check()
     except Damaged as damaged:
-        _name_the_fault(damaged, report)
+        name_the_fault(damaged, report)
         raise damaged from error
 
 
@@ -152,25 +165,43 @@ def begun(task: Task, share: Share, report: Report = lambda message: None) -> tu
     return training, folder
 
 
-def _train_and_test(task: Task, report: Report, witness: Witness) -> Result:
+def _train_and_test(task: Task, report: Report, witness: Witness, stop: Callable[[], bool]) -> Result:
     began = time.perf_counter()
     with divided(task) as share:
         training, folder = begun(task, share, report)
         with TRACKERS[task.placement.tracker or "none"](task.run, folder) as log:
-            hooks = Hooks(
-                progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
-                keep=lambda state: _keep(folder, state, report, witness),
-                keep_seconds=task.placement.keep_seconds,
-                stop=_asked_to_stop(),
-                log=log,
-                warn=lambda sentence: report({"fault": {"kind": "training diverged", "detail": sentence}}),
-            )
-            training.carry_on(hooks)
+            training.carry_on(hooks_of(task, report, witness, stop, log))
+    return concluded(task, training, report, witness, began)
+
+
+def hooks_of(task: Task, report: Report, witness: Witness, stop: Callable[[], bool], log: Log) -> Hooks:
+    """What the loop calls for a run that a worker carries out."""
+    folder = task.folder.of(task.run)
+    return Hooks(
+        progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),
+        keep=lambda state: _keep(folder, state, report, witness),
+        keep_seconds=task.placement.keep_seconds,
+        stop=stop,
+        log=log,
+        warn=lambda sentence: report({"fault": {"kind": "training diverged", "detail": sentence}}),
+    )
+
+
+def concluded(task: Task, training: Training, report: Report, witness: Witness, began: float) -> Result:
+    """What came out of a run whose training is over: the test of its best weights, or why there is none.
+
+    Args:
+        task: the run.
+        training: its training.
+        report: takes messages.
+        witness: of the images.
+        began: when its process began (``time.perf_counter``).
+    """
     if training.diverged_at is not None:
         what = "training diverged again, at a third of the rate," if training.restarts else "the loss was not finite"
         reason = f"{what} at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
-    _keep(folder, training.state(), report, witness)
+    _keep(task.folder.of(task.run), training.state(), report, witness)
     report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
     return _test(task, training, report, began)
 
@@ -181,7 +212,7 @@ def _keep(folder: Path, state: dict[str, Any], report: Report, witness: Witness)
     report({"kept": state["position"][0]})
 
 
-def _name_the_fault(mistake: Mistake, report: Report) -> None:
+def name_the_fault(mistake: Mistake, report: Report) -> None:
     """Tell the driver what stands behind a mistake, where it is a fault of the surroundings."""
     cause = mistake.__cause__
     if isinstance(mistake, Damaged):
@@ -254,6 +285,7 @@ def provenance(task: Task) -> dict[str, Any]:
         "hardware": name,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": task.placement.threads,
+        **({"stack": task.placement.stack} if task.placement.stack > 1 else {}),
         **({"devices": task.placement.devices} if task.placement.devices > 1 else {}),
         "precision": task.placement.precision,
         "images": task.images.digest,
@@ -280,7 +312,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _asked_to_stop() -> Callable[[], bool]:
+def asked_to_stop() -> Callable[[], bool]:
     """A question that becomes true at the first SIGTERM; the run then keeps its state and ends."""
     asked = False
 

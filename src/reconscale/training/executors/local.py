@@ -16,7 +16,9 @@ from typing import Any
 
 from reconscale.mistakes import Mistake
 from reconscale.study.faults import Fault
+from reconscale.training.abreast import carry_out_together
 from reconscale.training.executors.executor import Attempts, Event, Tell, ended_by, fault_event, give_up
+from reconscale.training.executors.groups import Group, grouped
 from reconscale.training.executors.processes import alone, context
 from reconscale.training.executors.processes import environment as environment_of
 from reconscale.training.worker import Task, carry_out, redirect_output, run_log
@@ -40,9 +42,13 @@ class Broken:
 
 @dataclass
 class _Slot:
-    """A worker process, what it carries out, and when it last gave a sign of life and kept its state."""
+    """A worker process, what it carries out, and when it last gave a sign of life and kept its state.
 
-    task: Task
+    Attributes:
+        tasks: by the id of their runs, those that are not over.
+    """
+
+    tasks: dict[str, Task]
     process: Any
     messages: Connection
     gpu: str | None
@@ -114,7 +120,7 @@ class Local:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
             Mistake: results cannot be written; the other runs under way have kept their state where they could.
         """
-        waiting = list(reversed(tasks))
+        waiting = list(reversed(grouped(tasks, self.workers)))
         try:
             with sigterm_as_interrupt():
                 while waiting or self._slots:
@@ -129,25 +135,25 @@ class Local:
         finally:
             self._kill()
 
-    def _start(self, task: Task) -> None:
+    def _start(self, tasks: Group) -> None:
         receiver, sender = self._context.Pipe(duplex=False)
         used = [slot.gpu for slot in self._slots.values()]
         gpu = min(self.devices, key=used.count) if self.devices else None  # the one with the fewest runs
-        process = self._context.Process(
-            target=_work, args=(task, sender, self._alive, environment_of(gpu)), name=task.run.id
-        )
+        name = tasks[0].run.id
+        process = self._context.Process(target=_work, args=(tasks, sender, self._alive, environment_of(gpu)), name=name)
         process.start()
         sender.close()
-        self._slots[task.run.id] = _Slot(task, process, receiver, gpu)
-        self.tell({"event": "start", "run": task.run.id})
+        self._slots[name] = _Slot({task.run.id: task for task in tasks}, process, receiver, gpu)
+        for task in tasks:
+            self.tell({"event": "start", "run": task.run.id})
 
-    def _poll(self) -> list[Task]:
+    def _poll(self) -> list[Group]:
         """Pass messages on and take leave of processes that have ended; returns the tasks to be tried again."""
         by_handle: dict[Any, _Slot] = {}
         for slot in self._slots.values():
             by_handle[slot.messages] = by_handle[slot.process.sentinel] = slot
         ready = {id(slot): slot for handle in wait(list(by_handle), timeout=0.5) if (slot := by_handle[handle])}
-        again = []
+        again: list[Group] = []
         for slot in ready.values():
             last = self._listen(slot)
             if last is not None:
@@ -155,19 +161,26 @@ class Local:
         for slot in self._slots.values():
             if time.monotonic() - slot.heard > self.silent:
                 slot.process.kill()
-                self._tell_fault(slot, "worker silent", f"no word for {self.silent:.0f} s")
+                for task in list(slot.tasks.values())[:1]:
+                    lost = time.monotonic() - slot.kept
+                    self._tell_fault(task, "worker silent", f"no word for {self.silent:.0f} s", lost)
                 slot.heard = time.monotonic()
         return again
 
     def _listen(self, slot: _Slot) -> Event | None:
         """The last word of a worker, or none while it is at work."""
-        run = slot.task.run.id
+        first = next(iter(slot.tasks), "")
         try:
             while slot.messages.poll():
                 message: Event = slot.messages.recv()
                 slot.heard = time.monotonic()
                 if "end" in message:
-                    return message
+                    if "run" not in message:
+                        return message
+                    del slot.tasks[message["run"]]
+                    self.tell({"event": "end", "run": message["run"], "status": message["end"]})
+                    continue
+                run = message.pop("run", first)
                 if "kept" in message:
                     slot.kept = slot.heard
                     self._attempts.kept(run, message["kept"])
@@ -179,31 +192,42 @@ class Local:
             return {"end": "died"}
         return None if slot.process.is_alive() else {"end": "died"}
 
-    def _end(self, slot: _Slot, last: Event) -> list[Task]:
+    def _end(self, slot: _Slot, last: Event) -> list[Group]:
         slot.process.join(timeout=10)
         code = slot.process.exitcode
-        del self._slots[slot.task.run.id]
+        self._slots = {name: other for name, other in self._slots.items() if other is not slot}
         slot.messages.close()
-        run, end = slot.task.run, last["end"]
-        if end == "died":
-            _end_for_good(slot.process.pid)
+        end = last["end"]
         if end == "mistake":
             raise Mistake(*last["mistake"])
-        kept = slot.task.folder.read(run, images=False) if end == "died" else None
-        if kept is not None:  # it died after its result was written
-            end = kept.status
-        elif end == "died":
-            self._tell_fault(slot, "worker died", ended_by(code))
-            if self._attempts.again(run.id):
-                return [slot.task]
-            give_up(slot.task, ended_by(code))
-            end = "failed"
-        self.tell({"event": "end", "run": run.id, "status": end})
+        if end == "died":
+            _end_for_good(slot.process.pid)
+            return self._died(slot, ended_by(code))
+        for run in slot.tasks:
+            self.tell({"event": "end", "run": run, "status": end})
         return []
 
-    def _tell_fault(self, slot: _Slot, kind: str, detail: str) -> None:
-        lost = round(time.monotonic() - slot.kept, 1)
-        fault = Fault(kind=kind, run=slot.task.run.id, detail=detail, lost=lost)  # type: ignore[arg-type]
+    def _died(self, slot: _Slot, how: str) -> list[Group]:
+        """What is to be tried again of a process that died: together the first time, then one by one."""
+        again = []
+        lost = time.monotonic() - slot.kept
+        for task in slot.tasks.values():
+            kept = task.folder.read(task.run, images=False)
+            end = "failed" if kept is None else kept.status  # it may have died after a result was written
+            if kept is None:
+                self._tell_fault(task, "worker died", how, lost)
+                lost = 0.0  # it is the same time for all of them
+                if self._attempts.again(task.run.id):
+                    again.append(task)
+                    continue
+                give_up(task, how)
+            self.tell({"event": "end", "run": task.run.id, "status": end})
+        if any(self._attempts.deaths[task.run.id] > 1 for task in again):
+            return [(task,) for task in again]
+        return [tuple(again)] if again else []
+
+    def _tell_fault(self, task: Task, kind: str, detail: str, lost: float) -> None:
+        fault = Fault(kind=kind, run=task.run.id, detail=detail, lost=round(lost, 1))  # type: ignore[arg-type]
         self.tell(fault_event(fault))
 
     def _wind_down(self) -> None:
@@ -235,10 +259,10 @@ def _end_for_good(pid: int | None) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _work(task: Task, messages: Connection, alive: Connection, environment: dict[str, str]) -> None:
-    """What a worker process does."""
+def _work(tasks: Group, messages: Connection, alive: Connection, environment: dict[str, str]) -> None:
+    """What a worker process does. What several runs print goes to the log of the first."""
     alone(alive, environment)
-    log = run_log(task.folder.of(task.run))
+    log = run_log(tasks[0].folder.of(tasks[0].run))
     try:
         redirect_output(log)
     except OSError as error:  # the run stays open
@@ -246,7 +270,10 @@ def _work(task: Task, messages: Connection, alive: Connection, environment: dict
         messages.send({"end": "mistake", "mistake": (str(log), f"cannot be written ({error.strerror})", remedy)})
         return
     try:
-        end: Event = {"end": carry_out(task, messages.send)}
+        several = len(tasks) > 1
+        end: Event = {
+            "end": carry_out_together(tasks, messages.send) if several else carry_out(tasks[0], messages.send)
+        }
     except Mistake as mistake:
         end = {"end": "mistake", "mistake": (mistake.where, mistake.found, mistake.remedy)}
     messages.send(end)
