@@ -30,7 +30,7 @@ class Hooks:
         keep_seconds: the time between checkpoints.
         stop: says whether to stop after this step.
         log: called with (step, values) at each look at the validation set.
-        warn: called with a sentence where training had to begin again.
+        warn: called with where and how training went on after it had diverged.
     """
 
     progress: Callable[[int, int, float], None] = lambda step, steps, psnr: None
@@ -87,9 +87,14 @@ class Between:
         return not training.over
 
     def _ask_the_guard(self, *, now: bool = False) -> None:
-        """Begin again where the run is lost. Asked at fixed steps, which a run that goes on later meets as well."""
+        """Begin again where the run is lost. Asked at fixed steps, which a run that goes on later meets as well.
+
+        After the last step it is too late: the best weights so far are the result.
+        """
         training = self.training
-        if training.guard is None or training.over or not (now or training.step % CHECK_EVERY == 0):
+        if training.guard is None or training.over or training.step >= training.steps:
+            return
+        if not (now or training.step % CHECK_EVERY == 0):
             return
         if training.guard.lost() and (sentence := training.begin_again()):
             self.hooks.warn(sentence)

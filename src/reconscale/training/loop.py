@@ -21,7 +21,7 @@ from reconscale.study.result import Validation
 from reconscale.training.between import Between, Hooks
 from reconscale.training.between import Interrupted as Interrupted
 from reconscale.training.evaluate import EVALUATION_SEED, validate
-from reconscale.training.guard import SLOWER, Guard
+from reconscale.training.guard import RISEN, SLOWER, Guard
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.parallel import ALONE, Share
@@ -177,13 +177,12 @@ class Training:
             self.first_bad = torch.full_like(self.first_bad, self.step)
             self.over = True
             return ""
-        back = f"the weights of step {self.best_step}" if self.best else "untrained weights"
+        back = f"the weights of step {self.best_step}" if self.best_step else "untrained weights"
         self.network.load_state_dict(self.best or self._untrained().state_dict())
         self.optimizer = self._optimizer()
         self.schedule = self.schedule.slowed(SLOWER)
         self.guard.begin_again()
-        rate = self.schedule.rate
-        return f"training diverged at step {self.step}: it went on from {back}, at a third of the rate ({rate:.2g})"
+        return f"at step {self.step}; it went on from {back} at a third of the rate, {self.schedule.rate:.3g}"
 
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
@@ -201,6 +200,8 @@ class Training:
         if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
             self.first_bad = torch.full_like(self.first_bad, self.step)
             return {"lr": rate}
+        if self.guard is not None and mse > RISEN * min((look.mse for look in self.curve), default=math.inf):
+            self.guard.give_up()
         self.curve.append(
             Validation(
                 step=self.step,
