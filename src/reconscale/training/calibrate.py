@@ -23,6 +23,7 @@ from reconscale.training.executors.executor import Executor
 from reconscale.training.loop import Training
 from reconscale.training.schedule import most_steps, steps_between_looks
 from reconscale.training.sets import Tested, tested
+from reconscale.training.ways import refuse_slow_bf16
 from reconscale.training.worker import Placement, memory_of
 
 WARM = 2
@@ -73,6 +74,7 @@ def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
     """Time the parts of a run, in a process of its own."""
     torch.set_num_threads(placement.threads)
     device = torch.device(placement.device)
+    refuse_slow_bf16(run, device.type)
     began = time.perf_counter()
     training = Training(run, images, device, placement.precision)
     for _ in range(WARM):

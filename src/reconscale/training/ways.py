@@ -9,6 +9,9 @@ from typing import cast
 import torch
 from torch import nn
 
+from reconscale.mistakes import Mistake
+from reconscale.study import Run
+
 
 @dataclass(frozen=True)
 class Way:
@@ -53,3 +56,27 @@ WAYS = {
     "bf16+channels_last+compile": Way(bf16=True, channels_last=True, compiled=True),
 }
 """By the names that ``precision.json`` and the provenance of a result have."""
+
+
+def bf16_is_native(device: str = "cpu") -> bool:
+    """Whether a device has instructions for bf16: a processor without them takes many times as long as in fp32."""
+    if device != "cpu":
+        return True
+    if hasattr(torch.cpu, "get_capabilities"):
+        return any(there and name.endswith("bf16") for name, there in torch.cpu.get_capabilities().items())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # of older versions: nearly the same question
+
+
+def refuse_slow_bf16(run: Run, device: str) -> None:
+    """Refuse bf16 that was asked for where it cannot be had; what ``auto`` has chosen elsewhere goes on as it began.
+
+    Args:
+        run: about to be trained.
+        device: what it will be computed on.
+
+    Raises:
+        Mistake: the processor has no instructions for bf16.
+    """
+    if run.recipe.precision == "bf16" and not bf16_is_native(device):
+        raise Mistake("recipe.precision", "found 'bf16', and this processor has no instructions for it",
+                      "set it to 'auto', which takes what is quickest here, or to 'fp32'")  # fmt: skip

@@ -32,6 +32,7 @@ from reconscale.training.loop import Training
 from reconscale.training.parallel import LOST, Share, device_of, divided
 from reconscale.training.sets import Tested, tested
 from reconscale.training.tracking import TRACKERS, Log
+from reconscale.training.ways import refuse_slow_bf16
 from reconscale.training.witness import Witness
 
 Report = Callable[[dict[str, Any]], None]
@@ -153,12 +154,15 @@ def begun(task: Task, share: Share, report: Report = lambda message: None) -> tu
     run, folder = task.run, task.folder.of(task.run)
     device = device_of(task, share.rank)
     torch.set_num_threads(task.placement.threads)
+    refuse_slow_bf16(run, device.type)
     training = Training(run, task.images, device, task.placement.precision, share)
     kept, damaged = checkpoint.load(folder, device)
-    if damaged:
+    foreign = kept is not None and kept["run"] != run.id  # copied by hand: the name of a folder says all of its recipe
+    kept = None if foreign else kept
+    if damaged or foreign:
         went_on = f"went on from step {kept['position'][0]}" if kept else "began anew"
-        report({"fault": {"kind": "checkpoint damaged", "detail": went_on}})
-    if kept is not None and kept["run"] == run.id:
+        report({"fault": {"kind": "checkpoint damaged", "detail": "of another run, " * foreign + went_on}})
+    if kept is not None:
         training.restore(kept)
     if share.size > 1 and training.step != int(share.agree([training.step])[0]):
         os._exit(LOST)  # they must all begin at the same step; whoever started this run starts it again
