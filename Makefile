@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training bench-laws bench-theory bench-scale slurm-loopback fuzz audit sbom constraints clean
+.PHONY: help setup demo test check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-scale     a million images, 200 injected faults, two nodes, what plan predicts (an hour)"
 	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
 	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
+	@echo "make bench-quality   seconds of one core to a quality: ours, and the recipes of others (hours; goes on when called again)"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
 	@echo "make audit           known vulnerabilities of the pinned packages (needs PyPI's advisories)"
 	@echo "make sbom            what is installed, as CycloneDX JSON: dist/sbom.json"
@@ -42,6 +43,11 @@ check: $(STAMP)
 bench-training: $(STAMP)
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/training_mri.py
+
+# What is there already is not computed again. DATA: the data folder, where $RECONSCALE_DATA does not say it.
+bench-quality: $(STAMP)
+	$(BIN)/python benchmarks/quality.py --all $(if $(DATA),--data $(DATA))
+	$(BIN)/python benchmarks/quality.py --collect --figure .bench-quality/quality.png
 
 # The strongest peer wants Python 3.12: it gets an environment of its own, and is left out where there is none.
 PEER_PYTHON ?= python3.12
