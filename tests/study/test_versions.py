@@ -44,7 +44,15 @@ BEFORE_VERSIONS = {
 }
 """Study files from before there were versions: how many runs, and the digest of their ids, counted at that time."""
 
-FAST = {"policy": "fast", "optimizer": "muon", "lr": 0.02, "weight_decay": 0.01, "batch": 4, "precision": "auto"}
+FAST = {
+    "policy": "fast",
+    "optimizer": "muon",
+    "lr": 0.02,
+    "weight_decay": 0.05,
+    "batch": 4,
+    "precision": "auto",
+    "hold": 0.05,
+}
 ADAM = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0}
 
 
@@ -64,7 +72,7 @@ def test_golden_ids(content: Content) -> None:
         runs_of(parse_study(content(**version)))[0].id for version in ({}, {"version": 1}, {"version": 2})
     )
     assert old == said == "denoising-unet-w4-n1-s0-99fb767af5ea"
-    assert new == "denoising-unet-w4-n1-s0-2483a2e9db2c"
+    assert new == "denoising-unet-w4-n1-s0-9efa30fb573b"
 
 
 @pytest.mark.parametrize("version", [0, 3, "2", True, 2.0, None, {}, 10**400])
@@ -84,10 +92,11 @@ def test_unknown_versions(content: Content, version: Any) -> None:
         ({"policy": "fast", "lr": 0.01, "batch": 2}, {}, FAST | {"lr": 0.01, "batch": 2}, "none", "zero"),
         ({"optimizer": "adam"}, {}, FAST | ADAM, "none", "zero"),
         ({"optimizer": "rmsprop"}, {}, FAST | ADAM | {"optimizer": "rmsprop"}, "none", "zero"),
+        ({"warmup": 0.2}, {}, FAST | {"hold": 0.2}, "none", "zero"),
         ({}, {"family": "dncnn"}, FAST, "instance", "zero"),
         ({}, {"norm": "instance", "head": "random"}, FAST, "instance", "random"),
         ({"policy": "budget"}, {}, ADAM | {"batch": 16, "precision": "fp32"}, "instance", "zero"),
-        ({"policy": "budget", "optimizer": "muon"}, {}, {"lr": 0.02, "weight_decay": 0.01}, "instance", "zero"),
+        ({"policy": "budget", "optimizer": "muon"}, {}, {"lr": 0.02, "weight_decay": 0.05}, "instance", "zero"),
         ({"policy": "plateau"}, {}, ADAM, "instance", "zero"),
         ({"policy": "paper"}, {}, ADAM | {"batch": 16}, "instance", "random"),
         ({"policy": "paper-mri"}, {}, ADAM, "instance", "random"),
@@ -116,7 +125,7 @@ def test_a_rule_changes_what_it_names_and_nothing_else(content: Content) -> None
     [
         ([{"optimizer": "adam"}], "override.0.recipe.lr: is missing; 0.02 is a rate for muon, say the one for adam"),
         ([{"optimizer": "rmsprop", "lr": 1e-3}], "weight_decay: rmsprop has none; set it to 0, or choose muon or adam"),
-        ([{"lr": 1e-3}, {"warmup": 0.4}], "override.1.recipe.warmup: found 0.4, beyond hold = 0.3"),
+        ([{"lr": 1e-3}, {"warmup": 0.4}], "override.1.recipe.warmup: found 0.4, beyond hold = 0.05"),
         ([{"hold": 0.01}], "override.0.recipe.warmup: found 0.05, beyond hold = 0.01"),
     ],
 )

@@ -16,9 +16,13 @@ GRAY, CONTRAST = 0.45, 4.0
 DETAIL = 0.1
 """The unit of what is added to an enlarged image: about what photographs have above half of the frequencies."""
 
+REACH = 10.0
+"""The output is what the last convolution gives, times so many standard deviations of the noise. With less, that
+convolution, which starts at zero, spends the first hundreds of steps on becoming large enough."""
+
 
 class ResNet(nn.Module):
-    """Residual blocks on a pixel-unshuffled image; it predicts what to add to its input, in units of the noise.
+    """Residual blocks on a pixel-unshuffled image; it predicts what to add to its input.
 
     Unshuffle by 2, a 3x3 convolution, ``depth`` residual blocks, a 3x3 convolution, shuffle. There is no normalisation,
     and every convolution has a bias. With c channels of the image it has 18 depth width^2 + (72 c + 2 depth + 1) width
@@ -47,7 +51,7 @@ class ResNet(nn.Module):
         """Map images (B, c, H, W), sides multiples of 2, to the same."""
         features = self.first(functional.pixel_unshuffle((y - GRAY) * CONTRAST, UNSHUFFLE))
         change = functional.pixel_shuffle(self.head(self.blocks(features)), UNSHUFFLE)
-        return y + self.sigma * change.to(y.dtype)
+        return y + REACH * self.sigma * change.to(y.dtype)
 
 
 class SubpixelResNet(nn.Module):

@@ -18,15 +18,15 @@ VERSIONS = (1, 2)
 POLICY = "fast"
 """The policy of version 2 where a file names none."""
 
-FAST: Mapping[str, Any] = {"optimizer": "muon", "batch": 4, "precision": "auto"}
-"""The recipe of the policy ``fast``."""
+FAST: Mapping[str, Any] = {"optimizer": "muon", "batch": 4, "precision": "auto", "hold": 0.05}
+"""The recipe of the policy ``fast``; the rate falls from the end of the warm-up on."""
 
-MUON: Mapping[str, Any] = {"lr": 0.02, "weight_decay": 0.01}
+MUON: Mapping[str, Any] = {"lr": 0.02, "weight_decay": 0.05}
 """The rate and the decay of Muon, whatever the policy: those of Adam are far too small for it, and its own too large
 for Adam."""
 
 DECIDED: Mapping[str, tuple[str, ...]] = {
-    "recipe": ("policy", "optimizer", "batch", "precision", "lr", "weight_decay"),
+    "recipe": ("policy", "optimizer", "batch", "precision", "hold", "lr", "weight_decay"),
     "network": ("head", "norm"),
 }
 """Table -> the keys that version 2 fills in."""
@@ -61,7 +61,7 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
     recipe = {"policy": POLICY, **recipe}
     fast = recipe["policy"] == "fast"
     if fast:
-        recipe = {**FAST, **recipe}
+        recipe = {**FAST, "hold": recipe.get("warmup", FAST["hold"]), **recipe}
     if recipe.get("optimizer") == "muon":
         recipe = {**MUON, **recipe}
     if recipe["policy"] not in AS_PUBLISHED:
