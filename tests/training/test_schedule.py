@@ -34,6 +34,29 @@ def test_budget_warms_up_and_decays() -> None:
     assert plan.observe(30.0) == (plan, Action.CONTINUE)
 
 
+def test_fast_warms_up_holds_and_falls() -> None:
+    plan = schedule(policy="fast", steps=100, warmup=0.1, hold=0.4, lr=0.02)
+    rates = [plan.lr(step) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.02 * (step + 1) / 11 for step in range(10)])
+    assert rates[10:41] == [0.02] * 31  # exactly
+    falls = [a - b for a, b in pairwise(rates[40:])]
+    assert falls == pytest.approx([0.02 / 60] * 59)
+    assert rates[-1] == pytest.approx(0.02 / 60) and plan.lr(100) == 0.0  # the next one would be zero
+    assert plan.observe(30.0) == (plan, Action.CONTINUE)
+    slower = plan.slowed(1 / 3)
+    assert [slower.lr(step) for step in range(100)] == pytest.approx([rate / 3 for rate in rates])
+    assert plan.restored(slower.state()) == slower
+
+
+@given(st.integers(1, 300), st.floats(0, 0.99), st.floats(0, 1), st.sampled_from(["fast", "budget"]))
+@settings(max_examples=100)
+def test_every_step_has_a_rate(steps: int, warmup: float, hold: float, policy: str) -> None:
+    """Above zero up to the last one, at most the peak, and without a jump down of more than the fall's own."""
+    plan = schedule(policy=policy, steps=steps, warmup=min(warmup, hold), hold=hold, lr=1.0)
+    rates = [plan.lr(step) for step in range(steps)]
+    assert min(rates) > 0 and max(rates) <= 1.0 and len(rates) == steps
+
+
 def test_plateau_rule_is_torchs() -> None:
     """The same rates as ReduceLROnPlateau for a random walk of validation PSNRs."""
     torch.manual_seed(0)
@@ -93,6 +116,7 @@ def test_a_restored_schedule_goes_on_alike(values: list[float], cut: int) -> Non
 
 def test_looks() -> None:
     assert steps_between_looks(Recipe(steps=4000), 10) == 200
+    assert steps_between_looks(Recipe(policy="fast", steps=4000), 10) == 200
     assert steps_between_looks(Recipe(policy="paper", batch=10), 3000) == 300
     assert steps_between_looks(Recipe(policy="paper", batch=1), 100) == 100
     assert steps_between_looks(Recipe(policy="plateau", batch=16), 3) == 1
