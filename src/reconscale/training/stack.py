@@ -145,9 +145,10 @@ class Stack:
         trained = {name: weight for name, weight in weights.items() if weight.requires_grad}
         found = torch.autograd.grad(total.sum(), list(trained.values()), allow_unused=True)
         for name, gradient in zip(trained, found, strict=True):
-            for place, index in enumerate(members):
-                own = self.trainings[index].network.get_parameter(name)
-                own.grad = None if gradient is None else gradient[place]
+            # fused optimisers take gradients for laid out as the weights are, without a look
+            parts = [None] * len(members) if gradient is None else gradient.contiguous().unbind()
+            for index, part in zip(members, parts, strict=True):
+                self.trainings[index].network.get_parameter(name).grad = part
         return total.detach()
 
     def _target(self, index: int, example: Example) -> Tensor:
