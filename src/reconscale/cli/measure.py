@@ -247,6 +247,8 @@ def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool
 
 
 def _tell_status(found: Status, path: Path) -> None:
+    from reconscale.study.faults import DIVERGED
+
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
               "started": found.started, "to do": found.todo}  # fmt: skip
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
@@ -255,7 +257,12 @@ def _tell_status(found: Status, path: Path) -> None:
         for run_id in counts[name]:
             say(f"  {name}: {run_id} ({found.reasons[run_id]})")
     for kind, (count, lost) in found.faults.items():
-        say(f"  {kind}: {count} {'time' if count == 1 else 'times'}, {spell(lost)} of work done again")
+        again = f", {spell(lost)} of work done again" if lost or kind != DIVERGED else ""
+        say(f"  {kind}: {count} {'time' if count == 1 else 'times'}{again}")
+    if found.others:
+        from reconscale.study.folder import others_sentence
+
+        say(f"  {others_sentence(found.others)}")
     if found.diverged or found.failed:
         say(f"carry them out again with: reconscale run {path} --retry-failed")
     follow = f"continue with: reconscale run {path}" if found.open else f"now: reconscale report {path}"

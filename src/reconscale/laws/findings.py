@@ -135,6 +135,16 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs, the largest at n = {n:g}, the best checkpoint is the last one; longer training may "
         "be better there, and the curve may be flattened by the budget",
     ),
+    "restarted-runs": (
+        "caution",
+        "in {count} of {runs} runs training diverged and went on from earlier weights at a third of the rate "
+        "(n = {sizes}); a lower recipe.lr (it was {lr:g}) would use all of their steps",
+    ),
+    "untrained-runs": (
+        "warning",
+        "in {count} of {runs} runs nothing was better on validation than the network before training (n = {sizes}): "
+        "that network is what was measured; look at recipe.lr and recipe.steps",
+    ),
     "failed-runs": (
         "warning",
         "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if they failed for being "

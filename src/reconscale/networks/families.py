@@ -243,6 +243,9 @@ def family_of(network: Network, kind: str | None = None) -> Family:
         if network.upsampler not in family.upsamplers:
             known = ", ".join(family.upsamplers)
             raise Mistake("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
+    if network.residual is not None and kind == "superresolution" and network.upsampler == "subpixel":
+        raise Mistake("network.residual", "with 'subpixel' the U-Net always adds to the enlarged image",
+                      "leave the key out")  # fmt: skip
     return family
 
 

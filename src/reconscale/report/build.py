@@ -48,6 +48,7 @@ from reconscale.report.wording import amount, times
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.defaults import written_out
 from reconscale.study.faults import noted
+from reconscale.study.folder import others_sentence
 
 Progress = Callable[[str], None]
 
@@ -119,7 +120,7 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
         volumes=volumes_grid(volumes, quantity),
         sets=sets_grid(known.sets, study.images.noun),
         runs=grids.runs_grid(material.tables["runs"], profile),
-        runs_summary=_summary(known.runs, known.results),
+        runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
         faults=prose.faults(faults),
         method=prose.method(study, answer, known.results),
         commands=_commands(study),
@@ -265,11 +266,12 @@ def _numbers(page: Page, material: Material) -> dict[str, Any]:
     return dict(cleaned(record))
 
 
-def _summary(runs: Sequence[Run], results: Sequence[Result]) -> str:
+def _summary(runs: Sequence[Run], results: Sequence[Result], others: int) -> str:
     counts = {word: sum(result.status == word for result in results) for word in ("done", "diverged", "failed")}
     counts["to do"] = len(runs) - len(results)
     listed = ", ".join(f"{amount(count)} {word}" for word, count in counts.items() if count)
-    return f"{times(len(runs), 'run')}: {listed}"
+    more = f"; {others_sentence(others)}" if others else ""
+    return f"{times(len(runs), 'run')}: {listed}{more}"
 
 
 def _commands(study: Study) -> list[str]:

@@ -86,11 +86,22 @@ def images_words(study: Study) -> str:
     return f"{images.source}; a unit is a {images.unit}; crops of {images.patch} × {images.patch} pixels"
 
 
+OPTIMIZERS = {
+    "muon": "Muon for matrices of weights and Adam at a fifth of the rate for the others",
+    "adam": "Adam",
+    "rmsprop": "RMSprop",
+}
+"""Optimizers in words."""
+
+
 def recipe_words(study: Study) -> str:
     """How networks were trained."""
     recipe, steps = study.recipe, amount(study.recipe.steps)
     shape = "a constant rate" if recipe.decay == "none" else f"{recipe.decay} decay"
+    held = "a constant rate and " if recipe.hold > recipe.warmup else ""
     policy = {
+        "fast": f"{steps} steps at every n, with warm-up, {held}a linear fall to zero, and one fresh start at a third "
+        "of the rate where training diverges",
         "budget": f"{steps} steps at every n, with warm-up and {shape}",
         "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
         "paper": f"the two-phase policy of the paper, at most {steps} steps",
@@ -100,10 +111,11 @@ def recipe_words(study: Study) -> str:
     carried = f" at width {recipe.lr_width}, scaled with width^−{recipe.lr_power:g}" if recipe.lr_width else ""
     items = "slices" if study.images.volumes else f"crops of {study.images.patch} pixels"
     items += ", turned and mirrored at random" if study.images.augment else ""
-    optimizer = {"adam": "Adam", "rmsprop": "RMSprop"}[recipe.optimizer]
+    decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
     clipped = f", gradients clipped to norm {recipe.clip:g}" if recipe.clip else ""
     return (
-        f"Training: {optimizer}, learning rate {recipe.lr:g}{carried}{clipped}, batches of {recipe.batch} {items}, "
+        f"Training: {OPTIMIZERS[recipe.optimizer]}, learning rate {recipe.lr:g}{carried}{decay}{clipped}, "
+        f"batches of {recipe.batch} {items}, "
         f"loss {recipe.loss}, precision {recipe.precision}; {policy}."
     )
 

@@ -12,6 +12,7 @@ from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
 from reconscale.report.wording import Quantity, amount, duration, number, plain, short, times
 from reconscale.study import Result, Study
+from reconscale.study.faults import DIVERGED
 
 READING = (
     (
@@ -123,7 +124,7 @@ def costs(answer: Answer | None, table: Table, hours: Hours | None, study: Study
         return []
     said = [f"A run at n = {amount(largest)}, width {best}, took {duration(number(here['seconds']))}."]
     if len(set(table.column("n"))) > 1:
-        steady = study.recipe.policy == "budget"
+        steady = study.recipe.steps_are_fixed
         why = "the recipe takes the same number of steps at every n" if steady else "the recipe stops by itself"
         said.append(f"For each doubling of n the time of a run was multiplied by {plain(2**hours.by_n)} ({why}).")
     if len(set(table.column("p"))) > 1:
@@ -215,6 +216,8 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     images = study.images
     depth = f", depth {study.network.depth}" if study.network.depth else ""
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
+    depth += ", without normalisation" if study.network.norm == "none" else ""
+    depth += ", which starts by giving back its input" if study.network.head == "zero" else ""
     sets = [*(["held-out units"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
@@ -277,10 +280,11 @@ def faults(known: Table) -> str:
     Args:
         known: the table ``faults``.
     """
-    if not len(known):
+    rows = [row for row in known.records() if row["kind"] != DIVERGED]  # what that changes, the findings say
+    if not rows:
         return ""
     each = []
-    for row in known.records():
+    for row in rows:
         lost = float(row["seconds_done_again"] or 0)
         again = f" ({duration(lost)} of work done again)" if lost else ""
         each.append(f"{row['kind']} {times(int(row['times'] or 0), 'time')}{again}")

@@ -152,11 +152,19 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
     if lost:
         sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in lost}))
         found.append(finding("failed-runs", count=len(lost), runs=len(results), sizes=sizes))
-    if study.recipe.policy != "budget":
+    slowed = [result for result in done if result.restarts]
+    if slowed:
+        sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in slowed}))
+        found.append(finding("restarted-runs", count=len(slowed), runs=len(done), sizes=sizes, lr=study.recipe.lr))
+    untrained = [r for r in done if not r.best_step and r.validation and r.validation[0].step == 0]
+    if untrained:
+        sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in untrained}))
+        found.append(finding("untrained-runs", count=len(untrained), runs=len(done), sizes=sizes))
+    if not study.recipe.steps_are_fixed:
         capped = sum(result.steps >= result.run.recipe.steps for result in done)
         text = f"{capped} of {len(done)} runs reached the limit on steps first; they may be undertrained"
         found += [Finding("ended-by-limit", text, "warning")] if capped else []
-    elif study.recipe.decay == "none" and done:
+    elif study.recipe.policy == "budget" and study.recipe.decay == "none" and done:
         last = [result.run.n for result in done if result.best_step >= result.steps]
         if 2 * len(last) >= len(done):
             found.append(finding("budget-too-small", count=len(last), runs=len(done), n=max(last)))

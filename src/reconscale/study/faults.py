@@ -22,6 +22,9 @@ Kind = Literal[
 """What can go wrong around a run, and training that had to begin again more slowly. What ends a run (a loss that is not
 finite, too little memory, an error) is its result."""
 
+DIVERGED = "training diverged"
+"""The kind that costs no work: it is the recipe that was wrong, and not what is around the runs."""
+
 KINDS: tuple[str, ...] = get_args(Kind)
 
 

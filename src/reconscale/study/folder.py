@@ -20,6 +20,18 @@ CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
 """What a run that is under way can be continued from."""
 
 
+def others_sentence(count: int) -> str:
+    """That a folder has results of another plan; empty where it has none.
+
+    >>> others_sentence(1), others_sentence(0)
+    ('1 result in this folder belongs to another plan and is left alone', '')
+    """
+    if not count:
+        return ""
+    words = "result in this folder belongs" if count == 1 else "results in this folder belong"
+    return f"{count} {words} to another plan and {'is' if count == 1 else 'are'} left alone"
+
+
 @dataclass(frozen=True)
 class Status:
     """How far a study is.
@@ -30,6 +42,7 @@ class Status:
         todo: ids of the runs that have none.
         reasons: run id -> what happened, for diverged and failed ones.
         faults: what went wrong around the runs: kind -> (how often, seconds of work done again).
+        others: how many results in the folder are of runs that the study has not: of a plan that was changed since.
     """
 
     done: tuple[str, ...]
@@ -39,6 +52,7 @@ class Status:
     todo: tuple[str, ...]
     reasons: dict[str, str] = field(default_factory=dict)
     faults: dict[str, tuple[int, float]] = field(default_factory=dict)
+    others: int = 0
 
     @property
     def open(self) -> int:
@@ -96,6 +110,7 @@ class Folder:
         Raises:
             Mistake: a result is damaged.
         """
+        runs = tuple(runs)
         over: dict[str, list[str]] = {"done": [], "diverged": [], "failed": []}
         started, todo, reasons = list[str](), list[str](), dict[str, str]()
         for run in runs:
@@ -110,7 +125,13 @@ class Folder:
                 todo.append(run.id)
         faults = summed(noted(self.root))
         done, diverged, failed = (tuple(over[name]) for name in ("done", "diverged", "failed"))
-        return Status(done, diverged, failed, tuple(started), tuple(todo), reasons, faults)
+        return Status(done, diverged, failed, tuple(started), tuple(todo), reasons, faults, self.others(runs))
+
+    def others(self, runs: Iterable[Run]) -> int:
+        """How many results in the folder are of none of these runs: nothing reads, mixes in or deletes them."""
+        known = {run.id for run in runs}
+        places = self.root.iterdir() if self.root.is_dir() else ()
+        return sum(place.name not in known and (place / "result.json").is_file() for place in places)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -45,10 +45,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, network: nn.Module, lr: float, weight_decay: float = 0.0) -> None:
         weights = [weight for weight in network.parameters() if weight.requires_grad]
-        matrices = [weight for weight in weights if min(_as_matrix(weight).shape) > 1]
-        if not matrices:
-            raise Mistake("recipe.optimizer", "found 'muon', and the network has no matrices of weights",
-                          "set it to 'adam'")  # fmt: skip
+        matrices = matrices_of(network)
         taken = set(map(id, matrices))
         others = [weight for weight in weights if id(weight) not in taken]
         groups = [{"params": matrices, "kind": "matrices"}, {"params": others, "kind": "others"}]
@@ -159,6 +156,19 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         gram = factor @ gram @ factor  # all of them are polynomials of the first one, and commute
     result: Tensor = product @ x
     return result if wide else result.mT
+
+
+def matrices_of(network: nn.Module) -> list[nn.Parameter]:
+    """The trainable weights that Muon makes orthogonal.
+
+    Raises:
+        Mistake: there are none.
+    """
+    matrices = [w for w in network.parameters() if w.requires_grad and min(_as_matrix(w).shape) > 1]
+    if not matrices:
+        raise Mistake("recipe.optimizer", "found 'muon', and the network has no matrices of weights",
+                      "set it to 'adam'")  # fmt: skip
+    return matrices
 
 
 def _as_matrix(weight: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from reconscale.files import read_json, to_json, write_whole
 from reconscale.imaging import ImageSet, Slices, open_images, problem_of
 from reconscale.mistakes import Mistake
-from reconscale.networks import given_of, size_of
+from reconscale.networks import build, given_of, size_of
 from reconscale.networks.families import depth_of, family_of, least_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
 from reconscale.study.plan import Need, cells_of, makespan
@@ -20,6 +20,7 @@ from reconscale.training.calibrate import Pace, paces, precision_of
 from reconscale.training.executors.executor import Event, Executor, Tell
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.explanation import explanation
+from reconscale.training.muon import matrices_of
 from reconscale.training.packing import fitted
 from reconscale.training.parallel import refuse_what_cannot_be_divided
 from reconscale.training.record import recorded
@@ -50,7 +51,18 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
     if max(study.sweep.n) > images.available:
         raise Mistake("sweep.n", f"found {max(study.sweep.n)}",
                       f"the images allow at most {images.available} {study.images.counts} for training")  # fmt: skip
+    _refuse_without_matrices(study, images.channels)
     return images
+
+
+def _refuse_without_matrices(study: Study, channels: int) -> None:
+    """Refuse Muon where it has nothing to work on; nothing is allocated for it."""
+    recipes = (study.recipe.optimizer, *(rule.recipe.get("optimizer") for rule in study.override))
+    for width in study.sweep.width if "muon" in recipes else ():
+        cells = (study.cell_recipe(n, width) for n in study.sweep.n)
+        if any(recipe is not None and recipe.optimizer == "muon" for recipe in cells):
+            with torch.device("meta"):
+                matrices_of(build(study.cell_network(width), given_of(study.problem, channels)))
 
 
 def _refuse_small(study: Study, where: str, side: int | None, of_kspace: int | None = None) -> None:
