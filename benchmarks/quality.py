@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -94,6 +95,7 @@ def _do(flags: argparse.Namespace) -> int:
         check_data(task, data)
     if flags.all:
         jobs = [job for task in tasks for job in _jobs(task, flags)]
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are ended, too
         return min(1, carry_out(jobs, flags.out, data, flags.processes, lambda line: print(line, flush=True)))
     if not flags.task or len(tasks) != 1 or not (flags.seconds or flags.lines):
         raise Mistake(

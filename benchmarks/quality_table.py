@@ -141,16 +141,14 @@ def _points(curves: Sequence[Curve]) -> list[str]:
 
 def _times(curves: Sequence[Curve], levels: Mapping[str, float]) -> list[str]:
     """Core-seconds to every level, and how many times as long as ours."""
-    head = "".join(f"{f'{label} {level:.2f}':>34}" for label, level in levels.items())
-    text = [f"core-seconds to a level, and times ours{'':1}{head[22:]}"]
     ours = next((curve for curve in curves if curve.who == "ours"), None)
-    for curve in curves:
-        line = f"{curve.who:18}"
-        for level in levels.values():
-            reached = time_to(level, [point[:2] for point in curve.points])
-            known = "" if ours is None or curve is ours else ratio(_of(ours, level), reached)
-            line += f"{reached!s:>20}{known:>14}"
-        text.append(line)
+    text = ["core-seconds to a level, and how many times ours"]
+    for label, level in levels.items():
+        text.append(f"  {label}: {level:.2f} dB")
+        for curve in curves:
+            reached = _of(curve, level)
+            known = "" if ours is None or curve is ours else f"{ratio(_of(ours, level), reached):>12}"
+            text.append(f"    {curve.who:18}{reached!s:>16}{known}")
     text.append(
         "(ours and version-1: every budget is a run of its own, and between budgets their means are interpolated on"
     )
@@ -198,6 +196,8 @@ def figure(task: Task, rows: Sequence[Row], path: Path) -> None:
         axes.axhline(value, color="grey", linewidth=0.7, linestyle=":")
         axes.text(1.0, value, f" {label}", transform=axes.get_yaxis_transform(), va="center", fontsize=8, color="grey")
     axes.set_xscale("log")
+    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "13" else "")
     axes.set_xlabel("seconds of one core, training alone")
     axes.set_ylabel(f"{task.profile} on {task.main} (dB)")
     axes.legend(fontsize=8, frameon=False)
