@@ -70,8 +70,6 @@ class Task:
 
 
 ANY = float("inf")
-SLOWER = {"lr": 0.01, "weight_decay": 0.05}
-"""For longer runs and deeper networks."""
 OF_SLICES = {"loss": "l1", "batch": 2, "weight_decay": 0.0}
 
 TASKS: dict[str, Task] = {
@@ -93,12 +91,14 @@ TASKS: dict[str, Task] = {
             levels={"non-local means, tuned": 28.4, "block DCT": 30.1, "CBM3D": 30.7},
             lines={"input": "noisy", "nlm": "non-local means", "bm3d": "CBM3D", "classical": "block DCT"},
             published={"CBM3D": 30.7, "DnCNN": 31.23},  # Zhang et al. 2018 (FFDNet) print both
-            budgets=(3, 10, 30, 100, 300),
+            budgets=(3, 10, 30, 100, 300, 1000),
             needs=(*PHOTOGRAPHS, "natural_test/CBSD68"),
             presets=(
-                Preset(20, 64, {"family": "shrinkage"}, images={"augment": True}),
-                Preset(60, 48, {"family": "shrinkage-unet"}, SLOWER, {"augment": True}),
-                Preset(ANY, 48, {"family": "shrinkage-unet"}, SLOWER, {"augment": True, "patch": 96}),
+                Preset(5, 48, {"family": "shrinkage", "depth": 1}, images={"augment": True}),
+                Preset(20, 48, {"family": "shrinkage", "depth": 2}, images={"augment": True}),
+                Preset(60, 48, {"family": "shrinkage-unet"}, images={"augment": True}),
+                Preset(500, 48, {"family": "shrinkage-unet"}, images={"augment": True, "patch": 96}),
+                Preset(ANY, 64, {"family": "shrinkage-unet"}, images={"augment": True, "patch": 96}),
             ),
         ),
         Task(
