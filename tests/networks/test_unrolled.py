@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from reconscale.imaging.linear.operators import LinearOperator, operator_of
 from reconscale.imaging.superresolution import enlarged
 from reconscale.mistakes import Mistake
 from reconscale.networks import Given, build, size_of
-from reconscale.networks.unrolled import UnrolledLinear, _ThereAndBack
+from reconscale.networks.unrolled import UnrolledLinear, _Gradient
 from reconscale.study import Network
 from reconscale.study.problems import CompressedSensingProblem, DeblurringProblem, LinearProblem, TomographyProblem
 
@@ -44,17 +46,30 @@ def test_untrained_it_fits_the_measurement_better_than_what_it_is_given(problem:
     assert misfit < before or before < 1e-6
 
 
-def test_there_and_back_has_the_gradient_of_what_it_does() -> None:
+def test_the_gradient_has_the_derivative_of_what_it_does() -> None:
     y, x = sensed(PROBLEMS[2])
     operator: LinearOperator = y.operator
     weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    gradients = []
-    for apply in (lambda x: operator.adjoint(operator.forward(x)), lambda x: _ThereAndBack.apply(x, operator)):
+    derivatives = []
+    for apply in (lambda x: operator.adjoint(operator.forward(x) - y.values), gradient_of(y)):
         leaf = x.clone().requires_grad_()
         (apply(leaf) * weights).sum().backward()
-        gradients.append(leaf.grad)
-    assert gradients[0] is not None and gradients[1] is not None
-    assert torch.allclose(gradients[0], gradients[1], atol=1e-5)
+        derivatives.append(leaf.grad)
+    assert derivatives[0] is not None and derivatives[1] is not None
+    assert torch.allclose(derivatives[0], derivatives[1], atol=1e-5)
+
+
+def gradient_of(y: Sensed) -> Callable[[Tensor], Tensor]:
+    return lambda x: _Gradient.apply(x, y.values, y.operator)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.kind)
+def test_several_runs_go_through_the_operator_in_one_pass(problem: LinearProblem) -> None:
+    y, x = sensed(problem)
+    stacked = (torch.stack([x, 0.5 * x]), torch.stack([y.values, y.values]))
+    together = torch.func.vmap(lambda x, values: gradient_of(Sensed(values, x, y.operator))(x))(*stacked)
+    alone = torch.stack([gradient_of(y)(each) for each in stacked[0]])
+    assert torch.allclose(together, alone, atol=1e-6)
 
 
 def test_it_learns_through_the_operator() -> None:

@@ -133,36 +133,43 @@ class UnrolledLinear(nn.Module):
             raise Mistake("network.family", "found 'unrolled-resnet', and the operator is not known",
                           "give what was measured with its operator")  # fmt: skip
         operator: LinearOperator = y.operator
-        with torch.no_grad(), _full_precision(y.image.device):
-            seen = operator.adjoint(y.values) / operator.norm2
 
         def gradient(x: Tensor) -> Tensor:
-            there_and_back: Tensor = _ThereAndBack.apply(x, operator)
-            return there_and_back - seen
+            found: Tensor = _Gradient.apply(x, y.values, operator)
+            return found
 
         x: Tensor = self.cascades(y.image, gradient, GRAY)
         return x
 
 
-class _ThereAndBack(torch.autograd.Function):
-    """A* A x over the norm of A squared, in full precision.
+class _Gradient(torch.autograd.Function):
+    """A*(A x - y) over the norm of A squared, in full precision.
 
-    It is its own adjoint, so that A* need not be differentiable, and nothing of its inside is kept.
+    Its derivative A* A is its own adjoint, so that A* need not be differentiable, and nothing of its inside is kept.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, operator: LinearOperator) -> Tensor:
-        ctx.operator = operator
-        return _there_and_back(x, operator)
+    def forward(x: Tensor, values: Tensor, operator: LinearOperator) -> Tensor:
+        with _full_precision(x.device):
+            return operator.adjoint(operator.forward(x.float()) - values) / operator.norm2
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return _there_and_back(grads[0].contiguous(), ctx.operator), None
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, LinearOperator], output: Tensor) -> None:
+        del output
+        ctx.operator = inputs[2]
 
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        operator: LinearOperator = ctx.operator
+        return operator.adjoint(operator.forward(grads[0].contiguous())) / operator.norm2, None, None
 
-def _there_and_back(x: Tensor, operator: LinearOperator) -> Tensor:
-    with _full_precision(x.device):
-        return operator.adjoint(operator.forward(x.float())) / operator.norm2
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int, ...], x: Tensor, values: Tensor, operator: Any) -> tuple[Tensor, int]:
+        """Several runs in one pass: their images are one batch."""
+        del info
+        runs = [part.movedim(dim, 0) for part, dim in zip((x, values), dims, strict=False)]
+        together = _Gradient.apply(*(part.flatten(0, 1) for part in runs), operator)
+        return together.unflatten(0, (len(runs[0]), -1)), 0
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[Any]:
