@@ -70,7 +70,8 @@ class Task:
 
 
 ANY = float("inf")
-OF_SLICES = {"loss": "l1", "batch": 2, "weight_decay": 0.0}
+SMALL_IMAGES = {"loss": "l1", "lr": 0.01, "weight_decay": 0.1, "hold": 0.3, "batch": 16}
+SLICES = {"loss": "l1", "batch": 2, "hold": 0.3, "weight_decay": 0.0}
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -98,7 +99,7 @@ TASKS: dict[str, Task] = {
                 Preset(20, 48, {"family": "shrinkage", "depth": 2}, images={"augment": True}),
                 Preset(60, 48, {"family": "shrinkage-unet"}, images={"augment": True}),
                 Preset(500, 48, {"family": "shrinkage-unet"}, images={"augment": True, "patch": 96}),
-                Preset(ANY, 64, {"family": "shrinkage-unet"}, images={"augment": True, "patch": 96}),
+                Preset(ANY, 64, {"family": "shrinkage-unet"}, {"lr": 0.01}, {"augment": True, "patch": 96}),
             ),
         ),
         Task(
@@ -122,13 +123,9 @@ TASKS: dict[str, Task] = {
             budgets=(10, 30, 100, 300),
             needs=(*PHOTOGRAPHS, "natural_test/Set5", "natural_test/Urban100_sub8"),
             presets=(
-                Preset(
-                    ANY,
-                    32,
-                    {"family": "resnet", "depth": 8},
-                    {"loss": "l1", "batch": 32, "weight_decay": 0.0},
-                    {"patch": 32, "augment": True},
-                ),
+                Preset(50, 32, {"family": "resnet", "depth": 8}, SMALL_IMAGES, {"patch": 48, "augment": True}),
+                Preset(150, 32, {"family": "resnet", "depth": 12}, SMALL_IMAGES, {"patch": 48, "augment": True}),
+                Preset(ANY, 48, {"family": "resnet", "depth": 12}, SMALL_IMAGES, {"patch": 48, "augment": True}),
             ),
         ),
         Task(
@@ -151,8 +148,8 @@ TASKS: dict[str, Task] = {
             budgets=(3, 10, 30, 100),
             needs=("mri/siat_t2_brain/siat_train_s1-6.h5", "mri/siat_t2_brain/siat_test_s7.h5"),
             presets=(
-                Preset(50, 48, {"family": "unrolled-resnet", "depth": 2, "cascades": 4}, OF_SLICES),
-                Preset(ANY, 48, {"family": "unrolled-resnet", "depth": 2, "cascades": 5}, OF_SLICES),
+                Preset(50, 48, {"family": "unrolled-resnet", "depth": 2, "cascades": 4}, SLICES),
+                Preset(ANY, 48, {"family": "unrolled-resnet", "depth": 2, "cascades": 5}, SLICES),
             ),
         ),
         Task(
@@ -181,7 +178,8 @@ TASKS: dict[str, Task] = {
                     ANY,
                     48,
                     {"family": "unrolled-resnet", "depth": 2, "cascades": 3},
-                    {"batch": 8, "weight_decay": 0.0},
+                    {"batch": 8, "hold": 0.3, "weight_decay": 0.0},
+                    {"augment": True},
                 ),
             ),
         ),
