@@ -188,7 +188,17 @@ def key_of(run: Run, precision: str) -> str:
     dials = f"d{network.depth} w{network.width}"
     more = {"c": network.cascades, "l": network.layers, "h": network.heads, "": network.upsampler}
     dials += "".join(f" {letter}{value}" for letter, value in more.items() if value)
-    return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {precision}"
+    words = {
+        run.problem.kind: run.problem.kind != "denoising",
+        "volumes": run.images.volumes,
+        f"norm {network.norm}": network.norm != "instance",
+        f"head {network.head}": network.head != "random",
+        "guard": recipe.policy == "fast",
+        recipe.optimizer: recipe.optimizer != "adam",
+        recipe.loss: recipe.loss != "mse",
+    }  # what is usual is not said, so that what was measured before these choices were there still counts
+    said = "".join(f" {word}" for word, unusual in words.items() if unusual)
+    return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {precision}{said}"
 
 
 def precision_of(
