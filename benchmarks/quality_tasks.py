@@ -70,6 +70,7 @@ class Task:
 
 
 ANY = float("inf")
+LONGER = {"lr": 0.01, "hold": 0.3}
 SMALL_IMAGES = {"loss": "l1", "lr": 0.01, "weight_decay": 0.1, "hold": 0.3, "batch": 16}
 SLICES = {"loss": "l1", "batch": 2, "hold": 0.3, "weight_decay": 0.0}
 
@@ -98,8 +99,8 @@ TASKS: dict[str, Task] = {
                 Preset(5, 48, {"family": "shrinkage", "depth": 1}, images={"augment": True}),
                 Preset(20, 48, {"family": "shrinkage", "depth": 2}, images={"augment": True}),
                 Preset(60, 48, {"family": "shrinkage-unet"}, images={"augment": True}),
-                Preset(500, 48, {"family": "shrinkage-unet"}, images={"augment": True, "patch": 96}),
-                Preset(ANY, 64, {"family": "shrinkage-unet"}, {"lr": 0.01}, {"augment": True, "patch": 96}),
+                Preset(200, 48, {"family": "shrinkage-unet"}, LONGER, {"augment": True, "patch": 96}),
+                Preset(ANY, 64, {"family": "shrinkage-unet"}, LONGER, {"augment": True, "patch": 96}),
             ),
         ),
         Task(
