@@ -56,7 +56,8 @@ class Trial:
 def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement: Placement) -> str:
     """The way that a study is computed in: the one written down, else the quickest one, which is written down.
 
-    All runs of a study use it, wherever they are carried out: another way gives other last digits.
+    All runs of a study use it, wherever they are carried out: another way gives other last digits. Where nothing can be
+    measured before runs are handed in (the queue of Slurm), it is fp32, which is written down too, with the reason.
 
     Args:
         path: the file.
@@ -66,12 +67,11 @@ def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement
         placement: how runs will be computed.
 
     Raises:
-        Mistake: the file names a way that there is not, or there is no file and nothing can be measured at once.
+        Mistake: the file names a way that there is not, or the process that measures was ended.
     """
+    if not path.is_file() and not executor.measures:
+        write_whole(path, to_json({"choice": "fp32", "reason": "nothing is measured before runs are handed in"}))
     if not path.is_file():
-        if not executor.measures:
-            raise Mistake("recipe.precision", "found 'auto', which is measured before runs are handed in",
-                          "set it to 'fp32' or 'bf16'")  # fmt: skip
         steps = most_steps(run.recipe, max(1, run.n))
         (trials,) = executor.apply(tried, run, images, placement)
         if trials is None:
