@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ from reconscale.training.schedule import most_steps
 from reconscale.training.ways import WAYS
 from reconscale.training.worker import Placement
 
-ROUNDS = 5
-"""Steps of each way that are timed, in turns, after one that warms up."""
+ROUNDS, MOST_ROUNDS, ENOUGH = 5, 20, 2.0
+"""Steps of each way are timed in turns, after one that warms up: at least ``ROUNDS``, and more until that has taken
+``ENOUGH`` seconds. Their minimum counts, which other load on the machine hardly changes."""
 WORTH = 1.2
 """Another way than fp32 is chosen where it makes a run this many times faster."""
 HOPELESS = 3.0
@@ -119,10 +119,13 @@ def tried(run: Run, images: ImageSet, placement: Placement) -> dict[str, Trial]:
         if again < limit:
             ready[name] = training
     seconds: dict[str, list[float]] = {name: [] for name in ready}
-    for _ in range(ROUNDS):
+    began = time.perf_counter()
+    for turn in range(MOST_ROUNDS):
+        if turn >= ROUNDS and time.perf_counter() - began > ENOUGH:
+            break
         for name, training in ready.items():
             seconds[name].append(_timed(training, device))
-    return trials | {name: Trial(trials[name].first, statistics.median(seconds[name])) for name in ready}
+    return trials | {name: Trial(trials[name].first, min(seconds[name])) for name in ready}
 
 
 def _timed(training: Training, device: torch.device) -> float:
