@@ -17,9 +17,11 @@ from reconscale.networks import FAMILIES
 from reconscale.study import Folder, Recipe, Result
 from reconscale.training import abreast, stacking
 from reconscale.training.abreast import carry_out_together
+from reconscale.training.calibrate import Pace
 from reconscale.training.executors.executor import Event
 from reconscale.training.executors.groups import grouped
 from reconscale.training.executors.local import Local, _Slot
+from reconscale.training.packing import fitted
 from reconscale.training.stacking import Stacked, Tried, difference, stacks_of, tried_together
 from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task, carry_out
@@ -258,3 +260,20 @@ def test_a_process_that_dies_is_tried_again_together_then_one_by_one(
     assert sum(event["fault"]["lost"] > 0 for event in told) <= 2
     assert local._died(_Slot({name: tasks[name] for name in list(tasks)[:1]}, None, None, None), "signal 9") == []
     assert told[-1]["status"] == "failed"
+
+
+@pytest.mark.parametrize("count, need, workers", [(1, 5e9, 8), (2, 5e9, 4), (16, 1e9, 1), (4, 30e9, 1)])
+def test_processes_on_a_gpu(count: int, need: float, workers: int) -> None:
+    """With at most 8 runs on it in all, and as memory allows; a pass of 4 needs four times the memory."""
+    local = Local(1, lambda event: None, device="cuda")
+    local.apply = lambda *_, **__: [80e9]  # type: ignore[method-assign]
+    pace = Pace(1.0, 1.0, 0.0, 0.0, need).stacked(count, 2.0)
+    assert pace.step == 0.5 and pace.memory == count * need
+    assert fitted(local, Where(device="cuda"), {"a": pace}, count) == pytest.approx(1 / workers)
+    assert local.workers == workers
+
+
+def test_too_many_for_the_memory() -> None:
+    local = Local(1, lambda event: None)
+    with pytest.raises(Mistake, match="3 runs in one pass need .* lower .*, or --stack"):
+        fitted(local, Where(device="cpu"), {"a": Pace(1.0, 1.0, 0.0, 0.0, 1e15).stacked(3, 1.0)}, 3)
