@@ -78,3 +78,16 @@ def test_same_function_as_the_written_out_network() -> None:
 def test_odd_sizes(size: tuple[int, int]) -> None:
     y = torch.rand(1, 1, *size)
     assert build(Network(width=2), Given(1))(y).shape == y.shape
+
+
+def test_the_subpixel_networks_weights_are_drawn_as_they_always_were() -> None:
+    """Other draws would be other results of the same runs: first those of the U-Net, then the head of its own."""
+    torch.manual_seed(5)
+    made = build(Network(family="unet", width=4, upsampler="subpixel"), Given(3, "superresolution", 2))
+    torch.manual_seed(5)
+    expected = {**UNet(3, 4, residual=False).state_dict()}
+    head = nn.Conv2d(4, 12, 1)
+    expected |= {"head.weight": head.weight, "head.bias": head.bias}
+    found = made.state_dict()
+    assert found.keys() == {f"unet.{name}" for name in expected}
+    assert all(torch.equal(found[f"unet.{name}"], value) for name, value in expected.items())

@@ -35,13 +35,12 @@ class UNet(nn.Module):
         depth: how many times the image is halved.
         residual: whether the output is the input minus what the last convolution gives (denoising), or that itself.
         norm: ``instance`` or ``none``.
-        out: channels of the output; none: as many as go in.
         zero_head: whether the last convolution starts at zero.
     """
 
     def __init__(
         self, channels: int, width: int, depth: int = 2, *, residual: bool = True, norm: str = "instance",
-        out: int | None = None, zero_head: bool = False,
+        zero_head: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.residual, self.rectified = residual, _normalised if norm == "instance" else _rectified
@@ -52,7 +51,7 @@ class UNet(nn.Module):
             nn.ConvTranspose2d(below, above, 2, stride=2, bias=False) for above, below in pairwise(widths)
         )
         self.decoder = nn.ModuleList(block(2 * above, above) for above in widths[:-1])
-        self.head = nn.Conv2d(width, out or channels, 1)
+        self.head = nn.Conv2d(width, channels, 1)
         if norm == "none":
             for weight in (*self.encoder.parameters(), *self.up.parameters(), *self.decoder.parameters()):
                 nn.init.kaiming_normal_(weight, a=SLOPE)
@@ -95,8 +94,10 @@ class SubpixelUNet(nn.Module):
         self, channels: int, width: int, depth: int, factor: int, *, norm: str = "instance", zero_head: bool = False
     ) -> None:
         super().__init__()
-        out = channels * factor**2
-        self.unet = UNet(channels, width, depth, residual=False, norm=norm, out=out, zero_head=zero_head)
+        self.unet = UNet(channels, width, depth, residual=False, norm=norm)
+        self.unet.head = nn.Conv2d(width, channels * factor**2, 1)  # drawn anew: other weights would be other results
+        if zero_head:
+            zeroed(self.unet.head)
         self.factor = factor
 
     def forward(self, y: Tensor) -> Tensor:
