@@ -8,6 +8,7 @@ from torch import Tensor
 
 from reconscale.networks import Given, build, size_of
 from reconscale.networks.families import FAMILIES, least_of
+from reconscale.networks.resnet import ResNet
 from reconscale.networks.shrinkage import Shrinkage
 from reconscale.study import Network
 
@@ -124,3 +125,15 @@ def test_the_centre_of_a_tile_sees_what_it_sees_in_the_whole_image(family: str) 
     far[..., :4, :] = 0
     with torch.no_grad():
         assert torch.allclose(module(y)[..., context + 4 :, :], module(far)[..., context + 4 :, :], atol=1e-12)
+
+
+def test_little_noise_does_not_make_the_changes_of_a_residual_network_small() -> None:
+    """What inpainting leaves to do has nothing to do with how much noise there is: 8 dB were lost by that."""
+
+    def unit(kind: str, sigma: float) -> float:
+        network = build(Network(family="resnet", width=4), Given(1, kind, sigma=sigma))
+        return next(part.unit for part in network.modules() if isinstance(part, ResNet))
+
+    assert unit("inpainting", 0.05 / 255) == unit("inpainting", SIGMA) == SIGMA
+    assert unit("inpainting", 100 / 255) == 100 / 255
+    assert unit("denoising", 1 / 255) == 1 / 255

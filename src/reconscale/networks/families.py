@@ -151,7 +151,11 @@ FAMILIES: dict[str, Family] = {
     ),
     "resnet": Family(
         build={
-            "image": lambda dials: Padded(ResNet(*dials.told, zero_head=dials.zero_head), multiple=2, least=4),
+            "image": lambda dials: Padded(
+                ResNet(dials.channels, dials.width, dials.depth, dials.unit, zero_head=dials.zero_head),
+                multiple=2,
+                least=4,
+            ),
             "lowres": lambda dials: SubpixelResNet(
                 dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
             ),

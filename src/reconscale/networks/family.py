@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from reconscale.networks.given import Form, Given
+from reconscale.networks.given import LEVEL, Form, Given
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,13 @@ class Dials:
     def told(self) -> tuple[int, int, int, float]:
         """Channels, width, depth, and the problem's level of noise."""
         return self.channels, self.width, self.depth, self.given.sigma
+
+    @property
+    def unit(self) -> float:
+        """What is usually wrong with the input: the noise of denoising; where the noise is not all of it, no less than
+        ``LEVEL``, however little noise there is.
+        """
+        return self.given.sigma if self.denoises else max(self.given.sigma, LEVEL)
 
     @property
     def denoises(self) -> bool:

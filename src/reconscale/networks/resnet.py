@@ -17,8 +17,8 @@ DETAIL = 0.1
 """The unit of what is added to an enlarged image: about what photographs have above half of the frequencies."""
 
 REACH = 10.0
-"""The output is what the last convolution gives, times so many standard deviations of the noise. With less, that
-convolution, which starts at zero, spends the first hundreds of steps on becoming large enough."""
+"""The output is what the last convolution gives, times so many units (of denoising: standard deviations of the noise).
+With less, that convolution, which starts at zero, spends the first hundreds of steps on becoming large enough."""
 
 
 class ResNet(nn.Module):
@@ -34,13 +34,13 @@ class ResNet(nn.Module):
         channels: channels c of the image, in and out.
         width: channels of the features.
         depth: residual blocks.
-        sigma: standard deviation of the noise, which scales the output.
+        unit: of what is added, for images in [0, 1]: of denoising the standard deviation of the noise.
         zero_head: whether the last convolution starts at zero; the untrained network then gives back its input.
     """
 
-    def __init__(self, channels: int, width: int, depth: int, sigma: float, *, zero_head: bool = False) -> None:
+    def __init__(self, channels: int, width: int, depth: int, unit: float, *, zero_head: bool = False) -> None:
         super().__init__()
-        self.sigma = sigma
+        self.unit = unit
         self.first = nn.Conv2d(UNSHUFFLE**2 * channels, width, 3, padding=1)
         self.blocks = blocks(width, depth)
         self.head = nn.Conv2d(width, UNSHUFFLE**2 * channels, 3, padding=1)
@@ -51,7 +51,7 @@ class ResNet(nn.Module):
         """Map images (B, c, H, W), sides multiples of 2, to the same."""
         features = self.first(functional.pixel_unshuffle((y - GRAY) * CONTRAST, UNSHUFFLE))
         change = functional.pixel_shuffle(self.head(self.blocks(features)), UNSHUFFLE)
-        return y + REACH * self.sigma * change.to(y.dtype)
+        return y + REACH * self.unit * change.to(y.dtype)
 
 
 class SubpixelResNet(nn.Module):
