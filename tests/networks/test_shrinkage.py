@@ -130,10 +130,11 @@ def test_the_centre_of_a_tile_sees_what_it_sees_in_the_whole_image(family: str) 
 def test_little_noise_does_not_make_the_changes_of_a_residual_network_small() -> None:
     """What inpainting leaves to do has nothing to do with how much noise there is: 8 dB were lost by that."""
 
-    def unit(kind: str, sigma: float) -> float:
-        network = build(Network(family="resnet", width=4), Given(1, kind, sigma=sigma))
+    def unit(kind: str, sigma: float, photons: float | None = None) -> float:
+        network = build(Network(family="resnet", width=4), Given(1, kind, 1, sigma, photons))
         return next(part.unit for part in network.modules() if isinstance(part, ResNet))
 
     assert unit("inpainting", 0.05 / 255) == unit("inpainting", SIGMA) == SIGMA
     assert unit("inpainting", 100 / 255) == 100 / 255
     assert unit("denoising", 1 / 255) == 1 / 255
+    assert unit("denoising", 1 / 255, 10.0) == pytest.approx((0.45 / 10 + 1 / 255**2) ** 0.5)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from reconscale.networks.given import LEVEL, Form, Given
+
+MEAN_PIXEL = 0.45
+"""Of photographs in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,13 @@ class Dials:
 
     @property
     def unit(self) -> float:
-        """What is usually wrong with the input: the noise of denoising; where the noise is not all of it, no less than
-        ``LEVEL``, however little noise there is.
+        """What is usually wrong with the input: the noise of denoising, that of photons at a mean pixel included; else,
+        as little noise does not make little errors, at least ``LEVEL``.
         """
-        return self.given.sigma if self.denoises else max(self.given.sigma, LEVEL)
+        given = self.given
+        if not self.denoises:
+            return max(given.sigma, LEVEL)
+        return given.sigma if given.photons is None else math.hypot(given.sigma, math.sqrt(MEAN_PIXEL / given.photons))
 
     @property
     def denoises(self) -> bool:

@@ -30,12 +30,14 @@ class Given:
         kind: of the problem.
         factor: of super-resolution; 1 otherwise.
         sigma: standard deviation of the noise, for images in [0, 1].
+        photons: of a pixel of value 1, of denoising with Poisson noise too; none: without it.
     """
 
     channels: int
     kind: str = "denoising"
     factor: int = 1
     sigma: float = LEVEL
+    photons: float | None = None
 
     @property
     def form(self) -> Form:
@@ -52,7 +54,8 @@ def given_of(problem: Any, channels: int) -> Given:
         channels: of the images.
     """
     factor = problem.factor if isinstance(problem, SuperresolutionProblem) else 1
-    return Given(channels, problem.kind, factor, problem.sigma / 255 if problem.sigma else LEVEL)
+    sigma = problem.sigma / 255 if problem.sigma else LEVEL
+    return Given(channels, problem.kind, factor, sigma, getattr(problem, "photons", None))
 
 
 class Filtered(nn.Module):
