@@ -11,6 +11,7 @@ import torch
 
 from reconscale.imaging import ImageSet
 from reconscale.study import Folder, Network, Recipe, Result, Run
+from reconscale.study.problems import KINDS
 from reconscale.training import checkpoint, loop
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.ways import bf16_is_native
@@ -109,6 +110,35 @@ def test_a_run_that_diverges_again_is_over(images: ImageSet, tmp_path: Path) -> 
     reason = f"training diverged again, at a third of the rate, at step {result.steps}; lower recipe.lr (it was 1000)"
     assert result.reason == reason
     assert not (tmp_path / result.run.id / "checkpoint.pt").exists()
+
+
+def test_a_start_that_is_all_but_right_is_no_measure_of_divergence(images: ImageSet, tmp_path: Path) -> None:
+    """Noise of a hundredth of a grey level: the first steps make that many times worse, and are healthy."""
+    status, result, told = carried_out(
+        fast_run(problem=KINDS["denoising"](kind="denoising", sigma=0.01)), images, tmp_path
+    )
+    errors = [look.mse for look in result.validation]
+    assert max(errors) > 100 * errors[0] and status == "done" and told == []
+
+
+def test_blind_training_may_be_worse_where_there_is_little_noise(images: ImageSet, tmp_path: Path) -> None:
+    """Validation has sigma, training a range of levels."""
+    problem = KINDS["denoising"](kind="denoising", sigma=0.1, sigma_range=(0.0, 30.0))
+    status, result, told = carried_out(fast_run(problem=problem), images, tmp_path)
+    assert status == "done" and result.restarts == 0 and told == []
+
+
+def test_too_close_a_fit_is_no_divergence(images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses fall while the error on other images rises to a hundred times its lowest: the best weights count."""
+    seen = Training._seen
+
+    def _seen(self: Training, by_loss: bool) -> tuple[float, float, float]:
+        mse, psnr, loss = seen(self, by_loss)
+        return (100 * mse, psnr - 20, loss) if self.step > 30 else (mse, psnr, loss)
+
+    monkeypatch.setattr(Training, "_seen", _seen)
+    status, result, told = carried_out(fast_run(validate_every=10), images, tmp_path)
+    assert status == "done" and told == [] and result.best_step == 30 and result.restarts == 0
 
 
 def test_nan_from_the_first_step(images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,17 @@ ENOUGH = 20
 FAR = 10.0
 """A step is left out where its loss is above this many times the largest one of the window. Single crops of flat and
 textured photographs reached 5.5 times in healthy training (super-resolution, whose errors are small on flat ones)."""
+LEAST = 1e-3
+"""Errors on the validation images (range 1) below this count as this: where weights are all but right before training,
+or training is for more noise than validation has, errors rise to hundreds of times their lowest in healthy training."""
 LOST = 10
 """A run is lost when so many steps in a row were left out,"""
 RISEN = 10.0
 """or when the median of the window has risen to this many times its lowest, and to twice the largest loss that stood
 beside the lowest: of such crops, medians of 50 rose to 18 times their lowest in healthy training. Or when the error on
-the validation images has risen to this many times its lowest: there it was 3 times at most."""
-KEPT = ("recent", "lowest", "odd", "counts")
+the validation images has risen to this many times its lowest, and losses have risen with it: there it was 3 times at
+most, but 10 times with one training image and losses that fell."""
+KEPT = ("recent", "first", "lowest", "odd", "counts")
 """What a checkpoint keeps of a guard."""
 SLOWER = 1 / 3
 """The rate after a run has begun again, relative to before."""
@@ -38,6 +42,7 @@ class Guard:
 
     def __init__(self, device: torch.device) -> None:
         self.recent = torch.full((WINDOW,), float("nan"), device=device)
+        self.first = torch.full((), float("nan"), device=device)
         self.places = torch.arange(WINDOW, device=device)
         self.lowest = torch.full((2,), float("inf"), device=device)  # median, and what it may rise to
         self.counts = torch.zeros(3, dtype=torch.int64, device=device)  # accepted, left out in a row, left out in all
@@ -51,6 +56,7 @@ class Guard:
         enough = self.counts[0] >= ENOUGH
         largest, size = self._largest()
         accepted = loss.isfinite() & (~enough | (size == 0) | (loss <= largest + (FAR - 1) * size))
+        self.first = torch.where(self.first.isfinite(), self.first, loss.to(self.first.dtype))
         place = self.places == self.counts[0] % WINDOW  # an index on the device would be read back
         self.recent = torch.where(place & accepted, loss.to(self.recent.dtype), self.recent)
         harmless, row = self.odd
@@ -76,6 +82,13 @@ class Guard:
         lower = (median < self.lowest[0]) & (size > 0)
         self.lowest = torch.where(lower, torch.stack([median, limit]), self.lowest)
         return bool(median > self.lowest[1])
+
+    def fits(self) -> bool:
+        """Whether training is well: losses are below the first one, and near their lowest. Weights that do worse and
+        worse on other images then fit the training images too closely, which is no divergence. Waits for the device.
+        """
+        median = self.recent.nanmedian()
+        return bool((median < self.first) & (median <= self.lowest[0] + self.lowest[0].abs()))
 
     def _largest(self) -> tuple[Tensor, Tensor]:
         """The largest of the losses in the window and of those without harm, and their largest magnitude."""

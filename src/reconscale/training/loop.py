@@ -21,7 +21,7 @@ from reconscale.study.result import Validation
 from reconscale.training.between import Between, Hooks
 from reconscale.training.between import Interrupted as Interrupted
 from reconscale.training.evaluate import EVALUATION_SEED, validate
-from reconscale.training.guard import RISEN, SLOWER, Guard
+from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.parallel import ALONE, Share
@@ -200,7 +200,7 @@ class Training:
         if not math.isfinite(mse):  # the last step broke the weights; its own loss was still finite
             self.first_bad = torch.full_like(self.first_bad, self.step)
             return {"lr": rate}
-        if self.guard is not None and mse > RISEN * min((look.mse for look in self.curve), default=math.inf):
+        if self.guard is not None and mse > RISEN * self._lowest() and not self.guard.fits():
             self.guard.give_up()
         self.curve.append(
             Validation(
@@ -221,6 +221,10 @@ class Training:
         self.over = action is Action.STOP or self.step >= self.steps
         self.clock.book("validation")
         return {"mse": mse, "psnr": psnr, "lr": rate}
+
+    def _lowest(self) -> float:
+        """The lowest error on the validation images so far, as the guard counts it."""
+        return max(LEAST, min((look.mse for look in self.curve), default=math.inf))
 
     def _seen(self, by_loss: bool) -> tuple[float, float, float]:
         """MSE, PSNR and, where training goes by it, the loss on the validation images."""
