@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from reconscale.imaging import open_images
+from reconscale.networks import build, given_of
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Run
-from reconscale.training.reconstruct import TILE, load_trained, tiled
+from reconscale.training.reconstruct import TILE, Trained, load_trained, tiled
 from reconscale.training.worker import Placement, Task, carry_out
 
 from .calling import call, refused
@@ -174,6 +175,26 @@ def test_tiles_agree_with_the_whole(trained: Path) -> None:
         whole = model.network(y)
         parts = tiled(model, y, tile=32)
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "network", [Network(family="resnet", width=4, depth=1), Network(family="shrinkage", width=4, depth=1),
+                Network(family="shrinkage-unet", width=4, depth=1), Network(width=2, depth=3, norm="none"),
+                Network(family="drunet", width=2, depth=1)],
+    ids=lambda network: network.family)  # fmt: skip
+def test_tiles_show_networks_the_same_blocks_as_the_whole(network: Network) -> None:
+    """Networks that halve images or take 2 x 2 pixels together change with where a tile begins."""
+    problem = DenoisingProblem(kind="denoising")
+    run = Run(problem=problem, images=Images(source="deadleaves", val=1, test=1), n=1, network=network, recipe=Recipe())
+    torch.manual_seed(0)
+    model = Trained(run, build(network, given_of(problem, 1)).eval(), 1)
+    with torch.no_grad():
+        for weight in model.network.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    y = torch.rand(1, 1, 40, 579)
+    with torch.inference_mode():
+        whole, parts = model.of_image(y), tiled(model, y, tile=32)
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5)
 
 
 def test_bad_words(trained: Path, tmp_path: Path) -> None:

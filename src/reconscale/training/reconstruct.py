@@ -23,6 +23,9 @@ from reconscale.study import MRIProblem, Result, Run
 from reconscale.study.problems import DeblurringProblem
 from reconscale.training.reconstruct_volumes import check_source, reconstruct_volume
 
+GRID = 16
+"""Tiles begin at multiples of this: networks that halve images, take blocks of pixels together or look through windows
+would see other blocks than in the whole image."""
 TILE = 512
 """Side of the tiles that larger images are cut into, without their overlap."""
 
@@ -208,7 +211,7 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
     context, least = family.context(depth), family.least(depth)
     if upsampler_of(network, given.kind) == "bicubic":  # the network sees the enlarged image
         context, least = -(-context // factor) + 2, -(-least // factor)
-    tile = max(tile, 8 * context)
+    tile = max(tile, 8 * context, 4 * context + 2 * GRID)
     rows, columns = y.shape[-2:]
     padded = _at_least(_prepared(trained, y), least)
     if max(padded.shape[-2:]) <= tile:
@@ -251,12 +254,15 @@ def _at_least(y: Tensor, least: int) -> Tensor:
 
 
 def _spans(length: int, tile: int, context: int) -> list[tuple[int, int]]:
-    """Tiles of one axis: equally spaced, at least four contexts in common: two without weight, two to blend."""
+    """Tiles of one axis: about equally spaced, at least four contexts in common: two without weight, two to blend.
+
+    They begin at multiples of ``GRID``; the last one ends where the axis does.
+    """
     if length <= tile:
         return [(0, length)]
-    count = 1 + -(-(length - tile) // (tile - 4 * context))
-    starts = np.linspace(0, length - tile, count).round().astype(int)
-    return [(int(start), int(start) + tile) for start in starts]
+    count = 1 + -(-(length - tile) // (tile - 4 * context - GRID))
+    starts = [int(start) // GRID * GRID for start in np.linspace(0, length - tile, count)]
+    return [*((start, start + tile) for start in starts[:-1]), (starts[-1], length)]
 
 
 def _window(start: int, end: int, length: int, context: int, factor: int = 1) -> Tensor:
