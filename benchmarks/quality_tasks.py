@@ -98,7 +98,7 @@ TASKS: dict[str, Task] = {
             presets=(
                 Preset(5, 48, {"family": "shrinkage", "depth": 1}, images={"augment": True}),
                 Preset(20, 48, {"family": "shrinkage", "depth": 2}, images={"augment": True}),
-                Preset(60, 48, {"family": "shrinkage-unet"}, images={"augment": True}),
+                Preset(60, 48, {"family": "shrinkage", "depth": 3}, images={"augment": True}),
                 Preset(200, 48, {"family": "shrinkage-unet"}, LONGER, {"augment": True, "patch": 96}),
                 Preset(ANY, 64, {"family": "shrinkage-unet"}, LONGER, {"augment": True, "patch": 96}),
             ),
