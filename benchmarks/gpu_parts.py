@@ -172,7 +172,7 @@ def stacked(job: Job) -> dict[str, Any]:
     """Images per second of several runs in one pass, until memory says stop."""
     import torch
 
-    from reconscale.training.stacking import rate, tried_together
+    from reconscale.training.stack_size import rate, tried_together
     from reconscale.training.worker import Placement
 
     run, images = job.materials()
@@ -215,7 +215,7 @@ def ours(job: Job) -> dict[str, Any]:
     """The recipe ``fast`` with as many steps as there is time for."""
     import torch
 
-    from reconscale.training.between import Hooks
+    from reconscale.training.hooks import Hooks
     from reconscale.training.loop import Training
 
     run, images = job.materials()

@@ -11,8 +11,8 @@ import torch
 from reconscale.imaging import ImageSet, open_images
 from reconscale.study import Images, Network, Recipe, Run
 from reconscale.study.problems import KINDS
-from reconscale.training.between import CHECK_EVERY
 from reconscale.training.guard import ENOUGH, FAR, LOST, RISEN, WINDOW, Guard
+from reconscale.training.hooks import CHECK_EVERY
 from reconscale.training.loop import Training
 
 from .test_acceleration import Watch

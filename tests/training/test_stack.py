@@ -17,8 +17,8 @@ from reconscale.imaging.example import Example
 from reconscale.study import Images, Network, Recipe, Run
 from reconscale.study.problems import KINDS
 from reconscale.training import checkpoint
-from reconscale.training.between import Hooks, Interrupted
 from reconscale.training.guard import LOST
+from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.stack import CannotStack, Stack
 

@@ -1,6 +1,6 @@
 """From a run to a result: recipes, the loop, checkpoints, evaluation, and the executors."""
 
-from reconscale.training.between import Hooks, Interrupted
+from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.reconstruct import reconstruct
 from reconscale.training.sweep import plan, prepare, run

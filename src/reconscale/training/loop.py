@@ -18,10 +18,10 @@ from reconscale.imaging.imaged import Crops
 from reconscale.networks import build, given_of
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
-from reconscale.training.between import Between, Hooks
-from reconscale.training.between import Interrupted as Interrupted
 from reconscale.training.evaluate import EVALUATION_SEED, validate
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
+from reconscale.training.hooks import AfterStep, Hooks
+from reconscale.training.hooks import Interrupted as Interrupted
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.parallel import ALONE, Share
@@ -256,11 +256,11 @@ class Training:
         Raises:
             Interrupted: ``hooks.stop`` asked for it; the state has been kept.
         """
-        between = Between(self, hooks)
-        between.begin()
+        after = AfterStep(self, hooks)
+        after.begin()
         while not self.over:
             self.advance()
-            if not between.steps():
+            if not after.step():
                 return
 
     def state(self) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _join(task: Task, rank: int, meeting: str) -> Share:
 
 def _follow(task: Task, rank: int, meeting: str, alive: Any) -> None:
     """What the processes after the first one do: train along, write nothing."""
-    from reconscale.training.between import Hooks, Interrupted
+    from reconscale.training.hooks import Hooks, Interrupted
     from reconscale.training.worker import begun
 
     alone(alive)

@@ -18,11 +18,11 @@ from torch import Tensor
 from reconscale.imaging.denoising import Denoising
 from reconscale.imaging.example import Example
 from reconscale.study import Run
-from reconscale.training.between import Between, Hooks, Interrupted
+from reconscale.training.hooks import AfterStep, Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.losses import LOSSES
 from reconscale.training.muon import Muon, step_together
-from reconscale.training.several import as_trained, form_of, losses_of, parts_of
+from reconscale.training.stacked_losses import as_trained, form_of, losses_of, parts_of
 
 STACKED_LOSSES = (*LOSSES, "noise2noise")
 """The losses that ask a network once for each batch; the others go alone."""
@@ -193,7 +193,7 @@ class Stack:
         Raises:
             Interrupted: a hook asked for it; the state of every run has been kept.
         """
-        follow = {id(t): Between(t, each) for t, each in zip(self.trainings, hooks, strict=True)}
+        follow = {id(t): AfterStep(t, each) for t, each in zip(self.trainings, hooks, strict=True)}
         for training in self.trainings:
             follow[id(training)].begin()
         over = [training for training in self.trainings if training.over]
@@ -209,7 +209,7 @@ class Stack:
             over = _after_step([(training, follow[id(training)]) for training in self.trainings])
 
 
-def _after_step(followed: Sequence[tuple[Training, Between]]) -> list[Training]:
+def _after_step(followed: Sequence[tuple[Training, AfterStep]]) -> list[Training]:
     """What happens between steps, for every run; the runs that are over.
 
     Raises:
@@ -217,9 +217,9 @@ def _after_step(followed: Sequence[tuple[Training, Between]]) -> list[Training]:
     """
     trainings = [training for training, _ in followed]
     before, over, interrupted = _spent(trainings), [], False
-    for training, between in followed:
+    for training, after in followed:
         try:
-            if not between.steps():
+            if not after.step():
                 over.append(training)
         except Interrupted:
             interrupted = True

@@ -25,7 +25,7 @@ from reconscale.training.packing import fitted
 from reconscale.training.parallel import refuse_what_cannot_be_divided
 from reconscale.training.record import recorded
 from reconscale.training.sets import pixels_of, training_sets
-from reconscale.training.stacking import stacks_of
+from reconscale.training.stack_size import stacks_of
 from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task
 

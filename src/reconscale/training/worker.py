@@ -26,8 +26,8 @@ from reconscale.networks import given_of, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.anchors import Picture, draw
-from reconscale.training.between import Hooks, Interrupted
 from reconscale.training.evaluate import means, score, together_on
+from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.parallel import LOST, Share, device_of, divided
 from reconscale.training.sets import Tested, tested

@@ -16,11 +16,11 @@ from typing import Any
 
 from reconscale.mistakes import Mistake
 from reconscale.study.faults import Fault
-from reconscale.training.abreast import carry_out_together
 from reconscale.training.executors.executor import Attempts, Event, Tell, ended_by, fault_event, give_up
 from reconscale.training.executors.groups import Group, grouped
 from reconscale.training.executors.processes import alone, context
 from reconscale.training.executors.processes import environment as environment_of
+from reconscale.training.stack_worker import carry_out_together
 from reconscale.training.worker import Task, carry_out, redirect_output, run_log
 
 GRACE = 30.0

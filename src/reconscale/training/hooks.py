@@ -41,7 +41,7 @@ class Hooks:
     warn: Callable[[str], None] = lambda sentence: None
 
 
-class Between:
+class AfterStep:
     """What happens between the steps of a run.
 
     Args:
@@ -60,7 +60,7 @@ class Between:
         if training.step == 0 and not training.curve and training.guard is not None:
             self.hooks.log(0, training.look())
 
-    def steps(self) -> bool:
+    def step(self) -> bool:
         """After a step; returns whether another one follows: no, where the run is over or its loss is not finite.
 
         Raises:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from reconscale.mistakes import Mistake
-from reconscale.training.between import Interrupted
+from reconscale.training.hooks import Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.parallel import ALONE
 from reconscale.training.stack import Stack

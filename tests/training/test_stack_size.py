@@ -15,14 +15,14 @@ from reconscale.imaging import ImageSet
 from reconscale.mistakes import Mistake
 from reconscale.networks import FAMILIES
 from reconscale.study import Folder, Recipe, Result
-from reconscale.training import abreast, stacking
-from reconscale.training.abreast import carry_out_together
+from reconscale.training import stack_size, stack_worker
 from reconscale.training.calibrate import Pace
 from reconscale.training.executors.executor import Event
 from reconscale.training.executors.groups import grouped
 from reconscale.training.executors.local import Local, _Slot
 from reconscale.training.packing import fitted
-from reconscale.training.stacking import Stacked, Tried, difference, stacks_of, tried_together
+from reconscale.training.stack_size import Stacked, Tried, difference, stacks_of, tried_together
+from reconscale.training.stack_worker import carry_out_together
 from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task, carry_out
 from tests.contracts.test_families_on_problems import CASES, run_of
@@ -54,8 +54,8 @@ def test_bf16_is_computed_as_alone(family: str, images: ImageSet) -> None:
 def test_wrong_gradients_are_found(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Say, those of a network that asks for an operator of its own batch, and gets that of the first run."""
     run = run_of("dncnn", "denoising", images)
-    together = stacking.Stack.gradients
-    monkeypatch.setattr(stacking.Stack, "gradients", lambda self, measured: together(self, measured[:1] * 2))
+    together = stack_size.Stack.gradients
+    monkeypatch.setattr(stack_size.Stack, "gradients", lambda self, measured: together(self, measured[:1] * 2))
     failed = tried_together(run, images, Placement()).failed
     assert failed is not None and "from those of a run alone, in fp32" in failed
 
@@ -92,7 +92,7 @@ def test_what_fails_together_goes_on_alone(
     def no_memory(self: object, given: object) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(abreast.Stack, where, no_memory)
+    monkeypatch.setattr(stack_worker.Stack, where, no_memory)
     said: list[Event] = []
     tasks = tasks_of(images, tmp_path / "together")
     assert carry_out_together(tasks, said.append) == "done"
@@ -115,11 +115,11 @@ def test_a_signal_keeps_all_states(
     images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     asked: list[int] = []
-    monkeypatch.setattr(abreast, "asked_to_stop", lambda: lambda: asked.append(1) is None and len(asked) > 3)
+    monkeypatch.setattr(stack_worker, "asked_to_stop", lambda: lambda: asked.append(1) is None and len(asked) > 3)
     tasks = tasks_of(images, tmp_path)
     assert carry_out_together(tasks, lambda message: None) == "interrupted"
     for task in tasks:
-        kept, _ = abreast.begun(task, abreast.ALONE)
+        kept, _ = stack_worker.begun(task, stack_worker.ALONE)
         assert kept.step == 4
 
 
