@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconscale.laws import Finding
+from reconscale.report.gather import Gathered
 from reconscale.report.problems import recipe_words
 from reconscale.report.prose import costs, facts, faults
 from reconscale.report.runs import faults_table, training_findings
-from reconscale.study import Recipe, Run, runs_of
+from reconscale.report.tables import Table
+from reconscale.study import Folder, Recipe, Run, runs_of
 from reconscale.study.faults import Fault
 from reconscale.study.result import Result, Validation
 from reconscale.training.calibrate import key_of
@@ -62,6 +67,20 @@ def test_restarts_and_networks_that_learnt_nothing_are_findings() -> None:
     assert restarted.code == "restarted-runs" and "in 1 of 45 runs" in restarted.text and "(n = 10)" in restarted.text
     assert "a lower recipe.lr (it was 0.02)" in restarted.text
     assert untrained.code == "untrained-runs" and "(n = 600)" in untrained.text and "recipe.lr" in untrained.text
+
+
+def test_a_rate_of_adam_is_a_finding() -> None:
+    study = study_of(version=2, recipe={"lr": 1e-3})
+    (found,) = training_findings(study, [result_of(run).model_copy(update={"best_step": 9}) for run in runs_of(study)])
+    assert found.code == "rate-of-adam" and "recipe.lr = 0.001" in found.text
+
+
+def test_what_speaks_against_a_verdict_stands_beside_it() -> None:
+    study, folder = study_of(version=2), Folder(Path("none"))
+    below = Finding("below-classical", "the networks do not reach block DCT", "warning")
+    gathered = Gathered(study, folder, (), (), None, None, (), Table("steps", (), ()), (below,))
+    assert gathered.reservation == "Do not act on this yet: the networks do not reach block DCT."
+    assert replace(gathered, findings=()).reservation == ""
 
 
 def test_divergence_is_not_told_as_work_done_again() -> None:

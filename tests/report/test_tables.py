@@ -277,6 +277,8 @@ def test_a_network_below_the_classical_anchor_is_a_finding() -> None:
     lines = [("input", "input", 20.5), ("classical", "block DCT", 28.5)]
     (found,) = anchor_findings(best, lines)
     assert found.code == "below-classical" and "block DCT" in found.text and "28.5 against 28" in found.text
+    (highest,) = anchor_findings(best, [("nlm", "non-local means", 28.2), *lines])  # the weaker one says less
+    assert "block DCT" in highest.text
     assert anchor_findings(best, lines[:1]) == () == anchor_findings(None, lines)
     errors = Points(n=np.array([10.0, 100.0]), y=np.array([2e-3, 1e-3]), metric="error")
     assert [item.code for item in anchor_findings(errors, [("classical", "block DCT", 9e-4)])] == ["below-classical"]

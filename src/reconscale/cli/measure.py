@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
@@ -39,6 +40,25 @@ def _load(path: Path) -> tuple[Study, Folder]:
     from reconscale.study import Folder, load_study
 
     return load_study(path), Folder.beside(path)
+
+
+UNSAID: dict[str, Any] = {"device": "auto", "threads": 1, "devices": 1, "stack": "auto", "checkpoint_seconds": 30.0}
+"""Flags that need not be said, by their values."""
+
+
+def _run_command(study: Path, **flags: Any) -> str:
+    """The command that carries a study out, to be copied and pasted.
+
+    Args:
+        study: its path.
+        flags: what was given where a study is carried out; what is as it is anyway is left out.
+    """
+    words = ["reconscale", "run", str(study)]
+    for name, given in flags.items():
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value != UNSAID.get(name):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def _where(data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any) -> Where:
@@ -122,11 +142,14 @@ def plan(  # noqa: PLR0913 - flags
                           str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
         console.print(table)
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
+        again = _run_command(
+            study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray
+        )
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
             estimate = f", about {spell(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} side by side"
         console.print(
-            f"{left} runs to do{estimate}; start with: reconscale run {study}",
+            f"{left} runs to do{estimate}; start with: {again}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -150,12 +173,16 @@ def run(  # noqa: PLR0913 - flags
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
     """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
-    with refusing(f"reconscale run {study}"):
+    again = _run_command(
+        study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
+        slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
+    )  # fmt: skip
+    with refusing(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         status = _carry_out(value, folder, where, retry_failed=retry_failed)
-        _tell_status(status, study)
+        _tell_status(status, study, again)
     raise typer.Exit(_code(status))
 
 
@@ -246,7 +273,8 @@ def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool
             return carry_out(study, folder, where, progress=preparing, tell=tell, retry_failed=retry_failed)
 
 
-def _tell_status(found: Status, path: Path) -> None:
+def _tell_status(found: Status, path: Path, again: str | None = None) -> None:
+    again = again or _run_command(path)
     from reconscale.study.faults import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
@@ -264,8 +292,8 @@ def _tell_status(found: Status, path: Path) -> None:
 
         say(f"  {others_sentence(found.others)}")
     if found.diverged or found.failed:
-        say(f"carry them out again with: reconscale run {path} --retry-failed")
-    follow = f"continue with: reconscale run {path}" if found.open else f"now: reconscale report {path}"
+        say(f"carry them out again with: {again} --retry-failed")
+    follow = f"continue with: {again}" if found.open else f"now: reconscale report {path}"
     say(follow)
 
 

@@ -140,6 +140,11 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs training diverged and went on from earlier weights at a third of the rate "
         "(n = {sizes}); a lower recipe.lr (it was {lr:g}) would use all of their steps",
     ),
+    "rate-of-adam": (
+        "warning",
+        "recipe.lr = {lr:g} is a rate for Adam and far too small for Muon, whose own is near 0.02: the networks have "
+        "hardly moved; leave lr out, or set recipe.optimizer to 'adam'",
+    ),
     "untrained-runs": (
         "warning",
         "in {count} of {runs} runs nothing was better on validation than the network before training (n = {sizes}): "

@@ -20,6 +20,9 @@ from reconscale.report.wording import Quantity, times
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.points import noise_from, points_from
 
+BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical")
+"""Findings that a verdict must not be read without."""
+
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
@@ -69,10 +72,16 @@ class Gathered:
         return "UNDECIDED" if self.answer is None else self.answer.verdict
 
     @property
+    def reservation(self) -> str:
+        """Why the verdict is not to be acted on yet, as a sentence; empty where nothing speaks against it."""
+        texts = [finding.text for finding in self.findings if finding.code in BEFORE_ANYTHING]
+        return f"Do not act on this yet: {'; '.join(texts)}." if texts else ""
+
+    @property
     def sentence(self) -> str:
-        """The answer in words."""
+        """The answer in words, after what must be known before it is believed."""
         if self.answer is not None:
-            return self.answer.sentence
+            return " ".join(filter(None, (self.reservation, self.answer.sentence)))
         lost = times(len(self.results), "run")
         over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
         remedy = "Carry the study out with `reconscale run`, then write the report again"
@@ -139,6 +148,7 @@ def run_findings(study: Study, folder: Folder, points: Points, test_set: str | N
 def study_lines(known: Gathered) -> list[str]:
     """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
     if known.answer is not None:
-        return lines_of(known.answer, known.steps, known.findings)
+        verdict, *rest = lines_of(known.answer, known.steps, known.findings)
+        return [verdict, *filter(None, [known.reservation]), *rest]
     head = [verdict_line(known.verdict, ""), known.sentence]
     return joined([head, step_lines(known.steps), finding_lines(known.findings)])
