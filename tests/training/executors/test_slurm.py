@@ -299,7 +299,7 @@ Element(Path(sys.argv[1]), tuple(sys.argv[3:]), 1, Path(sys.argv[2]))()
 
 def test_a_job_keeps_its_state_and_goes_on(tiny_study: Path) -> None:
     """USR2 to all its processes: it keeps its state and is queued again; the second time it ends the run."""
-    tiny_study.write_text(tiny_study.read_text().replace("steps = 30", "steps = 500"))
+    tiny_study.write_text(tiny_study.read_text().replace("steps = 30", "steps = 4000"))
     task = tasks_of(load_study(tiny_study), Folder.beside(tiny_study), 1e6)[0]
     place = tiny_study.parent / "trusted"
     place.mkdir(mode=0o700)
@@ -317,7 +317,7 @@ def test_a_job_keeps_its_state_and_goes_on(tiny_study: Path) -> None:
     assert (task.folder.of(task.run) / "checkpoint.pt").is_file() and not task.folder.is_over(task.run)
     assert subprocess.run(command, timeout=200, check=False).returncode == 0
     result = task.folder.read(task.run)
-    assert result is not None and result.status == "done" and result.steps == 500
+    assert result is not None and result.status == "done" and result.steps == 4000
 
 
 def below(pid: int) -> list[int]:
