@@ -148,7 +148,7 @@ WRONG = [
     (
         'family = "unrolled"',
         'family = "dncnn"',
-        "'dncnn' is not made for mri; families for mri: unet, unrolled, varnet",
+        "'dncnn' is not made for mri; families for mri: unet, unrolled, unrolled-resnet, varnet",
     ),
     ('"unrolled"\ndepth = 2\ncascades = 2', '"unet"', "file0.h5: found 28 pixels; unet of depth 4 needs at least 32"),
     (SOURCE, f"{SOURCE}\nmatrix = 16", "matrix: is for volumes of images"),
