@@ -214,7 +214,7 @@ def _jobs(task: Task, flags: argparse.Namespace) -> list[Job]:
                 jobs.append(Job(task.name, who, (seconds,), seed, content, START + seconds + test, quiet))
     for who, peer in PEERS.items():
         if peer.train is not None and task.name in peer.tasks and wanted(who):
-            at, pilots = peer.moments, PILOT * len(peer.tried) * (len(peer.tried) > 1)
+            at, pilots = tuple(sorted(flags.seconds or peer.moments)), PILOT * len(peer.tried) * (len(peer.tried) > 1)
             expected = START + at[-1] + 1.3 * pilots + len(at) * peer.test
             jobs.append(Job(task.name, who, at, seeds[0], _content(task, who, at[-1]), expected, quiet))
     return jobs
