@@ -132,10 +132,10 @@ def list_nifti(images: Images, data: Path | None, key: str = "images.folders") -
         Mistake: no data folder, no such file, nibabel is not installed, or a file that is damaged or no volume.
     """
     root = data_folder(key, data)
-    return [_nifti(name, path, images) for name, path in files_of(images, root, NIFTI, key)]
+    return [_nifti_scan(name, path, images) for name, path in files_of(images, root, NIFTI, key)]
 
 
-def _nifti(name: str, path: Path, images: Images) -> Scan:
+def _nifti_scan(name: str, path: Path, images: Images) -> Scan:
     shape, zooms = nifti_header(path)
     axis = max(range(3), key=lambda a: (round(zooms[a], 2), a))
     count = shape[axis]

@@ -88,7 +88,7 @@ def crossing(
     last = min(one.last, other.last)
     rungs = ladder(max(float(one.level.x[0]), float(other.level.x[0])), last)
     places = np.append(rungs, [last, last + np.log(10.0)])
-    behind = _difference(one, other, places, correlation, seed)
+    behind = _relative_difference(one, other, places, correlation, seed)
     second_behind = bool(np.median(behind[:, 0]) >= 0.0)
     better, tenfold = ((behind[:, -2:] < 0).mean(0)).tolist()
     n = ranged(reached(rungs, behind[:, :-2] * (1.0 if second_behind else -1.0)))
@@ -159,7 +159,7 @@ def _by_run(points: Points) -> dict[tuple[float, int], float]:
     return {(n, seed): value for n, seed, value in rows}
 
 
-def _difference(one: Ahead, other: Ahead, places: Floats, correlation: float, seed: int) -> Floats:
+def _relative_difference(one: Ahead, other: Ahead, places: Floats, correlation: float, seed: int) -> Floats:
     """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
 
     The curves are paired so that their levels at the last place but one, the largest n of both, are correlated; the

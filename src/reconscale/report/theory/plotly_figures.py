@@ -39,7 +39,7 @@ def risk_figure(rows: Table, fits: Table, knee: float | None) -> Figure:
 def _line(rows: Table, name: str) -> Figure:
     title, colour = LINES[name]
     return {
-        "type": "scatter", "mode": "lines", "name": title, "x": rows.column("n"), "y": _positive(rows, name),
+        "type": "scatter", "mode": "lines", "name": title, "x": rows.column("n"), "y": _positive_or_none(rows, name),
         "line": {"color": colour, "width": 1.5, "dash": "dash" if name != "projection" else "longdashdot"},
         "hovertemplate": f"{title}<br>n = %{{x:,}}<br>%{{y:.4g}}<extra></extra>",
     }  # fmt: skip
@@ -47,7 +47,7 @@ def _line(rows: Table, name: str) -> Figure:
 
 def _expected(rows: Table, name: str) -> Figure:
     return {
-        "type": "scatter", "mode": "lines", "x": rows.column("n"), "y": _positive(rows, f"expected_{name}"),
+        "type": "scatter", "mode": "lines", "x": rows.column("n"), "y": _positive_or_none(rows, f"expected_{name}"),
         "line": {"color": CURVES[name][1], "width": 1.2}, "opacity": 0.7, "showlegend": False, "hoverinfo": "skip",
     }  # fmt: skip
 
@@ -57,7 +57,7 @@ def _drawn(rows: Table, name: str) -> Figure:
     spread = [0.0 if sd is None else float(sd) for sd in rows.column(f"{name}_sd")]
     down = [min(sd, 0.95 * float(mean or 0)) for sd, mean in zip(spread, rows.column(name), strict=True)]
     return {
-        "type": "scatter", "mode": "markers", "name": title, "x": rows.column("n"), "y": _positive(rows, name),
+        "type": "scatter", "mode": "markers", "name": title, "x": rows.column("n"), "y": _positive_or_none(rows, name),
         "marker": {"color": colour, "size": 7, "symbol": sign},
         "error_y": {"type": "data", "symmetric": False, "array": spread, "arrayminus": down, "color": colour,
                     "thickness": 1.2, "width": 3},
@@ -90,6 +90,6 @@ def _marks(rows: Table, knee: float | None) -> tuple[list[Figure], list[Figure]]
     return shapes, notes
 
 
-def _positive(rows: Table, name: str) -> list[float | None]:
+def _positive_or_none(rows: Table, name: str) -> list[float | None]:
     """Values that a logarithmic axis can show."""
     return [None if v is None or not float(v) > 0 else float(v) for v in rows.column(name)]
