@@ -18,13 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import reconscale.laws.posterior
+import reconscale.laws.curve
 from curves import Curve, halves, lcdb
 from reconscale.laws import Points
-from reconscale.laws.levels import levels
-from reconscale.laws.posterior.calibration import features, group_of
-from reconscale.laws.posterior.posterior import MOST_LEVELS
-from reconscale.laws.posterior.stacking import stack
+from reconscale.laws.curve.ensemble import features, group_of, stack
+from reconscale.laws.curve.posterior import MOST_LEVELS
+from reconscale.laws.grouping import levels
 from simulated import studies
 
 Floats = NDArray[np.float64]
@@ -103,7 +102,7 @@ def main() -> None:
     }
     record["range"]["multiple of the largest n"][0] = 0.0
     record["range"]["number of sizes"] = ALIKE  # learnt on five sizes; one less and two more are taken to be alike
-    place = Path(reconscale.laws.posterior.__path__[0]) / "calibration.json"
+    place = Path(reconscale.laws.curve.__path__[0]) / "calibration.json"
     place.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     print("wrote", place)
 

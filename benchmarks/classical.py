@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reconscale.imaging import Denoising, measure_image
-from reconscale.imaging.metrics import decibel, luma, mse
-from reconscale.imaging.superresolution import back_projected, cut, enlarged, reduced
+from reconscale.physics import Denoising, measure_image
+from reconscale.physics.metrics import decibel, luma, mse
+from reconscale.physics.superresolution import back_projected, cut, enlarged, reduced
 from reconscale.study import DenoisingProblem
 
 PRINTED = {("Set5", 2): 33.66, ("Set5", 3): 30.39, ("Set5", 4): 28.42,

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws import Candidate, Costs, Points, next_experiments
-from reconscale.laws.decisions.ahead import ahead
+from reconscale.laws.decisions.prediction import ahead
 from simulated import NOISE, Simulated, Truth, studies
 
 Floats = NDArray[np.float64]

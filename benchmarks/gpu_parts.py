@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from reconscale.imaging import ImageSet
+    from reconscale.data import ImageSet
     from reconscale.study import Run
 
 COUNTS = (1, 2, 4, 8, 16)
@@ -49,7 +49,7 @@ class Job:
         tiny: whether this is a dry run.
         batch: images in a step.
         network: a name in ``NETWORKS``.
-        way, ways: names in ``reconscale.training.ways.WAYS``.
+        way, ways: names in ``reconscale.training.precision.WAYS``.
         seconds: of training, on the wall.
     """
 
@@ -70,9 +70,9 @@ class Job:
 
     def materials(self, steps: int = MANY) -> tuple[Run, ImageSet]:
         """The run, as a study file of version 2 has it, and its images."""
-        from reconscale.imaging import open_images
+        from reconscale.data import open_images
         from reconscale.study import Run
-        from reconscale.study.file import parse_study
+        from reconscale.study.study_file import parse_study
 
         facts, few = self.facts, 2 if self.tiny else 8
         images: dict[str, Any] = {"patch": facts["patch"], "val": few, "test": few, "val_patch": 2 * facts["patch"]}
@@ -253,8 +253,8 @@ def trainer(job: Job) -> dict[str, Any]:
     import torch
     from torch.utils.data import DataLoader
 
-    from reconscale.imaging import problem_of
     from reconscale.networks import build, given_of
+    from reconscale.physics import problem_of
     from reconscale.training.evaluate import validate
 
     warnings.simplefilter("ignore")
@@ -318,10 +318,9 @@ def _physics(deepinv: Any, run: Run, device: torch.device) -> Any:
     """Simulated multi-coil MRI as ours, with a fresh mask for every image."""
     import torch
 
-    from reconscale.imaging import KSpace
-    from reconscale.imaging.mri.coils import simulated_maps
-    from reconscale.imaging.mri.fourier import to_kspace
-    from reconscale.imaging.mri.masks import Masks
+    from reconscale.physics import KSpace
+    from reconscale.physics.mri import Masks
+    from reconscale.physics.mri_coils import simulated_maps, to_kspace
 
     masks = Masks(run.problem, torch.Generator().manual_seed(0))
     maps = simulated_maps(run.problem.coils, run.images.patch, run.images.patch).to(device)

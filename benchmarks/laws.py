@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of
+from reconscale.errors import Mistake
 from reconscale.laws import Points, forecast
 from reconscale.laws.named.fit import point_fit
-from reconscale.mistakes import Mistake
 from scoring import HEADER, LEVELS, Score, row_of, score_ours, score_point
 from simulated import KINDS, studies
 

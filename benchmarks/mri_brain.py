@@ -75,9 +75,9 @@ def measured_slice(path: Path, out: Path) -> None:
     """Reconstruct a measured slice and draw it."""
     import torch
 
-    from reconscale.imaging import problem_of
+    from reconscale.physics import problem_of
     from reconscale.study import Images, MRIProblem
-    from reconscale.training.reconstruct import load_trained
+    from reconscale.training.apply import load_trained
 
     with one_slice(path, Images(source="kspace-array", folders=(path.name,), val=1, test=1)) as sets:
         problem = problem_of(MRIProblem(kind="mri", acceleration=4), torch.device("cpu"), 0)
@@ -101,10 +101,10 @@ def one_slice(path: Path, options: Any) -> Any:
     """The slice as a prepared volume, in a temporary cache."""
     import tempfile
 
-    from reconscale.imaging.volumes.kspace import list_kspace_arrays
-    from reconscale.imaging.volumes.prepare import prepared
-    from reconscale.imaging.volumes.slices import Slices
-    from reconscale.mistakes import Mistake
+    from reconscale.data.volumes.cache import prepared
+    from reconscale.data.volumes.kspace_files import list_kspace_arrays
+    from reconscale.data.volumes.volume_set import Slices
+    from reconscale.errors import Mistake
 
     with tempfile.TemporaryDirectory() as cache:
         (volume,) = prepared(list_kspace_arrays(options, path.parent), Path(cache), None, lambda *_: None)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.study import Folder, Study, load_study, runs_of
 from reconscale.training import Where, plan, run
 

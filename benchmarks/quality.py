@@ -25,7 +25,7 @@ from typing import Any
 from quality_suite import Job, carry_out, key_of, read_rows
 from quality_table import figure, report
 from quality_tasks import SETTINGS, TASKS, Task, check_data, study_content, task_named
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 
 OUT = Path(__file__).parents[1] / ".bench-quality"
 SEEDS = (201, 202, 203)

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from quality_tasks import Task, study_content
 from quality_training import CPU, Enough, Material, Moments, Reconstruct, by_schedule, evaluating, material, measured
-from reconscale.imaging import Pixels
-from reconscale.mistakes import Mistake, nearest
+from reconscale.data import Pixels
+from reconscale.errors import Mistake, nearest
 from reconscale.training.evaluate import means, score
 
 STUDIES = Path(__file__).parents[1] / "studies"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconscale.mistakes import Mistake, nearest
+from reconscale.errors import Mistake, nearest
 
 PHOTOGRAPHS = ("natural_train/BSDS500_train", "natural_train/BSDS500_test", "natural_train/ImageNet_sample")
 """The training photographs, below the data folder."""

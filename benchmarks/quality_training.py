@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from quality_tasks import Task
-from reconscale.imaging import ImageSet, Measures, open_images, problem_of
+from reconscale.data import ImageSet, open_images
 from reconscale.networks import given_of, size_of
+from reconscale.physics import Measures, problem_of
 from reconscale.study import Run, Study
-from reconscale.study.file import parse_study
-from reconscale.training.acceleration import best, tried
+from reconscale.study.study_file import parse_study
+from reconscale.training.calibrate import best, tried
 from reconscale.training.evaluate import means, score, validate
 from reconscale.training.loop import Hooks, Training
 from reconscale.training.worker import Placement

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from quality_tasks import TASKS, check_data, study_content
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "shrinkage": {"family": "shrinkage"},
@@ -73,7 +73,7 @@ def _measure(flags: argparse.Namespace, data: Path | None) -> None:
 
 def _own_rate() -> float:
     """The rate of the default recipe."""
-    from reconscale.study.file import parse_study
+    from reconscale.study.study_file import parse_study
 
     study = parse_study(study_content(TASKS["denoising"], TASKS["denoising"].presets[0], {}))
     return study.cell_recipe(1, study.sweep.width[0]).lr
@@ -82,7 +82,7 @@ def _own_rate() -> float:
 def validation_psnr(family: str, width: int, rate: float, flags: argparse.Namespace, data: Path | None) -> float:
     """Of a network after its last step, in dB; of one that diverged NaN."""
     from quality_training import CPU, material
-    from reconscale.training.acceleration import best, tried
+    from reconscale.training.calibrate import best, tried
     from reconscale.training.loop import Hooks, Training
     from reconscale.training.worker import Placement
 

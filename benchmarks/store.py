@@ -27,11 +27,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from reconscale.imaging import Pixels, folder, open_images, packing
-from reconscale.imaging.deadleaves import draw_leaves
-from reconscale.imaging.decode import write_image
-from reconscale.imaging.images import cache_folder
-from reconscale.imaging.verify import verify_images
+from reconscale.data import Pixels, open_images, packing
+from reconscale.data import folders as folder
+from reconscale.data.image_files import write_image
+from reconscale.data.image_set import cache_folder
+from reconscale.data.sources import draw_leaves
+from reconscale.data.verify import verify_images
 from reconscale.study import Images
 
 SIDE, PATCH, BATCH = 256, 64, 128

@@ -25,12 +25,12 @@ from rich.table import Table
 
 from reconscale.theory import Converged, Population, Subspace, best_descent, best_flow, best_ridge
 from reconscale.theory.bound import Blocks, lemma_bound, theorem_bound
-from reconscale.theory.closed import after_knee, attenuation, knee, numeric_knee, pca_after
+from reconscale.theory.closed_form import after_knee, attenuation, knee, numeric_knee, pca_after
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.equivalents.expected import ESTIMATORS, expected_risk
+from reconscale.theory.equivalents.hybrid import ESTIMATORS, expected_risk
 from reconscale.theory.equivalents.pca import pca_equivalent
-from reconscale.theory.experiments import experiments
-from reconscale.theory.powerlaw import power_law_population, power_law_risk
+from reconscale.theory.power_law_spectrum import power_law_population, power_law_risk
+from reconscale.theory.repeated_experiments import experiments
 
 Floats = NDArray[np.float64]
 Cell = tuple[Subspace, int]
@@ -195,7 +195,7 @@ def power() -> None:
 def bins() -> None:
     """What binning thousands of levels does: 3,000 of them in 300 .. 1,000 bins, against each its own level."""
     from reconscale.theory.equivalents import equivalent as module
-    from reconscale.theory.equivalents.levels import levels_of
+    from reconscale.theory.equivalents.equivalent import levels_of
 
     table = Table("bins", "exponent", "worst relative change of the best flow, n = 10 .. 30000")
     for most, a in product((300, 1000), (1.5, 4.0)):

@@ -19,17 +19,17 @@ from curves import PLACE
 from reconscale.theory import best_flow, best_ridge
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.images import Spectrum, linear_curve, population_by, spectrum_of, within
-from reconscale.theory.learned import LearnedCurve, learned_curve
 from reconscale.theory.linear import learned_path, moments_of, population_of
 from reconscale.theory.operators import (
     Operator,
+    Patches,
     compressed_sensing,
     denoising,
     inpainting,
     masked_fourier,
     superresolution,
 )
-from reconscale.theory.patches import Patches
+from reconscale.theory.reference import LearnedCurve, learned_curve
 
 Floats = NDArray[np.float64]
 

@@ -187,7 +187,7 @@ def chosen(name: str, device: str) -> str:
     """The way that ``precision = "auto"`` finds."""
     import torch
 
-    from reconscale.training.acceleration import best, tried
+    from reconscale.training.calibrate import best, tried
     from reconscale.training.worker import Placement
 
     before = torch.get_num_threads()
@@ -224,7 +224,7 @@ def contest(who: str, job: Job, threads: int) -> dict[str, float]:
 
 def materials(job: Job) -> tuple[Any, Any]:
     """The run and its images: procedural, so that anyone can repeat this."""
-    from reconscale.imaging import open_images
+    from reconscale.data import open_images
     from reconscale.study import DenoisingProblem, Images, Recipe, Run
 
     images = Images(source="deadleaves", size=128, total=IMAGES + 16, patch=job.patch, val=8, test=8, crop="center")
@@ -363,7 +363,7 @@ def quality(network: Any, images: Any) -> float:
     """Mean PSNR on the validation images, the same measurements for all."""
     import torch
 
-    from reconscale.imaging import PROBLEMS
+    from reconscale.physics import PROBLEMS
     from reconscale.study import DenoisingProblem
     from reconscale.training.evaluate import validate
 

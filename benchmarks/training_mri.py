@@ -107,7 +107,7 @@ def ours(flags: argparse.Namespace) -> dict[str, float]:
     import deepinv.physics  # noqa: F401 - imported now, so that it does not count as memory of the data
     import torch
 
-    from reconscale.imaging import open_images
+    from reconscale.data import open_images
     from reconscale.study import Images, MRIProblem, Network, Recipe, Run
     from reconscale.training.loop import Training
 
@@ -137,9 +137,8 @@ def plain(flags: argparse.Namespace, workers: int) -> dict[str, float]:
     import torch
     from torch.utils.data import DataLoader, Dataset
 
-    from reconscale.imaging import KSpace
-    from reconscale.imaging.mri.masks import Masks
-    from reconscale.imaging.mri.problem import seed_of
+    from reconscale.physics import KSpace
+    from reconscale.physics.mri import Masks, seed_of
     from reconscale.study import MRIProblem
     from reconscale.training.losses import LOSSES
 

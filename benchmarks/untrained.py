@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from reconscale.imaging import ImageSet, Measures, open_images, problem_of
+from reconscale.data import ImageSet, open_images
 from reconscale.networks import FAMILIES, build, given_of
+from reconscale.physics import Measures, problem_of
 from reconscale.study import Images, Network
 from reconscale.study.problems import KINDS
 from reconscale.training.evaluate import reconstructed

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from curves import PLACE, Curve, halves, lcdb
 from reconscale.laws import Points
-from reconscale.laws.decisions.ahead import ahead
-from reconscale.laws.decisions.gains import gains_n
-from reconscale.laws.decisions.wording import LIKELY, UNLIKELY
+from reconscale.laws.decisions.decide import gains_n
+from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
+from reconscale.laws.decisions.prediction import ahead
 from simulated import KINDS, Simulated, studies
 
 Floats = NDArray[np.float64]

@@ -102,7 +102,7 @@ def fuzz(name: str, place: Path, seconds: int) -> None:
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
         from tests.security import readers
 
-        from reconscale.mistakes import Mistake
+        from reconscale.errors import Mistake
 
         numbers = itertools.count()
 

@@ -16,7 +16,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
-LONGEST = ("test_cluster.py", "test_sweep.py", "test_parallel.py", "test_mri.py", "test_slurm.py")
+LONGEST = ("test_ray.py", "test_sweep.py", "test_distributed.py", "test_mri.py", "test_slurm.py")
 """Files that take minutes, the longest first."""
 
 

@@ -18,7 +18,7 @@ import quality_training
 from quality_suite import RESULTS, Job, carry_out, keep, read_rows, still_open
 from quality_table import Reached, curves_of, figure, levels_of, ratio, report, time_to
 from quality_tasks import SETTINGS, TASKS, Task, study_content
-from reconscale.study.file import parse_study
+from reconscale.study.study_file import parse_study
 
 
 def test_time_to_a_level_is_linear_in_the_logarithm_of_time() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reconscale.imaging.conventions import conventions
-from reconscale.imaging.volumes.transform import root_sum_of_squares
+from reconscale.data.volumes.cache import root_sum_of_squares
+from reconscale.physics.metric_conventions import conventions
 from tests import phantoms
 
 PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "mri.md"

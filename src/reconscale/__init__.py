@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reconscale.foreign import Labelling, import_logs
+    from reconscale.errors import Mistake
+    from reconscale.importers import Labelling, import_logs
     from reconscale.laws import (
         LAWS,
         Candidate,
@@ -30,23 +31,22 @@ if TYPE_CHECKING:
         next_experiments,
         price,
     )
-    from reconscale.mistakes import Mistake
     from reconscale.networks import FAMILIES
     from reconscale.report import report_points, report_study
     from reconscale.study import PROFILES, Folder, Study, load_study, runs_of
-    from reconscale.study.points import points_of
+    from reconscale.study.measurements import points_of
     from reconscale.training import Where, plan, reconstruct, run
 
 _HOME = {
-    **dict.fromkeys(("Labelling", "import_logs"), "reconscale.foreign"),
+    **dict.fromkeys(("Labelling", "import_logs"), "reconscale.importers"),
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
     **dict.fromkeys(("Candidate", "Costs", "crossing", "hours_of", "n_for"), "reconscale.laws"),
     **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
-    "Mistake": "reconscale.mistakes",
+    "Mistake": "reconscale.errors",
     "FAMILIES": "reconscale.networks",
     **dict.fromkeys(("report_points", "report_study"), "reconscale.report"),
     **dict.fromkeys(("PROFILES", "Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
-    "points_of": "reconscale.study.points",
+    "points_of": "reconscale.study.measurements",
     **dict.fromkeys(("Where", "plan", "reconstruct", "run"), "reconscale.training"),
 }
 

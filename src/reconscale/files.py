@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 
 MOST_JSON = 64 << 20
 """Bytes of a JSON file that is read."""

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from reconscale.study import DenoisingProblem, Images, Recipe, Study
-from reconscale.study.file import Analysis, Architecture, Override, Sweep
+from reconscale.study.study_file import Analysis, Architecture, Override, Sweep
 
 from .calling import call, refused
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.study.faults import noted
+from reconscale.study.results_folder import noted
 
 from .calling import call as inside
 from .calling import refused
@@ -178,9 +178,9 @@ def test_what_cannot_be_trained(tmp_path: Path, tables: dict[str, str], sentence
 
 def test_bf16_without_its_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused where runs are carried out, here in this process; ``auto`` tries what there is, and other ways go on."""
-    from reconscale.mistakes import Mistake
+    from reconscale.errors import Mistake
     from reconscale.study import load_study, runs_of
-    from reconscale.training import ways
+    from reconscale.training import precision as ways
 
     run = runs_of(load_study(write(tmp_path / "study", precision="bf16")))[0]
     monkeypatch.setattr(ways.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})

@@ -12,7 +12,7 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from .calling import call, refused
-from .test_analyse import WITHOUT_TORCH
+from .test_analysis import WITHOUT_TORCH
 
 
 def curve(n: int, seed: int) -> float:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from reconscale.imaging.conventions import conventions
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
+from reconscale.physics.metric_conventions import conventions
 from tests import phantoms
 
 from .calling import call

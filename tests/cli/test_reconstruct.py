@@ -13,10 +13,10 @@ import tifffile
 import torch
 from PIL import Image
 
-from reconscale.imaging import open_images
+from reconscale.data import open_images
 from reconscale.networks import build, given_of
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Run
-from reconscale.training.reconstruct import TILE, Trained, load_trained, tiled
+from reconscale.training.apply import TILE, Trained, load_trained, tiled
 from reconscale.training.worker import Placement, Task, carry_out
 
 from .calling import call, refused

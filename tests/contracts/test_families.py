@@ -6,14 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.imaging import KSpace
-from reconscale.imaging.mri.coils import simulated_maps
-from reconscale.imaging.mri.fourier import to_kspace, zero_filled
-from reconscale.imaging.mri.masks import Masks
-from reconscale.imaging.superresolution import cut, reduced
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.networks import FAMILIES, Given, build, size_of
-from reconscale.networks.families import least_of
+from reconscale.networks.registry import least_of
+from reconscale.physics import KSpace
+from reconscale.physics.mri import Masks
+from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
+from reconscale.physics.superresolution import cut, reduced
 from reconscale.study import MRIProblem, Network
 
 CASES = [

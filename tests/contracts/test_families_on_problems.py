@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reconscale.imaging import ImageSet, open_images, read_image, write_image
-from reconscale.mistakes import Mistake
+from reconscale.data import ImageSet, open_images, read_image, write_image
+from reconscale.errors import Mistake
 from reconscale.networks import FAMILIES
-from reconscale.networks.given import given_of
+from reconscale.networks.input_spec import given_of
 from reconscale.study import Folder, Images, Recipe, Run
 from reconscale.study.problems import KINDS
+from reconscale.training.apply import reconstruct
 from reconscale.training.loop import Hooks, Training
-from reconscale.training.reconstruct import reconstruct
 from reconscale.training.worker import Placement, Task, carry_out
 from tests.contracts.test_families import small
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reconscale.imaging import ImageSet, problem_of
+from reconscale.data import ImageSet
 from reconscale.networks import FAMILIES, build, given_of
+from reconscale.physics import problem_of
 from reconscale.study.problems import KINDS
 from reconscale.training.evaluate import validate
 

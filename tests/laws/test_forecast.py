@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
+from reconscale.errors import Mistake
 from reconscale.laws import Points, backtest, forecast
-from reconscale.mistakes import Mistake
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
 

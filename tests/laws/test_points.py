@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from reconscale.errors import Mistake
 from reconscale.laws import METRICS, Points
-from reconscale.mistakes import Mistake
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reconscale.networks import Given, build, size_of
-from reconscale.networks.families import FAMILIES, least_of
+from reconscale.networks.registry import FAMILIES, least_of
 from reconscale.networks.resnet import ResNet
 from reconscale.networks.shrinkage import Shrinkage
 from reconscale.study import Network

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.imaging.example import Sensed
-from reconscale.imaging.linear.operators import LinearOperator, operator_of
-from reconscale.imaging.superresolution import enlarged
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.networks import Given, build, size_of
 from reconscale.networks.unrolled import UnrolledLinear, _Gradient
+from reconscale.physics.base import Sensed
+from reconscale.physics.linear_operators import LinearOperator, operator_of
+from reconscale.physics.superresolution import enlarged
 from reconscale.study import Network
 from reconscale.study.problems import CompressedSensingProblem, DeblurringProblem, LinearProblem, TomographyProblem
 

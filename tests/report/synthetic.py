@@ -12,8 +12,8 @@ import numpy as np
 
 from reconscale.files import to_json, write_whole
 from reconscale.study import Folder, Result, Run, Study, runs_of
-from reconscale.study.file import parse_study
 from reconscale.study.result import Validation
+from reconscale.study.study_file import parse_study
 
 NAMES = ("baby.png", "bridge.png", *(f"photo-{index:02}.png" for index in range(22)))
 

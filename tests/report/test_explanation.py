@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reconscale.errors import Mistake
 from reconscale.files import to_json, write_whole
 from reconscale.laws import frontier
-from reconscale.mistakes import Mistake
 from reconscale.report import report_study
 from reconscale.report.explanation import decibels, explanation_of, explanation_sentences, explanation_table
 from reconscale.report.tables import Table
 from reconscale.study import Folder, runs_of
-from reconscale.study.points import points_from
+from reconscale.study.measurements import points_from
 
 from .conftest import Written
 from .synthetic import study_of, write_results

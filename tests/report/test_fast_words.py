@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from reconscale.laws import Finding
-from reconscale.report.gather import Gathered
-from reconscale.report.problems import recipe_words
-from reconscale.report.prose import costs, facts, faults
-from reconscale.report.runs import faults_table, training_findings
+from reconscale.report.page_text import costs, facts, faults
+from reconscale.report.problem_text import recipe_words
+from reconscale.report.run_tables import faults_table, training_findings
+from reconscale.report.study_data import Gathered
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Recipe, Run, runs_of
-from reconscale.study.faults import Fault
 from reconscale.study.result import Result, Validation
+from reconscale.study.results_folder import Fault
 from reconscale.training.calibrate import key_of
 
 from .synthetic import result_of, study_of

@@ -16,15 +16,25 @@ import pytest
 from matplotlib.figure import Figure
 
 from reconscale.laws import Points
-from reconscale.report import drawing, figures
-from reconscale.report.answer import answer_of
-from reconscale.report.expected import backtest_table, fan_table
-from reconscale.report.frame import contours, quality_frame, shade, spread
-from reconscale.report.landscape import budget_table, frontier_table, map_table
+from reconscale.report import figures
+from reconscale.report import figures as drawing
+from reconscale.report.analysis import answer_of
+from reconscale.report.axes import contours, quality_frame, shade, spread
+from reconscale.report.format import Quantity
 from reconscale.report.plotly_figures import quality_figure
 from reconscale.report.plotly_map import map_figure
-from reconscale.report.tables import Table, anchors_table, curve_table, points_table, size_table
-from reconscale.report.wording import Quantity
+from reconscale.report.tables import (
+    Table,
+    anchors_table,
+    backtest_table,
+    budget_table,
+    curve_table,
+    fan_table,
+    frontier_table,
+    map_table,
+    points_table,
+    size_table,
+)
 
 from .conftest import Written
 

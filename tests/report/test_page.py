@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reconscale.errors import Mistake
 from reconscale.files import write_whole
 from reconscale.laws import Points
-from reconscale.mistakes import Mistake
-from reconscale.report import answer_lines, gather, page, report_points, report_study, study_lines, wording
+from reconscale.report import answer_lines, page, report_points, report_study, study_lines
+from reconscale.report import format as wording
+from reconscale.report import gather
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
 

@@ -12,14 +12,11 @@ import numpy as np
 import pytest
 
 from reconscale.laws import Costs, Points, frontier
-from reconscale.report import prose
-from reconscale.report.answer import Answer, answer_of
-from reconscale.report.choice import choice_of, untimed
-from reconscale.report.expected import fan_table, gains_table, known_table, law_table, members_table
-from reconscale.report.gather import gather, run_findings
-from reconscale.report.landscape import budget_table, frontier_table, map_table
+from reconscale.report import page_text as prose
+from reconscale.report.analysis import Answer, answer_of, choice_of, untimed
+from reconscale.report.format import Quantity
 from reconscale.report.next_steps import next_steps
-from reconscale.report.runs import (
+from reconscale.report.run_tables import (
     anchor_findings,
     costs_from,
     faults_table,
@@ -29,11 +26,23 @@ from reconscale.report.runs import (
     training_findings,
 )
 from reconscale.report.sentences import price_sentence, target_sentence
-from reconscale.report.tables import curve_table, points_table, table
-from reconscale.report.wording import Quantity
+from reconscale.report.study_data import gather, run_findings
+from reconscale.report.tables import (
+    budget_table,
+    curve_table,
+    fan_table,
+    frontier_table,
+    gains_table,
+    known_table,
+    law_table,
+    map_table,
+    members_table,
+    points_table,
+    table,
+)
 from reconscale.study import runs_of
-from reconscale.study.faults import Fault
-from reconscale.study.points import points_of
+from reconscale.study.measurements import points_of
+from reconscale.study.results_folder import Fault
 
 from .conftest import Written
 from .synthetic import result_of, study_of

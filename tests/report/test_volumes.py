@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from reconscale.errors import Mistake
 from reconscale.files import to_json, write_whole
-from reconscale.mistakes import Mistake
-from reconscale.report.problems import problem_findings, problem_words, recipe_words
-from reconscale.report.volumes import sets_grid, training_sets_of, volumes_grid
-from reconscale.report.wording import Quantity
+from reconscale.report.format import Quantity
+from reconscale.report.problem_text import problem_findings, problem_words, recipe_words
+from reconscale.report.run_tables import sets_grid, training_sets_of, volumes_grid
 from reconscale.study import Folder, load_study
-from reconscale.study.file import parse_study
+from reconscale.study.study_file import parse_study
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from reconscale.study import Images, Result, load_study
-from reconscale.study.file import parse_study
 from reconscale.study.plan import runs_of
+from reconscale.study.study_file import parse_study
 
 STUDY = """
 name = "small"
@@ -140,13 +140,13 @@ def _explanation(folder: Any) -> object:
 
 
 def _training_sets(folder: Any) -> object:
-    from reconscale.report.volumes import sets_grid, training_sets_of
+    from reconscale.report.run_tables import sets_grid, training_sets_of
 
     return sets_grid(training_sets_of(folder), "patients")
 
 
 def _image(path: Path) -> object:
-    from reconscale.imaging.decode import read_image
+    from reconscale.data.image_files import read_image
 
     return read_image(path)
 
@@ -203,7 +203,7 @@ def _npz() -> list[bytes]:
 
 
 def _array(path: Path) -> object:
-    from reconscale.imaging.folder import list_arrays
+    from reconscale.data.folders import list_arrays
 
     listing = list_arrays(_images("array"), path.parent)
     return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]
@@ -211,8 +211,8 @@ def _array(path: Path) -> object:
 
 def _scans(source: str) -> Callable[[Path], object]:
     def read(path: Path) -> object:
-        from reconscale.imaging.volumes.open import VOLUME_SOURCES
-        from reconscale.imaging.volumes.prepare import _read_through
+        from reconscale.data.volumes.cache import _read_through
+        from reconscale.data.volumes.volume_set import VOLUME_SOURCES
 
         part = path.parent.parent / "part"
         part.mkdir(exist_ok=True)
@@ -223,7 +223,7 @@ def _scans(source: str) -> Callable[[Path], object]:
 
 
 def _kspace() -> np.ndarray:
-    from reconscale.imaging.volumes.transform import to_kspace
+    from reconscale.data.volumes.cache import to_kspace
 
     rng = np.random.default_rng(0)
     return np.asarray(to_kspace(5 + rng.random((2, 2, 16, 16)) + 1j * rng.random((2, 2, 16, 16))), np.complex64)
@@ -239,7 +239,7 @@ def _hdf5(write: Callable[[Any], None]) -> bytes:
 
 
 def _fastmri() -> list[bytes]:
-    from reconscale.imaging.volumes.transform import root_sum_of_squares
+    from reconscale.data.volumes.cache import root_sum_of_squares
 
     kspace = _kspace()
 
@@ -302,13 +302,13 @@ def _dicom(syntax: str = "1.2.840.10008.1.2.1") -> list[bytes]:
 
 
 def _imported(path: Path) -> object:
-    from reconscale.foreign import import_logs
+    from reconscale.importers import import_logs
 
     return import_logs(path.parent, metric="psnr")
 
 
 def _exported(path: Path) -> object:
-    from reconscale.foreign import import_logs
+    from reconscale.importers import import_logs
 
     return import_logs(path, metric="psnr")
 
@@ -351,7 +351,7 @@ def _summary(path: Path) -> object:
 
 
 def _messages() -> list[bytes]:
-    from reconscale.foreign.tensorboard import _records
+    from reconscale.importers.tensorboard import _records
 
     with tempfile.TemporaryFile() as stream:
         stream.write(_events()[0])

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reconscale.imaging.decode import read_header
-from reconscale.mistakes import Mistake
+from reconscale.data.image_files import read_header
+from reconscale.errors import Mistake
 from reconscale.study import load_study
-from reconscale.study.file import parse_study
+from reconscale.study.study_file import parse_study
 from tests.security import readers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ import json, os, resource, sys, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "src")!r}]
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from tests.security import readers
 import cv2, h5py, nibabel, pydicom, tifffile, tensorboard.util.tensor_util, PIL.Image  # noqa
 said = {{}}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from tests.security.readers import READERS, read
 
 FOUND = sorted((Path(__file__).parent / "found").iterdir())

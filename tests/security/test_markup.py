@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reconscale.laws import Points
-from reconscale.laws.table import table_text
+from reconscale.laws.csv_table import table_text
 from reconscale.report import report_study
 from reconscale.report.comparison import Method, compared, report_comparison
 from reconscale.report.page import _environment, render_template

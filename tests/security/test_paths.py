@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reconscale.imaging.folder import place_below
-from reconscale.imaging.volumes.kspace import list_fastmri
-from reconscale.mistakes import Mistake
+from reconscale.data.folders import place_below
+from reconscale.data.volumes.kspace_files import list_fastmri
+from reconscale.errors import Mistake
 from reconscale.report.pictures import embedded
 from reconscale.study import Folder, Images, Result, load_study, runs_of
-from reconscale.study.file import parse_study
+from reconscale.study.study_file import parse_study
 from tests.cli.calling import refused
 from tests.report.synthetic import result_of, study_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconscale.networks import given_of, size_of
 from reconscale.study import load_study
-from reconscale.training.explanation import OPERATORS_OF
+from reconscale.training.linear_explanation import OPERATORS_OF
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 CHANGES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconscale.study.faults import KINDS, Fault, note, noted, summed
+from reconscale.study.results_folder import KINDS, Fault, note, noted, summed
 
 FAULTS = st.builds(
     Fault, kind=st.sampled_from(KINDS), run=st.text(max_size=20), detail=st.text(max_size=20),

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from reconscale.study import Images, Recipe
-from reconscale.study.file import Analysis, Architecture, Override, Sweep
 from reconscale.study.problems import KINDS
+from reconscale.study.study_file import Analysis, Architecture, Override, Sweep
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
 

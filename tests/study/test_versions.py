@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.study import load_study, runs_of
 from reconscale.study.defaults import written_out
-from reconscale.study.file import parse_study
+from reconscale.study.study_file import parse_study
 
 Content = Callable[..., dict[str, Any]]
 

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import Descent, Flow, Subspace, best_descent, draw_training_set, path_of, sample
 from reconscale.theory.bound import blocks_of, given_measurements, lemma_bound, likely_blocks, theorem_bound
-from reconscale.theory.literal import TrainingSet
+from reconscale.theory.reference import TrainingSet
 
 CASES = [
     (3, 40, 0.1, 60),

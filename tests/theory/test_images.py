@@ -5,14 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import Flow, best_flow
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.images import linear_curve, population_by, spectrum_of, within
-from reconscale.theory.learned import learned_curve
 from reconscale.theory.linear import learned_path, moments_of
-from reconscale.theory.operators import OPERATORS, denoising, operator_of, superresolution
-from reconscale.theory.patches import Patches
+from reconscale.theory.operators import OPERATORS, Patches, denoising, operator_of, superresolution
+from reconscale.theory.reference import learned_curve
 
 SHAPE = (4, 4, 1)
 PIXELS = 16

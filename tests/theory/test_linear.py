@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import Converged, Descent, Flow, Ridge, Subspace, best_flow, best_ridge
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.linear import (

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.operators import (
     OPERATORS,
     compressed_sensing,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
-from reconscale.theory.patches import Patches
+from reconscale.errors import Mistake
+from reconscale.theory.operators import Patches
 
 
 def test_counts_and_selects():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import (
     Converged,
     Descent,
@@ -17,7 +17,7 @@ from reconscale.theory import (
     draw_training_set,
     path_of,
 )
-from reconscale.theory.literal import risk_of, stopped_by_patience
+from reconscale.theory.reference import risk_of, stopped_by_patience
 
 CASES = [
     (10, 100, 0.05, 1, 150),

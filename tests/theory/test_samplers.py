@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import (
     Converged,
     Descent,
@@ -18,7 +18,7 @@ from reconscale.theory import (
     sample_converged,
     sample_truncated,
 )
-from reconscale.theory.literal import risk_of
+from reconscale.theory.reference import risk_of
 
 DRAWS = 300
 LEAST_P = 1e-3

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import Converged, Descent, Flow, Population, Ridge, Subspace
-from reconscale.theory.sizes import real, whole
+from reconscale.theory.filters import real, whole
 
 
 @pytest.mark.parametrize(

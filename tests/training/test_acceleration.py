@@ -12,17 +12,19 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from reconscale.imaging import ImageSet, open_images, problem_of
-from reconscale.mistakes import Mistake
+from reconscale.data import ImageSet, open_images
+from reconscale.errors import Mistake
 from reconscale.networks import build, given_of
+from reconscale.physics import problem_of
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.study.problems import SuperresolutionProblem
-from reconscale.training import acceleration, checkpoint
-from reconscale.training.acceleration import Trial, best, choice
+from reconscale.training import calibrate as acceleration
+from reconscale.training import checkpoint
+from reconscale.training.calibrate import Trial, best, choice
 from reconscale.training.evaluate import score
 from reconscale.training.executors.local import Local
 from reconscale.training.loop import Hooks, Interrupted, Training
-from reconscale.training.ways import WAYS
+from reconscale.training.precision import WAYS
 from reconscale.training.worker import Placement, Task, carry_out
 
 from .test_loop import CPU, images, make_run

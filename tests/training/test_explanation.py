@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from reconscale.imaging import ImageSet, open_images
-from reconscale.imaging.superresolution import reduced
-from reconscale.mistakes import Mistake
+from reconscale.data import ImageSet, open_images
+from reconscale.errors import Mistake
+from reconscale.physics.superresolution import reduced
 from reconscale.study import Folder, Images
-from reconscale.study.file import parse_study
 from reconscale.study.problems import KINDS
-from reconscale.training.explanation import OPERATORS_OF, ROUNDING, explanation, matrix_of
+from reconscale.study.study_file import parse_study
+from reconscale.training.linear_explanation import OPERATORS_OF, ROUNDING, explanation, matrix_of
 
 
 def made(kind: str, channels: int = 1, patch: int = 48, **options: Any) -> Any:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from reconscale.imaging import ImageSet
+from reconscale.data import ImageSet
 from reconscale.study import Folder, Network, Recipe, Result, Run
 from reconscale.study.problems import KINDS
 from reconscale.training import checkpoint, loop
 from reconscale.training.loop import Hooks, Interrupted, Training
-from reconscale.training.ways import bf16_is_native
+from reconscale.training.precision import bf16_is_native
 from reconscale.training.worker import Placement, Task, carry_out
 
 from .test_loop import CPU, images, make_run, outcome

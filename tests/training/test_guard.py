@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from reconscale.imaging import ImageSet, open_images
+from reconscale.data import ImageSet, open_images
 from reconscale.study import Images, Network, Recipe, Run
 from reconscale.study.problems import KINDS
 from reconscale.training.guard import ENOUGH, FAR, LOST, RISEN, WINDOW, Guard

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconscale.imaging import ImageSet, open_images
+from reconscale.data import ImageSet, open_images
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.loop import Hooks, Interrupted, Order, Training

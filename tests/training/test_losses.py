@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.imaging import Denoising, Example, ImageSet, open_images
+from reconscale.data import ImageSet, open_images
+from reconscale.physics import Denoising, Example
 from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.study.run import SELF_SUPERVISED
 from reconscale.training.loop import Hooks, Training

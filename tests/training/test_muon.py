@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.networks import Given, build
 from reconscale.study import Network
 from reconscale.training.muon import ITERATIONS, MOMENTUM, OTHERS, QUINTIC, Muon, orthogonalised, step_together

@@ -14,17 +14,19 @@ import pytest
 import torch
 from PIL import Image
 
-from reconscale.imaging import ImageSet
-from reconscale.mistakes import Mistake
+from reconscale.data import ImageSet
+from reconscale.errors import Mistake
 from reconscale.study import Folder, Recipe
-from reconscale.study.file import parse_study
-from reconscale.training import Where, packing, sets
-from reconscale.training.anchors import anchors
+from reconscale.study.study_file import parse_study
+from reconscale.training import Where
+from reconscale.training import evaluate as sets
+from reconscale.training import sweep as packing
+from reconscale.training.baselines import anchors
 from reconscale.training.calibrate import Pace, hardest_of, paces, precision_of
 from reconscale.training.executors.local import Local
-from reconscale.training.packing import fitted, free_memory, gpu_memory
+from reconscale.training.placement import cores
+from reconscale.training.sweep import fitted, free_memory, gpu_memory
 from reconscale.training.tracking import TRACKERS
-from reconscale.training.where import cores
 from reconscale.training.worker import Placement
 
 from .test_loop import images, make_run

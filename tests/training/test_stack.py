@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.imaging import ImageSet, open_images
-from reconscale.imaging.example import Example
+from reconscale.data import ImageSet, open_images
+from reconscale.physics.base import Example
 from reconscale.study import Images, Network, Recipe, Run
 from reconscale.study.problems import KINDS
 from reconscale.training import checkpoint

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from reconscale.imaging import ImageSet
-from reconscale.mistakes import Mistake
+from reconscale.data import ImageSet
+from reconscale.errors import Mistake
 from reconscale.networks import FAMILIES
 from reconscale.study import Folder, Recipe, Result
 from reconscale.training import stack_size, stack_worker
 from reconscale.training.calibrate import Pace
-from reconscale.training.executors.executor import Event
-from reconscale.training.executors.groups import grouped
+from reconscale.training.executors.base import Event
 from reconscale.training.executors.local import Local, _Slot
-from reconscale.training.packing import fitted
+from reconscale.training.executors.stacks import grouped
+from reconscale.training.placement import Where
 from reconscale.training.stack_size import Stacked, Tried, difference, stacks_of, tried_together
 from reconscale.training.stack_worker import carry_out_together
-from reconscale.training.where import Where
+from reconscale.training.sweep import fitted
 from reconscale.training.worker import Placement, Task, carry_out
 from tests.contracts.test_families_on_problems import CASES, run_of
 from tests.contracts.test_families_on_problems import images as images

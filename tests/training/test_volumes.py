@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from reconscale.imaging import Example, ImageSet, Slices, open_images
-from reconscale.mistakes import Mistake
+from reconscale.data import ImageSet, Slices, open_images
+from reconscale.errors import Mistake
+from reconscale.physics import Example
 from reconscale.study import Folder, Images, MRIProblem, Network, Recipe, Result, Run, profiles_of
 from reconscale.training import checkpoint, reconstruct
-from reconscale.training.loop import Hooks, Interrupted, Training
-from reconscale.training.reading import Order, Reader
+from reconscale.training.loop import Hooks, Interrupted, Order, Reader, Training
 from reconscale.training.schedule import Action, Schedule, most_steps
 from reconscale.training.worker import Placement, Task, carry_out
 from tests import phantoms

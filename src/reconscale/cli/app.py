@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from reconscale.cli import analyse, choose, conventions, foreign, measure, theory
+from reconscale.cli import analysis, convert, study, theory
 
 app = typer.Typer(
     name="reconscale",
@@ -14,11 +14,11 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for verb in (measure.demo, measure.plan, measure.run, measure.status, analyse.fit, analyse.forecast,
-             choose.decide, choose.compare, analyse.report, measure.data, measure.reconstruct,
-             conventions.metrics):  # fmt: skip
+for verb in (study.demo, study.plan, study.run, study.status, analysis.fit, analysis.forecast,
+             analysis.decide, analysis.compare, analysis.report, study.data, study.reconstruct,
+             convert.metrics):  # fmt: skip
     app.command()(verb)
-app.command("import")(foreign.import_logs)
+app.command("import")(convert.import_logs)
 app.add_typer(theory.app, name="theory")
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.table import Table
 
-from reconscale.cli.from_images import from_images
-from reconscale.cli.screen import Preparing, console, errors, print_json, refusing, spell
-from reconscale.mistakes import Mistake
+from reconscale.cli.display import Preparing, console, errors, plain_table, print_json, refusing, spell
+from reconscale.cli.linear_limit import from_images
+from reconscale.cli.options import check_out, number_of, sizes_of
+from reconscale.errors import Mistake
 
 if TYPE_CHECKING:
     from reconscale.theory import Experiment, Setting, Subspace
-    from reconscale.theory.rows import Landmarks, RiskRow
+    from reconscale.theory.settings import Landmarks, RiskRow
 
 app = typer.Typer(
     help="Why learning curves flatten: the linear estimator, computed exactly. It explains; it does not forecast.",
@@ -52,13 +52,12 @@ def curve(  # noqa: PLR0913 - flags
     with refusing():
         from threadpoolctl import threadpool_limits
 
-        from reconscale.cli.foreign import check_out
         from reconscale.files import write_whole
-        from reconscale.report.theory.tables import risks_table, summary_table
+        from reconscale.report.theory_page import risks_table, summary_table
         from reconscale.theory import Setting, Subspace
-        from reconscale.theory.rows import landmarks, risk_rows
+        from reconscale.theory.settings import landmarks, risk_rows
 
-        model = Subspace(_number("--dim", dim), _number("--ambient", ambient), sigma)
+        model = Subspace(number_of("--dim", dim), number_of("--ambient", ambient), sigma)
         sizes = sizes_of(n) or _grid(model)
         if csv is not None:
             check_out(csv, Path(), force)
@@ -91,8 +90,8 @@ def reproduce(
 ) -> None:
     """The paper's theory figure: risk against n in its eight settings, with fits, expectations and the bound."""
     with refusing():
-        from reconscale.report.theory.page import literal_flops, report_theory
-        from reconscale.theory.rows import landmarks, risk_rows
+        from reconscale.report.theory_page import literal_flops, report_theory
+        from reconscale.theory.settings import landmarks, risk_rows
 
         chosen = _settings(setting)
         if out.is_file():
@@ -111,28 +110,6 @@ def reproduce(
             f"{literal_flops(found):.2g} floating-point operations\nreport: {path}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
-
-
-def _number(flag: str, text: str) -> Any:
-    """A number that may be written as 1e6; whether it is whole is checked where it is used.
-
-    Raises:
-        Mistake: it is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        raise Mistake(flag, f"found '{text}'", "a whole number is expected, such as 100 or 1e6") from None
-    return int(value) if math.isfinite(value) and value == int(value) else value
-
-
-def sizes_of(texts: list[str] | None) -> list[int]:
-    """The n of all --n, sorted, each once."""
-    from reconscale.theory.sizes import whole
-    from reconscale.theory.subspace import LARGEST
-
-    parts = [part.strip() for text in texts or [] for part in text.split(",")]
-    return sorted({whole("--n", _number("--n", part), 1, LARGEST) for part in parts})
 
 
 def _grid(model: Subspace) -> list[int]:
@@ -154,7 +131,7 @@ def _settings(texts: list[str] | None) -> list[Setting]:
         parts = text.split(",")
         if len(parts) != 3:
             raise Mistake("--setting", f"found '{text}'", "dim,ambient,sigma are expected, such as 10,100,0.05")
-        dim, ambient, sigma = (_number("--setting", part) for part in parts)
+        dim, ambient, sigma = (number_of("--setting", part) for part in parts)
         model = Subspace(dim, ambient, sigma)
         grid = tuple(_grid(model))
         stretches = (_around(grid, 0.8 * dim, 2.4 * dim), _around(grid, dim, 4.4 * dim))  # as the paper's for dim 10
@@ -173,8 +150,8 @@ def _around(grid: tuple[int, ...], low: float, high: float) -> tuple[int, int]:
 
 def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int | None) -> list[Experiment]:
     from reconscale.theory import experiments
-    from reconscale.theory.experiments import checked, seconds
-    from reconscale.theory.sizes import whole
+    from reconscale.theory.filters import whole
+    from reconscale.theory.repeated_experiments import checked, seconds
 
     whole("--runs", runs, 1, MOST_RUNS)
     whole("--seed", seed, 0)
@@ -211,16 +188,8 @@ def _shown(rows: list[RiskRow], runs: int) -> Table:
     return table
 
 
-def plain_table(*columns: str) -> Table:
-    """A table that fits 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", caption_justify="left")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[str]:
-    from reconscale.theory.equivalents.expected import FEW
+    from reconscale.theory.equivalents.hybrid import FEW
 
     floor = f"floor R* = {marks.floor:.6g}: what y does not say about x; no amount of data goes below it"
     if model.sigma == 0:
@@ -241,7 +210,7 @@ def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[s
 def _record(model: Subspace, rows: list[RiskRow], marks: Landmarks, runs: list[dict[str, Any]]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from reconscale.report.records import cleaned
+    from reconscale.report.analysis import cleaned
 
     return dict(cleaned({"model": asdict(model), "landmarks": asdict(marks), "rows": [asdict(row) for row in rows],
                          "runs": runs}))  # fmt: skip

@@ -1,22 +1,18 @@
 """Curves through measured points: laws, their uncertainty, forecasts and decisions (numpy and scipy only)."""
 
-from reconscale.laws.decisions.candidates import Candidate
-from reconscale.laws.decisions.comparison import Comparison, Difference, comparison
+from reconscale.laws.decisions.compare import Comparison, Crossing, Difference, comparison, crossing
 from reconscale.laws.decisions.costs import Bill, Costs, Hours, hours_of
-from reconscale.laws.decisions.crossing import Crossing, crossing
-from reconscale.laws.decisions.decision import Decision, decide
+from reconscale.laws.decisions.decide import Decision, Gain, decide
 from reconscale.laws.decisions.exchange import Exchange, Noise, exchange_sentence, exchanges
-from reconscale.laws.decisions.experiments import Experiment, next_experiments
-from reconscale.laws.decisions.gains import Gain
-from reconscale.laws.decisions.price import Price, price
-from reconscale.laws.decisions.ranges import Range
-from reconscale.laws.decisions.target import Needed, n_for
-from reconscale.laws.decisions.wording import wording
+from reconscale.laws.decisions.intervals import Range, wording
+from reconscale.laws.decisions.next_experiments import Experiment, next_experiments
+from reconscale.laws.decisions.requirements import Needed, Price, n_for, price
+from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
-from reconscale.laws.forecast import Forecast, Held, backtest, forecast
-from reconscale.laws.frontier import frontier
+from reconscale.laws.forecasting import Forecast, Held, backtest, forecast
+from reconscale.laws.grouping import frontier
 from reconscale.laws.named.fit import Fit, PointFit, fit, point_fit
-from reconscale.laws.named.forms import (
+from reconscale.laws.named.registry import (
     ALIASES,
     LAWS,
     USUAL,
@@ -31,11 +27,10 @@ from reconscale.laws.named.forms import (
     evaluate,
 )
 from reconscale.laws.points import METRICS, Metric, Points
-from reconscale.laws.surfaces.chinchilla import Chinchilla, chinchilla
-from reconscale.laws.surfaces.choices import Optimum
-from reconscale.laws.surfaces.fit import surface
-from reconscale.laws.surfaces.quantity import Quantity
-from reconscale.laws.surfaces.surface import Surface
+from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
+from reconscale.laws.surface.optimum import Optimum, Quantity
+from reconscale.laws.surface.posterior import surface
+from reconscale.laws.surface.surface import Surface
 
 __all__ = [
     "ALIASES",

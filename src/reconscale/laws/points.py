@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reconscale.errors import Mistake, nearest
+from reconscale.laws.csv_table import IMAGE, choose_metric, read_table, write_table
 from reconscale.laws.findings import Finding
-from reconscale.laws.table import IMAGE, choose_metric, read_table, write_table
-from reconscale.mistakes import Mistake, nearest
 
 Floats = NDArray[np.float64]
 

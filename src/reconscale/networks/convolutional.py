@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.imaging.superresolution import enlarged
-from reconscale.networks.start import zeroed
+from reconscale.networks.family import zeroed
+from reconscale.physics.superresolution import enlarged
 
 MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K, which EDSR takes away first."""

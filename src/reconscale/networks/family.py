@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
-from reconscale.networks.given import LEVEL, Form, Given
+from reconscale.networks.input_spec import LEVEL, Form, Given
+from reconscale.physics.superresolution import enlarged
 
 MEAN_PIXEL = 0.45
 """Of photographs in [0, 1]."""
@@ -99,3 +100,28 @@ class Family:
         """Whether there is a network for a kind of problem."""
         form = Given(1, kind).form
         return form in self.build or (form in ("lowres", "sensed") and "image" in self.build)
+
+
+def zeroed(convolution: nn.Conv2d) -> None:
+    """Set the weights and the bias of a convolution to zero."""
+    nn.init.zeros_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
+class Added(nn.Module):
+    """A network that predicts what to add to the bicubic enlargement of its input.
+
+    Args:
+        network: from (B, C, h, w) to (B, C, factor h, factor w).
+        factor: how many times images are enlarged.
+    """
+
+    def __init__(self, network: nn.Module, factor: int) -> None:
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
+        change: Tensor = self.network(y)
+        return enlarged(y.float(), self.factor) + change

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.imaging.example import KSpace
-from reconscale.imaging.mri.coils import combined, maps_of
-from reconscale.imaging.mri.fourier import center_crop, magnitude, to_image, to_kspace, zero_filled
-from reconscale.networks.start import zeroed
+from reconscale.networks.family import zeroed
 from reconscale.networks.unet import UNet
+from reconscale.physics.base import KSpace
+from reconscale.physics.mri_coils import center_crop, combined, magnitude, maps_of, to_image, to_kspace, zero_filled
 
 MOST = 6.0
 """Normalised inputs are clipped to this many standard deviations (official code)."""

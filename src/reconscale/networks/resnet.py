@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.imaging.superresolution import enlarged
-from reconscale.networks.start import zeroed
+from reconscale.networks.family import zeroed
+from reconscale.physics.superresolution import enlarged
 
 UNSHUFFLE = 2
 """Blocks of so many by so many pixels become channels: a quarter of the positions, four times the channels."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reconscale.networks.family import zeroed
 from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, TwoScales, blocks
-from reconscale.networks.start import zeroed
 
 BLOCK = 8
 """Side of the blocks that are transformed, in pixels; they lie UNSHUFFLE pixels apart."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from reconscale.networks.start import Added, zeroed
+from reconscale.networks.family import Added, zeroed
 
 WINDOW = 8
 """Side of SwinIR's windows, in pixels."""

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.imaging.superresolution import enlarged
-from reconscale.networks.start import zeroed
+from reconscale.networks.family import zeroed
+from reconscale.physics.superresolution import enlarged
 
 SLOPE, EPS = 0.2, 1e-5
 """Of the leaky ReLU below zero; what is added to variances."""

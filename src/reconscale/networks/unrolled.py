@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.imaging.example import KSpace, Sensed
-from reconscale.imaging.linear.operators import LinearOperator
-from reconscale.imaging.mri.coils import combined, maps_of
-from reconscale.imaging.mri.fourier import center_crop, magnitude, to_kspace, zero_filled
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
+from reconscale.networks.family import zeroed
 from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, blocks
-from reconscale.networks.start import zeroed
+from reconscale.physics.base import KSpace, Sensed
+from reconscale.physics.linear_operators import LinearOperator
+from reconscale.physics.mri_coils import center_crop, combined, magnitude, maps_of, to_kspace, zero_filled
 
 Gradient = Callable[[Tensor], Tensor]
 """x to A*(A x - y), with A of norm 1: images (B, C, H, W) to the same."""

@@ -1,10 +1,9 @@
 """Reports: tables, then figures, then a page. Reads results; never trains, never imports torch."""
 
-from reconscale.report.answer import Answer, answer_of
+from reconscale.report.analysis import Answer, Choice, answer_of, choice_of
 from reconscale.report.build import report_points, report_study, write_study
-from reconscale.report.choice import Choice, choice_of
-from reconscale.report.gather import Gathered, gather, run_findings, study_lines
-from reconscale.report.text import answer_lines
+from reconscale.report.sentences import answer_lines
+from reconscale.report.study_data import Gathered, gather, run_findings, study_lines
 
 __all__ = [
     "Answer",

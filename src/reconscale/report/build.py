@@ -12,43 +12,86 @@ from typing import Any
 
 from reconscale.files import to_json, write_whole
 from reconscale.laws import Finding, Points
-from reconscale.report import grids, prose
-from reconscale.report.answer import Answer, answer_of
+from reconscale.report import explanation, html_tables, page_text, plotly_figures, plotly_map
+from reconscale.report.analysis import Answer, answer_of, choice_record, cleaned
 from reconscale.report.comparison import exchange_table, rates_grid
-from reconscale.report.expected import (
-    backtest_table,
-    fan_table,
-    gains_table,
-    known_table,
-    law_table,
-    members_table,
-)
 from reconscale.report.explanation import Explanation, explanation_sentences, explanation_table
-from reconscale.report.gather import Gathered, gather
-from reconscale.report.landscape import budget_table, frontier_table, map_table
+from reconscale.report.format import amount, times
 from reconscale.report.next_steps import next_steps
-from reconscale.report.page import Page, render
+from reconscale.report.page import Page, Plot, render
 from reconscale.report.pictures import strips_of
-from reconscale.report.plots import plots_of
-from reconscale.report.problems import problem_words
-from reconscale.report.records import choice_record, cleaned
-from reconscale.report.runs import cost_table, faults_table, hours_from, runs_table, shift_table, validation_table
-from reconscale.report.sentences import members_sentence, price_sentence, target_sentence
+from reconscale.report.problem_text import problem_words
+from reconscale.report.run_tables import (
+    cost_table,
+    faults_table,
+    hours_from,
+    runs_table,
+    sets_grid,
+    shift_table,
+    validation_table,
+    volumes_grid,
+    volumes_table,
+)
+from reconscale.report.sentences import backtest_lines, members_sentence, price_sentence, target_sentence
+from reconscale.report.study_data import Gathered, gather
 from reconscale.report.tables import (
     Table,
     anchors_table,
+    backtest_table,
+    budget_table,
     curve_table,
+    fan_table,
     findings_table,
+    frontier_table,
+    gains_table,
+    known_table,
+    law_table,
+    map_table,
+    members_table,
     points_table,
     size_table,
 )
-from reconscale.report.text import backtest_lines
-from reconscale.report.volumes import sets_grid, volumes_grid, volumes_table
-from reconscale.report.wording import amount, times
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.defaults import written_out
-from reconscale.study.faults import noted
-from reconscale.study.folder import others_sentence
+from reconscale.study.results_folder import noted, others_sentence
+
+
+def plots_of(
+    title: str, answer: Answer | None, tables: Mapping[str, Table], made: Explanation | None = None
+) -> tuple[dict[str, Plot], dict[str, bytes]]:
+    """The figures of the page by name, and the content of their files by the file's name."""
+    from reconscale.report import figures
+
+    if answer is None:
+        return {}, {}
+    quantity, cells, curves = answer.quantity, tables["network-size"], tables.get("validation")
+    used = tuple(name for name in ("points", "curve", "fan", "backtest", "anchors") if len(tables[name]))
+    words = (page_text.quality_alt(answer), page_text.quality_caption(answer))
+    figure = plotly_figures.quality_figure(tables, quantity)
+    drawn = [(Plot("quality", figure, *words, used), figures.quality_files(tables, quantity, title))]
+    if len(tables["map"]):
+        used = tuple(name for name in ("map", "frontier", "budget", "network-size") if len(tables[name]) > 1)
+        words = (page_text.map_alt(answer), page_text.MAP_CAPTION)
+        plot = Plot("map", plotly_map.map_figure(tables, quantity), *words, used)
+        drawn.append((plot, figures.map_files(tables, quantity, title)))
+    if len(set(cells.column("p"))) > 1:
+        words = (page_text.size_alt(cells, quantity), page_text.SIZE_CAPTION)
+        figure = plotly_map.size_figure(tables, quantity)
+        plot = Plot("network-size", figure, *words, ("network-size", "points"))
+        drawn.append((plot, figures.size_files(tables, quantity, title)))
+    if curves is not None and any(step for step in curves.where(selected=1).column("step")):
+        words = (page_text.VALIDATION_ALT, page_text.VALIDATION_CAPTION)
+        plot = Plot("validation", plotly_map.validation_figure(curves), *words, ("validation",))
+        drawn.append((plot, figures.validation_files(curves, title)))
+    if made is not None and len(tables["explanation"]):
+        computed, unit = tables["explanation"], quantity.unit
+        words = (explanation.explanation_alt(made, computed), explanation.CAPTION)
+        figure = plotly_map.explanation_figure(computed, unit)
+        plot = Plot("explanation", figure, *words, ("explanation",))
+        drawn.append((plot, figures.explanation_files(computed, unit, f"{title}: explanation, not forecast")))
+    plots = {plot.name: replace(plot, svg=files["svg"]) for plot, files in drawn}
+    return plots, {f"{plot.name}.{kind}": content for plot, files in drawn for kind, content in files.items()}
+
 
 Progress = Callable[[str], None]
 
@@ -110,21 +153,21 @@ def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: 
     material = replace(_material(answer, known.lines, extra, known.findings), explanation=known.explanation)
     page = replace(
         _page(material, study.name, (known.verdict, known.sentence)),
-        subtitle=prose.sentence_case(problem_words(study)),
-        facts=prose.facts(study, answer, known.results),
-        costs=prose.costs(answer, costs, hours_from(done), study),
-        cost_grid=grids.cost_grid(costs),
+        subtitle=page_text.sentence_case(problem_words(study)),
+        facts=page_text.facts(study, answer, known.results),
+        costs=page_text.costs(answer, costs, hours_from(done), study),
+        cost_grid=html_tables.cost_grid(costs),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
         explanation=_explained(material),
-        shift=grids.shift_grid(material.tables["shift"], quantity, main),
+        shift=html_tables.shift_grid(material.tables["shift"], quantity, main),
         volumes=volumes_grid(volumes, quantity),
         sets=sets_grid(known.sets, study.images.noun),
-        runs=grids.runs_grid(material.tables["runs"], profile),
+        runs=html_tables.runs_grid(material.tables["runs"], profile),
         runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
-        faults=prose.faults(faults),
-        method=prose.method(study, answer, known.results),
+        faults=page_text.faults(faults),
+        method=page_text.method(study, answer, known.results),
         commands=_commands(study),
-        provenance=grids.provenance_grid([result.provenance for result in known.results]),
+        provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
     )
     return _write(page, material, out, progress or (lambda _: None))
@@ -150,13 +193,13 @@ def report_points(
     """
     answer = answer_of(points, worthwhile=worthwhile, target=target)
     material = _material(answer, [], (next_steps(answer),), answer.findings)
-    rows = grids.points_grid(material.tables["points"], answer.quantity)
+    rows = html_tables.points_grid(material.tables["points"], answer.quantity)
     page = replace(
         _page(material, title, (answer.verdict, answer.sentence)),
-        facts=prose.facts(None, answer, ()),
+        facts=page_text.facts(None, answer, ()),
         runs=rows,
         runs_summary=times(len(points), "measurement"),
-        method=prose.analysis(answer),
+        method=page_text.analysis(answer),
         commands=("reconscale report points.csv",),
     )
     return _write(page, material, out, lambda _: None)
@@ -189,7 +232,7 @@ def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
         subtitle="",
         verdict=verdict[0],
         sentence=verdict[1],
-        steps=grids.steps_grid(tables["next-steps"]),
+        steps=html_tables.steps_grid(tables["next-steps"]),
         findings=findings,
     )
     if answer is None:
@@ -198,15 +241,15 @@ def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
     return replace(
         page,
         surety=answer.surety,
-        gains=None if choice is None else grids.gains_grid(tables["gains"], choice, answer.quantity),
+        gains=None if choice is None else html_tables.gains_grid(tables["gains"], choice, answer.quantity),
         needs=() if choice is None else (*target_sentence(choice), price_sentence(choice, answer.quantity)),
-        sizes=grids.sizes_grid(answer),
+        sizes=html_tables.sizes_grid(answer),
         exchange=rates_grid(tables["exchange"]),
-        known=grids.known_grid(tables["known"], largest),
+        known=html_tables.known_grid(tables["known"], largest),
         members=() if outlook is None else members_sentence(outlook),
-        laws=grids.laws_grid(tables["laws"]),
+        laws=html_tables.laws_grid(tables["laws"]),
         backtest=backtest_lines(answer),
-        landscape=prose.landscape(answer),
+        landscape=page_text.landscape(answer),
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from reconscale.errors import Mistake
 from reconscale.files import read_json
 from reconscale.laws import Points
-from reconscale.mistakes import Mistake
+from reconscale.report.format import amount, plain, signed
 from reconscale.report.tables import Table, table
-from reconscale.report.wording import amount, plain, signed
 from reconscale.study import Folder, Result
 
 NEAR = 0.1

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconscale.laws import Experiment, Hours
-from reconscale.laws.decisions.gains import has_surface
-from reconscale.laws.decisions.wording import chance
-from reconscale.laws.levels import LEAST_SIZES
-from reconscale.report.answer import Answer
-from reconscale.report.choice import Choice
+from reconscale.laws.decisions.decide import has_surface
+from reconscale.laws.decisions.intervals import chance
+from reconscale.laws.grouping import LEAST_SIZES
+from reconscale.report.analysis import Answer, Choice
+from reconscale.report.format import amount, short
 from reconscale.report.tables import Cell, Table, table
-from reconscale.report.wording import amount, short
 from reconscale.study import Result, Run
 
 STEPS = "kind action reason runs n p width hours cost cost_unit reduction regret"

@@ -16,8 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from reconscale.report.page_text import READING
 from reconscale.report.pictures import Strip
-from reconscale.report.prose import READING
+from reconscale.report.tables import Grid
 
 LOOKS = {
     "COLLECT MORE": ("collect", "+"),
@@ -26,32 +27,6 @@ LOOKS = {
     "UNDECIDED": ("open", "?"),
 }
 """Verdict -> its style and its sign, so that colour is not needed to tell them apart."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of the page.
-
-    Attributes:
-        caption: what it shows.
-        columns: header; a column whose name starts with ``#`` holds numbers and is set to the right.
-        rows: cells as text.
-        marks: style of each row, or empty.
-    """
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    marks: tuple[str, ...] = ()
-
-    @property
-    def heads(self) -> list[tuple[str, bool]]:
-        """Header cells, and whether they stand over numbers."""
-        return [(name.removeprefix("#"), name.startswith("#")) for name in self.columns]
-
-    def mark(self, index: int) -> str:
-        """The style of one row."""
-        return self.marks[index] if self.marks else ""
 
 
 @dataclass(frozen=True)

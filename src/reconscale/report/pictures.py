@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reconscale.errors import Mistake
 from reconscale.files import read_json
 from reconscale.laws import Points
-from reconscale.mistakes import Mistake
-from reconscale.report.wording import Quantity, amount, plain
+from reconscale.report.format import Quantity, amount, plain
 from reconscale.study import Folder, Result
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reconscale.laws import Finding, Points
-from reconscale.laws.table import table_text
-from reconscale.report.answer import Answer
+from reconscale.laws import Finding, Points, Surface, wording
+from reconscale.laws.csv_table import table_text
+from reconscale.report.analysis import FAR, NEAR, Answer, Choice
 
 Cell = str | int | float | None
 """One entry; none: not known, or refused."""
@@ -147,3 +148,192 @@ def _at(column: object, index: int) -> float | None:
 
 def _whole(column: object, index: int) -> int | None:
     return int(column[index]) if isinstance(column, np.ndarray) else None
+
+
+FAN = "n status median low50 high50 low90 high90 asked"
+"""Columns of the band's table. Status: measured range, up to 4x, up to 10x, beyond 10x, or refused."""
+
+
+def fan_table(answer: Answer) -> Table:
+    """What is expected at each size of a grid, within the data and beyond; refused sizes have no numbers.
+
+    ``median`` is the middle of the mean over seeds; the intervals are those of one new run.
+    """
+    told = answer.outlook
+    if told is None:
+        return table("fan", FAN, [])
+    columns = np.stack([np.median(told.expected, axis=0), *told.interval(0.5), *told.interval(0.9)])
+    largest = float(answer.points.n.max())
+    rows: list[tuple[Cell, ...]] = []
+    for i, n in enumerate(told.n):
+        status = _status(float(n), largest, bool(told.refused[i]))
+        numbers: list[Cell] = [None if status == "refused" else float(value) for value in columns[:, i]]
+        rows.append((float(n), status, *numbers, int(float(n) in answer.asked)))
+    return table("fan", FAN, rows)
+
+
+def gains_table(choice: Choice) -> Table:
+    """What more data, and a larger network, are expected to add, and what they cost; hours only where measured."""
+    rows: list[tuple[Cell, ...]] = []
+    for what, gain in choice.gains:
+        here = choice.decision.n if what == "n" else choice.decision.p
+        bill = choice.bill(what, gain.factor)
+        hours = bill.hours if choice.timed else None
+        numbers = (gain.median, gain.low, gain.high, gain.probability)
+        size = None if here is None else gain.factor * here
+        rows.append((what, gain.factor, size, *numbers, wording(gain.probability), bill.images, hours, bill.total))
+    return table("gains", "what factor size median low90 high90 probability wording images hours total", rows)
+
+
+def members_table(answer: Answer) -> Table:
+    """What the forecast is made of: its members with their weights, and the forms of the curve with probabilities."""
+    told = answer.outlook
+    if told is None:
+        return table("members", "kind name probability", [])
+    rows = [("member", name, weight) for name, weight in told.weights.items()]
+    forms = sorted(told.forms.items(), key=lambda item: -item[1])
+    return table("members", "kind name probability", [*rows, *(("form", name, chance) for name, chance in forms)])
+
+
+def known_table(answer: Answer) -> Table:
+    """Exponent, slope, floor and break of the curve, with what was believed before any measurement."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, known in () if answer.outlook is None else answer.outlook.known.items():
+        numbers = (known.median, known.low, known.high, known.prior_low, known.prior_high)
+        finite = [value if np.isfinite(value) else None for value in numbers]
+        rows.append((name, *finite, known.probability, int(known.identified)))
+    return table("known", "quantity median low90 high90 prior_low90 prior_high90 probability identified", rows)
+
+
+def law_table(answer: Answer) -> Table:
+    """The usual named laws with their parameters, 90 % intervals and scatter."""
+    rows: list[tuple[Cell, ...]] = []
+    known = {found.code for found in answer.findings}
+    for item in answer.fits:
+        note = "; ".join(found.text for found in item.findings if found.code not in known)
+        for name, (value, low, high) in item.parameters.items():
+            rows.append((item.law, name, value, low, high, item.residual_sd, item.seed_sd, note))
+    rows += [(law, "", None, None, None, None, None, why) for law, why in answer.unfitted]
+    return table("laws", "law parameter value low90 high90 residual_sd seed_sd note", rows)
+
+
+def backtest_table(answer: Answer) -> Table:
+    """What would have been forecast for the largest sizes, and what was measured there."""
+    rows = [
+        (
+            held.seen,
+            held.n,
+            held.median,
+            held.low,
+            held.high,
+            held.measured,
+            int(held.low <= held.measured <= held.high),
+        )
+        for held in answer.held
+    ]
+    return table("backtest", "stopped_at n median low90 high90 measured inside", rows)
+
+
+def _status(n: float, largest: float, refused: bool) -> str:
+    if refused:
+        return "refused"
+    reach = n / largest * (1 - 1e-9)
+    for limit, name in ((1.0, "measured range"), (NEAR, "up to 4x"), (FAR, "up to 10x")):
+        if reach <= limit:
+            return name
+    return "beyond 10x"
+
+
+Floats = NDArray[np.float64]
+
+INSIDE, BEYOND = 21, 9
+"""Places of the map along n, and along p, within the measured range and beyond it."""
+BUDGETS = 13
+"""Budgets whose best use is looked for."""
+
+
+def map_table(answer: Answer) -> Table:
+    """The expected metric (mean over seeds) on a grid of n and p, up to 4 times beyond the largest of either."""
+    name, columns = "map", "n p median low90 high90 measured_range"
+    if answer.surface is None or answer.points.p is None:
+        return table(name, columns, [])
+    across, up = _axis(answer.points.n), _axis(answer.points.p)
+    n, p = (part.ravel() for part in np.meshgrid(across, up))
+    value = answer.surface.error(n, p)
+    low, high = value.interval(0.9)
+    inside = (n <= answer.points.n.max() * (1 + 1e-9)) & (p <= answer.points.p.max() * (1 + 1e-9))
+    parts = (n.tolist(), p.tolist(), value.median.tolist(), low.tolist(), high.tolist(), inside.astype(int).tolist())
+    return table(name, columns, zip(*parts, strict=True))
+
+
+def frontier_table(answer: Answer) -> Table:
+    """For each n the p from which on doubling it gains less than what is worthwhile, with its 90 % interval.
+
+    None: more than 4 times the largest p measured; ``beyond`` is the chance of that.
+    """
+    name, columns = "frontier", "n median low90 high90 beyond"
+    if answer.surface is None:
+        return table(name, columns, [])
+    n = _axis(answer.points.n)[::2]
+    enough = answer.surface.frontier(n, worthwhile=max(answer.worthwhile, 1e-6))
+    beyond = np.isinf(enough.draws).mean(0)
+    numbers = np.stack([enough.median, *enough.interval(0.9)]).T
+    rows = [(float(n[i]), *(_finite(v) for v in numbers[i]), float(beyond[i])) for i in range(len(n))]
+    return table(name, columns, rows)
+
+
+def budget_table(answer: Answer) -> Table:
+    """For budgets in proportion to n p (6 FLOPs a parameter and example, one pass): the best n and p on the map."""
+    name, columns = "budget", "flops n p median low90 high90"
+    if answer.surface is None or answer.points.p is None:
+        return table(name, columns, [])
+    limits = [(float(axis.min()), NEAR * float(axis.max())) for axis in (answer.points.n, answer.points.p)]
+    (n_low, n_high), (p_low, p_high) = limits
+    rows: list[tuple[Cell, ...]] = []
+    for flops in np.geomspace(6 * n_low * p_low, 6 * n_high * p_high, BUDGETS + 2)[1:-1]:
+        row = _best_use(answer.surface, float(flops))
+        inside = n_low <= row[1] <= n_high and p_low * 1.01 < row[2] < p_high * 0.99
+        rows += [row] if inside else []
+    return table(name, columns, rows)
+
+
+def _best_use(surface: Surface, flops: float) -> tuple[float, ...]:
+    best = surface.compute_optimal(flops)
+    low, high = best.value.interval(0.9)
+    return flops, best.n, best.p, float(best.value.median[0]), float(low[0]), float(high[0])
+
+
+def _axis(values: Floats) -> Floats:
+    """From the smallest to the largest and on to 4 times that, evenly spaced on the log scale in both parts."""
+    small, large = float(values.min()), float(values.max())
+    return np.unique(np.concatenate([np.geomspace(small, large, INSIDE), np.geomspace(large, NEAR * large, BEYOND)]))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of the page.
+
+    Attributes:
+        caption: what it shows.
+        columns: header; a column whose name starts with ``#`` holds numbers and is set to the right.
+        rows: cells as text.
+        marks: style of each row, or empty.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        """Header cells, and whether they stand over numbers."""
+        return [(name.removeprefix("#"), name.startswith("#")) for name in self.columns]
+
+    def mark(self, index: int) -> str:
+        """The style of one row."""
+        return self.marks[index] if self.marks else ""

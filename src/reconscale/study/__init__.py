@@ -1,12 +1,12 @@
 """What to run and what came out: the study file, runs and their identity, the plan, and the folder of results."""
 
-from reconscale.study.file import Study, load_study
-from reconscale.study.folder import Folder, Status
 from reconscale.study.plan import Cell, Plan, runs_of
 from reconscale.study.problems import DenoisingProblem, MRIProblem, Problem
 from reconscale.study.profiles import PROFILES, Profile, profiles_of
 from reconscale.study.result import Result
+from reconscale.study.results_folder import Folder, Status
 from reconscale.study.run import Images, Network, Recipe, Run
+from reconscale.study.study_file import Study, load_study
 
 __all__ = [
     "PROFILES",

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconscale.study.file import Study
 from reconscale.study.run import Run
+from reconscale.study.study_file import Study
 
 
 def runs_of(study: Study) -> list[Run]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from reconscale.study.frozen import Frozen
+
+class Frozen(BaseModel):
+    """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
 
 Level = Annotated[float, Field(ge=0, le=255)]
 

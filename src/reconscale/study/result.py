@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from reconscale.errors import Mistake
 from reconscale.files import read_json, read_whole, to_json, write_whole
-from reconscale.mistakes import Mistake
-from reconscale.study.frozen import Frozen
+from reconscale.study.problems import Frozen
 from reconscale.study.run import Run
 
 SCHEMA = 1

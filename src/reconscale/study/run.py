@@ -10,8 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reconscale.study.frozen import Frozen
-from reconscale.study.problems import Problem
+from reconscale.study.problems import Frozen, Problem
 
 WIDEST = 4096
 """Networks may be as wide as this."""

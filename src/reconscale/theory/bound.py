@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from reconscale.mistakes import Mistake
-from reconscale.theory.filters import Descent, Filter
-from reconscale.theory.literal import TrainingSet
+from reconscale.errors import Mistake
+from reconscale.theory.filters import Descent, Filter, real, whole
 from reconscale.theory.path import check_stable
-from reconscale.theory.sizes import real, whole
+from reconscale.theory.reference import TrainingSet
 from reconscale.theory.subspace import LARGEST, Subspace
 
 EVENTS = 6

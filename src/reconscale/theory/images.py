@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.equivalents.equivalent import Equivalent
+from reconscale.theory.filters import best_flow, real, whole
 from reconscale.theory.linear import Wiener, moments_of, risk_of_filter, wiener_of
-from reconscale.theory.operators import Operator
-from reconscale.theory.patches import Patches
-from reconscale.theory.population import Population
-from reconscale.theory.sizes import real, whole
-from reconscale.theory.stopping import best_flow
+from reconscale.theory.operators import Operator, Patches
+from reconscale.theory.subspace import Population
 
 Floats = NDArray[np.float64]
 Counts = Literal["patches", "images"]

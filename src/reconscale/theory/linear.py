@@ -8,11 +8,11 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.operators import Operator
 from reconscale.theory.path import check_stable
-from reconscale.theory.population import Population
+from reconscale.theory.subspace import Population
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.subspace import Subspace
 

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
+from reconscale.theory.filters import whole
 from reconscale.theory.path import SubspacePath
-from reconscale.theory.sizes import whole
 from reconscale.theory.subspace import LARGEST, Subspace
 
 Floats = NDArray[np.float64]

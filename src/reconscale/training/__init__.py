@@ -1,9 +1,9 @@
 """From a run to a result: recipes, the loop, checkpoints, evaluation, and the executors."""
 
+from reconscale.training.apply import reconstruct
 from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
-from reconscale.training.reconstruct import reconstruct
+from reconscale.training.placement import Where
 from reconscale.training.sweep import plan, prepare, run
-from reconscale.training.where import Where
 
 __all__ = ["Hooks", "Interrupted", "Training", "Where", "plan", "prepare", "reconstruct", "run"]

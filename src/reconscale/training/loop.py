@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -12,22 +13,77 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reconscale.imaging import ImageSet, problem_of
-from reconscale.imaging.example import Example
-from reconscale.imaging.imaged import Crops
+from reconscale.data import ImageSet
 from reconscale.networks import build, given_of
+from reconscale.physics import problem_of
+from reconscale.physics.base import Crops, Example
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
+from reconscale.training.distributed import ALONE, Share
 from reconscale.training.evaluate import EVALUATION_SEED, validate
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
 from reconscale.training.hooks import AfterStep, Hooks
 from reconscale.training.hooks import Interrupted as Interrupted
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
-from reconscale.training.parallel import ALONE, Share
-from reconscale.training.reading import Order, Reader
+from reconscale.training.precision import WAYS
 from reconscale.training.schedule import Action, Schedule, most_steps
-from reconscale.training.ways import WAYS
+
+Read = Callable[[Sequence[int]], Any]
+
+
+class Order:
+    """Endless passes over the training images, each in a new order. Batches run across the end of a pass."""
+
+    def __init__(self, images: int, generator: torch.Generator) -> None:
+        self.images, self.generator = images, generator
+        self.left: list[int] = []
+
+    def peek(self, count: int) -> list[int]:
+        """The next ``count`` images, which stay the next ones."""
+        while len(self.left) < count:
+            self.left += torch.randperm(self.images, generator=self.generator).tolist()
+        return self.left[:count]
+
+    def take(self, count: int) -> list[int]:
+        """The next ``count`` images."""
+        taken = self.peek(count)
+        self.left = self.left[count:]
+        return taken
+
+
+class Reader:
+    """Reads batches in the order of training.
+
+    One batch is read ahead where reading draws no random numbers: what is kept of the order in a checkpoint is then
+    always what has been trained on, and a run that goes on reads that batch again.
+
+    Args:
+        order: which images come next.
+        batch: images in a batch.
+        read: reads the images at some positions.
+        ahead: whether to read in a thread of its own.
+    """
+
+    def __init__(self, order: Order, batch: int, read: Read, *, ahead: bool) -> None:
+        self.order, self.batch, self.read = order, batch, read
+        self._pool = ThreadPoolExecutor(1, "reader") if ahead else None
+        self._next: Future[Any] | None = None
+
+    def take(self) -> Any:
+        """The next batch, as it was read."""
+        if self._pool is None:
+            return self.read(self.order.take(self.batch))
+        waiting = self._next or self._pool.submit(self.read, self.order.peek(self.batch))
+        self.order.take(self.batch)
+        raw = waiting.result()
+        self._next = self._pool.submit(self.read, self.order.peek(self.batch))
+        return raw
+
+    def forget(self) -> None:
+        """Drop what was read ahead: the order has changed."""
+        self._next = None
+
 
 NEVER = -1
 

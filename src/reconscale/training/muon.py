@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 
 MOMENTUM = 0.9
 """Of the moving mean of gradients, taken with Nesterov's look ahead."""

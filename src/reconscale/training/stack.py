@@ -15,14 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reconscale.imaging.denoising import Denoising
-from reconscale.imaging.example import Example
+from reconscale.physics.base import Example
+from reconscale.physics.denoising import Denoising
 from reconscale.study import Run
 from reconscale.training.hooks import AfterStep, Hooks, Interrupted
 from reconscale.training.loop import Training
-from reconscale.training.losses import LOSSES
+from reconscale.training.losses import LOSSES, as_trained, form_of, losses_of, parts_of
 from reconscale.training.muon import Muon, step_together
-from reconscale.training.stacked_losses import as_trained, form_of, losses_of, parts_of
 
 STACKED_LOSSES = (*LOSSES, "noise2noise")
 """The losses that ask a network once for each batch; the others go alone."""

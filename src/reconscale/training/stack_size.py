@@ -11,12 +11,12 @@ import torch
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor
 
+from reconscale.data import ImageSet
+from reconscale.errors import Mistake
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import ImageSet
-from reconscale.mistakes import Mistake
 from reconscale.study import Folder, Run
 from reconscale.training.calibrate import key_of
-from reconscale.training.executors.executor import Executor
+from reconscale.training.executors.base import Executor
 from reconscale.training.loop import Training
 from reconscale.training.stack import CannotStack, Stack, shape_of
 from reconscale.training.worker import Placement

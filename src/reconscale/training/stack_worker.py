@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
+from reconscale.training.checkpoint import Witness
+from reconscale.training.distributed import ALONE
 from reconscale.training.hooks import Interrupted
 from reconscale.training.loop import Training
-from reconscale.training.parallel import ALONE
 from reconscale.training.stack import Stack
 from reconscale.training.tracking import TRACKERS
-from reconscale.training.witness import Witness
 from reconscale.training.worker import (
     Report,
     Task,

@@ -2,32 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
+from reconscale.data import ImageSet, Slices, open_images
+from reconscale.errors import Mistake
 from reconscale.files import read_json, to_json, write_whole
-from reconscale.imaging import ImageSet, Slices, open_images, problem_of
-from reconscale.mistakes import Mistake
 from reconscale.networks import build, given_of, size_of
-from reconscale.networks.families import depth_of, family_of, least_of
+from reconscale.networks.registry import depth_of, family_of, least_of
+from reconscale.physics import problem_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
 from reconscale.study.plan import Need, cells_of, makespan
+from reconscale.study.results_folder import Fault, note
 from reconscale.training import checkpoint
-from reconscale.training.anchors import anchors
+from reconscale.training.baselines import anchors
 from reconscale.training.calibrate import Pace, paces, precision_of
-from reconscale.training.executors.executor import Event, Executor, Tell
+from reconscale.training.checkpoint import NAME
+from reconscale.training.distributed import refuse_what_cannot_be_divided
+from reconscale.training.evaluate import pixels_of, training_sets
+from reconscale.training.executors.base import Event, Executor, Tell, fault_event
 from reconscale.training.executors.slurm import under_way
-from reconscale.training.explanation import explanation
+from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
-from reconscale.training.packing import fitted
-from reconscale.training.parallel import refuse_what_cannot_be_divided
-from reconscale.training.record import recorded
-from reconscale.training.sets import pixels_of, training_sets
+from reconscale.training.placement import Where
 from reconscale.training.stack_size import stacks_of
-from reconscale.training.where import Where
 from reconscale.training.worker import Placement, Task
+
+SHARE = 0.9
+"""Of the free memory that runs may take."""
+MOST = 8
+"""Runs on one GPU at most."""
+
+
+def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace], stacked: int = 1) -> float:
+    """Set how many processes go side by side, where the user has not said so.
+
+    On a CPU as many as there are cores for, less where memory does not allow it; on a GPU as many as its memory
+    allows, with at most ``MOST`` runs in all: a small network leaves most of a card idle.
+
+    Args:
+        executor: what carries them out.
+        where: what the user has said.
+        measured: what processes take, by run.
+        stacked: runs that one process trains in one pass.
+
+    Returns:
+        The share of a GPU that a process gets; 1 on a CPU.
+
+    Raises:
+        Mistake: not even one run fits into memory.
+    """
+    need = max((pace.memory for pace in measured.values()), default=0.0)
+    if executor.device == "cuda":
+        if where.workers is None and where.devices == 1 and need:
+            (total,) = executor.apply(gpu_memory)  # asked where runs will be: this machine may have no GPU
+            each = max(1, min(MOST // stacked, int(SHARE * (total or 0.0) / need)))
+            executor.workers *= each
+            return 1 / each
+        return 1.0
+    free = free_memory()
+    if where.ray is None and not where.slurm and need and free:
+        room = int(SHARE * free / need)
+        if room < 1:
+            remedy = "lower recipe.batch, images.patch or sweep.width" + ", or --stack" * (stacked > 1)
+            what = "a run needs" if stacked == 1 else f"{stacked} runs in one pass need"
+            raise Mistake("memory", f"{what} {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free", remedy)
+        if where.workers is None:
+            executor.workers = min(executor.workers, room)
+    return 1.0
+
+
+def free_memory() -> float:
+    """Bytes of memory that processes may still take; 0 where the system does not say."""
+    path = Path("/proc/meminfo")
+    if not path.is_file():
+        return 0.0
+    for line in path.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024.0 * int(line.split()[1])
+    return 0.0
+
+
+def gpu_memory() -> float:
+    """Bytes of the first GPU; 0 where there is none."""
+    return float(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0.0
+
+
+RUNNING = ".running"
+"""A file that is there while a sweep is carried out, and is touched now and then."""
+TOUCH = 5.0
+"""Seconds between touches."""
+
+
+@contextmanager
+def recorded(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
+    """Pass events on and note the faults among them, the sudden end of the command before this one included.
+
+    Args:
+        folder: of the results; this command holds it.
+        runs: of the study.
+        tell: takes the events.
+
+    Raises:
+        Mistake: the folder cannot be written to.
+    """
+    running = folder.root / RUNNING
+    touched = 0.0
+
+    def record(event: Event) -> None:
+        nonlocal touched
+        if event["event"] == "fault":
+            note(folder.root, Fault.model_validate(event["fault"]))
+        elif time.monotonic() - touched > TOUCH:
+            touched = time.monotonic()
+            running.touch()
+        tell(event)
+
+    if running.exists():
+        record(
+            fault_event(Fault(kind="driver died", detail="it ended without a word", lost=_lost(folder, runs, running)))
+        )
+    running.touch()
+    try:
+        yield record
+    finally:
+        running.unlink(missing_ok=True)
+
+
+def _lost(folder: Folder, runs: Sequence[Run], running: Path) -> float:
+    """Seconds of work that the end of a command cost: from the checkpoints to its last sign of life.
+
+    All are times of the same file system, whatever its clock says.
+    """
+    ended = running.stat().st_mtime
+    lost = 0.0
+    for run in runs:
+        path = folder.of(run) / NAME
+        if not folder.is_over(run) and path.is_file():
+            lost += max(0.0, ended - path.stat().st_mtime)
+    return round(lost, 1)
+
 
 Progress = Callable[[str, int, int], None]
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.study import Run
 
 Log = Callable[[int, dict[str, float]], None]

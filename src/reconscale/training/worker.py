@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,21 +20,20 @@ from typing import Any
 import torch
 from safetensors.torch import save as tensors_as_bytes
 
+from reconscale.data import ImageSet
+from reconscale.errors import Damaged, Mistake
 from reconscale.files import write_whole
-from reconscale.imaging import ImageSet
-from reconscale.mistakes import Damaged, Mistake
 from reconscale.networks import given_of, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
-from reconscale.training.anchors import Picture, draw
-from reconscale.training.evaluate import means, score, together_on
+from reconscale.training.baselines import Picture, draw
+from reconscale.training.checkpoint import Witness
+from reconscale.training.distributed import LOST, Share, device_of, divided
+from reconscale.training.evaluate import Tested, means, score, tested, together_on
 from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
-from reconscale.training.parallel import LOST, Share, device_of, divided
-from reconscale.training.sets import Tested, tested
+from reconscale.training.precision import refuse_slow_bf16
 from reconscale.training.tracking import TRACKERS, Log
-from reconscale.training.ways import refuse_slow_bf16
-from reconscale.training.witness import Witness
 
 Report = Callable[[dict[str, Any]], None]
 """Takes the messages of a worker: plain dictionaries."""
@@ -169,9 +169,16 @@ def begun(task: Task, share: Share, report: Report = lambda message: None) -> tu
     return training, folder
 
 
+def train_along(task: Task, share: Share) -> None:
+    """What the processes of a run after the first one do: train their share, write nothing."""
+    training, _ = begun(task, share)
+    with suppress(Interrupted):
+        training.carry_on(Hooks())
+
+
 def _train_and_test(task: Task, report: Report, witness: Witness, stop: Callable[[], bool]) -> Result:
     began = time.perf_counter()
-    with divided(task) as share:
+    with divided(task, train_along) as share:
         training, folder = begun(task, share, report)
         with TRACKERS[task.placement.tracker or "none"](task.run, folder) as log:
             training.carry_on(hooks_of(task, report, witness, stop, log))

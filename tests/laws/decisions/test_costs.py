@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from reconscale.errors import Mistake
 from reconscale.laws import Costs, Hours, decide, hours_of, price
-from reconscale.mistakes import Mistake
 
 COSTS = Costs(Hours(0.01, 1.0), per_hour=2.0, per_image=5.0, currency="EUR")
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from reconscale.errors import Mistake
 from reconscale.laws import Points, crossing
-from reconscale.mistakes import Mistake
 
 
 def test_a_known_crossing_within_the_data(make):

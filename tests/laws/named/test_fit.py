@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
+from reconscale.errors import Mistake
 from reconscale.laws import LAWS, Points, evaluate, fit
 from reconscale.laws.named.fit import point_fit
-from reconscale.mistakes import Mistake
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
 
@@ -116,7 +116,7 @@ def test_power_and_floor_agree_with_curve_fit(make):
 
 
 def _weights(points):
-    from reconscale.laws.levels import levels
+    from reconscale.laws.grouping import levels
 
     return np.sqrt(levels(points).variance)
 

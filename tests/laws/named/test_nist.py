@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reconscale.laws.named.law import grid
-from reconscale.laws.named.search import search
+from reconscale.laws.named.variable_projection import search
 
 FILE = Path(__file__).parents[2] / "reference" / "nist_nonlinear.txt"
 

@@ -5,15 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.equivalents import contour
-from reconscale.theory.equivalents.equivalent import Equivalent, SampleLaw
-from reconscale.theory.equivalents.levels import levels_of
-from reconscale.theory.filters import Converged, Descent, Flow, Ridge
-from reconscale.theory.literal import draw_training_set, path_of
-from reconscale.theory.population import Population
-from reconscale.theory.stopping import best_descent, best_flow, best_ridge
-from reconscale.theory.subspace import Subspace
+from reconscale.theory.equivalents.equivalent import Equivalent, SampleLaw, levels_of
+from reconscale.theory.filters import Converged, Descent, Flow, Ridge, best_descent, best_flow, best_ridge
+from reconscale.theory.reference import draw_training_set, path_of
+from reconscale.theory.subspace import Population, Subspace
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
 

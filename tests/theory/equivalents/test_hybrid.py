@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory import Converged, Flow, Ridge, Subspace, best_descent, experiments, sample
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.equivalents.expected import ESTIMATORS, expected_risk
-from reconscale.theory.equivalents.hybrid import draw_hybrid, hybrid_mean
+from reconscale.theory.equivalents.hybrid import ESTIMATORS, draw_hybrid, expected_risk, hybrid_mean
 from reconscale.theory.equivalents.pca import pca_equivalent
 
 

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.study import Folder, Study, runs_of
-from reconscale.study.file import load_study
+from reconscale.study.study_file import load_study
 from reconscale.training import Where, prepare
 from reconscale.training.executors.local import Local
 from reconscale.training.executors.slurm import Slurm
-from reconscale.training.executors.slurm_options import parse_slurm
+from reconscale.training.executors.slurm_cli import parse_slurm
 from reconscale.training.worker import Placement, Task
 
 

@@ -20,14 +20,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.study import Folder
-from reconscale.study.file import load_study
+from reconscale.study.study_file import load_study
 from reconscale.training.executors.slurm import Slurm, under_way
-from reconscale.training.executors.slurm_element import Diary, Element, keep_tasks, read_tasks, restored
-from reconscale.training.executors.slurm_ledger import Ledger
-from reconscale.training.executors.slurm_options import READERS, SlurmOptions, minutes, parse_slurm
-from reconscale.training.executors.slurm_queue import parameters
+from reconscale.training.executors.slurm_cli import READERS, SlurmOptions, minutes, parameters, parse_slurm
+from reconscale.training.executors.slurm_job import Diary, Element, Ledger, keep_tasks, read_tasks, restored
 from reconscale.training.worker import Placement, Task
 
 from .slurm_driver import tasks_of
@@ -291,7 +289,7 @@ def test_a_diary_is_strict_json(tmp_path: Path) -> None:
 JOB = """
 import signal, sys
 from pathlib import Path
-from reconscale.training.executors.slurm_element import Element
+from reconscale.training.executors.slurm_job import Element
 signal.signal(signal.SIGUSR2, lambda *_: sys.exit(75))  # stands for submitit, which has the job queued again
 Element(Path(sys.argv[1]), tuple(sys.argv[3:]), 1, Path(sys.argv[2]))()
 """

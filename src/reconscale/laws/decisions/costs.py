@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.laws.decisions.wording import rounded
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
+from reconscale.laws.decisions.intervals import rounded
 
 Floats = NDArray[np.float64]
 

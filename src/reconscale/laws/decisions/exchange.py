@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reconscale.laws.decisions.ahead import DRAWS, REACH, ahead, ladder, reached, surface_of
-from reconscale.laws.decisions.gains import has_surface
-from reconscale.laws.decisions.price import STEP
-from reconscale.laws.decisions.ranges import Range, ranged
-from reconscale.laws.frontier import best_dial, frontier
+from reconscale.laws.decisions.decide import has_surface
+from reconscale.laws.decisions.intervals import Range, ranged
+from reconscale.laws.decisions.prediction import DRAWS, REACH, ahead, ladder, reached, surface_of
+from reconscale.laws.decisions.requirements import STEP
+from reconscale.laws.grouping import best_dial, frontier
 from reconscale.laws.points import METRICS, Points
 
 Floats = NDArray[np.float64]

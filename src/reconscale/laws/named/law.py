@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.laws import even
+from reconscale.laws.inference import smc
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class Law(Protocol):
 
     @property
     def name(self) -> str:
-        """The key in :data:`~reconscale.laws.named.forms.LAWS`."""
+        """The key in :data:`~reconscale.laws.named.registry.LAWS`."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def split(theta: ArrayLike) -> list[Floats]:
 def grid(many: int) -> Floats:
     """Places (N, Q) that fill the unit cube of ``many`` coordinates evenly; one place without coordinates."""
     if many not in FINE:
-        return even.places(512, many)
+        return smc.places(512, many)
     axis = (np.arange(FINE[many]) + 0.5) / FINE[many]
     return np.array(list(product(axis, repeat=many)))
 

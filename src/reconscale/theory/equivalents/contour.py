@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.filters import Descent, Flow, Ridge
 
 Floats = NDArray[np.float64]

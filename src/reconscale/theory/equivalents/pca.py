@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.theory.equivalents.contour import boundary
-from reconscale.theory.equivalents.equivalent import SampleLaw
-from reconscale.theory.equivalents.levels import levels_of
-from reconscale.theory.sizes import real
+from reconscale.theory.equivalents.equivalent import SampleLaw, levels_of
+from reconscale.theory.filters import real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 Floats = NDArray[np.float64]

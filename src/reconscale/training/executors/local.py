@@ -14,12 +14,12 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
-from reconscale.mistakes import Mistake
-from reconscale.study.faults import Fault
-from reconscale.training.executors.executor import Attempts, Event, Tell, ended_by, fault_event, give_up
-from reconscale.training.executors.groups import Group, grouped
+from reconscale.errors import Mistake
+from reconscale.study.results_folder import Fault
+from reconscale.training.executors.base import Attempts, Event, Tell, ended_by, fault_event, give_up
 from reconscale.training.executors.processes import alone, context
 from reconscale.training.executors.processes import environment as environment_of
+from reconscale.training.executors.stacks import Group, grouped
 from reconscale.training.stack_worker import carry_out_together
 from reconscale.training.worker import Task, carry_out, redirect_output, run_log
 

@@ -22,7 +22,7 @@ def context() -> Context:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["reconscale.training.warm"])
+    server.set_forkserver_preload(["reconscale.training.executors.preload"])
     return server
 
 
@@ -52,3 +52,8 @@ def _die_with(alive: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         alive.recv()
     os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

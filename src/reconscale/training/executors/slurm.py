@@ -16,15 +16,21 @@ from typing import Any
 
 import torch
 
-from reconscale.mistakes import Mistake
+from reconscale.errors import Mistake
 from reconscale.study import Folder, Result
-from reconscale.study.faults import Fault
+from reconscale.study.results_folder import Fault
 from reconscale.training import checkpoint
-from reconscale.training.executors.executor import Event, Tell, fault_event
-from reconscale.training.executors.slurm_element import Element, keep_tasks, restored
-from reconscale.training.executors.slurm_ledger import ATTEMPTS, Job, Ledger
-from reconscale.training.executors.slurm_options import SlurmOptions
-from reconscale.training.executors.slurm_queue import OVER, check_slurm, most_elements, recorded_state, states, submit
+from reconscale.training.executors.base import Event, Tell, fault_event
+from reconscale.training.executors.slurm_cli import (
+    OVER,
+    SlurmOptions,
+    check_slurm,
+    most_elements,
+    recorded_state,
+    states,
+    submit,
+)
+from reconscale.training.executors.slurm_job import ATTEMPTS, Element, Job, Ledger, keep_tasks, restored
 from reconscale.training.worker import Task, provenance
 
 LOOKS = 2

@@ -1,0 +1,363 @@
+"""Verbs that analyse: fit, forecast, report. None of them needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from reconscale.cli.display import console, print_json, refusing
+from reconscale.errors import Mistake
+
+if TYPE_CHECKING:
+    from reconscale.laws import Costs, Finding, Fit, Forecast, Noise, Points
+
+Source = Annotated[
+    Path,
+    typer.Argument(help="A study file (or its folder), or a CSV with columns n, a metric, and maybe p, width, seed."),
+]
+Profile = Annotated[str | None, typer.Option(help="Metric profile of a study. [default: the study's own]")]
+TestSet = Annotated[str | None, typer.Option(help="Test set of a study. [default: its main one]")]
+MetricName = Annotated[
+    str | None, typer.Option(help="What a CSV's numbers are: error, psnr or ssim. [default: from the column's name]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+FACTORS = (2.0, 4.0, 10.0)
+
+
+def points_at(
+    source: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None
+) -> Points:
+    """The points of a CSV or of a study.
+
+    Raises:
+        Mistake: the source cannot be read, or an option does not belong to its kind.
+    """
+    from reconscale.laws import Points
+
+    if source.suffix.lower() == ".csv":
+        if profile or test_set:
+            raise Mistake(source, "--profile and --test-set are for studies", "leave them out, or give a study file")
+        return Points.from_csv(source, metric=metric)
+    if metric:
+        raise Mistake(source, "--metric is for CSV files", "use --profile, or give a CSV")
+    from reconscale.study import Folder, load_study
+    from reconscale.study.measurements import points_of
+
+    return points_of(load_study(source), Folder.beside(source), profile=profile, test_set=test_set)
+
+
+def fit(
+    source: Source,
+    law: Annotated[
+        str | None,
+        typer.Option(
+            help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: the usual ones]"
+        ),
+    ] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Fit named laws to measured points, with 90 % intervals."""
+    with refusing():
+        from reconscale.laws import USUAL
+        from reconscale.laws import fit as fit_law
+
+        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        fits: list[Fit] = []
+        left_out: list[Mistake] = []
+        for name in [law] if law else USUAL:
+            try:
+                fits.append(fit_law(points, name))
+            except Mistake as mistake:
+                left_out.append(mistake)
+        if not fits:
+            raise left_out[0]
+        if json:
+            print_json([_fit_record(value) for value in fits])
+            return
+        say(*map(str, fits), *(f"not fitted: {refused}" for refused in left_out))
+
+
+def forecast(
+    source: Source,
+    n: Annotated[
+        list[float] | None,
+        typer.Option(help="A size to forecast; may be given several times. [default: 2, 4 and 10 times the largest]"),
+    ] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Forecast quality at larger n, with 50 and 90 % intervals; refuse where the data do not carry."""
+    with refusing():
+        from reconscale.laws import forecast as forecast_at
+
+        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
+        made = forecast_at(points, sizes)
+        rows = _forecast_rows(made)
+        if json:
+            print_json(_forecast_record(points, made, rows))
+        else:
+            _show(points, rows, made)
+        if all(made.refused):
+            raise Mistake("--n", made.reason, "forecast nearer sizes, or measure larger ones")
+        if made.reason and not json:
+            say(f"refused: {made.reason}")
+
+
+def report(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write into. [default: report beside the source]")
+    ] = None,
+    metric: MetricName = None,
+    worthwhile: Annotated[
+        float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1 dB, 0.01 SSIM]")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="A value of the metric; the report says how many images it needs.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
+) -> None:
+    """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
+    with refusing():
+        from reconscale.laws import METRICS
+        from reconscale.report import report_points, study_lines, write_study
+        from reconscale.report import gather
+
+        if source.suffix.lower() == ".csv":
+            points = points_at(source, metric=metric)
+            least = METRICS[points.metric].worthwhile if worthwhile is None else worthwhile
+            folder = out or source.parent / "report"
+            page = report_points(points, folder, title=source.stem, worthwhile=least, target=target)
+        else:
+            from reconscale.study import Folder, load_study
+
+            if metric is not None or worthwhile is not None:
+                raise Mistake(
+                    source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
+                )
+            results = Folder.beside(source)
+            known = gather(load_study(source), results, target=target)
+            page = write_study(known, out or results.root.parent / "report", pictures=pictures)
+            say(*study_lines(known))
+        say(f"report: {page}")
+
+
+def say(*lines: str) -> None:
+    """Print lines as they are."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _fit_record(value: Fit) -> dict[str, Any]:
+    return {
+        "law": value.law,
+        "parameters": {name: list(interval) for name, interval in value.parameters.items()},
+        "residual_sd": value.residual_sd,
+        "seed_sd": value.seed_sd,
+        "findings": codes(value.findings),
+    }
+
+
+def _forecast_record(points: Points, made: Forecast, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    from reconscale.report.analysis import cleaned
+
+    return {
+        "metric": points.metric,
+        "profile": points.profile,
+        "unit": points.unit,
+        "forecast": rows,
+        "reason": made.reason,
+        "weights": made.weights,
+        "forms": made.forms,
+        "known": {name: cleaned(asdict(value)) for name, value in made.known.items()},
+        "findings": codes(made.findings),
+    }
+
+
+def _forecast_rows(made: Forecast) -> list[dict[str, Any]]:
+    import numpy as np
+
+    rows: list[dict[str, Any]] = []
+    expected = np.median(made.expected, axis=0)
+    for index, size in enumerate(made.n.tolist()):
+        row: dict[str, Any] = {"n": size, "refused": bool(made.refused[index])}
+        if not row["refused"]:
+            row["median"] = float(expected[index])
+            for level in (0.5, 0.9):
+                low, high = made.interval(level)
+                row[f"interval {100 * level:.0f}"] = [float(low[index]), float(high[index])]
+        rows.append(row)
+    return rows
+
+
+def _show(points: Points, rows: list[dict[str, Any]], made: Forecast) -> None:
+    from reconscale.report.sentences import believed_lines
+
+    table = Table(f"n ({points.unit})", points.profile or points.metric, "50 % interval", "90 % interval")
+    for row in rows:
+        if row["refused"]:
+            table.add_row(f"{row['n']:g}", "refused", "", "")
+        else:
+            spans = (f"{_spell(a, points)} to {_spell(b, points)}" for a, b in (row["interval 50"], row["interval 90"]))
+            table.add_row(f"{row['n']:g}", _spell(row["median"], points), *spans)
+    console.print(table)
+    say(*believed_lines(made, float(points.n.max())), *map(str, made.findings))
+
+
+def _spell(value: float, points: Points) -> str:
+    return (
+        f"{value:.2f} dB" if points.metric == "psnr" else f"{value:.4f}" if points.metric == "ssim" else f"{value:.4g}"
+    )
+
+
+def codes(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    """Findings as records."""
+    return [{"code": item.code, "text": item.text, "severity": item.severity} for item in findings]
+
+
+Price = "{}; a price in any currency."
+
+
+def decide(  # noqa: PLR0913 - flags
+    source: Source,
+    worthwhile: Annotated[
+        float | None,
+        typer.Option(
+            help="The smallest gain worth paying for, in dB or SSIM. [default: a study's own, or 0.1 dB, 0.01 SSIM]"
+        ),
+    ] = None,
+    target: Annotated[float | None, typer.Option(help="A value of the metric; say how many images it needs.")] = None,
+    double: Annotated[str, typer.Option(help="Which is looked at first where both are worth it: n or p.")] = "n",
+    cost_per_image: Annotated[float | None, typer.Option(help=Price.format("What one more image costs"))] = None,
+    cost_per_hour: Annotated[
+        float | None, typer.Option(help=Price.format("For a study: what an hour of training costs"))
+    ] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Say whether more data or a larger network is worth it, what a target needs, and what to run next."""
+    with refusing():
+        from reconscale.laws.findings import merged
+        from reconscale.report import choice_of
+        from reconscale.report.analysis import choice_record, cleaned
+        from reconscale.report.sentences import decided_lines
+
+        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        costs = costs_of(source, cost_per_image, cost_per_hour)
+        least = _worthwhile(source, points) if worthwhile is None else worthwhile
+        choice = choice_of(points, worthwhile=least, double=double, target=target, costs=costs)
+        findings = merged(choice.findings, _run_findings(source, points, test_set))
+        if json:
+            print_json(cleaned(choice_record(choice) | {"findings": codes(findings)}))
+        else:
+            say(*decided_lines(choice, points, findings))
+
+
+def compare(
+    first: Source,
+    second: Annotated[Path, typer.Argument(help="The other method, in the same way.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Also write a page with figure, tables and numbers into this folder.")
+    ] = None,
+    metric: MetricName = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
+    json: AsJson = False,
+) -> None:
+    """Compare two methods as n grows: at which n the one overtakes the other, and what the difference is worth."""
+    with refusing():
+        from reconscale.report.analysis import cleaned
+        from reconscale.report.comparison import Method, compared, report_comparison
+
+        names = _names(first, second)
+        methods = [
+            Method(name, points_at(place, metric=metric, profile=profile, test_set=test_set), noise_at(place, profile))
+            for name, place in zip(names, (first, second), strict=True)
+        ]
+        known = compared(methods[0], methods[1])
+        if json:
+            print_json(cleaned(known.record() | {"findings": codes(known.findings)}))
+        else:
+            say(*known.lines(), *map(str, known.findings))
+        if out is not None:
+            path = report_comparison(known, out, (str(first), str(second)))
+            if not json:
+                say(f"Written: {path}")
+
+
+def noise_at(source: Path, profile: str | None) -> Noise | None:
+    """The networks of a study at other levels of noise; a CSV says nothing about them."""
+    if source.suffix.lower() == ".csv":
+        return None
+    from reconscale.study import Folder, load_study, runs_of
+    from reconscale.study.measurements import noise_from
+
+    study = load_study(source)
+    done = [result for result in Folder.beside(source).results(runs_of(study)) if result.status == "done"]
+    return noise_from(done, profile=profile or study.analysis.profile, test_set=study.images.main_test)
+
+
+def costs_of(source: Path, per_image: float | None, per_hour: float | None) -> Costs:
+    """Prices, with the measured hours of a study; those of a CSV are not known.
+
+    Raises:
+        Mistake: a price is below 0, or hours are priced that nobody measured.
+    """
+    from reconscale.laws import Costs
+    from reconscale.report.analysis import untimed
+
+    for flag, value in (("--cost-per-image", per_image), ("--cost-per-hour", per_hour)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise Mistake(flag, f"found {value:g}", "a price of 0 or more is expected")
+    if per_image is not None and per_hour is None:
+        per_hour = 0.0
+    if source.suffix.lower() == ".csv":
+        if per_hour:
+            raise Mistake("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
+        return Costs(untimed, per_hour, per_image)
+    from reconscale.report.run_tables import costs_from
+    from reconscale.study import Folder, load_study, runs_of
+
+    results = Folder.beside(source).results(runs_of(load_study(source)))
+    return costs_from(results, per_hour, per_image)
+
+
+def _worthwhile(source: Path, points: Points) -> float:
+    """The study's own; for a CSV what its metric counts as worthwhile."""
+    if source.suffix.lower() == ".csv":
+        from reconscale.laws import METRICS
+
+        return METRICS[points.metric].worthwhile
+    from reconscale.study import load_study
+
+    return load_study(source).analysis.worthwhile
+
+
+def _run_findings(source: Path, points: Points, test_set: str | None) -> tuple[Finding, ...]:
+    """Cautions about the runs of a study; a CSV says nothing about them."""
+    if source.suffix.lower() == ".csv":
+        return ()
+    from reconscale.report import run_findings
+    from reconscale.study import Folder, load_study
+
+    return run_findings(load_study(source), Folder.beside(source), points, test_set)
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """What to call two methods: by their files, or by their paths where these are called the same."""
+    folders = [place.parent if place.name == "study.toml" else place for place in (first, second)]
+    names = [place.stem if place.suffix.lower() == ".csv" else place.resolve().name for place in folders]
+    return (names[0], names[1]) if names[0] != names[1] else (str(first), str(second))

@@ -1,0 +1,102 @@
+"""The verb that imports logs of other tools. It needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from reconscale.cli.display import console, print_json, refusing
+from reconscale.cli.options import check_out
+from reconscale.errors import Mistake
+
+if TYPE_CHECKING:
+    from reconscale.importers import Imported
+
+KeyOf = "The setting that holds {}; 'pattern': take it from the name; 'none': leave it out. [default: usual names]"
+
+
+def import_logs(  # noqa: PLR0913 - flags
+    source: Annotated[Path, typer.Argument(help="A folder of runs or a file: TensorBoard, Lightning, BasicSR, W&B.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("points.csv"),
+    kind: Annotated[
+        str | None, typer.Option(help="tensorboard, lightning, basicsr or wandb. [default: what it looks like]")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="psnr, ssim, mse, nmse, error or loss.")] = None,
+    value: Annotated[str | None, typer.Option(help="The full tag to read, such as test/psnr.")] = None,
+    take: Annotated[str | None, typer.Option(help="last, best, or a step: 'at 5000'. [default: last]")] = None,
+    choose_by: Annotated[
+        str, typer.Option(help="A validation tag: read the value at the step where this one is best.")
+    ] = "",
+    n_from: Annotated[str | None, typer.Option(help=KeyOf.format("n, the number of training images"))] = None,
+    p_from: Annotated[str | None, typer.Option(help=KeyOf.format("p, the number of parameters"))] = None,
+    width_from: Annotated[str | None, typer.Option(help=KeyOf.format("the width"))] = None,
+    seed_from: Annotated[str | None, typer.Option(help=KeyOf.format("the seed"))] = None,
+    pattern: Annotated[
+        str, typer.Option(help="Where numbers stand in the runs' names, such as 'n{n}_w{width}_s{seed}'.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> None:
+    """Turn logs of other tools into a CSV that fit, forecast and report read."""
+    with refusing():
+        from reconscale.importers import Labelling, parse_take
+        from reconscale.importers import import_logs as read
+
+        check_out(out, source, force)
+        keys = {"n": n_from, "p": p_from, "width": width_from, "seed": seed_from}
+        labelling = Labelling({label: key for label, key in keys.items() if key is not None}, pattern)
+        imported = read(
+            source, kind=kind, metric=metric, value=value, take=parse_take(take), choose_by=choose_by,
+            labelling=labelling,
+        )  # fmt: skip
+        imported.to_csv(out)
+        for line in told(imported, out):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def told(imported: Imported, out: Path) -> list[str]:
+    """What was read from where, what was skipped and why, the cautions, and what to type next."""
+    rows, skipped = imported.rows, imported.skipped
+    absent = [label for label in ("p", "width", "seed") if label not in imported.origins]
+    origins = [f"{label} from {origin}" for label, origin in imported.origins.items()]
+    origins += [f"no {' and no '.join(absent)}"] if absent else []
+    return [
+        f"{imported.title}: {imported.measure}",
+        "; ".join(origins),
+        *map(str, skipped),
+        *map(str, imported.findings),
+        f"points: {out} ({len(rows)} run{'s' * (len(rows) != 1)}, {len(skipped)} skipped)",
+        f"next: reconscale forecast {out}",
+    ]
+
+
+def metrics(
+    found: Annotated[Path, typer.Argument(help="The reconstruction: .npy, .h5, .nii, .png, .tif or .jpg.")],
+    truth: Annotated[Path, typer.Argument(help="The truth, of the same shape.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Compare a reconstruction with the truth under every convention: the same images, many numbers."""
+    with refusing():
+        try:
+            from reconscale.physics.metric_conventions import conventions, read_images
+        except ModuleNotFoundError as error:
+            raise Mistake("this command", f"needs the package {error.name}, which is not installed",
+                          "pip install 'reconscale[train]'") from error  # fmt: skip
+        rows = conventions(read_images(found), read_images(truth))
+        if json:
+            print_json([asdict(row) for row in rows])
+            return
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("convention", no_wrap=True)
+        table.add_column("value", justify="right", no_wrap=True)
+        table.add_column("what it is", overflow="fold")
+        for row in rows:
+            shown = f"{row.value:.2f} dB" if row.unit == "dB" else f"{row.value:.5f}"
+            table.add_row(row.name, shown, row.meaning)
+        console.print(table)
+        console.print("Compare numbers of one convention only; studies here are measured in the first names.",
+                      markup=False, highlight=False)  # fmt: skip

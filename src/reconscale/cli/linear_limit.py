@@ -1,0 +1,216 @@
+"""The verb that computes the learning curve of a linear estimator on the user's own images. It needs no torch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from reconscale.cli.display import Preparing, console, plain_table, print_json, refusing
+from reconscale.cli.options import check_out, sizes_of
+from reconscale.errors import Mistake, nearest
+
+if TYPE_CHECKING:
+    from reconscale.data.patches import Cut
+    from reconscale.theory.images import LinearCurve, Spectrum
+    from reconscale.theory.operators import Operator
+
+OPTIONS = {
+    "superresolution": {"factor": "--factor"},
+    "masked-fourier": {"acceleration": "--acceleration", "center": "--center"},
+    "inpainting": {"keep": "--keep"},
+    "compressed-sensing": {"keep": "--keep"},
+}
+"""Problem -> what else it takes, and by which flag."""
+
+
+def from_images(  # noqa: PLR0913 - flags
+    source: Annotated[Path, typer.Argument(help="A folder of images, an array (.npy, .npz), or a study.")],
+    problem: Annotated[
+        str | None,
+        typer.Option(
+            help="denoising, superresolution, masked-fourier, inpainting or compressed-sensing. "
+            "[default: the study's, or denoising]"
+        ),
+    ] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Noise, in grey levels of 255. [default: the study's, or 25]")
+    ] = None,
+    patch: Annotated[int, typer.Option(help="Side of the patches that the estimator sees, in pixels.")] = 8,
+    factor: Annotated[int | None, typer.Option(help="For superresolution. [default: 2]")] = None,
+    acceleration: Annotated[float | None, typer.Option(help="For masked-fourier. [default: 4]")] = None,
+    center: Annotated[
+        float | None, typer.Option(help="For masked-fourier: the part around frequency 0. [default: 0.125]")
+    ] = None,
+    keep: Annotated[
+        float | None, typer.Option(help="For inpainting, compressed-sensing: the part measured. [default: 0.25]")
+    ] = None,
+    n: Annotated[list[str] | None, typer.Option(help="Sizes, such as 100 or 10,30,100. [default: a grid]")] = None,
+    counts: Annotated[str, typer.Option(help="What n counts: images (all their patches) or patches.")] = "images",
+    within: Annotated[
+        list[float] | None, typer.Option(help="Say which n comes within so many dB. [default: 0.5, 0.1]")
+    ] = None,
+    channels: Annotated[str, typer.Option(help="auto, gray or rgb.")] = "auto",
+    data: Annotated[Path | None, typer.Option(help="For a study: the folder that its images are below.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the places that patches are cut from.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Also write the curve to this CSV file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """The learning curve of the best linear estimator on images like yours: an explanation, not a forecast."""
+    with refusing():
+        from threadpoolctl import threadpool_limits
+
+        from reconscale.files import write_whole
+        from reconscale.theory.images import linear_curve, spectrum_of
+
+        if out is not None:
+            check_out(out, source, force)
+        asked = {"factor": factor, "acceleration": acceleration, "center": center, "keep": keep}
+        with Preparing() as tell, threadpool_limits(1):
+            cut, kind, level = _cut(source, problem, sigma, patch, channels, data, seed, tell)
+            operator = _operator(kind, cut, level, asked)
+            spectrum = spectrum_of(cut.patches, operator)
+            each = cut.each if counts == "images" else 1
+            counted: dict[str, Any] = {"counts": counts, "per_image": each}
+            sizes = [float(size) for size in sizes_of(n)] or _grid(counts, cut)
+            curve = linear_curve(spectrum, sizes, **counted, progress=lambda d, of: tell("computing the curve", d, of))
+            near = _near(spectrum, within or [0.5, 0.1], counted)
+        if out is not None:
+            write_whole(out, _csv(curve))
+        if json:
+            print_json(_record(spectrum, curve, near, cut))
+            return
+        console.print(_shown(curve, counts))
+        lines = _sentences(spectrum, curve, near, cut, counts)
+        for line in [*lines, *([f"table: {out}"] if out is not None else [])]:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _cut(  # noqa: PLR0913 - what was asked
+    source: Path, problem: str | None, sigma: float | None, patch: int, channels: str, data: Path | None, seed: int,
+    tell: Any,
+) -> tuple[Cut, str, float]:  # fmt: skip
+    """The patches, the problem and its noise from 0 to 1."""
+    from reconscale.data.patches import patches_at, patches_of
+    from reconscale.theory.filters import real, whole
+
+    if channels not in ("auto", "gray", "rgb"):
+        raise Mistake("--channels", f"found '{channels}'", nearest(channels, ("auto", "gray", "rgb")))
+    whole("--seed", seed, 0)
+    if sigma is not None:
+        real("--sigma", sigma)
+    if not _is_study(source):
+        if data is not None:
+            raise Mistake("--data", f"{source} is no study", "leave it out: it says where a study's images are")
+        level = 25.0 if sigma is None else sigma
+        cut = patches_at(source, patch, channels=channels, seed=seed, progress=tell)  # type: ignore[arg-type]
+        return cut, problem or "denoising", level / 255
+    from reconscale.data.image_set import open_images
+    from reconscale.data.subset import Pixels
+    from reconscale.study import DenoisingProblem, load_study
+
+    study = load_study(source)
+    options = study.images
+    if options.volumes or not isinstance(study.problem, DenoisingProblem):
+        raise Mistake(source, f"is a study of {study.problem.kind}", "give a study of denoising, or a folder of images")
+    train = open_images(options, data=data, progress=tell).train
+    assert isinstance(train, Pixels)  # sources of volumes are refused above
+    crop = options.patch if options.crop == "center" else None
+    cut = patches_of(train, patch, crop=crop, units=options.counts == "units", seed=seed, progress=tell)
+    return cut, problem or study.problem.kind, (study.problem.sigma if sigma is None else sigma) / 255
+
+
+def _is_study(source: Path) -> bool:
+    return source.suffix == ".toml" or (source / "study.toml").is_file()
+
+
+def _operator(kind: str, cut: Cut, sigma: float, asked: dict[str, Any]) -> Operator:
+    from reconscale.theory.operators import OPERATORS, operator_of
+
+    if kind not in OPERATORS:
+        raise Mistake("--problem", f"found '{kind}'", nearest(kind, OPERATORS))
+    given = {name: value for name, value in asked.items() if value is not None}
+    if unused := set(given) - set(OPTIONS.get(kind, {})):
+        flags = ", ".join(f"--{name}" for name in sorted(OPTIONS.get(kind, {}))) or "none"
+        raise Mistake(f"--{min(unused)}", f"has no meaning for {kind}", f"its options: {flags}")
+    return operator_of(kind, cut.patches.shape, sigma, **given)
+
+
+def _grid(counts: str, cut: Cut) -> list[float]:
+    """From as few images or patches as give something to ten times what there is."""
+    from reconscale.theory.images import FEWEST
+
+    first, last = (FEWEST, 10 * cut.available) if counts == "images" else (100, 10 * len(cut.patches))
+    steps = [base * 10**power for power in range(8) for base in (1, 3)]
+    return [float(size) for size in steps if first <= size < last] + [float(last)]
+
+
+def _near(spectrum: Spectrum, decibels: list[float], counted: dict[str, Any]) -> dict[float, float | None]:
+    from reconscale.theory.filters import real
+    from reconscale.theory.images import within
+
+    return {real("--within", db, open_end=True): within(spectrum, db, **counted) for db in decibels}
+
+
+def _shown(curve: LinearCurve, counts: str) -> Table:
+    table = plain_table(f"n ({counts})", "MSE", "PSNR, dB", "below its limit, dB")
+    table.title = "the best linear estimator of patches, computed: an explanation, not a forecast"
+    for n, mse, psnr in zip(curve.n, curve.mse, curve.psnr, strict=True):
+        away = 10 * math.log10(mse / curve.floor) if curve.floor > 0 else math.inf
+        table.add_row(f"{n:,.0f}", f"{mse:.4g}", f"{psnr:.2f}", f"{away:.3f}")
+    return table
+
+
+def _sentences(
+    spectrum: Spectrum, curve: LinearCurve, near: dict[float, float | None], cut: Cut, counts: str
+) -> list[str]:
+    from reconscale.theory.images import FEWEST
+
+    size, patch = cut.patches.shape[0], spectrum.operator
+    lines = [f"{patch.name}: {patch.words}; {len(cut.patches):,} patches of {size} x {size} from {cut.used:,} images"]
+    if curve.floor > 0:
+        lines.append(f"limit (Wiener filter) {-10 * math.log10(curve.floor):.2f} dB; "
+                     f"answering the mean {-10 * math.log10(curve.power):.2f} dB")  # fmt: skip
+    else:
+        lines.append("limit: no error at all; the measurements say everything that varies")
+    for db, found in near.items():
+        reached = "at no n that was looked at" if found is None else f"at n = {found:,.0f} {counts}"
+        if found is not None and found < FEWEST and counts == "images":
+            reached = f"with {FEWEST} images or fewer"
+        lines.append(f"within {db:g} dB of it {reached}")
+    if spectrum.slope is not None:
+        lines.append(f"variances fall like rank^-{spectrum.slope:.2f}")
+    if counts == "images":
+        lines.append(f"an image gives {curve.per_image:,} overlapping patches, and is allowed to err alike throughout")
+    lines += [f"caution: {text}" for text in spectrum.cautions]
+    if counts == "images" and min(curve.n) < FEWEST:
+        lines.append(f"caution: below n = {FEWEST} images the curve is too good, with one image by 1 or 2 dB")
+    lines.append("it says nothing of where a network's curve ends; measure that: reconscale plan my-study")
+    return lines
+
+
+def _csv(curve: LinearCurve) -> str:
+    head = "n,mse,psnr,counts,per_image,floor\n"
+    tail = f"{curve.counts},{curve.per_image},{curve.floor!r}"
+    return head + "".join(
+        f"{n!r},{mse!r},{psnr!r},{tail}\n" for n, mse, psnr in zip(curve.n, curve.mse, curve.psnr, strict=True)
+    )
+
+
+def _record(spectrum: Spectrum, curve: LinearCurve, near: dict[float, float | None], cut: Cut) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from reconscale.report.analysis import cleaned
+
+    operator = spectrum.operator
+    return dict(cleaned({
+        "problem": operator.name, "measurement": operator.words, "sigma": operator.sigma, "shape": list(operator.shape),
+        "patches": len(cut.patches), "images": cut.used, "available": cut.available,
+        "curve": asdict(curve) | {"psnr": list(curve.psnr)}, "within": {f"{db:g}": found for db, found in near.items()},
+        "floor": curve.floor, "floor_held_out": spectrum.floor, "slope": spectrum.slope,
+        "cautions": list(spectrum.cautions),
+    }))  # fmt: skip

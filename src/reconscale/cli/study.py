@@ -1,0 +1,310 @@
+"""Verbs that measure: demo, plan, run, status, data, reconstruct."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from reconscale.cli.display import Preparing, Sweep, console, errors, print_json, refusing, spell
+from reconscale.errors import Mistake, nearest
+from reconscale.files import write_whole
+
+if TYPE_CHECKING:
+    from reconscale.study import Folder, Status, Study
+    from reconscale.training import Where
+
+StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder that holds a study.toml.")]
+Data = Annotated[Path | None, typer.Option(help="Where the study's folders are. [default: $RECONSCALE_DATA]")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int | None, typer.Option(help="Runs side by side. [default: one a core, or one on a GPU]")]
+Threads = Annotated[int, typer.Option(help="CPU threads of a run.")]
+Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) that each run is divided among.")]
+Stack = Annotated[
+    str, typer.Option(help="Runs trained in one pass where their shapes are equal: a number, or auto (on a CPU 1).")
+]
+Slurm = Annotated[
+    list[str] | None, typer.Option(help="Carry out in the queue of Slurm: key=value,key=value; may be repeated.")
+]
+Ray = Annotated[str | None, typer.Option(help="Carry out on Ray: auto, or the address of a cluster.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _load(path: Path) -> tuple[Study, Folder]:
+    from reconscale.study import Folder, load_study
+
+    return load_study(path), Folder.beside(path)
+
+
+UNSAID: dict[str, Any] = {"device": "auto", "threads": 1, "devices": 1, "stack": "auto", "checkpoint_seconds": 30.0}
+"""Flags that need not be said, by their values."""
+
+
+def _run_command(study: Path, **flags: Any) -> str:
+    """The command that carries a study out, to be copied and pasted.
+
+    Args:
+        study: its path.
+        flags: what was given where a study is carried out; what is as it is anyway is left out.
+    """
+    words = ["reconscale", "run", str(study)]
+    for name, given in flags.items():
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value != UNSAID.get(name):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _where(data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any) -> Where:
+    try:
+        from reconscale.training import Where
+    except ModuleNotFoundError as error:
+        raise Mistake("this command", f"needs the package {error.name}, which is not installed",
+                      "pip install 'reconscale[train]'") from error  # fmt: skip
+    return Where(data=data, device=device, workers=workers, threads=threads, **more)
+
+
+def _stack(text: str) -> int | None:
+    """What ``--stack`` says; none: auto."""
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise Mistake("--stack", f"found '{text}'", "give a number, or auto")
+    return int(text)
+
+
+DEMOS = {"denoising": "demo.toml", "mri": "demo-mri.toml"}
+
+
+def demo(
+    problem: Annotated[str, typer.Option(help="denoising, or mri (simulated).")] = "denoising",
+    out: Annotated[Path | None, typer.Option(help="The folder to work in. [default: demo, demo-mri]")] = None,
+    workers: Workers = None,
+    threads: Threads = 1,
+    stack: Stack = "auto",
+) -> None:
+    """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
+    from reconscale.report import gather
+    from reconscale.report import study_lines, write_study
+
+    out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
+    path = out / "study.toml"
+    with refusing(f"reconscale run {path}"):
+        if problem not in DEMOS:
+            raise Mistake("--problem", f"found '{problem}'", nearest(problem, DEMOS))
+        if not path.is_file():
+            write_whole(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
+        study, folder = _load(path)
+        status = _carry_out(
+            study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)), retry_failed=False
+        )
+        known = gather(study, folder)
+        page = write_study(known, out / "report")
+        for line in (*study_lines(known), f"report: {page}"):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(_code(status))
+
+
+def plan(  # noqa: PLR0913 - flags
+    study: StudyPath,
+    data: Data = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    threads: Threads = 1,
+    devices: Devices = 1,
+    stack: Stack = "auto",
+    ray: Ray = None,
+    calibrate: Annotated[bool, typer.Option(help="Time a few steps of every width.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Show every run of a study, its parameters and FLOPs, and the time that the rest will take."""
+    with refusing():
+        value, folder = _load(study)
+        where = _where(data, device, workers, threads, devices=devices, stack=_stack(stack), ray=ray)
+        from reconscale.training import plan as make_plan
+
+        with Preparing() as progress:
+            made = make_plan(value, folder, where, progress, calibrate=calibrate)
+        if json:
+            print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
+                        "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
+            return
+        table = Table("n", "width", "p", "GFLOPs a run", "time a run", "memory", "seeds", "done", "failed")
+        for cell in made.cells:
+            estimate = "-" if cell.seconds is None else spell(cell.seconds)
+            memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
+            table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
+                          str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
+        console.print(table)
+        left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
+        again = _run_command(
+            study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray
+        )
+        estimate = ""
+        if left and made.seconds is not None and made.memory is not None:
+            estimate = f", about {spell(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} side by side"
+        console.print(
+            f"{left} runs to do{estimate}; start with: {again}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def run(  # noqa: PLR0913 - flags
+    study: StudyPath,
+    data: Data = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    threads: Threads = 1,
+    devices: Devices = 1,
+    stack: Stack = "auto",
+    ray: Ray = None,
+    slurm: Slurm = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")
+    ] = False,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 30.0,
+    track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
+) -> None:
+    """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
+    again = _run_command(
+        study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
+        slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
+    )  # fmt: skip
+    with refusing(again):
+        value, folder = _load(study)
+        places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
+        where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
+        status = _carry_out(value, folder, where, retry_failed=retry_failed)
+        _tell_status(status, study, again)
+    raise typer.Exit(_code(status))
+
+
+def status(study: StudyPath, json: AsJson = False) -> None:
+    """Show how far a study is."""
+    with refusing():
+        from reconscale.study import runs_of
+
+        value, folder = _load(study)
+        found = folder.status(runs_of(value))
+        if json:
+            print_json(asdict(found))
+            return
+        _tell_status(found, study)
+
+
+def data(
+    study: StudyPath,
+    data: Data = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read again all that is kept of the images; exit 2 if any is damaged.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Prepare the images of a study and describe them: counts, sizes, splits, what was skipped."""
+    with refusing():
+        value, _ = _load(study)
+        where = _where(data, "cpu", None, 1).resolved()
+        if verify:
+            _verify(value, where.data, study, json)
+            return
+        from reconscale.training import prepare
+
+        with Preparing() as progress:
+            described = prepare(value, where, progress).describe()
+        if json:
+            print_json(described)
+            return
+        table = Table("images", "")
+        for key, entry in described.items():
+            table.add_row(key, _plain(entry))
+        console.print(table)
+
+
+def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
+    from reconscale.data.verify import verify_images
+
+    with Preparing() as progress:
+        found = verify_images(value.images, data=data, progress=progress)
+    if json:
+        print_json(asdict(found))
+    else:
+        for line in found.changed:
+            console.print(f"since then: {line}", markup=False, highlight=False, soft_wrap=True)
+        whole = f"{found.counted} read again: {len(found.damaged) or 'none'} damaged"
+        console.print(whole, markup=False, highlight=False, soft_wrap=True)
+        if found.changed and not found.damaged:
+            console.print("the next start takes in what changed", markup=False, highlight=False)
+    if found.damaged:
+        parts = "\n".join(f"  {line}" for line in found.damaged)
+        errors.print(f"damaged:\n{parts}\nset aside; take them in anew with: reconscale data {path}",
+                     style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+        raise typer.Exit(2)
+
+
+def reconstruct(
+    run: Annotated[Path, typer.Argument(help="The directory of a run that is done: runs/<id>.")],
+    image: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    out: Annotated[Path, typer.Option(help="The file to write, or the folder to write into.")],
+) -> None:
+    """Apply a trained run to your own image or folder of images; size and bit depth are kept."""
+    with refusing():
+        _where(None, "cpu", None, 1)
+        from reconscale.training import reconstruct as reconstruct_file
+
+        with Preparing() as progress:
+            written = reconstruct_file(run, image, out, progress=lambda done, total: progress("reconstructing", done, total))
+        console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
+                      + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+
+
+def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool) -> Status:
+    from reconscale.training import run as carry_out
+
+    with Preparing() as progress:
+        preparing = progress
+        with Sweep() as tell:
+            return carry_out(study, folder, where, progress=preparing, tell=tell, retry_failed=retry_failed)
+
+
+def _tell_status(found: Status, path: Path, again: str | None = None) -> None:
+    again = again or _run_command(path)
+    from reconscale.study.results_folder import DIVERGED
+
+    counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
+              "started": found.started, "to do": found.todo}  # fmt: skip
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    say(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()))
+    for name in ("diverged", "failed"):
+        for run_id in counts[name]:
+            say(f"  {name}: {run_id} ({found.reasons[run_id]})")
+    for kind, (count, lost) in found.faults.items():
+        again = f", {spell(lost)} of work done again" if lost or kind != DIVERGED else ""
+        say(f"  {kind}: {count} {'time' if count == 1 else 'times'}{again}")
+    if found.others:
+        from reconscale.study.results_folder import others_sentence
+
+        say(f"  {others_sentence(found.others)}")
+    if found.diverged or found.failed:
+        say(f"carry them out again with: {again} --retry-failed")
+    follow = f"continue with: {again}" if found.open else f"now: reconscale report {path}"
+    say(follow)
+
+
+def _code(found: Status) -> int:
+    return 1 if found.failed or found.diverged else 0
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(entry) for entry in value)
+    return str(value)

@@ -1,0 +1,237 @@
+"""From a listing to a packed store: only what no shard holds yet is read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from filelock import FileLock
+
+from reconscale.data.listing import Listing
+from reconscale.data.packing import Kind, Progress, Sources, common_kind, pack, portions, read_headers, refused
+from reconscale.data.shards import FORMAT, Shard, clear_aside, find, read_pool
+from reconscale.data.store import FILES, Store
+from reconscale.errors import Mistake
+from reconscale.files import to_json, write_whole
+
+__all__ = ["Asked", "Progress", "asked", "find_store", "open_store"]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is wanted of a listing.
+
+    Attributes:
+        key: name of the store, without the part that says how it came out.
+        family: name of the folder of shards: images of the same place, converted alike.
+        keys: (N, 16) what the images are recognised by.
+    """
+
+    key: str
+    family: str
+    keys: np.ndarray
+
+
+def asked(listing: Listing, channels: str, downscale: int) -> Asked:
+    """The names that a listing and the options give."""
+    keys = listing.keys()
+    settings = [FORMAT, listing.identity, channels, downscale]
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + keys.tobytes()).hexdigest()[:24]
+    family = hashlib.sha256(json.dumps([*settings, listing.place], sort_keys=True).encode()).hexdigest()[:24]
+    return Asked(key, family, keys)
+
+
+def find_store(root: Path, key: str) -> Store | None:
+    """A store of that key that is whole."""
+    stores = (Store(path) for path in sorted(root.glob(f"{key}-*")))
+    return next((store for store in stores if store.is_whole()), None)
+
+
+def open_store(
+    listing: Listing,
+    root: Path,
+    *,
+    channels: Literal["auto", "rgb", "gray"],
+    downscale: int,
+    unreadable: Literal["refuse", "skip"],
+    progress: Progress | None = None,
+) -> Store:
+    """The store of a listing. What is missing is packed first: images that are new or changed, shards that were lost.
+
+    Shards that are finished stay, whatever ends a build; the next one goes on behind them. Two processes may ask at
+    once: one builds, the other waits.
+
+    Args:
+        listing: the images.
+        root: the folder of all stores.
+        channels: as in ``Images``.
+        downscale: area-downsampling factor.
+        unreadable: what to do with images that cannot be read.
+        progress: called while building.
+
+    Raises:
+        Mistake: an image cannot be read, grey and RGB images are mixed, nothing is left, or the cache cannot be
+            written.
+    """
+    wanted = asked(listing, channels, downscale)
+    store = find_store(root, wanted.key)
+    if store is None:
+        folder = root / "shards" / wanted.family
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                store = find_store(root, wanted.key)
+                if store is None:
+                    rule = (channels, downscale, unreadable)
+                    store = _build(listing, root, wanted, rule, progress or _silent)
+        except OSError as error:
+            raise _unwritable(root, error) from error
+    if unreadable == "refuse" and store.refusals:
+        raise refused(Mistake(*store.refusals[0][1:]))
+    return store
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _silent(label: str, done: int, total: int) -> None:
+    pass
+
+
+def _unwritable(root: Path, error: OSError) -> Mistake:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Mistake(root, "the disk is full", "free some space, or choose another cache with RECONSCALE_CACHE")
+    reason = error.strerror or str(error)
+    return Mistake(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
+
+
+def _build(listing: Listing, root: Path, wanted: Asked, rule: tuple[str, int, str], progress: Progress) -> Store:
+    """Pack what is missing and write the index. The caller holds the lock of the family."""
+    channels, downscale, unreadable = rule
+    folder = root / "shards" / wanted.family
+    shards = read_pool(folder)
+    number, place = find(shards, wanted.keys)
+    sources = _known(shards, number, place)
+    skipped: dict[str, Mistake] = {}
+    with ThreadPoolExecutor(min(16, _cores())) as pool:
+        read_headers(listing, sources, pool, unreadable, skipped, progress)
+        kind = common_kind(listing, sources, channels, downscale)
+        other = np.array([(shard.channels, shard.dtype) != (kind.channels, kind.dtype) for shard in shards], bool)
+        if other.any():
+            number[other[number.clip(0)] & (number >= 0)] = -1
+        missing = np.flatnonzero((number < 0) & (sources.channels > 0))
+        _check_space(root, sources, missing, kind)
+        done, total = 0, len(missing)
+        for portion in portions(sources, missing, kind):
+            tell = _shifted(progress, done, total)
+            how, outcome = (sources, kind, pool), (unreadable, skipped, tell)
+            shard = pack(listing, wanted.keys, portion, how, outcome, (folder, wanted.family))
+            done += len(portion)
+            if shard is not None:
+                shards.append(shard)
+                packed, at = find([shard], wanted.keys[portion])
+                number[portion], place[portion] = np.where(packed < 0, -1, len(shards) - 1), at
+    store = _indexed(listing, root, wanted, kind, (shards, number, place), skipped)
+    clear_aside(folder)
+    return store
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Callable[[int], None]:
+    return lambda done: progress("packing images", before + done, total)
+
+
+def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> Sources:
+    """What the shards say about the images that they hold; the rest is to be read."""
+    sources = Sources.unknown(len(number))
+    for index, shard in enumerate(shards):
+        rows = np.flatnonzero(number == index)
+        sources.channels[rows], sources.dtypes[rows] = shard.sources[place[rows]].T
+        sources.sizes[rows] = shard.sizes[place[rows]]
+        sources.packed[rows] = True
+    return sources
+
+
+def _check_space(root: Path, sources: Sources, missing: np.ndarray, kind: Kind) -> None:
+    values = int(sources.packed_sizes(missing, kind.downscale).prod(1).sum()) * kind.channels
+    needed, free = values * np.dtype(kind.dtype).itemsize + 3000 * len(missing), shutil.disk_usage(root).free
+    if needed > free:
+        raise Mistake(
+            root,
+            f"the packed images need {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free",
+            "free some space, choose another cache with RECONSCALE_CACHE, or raise images.downscale",
+        )
+
+
+def _indexed(
+    listing: Listing,
+    root: Path,
+    wanted: Asked,
+    kind: Kind,
+    held: tuple[list[Shard], np.ndarray, np.ndarray],
+    skipped: dict[str, Mistake],
+) -> Store:
+    """Write the index of all images that shards hold, in the order of their names."""
+    shards, number, place = held
+    rows = np.flatnonzero(number >= 0)
+    if not len(rows):
+        total = len(listing.names)
+        raise Mistake(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
+    used = np.array(sorted(np.unique(number[rows]).tolist(), key=lambda shard: shards[shard].name))
+    rank = np.zeros(len(shards), np.int64)
+    rank[used] = np.arange(len(used))  # by their names: the same shards make the same store
+    owner = rank[number[rows]]
+    columns = {"starts": np.empty(len(rows), np.int64), "sizes": np.empty((len(rows), 2), np.int64)}
+    columns["hashes"] = np.empty((len(rows), 32), np.uint8)
+    for index, shard in enumerate(used.tolist()):
+        mine = np.flatnonzero(owner == index)
+        for column, values in columns.items():
+            values[mine] = getattr(shards[shard], column)[place[rows[mine]]]
+    columns |= {"keys": wanted.keys[rows], "shards": owner.astype(np.int32), "places": place[rows].astype(np.int32)}
+    unfinished = f"{wanted.key}.{wanted.family}."
+    for left in root.glob(f"{unfinished}*.part"):  # of a builder that died: this process holds the lock
+        shutil.rmtree(left)
+    part = Path(tempfile.mkdtemp(dir=root, prefix=unfinished, suffix=".part"))
+    try:
+        names = listing.names if len(rows) == len(listing.names) else [listing.names[row] for row in rows.tolist()]
+        (part / "names.txt").write_bytes("\0".join(names).encode())
+        for column, values in columns.items():
+            np.save(part / f"{column}.npy", values)
+        facts = {
+            "format": FORMAT,
+            "family": wanted.family,
+            "place": listing.place,
+            "downscale": kind.downscale,
+            "channels": kind.channels,
+            "dtype": kind.dtype,
+            "files": {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in FILES},
+            "shards": [{"name": shards[shard].name, "bytes": shards[shard].bytes} for shard in used.tolist()],
+            "skipped": [[name, m.where, m.found, m.remedy] for name, m in sorted(skipped.items())],
+        }
+        return _put(root, wanted.key, part, facts)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:
+    """Write the manifest and give the store its name; others of the same key that are not whole are removed."""
+    manifest = to_json(facts)
+    write_whole(part / "manifest.json", manifest)
+    for path in root.glob(f"{key}-*"):
+        if not Store(path).is_whole():
+            shutil.rmtree(path)
+    path = root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"
+    if not path.exists():  # else its shards were packed anew, and it is whole again
+        part.chmod(0o755)
+        part.rename(path)
+    return Store(path)

@@ -1,0 +1,339 @@
+"""Image sets: clean images in units, divided once, with nested training subsets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from reconscale.data.build_store import Progress, open_store
+from reconscale.data.listing import unit_of
+from reconscale.data.near_duplicates import Twin, repeated, twins
+from reconscale.data.sources import list_test_set, source_of
+from reconscale.data.store import Store
+from reconscale.data.subset import Pixels, divided, nested_order
+from reconscale.data.volumes.volume_set import Slices, open_volumes
+from reconscale.errors import Mistake
+from reconscale.files import to_json, write_whole
+from reconscale.study import Images
+
+T = TypeVar("T")
+
+LEAST = 10_000
+"""Images from which on an answer is kept; for fewer, finding it anew is as quick."""
+
+
+def remembered(question: str, about: Sequence[tuple[str, Pixels]], find: Callable[[], T]) -> T:
+    """The answer to a question about images, found now or at an earlier time.
+
+    It is kept under a hash of the question and of names, pixels and order of the images; a kept answer that was
+    damaged is found anew.
+
+    Args:
+        question: with the version of its algorithm.
+        about: the images, with what they stand for.
+        find: finds the answer: a JSON value.
+    """
+    if sum(len(pixels) for _, pixels in about) < LEAST:
+        return find()
+    key = hashlib.sha256(question.encode())
+    for label, pixels in about:
+        content = [pixels.store.manifest["files"][name] for name in ("names.txt", "hashes.npy")]
+        key.update(f"\0{label}\0{' '.join(content)}\0{len(pixels)}\0".encode())
+        key.update(np.ascontiguousarray(pixels.rows, np.int64).data)
+    path = about[0][1].store.path.parent / "answers" / f"{key.hexdigest()[:32]}.json"
+    kept: T | None = _kept(path)
+    if kept is not None:
+        return kept
+    answer = find()
+    try:
+        write_whole(path, to_json({"answer": answer, "sha256": _hash(answer)}))
+    except Mistake:  # the cache may be read-only: the answer is found anew the next time
+        return answer
+    return answer
+
+
+def _kept(path: Path) -> Any:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record["answer"] if record["sha256"] == _hash(record["answer"]) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _hash(answer: object) -> str:
+    return hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()
+
+
+LEAST_SIDE = 8
+"""Images of further test sets have at least this many pixels a side; SSIM needs 7."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """The images of a study. Pickles as paths and row numbers; the pixels stay on the disk until they are read.
+
+    Attributes:
+        images: the options.
+        unit: whether a unit is an image (``file``) or all images of one folder, scene or stack (``folder``).
+        train: the training images, sorted by unit and name.
+        val: the validation images.
+        tests: the test sets by name: ``test`` (held-out units), then the further ones.
+        skipped: images left out: (name, reason).
+        duplicates: pairs of a training or validation image and a held-out one that (nearly) agree; these were left out.
+    """
+
+    images: Images
+    unit: Literal["file", "folder"]
+    train: Pixels | Slices
+    val: Pixels | Slices
+    tests: Mapping[str, Pixels | Slices]
+    skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    duplicates: int = 0
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return self.train.channels
+
+    @cached_property
+    def units(self) -> int:
+        """The number of training units."""
+        return len(np.unique(self.train.groups)) if isinstance(self.train, Pixels) else len(set(self.train.units))
+
+    @property
+    def available(self) -> int:
+        """The largest n, in the unit of ``images.counts``."""
+        return self.units if self.images.counts == "units" else len(self.train)
+
+    def training(self, n: int, subset_seed: int) -> Pixels | Slices:
+        """The first n training units (or images) of the nested order of a seed: see ``split.nested_order``.
+
+        Raises:
+            Mistake: n is below 1 or more than there are.
+        """
+        if not 1 <= n <= self.available:
+            raise Mistake(
+                "sweep.n", f"found {n}", f"the images allow 1 to {self.available} {self.images.counts} for training"
+            )
+        units = self.train.groups if isinstance(self.train, Pixels) else self.train.units
+        if self.images.order == "mixed":
+            units = np.arange(len(self.train))  # every image comes on its own
+        order, ends = nested_order(units, subset_seed, shuffled=self.images.volumes)
+        return self.train.pick(order[: int(ends[n - 1])] if self.images.counts == "units" else order[:n])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, over the sorted (set, name, hash of shape, type and pixels) of all images."""
+        sets = list(self.sets.items())
+        if isinstance(self.train, Slices):
+            return _digest(sets)
+        return remembered("digest 1", sets, lambda: _digest(sets))
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file that reading these images needs, by absolute paths, sorted.
+
+        Packed images and prepared volumes never change once they are whole; of measured k-space, the user's own files
+        are among them.
+        """
+        found: set[Path] = set()
+        for pixels in self.sets.values():
+            if isinstance(pixels, Slices):
+                for volume in pixels.volumes:
+                    found |= {path.absolute() for path in volume.path.iterdir() if path.is_file()}
+                    found |= {Path(volume.place.path).absolute()} if volume.place is not None else set()
+            else:
+                found |= set(pixels.store.files())
+        return tuple(sorted(found))
+
+    def describe(self) -> dict[str, Any]:
+        """Counts, sizes, what was left out and where the packed images are; JSON values only."""
+        known = {
+            "source": self.images.source,
+            "channels": self.channels,
+            "counts": self.images.counts,
+            "available": self.available,
+            "sets": {name: pixels.described() for name, pixels in self.sets.items()},
+            "skipped": [list(pair) for pair in self.skipped],
+            "digest": self.digest,
+        }
+        if isinstance(self.train, Slices):
+            return known | {"cache": sorted({str(v.path.parent) for s in self.sets.values() for v in s.volumes})}
+        return known | {
+            "dtype": self.train.store.dtype,
+            "duplicates left out": self.duplicates,
+            "repeated training images": self._repeated(),
+            "cache": sorted({str(pixels.store.path) for pixels in self.sets.values()}),
+        }
+
+    def _repeated(self) -> int:
+        train = self.train
+        assert isinstance(train, Pixels)
+        return remembered("repeated 1", [("train", train)], lambda: repeated(train.store, train.rows))
+
+    @property
+    def sets(self) -> dict[str, Any]:
+        """All sets by name: ``train``, ``val`` and the test sets."""
+        return {"train": self.train, "val": self.val, **self.tests}
+
+
+def _digest(sets: list[tuple[str, Any]]) -> str:
+    lines = sorted(
+        f"{name}\0{image}\0{digest}"
+        for name, pixels in sets
+        for image, digest in zip(pixels.names, pixels.hashes, strict=True)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def open_images(
+    images: Images, *, data: Path | None = None, cache: Path | None = None, progress: Progress | None = None
+) -> ImageSet:
+    """Open the images of a study; pack them first where that has not been done.
+
+    Args:
+        images: the options.
+        data: the folder that ``images.folders`` and ``images.test_sets`` are below.
+        cache: the folder for packed images; none: ``$RECONSCALE_CACHE``, else the user's cache folder.
+        progress: called with (label, done, total) while packing.
+
+    Raises:
+        Mistake: images are missing, unreadable, too small, mixed, too few, or (nearly) the same on both sides of the
+            line.
+    """
+    root = cache_folder(cache)
+    if images.volumes:
+        return _open_volumes(images, data, root, progress)
+
+    def opened(source_listing: Any, channels: Literal["auto", "rgb", "gray"]) -> Store:
+        return open_store(
+            source_listing,
+            root,
+            channels=channels,
+            downscale=images.downscale,
+            unreadable=images.unreadable,
+            progress=progress,
+        )
+
+    listing = source_of(images)(images, data)
+    store = opened(listing, images.channels)
+    skipped = list(store.skipped)
+    rows = _large_enough(store, images, images.patch, "patches", skipped)
+    whole = Pixels(store, rows, listing.unit)
+    parts = divided(whole.units, images, whole.names)
+    train, val, test = (rows[part] for part in parts)
+    tests = {"test": Pixels(store, test, listing.unit)} if images.test else {}
+    for name in images.test_sets:
+        other_listing = list_test_set(images, name, data)
+        other = opened(other_listing, images.channels)
+        if other.channels != store.channels:
+            kinds = {1: "grey", 3: "RGB"}
+            found = f"is {kinds[other.channels]}, the training images are {kinds[store.channels]}"
+            raise Mistake(f"images.test_sets.{name}", found, 'set images.channels = "gray" or "rgb" to convert them')
+        skipped += [(f"{name}: {image}", reason) for image, reason in other.skipped]
+        tests[name] = Pixels(
+            other, _large_enough(other, images, LEAST_SIDE, "measurements", skipped), other_listing.unit
+        )
+    opened_set = ImageSet(
+        images,
+        listing.unit,
+        Pixels(store, train, listing.unit),
+        Pixels(store, val, listing.unit),
+        tests,
+        tuple(skipped),
+    )
+    return _without_duplicates(opened_set)
+
+
+def _open_volumes(images: Images, data: Path | None, root: Path, progress: Progress | None) -> ImageSet:
+    sets, skipped = open_volumes(images, data, root.with_name("volumes"), progress or (lambda label, done, total: None))
+    train, val = sets.pop("train"), sets.pop("val")
+    return ImageSet(images, images.unit, train, val, sets, skipped)
+
+
+def cache_folder(cache: Path | None) -> Path:
+    """The folder of all packed images: below what is given, ``$RECONSCALE_CACHE``, or the user's cache folder."""
+    if cache is None and os.environ.get("RECONSCALE_CACHE"):
+        cache = Path(os.environ["RECONSCALE_CACHE"])
+    if cache is None:
+        import platformdirs
+
+        cache = Path(platformdirs.user_cache_dir("reconscale", appauthor=False))
+    return cache.expanduser().resolve() / "images"
+
+
+def _large_enough(store: Store, images: Images, least: int, what: str, skipped: list[tuple[str, str]]) -> np.ndarray:
+    """The rows of images with at least ``least`` pixels a side."""
+    small = store.sizes.min(1) < least
+    after = f" after images.downscale = {images.downscale}" if images.downscale > 1 else ""
+    for row in np.flatnonzero(small).tolist():
+        height, width = store.sizes[row].tolist()
+        reason = f"is {width} x {height} pixels{after}, and {what} need {least} x {least}"
+        if images.small == "refuse":
+            lower = "lower images.patch" if what == "patches" else "remove it"
+            raise Mistake(store.names[row], reason, f'{lower}, or set images.small = "skip"')
+        skipped.append((store.names[row], reason))
+    if small.all():
+        raise Mistake("images", f"none of the {len(small)} images has {least} pixels a side", "lower images.patch")
+    return np.flatnonzero(~small)
+
+
+def _without_duplicates(images: ImageSet) -> ImageSet:
+    """Refuse, or leave out, what is (nearly) the same as a held-out image."""
+    val, train, skipped, count = images.val, images.train, list(images.skipped), 0
+    assert isinstance(val, Pixels) and isinstance(train, Pixels)
+    tests = {name: pixels for name, pixels in images.tests.items() if isinstance(pixels, Pixels)}
+    for name, pixels in tests.items():
+        val, found = _parted(val, "val", pixels, name, images.images, skipped)
+        count += found
+    for name, pixels in {**tests, "val": val}.items():
+        train, found = _parted(train, "training", pixels, name, images.images, skipped)
+        count += found
+    if not count:
+        return images
+    return ImageSet(images.images, images.unit, train, val, images.tests, tuple(skipped), count)
+
+
+def _parted(
+    pixels: Pixels, label: str, held_out: Pixels, name: str, images: Images, skipped: list[tuple[str, str]]
+) -> tuple[Pixels, int]:
+    """The images whose units have no twin in ``held_out``, and the number of pairs found."""
+    pairs = remembered("twins 1", [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out))
+    found = [Twin(*pair) for pair in pairs]
+    if not found:
+        return pixels, 0
+    if images.duplicates == "refuse":
+        first = found[0]
+        left, right = pixels.store.names[first.left], held_out.store.names[first.right]
+        more = f" (and {len(found) - 1} more pairs)" if len(found) > 1 else ""
+        raise Mistake(
+            f"{label} image '{left}'",
+            f"is {_alike(first)} as '{right}' of {name}{more}",
+            f'remove one of the two, or set images.duplicates = "skip" to leave the {label} units out',
+        )
+    names = pixels.store.names
+    twin_of = {unit_of(names[twin.left], pixels.unit): twin for twin in reversed(found)}
+    keep = [unit not in twin_of for unit in pixels.units]
+    for unit, twin in sorted(twin_of.items()):
+        skipped.append(
+            (unit, f"{label}: '{names[twin.left]}' is {_alike(twin)} as '{held_out.store.names[twin.right]}' of {name}")
+        )
+    if not any(keep):
+        raise Mistake(f"{label} images", f"every unit has a duplicate in {name}", "add images, or separate the folders")
+    return Pixels(pixels.store, pixels.rows[np.array(keep)], pixels.unit), len(found)
+
+
+def _pairs(pixels: Pixels, held_out: Pixels) -> list[tuple[int, int, bool]]:
+    found = twins(pixels.store, pixels.rows, held_out.store, held_out.rows)
+    return [(twin.left, twin.right, twin.exact) for twin in found]
+
+
+def _alike(twin: Twin) -> str:
+    return "the same" if twin.exact else "nearly the same"

@@ -1,0 +1,149 @@
+"""The same photograph on both sides of the line: exact and near duplicates.
+
+Every image has a grey 32 x 32 area thumbnail. Large scale structure (sky above, ground below) is taken away, because
+it is alike in different scenes: t - blur(t). Two images are near duplicates when these correlate above ``COARSE`` at
+16 x 16 (blur of 2 thumbnail pixels) and above ``FINE`` at 32 x 32 (blur of 2), upright or mirrored.
+
+Measured on 754 photographs of different scenes (BSDS500, ImageNet, CBSD68, Kodak; 283 881 pairs) and 360 brain MRI
+slices of six subjects (54 000 pairs of slices of different subjects):
+
+====================================  ===================  ==========================
+pairs                                 largest at 16 x 16   found as near duplicates
+====================================  ===================  ==========================
+photographs of different scenes       0.62                 0
+MRI slices of different subjects      0.84                 0 (largest at 32 x 32: 0.62)
+JPEG quality 30, half size, blur      above 0.99           100 %
+70 % brightness + 20, gamma 1.5       above 0.94           100 %
+mirrored                              1.00                 100 %
+2 % cut off at one corner             0.95 (median)        99 %
+5 % cut off around                    0.93 (median)        96 %
+5 % cut off at one corner             0.74 (median)        4 %
+====================================  ===================  ==========================
+
+Plain correlation of thumbnails reaches 0.93 for different photographs, and misses most crops at a threshold above that.
+Rotations, and crops of more than a few per cent, are not found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconscale.data.store import Store
+
+COARSE = 0.85
+FINE = 0.6
+
+_BLUR = 2.0
+_FAINT = 0.02
+_BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Two images that are (nearly) the same.
+
+    Attributes:
+        left, right: their rows, in the stores that were compared.
+        exact: whether every pixel agrees.
+    """
+
+    left: int
+    right: int
+    exact: bool
+
+
+def twins(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray) -> list[Twin]:
+    """All pairs of a left and a right image that are (nearly) the same. Images of one flat colour are never duplicates.
+
+    Args:
+        left: a store, possibly large.
+        left_rows: its rows to look at.
+        right: a store, possibly the same.
+        right_rows: its rows to look at; fewer, for speed.
+
+    Returns:
+        Sorted by rows.
+    """
+    if not len(left_rows) or not len(right_rows):
+        return []
+    exact = _equal(left, left_rows, right, right_rows)
+    thumbs = _float(right, right_rows)
+    coarse, fine = _coarse(thumbs), _fine(thumbs)
+    coarse_both = np.concatenate([coarse, _coarse(thumbs[:, :, ::-1])])
+    fine_both = np.concatenate([fine, _fine(thumbs[:, :, ::-1])])
+    near: set[tuple[int, int]] = set()
+    for start in range(0, len(left_rows), _BLOCK):
+        rows = left_rows[start : start + _BLOCK]
+        some = _float(left, rows)
+        scores = _coarse(some) @ coarse_both.T
+        hits = np.flatnonzero(scores.max(1) > COARSE)
+        if not len(hits):
+            continue
+        a, b = np.nonzero(scores[hits] > COARSE)
+        sharp = _fine(some[hits])
+        for part in np.split(np.arange(len(a)), np.arange(_BLOCK, len(a), _BLOCK)):
+            alike = part[np.einsum("ij,ij->i", sharp[a[part]], fine_both[b[part]]) > FINE]
+            pairs = rows[hits[a[alike]]].tolist(), right_rows[b[alike] % len(right_rows)].tolist()
+            near.update(zip(*pairs, strict=True))
+    return [Twin(a, b, (a, b) in exact) for a, b in sorted(near | exact)]
+
+
+def repeated(store: Store, rows: np.ndarray) -> int:
+    """How many of the images repeat an earlier one exactly."""
+    return len(rows) - len(set(_digests(store, rows)))
+
+
+def _digests(store: Store, rows: np.ndarray) -> list[bytes]:
+    blob = store.hashes[rows].tobytes()
+    return [blob[start : start + 32] for start in range(0, len(blob), 32)]
+
+
+def _equal(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray) -> set[tuple[int, int]]:
+    """Pairs with equal pixels, but not of one flat colour."""
+    by_hash: dict[bytes, list[int]] = {}
+    for row, digest in zip(right_rows.tolist(), _digests(right, right_rows), strict=True):
+        by_hash.setdefault(digest, []).append(row)
+    alike = [pair for pair in zip(left_rows.tolist(), _digests(left, left_rows), strict=True) if pair[1] in by_hash]
+    flat = {digest for digest in {digest for _, digest in alike} if _flat(right, by_hash[digest][0])}
+    return {(row, other) for row, digest in alike if digest not in flat for other in by_hash[digest]}
+
+
+def _flat(store: Store, row: int) -> bool:
+    image = store.image(row)
+    return bool((image == image[0, 0]).all())
+
+
+def _float(store: Store, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(store.thumbs(rows), np.float32)
+
+
+def _coarse(thumbs: np.ndarray) -> np.ndarray:
+    quarters = thumbs[:, ::2, ::2] + thumbs[:, 1::2, ::2] + thumbs[:, ::2, 1::2] + thumbs[:, 1::2, 1::2]
+    return _unit(quarters / 4)
+
+
+def _fine(thumbs: np.ndarray) -> np.ndarray:
+    return _unit(thumbs)
+
+
+def _unit(thumbs: np.ndarray) -> np.ndarray:
+    """(N, side * side): without large-scale structure and mean, of unit norm; zero where (nearly) nothing is left."""
+    blur = _blur(thumbs.shape[1])
+    sharp = (thumbs - blur @ thumbs @ blur.T).reshape(len(thumbs), -1)
+    sharp -= sharp.mean(1, keepdims=True)
+    norm = np.linalg.norm(sharp, axis=1, keepdims=True)
+    return np.asarray(np.where(norm > _FAINT, sharp / np.maximum(norm, _FAINT), 0), np.float32)
+
+
+def _blur(side: int) -> np.ndarray:
+    """(side, side) matrix of a Gaussian blur of ``_BLUR`` pixels with reflected borders."""
+    reach = int(4 * _BLUR)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _BLUR) ** 2)
+    matrix = np.zeros((side, side), np.float32)
+    for i in range(side):
+        for offset, weight in zip(range(-reach, reach + 1), weights / weights.sum(), strict=True):
+            j = (i + offset) % (2 * side)
+            matrix[i, j if j < side else 2 * side - 1 - j] += weight
+    return matrix

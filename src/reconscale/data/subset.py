@@ -1,0 +1,271 @@
+"""Images of a store, in an order: what training and evaluation read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from operator import lt
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from reconscale.data.listing import unit_of
+from reconscale.data.store import SCALES, Store
+from reconscale.errors import Mistake
+from reconscale.study import Images
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images in an order. Pickles as a path and row numbers; the pixels stay on the disk until they are read.
+
+    Attributes:
+        store: where the pixels are.
+        rows: (N,) int64 rows of the store.
+        unit: whether the unit of an image is its name (``file``) or the name up to the last slash (``folder``).
+    """
+
+    store: Store
+    rows: np.ndarray = field(repr=False)
+    unit: Literal["file", "folder"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Pixels, (self.store, self.rows, self.unit))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images: relative posix paths."""
+        return tuple(map(self.store.names.__getitem__, self.rows.tolist()))
+
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """The unit of every image."""
+        return self.names if self.unit == "file" else tuple(unit_of(name, self.unit) for name in self.names)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """(N,) numbers that are equal where units are: cheap for a million images."""
+        if self.unit == "file":
+            return self.rows
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(unit, len(numbers)) for unit in self.units], np.int64)
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return self.store.channels
+
+    @property
+    def scale(self) -> float:
+        """The value that stands for 1: 255 (uint8), 65535 (uint16) or 1 (float32)."""
+        return SCALES[self.store.dtype]
+
+    @property
+    def hashes(self) -> list[str]:
+        """SHA-256 of shape, type and pixels of every image, in hexadecimal."""
+        joined = self.store.hashes[self.rows].tobytes().hex()
+        return [joined[start : start + 64] for start in range(0, len(joined), 64)]
+
+    def pick(self, positions: np.ndarray) -> Pixels:
+        """The images at some positions, in that order."""
+        return Pixels(self.store, self.rows[positions], self.unit)
+
+    def area(self, i: int, crop: int | None = None) -> int:
+        """Pixels of an image, or of its centre crop."""
+        rows, columns = (int(side) for side in self.store.sizes[int(self.rows[i])])
+        return rows * columns if crop is None else min(rows, crop) * min(columns, crop)
+
+    def described(self) -> dict[str, Any]:
+        """Counts and sizes; JSON values only."""
+        sizes = self.store.sizes[self.rows]
+        spread = [
+            [int(sizes[:, side].min()), float(np.median(sizes[:, side])), int(sizes[:, side].max())] for side in (0, 1)
+        ]
+        return {
+            "images": len(self),
+            "units": len(np.unique(self.groups)),
+            "megapixels": round(float(sizes.prod(1).sum()) / 1e6, 3),
+            "height (least, median, most)": spread[0],
+            "width (least, median, most)": spread[1],
+        }
+
+    def image(self, i: int) -> np.ndarray:
+        """One image as it is stored.
+
+        Returns:
+            (H, W, C) read-only view of uint8, uint16 or float32.
+
+        Raises:
+            Mistake: its pixels do not match their hash, or their file is missing or was cut short.
+        """
+        return self.store.image(int(self.rows[i]))
+
+    def tensor(self, i: int, crop: int | None = None) -> Tensor:
+        """One image for evaluation.
+
+        Args:
+            i: which.
+            crop: centre-crop to this many pixels a side at most; none: the whole image.
+
+        Returns:
+            (1, C, H, W) float32 in [0, 1].
+        """
+        import torch
+
+        image = self.image(i)
+        if crop is not None:
+            height, width = min(crop, image.shape[0]), min(crop, image.shape[1])
+            top, left = _centre(image.shape[0], height), _centre(image.shape[1], width)
+            image = image[top : top + height, left : left + width]
+        values = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32, order="C"))
+        return values.div_(self.scale)
+
+    def crops(
+        self,
+        indices: Sequence[int],
+        patch: int,
+        *,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
+    ) -> Tensor:
+        """Square crops, one an index, as they are stored.
+
+        Args:
+            indices: which images; repetitions are fine.
+            patch: side of the crops, in pixels.
+            generator: a CPU generator that the positions are drawn from (two numbers a crop, whatever its image's
+                size); none: centre crops, placed as torchvision does.
+            turns: a CPU generator that one of the eight symmetries of the square is drawn from for each crop; none:
+                crops are left as they are.
+
+        Returns:
+            (B, C, patch, patch), contiguous: uint8, int32 (from uint16) or float32; for ``to_unit``.
+
+        Raises:
+            Mistake: an image is smaller than ``patch``, does not match its hash, or its file is missing or cut short.
+        """
+        import torch
+
+        store, channels = self.store, self.channels
+        dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
+        batch = torch.empty((len(indices), channels, patch, patch), dtype=dtype)
+        filled = batch.numpy()
+        rows = self.rows[np.asarray(indices, dtype=np.int64)]
+        sizes, shards, starts = store.sizes[rows], store.shards[rows].tolist(), store.starts[rows].tolist()
+        room = sizes - patch
+        if (room < 0).any():
+            small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
+            raise Mistake(small, f"is smaller than {patch} pixels", "lower images.patch")
+        if generator is None:
+            corners = np.rint(room / 2).astype(np.int64)
+        else:
+            drawn = torch.rand((len(indices), 2), generator=generator, dtype=torch.float64).numpy()
+            corners = (drawn * (room + 1)).astype(np.int64)
+        store.check(rows)
+        for b, (shard, start, (height, width), (top, left)) in enumerate(
+            zip(shards, starts, sizes.tolist(), corners.tolist(), strict=True)
+        ):
+            image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
+            filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
+        if turns is not None:
+            for b, turn in enumerate(torch.randint(8, (len(indices),), generator=turns).tolist()):
+                turned = np.rot90(filled[b], turn % 4, (1, 2))
+                filled[b] = turned[..., ::-1] if turn > 3 else turned
+        return batch
+
+    def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
+        """Stored values to [0, 1], on the device.
+
+        Args:
+            batch: (B, C, H, W) from ``crops``.
+            device: where to.
+
+        Returns:
+            (B, C, H, W) float32, contiguous.
+        """
+        import torch
+
+        moved = batch.to(device, non_blocking=True)
+        return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
+
+
+def _centre(length: int, crop: int) -> int:
+    return round((length - crop) / 2)
+
+
+_SPLIT, _SUBSET, _WITHIN = 0, 1, 2
+
+
+def divided(units: Sequence[str], images: Images, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions for training, validation and test; each sorted by unit, then as given.
+
+    Args:
+        units: (N,) the unit of every image.
+        images: the options; ``val``, ``test`` and ``split_seed`` are read.
+        names: (N,) names of the images.
+
+    Raises:
+        Mistake: nothing would be left to train on.
+    """
+    alone = all(map(lt, units, islice(units, 1, None)))  # as files come: sorted, and each its own unit
+    members: dict[str, list[int]] = {}
+    for position, unit in enumerate(() if alone else units):
+        members.setdefault(unit, []).append(position)
+    known = units if alone else sorted(members)
+    if len(known) <= images.val + images.test:
+        folder = images.unit == "folder" and not images.volumes
+        hint = ' (a unit is a folder: set images.unit = "file" if its images are independent)' if folder else ""
+        raise Mistake(
+            "images.val and images.test",
+            f"hold out {images.val} + {images.test} of {len(known)} units",
+            f"nothing is left to train on: hold out fewer, or add images{hint}",
+        )
+    order = _permutation(len(known), images.split_seed, _SPLIT)
+    parts = np.split(order, [images.test, images.test + images.val])
+    test, val, train = (
+        np.sort(part) if alone else np.array([i for u in np.sort(part) for i in members[known[u]]], np.int64)
+        for part in parts
+    )
+    return train, val, test
+
+
+def nested_order(units: Sequence[str] | np.ndarray, seed: int, *, shuffled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The nested order of training images that a seed gives.
+
+    Units, which come sorted, are permuted by 64-bit draws of numpy's PCG64, whose stream is fixed for good; images
+    follow in the order of their units.
+
+    Args:
+        units: (N,) the unit of every image, or numbers that stand for them, equal ones side by side.
+        seed: decides the order.
+        shuffled: whether images within a unit are permuted likewise (slices, whose neighbours are much alike); else
+            they come by name.
+
+    Returns:
+        (N,) positions in that order, and (U,) how many images the first 1, 2, ... units hold.
+    """
+    names = np.array(units)
+    starts = np.concatenate([[0], np.flatnonzero(names[1:] != names[:-1]) + 1, [len(names)]])
+    order = _permutation(len(starts) - 1, seed, _SUBSET)
+    lengths = np.diff(starts)[order]
+    ends = np.cumsum(lengths)
+    positions = np.arange(len(names)) + np.repeat(starts[order] - ends + lengths, lengths)
+    if shuffled:
+        for unit, stop, length in zip(order.tolist(), ends.tolist(), lengths.tolist(), strict=True):
+            piece = positions[stop - length : stop]
+            positions[stop - length : stop] = piece[_permutation(length, seed, _WITHIN, unit)]
+    return positions, ends
+
+
+def _permutation(count: int, seed: int, *purpose: int) -> np.ndarray:
+    draws = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose)).random_raw(count)
+    return np.argsort(draws, kind="stable")

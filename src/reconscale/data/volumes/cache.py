@@ -1,0 +1,372 @@
+"""A volume as it is kept in the cache: values on the disk, and checksums of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from filelock import FileLock
+
+from reconscale.data.volumes.kspace_files import read_slice
+from reconscale.data.volumes.scan import Place, Scan
+from reconscale.errors import Damaged, Mistake
+from reconscale.files import read_json, to_json, write_whole
+
+FACTS, TRUTHS, IMAGES = "facts.json", "truth.bin", "image.bin"
+"""The files of a prepared volume. The facts are written last."""
+ANEW = "delete its folder: it is prepared anew"
+"""What to do about a damaged one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A prepared volume. Pickles as two places; its values stay on the disk until they are read.
+
+    The first time that an object reads a slice, its values are compared with their checksums.
+
+    Attributes:
+        path: its directory in the cache.
+        place: where its k-space lies; none for images.
+    """
+
+    path: Path
+    place: Place | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Volume, (self.path, self.place))
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Name, unit, kind, sizes, maxima and hashes of its slices.
+
+        Raises:
+            Damaged: they are missing, or not what was written.
+        """
+        path = self.path / FACTS
+        try:
+            facts = read_json(path)
+        except Mistake as mistake:
+            raise Damaged(path, mistake.found, ANEW) from mistake
+        if not isinstance(facts, dict) or facts.pop("sha256", None) != _sum(facts):
+            raise Damaged(path, "does not match its checksum", ANEW)
+        return facts
+
+    @property
+    def name(self) -> str:
+        """Unique among the volumes of a study."""
+        return str(self.facts["name"])
+
+    @property
+    def unit(self) -> str:
+        """The patient, or the volume itself where no patient is known."""
+        return str(self.facts["patient"] or self.facts["name"])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(coils, rows, columns) of the k-space."""
+        coils, rows, columns = self.facts["shape"]
+        return coils, rows, columns
+
+    def truth(self, index: int) -> np.ndarray:
+        """(h, w) float32 magnitude image of a slice.
+
+        Raises:
+            Damaged: it is not what was prepared.
+        """
+        height, width = self.facts["size"]
+        return self._row(TRUTHS, index, (height, width), np.dtype(np.float32), "truths")
+
+    def image(self, index: int) -> np.ndarray:
+        """(H, W) complex64 image of a slice, where its acquisition is simulated.
+
+        Raises:
+            Damaged: it is not what was prepared.
+        """
+        return self._row(IMAGES, index, self.shape[1:], np.dtype(np.complex64), "hashes")
+
+    def kspace(self, index: int) -> np.ndarray:
+        """(coils, H, W) complex64 measured k-space of a slice.
+
+        Raises:
+            Mistake: the file has gone, or was cut short.
+            Damaged: it holds other values than it did.
+        """
+        assert self.place is not None
+        values = read_slice(self.place, self.shape, index)
+        self._check(self.place.path, index, values, "hashes", "restore the file")
+        return values
+
+    def damages(self) -> Iterator[str]:
+        """Read everything again; what is wrong, a sentence each."""
+        parts: list[Callable[[int], np.ndarray]] = [self.truth, self.image if self.place is None else self.kspace]
+        try:
+            count = int(self.facts["count"])
+        except Damaged as damaged:
+            yield f"{damaged.where}: {damaged.found}"
+            return
+        for read in parts:
+            for index in range(count):
+                try:
+                    read(index)
+                except Mistake as mistake:
+                    yield f"{mistake.where}: {mistake.found}"
+                    break
+
+    def is_whole(self) -> bool:
+        """Whether its facts are as they were written, and its files have the sizes that follow from them."""
+        try:
+            facts = self.facts
+            sizes = [(self.path / name).stat().st_size for name in (TRUTHS, IMAGES)]
+        except (Damaged, OSError):
+            return False
+        height, width = facts["size"]
+        of_images = 0 if facts["kind"] == "kspace" else 8 * facts["count"] * facts["shape"][1] * facts["shape"][2]
+        return sizes == [4 * facts["count"] * height * width, of_images]
+
+    def _row(self, file: str, index: int, shape: tuple[int, ...], dtype: np.dtype[Any], sums: str) -> np.ndarray:
+        values = np.empty(shape, dtype)
+        try:
+            with (self.path / file).open("rb", buffering=0) as stream:
+                stream.seek(index * values.nbytes)
+                short = stream.readinto(values.data.cast("B")) != values.nbytes
+        except OSError as error:
+            raise Damaged(self.path / file, f"cannot be read ({error.strerror})", ANEW) from error
+        if short:
+            raise Damaged(self.path / file, "is cut short", ANEW)
+        self._check(self.path / file, index, values, sums, ANEW)
+        return values
+
+    def _check(self, path: Path, index: int, values: np.ndarray, sums: str, remedy: str) -> None:
+        if (path, index) in self._checked:
+            return
+        if sum_of(values) != self.facts[sums][index]:
+            raise Damaged(path, f"does not match its checksum at slice {index}: it was damaged or changed", remedy)
+        self._checked.add((path, index))
+
+    @cached_property
+    def _checked(self) -> set[tuple[Path, int]]:
+        return set()
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write what a folder holds, with a checksum over it.
+
+    Raises:
+        Mistake: the folder cannot be written to.
+    """
+    write_whole(folder / FACTS, to_json({**facts, "sha256": _sum(facts)}))
+
+
+def sum_of(values: np.ndarray) -> str:
+    """SHA-256 of the values of an array, in hexadecimal."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+
+
+def _sum(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def to_kspace(image: np.ndarray) -> np.ndarray:
+    """Centred orthonormal 2-D Fourier transform over the last two axes (as fastMRI's ``fft2c``); single precision."""
+    axes = (-2, -1)
+    return np.asarray(scipy.fft.fftshift(scipy.fft.fft2(scipy.fft.ifftshift(image, axes), norm="ortho"), axes))
+
+
+def to_image(kspace: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`to_kspace`."""
+    axes = (-2, -1)
+    return np.asarray(scipy.fft.fftshift(scipy.fft.ifft2(scipy.fft.ifftshift(kspace, axes), norm="ortho"), axes))
+
+
+def root_sum_of_squares(kspace: np.ndarray) -> np.ndarray:
+    """(h, w) float32 magnitude image of the k-space (coils, H, W) of one slice."""
+    return np.asarray(np.sqrt((np.abs(to_image(kspace)) ** 2).sum(0)), np.float32)
+
+
+def center(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle of the last two axes, placed as fastMRI's ``center_crop``: begins at (length - size) // 2."""
+    top, left = (values.shape[-2] - height) // 2, (values.shape[-1] - width) // 2
+    return values[..., top : top + height, left : left + width]
+
+
+def square(values: np.ndarray) -> np.ndarray:
+    """The centre crop that fastMRI's evaluation compares: as many rows as columns, where there are more."""
+    rows, columns = values.shape[-2:]
+    return center(values, min(rows, columns), columns)
+
+
+def of_lower_resolution(image: np.ndarray, matrix: int) -> np.ndarray:
+    """An image from the middle ``matrix`` x ``matrix`` of its k-space; its intensity is kept.
+
+    fftshift puts the zero frequency at index length // 2, so that the window begins at length // 2 - matrix // 2.
+    """
+    rows, columns = image.shape[-2:]
+    top, left = rows // 2 - matrix // 2, columns // 2 - matrix // 2
+    middle = to_kspace(image)[..., top : top + matrix, left : left + matrix]
+    return np.asarray(to_image(middle) * (matrix / np.sqrt(rows * columns)), image.dtype)
+
+
+FORMAT = 2
+"""Version of what is kept; another version is prepared anew."""
+AGREEMENT = 0.01
+"""Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def prepared(scans: Sequence[Scan], root: Path, matrix: int | None, progress: Progress) -> Iterator[Volume | Mistake]:
+    """The volumes of scans, in their order; those that are missing in the cache are prepared first.
+
+    Args:
+        scans: the volumes.
+        root: the folder of all prepared volumes.
+        matrix: the side that k-space of images is cut to; none: it is not.
+        progress: called with (label, volumes done, volumes).
+
+    Yields:
+        The volume, or what is wrong with it.
+
+    Raises:
+        Mistake: the cache cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / ".lock"), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            for done, volume in enumerate(pool.map(lambda scan: _volume(scan, root, matrix), scans), 1):
+                progress("preparing volumes", done, len(scans))
+                yield volume
+    except OSError as error:
+        raise Mistake(root, f"the cache cannot be written ({error.strerror or error})",
+                      "free some space, or choose another one with RECONSCALE_CACHE") from error  # fmt: skip
+
+
+def kept(scan: Scan, root: Path, matrix: int | None) -> Volume:
+    """Where a volume is kept once it is prepared."""
+    asked = json.dumps([FORMAT, scan.name, scan.patient, scan.identity, matrix], sort_keys=True)
+    return Volume(root / hashlib.sha256(asked.encode()).hexdigest()[:24], scan.place)
+
+
+def _volume(scan: Scan, root: Path, matrix: int | None) -> Volume | Mistake:
+    volume = kept(scan, root, matrix)
+    home = volume.path
+    if volume.is_whole():
+        return volume
+    part = Path(tempfile.mkdtemp(dir=root, prefix=f"{home.name}.", suffix=".part"))
+    try:
+        write_facts(part, _read_through(scan, part, matrix))
+        shutil.rmtree(home, ignore_errors=True)  # damaged, or left by a process that died
+        part.chmod(0o755)
+        part.rename(home)
+    except Mistake as mistake:
+        return mistake
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Volume(home, scan.place)
+
+
+def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
+    """Read every slice once: check it, hash it, and write what is kept."""
+    hashes, truths, maxima, peaks = [], [], [], []
+    size, shape = (0, 0), scan.shape
+    with (part / TRUTHS).open("wb") as shown, (part / IMAGES).open("wb") as simulated:
+        for index in range(scan.count):
+            values = scan.read(index)
+            _check_finite(scan, index, values)
+            if scan.kind == "kspace":
+                truth = _truth_of(scan, index, values)
+            else:
+                values = values if matrix is None else _lowered(scan, values, matrix)
+                shape = (1, *values.shape)
+                truth = np.abs(values).astype(np.float32)
+                simulated.write(np.ascontiguousarray(values, np.complex64).data)
+            size = truth.shape
+            hashes.append(sum_of(values))
+            truths.append(sum_of(np.asarray(truth, np.float32)))
+            maxima.append(float(truth.max()))
+            peaks.append(float(square(truth).max()))
+            shown.write(np.ascontiguousarray(truth, np.float32).data)
+    if max(maxima) <= 0:
+        raise Mistake(scan.name, "holds nothing but zeros", "remove it")
+    return {
+        "name": scan.name, "patient": scan.patient, "acquisition": scan.acquisition, "kind": scan.kind,
+        "count": scan.count, "shape": list(shape), "size": list(size),
+        "maximum": scan.maximum or max(maxima),
+        "peak": max(peaks), "peaks": peaks, "hashes": hashes, "truths": truths,
+    }  # fmt: skip
+
+
+def _check_finite(scan: Scan, index: int, values: np.ndarray) -> None:
+    if not np.isfinite(values.view(np.float32)).all():
+        what = "k-space" if scan.kind == "kspace" else "image"
+        raise Mistake(scan.name, f"holds NaN or infinite values in the {what} of slice {index}",
+                      "replace them, or remove the file")  # fmt: skip
+
+
+def _lowered(scan: Scan, image: np.ndarray, matrix: int) -> np.ndarray:
+    if min(image.shape) < matrix:
+        raise Mistake(
+            scan.name, f"is {image.shape[1]} x {image.shape[0]} pixels", f"images.matrix = {matrix} needs more"
+        )
+    return of_lower_resolution(image, matrix)
+
+
+def _truth_of(scan: Scan, index: int, kspace: np.ndarray) -> np.ndarray:
+    """The magnitude image of a slice of measured k-space, cut to what the k-space can show."""
+    middle = index == scan.count // 2
+    if middle:
+        _check_kspace(scan, index, kspace)
+    if scan.truth is None:
+        return root_sum_of_squares(kspace)
+    stored = scan.truth(index)
+    if not np.isfinite(stored).all():
+        raise Mistake(scan.name, f"holds NaN or infinite values in the reconstruction of slice {index}",
+                      "replace them, or remove the file")  # fmt: skip
+    height, width = (min(pair) for pair in zip(stored.shape, kspace.shape[-2:], strict=True))
+    truth = center(stored, height, width)
+    if middle:
+        _check_agreement(scan, index, center(root_sum_of_squares(kspace), height, width), truth)
+    return truth
+
+
+def _check_kspace(scan: Scan, index: int, kspace: np.ndarray) -> None:
+    """Refuse what is not centred k-space: images, and transforms with the zero frequency elsewhere.
+
+    K-space is more peaked than its image: the energy of the zero frequency is that of the mean over all pixels.
+    """
+    energy = (np.abs(kspace) ** 2).sum(0)
+    if energy.max() == 0:
+        return  # an empty slice; an empty volume is refused later
+    if not kspace.imag.any():
+        raise Mistake(scan.name, f"holds real numbers as the k-space of slice {index}: it looks like a magnitude image",
+                      'give images through source = "complex", "nifti" or "dicom"')  # fmt: skip
+    if energy.max() < (np.abs(to_image(kspace)) ** 2).sum(0).max():
+        found = f"is less peaked in slice {index} than its Fourier transform: it looks like an image, not like k-space"
+        raise Mistake(scan.name, found, 'give complex images through source = "complex"')
+    rows, columns = energy.shape
+    row, column = (int(place) for place in np.unravel_index(energy.argmax(), energy.shape))
+    if abs(row - rows // 2) > rows // 4 or abs(column - columns // 2) > columns // 4:
+        found = f"has the zero frequency of slice {index} at row {row}, column {column} of {rows} x {columns}"
+        raise Mistake(scan.name, found, "it belongs in the middle: save np.fft.fftshift(kspace, axes=(-2, -1))")
+
+
+def _check_agreement(scan: Scan, index: int, computed: np.ndarray, stored: np.ndarray) -> None:
+    difference = float(np.linalg.norm(computed - stored)) / max(float(np.linalg.norm(stored)), 1e-30)
+    if difference > AGREEMENT:
+        ratio = float((computed * stored).sum()) / max(float((stored * stored).sum()), 1e-30)
+        raise Mistake(
+            scan.name,
+            f"holds a reconstruction of slice {index} that differs by {difference:.1%} from the root sum of squares of "
+            f"its k-space (which is {ratio:.3g} times as bright)",
+            "write the root sum of squares of the orthonormal transform, or leave the reconstruction out",
+        )

@@ -1,0 +1,136 @@
+"""What a source offers of one volume before it is read in full."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reconscale.errors import Mistake
+from reconscale.study import Images
+
+MOST_COILS = 128
+"""An axis of more coils than this is taken for rows or columns in the wrong place."""
+
+LEAST_SIDE = 16
+"""A slice has at least so many rows and columns."""
+
+MOST_VALUES = 1 << 28
+"""A slice has at most so many values in all coils: 2 GiB as complex64."""
+
+MOST_SLICES = 1 << 20
+"""A file has at most so many slices."""
+
+DEFLATE = 1032
+"""Deflate makes data at most so many times smaller."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the k-space of a volume lies on the disk.
+
+    Attributes:
+        path: the HDF5 or .npy file.
+        key: the data set in an HDF5 file; empty for .npy.
+        axes: the order of its axes: ``s`` slices, ``c`` coils (not there: a single one), ``h`` rows, ``w`` columns.
+        offset: where a contiguous complex64 array of axes ``schw`` or ``shw`` begins, in bytes; none: it must be read
+            through its library.
+    """
+
+    path: Path
+    key: str
+    axes: str
+    offset: int | None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A volume as its file describes it.
+
+    Attributes:
+        name: unique: the file's path below the data folder, and the part of the file where it holds several.
+        patient: the patient, or empty where the file does not say.
+        acquisition: the contrast or plane, or empty.
+        identity: a JSON value of everything that decides its values.
+        count: number of slices.
+        shape: (coils, rows, columns) of what is read.
+        kind: ``kspace`` (measured), ``complex`` or ``magnitude`` (images whose acquisition is simulated).
+        read: slice number -> complex64: k-space (coils, H, W), or an image (H, W).
+        truth: slice number -> (h, w) float32, the reconstruction that the file holds; none: it is computed.
+        maximum: the largest value of the truth, as the file states it; none: it is computed.
+        place: where measured k-space lies; none for images.
+    """
+
+    name: str
+    patient: str
+    acquisition: str
+    identity: Any
+    count: int
+    shape: tuple[int, int, int]
+    kind: str
+    read: Callable[[int], np.ndarray]
+    truth: Callable[[int], np.ndarray] | None = None
+    maximum: float | None = None
+    place: Place | None = None
+
+
+def check_claims(where: object, count: int, *shape: int) -> None:
+    """Refuse sizes that a file claims and nobody has, before anything is allocated for them.
+
+    Args:
+        where: the file.
+        count: number of slices.
+        shape: of one slice: coils, rows, columns.
+
+    Raises:
+        Mistake: there are none, or too many.
+    """
+    spelt = " x ".join(map(str, (count, *shape)))
+    if min(count, *shape) < 1:
+        raise Mistake(where, f"holds no image (shape {spelt})", "remove it")
+    if count > MOST_SLICES or math.prod(shape) > MOST_VALUES:
+        found = f"claims to hold {spelt} values"
+        raise Mistake(where, found, f"slices have at most {MOST_VALUES:,} values, and files {MOST_SLICES:,} slices")
+
+
+def regular(path: Path) -> Path:
+    """The path, if it is a file: pipes never end.
+
+    Raises:
+        Mistake: it is a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise Mistake(path, "is not a regular file", "remove it")
+    return path
+
+
+def patient_of(name: str, images: Images, stated: str = "") -> str:
+    """The patient of a volume: by ``images.patient`` from its path, else what the file states, else (``unit =
+    "folder"``) the folder it lies in; empty where nothing tells.
+
+    Raises:
+        Mistake: ``images.patient`` does not match the path.
+    """
+    if images.patient:
+        found = re.search(images.patient, name)
+        if found is None:
+            raise Mistake(name, f"is not matched by images.patient = '{images.patient}'", "widen the expression")
+        return found.group(1) if found.groups() else found.group(0)
+    if images.unit == "folder":
+        return name.rpartition("/")[0] or "."
+    return stated
+
+
+def wanted(scan: Scan, images: Images) -> bool:
+    """Whether a volume's acquisition is asked for."""
+    return not images.acquisition or scan.acquisition in images.acquisition
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

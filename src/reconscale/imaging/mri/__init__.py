@@ -1,1 +1,0 @@
-"""Accelerated MRI: masks, coils, the problem itself, and reconstructions without learning."""

@@ -1,0 +1,128 @@
+"""BasicSR: the text log of a training, ``train_NAME_TIME.log``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from reconscale.importers.log import LARGEST, Logged, Plain, Skipped, each, files_below, name_below, number, text_of
+
+LOG = re.compile(r"train_(?P<name>.+?)(?:_\d{8}_\d{6})?\.log")
+STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+: ")
+ITERATION = re.compile(r"\[epoch: *\d+, iter: *([\d,]+), ")
+DATASET = re.compile(r"Validation (\S+)$")
+MEASURED = re.compile(r"# (?P<metric>\S+): (?P<value>\S+)(?:\tBest: (?P<best>\S+) @ (?P<at>-?\d+) iter)?$")
+PARAMETERS = re.compile(r"Network: .*, with parameters: ([\d,]+)$")
+IMAGES = re.compile(r"Number of train images: (\d+)$")
+LONGEST = 4096
+"""Characters of a line that are looked at: the patterns take quadratic time."""
+OPENED, CLOSED, OPTION = re.compile(r"(\S+):\[$"), re.compile(r"\]$"), re.compile(r"(\S+): (.*)$")
+
+
+def holds(source: Path) -> bool:
+    """Whether there is a train_*.log at or below ``source``."""
+    return next(files_below(source, _is_log), None) is not None
+
+
+def read(source: Path) -> list[Logged | Skipped]:
+    """One run for each NAME in ``train_NAME_TIME.log``; the logs of one NAME in one folder are parts of one training.
+
+    The settings are the options at the top of the log by flat name (``datasets.train.name``), and what BasicSR
+    counted itself: ``number_of_train_images`` and ``parameters`` (of the first network, the generator).
+    """
+    root = source if source.is_dir() else source.parent
+    runs: dict[str, list[Path]] = {}
+    for path in files_below(source, _is_log):
+        match = LOG.fullmatch(path.name)
+        own = match["name"] if match else path.stem
+        place = name_below(root, path.parent)
+        name = place if place.rpartition("/")[2] == own else own if path.parent == root else f"{place}/{own}"
+        runs.setdefault(name, []).append(path)
+    return each((name, partial(_run, name, paths)) for name, paths in runs.items())
+
+
+def _is_log(name: str) -> bool:
+    return LOG.fullmatch(name) is not None
+
+
+def _run(name: str, paths: list[Path]) -> Logged:
+    # The time in the names sorts them; what a later part says about a step is what happened last.
+    settings: dict[str, Plain] = {}
+    series: dict[str, dict[float, float]] = {}
+    for path in sorted(paths):
+        lines = [line[:LONGEST] for line in text_of(path).splitlines()]
+        settings |= _options(lines) | _counted(lines)
+        for tag, values in _validations(lines, settings).items():
+            series.setdefault(tag, {}).update(values)
+    return Logged(name, settings, {tag: dict(sorted(values.items())) for tag, values in series.items()})
+
+
+def _options(lines: list[str]) -> dict[str, str]:
+    """The options that are dumped at the top: indented ``key: value``, ``key:[`` opens a group and ``]`` closes it."""
+    found: dict[str, str] = {}
+    groups: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if STAMP.match(line) and found:
+            break
+        if not line.startswith("  "):
+            continue
+        if opened := OPENED.match(text):
+            groups.append(opened[1])
+        elif CLOSED.match(text) and groups:
+            groups.pop()
+        elif option := OPTION.match(text):
+            found[".".join([*groups, option[1]])] = option[2]
+    return found
+
+
+def _counted(lines: list[str]) -> dict[str, Plain]:
+    found: dict[str, Plain] = {}
+    for key, pattern in (("number_of_train_images", IMAGES), ("parameters", PARAMETERS)):
+        match = next((match for line in lines if (match := pattern.search(line))), None)
+        value = None if match is None else number(match[1].replace(",", ""))
+        if value is not None and value < LARGEST:
+            found[key] = int(value)
+    return found
+
+
+def _validations(lines: list[str], settings: dict[str, Plain]) -> dict[str, dict[float, float]]:
+    """The measured values by ``DATASET/METRIC``.
+
+    BasicSR does not print the iteration of a validation. It is the one of its best values where one of them is new;
+    else the first multiple of ``val.val_freq`` at or after the last iteration printed.
+    """
+    frequency = number(str(settings.get("val.val_freq", ""))) or 0.0
+    frequency = frequency if 1 <= frequency < LARGEST else 0.0
+    found: dict[str, dict[float, float]] = {}
+    best: dict[str, float] = {}
+    for iteration, measured in _rounds(lines):
+        new = [at for tag, _, at in measured if at > best.get(tag, -1.0)]
+        step = math.ceil(iteration / frequency) * frequency if frequency > 0 else iteration
+        for tag, value, at in measured:
+            found.setdefault(tag, {})[max(new, default=step)] = value
+            best[tag] = at
+    return found
+
+
+def _rounds(lines: list[str]) -> Iterator[tuple[float, list[tuple[str, float, float]]]]:
+    """The validations: the last iteration printed before, and (tag, value, iteration of the best value) of each."""
+    dataset, iteration = "", 0.0
+    measured: list[tuple[str, float, float]] = []
+    for line in lines:
+        if match := DATASET.search(line):
+            dataset = match[1]
+        elif (match := MEASURED.search(line)) and (value := number(match["value"])) is not None:
+            measured.append((f"{dataset}/{match['metric']}", value, float(match["at"] or -1)))
+        elif ITERATION.search(line) or "End of training" in line:
+            if measured:
+                yield iteration, measured
+            measured = []
+            match = ITERATION.search(line)
+            stated = number(match[1].replace(",", "")) if match else None
+            iteration = stated if stated is not None and stated < LARGEST else iteration
+    if measured:
+        yield iteration, measured

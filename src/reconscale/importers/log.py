@@ -1,0 +1,190 @@
+"""What every tool's log is turned into: named runs with their settings and their measured series."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconscale.errors import Mistake
+from reconscale.files import read_whole
+
+Plain = str | int | float | bool
+"""A value of a setting."""
+
+MOST_SETTINGS = 10_000
+LARGEST = 10**18
+"""Whole numbers beyond this are no settings that are looked for, and Python does not print all of them."""
+MOST_BYTES = 256 << 20
+"""Bytes of a text file of logs."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One training as another tool wrote it down.
+
+    Attributes:
+        name: the run's name, unique in its source: mostly the path of its folder below the source.
+        settings: what the run was told (options, hyperparameters, config), by flat name: ``data.train_size``.
+        series: measured values by tag, each as step -> value in ascending order of steps; values may be NaN.
+        steps: whether the steps mean something; False where the source holds one value a run.
+    """
+
+    name: str
+    settings: Mapping[str, Plain] = field(default_factory=dict)
+    series: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
+    steps: bool = True
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A run that gives no point, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"skipped {self.name}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool whose logs can be read.
+
+    Attributes:
+        title: what its logs are called in messages.
+        holds: whether a file or folder looks like them; cheap, nothing is parsed.
+        read: all runs of a file or folder; a run that is damaged is a ``Skipped``. Raises a Mistake where the whole
+            source cannot be read.
+    """
+
+    title: str
+    holds: Callable[[Path], bool]
+    read: Callable[[Path], list[Logged | Skipped]]
+
+
+def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+    """The files at or below ``source`` whose name is ``wanted``, in sorted order.
+
+    Links to folders are followed; a folder that is reached in two ways is entered once.
+
+    Raises:
+        Mistake: a folder cannot be listed.
+    """
+    if source.is_file():
+        if wanted(source.name):
+            yield source
+        return
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(source, onerror=_refuse_folder, followlinks=True):
+        folders.sort()
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder) / name for name in sorted(names) if wanted(name))
+
+
+def each(places: Iterable[tuple[str, Callable[[], Logged]]]) -> list[Logged | Skipped]:
+    """Read (name, reader) one after the other; where a reader raises a Mistake that run is skipped, with the reason."""
+    found: list[Logged | Skipped] = []
+    for name, read in places:
+        try:
+            found.append(read())
+        except Mistake as mistake:
+            found.append(Skipped(name, f"{Path(mistake.where).name} {mistake.found}"))
+    return found
+
+
+def name_below(source: Path, place: Path) -> str:
+    """The name of the run at ``place``: its path below the source, or the source's own name."""
+    return place.resolve().name if place == source else place.relative_to(source).as_posix()
+
+
+def flat(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
+    """Nested settings by flat name, lists and other values left out.
+
+    >>> flat({"data": {"train_size": 100, "crops": [64, 128]}, "seed": 3}, "here")
+    {'data.train_size': 100, 'seed': 3}
+
+    Raises:
+        Mistake: there are more than ``MOST_SETTINGS`` of them, as in a file that refers to itself.
+    """
+    found: dict[str, Plain] = {}
+    left: list[tuple[str, object]] = [("", settings)]
+    for _ in range(MOST_SETTINGS):
+        if not left:
+            return found
+        name, value = left.pop()
+        if len(left) > MOST_SETTINGS:
+            break
+        if isinstance(value, Mapping):
+            inner = [(f"{name}.{key}" if name else str(key), part) for key, part in value.items()]
+            left.extend(reversed(inner))
+        elif isinstance(value, Plain) and not (isinstance(value, int) and abs(value) > LARGEST):
+            found[name] = value
+    raise Mistake(where, f"holds more than {MOST_SETTINGS} settings", "is it a file of settings?")
+
+
+def text_of(path: Path) -> str:
+    """The content of a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        Mistake: the file cannot be read or is not UTF-8.
+    """
+    data = read_whole(path, MOST_BYTES)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Mistake(path, f"is not UTF-8 (byte {error.start})", "save it in UTF-8") from error
+
+
+def number(text: str) -> float | None:
+    """The number that a cell holds, NaN and infinity included, or None where it holds something else.
+
+    >>> number("28.5"), number("NaN"), number(""), number("1_000"), number("true")
+    (28.5, nan, None, None, None)
+    """
+    if "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise Mistake(error.filename, f"cannot be listed ({error.strerror})", "check the path and its permissions")
+
+
+def read_sheet(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a UTF-8, comma-separated file, cells stripped; names may occur twice.
+
+    Raises:
+        Mistake: the file cannot be read, is not UTF-8, is not CSV, is empty, or a row has more or fewer cells
+            than the header.
+    """
+    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
+    try:
+        rows = [
+            (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)
+        ]
+    except csv.Error as error:
+        raise Mistake(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "export it again") from error
+    if not rows:
+        raise Mistake(path, "is empty", "export it again")
+    header = rows[0][1]
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise Mistake(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            raise Mistake(
+                f"{path}, line {line}",
+                f"found {len(row)} cells where the header has {len(header)}",
+                "export it again, or complete the line",
+            )
+    return header, [row for _, row in rows[1:]]

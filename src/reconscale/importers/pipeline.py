@@ -1,0 +1,277 @@
+"""From the logs of another tool to rows that laws can be fitted to."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reconscale.errors import Mistake, nearest
+from reconscale.importers import basicsr, lightning, tensorboard, wandb
+from reconscale.importers.labels import (
+    LABELS,
+    NONE,
+    PATTERN,
+    Found,
+    Labelling,
+    labels_of,
+    listed_settings,
+    placeholders,
+)
+from reconscale.importers.log import Logged, Skipped, Tool
+from reconscale.importers.values import Measure, Reading, choose_measure, reading_of
+from reconscale.laws.csv_table import METRIC_COLUMNS, write_table
+from reconscale.laws.findings import Finding
+from reconscale.laws.points import Points
+
+TOOLS = {
+    "tensorboard": Tool("TensorBoard event files", tensorboard.holds, tensorboard.read),
+    "lightning": Tool("Lightning CSVLogger folders", lightning.holds, lightning.read),
+    "basicsr": Tool("BasicSR logs", basicsr.holds, basicsr.read),
+    "wandb": Tool("W&B exports", wandb.holds, wandb.read),
+}
+"""Kind -> tool. A new tool is one module with ``holds`` and ``read``, and one entry here."""
+
+
+def kind_of(source: Path, asked: str | None = None) -> str:
+    """The key in ``TOOLS`` of what a source looks like, or ``asked``.
+
+    Raises:
+        Mistake: the source is not there, looks like none or several of them, or ``asked`` is none of them.
+    """
+    if asked is not None and asked not in TOOLS:
+        raise Mistake("--kind", f"found '{asked}'", nearest(asked, TOOLS))
+    try:
+        there = source.exists()
+    except OSError as error:  # no permission, or a name that is too long
+        raise Mistake(source, f"cannot be read ({error.strerror})", "check the path") from error
+    if not there:
+        raise Mistake(source, "is not there", "check the path")
+    fitting = [kind for kind, tool in TOOLS.items() if tool.holds(source)]
+    if asked is not None:
+        if asked not in fitting:
+            also = f"it looks like {' and '.join(fitting)}" if fitting else "check the path"
+            raise Mistake(source, f"holds no {TOOLS[asked].title}", also)
+        return asked
+    if len(fitting) > 1:
+        raise Mistake(source, f"holds logs of several tools ({', '.join(fitting)})", f"say --kind {fitting[0]}")
+    if not fitting:
+        raise Mistake(
+            source,
+            "holds no logs that are known here",
+            "looked for *.tfevents.* files, metrics.csv, train_*.log and a CSV exported by W&B",
+        )
+    return fitting[0]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came out of the logs of a tool.
+
+    Attributes:
+        title: what the logs are.
+        measure: the metric, the tag it was read from and the step.
+        header: the columns: n, p, width, seed where known, the metric, validation where known, run, step.
+        rows: one row a run, by n, width and seed.
+        skipped: the runs that gave no row, and why.
+        origins: label -> in words where it came from, for the labels that are there.
+        findings: cautions about how these rows came about.
+    """
+
+    title: str
+    measure: Measure
+    header: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    skipped: tuple[Skipped, ...]
+    origins: dict[str, str]
+    findings: tuple[Finding, ...]
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows as a CSV file that ``Points.from_csv`` reads.
+
+        Raises:
+            Mistake: the file cannot be written.
+        """
+        write_table(Path(path), self.header, self.rows)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A run that has everything."""
+
+    name: str
+    labels: dict[str, Found]
+    reading: Reading
+
+
+def import_logs(
+    source: str | Path,
+    *,
+    kind: str | None = None,
+    metric: str | None = None,
+    value: str | None = None,
+    take: str | float = "last",
+    choose_by: str = "",
+    labelling: Labelling | None = None,
+) -> Imported:
+    """Read the runs that another tool logged: one row a run, of its size, labels and measured value.
+
+    The default is the last value of a run: it involves no choice. With ``choose_by``, a validation series, it is the
+    value at the step where that series is best, as a checkpoint would be chosen. ``best`` chooses on the reported
+    values themselves, which flatters the result; a finding says so.
+
+    Args:
+        source: a folder or file of logs.
+        kind: a key of ``TOOLS``; none: what the source looks like.
+        metric: what to read: psnr, ssim, mse, nmse, error or loss; none: what the tags say.
+        value: the tag to read; none: the only one that names the metric.
+        take: ``last``, ``best`` or a step.
+        choose_by: the tag of a validation series on whose best step the value is read.
+        labelling: where n, p, width and seed come from.
+
+    Raises:
+        Mistake: the source cannot be read, no run can be used, or what was asked is not there or ambiguous.
+    """
+    source, labelling = Path(source), labelling or Labelling()
+    if choose_by and take != "last":
+        raise Mistake("--choose-by", f"is given together with --take {take}", "leave one of the two out")
+    tool: Tool = TOOLS[kind_of(source, kind)]
+    found = tool.read(source)
+    runs = [run for run in found if isinstance(run, Logged)]
+    skipped = [run for run in found if isinstance(run, Skipped)]
+    if not runs:
+        raise Mistake(source, f"holds no run of {tool.title} that can be read", _first(skipped))
+    measure = choose_measure(runs, metric, value, Measure("", "", take, choose_by))
+    rows: list[_Row] = []
+    for run in runs:
+        row = _row(run, measure, labelling)
+        if isinstance(row, Skipped):
+            skipped.append(row)
+        else:
+            rows.append(row)
+    if not rows:
+        raise Mistake(source, f"none of the {len(found)} runs can be used", _why_none(runs, skipped, labelling))
+    _check_complete(rows, runs, labelling, source)
+    rows.sort(key=lambda row: ([row.labels[label].value for label in LABELS if label in row.labels], row.name))
+    return _imported(tool.title, measure, rows, tuple(skipped))
+
+
+def _row(run: Logged, measure: Measure, labelling: Labelling) -> _Row | Skipped:
+    reading = reading_of(run, measure)
+    if isinstance(reading, Skipped):
+        return reading
+    labels = labels_of(run, labelling)
+    if "n" not in labels:
+        return Skipped(run.name, "its n is not known")
+    _check_range(run.name, measure, reading)
+    return _Row(run.name, labels, reading)
+
+
+def _check_range(name: str, measure: Measure, reading: Reading) -> None:
+    """What ``Points`` would refuse later, per cents for instance, is refused now, with the run's name."""
+    values = {measure.tag: reading.value} | ({measure.choose_by: reading.chosen_by} if measure.validation else {})
+    for tag, value in values.items():
+        try:
+            Points(np.ones(1), np.array([value]), metric=METRIC_COLUMNS[measure.metric])
+        except Mistake as mistake:
+            raise Mistake(f"{name}, '{tag}'", mistake.found, mistake.remedy) from mistake
+
+
+def _check_complete(rows: Sequence[_Row], runs: Sequence[Logged], labelling: Labelling, source: Path) -> None:
+    """What was asked for must be there, and a label that only some runs have would leave holes in its column."""
+    for label in LABELS:
+        without = [row.name for row in rows if label not in row.labels]
+        key = labelling.keys.get(label)
+        if len(without) == len(rows) and key not in (None, PATTERN, NONE):
+            raise Mistake(f"--{label}-from", f"no run has a setting '{key}'", listed_settings(runs))
+        if len(without) == len(rows) and key != NONE and label in placeholders(labelling.pattern):
+            raise Mistake("--pattern", f"does not fit '{without[0]}'", "write it like the names of the runs")
+        if without and len(without) < len(rows):
+            raise Mistake(
+                source,
+                f"{label} is known for {len(rows) - len(without)} of {len(rows)} runs, but not for '{without[0]}'",
+                f"name its setting by --{label}-from, or leave the column out by --{label}-from none",
+            )
+
+
+def _imported(title: str, measure: Measure, rows: list[_Row], skipped: tuple[Skipped, ...]) -> Imported:
+    labels = [label for label in LABELS if label in rows[0].labels]
+    stepped = all(row.reading.step == row.reading.step for row in rows)
+    header = [*labels, measure.metric, *(["validation"] if measure.validation else []), "run"]
+    table = [
+        (
+            *(row.labels[label].value for label in labels),
+            row.reading.value,
+            *([row.reading.chosen_by] if measure.validation else []),
+            row.name,
+            *([f"{row.reading.step:.15g}"] if stepped else []),
+        )
+        for row in rows
+    ]
+    origins = {label: " and ".join(sorted({row.labels[label].origin for row in rows})) for label in labels}
+    header += ["step"] if stepped else []
+    return Imported(title, measure, tuple(header), tuple(table), skipped, origins, _findings(measure, rows))
+
+
+def _findings(measure: Measure, rows: Sequence[_Row]) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    if measure.on_itself:
+        text = (
+            "the step of each run was chosen on the reported values themselves, which flatters the result; "
+            "name a validation series by --choose-by"
+        )
+        found.append(Finding("selected-on-test", text, "warning"))
+    steps = [row.reading.step for row in rows]
+    if measure.take == "last" and not measure.choose_by and min(steps) < max(steps):
+        text = (
+            f"the last values are from steps {min(steps):g} to {max(steps):g}; where runs were broken off, what looks "
+            f"like an effect of n is one of the training, so leave them out or say --take 'at {min(steps):g}'"
+        )
+        found.append(Finding("steps-differ", text, "caution"))
+    found.extend(_repeated(rows))
+    return tuple(found)
+
+
+def _repeated(rows: Sequence[_Row]) -> list[Finding]:
+    if "seed" not in rows[0].labels:
+        return []
+    same: defaultdict[tuple[tuple[str, int], ...], list[str]] = defaultdict(list)
+    for row in rows:
+        same[tuple((label, found.value) for label, found in row.labels.items())].append(row.name)
+    twice = [(labels, names) for labels, names in same.items() if len(names) > 1]
+    if not twice:
+        return []
+    labels, names = twice[0]
+    told = ", ".join(f"{label} = {value}" for label, value in labels)
+    more = f" ({len(twice)} such groups)" if len(twice) > 1 else ""
+    text = (
+        f"{len(names)} runs have {told}: {', '.join(names[:4])}{more}; they are kept as replicates, so if one "
+        "is a restart of another take it out"
+    )
+    return [Finding("same-labels", text, "caution")]
+
+
+def _first(skipped: Sequence[Skipped]) -> str:
+    if not skipped:
+        return "check the path"
+    more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+    return f"{skipped[0].name}: {skipped[0].reason}{more}"
+
+
+def _why_none(runs: Sequence[Logged], skipped: Sequence[Skipped], labelling: Labelling) -> str:
+    """The commonest reason, and for an unknown n what to type."""
+    reason, count = Counter(item.reason for item in skipped).most_common(1)[0]
+    if reason != "its n is not known":
+        return _first(skipped)
+    if labelling.pattern:
+        return f"--pattern '{labelling.pattern}' does not fit names such as '{skipped[0].name}' ({count} runs)"
+    key = labelling.keys.get("n")
+    asked = f"there is no setting '{key}'" if key else "n, the number of training images, is not among the settings"
+    names = ", ".join(f"'{run.name}'" for run in runs[:3])
+    return (
+        f"{asked}; {listed_settings(runs)}; say --n-from SETTING, or give a --pattern such as 'n{{n}}_s{{seed}}' "
+        f"for names like {names}"
+    )

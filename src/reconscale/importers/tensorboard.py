@@ -1,0 +1,192 @@
+"""TensorBoard event files, read with the package tensorboard alone.
+
+tensorboard's own loaders load TensorFlow where it happens to be installed. So the records are taken apart here, and
+only their checksums and messages are left to tensorboard.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from reconscale.errors import Mistake
+from reconscale.importers.log import Logged, Plain, Skipped, each, files_below, name_below
+from reconscale.importers.plain_yaml import need_yaml, read_yaml
+
+PHASES = ("train", "training", "val", "validation", "test", "eval")
+"""Folders of these names are parts of the training in whose folder they lie, as Keras writes them."""
+
+SETTINGS = "hparams.yaml"
+
+LARGEST = 65_536
+"""Bytes of a record that can still be scalars or hyperparameters."""
+
+Parts = dict[str, dict[float, float]]
+
+
+def holds(source: Path) -> bool:
+    """Whether there is an event file at or below ``source``."""
+    return next(files_below(source, _is_events), None) is not None
+
+
+def read(source: Path) -> list[Logged | Skipped]:
+    """One run for each topmost folder with event files; what lies below it belongs to the same run.
+
+    Tags of a part in a folder of its own begin with the folder's name (``validation/epoch_loss``), except for the
+    folders that ``add_hparams`` makes. Settings are the hyperparameters of ``add_hparams`` and those of a
+    ``hparams.yaml`` beside the events.
+
+    Raises:
+        Mistake: tensorboard, or PyYAML where there is a ``hparams.yaml``, is not installed.
+    """
+    _need_tensorboard()
+    root = source if source.is_dir() else source.parent
+    runs = _runs(root, sorted({path.parent for path in files_below(source, _is_events)}))
+    if any((run / SETTINGS).is_file() for run in runs):
+        need_yaml()
+    return each((name_below(root, run), partial(_run, root, run, parts)) for run, parts in runs.items())
+
+
+def _runs(root: Path, folders: list[Path]) -> dict[Path, list[Path]]:
+    """The folders with event files, gathered by the run that they belong to."""
+    runs: dict[Path, list[Path]] = {}
+    for folder in folders:
+        own = folder.parent if folder.name in PHASES and folder != root else folder
+        # A stray file beside the runs' folders must not make one run of all of them.
+        above = [run for run in runs if run in own.parents and (run != root or _is_part(own))]
+        runs.setdefault(above[0] if above else own, []).append(folder)
+    return runs
+
+
+def _is_part(folder: Path) -> bool:
+    """Whether a folder directly below the root was made by ``add_hparams``, whose names are times."""
+    return folder.name.replace(".", "").isdecimal()
+
+
+def _run(root: Path, run: Path, parts: list[Path]) -> Logged:
+    settings: dict[str, Plain] = {}
+    series: Parts = {}
+    for part in parts:
+        own, measured = _part(part)
+        # add_hparams writes into a folder of its own, which says nothing.
+        prefix = "" if part == run or own else f"{part.relative_to(run).as_posix()}/"
+        settings |= own
+        for tag, values in measured.items():
+            series.setdefault(prefix + tag, {}).update(values)
+    dumped = run / SETTINGS
+    if dumped.is_file():
+        settings = read_yaml(dumped) | settings
+    ordered = {tag: dict(sorted(values.items())) for tag, values in series.items()}
+    return Logged(name_below(root, run), settings, ordered)
+
+
+def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
+    """Hyperparameters and scalars of one folder; files are read in the order in which they were begun."""
+    settings: dict[str, Plain] = {}
+    series: Parts = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and _is_events(path.name)):
+        for event in _events(path):
+            try:
+                for value in event.summary.value:
+                    if value.metadata.plugin_data.plugin_name == "hparams":
+                        settings |= _hyperparameters(value.metadata.plugin_data.content)
+                    elif (scalar := _scalar(value)) is not None:
+                        series.setdefault(value.tag, {})[float(event.step)] = scalar
+            except Exception as error:  # tensorboard raises classes of every kind on odd messages
+                reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+                raise Mistake(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
+    return settings, series
+
+
+def _events(path: Path) -> Iterator[Any]:
+    """The events of a file.
+
+    Raises:
+        Mistake: the file cannot be read, or it is damaged or cut off.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    count = 0
+    if not path.is_file():
+        raise Mistake(path, "is not a regular file", "remove it")
+    try:
+        with path.open("rb") as stream:
+            for record in _records(stream):
+                yield Event.FromString(record)
+                count += 1
+    except (_DamageError, DecodeError) as error:
+        raise Mistake(path, f"is damaged after {count} events", "remove it, or restore it from a copy") from error
+    except OSError as error:
+        raise Mistake(path, f"cannot be read ({error.strerror})", "check its permissions") from error
+
+
+def _records(stream: BinaryIO) -> Iterator[bytes]:
+    """The records of a TFRecord file: 8 bytes of length, 4 of checksum, the data, 4 of checksum; large ones are passed.
+
+    Pictures and histograms are passed because tensorboard computes checksums in Python, which takes a second a few MB.
+    """
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+    size = os.fstat(stream.fileno()).st_size
+    while header := stream.read(12):
+        if len(header) < 12:
+            raise _DamageError
+        length, check = struct.unpack("<QI", header)
+        if masked_crc32c(header[:8]) != check or stream.tell() + length + 4 > size:
+            raise _DamageError
+        if length > LARGEST:
+            stream.seek(length + 4, os.SEEK_CUR)
+            continue
+        data = stream.read(length)
+        if masked_crc32c(data) != struct.unpack("<I", stream.read(4))[0]:
+            raise _DamageError
+        yield data
+
+
+class _DamageError(Exception):
+    """A record whose length or checksum is wrong."""
+
+
+def _scalar(value: Any) -> float | None:
+    kind = value.WhichOneof("value")
+    if kind == "simple_value":
+        return float(value.simple_value)
+    if kind == "tensor" and value.metadata.plugin_data.plugin_name in ("scalars", ""):
+        from tensorboard.util.tensor_util import make_ndarray
+
+        # A shape is only a claim: what it claims would be allocated.
+        if any(side.size != 1 for side in value.tensor.tensor_shape.dim):
+            return None
+        array = make_ndarray(value.tensor)
+        return float(array.item()) if array.size == 1 and array.dtype.kind == "f" else None
+    return None
+
+
+def _hyperparameters(content: bytes) -> dict[str, Plain]:
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    found: dict[str, Plain] = {}
+    for name, value in HParamsPluginData.FromString(content).session_start_info.hparams.items():
+        kind = value.WhichOneof("kind")
+        if kind in ("number_value", "string_value", "bool_value"):
+            found[name] = getattr(value, kind)
+    return found
+
+
+def _is_events(name: str) -> bool:
+    return ".tfevents." in name
+
+
+def _need_tensorboard() -> None:
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError as error:
+        raise Mistake(
+            "event files", "need the package tensorboard, which is not installed",
+            "pip install 'reconscale[tensorboard]'",
+        ) from error  # fmt: skip

@@ -1,0 +1,183 @@
+"""Which number of a run is its measured value: the tag, and the step."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reconscale.errors import Mistake, nearest
+from reconscale.importers.log import Logged, Skipped
+from reconscale.laws.csv_table import METRIC_COLUMNS
+
+HIGHER = ("psnr", "ssim")
+LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lpips")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What to read from a run.
+
+    Attributes:
+        metric: the column that it becomes, a key of ``METRIC_COLUMNS``.
+        tag: the series.
+        take: ``last``, ``best`` or a step.
+        choose_by: the series on whose best step ``tag`` is read, or none.
+    """
+
+    metric: str
+    tag: str
+    take: str | float = "last"
+    choose_by: str = ""
+
+    @property
+    def validation(self) -> bool:
+        """Whether the choosing series is in the same metric, so that it is the column ``validation``."""
+        return bool(self.choose_by) and self.choose_by != self.tag and metric_in(self.choose_by) == self.metric
+
+    @property
+    def on_itself(self) -> bool:
+        """Whether the step is chosen on the reported values themselves."""
+        return self.take == "best" or self.choose_by == self.tag
+
+    def __str__(self) -> str:
+        how = f"where '{self.choose_by}' is best" if self.choose_by else f"the {self.take} value"
+        return f"{self.metric} is '{self.tag}', {how if isinstance(self.take, str) else f'at step {self.take:g}'}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The value of a run, the step it is from (NaN where steps mean nothing), and the choosing value (or NaN)."""
+
+    value: float
+    step: float
+    chosen_by: float = math.nan
+
+
+def metric_in(tag: str) -> str | None:
+    """The metric that a tag names, or None.
+
+    >>> metric_in("val/PSNR"), metric_in("test_ssim_epoch"), metric_in("lr"), metric_in("psnr_loss")
+    ('psnr', 'ssim', None, 'loss')
+    """
+    words = [word for word in _words(tag) if word in METRIC_COLUMNS]
+    return words[-1] if words else None
+
+
+def parse_take(text: str | None) -> str | float:
+    """``last``, ``best`` or a step (``5000`` or ``at 5000``).
+
+    Raises:
+        Mistake: it is none of them.
+    """
+    if text is None or text in ("last", "best"):
+        return text or "last"
+    match = re.fullmatch(r"(?:at\s+)?(\d+(?:\.\d+)?)", text.strip())
+    if not match:
+        raise Mistake("--take", f"found '{text}'", "say last, best, or a step such as 'at 5000'")
+    return float(match[1])
+
+
+def choose_measure(runs: Sequence[Logged], metric: str | None, value: str | None, rest: Measure) -> Measure:
+    """Fill in tag and metric of ``rest`` from what was asked and what the runs hold.
+
+    Raises:
+        Mistake: nothing fits, several tags fit and none was asked for, or what was asked is contradictory.
+    """
+    if metric is not None and metric not in METRIC_COLUMNS:
+        raise Mistake("--metric", f"found '{metric}'", nearest(metric, METRIC_COLUMNS))
+    tags = Counter(tag for run in runs for tag in run.series)
+    for option, tag in (("--value", value), ("--choose-by", rest.choose_by)):
+        if tag and tag not in tags:
+            raise Mistake(option, f"no run has a series '{tag}'", _there(tag, tags))
+    tag = value or _only_tag(tags, metric, len(runs))
+    named = metric_in(tag)
+    if metric is None and named is None:
+        raise Mistake("--value", f"'{tag}' does not say what it is", "add --metric psnr, ssim, or error for any error")
+    if metric and named and METRIC_COLUMNS[metric] != METRIC_COLUMNS[named]:
+        raise Mistake("--metric", f"found {metric} for '{tag}', which is named {named}", "leave --metric out")
+    return Measure(metric or named or "", tag, rest.take, rest.choose_by)
+
+
+def reading_of(run: Logged, measure: Measure) -> Reading | Skipped:
+    """The measured value of a run, or why there is none.
+
+    Raises:
+        Mistake: a step was asked for and the source has one value a run.
+    """
+    values = run.series.get(measure.tag)
+    if not values:
+        return Skipped(run.name, f"it has no '{measure.tag}'")
+    if not run.steps and (measure.take != "last" or measure.choose_by == measure.tag):
+        raise Mistake("--take", f"found {measure.take}, and the source holds one value a run", "leave it out")
+    chosen_by = math.nan
+    if measure.choose_by:
+        by = run.series.get(measure.choose_by, {})
+        step = best_step(by, measure.choose_by)
+        if step is None:
+            return Skipped(run.name, f"it has no finite '{measure.choose_by}'")
+        chosen_by = by[step]
+        # A value measured once, after the training, was measured on whatever was chosen then.
+        step = step if len(values) > 1 else next(iter(values))
+    elif measure.take == "best":
+        step = best_step(values, measure.metric)
+    else:
+        step = max(values) if measure.take == "last" else float(measure.take)
+    return _at(run, measure.tag, step, chosen_by)
+
+
+def best_step(values: Mapping[float, float], named: str) -> float | None:
+    """The first step at which the values are best (NaN and infinity left out), or None where none is finite.
+
+    Raises:
+        Mistake: the name does not say whether higher or lower is better.
+    """
+    words = _words(named)
+    side = next((1.0 if word in HIGHER else -1.0 for word in reversed(words) if word in HIGHER + LOWER), None)
+    if side is None:
+        known = ", ".join(HIGHER + LOWER)
+        raise Mistake("--choose-by", f"'{named}' does not say which side is better", f"it must name one of: {known}")
+    finite = {step: value for step, value in values.items() if math.isfinite(value)}
+    return max(finite, key=lambda step: side * finite[step], default=None)
+
+
+def _at(run: Logged, tag: str, step: float | None, chosen_by: float) -> Reading | Skipped:
+    values = run.series[tag]
+    if step is None:
+        return Skipped(run.name, f"its '{tag}' is never finite")
+    if step not in values:
+        near = min(values, key=lambda other: abs(other - step))
+        return Skipped(run.name, f"it has no '{tag}' at step {step:g}; the nearest is at {near:g}")
+    if not math.isfinite(values[step]):
+        at = f" at step {step:g}" if run.steps else ""
+        return Skipped(run.name, f"its '{tag}' is {values[step]}{at}")
+    return Reading(values[step], step if run.steps else math.nan, chosen_by)
+
+
+def _only_tag(tags: Counter[str], metric: str | None, runs: int) -> str:
+    fitting = {tag: count for tag, count in tags.items() if (metric_in(tag) == metric if metric else metric_in(tag))}
+    if len(fitting) == 1:
+        return next(iter(fitting))
+    what = metric or "a metric"
+    if not fitting:
+        raise Mistake("--metric", f"no series is named after {what}", _there(metric or "", tags))
+    told = ", ".join(f"{tag} ({count} of {runs} runs)" for tag, count in sorted(fitting.items()))
+    raise Mistake(
+        "--value", f"{len(fitting)} series could be {what}: {told}", f"say which, e.g. --value '{min(fitting)}'"
+    )
+
+
+def _there(asked: str, tags: Counter[str]) -> str:
+    if not tags:
+        return "the runs hold no series at all"
+    names = sorted(tags)
+    if len(names) > 20:
+        close = nearest(asked, names)
+        return close if close.startswith("did") else f"there are {len(names)}, such as: {', '.join(names[:20])}"
+    return f"there are: {', '.join(names)}"
+
+
+def _words(tag: str) -> list[str]:
+    return [word for word in re.split(r"[^A-Za-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", tag).lower()) if word]

@@ -1,0 +1,230 @@
+"""The posterior curve averaged with two naive forecasts, each trusted as far as it has foreseen the last sizes.
+
+What is averaged is the forecast of ln(error) itself (stacking in the sense of Breiman 1996), not its distribution:
+a curve that bends too much and a straight line that bends too little err to opposite sides.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.laws.curve.discrepancy import FEW
+from reconscale.laws.curve.posterior import Posterior, posterior
+from reconscale.laws.findings import Finding, finding
+from reconscale.laws.grouping import Levels
+
+Floats = NDArray[np.float64]
+
+CLEAR = 40.0
+"""A curve is clear when its ln(error) changes by more than so many standard deviations of one run, else faint."""
+SURPRISES = (0.5, 1.0)
+"""Bounds between curves whose last size came as foreseen, somewhat as foreseen, and not."""
+
+
+@cache
+def calibration() -> dict[str, Any]:
+    """What was learnt: version, command, curves, factors by group and multiple of the largest n, range of features."""
+    text = files("reconscale.laws.curve").joinpath("calibration.json").read_text(encoding="utf-8")
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def group_of(level: Levels, surprise: float) -> str:
+    """Which group of curves a curve belongs to; ``surprise`` is NaN where nothing was held back."""
+    if len(level.x) > FEW:
+        return "many"
+    kind = "single"
+    if level.replicated:
+        kind = "clear" if np.ptp(level.z) > CLEAR * np.sqrt(np.mean(level.sd**2)) else "faint"
+    return kind if np.isnan(surprise) else f"{kind} {int(np.searchsorted(SURPRISES, surprise))}"
+
+
+def stretched(drawn: Floats, x: Floats, level: Levels, surprise: float) -> Floats:
+    """Draws (D, N) of ln(error) at x = ln n, their distance from the median multiplied by what was learnt.
+
+    The factor is 1 within the data and beyond them a function of the multiple of the largest n.
+    """
+    learnt = calibration()["factor"].get(group_of(level, surprise), {"multiple": [1.0], "by": [1.0]})
+    factor = np.interp(x - level.x[-1], np.log(learnt["multiple"]), learnt["by"])
+    middle = np.median(drawn, axis=0)
+    return np.asarray(middle + factor * (drawn - middle))
+
+
+def features(level: Levels, x: float) -> dict[str, float]:
+    """What places a curve, and a forecast at x = ln n, among those that the calibration was learnt on."""
+    return {
+        "number of sizes": float(len(level.x)),
+        "range of n in decades": float(np.ptp(level.x) / np.log(10.0)),
+        "multiple of the largest n": float(np.exp(x - level.x[-1])),
+        "change of ln(error)": float(np.ptp(level.z)),
+    }
+
+
+def outside(level: Levels, x: float) -> list[Finding]:
+    """The finding that a curve, or the distance of its forecast, lies outside what the calibration was learnt on."""
+    away = []
+    for name, value in features(level, x).items():
+        low, high = calibration()["range"][name]
+        if not low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
+            away.append(f"{name} {value:.3g} (learnt on {low:.3g} to {high:.3g})")
+    return [finding("outside-calibration", what="; ".join(away))] if away else []
+
+
+WEIGHTS = {"curve": 0.6, "last value": 0.2, "line": 0.2}
+"""Before any forecast has been checked; chosen on the development curves (``benchmarks/laws.py``)."""
+TOLERANCE, LEARNING = 5.0, 0.5
+"""A member whose held-out log density falls behind the best by more than the first loses weight, e-fold for each
+excess of 1 / the second. A little behind proves nothing: one or a few levels are held back, and a member that is
+right about the next level may be wrong about the ones after."""
+ONSET = 0.25
+"""The naive members enter beyond the data, over this much of ln n."""
+ALWAYS_WRONG = 0.004
+"""No curve goes on exactly as expected: spread of ln(error) for each factor e beyond the data, at least."""
+BENDS = 0.15
+"""Beyond the data the slope in log-log may differ from the expected one by this part of the last slope."""
+BEND_TAILS = 3
+"""Degrees of freedom of that discrepancy: mostly smaller, now and then much larger."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A straight line in log-log with the uncertainty of its two coefficients.
+
+    Attributes:
+        centre: ln n where level and slope are uncorrelated.
+        mean: level there, and slope.
+        sd: of both.
+    """
+
+    centre: float
+    mean: tuple[float, float]
+    sd: tuple[float, float]
+
+    def at(self, x: Floats) -> Floats:
+        """(N,) expected ln(error) at x = ln n."""
+        return np.asarray(self.mean[0] + self.mean[1] * (x - self.centre))
+
+    def drawn(self, x: Floats, count: int, rng: np.random.Generator) -> Floats:
+        """(count, N) lines at x."""
+        normal = rng.standard_normal((2, count, 1))
+        return np.asarray(self.at(x) + self.sd[0] * normal[0] + self.sd[1] * normal[1] * (x - self.centre))
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Members and their weights.
+
+    Attributes:
+        curve: the posterior over curves.
+        last, line: the naive members.
+        weights: member -> weight beyond the data; they sum to 1.
+        drift: spread of the discrepancy of ln(error) for each factor e of n beyond the data.
+    """
+
+    curve: Posterior
+    last: Line
+    line: Line
+    weights: dict[str, float]
+    drift: float
+
+    @property
+    def level(self) -> Levels:
+        """What all of it was learnt from."""
+        return self.curve.level
+
+    def curves(
+        self, x: Floats, count: int, rng: np.random.Generator, *, calibrated: bool = True
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """Draws of the expected ln(error), each row one coherent curve.
+
+        Args:
+            x: (N,) ln n.
+            count: number of rows (C).
+            rng: source of the draws.
+            calibrated: stretch them as :mod:`~reconscale.laws.curve.ensemble` says.
+
+        Returns:
+            (C, N) curves, and (C,) the draw of the posterior that each belongs to.
+        """
+        drawn, owner = self.curve.curves(x, count, rng)
+        away = beyond(x, self.level)
+        trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
+        for name, member in (("last value", self.last), ("line", self.line)):
+            drawn = drawn + self.weights[name] * trust * (member.drawn(x, count, rng) - drawn)
+        drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
+        return (stretched(drawn, x, self.level, self.curve.surprise) if calibrated else drawn), owner
+
+    def apart(self, x: float) -> float:
+        """How far the naive forecasts of ln(error) at x lie apart, beyond what the line is unsure of."""
+        place = np.array([x])
+        line, last = float(self.line.at(place)[0]), float(self.last.at(place)[0])
+        unsure = 1.645 * float(np.hypot(self.line.sd[0], self.line.sd[1] * (x - self.line.centre)))
+        return max(0.0, abs(line - last) - unsure)
+
+
+def stack(level: Levels, rng: np.random.Generator) -> Stack:
+    """Infer the curve, and weigh it against the naive members by their forecasts of the last levels.
+
+    Args:
+        level: two or more levels.
+        rng: source of the sampler's moves.
+    """
+    many = len(level.x)
+    held = max(1, many // 6) if many > 3 else 0
+    curve = posterior(level, held, rng=rng)
+    weights = dict(WEIGHTS)
+    if held:
+        seen = level.until(many - held)
+        scores = np.array([curve.held_out / held, *(_score(make(seen), level, held) for make in (last_value, line))])
+        behind = np.clip(scores.max() - scores - TOLERANCE, 0.0, 60.0)
+        learnt = np.array(list(WEIGHTS.values())) * np.exp(-LEARNING * behind)
+        weights = dict(zip(WEIGHTS, (learnt / learnt.sum()).tolist(), strict=True))
+    return Stack(curve, last_value(level), line(level), weights, drift(level))
+
+
+def last_value(level: Levels) -> Line:
+    """What one forecasts who believes that nothing will change."""
+    return Line(float(level.x[-1]), (float(level.z[-1]), 0.0), (float(np.sqrt(level.variance[-1])), 0.0))
+
+
+def line(level: Levels) -> Line:
+    """The straight line through the last third of the levels, at least three of them (two where there are but two)."""
+    x, z, variance = (column[last_third(len(level.x))] for column in (level.x, level.z, level.variance))
+    weight = 1.0 / variance
+    centre = float(weight @ x / weight.sum())
+    away = x - centre
+    spread = float(weight @ away**2)
+    mean = (float(weight @ z / weight.sum()), float((weight * away) @ z / spread))
+    return Line(centre, mean, (float(weight.sum() ** -0.5), spread**-0.5))
+
+
+def last_third(count: int) -> slice:
+    """Which of ``count`` ascending levels are the last third, at least three."""
+    return slice(max(0, count - max(3, -(-count // 3))), count)
+
+
+def drift(level: Levels) -> float:
+    """How fast the expected curve may go wrong beyond the data: spread of ln(error) for each factor e of n."""
+    return float(np.hypot(ALWAYS_WRONG, BENDS * np.clip(line(level).mean[1], -2.0, 2.0)))
+
+
+def beyond(x: Floats, level: Levels) -> Floats:
+    """How far ln n = x lies outside the data, 0 inside."""
+    return np.asarray(np.maximum(np.maximum(x - level.x[-1], level.x[0] - x), 0.0))
+
+
+def _score(member: Line, level: Levels, held: int) -> float:
+    """Mean log density (Student t5) of the last ``held`` levels."""
+    x, z = level.x[-held:], level.z[-held:]
+    away = x - level.x[-held - 1]
+    slope = float(np.abs(np.diff(level.z) / np.diff(level.x)).mean())
+    own = member.sd[0] ** 2 + (member.sd[1] * (x - member.centre)) ** 2
+    scale = np.sqrt(own + level.variance[-held:] + (ALWAYS_WRONG**2 + (BENDS * slope) ** 2) * away**2)
+    return float((-np.log(scale) - 3.0 * np.log1p(((z - member.at(x)) / scale) ** 2 / 5.0)).mean() - 0.968)

@@ -1,0 +1,248 @@
+"""The posterior over curves of the nested family, given levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.laws.curve.discrepancy import Belief, Departures, conditioned, departures, marginal
+from reconscale.laws.curve.family import DIMENSIONS, FORMS, HEADS, TAILS, Prior, Shapes, shapes
+from reconscale.laws.grouping import Levels
+from reconscale.laws.inference import smc
+
+Floats = NDArray[np.float64]
+
+BELIEF = Belief()
+MANY_LEVELS = 8
+"""From so many levels on a curve may have two breaks; with fewer these would be noise."""
+FEW = Prior(second=0.0)
+"""What is believed about a curve of few sizes; a slow-down is as likely as anything."""
+MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
+"""What is believed about a curve of many, mostly checkpoints of one training; chosen on vision and language curves."""
+CLOUD = 1000
+"""Draws of the posterior."""
+MOST_LEVELS = 20
+"""More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
+LEAST_CHANGE = 0.02
+"""Departures are a part of the curve's whole change of ln(error), which is taken to be this at least."""
+JOINT = 48
+"""Up to so many sizes are drawn jointly; between them curves are straight in log-log."""
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Equally likely curves.
+
+    Attributes:
+        level: the measurements.
+        shapes: D curves of the family.
+        which: (D,) the combination of noise and roughness that goes with each.
+        departures: these combinations.
+        log_evidence: of all levels.
+        held_out: log density of the held-back levels, seen from the others; NaN where nothing was held back.
+        surprise: how far the last level lay from its forecast seen from those before, in standard deviations of that
+            forecast; NaN where nothing was held back.
+    """
+
+    level: Levels
+    shapes: Shapes
+    which: NDArray[np.int64]
+    departures: Departures
+    log_evidence: float
+    held_out: float
+    surprise: float
+
+    @property
+    def forms(self) -> dict[str, float]:
+        """Form -> probability."""
+        counts = np.bincount(self.shapes.form, minlength=len(FORMS)) / len(self.which)
+        return dict(zip(FORMS, counts.tolist(), strict=True))
+
+    def noise(self, x: Floats) -> Floats:
+        """(D, N) standard deviation of ln(error) of one new run at x = ln n."""
+        factor = self.departures.noise[self.which][:, None]
+        if not self.level.replicated:
+            return np.broadcast_to(factor, (len(factor), len(x)))
+        return np.asarray(factor * np.interp(x, self.level.x, self.level.sd))
+
+    def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+        """Draws of the expected ln(error), each row one coherent curve.
+
+        Args:
+            x: (N,) ln n.
+            count: number of rows (C).
+            rng: source of the draws.
+
+        Returns:
+            (C, N) curves at x, and (C,) the draw of the posterior that each belongs to.
+        """
+        places, back = np.unique(x, return_inverse=True)
+        if len(places) > JOINT:
+            nodes = np.linspace(places[0], places[-1], JOINT)
+            drawn, owner = self.curves(nodes, count, rng)
+            between = np.array([np.interp(x, nodes, row) for row in np.eye(JOINT)])
+            return drawn @ between, owner
+        ahead = places - self.level.x[-1]
+        owner = np.arange(count) % len(self.which)
+        residual = _residual(self.level, self.shapes)[owner]
+        drawn = self.shapes.log_shape(ahead)[owner]
+        for j in np.unique(self.which):
+            mine = np.flatnonzero(self.which[owner] == j)
+            mean, root = conditioned(self.departures, int(j), residual[mine], ahead)
+            drawn[mine] += mean + rng.standard_normal((len(mine), len(ahead))) @ root.T
+        return drawn[:, back], owner
+
+
+def prior_for(levels: int) -> Prior:
+    """What is believed about a curve that is measured at so many levels."""
+    return MANY if levels >= MANY_LEVELS else FEW
+
+
+def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Posterior:
+    """Infer the curve.
+
+    Args:
+        level: two or more levels.
+        held: the last so many levels are held back first, to score the forecast of them.
+        rng: source of the sampler's moves.
+    """
+    u = level.x - level.x[-1]
+    variance = level.variance if level.replicated else 1.0 / level.count
+    change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
+    parts = departures(u, variance, change, level.replicated, BELIEF)
+    cuts = (len(u) - held, len(u)) if held else (len(u),)
+
+    likelihood, belief = parts.likelihood(cuts), prior_for(len(u))
+
+    def stages(v: Floats) -> Floats:
+        return marginal(likelihood(_residual(level, shapes(v, float(u[0]), belief))))
+
+    clouds = smc.carried(stages, smc.normal(CLOUD, DIMENSIONS), rng)
+    drawn = [shapes(cloud.v, float(u[0]), belief) for cloud in clouds]
+    which = [_which(likelihood(_residual(level, drawn[s]))[:, s], rng) for s in range(len(cuts))]
+    score = surprise = float("nan")
+    if held:
+        score = clouds[1].log_evidence - clouds[0].log_evidence
+        surprise = _surprise(level, drawn[0], which[0], parts.until(cuts[0]), variance)
+    return Posterior(level, drawn[-1], which[-1], parts, clouds[-1].log_evidence, score, surprise)
+
+
+def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(D,) a combination for each draw, by its likelihood (D, J)."""
+    chance = np.exp(logs - logs.max(axis=1, keepdims=True))
+    shares = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)
+    return np.asarray(np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1))
+
+
+def _surprise(level: Levels, drawn: Shapes, which: NDArray[np.int64], seen: Departures, variance: Floats) -> float:
+    """Distance of the last level from the forecast of the draws, in standard deviations of the forecast."""
+    u = level.x - level.x[-1]
+    residual = (level.z - drawn.log_shape(u))[:, : len(seen.u)]
+    mean, spread = drawn.log_shape(u[-1:])[:, 0], np.empty(len(which))
+    for j in np.unique(which):
+        mine = np.flatnonzero(which == j)
+        away, root = conditioned(seen, int(j), residual[mine], u[-1:])
+        mean[mine] += away[:, 0]
+        spread[mine] = root[0, 0] ** 2 + seen.noise[j] ** 2 * variance[-1]
+    return float(abs(level.z[-1] - np.median(mean)) / np.sqrt(mean.var() + spread.mean()))
+
+
+def _residual(level: Levels, drawn: Shapes) -> Floats:
+    return np.asarray(level.z - drawn.log_shape(level.x - level.x[-1]))
+
+
+COINCIDE = 0.6
+"""A quantity is identified when its 90 % interval is narrower than this part of the one before any measurement."""
+FLOOR_DECADES = 1.5
+"""A floor is not called identified from a narrower range of n."""
+FLOOR_SHARE = 0.05
+"""Nor when it may be less than this part of the error at the largest n."""
+TELLING = 0.25
+"""A break counts when the exponent changes there by more than this part of the larger one."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A quantity of the curve.
+
+    Attributes:
+        median, low, high: posterior median and 90 % interval; NaN where there is no such thing in any draw.
+        prior_low, prior_high: 90 % interval before any measurement.
+        identified: whether the measurements, not the prior, are behind the interval.
+        probability: that there is such a thing (a floor; a break within the range of n); 1 for exponent and slope.
+    """
+
+    median: float
+    low: float
+    high: float
+    prior_low: float
+    prior_high: float
+    identified: bool
+    probability: float = 1.0
+
+    def scaled(self, scale: Callable[[float], float]) -> Known:
+        """The same quantity in other units; ``scale`` must rise."""
+        values = (self.median, self.low, self.high, self.prior_low, self.prior_high)
+        median, low, high, prior_low, prior_high = (float(scale(value)) for value in values)
+        return Known(median, low, high, prior_low, prior_high, self.identified, self.probability)
+
+
+def known(posterior: Posterior) -> dict[str, Known]:
+    """What is known about the curve.
+
+    Returns:
+        ``exponent`` of the falling part beyond the last break; ``slope``, -d ln(error) / d ln(n) at the largest n;
+        ``floor``, as a part of the error there; ``break``, its n, and the probability that there is one in range.
+    """
+    drawn, level = posterior.shapes, posterior.level
+    first = float(level.x[0] - level.x[-1])
+    before = _before(round(first, 6), len(level.x))
+    floor = _compared(drawn.share, before.share)
+    far = -first / np.log(10.0) >= FLOOR_DECADES
+    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far)
+    return {
+        "exponent": _compared(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2])).scaled(np.exp),
+        "slope": _compared(_slope(drawn), _slope(before)),
+        "floor": replace(floor, identified=sure, probability=float((drawn.share > 0).mean())),
+        "break": _break(drawn, before, first).scaled(lambda place: np.exp(place + level.x[-1])),
+    }
+
+
+@cache
+def _before(first: float, levels: int) -> Shapes:
+    return shapes(smc.normal(CLOUD, DIMENSIONS), first, prior_for(levels))
+
+
+def _compared(after: Floats, before: Floats) -> Known:
+    low, median, high = np.quantile(after, [0.05, 0.5, 0.95]).tolist()
+    prior_low, prior_high = np.quantile(before, [0.05, 0.95]).tolist()
+    return Known(median, low, high, prior_low, prior_high, high - low < COINCIDE * (prior_high - prior_low))
+
+
+def _slope(drawn: Shapes) -> Floats:
+    step = 1e-3
+    return np.asarray(drawn.log_shape(np.array([0.0, step])) @ np.array([1.0, -1.0]) / step)
+
+
+def _break(drawn: Shapes, before: Shapes, first: float) -> Known:
+    """In ln(n / largest n)."""
+    there, place = _inside(drawn, first)
+    prior_there, prior_place = _inside(before, first)
+    probability = float(there.mean())
+    if not there.any() or not prior_there.any():
+        nan = float("nan")
+        return Known(nan, nan, nan, nan, nan, False, probability)
+    return replace(_compared(place[there], prior_place[prior_there]), probability=probability)
+
+
+def _inside(drawn: Shapes, first: float) -> tuple[NDArray[np.bool_], Floats]:
+    """Which curves have a telling break within the range of n, and where the largest of their breaks is."""
+    change = np.abs(np.diff(drawn.exponents, axis=1)) / drawn.exponents.max(1, keepdims=True)
+    within = (drawn.places > first) & (drawn.places < 0.0) & (change > TELLING)
+    within &= (drawn.form // len(TAILS) != HEADS.index("power"))[:, None]
+    place = np.take_along_axis(drawn.places, np.where(within, change, -1.0).argmax(1)[:, None], axis=1)[:, 0]
+    return within.any(1), np.asarray(place)

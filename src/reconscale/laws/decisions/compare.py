@@ -1,0 +1,324 @@
+"""Two methods beside each other: where one overtakes, how they differ at every n, and what the difference is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from reconscale.errors import Mistake
+from reconscale.laws.decisions.intervals import Range, between, chance, ranged, rounded, wording
+from reconscale.laws.decisions.prediction import DRAWS, Ahead, ahead, ladder, reached
+from reconscale.laws.decisions.requirements import n_for
+from reconscale.laws.findings import Finding, finding, merged
+from reconscale.laws.grouping import frontier
+from reconscale.laws.points import METRICS, Points
+
+Floats = NDArray[np.float64]
+
+FAR = 10.0
+"""Beyond this multiple of the largest n a crossing rests on which law holds."""
+BELIEVED = 4.0
+"""A measured correlation between seeds is shrunk as if so many more pairs had shown none."""
+MOST = 0.95
+"""No two methods are taken to share more of their noise."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """How two methods compare as n grows.
+
+    Attributes:
+        names: of the first and the second method.
+        overtakes: the name of the one that comes from behind: the worse one at the smallest n of both.
+        n: where it first becomes the better one; ``n.never`` is the chance that it does not by 1000 times the
+            largest n.
+        largest: the largest n that both were measured at or beyond.
+        better: chance that the second is better there.
+        better_tenfold: the same at ten times that n.
+        correlation: between the seeds of the two at the same n, as far as it counts; 0 where seeds are not shared.
+        assumed: what pairing rests on, in plain words.
+        sentence: all of this in plain words.
+        findings: cautions.
+    """
+
+    names: tuple[str, str]
+    overtakes: str
+    n: Range
+    largest: float
+    better: float
+    better_tenfold: float
+    correlation: float
+    assumed: str
+    sentence: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([self.sentence, self.assumed, *map(str, self.findings)])
+
+
+def crossing(
+    points_a: Points, points_b: Points, *, names: tuple[str, str] = ("the first", "the second"), seed: int = 0
+) -> Crossing:
+    """Compare two methods on the same test set, by the mean over seeds for images like the test images.
+
+    Draws are paired: where both have the same number of test images these are taken to be the same ones, and are
+    drawn again together; where both have runs with the same n and seed, these are taken to have seen the same
+    training images, so that what they share of their noise cancels, as far as it was measured. How the two curves
+    go on beyond the data is taken to be independent, which makes intervals rather too wide than too narrow.
+
+    Args:
+        points_a: measurements of the first method, two or more distinct n.
+        points_b: of the second.
+        names: what to call them.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        Mistake: the two are in different metrics, profiles or units, or have fewer than two distinct n.
+    """
+    _comparable(points_a, points_b)
+    best = frontier(points_a), frontier(points_b)
+    correlation = _shared(*best)
+    one, other = ahead(points_a, seed), ahead(points_b, seed)
+    other = Ahead(other.made, (seed, 3), one.again)
+    paired = _same_images(points_a, points_b)
+    if not paired:
+        other = Ahead(other.made, other.generator, (seed, 4))
+    last = min(one.last, other.last)
+    rungs = ladder(max(float(one.level.x[0]), float(other.level.x[0])), last)
+    places = np.append(rungs, [last, last + np.log(10.0)])
+    behind = _relative_difference(one, other, places, correlation, seed)
+    second_behind = bool(np.median(behind[:, 0]) >= 0.0)
+    better, tenfold = ((behind[:, -2:] < 0).mean(0)).tolist()
+    n = ranged(reached(rungs, behind[:, :-2] * (1.0 if second_behind else -1.0)))
+    largest = float(np.exp(last))
+    found = _named_once(points_a, points_b)
+    if FAR * largest < n.median < np.inf:
+        found.append(finding("beyond-reach", what="the crossing", factor=n.median / largest))
+    return Crossing(
+        names=names,
+        overtakes=names[1] if second_behind else names[0],
+        n=n,
+        largest=largest,
+        better=better,
+        better_tenfold=tenfold,
+        correlation=correlation,
+        assumed=_assumed(correlation, paired),
+        sentence=_sentence(names, second_behind, n, (largest, better, tenfold), points_a.unit),
+        findings=merged(one.level.findings, other.level.findings, tuple(found)),
+    )
+
+
+def _comparable(a: Points, b: Points) -> None:
+    for name in ("metric", "profile", "unit"):
+        first, second = getattr(a, name), getattr(b, name)
+        if first != second and (name != "profile" or (first and second)):
+            raise Mistake("crossing", f"found {name} '{first}' and '{second}'", "measure both methods in the same way")
+    if a.n.max() < b.n.min() or b.n.max() < a.n.min():
+        raise Mistake(
+            "crossing",
+            f"found n = {a.n.min():g} to {a.n.max():g} and {b.n.min():g} to {b.n.max():g}",
+            "the two ranges of n must overlap",
+        )
+
+
+def _named_once(a: Points, b: Points) -> list[Finding]:
+    """The finding that only one of the two says how it was measured."""
+    if bool(a.profile) == bool(b.profile):
+        return []
+    return [finding("mixed-profiles", what=f"only one method names its metric profile ('{a.profile or b.profile}')")]
+
+
+def _same_images(a: Points, b: Points) -> bool:
+    return a.images is not None and b.images is not None and a.images.shape[1] == b.images.shape[1]
+
+
+def _shared(a: Points, b: Points) -> float:
+    """Correlation of ln(error) about the mean of its n, over runs with the same n and seed; shrunk, 0 to ``MOST``."""
+    first, second = _by_run(a), _by_run(b)
+    both = sorted(first.keys() & second.keys())
+    sizes = np.array([key[0] for key in both])
+    pairs = np.array([[first[key], second[key]] for key in both]).reshape(-1, 2)
+    spare = float(len(sizes) - len(np.unique(sizes)))
+    if spare <= 0:
+        return 0.0
+    for n in np.unique(sizes):
+        pairs[sizes == n] -= pairs[sizes == n].mean(0)
+    cross = pairs.T @ pairs
+    scale = float(np.sqrt(cross[0, 0] * cross[1, 1]))
+    measured = float(cross[0, 1]) / scale if scale > 0 else 0.0
+    return float(np.clip(measured * spare / (spare + BELIEVED), 0.0, MOST))
+
+
+def _by_run(points: Points) -> dict[tuple[float, int], float]:
+    """(n, seed) -> ln(error); empty where seeds are not known."""
+    if points.seed is None:
+        return {}
+    rows = zip(points.n.tolist(), points.seed.tolist(), np.log(points.error).tolist(), strict=True)
+    return {(n, seed): value for n, seed, value in rows}
+
+
+def _relative_difference(one: Ahead, other: Ahead, places: Floats, correlation: float, seed: int) -> Floats:
+    """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
+
+    The curves are paired so that their levels at the last place but one, the largest n of both, are correlated; the
+    test images are drawn again for both alike.
+    """
+    plain = [side.curves(places, images=False) for side in (one, other)]
+    images = [np.zeros_like(value) for value in plain]
+    if one.level.images is not None and other.level.images is not None:
+        images = [side.curves(places) - value for side, value in zip((one, other), plain, strict=True)]
+    if correlation > 0:
+        normal = np.random.default_rng((seed, 5)).standard_normal((DRAWS, 2))
+        normal[:, 1] = correlation * normal[:, 0] + np.sqrt(1.0 - correlation**2) * normal[:, 1]
+        plain = [value[_as_ranked(value[:, -2], normal[:, k])] for k, value in enumerate(plain)]
+    return np.asarray(plain[1] + images[1] - plain[0] - images[0])
+
+
+def _as_ranked(value: Floats, like: Floats) -> NDArray[np.int64]:
+    """The rows of ``value`` (D,) in an order that has the ranks of ``like`` (D,)."""
+    order = np.argsort(value, kind="stable")
+    return np.asarray(order[np.argsort(np.argsort(like, kind="stable"), kind="stable")])
+
+
+def _assumed(correlation: float, paired: bool) -> str:
+    seeds = (
+        f"Runs with the same n and seed are taken to share training images (correlation {correlation:.2f})"
+        if correlation > 0
+        else "The seeds of the two are taken to be independent"
+    )
+    images = "the test images are taken to be the same ones" if paired else "test images are not paired"
+    return f"{seeds}; {images}."
+
+
+def _sentence(names: tuple[str, str], second_behind: bool, n: Range, now: tuple[float, float, float], unit: str) -> str:
+    largest, better, tenfold = now
+    ahead_of, behind = names if second_behind else names[::-1]
+    chances = (
+        f"The chance that {names[1]} is better is {chance(better)} at n = {largest:,.6g} ({wording(better)}) "
+        f"and {chance(tenfold)} at ten times that."
+    )
+    if np.isinf(n.median):
+        return f"{behind} is not expected to overtake {ahead_of} (chance {chance(1.0 - n.never)}). {chances}"
+    never = f"; the chance that it never does is {chance(n.never)}" if n.never >= 0.005 else ""
+    return f"{behind} overtakes {ahead_of} at about {rounded(n.median)} {unit} ({between(n)}){never}. {chances}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better the second method is at one n, mean over seeds.
+
+    Attributes:
+        n: the size.
+        gain: of the second over the first, in dB (or SSIM); below 0 the first is better.
+        low, high: 90 % interval by Student's t over seeds; none with a single run on either side.
+        pairs: seeds that both have, whose differences count; 0: the means of both are compared.
+    """
+
+    n: float
+    gain: float
+    low: float | None
+    high: float | None
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What the difference at the largest n is worth in images.
+
+    Attributes:
+        better, worse: names of the methods.
+        n: the largest n that both have.
+        value: what the better one reaches there.
+        needed: the n at which the worse one reaches it, for images like the test images.
+        sentence: in plain words.
+    """
+
+    better: str
+    worse: str
+    n: float
+    value: float
+    needed: Range
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods as n grows.
+
+    Attributes:
+        crossing: where one overtakes the other.
+        differences: at every n that both have.
+        worth: what the difference at the largest common n is worth in images; none without a common n.
+    """
+
+    crossing: Crossing
+    differences: tuple[Difference, ...]
+    worth: Worth | None
+
+
+def comparison(
+    points_a: Points, points_b: Points, *, names: tuple[str, str] = ("the first", "the second"), seed: int = 0
+) -> Comparison:
+    """Compare two methods on the same test set.
+
+    Args:
+        points_a: measurements of the first method, two or more distinct n.
+        points_b: of the second.
+        names: what to call them.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        Mistake: see :func:`reconscale.laws.crossing`.
+    """
+    made = crossing(points_a, points_b, names=names, seed=seed)
+    best = frontier(points_a), frontier(points_b)
+    sizes = sorted(set(best[0].sizes.tolist()) & set(best[1].sizes.tolist()))
+    differences = tuple(_difference(*best, n) for n in sizes)
+    return Comparison(made, differences, _worth(best, names, differences[-1], seed) if differences else None)
+
+
+def _difference(a: Points, b: Points, n: float) -> Difference:
+    metric = METRICS[a.metric]
+    sides = [points.rows(points.n == n) for points in (a, b)]
+    paired = _paired(*sides)
+    if len(paired) > 1:
+        gains = metric.gain(paired[:, 0], paired[:, 1])
+        half = stats.t.ppf(0.95, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+        mean = float(gains.mean())
+        return Difference(n, mean, mean - float(half), mean + float(half), len(gains))
+    one = metric.gain(np.ones(1), np.asarray(sides[0].error))
+    other = metric.gain(np.ones(1), np.asarray(sides[1].error))
+    mean = float(other.mean() - one.mean())
+    if min(len(one), len(other)) < 2:
+        return Difference(n, mean, None, None, 0)
+    error = np.sqrt(one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other))
+    half = float(stats.t.ppf(0.95, len(one) + len(other) - 2) * error)
+    return Difference(n, mean, mean - half, mean + half, 0)
+
+
+def _paired(a: Points, b: Points) -> Floats:
+    """(K, 2) errors of both at the seeds that both have once."""
+    if a.seed is None or b.seed is None:
+        return np.empty((0, 2))
+    first, second = (dict(zip(p.seed.tolist(), p.error.tolist(), strict=True)) for p in (a, b) if p.seed is not None)
+    return np.array([[first[s], second[s]] for s in sorted(first.keys() & second.keys())]).reshape(-1, 2)
+
+
+def _worth(best: tuple[Points, Points], names: tuple[str, str], last: Difference, seed: int) -> Worth:
+    ahead, behind = (1, 0) if last.gain >= 0 else (0, 1)
+    leader, follower = best[ahead], best[behind]
+    value = float(leader.y[leader.n == last.n].mean())
+    needed = n_for(follower, value, seed=seed)
+    said = f"{names[ahead]} is ahead by {abs(last.gain):.2g} {METRICS[leader.metric].unit} at n = {last.n:,.6g}"
+    if np.isinf(needed.n.median):
+        sentence = f"{said}; {names[behind]} is not expected to reach that with any number of {leader.unit}."
+    else:
+        factor = needed.n.median / last.n
+        sentence = (
+            f"{said}; {names[behind]} needs about {rounded(needed.n.median)} {leader.unit} for it "
+            f"({between(needed.n)}), {rounded(factor)} times as many."
+        )
+    return Worth(names[ahead], names[behind], last.n, value, needed.n, sentence)

@@ -1,0 +1,325 @@
+"""Is it worth collecting more data, or training a larger network?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from reconscale.errors import Mistake
+from reconscale.laws.curve.ensemble import stack
+from reconscale.laws.curve.posterior import MOST_LEVELS
+from reconscale.laws.decisions.costs import Bill, Costs
+from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, chance, short, wording
+from reconscale.laws.decisions.prediction import DRAWS, Ahead, ahead, surface_of
+from reconscale.laws.findings import Finding, finding, merged
+from reconscale.laws.grouping import Levels, best_dial, frontier, image_shift, levels, resample
+from reconscale.laws.points import METRICS, Points
+from reconscale.laws.surface.cells import LEAST_CELLS, LEAST_SIZES
+
+APART = 0.023
+"""Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
+RARE = 0.01
+"""A scatter that seeds would show less often than this is not due to seeds."""
+PARAMETERS = 3
+"""What the curve takes from the points: level, slope, and a bend or a floor."""
+
+
+def cautions(told: Ahead) -> tuple[Finding, ...]:
+    """That the points scatter more than seeds explain, and that laws disagree at twice the largest n."""
+    found = _misfit(told)
+    twice = told.last + float(np.log(2.0))
+    apart = told.made.apart(twice)
+    if apart > APART:
+        found.append(finding("laws-disagree", n=float(np.exp(twice)), spread=10.0 / np.log(10.0) * apart))
+    return tuple(found)
+
+
+def _misfit(told: Ahead) -> list[Finding]:
+    """By the curve that comes closest to the points, in a chi-square test at 1 %."""
+    level, spare = told.level, len(told.level.x) - PARAMETERS
+    if spare < 1 or not level.replicated:
+        return []
+    weight = 1.0 / level.variance
+    residual = level.z - told.made.curve.shapes.log_shape(level.x - level.x[-1])
+    residual = residual - (residual @ weight / weight.sum())[:, None]
+    square = residual**2 @ weight
+    if float(chdtrc(spare, square.min())) > RARE:
+        return []
+    scatter = float(np.sqrt((residual[square.argmin()] ** 2).mean()))
+    seeds = float(np.sqrt(level.variance.mean()))
+    return [finding("misfit", law="every curve", residual=100 * scatter, seed=100 * seeds)]
+
+
+Floats = NDArray[np.float64]
+
+LEAST_P = 3
+"""Sizes of network at one n from which on a curve along p is drawn."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What more of one thing is expected to add.
+
+    Attributes:
+        median: expected gain, in dB (or SSIM); above 0 is better.
+        low: 5 % quantile.
+        high: 95 % quantile.
+        probability: chance that the gain is larger than worthwhile.
+        factor: by how much n, or p, is multiplied.
+    """
+
+    median: float
+    low: float
+    high: float
+    probability: float
+    factor: float = 2.0
+
+
+def gains_n(told: Ahead, metric: str, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
+    """What each factor of n adds to the largest n, coherently."""
+    places = told.last + np.log(np.array([1.0, *factors]))
+    error = np.exp(told.curves(places))
+    return [_gain(error[:, 0], error[:, k + 1], metric, worthwhile, factor) for k, factor in enumerate(factors)]
+
+
+def gain_p(points: Points, best: Points, worthwhile: float, seed: int) -> tuple[float | None, Gain | None, str]:
+    """What twice the parameters add at the largest n.
+
+    Where the doubled network lies between measured ones, the measured ones say; else the surface over n and p where
+    there are enough cells, else a curve along p.
+
+    Args:
+        points: all runs.
+        best: the runs of the network chosen at each n.
+        worthwhile: the smallest gain worth paying for.
+        seed: of all draws.
+
+    Returns:
+        p of the network chosen at the largest n, or None; the gain, or None where fewer than three sizes of network
+        were measured there and there is no surface; and what it rests on: ``measured``, ``surface``, ``curve``, or
+        nothing.
+    """
+    if points.p is None or best.p is None:
+        return None, None, ""
+    last = float(best.n.max())
+    p = float(np.median(best.p[best.n == last]))
+    there = points.rows(points.n == last)
+    many = 0 if there.p is None else len(np.unique(there.p))
+    if many >= LEAST_P and there.p is not None:
+        chosen = best_dial(there, there.p, last)
+        along = _along_p(there)
+        x = np.log([chosen, 2.0 * chosen])
+        if x[1] <= along.x[-1]:
+            rng = np.random.default_rng((seed, 6))
+            z = along.z + resample(along, DRAWS, rng, images=True)[0]
+            error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
+            return p, _gain(error[:, 0], error[:, 1], points.metric, worthwhile), "measured"
+        if not has_surface(points):
+            told = Ahead(stack(along, np.random.default_rng((seed, 7))), (seed, 8), (seed, 2))
+            error = np.exp(told.curves(x))
+            return p, _gain(error[:, 0], error[:, 1], points.metric, worthwhile), "curve"
+    if has_surface(points):
+        return p, _from_surface(points, there, (last, p), worthwhile, seed), "surface"
+    return p, None, ""
+
+
+def has_surface(points: Points) -> bool:
+    """Whether there are enough cells (n, p) for a surface."""
+    if points.p is None:
+        return False
+    cells = np.unique(np.stack([points.n, points.p], axis=1), axis=0)
+    distinct = min(len(np.unique(column)) for column in cells.T)
+    return distinct >= LEAST_SIZES and len(cells) >= LEAST_CELLS
+
+
+def _from_surface(points: Points, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
+    """Test images are drawn again as far as the networks at the largest n say how they differ between images."""
+    n, p = at
+    drawn = surface_of(points, seed).log_error([n, n], [p, 2.0 * p])
+    if there.images is not None and there.p is not None and len(np.unique(there.p)) >= LEAST_P:
+        rng = np.random.default_rng((seed, 2))
+        drawn = drawn + image_shift(_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
+    error = np.exp(drawn)
+    return _gain(error[:, 0], error[:, 1], points.metric, worthwhile)
+
+
+def _along_p(there: Points) -> Levels:
+    """The runs at one n as a curve over p."""
+    assert there.p is not None
+    along = Points(there.p, there.y, there.seed, metric=there.metric, images=there.images)
+    return levels(along, MOST_LEVELS)
+
+
+def _gain(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
+    """From errors (D,) before and after."""
+    gains = METRICS[metric].gain(before, after)
+    low, median, high = np.quantile(gains, [0.05, 0.5, 0.95]).tolist()
+    return Gain(median, low, high, float((gains > worthwhile).mean()), factor)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer.
+
+    Attributes:
+        verdict: ``COLLECT MORE``, ``TRAIN LARGER``, ``STOP`` or ``UNDECIDED``.
+        probability: of what the verdict claims: that the gain is worthwhile, for STOP that none is, for UNDECIDED
+            that the more promising one is.
+        n: the largest n measured.
+        p: parameters of the network chosen there, or None.
+        measured: mean over seeds of the metric there.
+        error_bar: standard error of that mean, from the spread between seeds.
+        gain_n: what doubling n adds.
+        gain_tenfold: what ten times n adds.
+        gain_p: what doubling p adds at that n, or None where fewer than three sizes of network were measured there.
+        gain_p_from: what ``gain_p`` rests on: ``measured``, ``surface``, ``curve`` (along p at the largest n), or
+            nothing.
+        worthwhile: the smallest gain worth paying for.
+        unit: of the gains, ``dB`` or ``SSIM``.
+        cost_n: of doubling n: the images and one run there, or None.
+        cost_p: of one run with p doubled, or None.
+        sentence: all of this in plain words.
+        findings: cautions.
+    """
+
+    verdict: str
+    probability: float
+    n: float
+    p: float | None
+    measured: float
+    error_bar: float
+    gain_n: Gain
+    gain_tenfold: Gain
+    gain_p: Gain | None
+    gain_p_from: str
+    worthwhile: float
+    unit: str
+    cost_n: Bill | None
+    cost_p: Bill | None
+    sentence: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.verdict} ({wording(self.probability)})", self.sentence, *map(str, self.findings)])
+
+
+def decide(
+    points: Points, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None, seed: int = 0
+) -> Decision:
+    """Say whether doubling the data, or the network, is worth it.
+
+    COLLECT MORE where the chance that doubling n gains more than ``worthwhile`` is at least 80 %; else TRAIN LARGER
+    where doubling p does; STOP where both chances are known and below 20 % (with p unknown: on the data alone, and
+    the sentence says so); else UNDECIDED. Gains are of the mean over seeds and over images like the test images.
+
+    Args:
+        points: the measurements, two or more distinct n.
+        double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
+        worthwhile: the smallest gain worth paying for, 0 or more: in dB, for ``ssim`` in SSIM.
+        costs: prices; then the sentence says what each doubling costs.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        Mistake: there are fewer than two distinct n, or an argument is out of range.
+    """
+    if double not in ("n", "p"):
+        raise Mistake("double", f"found '{double}'", "'n' or 'p' is expected")
+    checked_worthwhile(worthwhile)
+    best = frontier(points)
+    told = ahead(points, seed)
+    twice, tenfold = gains_n(told, points.metric, worthwhile, (2.0, 10.0))
+    p, larger, source = gain_p(points, best, worthwhile, seed)
+    verdict, probability = _verdict(twice, larger, double)
+    n = float(best.n.max())
+    measured, bar = _measured(best, told.level)
+    answer = Decision(
+        verdict=verdict,
+        probability=probability,
+        n=n,
+        p=p,
+        measured=measured,
+        error_bar=bar,
+        gain_n=twice,
+        gain_tenfold=tenfold,
+        gain_p=larger,
+        gain_p_from=source,
+        worthwhile=float(worthwhile),
+        unit=METRICS[points.metric].unit,
+        cost_n=None if costs is None else costs.bill(2.0 * n, p, n),
+        cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
+        sentence="",
+        findings=merged(told.level.findings, cautions(told)),
+    )
+    return replace(answer, sentence=_sentence(answer, points, double))
+
+
+def checked_worthwhile(worthwhile: float) -> float:
+    """The number itself.
+
+    Raises:
+        Mistake: it is not a number of 0 or more.
+    """
+    if not (np.isfinite(worthwhile) and worthwhile >= 0):
+        raise Mistake("worthwhile", f"found {worthwhile}", "a gain of 0 or more is expected")
+    return float(worthwhile)
+
+
+def _measured(best: Points, level: Levels) -> tuple[float, float]:
+    """Mean over seeds at the largest n, and its standard error, in units of the metric."""
+    measured = float(best.y[best.n == best.n.max()].mean())
+    metric = METRICS[best.metric]
+    error = metric.to_error(np.array([measured]))
+    return measured, float(np.sqrt(level.variance[-1]) / metric.slope(error)[0])
+
+
+def _verdict(gain_n: Gain, gain_p: Gain | None, double: str) -> tuple[str, float]:
+    claims = [("COLLECT MORE", gain_n.probability)]
+    if gain_p is not None:
+        claims.insert(0 if double == "p" else 1, ("TRAIN LARGER", gain_p.probability))
+    for claim, probability in claims:
+        if probability >= LIKELY:
+            return claim, probability
+    most = max(probability for _, probability in claims)
+    return ("STOP", 1.0 - most) if most < UNLIKELY else ("UNDECIDED", most)
+
+
+def _sentence(answer: Decision, points: Points, double: str) -> str:
+    digits = 4 if answer.unit == "SSIM" else 2
+    network = "" if answer.p is None else f" and p = {short(answer.p)}"
+    profile = f" [{points.profile}]" if points.profile else ""
+    first = f"At n = {answer.n:,.6g} {points.unit}{network} we measure {_value(answer, points, digits)}{profile}."
+    about_n = _about("n", answer.gain_n, answer, digits)
+    if answer.gain_p is not None:
+        about_p = _about("p", answer.gain_p, answer, digits)
+    else:
+        alone = "; this STOP rests on the data alone" if answer.verdict == "STOP" else ""
+        about_p = (
+            f"What a larger network would add is not known (three or more sizes of it are needed at this n){alone}."
+        )
+    return " ".join([first, *([about_p, about_n] if double == "p" else [about_n, about_p]), *_bills(answer)])
+
+
+def _bills(answer: Decision) -> list[str]:
+    """What each doubling costs, as far as it is known."""
+    said = []
+    for what, bill in (("n", answer.cost_n), ("p", answer.cost_p)):
+        if bill is not None:
+            said.append(f"Doubling {what} costs {bill}.")
+    return said
+
+
+def _value(answer: Decision, points: Points, digits: int) -> str:
+    if points.metric == "error":
+        return f"an error of {answer.measured:.4g} ± {answer.error_bar:.1g}"
+    return f"{answer.measured:.{digits}f} ± {answer.error_bar:.{digits}f} {answer.unit}"
+
+
+def _about(what: str, gain: Gain, answer: Decision, digits: int) -> str:
+    return (
+        f"Doubling {what} is expected to add {gain.median:.{digits}f} {answer.unit} "
+        f"(90 % interval {gain.low:.{digits}f} to {gain.high:.{digits}f}); the chance that it exceeds your "
+        f"{answer.worthwhile:g} {answer.unit} is {chance(gain.probability)} ({wording(gain.probability)})."
+    )

@@ -1,0 +1,226 @@
+"""What a run with more data is expected to measure, and how that forecast fared on what is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, logsumexp
+
+from reconscale.laws.curve.ensemble import Stack, outside, stack
+from reconscale.laws.curve.posterior import MOST_LEVELS, Known, known
+from reconscale.laws.findings import Finding, finding, merged
+from reconscale.laws.grouping import frontier, levels
+from reconscale.laws.named.fit import checked_level
+from reconscale.laws.named.law import LOG_LIMIT
+from reconscale.laws.named.registry import checked_sizes
+from reconscale.laws.points import METRICS, Points
+
+Floats = NDArray[np.float64]
+
+FAR = 10.0
+"""Beyond this multiple of the largest n a forecast is refused unless the floor is identified."""
+TOO_FAR = 1000.0
+"""Beyond this multiple it is refused in any case."""
+TAILS = 5.0
+"""Degrees of freedom of the noise of a new run."""
+LAWS_APART = 0.023
+"""Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
+DRAWS = 2000
+"""Curves drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """The distribution of a newly measured value of the metric (one run) at each n.
+
+    Refused sizes have numbers too, so that they can be looked at, but no sentence should be built on them.
+
+    Attributes:
+        n: (N,) sizes.
+        draws: (D, N) newly measured values, in units of the metric.
+        expected: (D, N) the mean over seeds that lies under each draw; a row is one coherent curve.
+        refused: (N,) True where n is too far beyond the data.
+        reason: why sizes were refused; empty when none was.
+        weights: member -> weight in the forecast: the posterior curve, the last value, the straight line.
+        forms: form of the curve -> posterior probability.
+        known: what the measurements say about exponent, floor and break; see :class:`~reconscale.laws.Known`.
+        findings: cautions.
+        metric: name of the metric.
+    """
+
+    n: Floats
+    draws: Floats
+    expected: Floats
+    refused: NDArray[np.bool_]
+    reason: str
+    weights: dict[str, float]
+    forms: dict[str, float]
+    known: dict[str, Known]
+    findings: tuple[Finding, ...]
+    metric: str
+    _centre: Floats
+    _scale: Floats
+
+    @property
+    def median(self) -> Floats:
+        """(N,) the middle of the distribution."""
+        return self.quantile(0.5)
+
+    def quantile(self, q: float) -> Floats:
+        """(N,) the value that a new run stays below with probability ``q``.
+
+        Raises:
+            Mistake: ``q`` is not between 0 and 1.
+        """
+        return np.asarray(np.quantile(self.draws, checked_level(q), axis=0))
+
+    def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
+        """(N,), (N,) central interval that holds a new run with probability ``level``; never of zero width.
+
+        Raises:
+            Mistake: ``level`` is not between 0 and 1.
+        """
+        tail = 0.5 * (1.0 - checked_level(level))
+        middle = self.median
+        low = np.minimum(self.quantile(tail), np.nextafter(middle, -np.inf))
+        return low, np.maximum(self.quantile(1.0 - tail), np.nextafter(middle, np.inf))
+
+    def logpdf(self, y: ArrayLike) -> Floats:
+        """(N,) log density of measuring y (N,) at n, in units of the metric; -inf for a y that cannot be measured.
+
+        An error of 0 or less and an SSIM of 1 or more cannot be measured.
+        """
+        values = np.broadcast_to(np.asarray(y, dtype=np.float64), self.n.shape)
+        metric = METRICS[self.metric]
+        with np.errstate(all="ignore"):
+            error = metric.to_error(values)
+            possible = error > 0
+        error = np.where(possible, error, 1.0)
+        z = (np.log(error) - self._centre) / self._scale
+        constant = gammaln((TAILS + 1) / 2) - gammaln(TAILS / 2) - 0.5 * np.log(TAILS * np.pi)
+        kernel = constant - np.log(self._scale) - 0.5 * (TAILS + 1) * np.log1p(z**2 / TAILS)
+        density = logsumexp(kernel, axis=0) - np.log(len(kernel)) + np.log(metric.slope(error))
+        return np.where(possible, density, -np.inf)
+
+
+class Held(NamedTuple):
+    """One line of a back-test: what was forecast for a size that was held back, and what was measured there.
+
+    Attributes:
+        n: the size held back.
+        measured: mean over seeds of the metric there.
+        median: forecast.
+        low: 5 % quantile of the forecast.
+        high: 95 % quantile of the forecast.
+        seen: the largest n that the forecast was allowed to see.
+    """
+
+    n: float
+    measured: float
+    median: float
+    low: float
+    high: float
+    seen: float
+
+
+def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
+    """Forecast the measured value of the metric at other training-set sizes, on the same test set.
+
+    The posterior over one nested family of curves (power laws with or without a floor, saturating, with up to two
+    breaks), averaged with two naive members, the last value and the straight line through the last third of the
+    sizes, plus a discrepancy that grows with the distance from the data; stretched as the calibration says.
+    Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.frontier`.
+
+    Args:
+        points: the measurements, two or more distinct n.
+        n: one or more sizes.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        Mistake: there are fewer than two distinct n, or some n is not a number above 0.
+    """
+    sizes = checked_sizes(n)
+    rng = np.random.default_rng(seed)
+    made = stack(levels(points, MOST_LEVELS), rng)
+    x = np.log(sizes)
+    centre, owner = made.curves(x, DRAWS, rng)
+    centre = np.clip(centre, -LOG_LIMIT, LOG_LIMIT)
+    sd = made.curve.noise(x)[owner]
+    noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
+    to_metric = METRICS[points.metric].from_error
+    largest = float(points.n.max())
+    about = known(made.curve)
+    refused, reason = _refusals(about, sizes, largest)
+    found = _cautions(about, made, x)
+    if reason:
+        found.append(finding("too-far", count=int(refused.sum()), n=largest, why=reason))
+    return Forecast(
+        n=sizes,
+        draws=to_metric(np.exp(np.clip(centre + sd * noise, -LOG_LIMIT, LOG_LIMIT))),
+        expected=to_metric(np.exp(centre)),
+        refused=refused,
+        reason=reason,
+        weights=made.weights,
+        forms=made.curve.forms,
+        known=about,
+        findings=merged(made.level.findings, tuple(found)),
+        metric=points.metric,
+        _centre=centre,
+        _scale=np.hypot(sd * np.sqrt((TAILS - 2) / TAILS), 0.15 * centre.std(0)),
+    )
+
+
+def backtest(points: Points, *, seed: int = 0) -> list[Held]:
+    """Hold back the largest n, then the two largest, forecast them from the rest, and compare.
+
+    Args:
+        points: the measurements; four or more distinct n for the first comparison, five for the second.
+        seed: as in :func:`forecast`.
+
+    Returns:
+        One line for the largest n seen from all others, then two for the two largest seen from the rest; empty
+        where there are too few sizes.
+    """
+    sizes = points.sizes
+    lines: list[Held] = []
+    for back in (1, 2):
+        if len(sizes) - back < 3:
+            break
+        held = sizes[-back:]
+        told = forecast(points.rows(points.n < held[0]), held, seed=seed)
+        low, high = told.interval(0.9)
+        measured = _means(points, held)
+        seen = [sizes[-back - 1]] * back
+        rows = zip(held, measured, told.median, low, high, seen, strict=True)
+        lines += [Held(*(float(value) for value in row)) for row in rows]
+    return lines
+
+
+def _means(points: Points, sizes: Floats) -> list[float]:
+    best = frontier(points)
+    return [float(best.y[best.n == n].mean()) for n in sizes]
+
+
+def _refusals(about: dict[str, Known], sizes: Floats, largest: float) -> tuple[NDArray[np.bool_], str]:
+    identified = about["floor"].identified
+    refused = sizes > (TOO_FAR if identified else FAR) * largest * (1 + 1e-9)
+    if not refused.any():
+        return refused, ""
+    if identified:
+        return refused, f"more than {TOO_FAR:g} times the largest n is beyond any forecast"
+    return refused, f"more than {FAR:g} times the largest n needs a floor that the points identify, and these do not"
+
+
+def _cautions(about: dict[str, Known], made: Stack, x: Floats) -> list[Finding]:
+    found = []
+    if not about["floor"].identified:
+        found.append(finding("floor-unidentified", share=about["floor"].high))
+    if not about["exponent"].identified:
+        found.append(finding("exponent-unidentified", low=about["exponent"].low, high=about["exponent"].high))
+    apart = made.apart(float(x.max()))
+    if apart > LAWS_APART:
+        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=10.0 / np.log(10.0) * apart))
+    return found + outside(made.level, float(x.max()))

@@ -1,0 +1,328 @@
+"""The points seen as one mean and one spread a size: what the laws are fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconscale.errors import Mistake
+from reconscale.laws.findings import Finding, finding, merged
+from reconscale.laws.named.registry import LAWS, bounded, solve
+from reconscale.laws.points import METRICS, Points
+
+
+def frontier(points: Points) -> Points:
+    """Keep, for each n, the runs of the width whose mean validation value over seeds is best.
+
+    The mean over seeds decides, never the best run, and all seeds of the chosen width are kept. Where there are
+    no validation values the measured ones decide, and a finding says so. Where there is no width, p decides;
+    where there is neither, or only one, the points come back as they are.
+
+    Args:
+        points: runs of one or more widths.
+
+    Returns:
+        The rows of the chosen (n, width), in their original order, with findings about the choice.
+    """
+    what, dial = _dial(points)
+    if dial is None or len(np.unique(dial)) < 2:
+        return points
+    keep = np.zeros(len(points), dtype=bool)
+    for n in points.sizes:
+        at_n = points.n == n
+        keep |= at_n & (dial == best_dial(points, dial, float(n)))
+    found = [] if points.validation is not None else [finding("selected-on-test", what=what)]
+    found += _edge(points, dial, what)
+    return replace(points.rows(keep), findings=merged(points.findings, tuple(found)))
+
+
+def best_dial(points: Points, dial: NDArray[np.generic], n: float) -> float:
+    """The value of ``dial`` (M,) whose mean selection value over seeds at ``n`` is best; the smallest on a tie."""
+    chosen_by = points.y if points.validation is None else points.validation
+    sign = 1.0 if METRICS[points.metric].better == "lower" else -1.0
+    at_n = points.n == n
+    tried = np.unique(dial[at_n])
+    means = [sign * float(np.mean(chosen_by[at_n & (dial == value)])) for value in tried]
+    return float(tried[int(np.argmin(means))])
+
+
+def _dial(points: Points) -> tuple[str, NDArray[np.generic] | None]:
+    if points.width is not None:
+        return "width", points.width
+    return "number of parameters", points.p
+
+
+def _edge(points: Points, dial: NDArray[np.generic], what: str) -> list[Finding]:
+    last = float(points.sizes[-1])
+    tried = np.unique(dial[points.n == last])
+    best = best_dial(points, dial, last)
+    if len(tried) < 2 or best not in (tried[0], tried[-1]):
+        return []
+    side, direction = ("largest", "larger") if best == tried[-1] else ("smallest", "smaller")
+    return [finding("width-at-edge", n=last, what=what, value=best, side=side, direction=direction)]
+
+
+Floats = NDArray[np.float64]
+
+LEAST_SD = 0.002
+"""No spread of the log error between seeds is taken to be smaller: intervals are never of zero width."""
+GUESSED_SD = 0.005
+"""The spread that is expected before any data, worth one run."""
+MOST_LEVELS = 64
+"""More sizes than this are merged with their neighbours."""
+LEAST_SIZES = 2
+"""Distinct n below which there is no curve at all."""
+WILD = 8.0
+"""A run counts as an outlier when it lies further from its size's median than so many robust standard deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Sufficient statistics of the points, on the log-error scale.
+
+    Attributes:
+        x: (K,) ln n, ascending.
+        z: (K,) mean over seeds of ln(error).
+        count: (K,) runs.
+        sd: (K,) spread between seeds of one run's ln(error), shrunk to the pooled one.
+        dof: degrees of freedom behind ``sd``.
+        pool: (R,) deviations of the seeds from their means, scaled to unit spread; empty without replicates.
+        group: (M,) which level each row of the points belongs to.
+        images: (M, I) error of each test image, or None.
+        metric: name of the metric.
+        findings: cautions.
+        replicated: whether replicates say what ``sd`` is; else it is guessed from the scatter about a curve.
+    """
+
+    x: Floats
+    z: Floats
+    count: Floats
+    sd: Floats
+    dof: float
+    pool: Floats
+    group: NDArray[np.int64]
+    images: Floats | None
+    metric: str
+    findings: tuple[Finding, ...]
+    replicated: bool = False
+
+    @property
+    def variance(self) -> Floats:
+        """(K,) variance of ``z`` that seeds explain."""
+        return self.sd**2 / self.count
+
+    def until(self, last: int) -> Levels:
+        """The first ``last`` levels; the spread between seeds is kept."""
+        cut = slice(0, last)
+        return replace(self, x=self.x[cut], z=self.z[cut], count=self.count[cut], sd=self.sd[cut], images=None)
+
+
+def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
+    """Reduce ``points`` (first to their frontier) to levels.
+
+    Args:
+        points: the measurements.
+        most: more sizes than this are merged with their neighbours.
+
+    Raises:
+        Mistake: there are fewer than two distinct n.
+    """
+    best = _without_copies(frontier(points))
+    sizes, group = _sizes(best.n)
+    if len(sizes) < LEAST_SIZES:
+        raise Mistake(
+            "points",
+            f"found {len(sizes)} distinct n ({', '.join(f'{n:g}' for n in sizes)})",
+            f"a curve needs at least {LEAST_SIZES} training-set sizes, and 4 or more to see it bend",
+        )
+    log_error = np.log(best.error)
+    runs = np.bincount(group).astype(np.float64)
+    mean = _sum(group, log_error) / runs
+    wild = _wild(log_error, group, runs)
+    mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
+    away = np.where(wild, 0.0, log_error - mean[group])
+    findings = best.findings + tuple(_cautions(sizes, runs, mean))
+    if wild.any():
+        which = int(np.flatnonzero(wild)[0])
+        findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
+    merged = _merge(np.log(sizes), most)
+    if len(merged) < len(sizes):
+        findings += (finding("sizes-merged", sizes=len(sizes), levels=len(merged)),)
+    owner = np.repeat(np.arange(len(merged)), [len(part) for part in merged])
+    count = _sum(owner, runs)
+    x = _sum(owner, runs * np.log(sizes)) / count
+    z = _sum(owner, runs * mean) / count
+    sd, dof = _spread(x, z, count, _sum(owner, _sum(group, away**2)), _sum(owner, runs - 1))
+    pool = _pool(away, runs[group], sd[owner[group]])
+    replicated = bool((runs > 1).any())
+    return Levels(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+
+
+def _without_copies(points: Points) -> Points:
+    """Rows that repeat n and value without a seed to tell them apart are one run, not replicates without noise."""
+    if points.seed is not None:
+        return points
+    _, first = np.unique(np.stack([points.n, points.y]), axis=1, return_index=True)
+    if len(first) == len(points):
+        return points
+    found = finding("copies", count=len(points) - len(first))
+    kept = points.rows(np.sort(first))
+    return replace(kept, findings=merged(kept.findings, (found,)))
+
+
+def _wild(log_error: Floats, group: NDArray[np.int64], runs: Floats) -> NDArray[np.bool_]:
+    """(M,) runs far from the median of three or more at their size, by the scale of all such distances."""
+    away, judged = np.abs(log_error - _medians(log_error, group)[group]), runs[group] >= 3
+    if judged.sum() < 6:
+        return np.zeros(len(away), dtype=bool)
+    scale = max(float(np.median(away[judged])) / 0.6745, LEAST_SD)
+    return judged & (away > WILD * scale)
+
+
+def resample(level: Levels, draws: int, rng: np.random.Generator, images: bool) -> tuple[Floats, Floats]:
+    """Hierarchical bootstrap of the level means.
+
+    Seeds are drawn again within each size from the pooled, rescaled deviations, the whole is stretched by one
+    factor a draw that reflects how few seeds the spread was learnt from (so that the draws have Student's tails),
+    and, with ``images``, the test images are drawn again, the same ones for all runs.
+
+    Returns:
+        (draws, K) deviations from ``z``, and (draws, 1) the stretch.
+    """
+    many = len(level.x)
+    noise = rng.standard_normal((draws, many))
+    if len(level.pool) >= 6:
+        for k in np.flatnonzero(level.count <= 30):
+            times = int(level.count[k])
+            noise[:, k] = rng.choice(level.pool, size=(draws, times)).sum(1) / np.sqrt(times)
+    stretch = np.clip(np.sqrt(level.dof / rng.chisquare(level.dof, (draws, 1))), 0.6, 4.0)
+    shift = noise * stretch * np.sqrt(level.variance)
+    if images and level.images is not None:
+        shift = shift + _images_again(level, draws, rng)
+    return shift, stretch
+
+
+def image_shift(level: Levels, x: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """(draws, N) change of ln(error) at x = ln n when the test images are drawn again, the same ones for all runs.
+
+    Beyond the data the change goes on along the straight line through the last third of the levels. Zero where the
+    errors of single images are not known.
+    """
+    if level.images is None:
+        return np.zeros((draws, len(x)))
+    shift = _images_again(level, draws, rng)
+    last = slice(max(0, len(level.x) - max(3, -(-len(level.x) // 3))), None)
+    away = level.x[last] - level.x[last].mean()
+    slope = shift[:, last] @ away / (away @ away)
+    inside = np.stack([np.interp(x, level.x, row) for row in shift])
+    return np.asarray(inside + slope[:, None] * (x - np.clip(x, level.x[0], level.x[-1])))
+
+
+def to_working(z: Floats, of: str, metric: str) -> Floats:
+    """ln(error) as a law's working scale: itself, or log10 of the metric (an error counts as an MSE for range 1).
+
+    Raises:
+        Mistake: the metric is not above 0, so that it has no logarithm.
+    """
+    if of == "error":
+        return z
+    value = METRICS["psnr" if metric == "error" else metric].from_error(np.exp(z))
+    if (value <= 0).any():
+        raise Mistake(
+            "law 'paper'",
+            f"found a {'PSNR' if metric != 'ssim' else 'SSIM'} of {value.min() + 0.0:.3g}",
+            "the paper's law is a power law of a metric above 0; use law='power+floor'",
+        )
+    return np.asarray(np.log10(value))
+
+
+def from_working(u: Floats, of: str, metric: str) -> Floats:
+    """The inverse of :func:`to_working`."""
+    if of == "error":
+        return u
+    if metric == "ssim":
+        return np.log(np.maximum(1.0 - 10.0**u, 1e-12))
+    return bounded(-(10.0 ** np.minimum(u, 6.0)) * np.log(10.0) / 10.0)
+
+
+def _sizes(n: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """The distinct sizes, ascending, and which one each row has; sizes within one in a million are one size."""
+    every, row = np.unique(n, return_inverse=True)
+    step = np.concatenate([[False], np.diff(np.log(every)) > 1e-6])
+    group = np.cumsum(step)
+    return every[np.concatenate([[0], np.flatnonzero(step)])], group[row]
+
+
+def _cautions(sizes: Floats, runs: Floats, mean: Floats) -> list[Finding]:
+    found = []
+    if len(sizes) < 4:
+        found.append(finding("few-sizes", sizes=len(sizes)))
+    if sizes[-1] / sizes[0] < 10:
+        found.append(finding("short-range", factor=float(sizes[-1] / sizes[0])))
+    if runs.max() == 1:
+        found.append(finding("no-seeds"))
+    elif runs.min() != runs.max():
+        found.append(finding("unequal-seeds", low=int(runs.min()), high=int(runs.max())))
+    if mean[-1] > mean[0]:
+        found.append(finding("error-rises", low=float(sizes[0]), high=float(sizes[-1])))
+    return found
+
+
+def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:
+    """The median of ``values`` over each group."""
+    ordered = values[np.lexsort((values, group))]
+    count = np.bincount(group)
+    first = np.cumsum(count) - count
+    return np.asarray(0.5 * (ordered[first + (count - 1) // 2] + ordered[first + count // 2]))
+
+
+def _merge(x: Floats, most: int) -> list[NDArray[np.int64]]:
+    """Neighbouring sizes in at most ``most`` groups, cut at equal steps of ln n and at equal shares of the sizes."""
+    if len(x) <= most:
+        return [np.array([k]) for k in range(len(x))]
+    half = most // 2
+    shares = x[np.linspace(0, len(x) - 1, half + 1).astype(int)[1:-1]]
+    marks = np.concatenate([np.linspace(x[0], x[-1], half + 1)[1:-1], shares])
+    bins = np.searchsorted(np.sort(marks), x, side="right")
+    return [np.flatnonzero(bins == value) for value in np.unique(bins)]
+
+
+def _spread(x: Floats, z: Floats, count: Floats, squares: Floats, dof: Floats) -> tuple[Floats, float]:
+    """Spread of one run at each level, shrunk to the pooled one, and the degrees of freedom behind it."""
+    total = float(dof.sum())
+    if total == 0:
+        law = LAWS["power+floor"]
+        fitted = law.working(x, solve(law, x, z[None], np.ones_like(x))[0])[0]
+        spare = max(len(x) - 3, 0)
+        pooled = (2 * (2 * GUESSED_SD) ** 2 + float(((z - fitted) ** 2 * count).sum())) / (2 + spare)
+        return np.full(len(x), max(np.sqrt(pooled), LEAST_SD)), float(2 + spare)
+    pooled = (GUESSED_SD**2 + float(squares.sum())) / (1 + total)
+    own = (4 * pooled + squares) / (4 + dof)
+    return np.maximum(np.sqrt(own), LEAST_SD), 1 + total
+
+
+def _pool(away: Floats, runs: Floats, sd: Floats) -> Floats:
+    chosen = runs > 1
+    if not chosen.any():
+        return np.zeros(0)
+    pool = away[chosen] * np.sqrt(runs[chosen] / (runs[chosen] - 1)) / sd[chosen]
+    size = np.sqrt((pool**2).mean())
+    return np.asarray(pool / size) if size > 1e-9 else np.zeros(0)
+
+
+def _images_again(level: Levels, draws: int, rng: np.random.Generator) -> Floats:
+    images = level.images
+    if images is None:
+        return np.zeros((draws, len(level.x)))
+    many = images.shape[1]
+    times = rng.multinomial(many, np.full(many, 1.0 / many), size=draws) / many
+    again = np.maximum(times @ images.T, 1e-12 * images.mean(1))
+    shift = np.log(again / images.mean(1))
+    return np.stack([shift[:, level.group == k].mean(1) for k in range(len(level.x))], axis=1)
+
+
+def _sum(group: NDArray[np.int64], values: Floats) -> Floats:
+    """The sum of ``values`` over each group."""
+    return np.bincount(group, values).astype(np.float64)

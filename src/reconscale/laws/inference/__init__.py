@@ -1,0 +1,1 @@
+"""Samplers and approximations that the curve and the surface share."""

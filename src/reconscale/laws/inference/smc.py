@@ -1,0 +1,126 @@
+"""Sequential Monte Carlo: a cloud of parameters carried from the prior to the posterior, always the same way.
+
+All parameters are standard normal a priori; a family maps them to its own, so that the prior is in the map.
+Source of the scheme: Del Moral, Doucet, Jasra, Sequential Monte Carlo samplers (2006), with the differential-evolution
+move of ter Braak (2006), whose proposals come from the cloud itself and so follow ridges and jump between modes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+Floats = NDArray[np.float64]
+Stages = Callable[[Floats], Floats]
+"""From parameters (D, Q) to the log likelihoods (D, S) of S growing parts of the data; -inf where impossible."""
+
+KEEP = 0.5
+"""A step is as large as leaves this share of the cloud effective."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Equally weighted draws from a posterior.
+
+    Attributes:
+        v: (D, Q) parameters, standard normal a priori.
+        log_evidence: log of the likelihood's mean over the prior.
+    """
+
+    v: Floats
+    log_evidence: float
+
+    def __len__(self) -> int:
+        return len(self.v)
+
+
+def carried(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4) -> list[Cloud]:
+    """Carry draws from the prior to the posterior of each stage in turn, along geometric paths.
+
+    Args:
+        stages: log likelihoods (D, S) of the parameters (D, Q); a later stage holds the data of those before it.
+        start: (D, Q) draws from the prior, see :func:`~reconscale.laws.curve.even.even`.
+        rng: source of resampling and moves.
+        moves: moves of every draw after each step.
+
+    Returns:
+        One cloud a stage.
+    """
+    v, evidence, clouds = start, 0.0, []
+    logs = stages(v)
+    for stage in range(logs.shape[1]):
+        part = 0.0
+        while part < 1.0:
+            change = logs[:, stage] - (logs[:, stage - 1] if stage else 0.0)
+            step = _step(change, 1.0 - part)
+            weight = np.exp(step * (change - change.max()))
+            evidence += float(np.log(weight.mean()) + step * change.max())
+            part = min(part + step, 1.0)
+            kept = _resampled(weight, rng)
+            v, logs = v[kept], logs[kept]
+            for _ in range(moves):
+                v, logs = _moved(v, logs, stages, _mixed(stage, part), rng)
+        clouds.append(Cloud(v, evidence))
+    return clouds
+
+
+def _mixed(stage: int, part: float) -> Callable[[Floats], Floats]:
+    """The log likelihood on the way from one stage to the next."""
+    if stage == 0:
+        return lambda logs: part * logs[:, 0]
+    return lambda logs: (1.0 - part) * logs[:, stage - 1] + part * logs[:, stage]
+
+
+def _step(change: Floats, most: float) -> float:
+    """The largest step, ``most`` at most, that leaves the share ``KEEP`` of the draws effective."""
+
+    def effective(step: float) -> float:
+        weight = np.exp(step * (change - change.max()))
+        return float(weight.sum() ** 2 / (weight**2).sum() / len(weight))
+
+    if effective(most) >= KEEP:
+        return most
+    low, high = 0.0, most
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if effective(middle) >= KEEP else (low, middle)
+    return max(low, 1e-9)
+
+
+def _resampled(weight: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Systematic resampling: (D,) indices."""
+    shares = np.cumsum(weight) / weight.sum()
+    places = (np.arange(len(weight)) + rng.random()) / len(weight)
+    return np.minimum(np.searchsorted(shares, places), len(weight) - 1)
+
+
+def _moved(
+    v: Floats, logs: Floats, stages: Stages, mixed: Callable[[Floats], Floats], rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """One Metropolis move of every draw: along the difference of two others, and a little in every direction."""
+    count, dimensions = v.shape
+    one, other = rng.integers(count, size=(2, count))
+    reach = 2.38 / np.sqrt(2.0 * dimensions) * rng.choice([0.3, 0.7, 1.0], size=(count, 1))
+    there = v + reach * (v[one] - v[other]) + 0.02 * rng.standard_normal(v.shape)
+    new = stages(there)
+    gain = mixed(new) - mixed(logs) + 0.5 * ((v**2).sum(1) - (there**2).sum(1))
+    take = np.log(rng.random(count)) < gain
+    return np.where(take[:, None], there, v), np.where(take[:, None], new, logs)
+
+
+def places(count: int, dimensions: int) -> Floats:
+    """(count, Q) places in the unit cube; the first is its middle."""
+    root = 2.0
+    for _ in range(64):
+        root = (1.0 + root) ** (1.0 / (dimensions + 1))
+    steps = root ** -np.arange(1.0, dimensions + 1.0)
+    return np.asarray((0.5 + np.outer(np.arange(count), steps)) % 1.0)
+
+
+def normal(count: int, dimensions: int) -> Floats:
+    """(count, Q) standard normal draws."""
+    return np.asarray(ndtri(places(count + 1, dimensions)[1:]))

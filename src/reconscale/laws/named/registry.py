@@ -1,0 +1,94 @@
+"""The laws by name."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reconscale.errors import Mistake, nearest
+from reconscale.laws.named.broken_power_laws import Broken, Paper
+from reconscale.laws.named.law import LOG_LIMIT, Law, bounded
+from reconscale.laws.named.power_laws import ChanceToFloor, Last, Power, PowerFloor, Shifted
+from reconscale.laws.named.variable_projection import solve
+
+__all__ = [
+    "ALIASES",
+    "LAWS",
+    "LOG_LIMIT",
+    "NAIVE",
+    "USUAL",
+    "Broken",
+    "ChanceToFloor",
+    "Last",
+    "Law",
+    "Paper",
+    "Power",
+    "PowerFloor",
+    "Shifted",
+    "bounded",
+    "checked_sizes",
+    "evaluate",
+    "key_of",
+    "solve",
+]
+
+Floats = NDArray[np.float64]
+
+LAWS: dict[str, Law] = {
+    "power": Power(),
+    "power+floor": PowerFloor(),
+    "paper": Paper(),
+    "shifted": Shifted(),
+    "M4": ChanceToFloor(),
+    "bnsl-1": Broken(),
+    "bnsl-2": Broken(breaks=2),
+    "paper-2": Paper(breaks=2),
+}
+"""The laws by name."""
+
+ALIASES = {"M1": "power", "M2": "power+floor", "M3": "shifted"}
+"""Other names of laws."""
+
+USUAL = ("power", "power+floor", "shifted", "paper")
+"""The laws that a report shows unasked."""
+
+NAIVE: dict[str, Law] = {"last value": Last(), "line": Power(name="line", tail=True)}
+"""What needs no theory: the last value, and the straight line in log-log through the last third of the sizes."""
+
+
+def key_of(name: str) -> str:
+    """The key in :data:`LAWS` of a law called by its key or by an alias.
+
+    Raises:
+        Mistake: there is no such law.
+    """
+    key = ALIASES.get(name, name)
+    if key not in LAWS:
+        known = [*LAWS, *ALIASES]
+        same = [other for other in known if other.lower() == name.lower()]
+        raise Mistake("law", f"found '{name}'", nearest(same[0] if same else name, known))
+    return key
+
+
+def evaluate(law: Law, n: ArrayLike, theta: ArrayLike) -> Floats:
+    """The law's own quantity, error or metric, at n (N,) for parameters (..., P); shape (..., N).
+
+    Raises:
+        Mistake: some n is not a number above 0.
+    """
+    u = law.working(np.log(checked_sizes(n)), theta)
+    return np.asarray(np.exp(u) if law.of == "error" else 10.0**u)
+
+
+def checked_sizes(n: ArrayLike) -> Floats:
+    """The sizes n as floats (N,); a single number gives N = 1.
+
+    Raises:
+        Mistake: some n is not a finite number above 0.
+    """
+    sizes = np.atleast_1d(np.asarray(n, dtype=np.float64))
+    bad = ~(np.isfinite(sizes) & (sizes > 0))
+    if sizes.ndim != 1 or not sizes.size or bad.any():
+        found = f"found {sizes[bad][0]:g}" if bad.any() else f"found shape {sizes.shape}"
+        raise Mistake("n", found, "one or more finite numbers above 0 are expected")
+    return sizes

@@ -1,0 +1,183 @@
+"""What separates the cell means from a law: the spread of seeds, and the law being wrong.
+
+The covariance of the cell means is sigma^2 S + tau^2 C. S holds the spread of seeds in each cell, relative to the
+typical one; C is the discrepancy, half of it of its own in each cell and half a smooth function over the plane.
+Both scales are unknown and summed over on a grid; the level of the surface and the smooth function are integrated
+in closed form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtri
+
+from reconscale.laws.grouping import GUESSED_SD
+from reconscale.laws.inference import smc
+from reconscale.laws.surface.cells import Cells
+
+Floats = NDArray[np.float64]
+
+SEED_SPREAD = 1.0
+"""Spread of ln of the standard deviation between seeds about ``GUESSED_SD``, before any data."""
+OWN_DOF = 4.0
+"""A cell's own spread counts against the pooled one as if the pooled had this many degrees of freedom."""
+SLOPE_SPREAD = 2.0
+"""Spread of the change of ln of that variance over the measured range of ln n or ln p, before any data."""
+WRONG, WRONG_SPREAD = 0.004, 1.5
+"""Median of the discrepancy's scale tau in ln(error), and the spread of its logarithm."""
+TAUS = 9
+SIGMAS = 5
+SMOOTH = 0.5
+"""Part of the discrepancy's variance that is a smooth function."""
+REACH = 0.5
+"""Correlation length of the smooth function, in parts of the measured range."""
+WAVES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """The covariance of the cell means, diagonalised once for all scales.
+
+    Attributes:
+        scales: (G, 2) sigma and tau.
+        log_prior: (G,) log weight of each pair.
+        spread: (K,) standard deviation of a cell's mean over sigma.
+        turn: (K, K) turns residuals over ``spread`` into independent ones.
+        strength: (K,) variance of the discrepancy in each of these, over tau^2.
+        waves: (K, J) the smooth function's basis at the cells.
+    """
+
+    scales: Floats
+    log_prior: Floats
+    spread: Floats
+    turn: Floats
+    strength: Floats
+    waves: Floats
+
+    @property
+    def variance(self) -> Floats:
+        """(G, K) variance of the independent residuals."""
+        return self.scales[:, :1] ** 2 + self.scales[:, 1:] ** 2 * self.strength
+
+    def turned(self, residual: Floats) -> Floats:
+        """(D, K) independent residuals from those of the cell means (D, K)."""
+        return (residual / self.spread) @ self.turn
+
+    def log_likelihoods(self, residual: Floats) -> Floats:
+        """(D, G) for residuals (D, K) of unknown level, one for each pair of scales."""
+        weight = 1.0 / self.variance
+        independent = self.turned(residual)
+        one = self.turned(np.ones((1, len(self.spread))))[0]
+        total = weight @ one**2
+        shift = independent @ (one * weight).T
+        squares = independent**2 @ weight.T - shift**2 / total
+        constant = self.log_prior - 0.5 * (np.log(self.variance).sum(1) + np.log(total))
+        return np.asarray(constant - 0.5 * squares)
+
+    def mean_weight(self, residual: Floats) -> Floats:
+        """(D, K) mean over the scales, given the residuals (D, K), of the inverse variance of the independent ones."""
+        logs = self.log_likelihoods(residual)
+        chance = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+        return np.asarray(chance @ (1.0 / self.variance))
+
+    def log_likelihood(self, residual: Floats) -> Floats:
+        """(D,) summed over the scales."""
+        return np.asarray(logsumexp(self.log_likelihoods(residual), axis=1))
+
+
+def noise(cells: Cells) -> Noise:
+    """The noise of the means of ``cells``."""
+    relative = _relative(cells)
+    spread = np.sqrt(relative / cells.count)
+    waves = basis(cells, cells.x, cells.y)
+    wrong = SMOOTH * waves @ waves.T + (1.0 - SMOOTH) * np.eye(len(spread))
+    strength, turn = np.linalg.eigh(wrong / np.outer(spread, spread))
+    turn = turn * np.where(turn[np.abs(turn).argmax(0), np.arange(len(turn))] < 0, -1.0, 1.0)
+    sigma = _sigmas(cells, relative)
+    units = ndtri((np.arange(TAUS) + 0.5) / TAUS)
+    tau = WRONG * np.exp(WRONG_SPREAD * units)
+    scales = np.stack(np.meshgrid(sigma, tau, indexing="ij"), axis=-1).reshape(-1, 2)
+    log_prior = np.full(len(scales), -np.log(len(scales)))
+    return Noise(scales, log_prior, spread, turn, np.maximum(strength, 0.0), waves)
+
+
+def basis(cells: Cells, x: Floats, y: Floats) -> Floats:
+    """(N, J) waves at ln n = x and ln p = y (N,), whose random sums are smooth functions of variance 1.
+
+    Source: Rahimi and Recht, Random features for large-scale kernel machines (2007); squared-exponential kernel, with
+    frequencies that are the same every time.
+    """
+    rates = smc.normal(WAVES, 2) / (REACH * np.array(cells.span))
+    place = np.stack([x, y], axis=-1) - np.array(cells.centre)
+    phase = place @ rates.T
+    return np.asarray(np.concatenate([np.cos(phase), np.sin(phase)], axis=-1) / np.sqrt(WAVES))
+
+
+@dataclass(frozen=True, eq=False)
+class Wrongs:
+    """One draw of everything that the noise hides, for each draw of the shape.
+
+    Attributes:
+        level: (D, 1) the surface's ln(error) in the middle of the data.
+        sums: (D, J) coefficients of the smooth function.
+        scales: (D, 2) sigma and tau.
+    """
+
+    level: Floats
+    sums: Floats
+    scales: Floats
+
+
+def draw(noise: Noise, residual: Floats, rng: np.random.Generator) -> Wrongs:
+    """Draw scales, level and smooth function given the residuals (D, K) of unknown level."""
+    logs = noise.log_likelihoods(residual)
+    shares = np.cumsum(np.exp(logs - logs.max(1, keepdims=True)), axis=1)
+    pick = (rng.random((len(logs), 1)) * shares[:, -1:] > shares).sum(1)
+    weight = 1.0 / noise.variance[pick]
+    one = noise.turned(np.ones((1, len(noise.spread))))
+    total = (weight * one**2).sum(1, keepdims=True)
+    independent = noise.turned(residual)
+    level = (weight * one * independent).sum(1, keepdims=True) / total
+    level += rng.standard_normal(level.shape) / np.sqrt(total)
+    sigma, tau = noise.scales[pick].T[..., None]
+    loud = tau * np.sqrt(SMOOTH)
+    sums = rng.standard_normal((len(logs), noise.waves.shape[1]))
+    other = np.hypot(sigma * noise.spread, tau * np.sqrt(1.0 - SMOOTH)) * rng.standard_normal(residual.shape)
+    left = noise.turned(residual - level - loud * sums @ noise.waves.T - other) * weight
+    learnt = (left @ noise.turn.T / noise.spread) @ noise.waves
+    return Wrongs(level, loud * (sums + loud * learnt), noise.scales[pick])
+
+
+def _relative(cells: Cells) -> Floats:
+    """(K,) variance of one run in each cell, relative to the typical one.
+
+    The variance is log-linear in ln n and ln p (small networks may scatter several times more than large ones): the
+    mode of a gamma regression with a prior on the slopes. Then each cell's own spread is shrunk to it.
+    """
+    total = float(cells.dof.sum())
+    pooled = float(cells.squares.sum()) / total if total else 0.0
+    if pooled <= 0.0:
+        return np.ones_like(cells.x)
+    place = (np.stack([cells.x, cells.y], axis=1) - cells.centre) / cells.span
+    columns = np.column_stack([np.ones(len(place)), place])
+    precision = np.diag([1e-3, SLOPE_SPREAD**-2, SLOPE_SPREAD**-2])
+    line = np.zeros(3)
+    for _ in range(30):
+        half = 0.5 * cells.squares / pooled * np.exp(-np.clip(columns @ line, -20.0, 20.0))
+        slope = columns.T @ (half - 0.5 * cells.dof) - precision @ line
+        line = line + np.clip(np.linalg.solve((columns.T * half) @ columns + precision, slope), -0.5, 0.5)
+    expected = np.exp(np.clip(columns @ line, -20.0, 20.0))
+    return np.asarray((OWN_DOF * expected + cells.squares / pooled) / (OWN_DOF + cells.dof))
+
+
+def _sigmas(cells: Cells, relative: Floats) -> Floats:
+    """(SIGMAS,) equally likely standard deviations of one run in the typical cell, given the replicates."""
+    grid = np.linspace(np.log(1e-5), np.log(1.0), 400)
+    log_density = -0.5 * ((grid - np.log(GUESSED_SD)) / SEED_SPREAD) ** 2 - float(cells.dof.sum()) * grid
+    log_density -= 0.5 * float((cells.squares / relative).sum()) * np.exp(-2.0 * grid)
+    mass = np.cumsum(np.exp(log_density - log_density.max()))
+    nodes = np.interp((np.arange(SIGMAS) + 0.5) / SIGMAS, mass / mass[-1], grid)
+    return np.asarray(np.exp(nodes))

@@ -1,0 +1,119 @@
+"""What a network is given, and how a network that maps images to images is given something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from reconscale.physics.base import Sensed
+from reconscale.physics.linear_operators import LinearOperator
+from reconscale.physics.superresolution import enlarged
+from reconscale.study.problems import LINEAR, SuperresolutionProblem
+
+Form = Literal["image", "lowres", "kspace", "sensed"]
+"""``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
+linear operator has measured, with the image filtered from it."""
+
+LEVEL = 25 / 255
+"""The level of noise that networks are told where the problem has none."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a problem gives to a network, as far as it decides how the network is built.
+
+    Attributes:
+        channels: of the images.
+        kind: of the problem.
+        factor: of super-resolution; 1 otherwise.
+        sigma: standard deviation of the noise, for images in [0, 1].
+        photons: of a pixel of value 1, of denoising with Poisson noise too; none: without it.
+    """
+
+    channels: int
+    kind: str = "denoising"
+    factor: int = 1
+    sigma: float = LEVEL
+    photons: float | None = None
+
+    @property
+    def form(self) -> Form:
+        """The form of what is measured."""
+        forms: dict[str, Form] = {"mri": "kspace", "superresolution": "lowres", **dict.fromkeys(LINEAR, "sensed")}
+        return forms.get(self.kind, "image")
+
+
+def given_of(problem: Any, channels: int) -> Given:
+    """What a problem of a study gives to a network.
+
+    Args:
+        problem: as the study names it.
+        channels: of the images.
+    """
+    factor = problem.factor if isinstance(problem, SuperresolutionProblem) else 1
+    sigma = problem.sigma / 255 if problem.sigma else LEVEL
+    return Given(channels, problem.kind, factor, sigma, getattr(problem, "photons", None))
+
+
+class Filtered(nn.Module):
+    """A network of images, on the filtered image of what a linear operator has measured."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, y: Sensed) -> Tensor:
+        """Map what was measured to images (B, C, h, w)."""
+        x: Tensor = self.network(y.image)
+        return x
+
+
+class Upsampled(nn.Module):
+    """A network of images, on the bicubic enlargement of small ones.
+
+    Args:
+        network: from (B, C, H, W) to the same.
+        factor: how many times images are enlarged.
+    """
+
+    def __init__(self, network: nn.Module, factor: int) -> None:
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
+        x: Tensor = self.network(enlarged(y.float(), self.factor))
+        return x
+
+
+class Padded(nn.Module):
+    """A network whose input's sides must be multiples of something: the last row and column are repeated, then cut.
+
+    Args:
+        network: from (B, C, H, W) to the same.
+        multiple: of what.
+        least: the smallest side that the network takes, a multiple.
+    """
+
+    def __init__(self, network: nn.Module, multiple: int, least: int) -> None:
+        super().__init__()
+        self.network, self.multiple, self.least = network, multiple, least
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, H, W) of any size to the same."""
+        rows, columns = y.shape[-2:]
+        down, right = (max(self.least, -(-side // self.multiple) * self.multiple) - side for side in (rows, columns))
+        if not (down or right):
+            return self.network(y)  # type: ignore[no-any-return]
+        return self.network(nn.functional.pad(y, (0, right, 0, down), mode="replicate"))[..., :rows, :columns]  # type: ignore[no-any-return]
+
+
+def without_values(given: Given, side: int) -> Any:
+    """What a network of an image of ``side`` pixels is given, on the meta device; the operator is not counted."""
+    image = torch.empty(1, given.channels, side // given.factor, side // given.factor)
+    if given.form != "sensed":
+        return image
+    return Sensed(image, image, LinearOperator(torch.clone, torch.clone, torch.clone))

@@ -1,0 +1,352 @@
+"""Families of networks by name, and what a network of a family costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from reconscale.errors import Mistake, nearest
+from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, Linear, dncnn
+from reconscale.networks.family import Dials, Family
+from reconscale.networks.input_spec import Filtered, Given, Padded, Upsampled, without_values
+from reconscale.networks.mri import SENS_DEPTH, Unrolled, VarNet, ZeroFilledUNet
+from reconscale.networks.resnet import ResNet, SubpixelResNet
+from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
+from reconscale.networks.transformers import WINDOW, restormer, swinir
+from reconscale.networks.unet import SubpixelUNet, UNet
+from reconscale.networks.unrolled import UnrolledLinear, UnrolledMRI
+from reconscale.physics.base import KSpace
+from reconscale.study.run import Network
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a network costs.
+
+    Attributes:
+        p: number of trainable parameters.
+        flops: floating-point operations of one forward pass per pixel (a multiply-add is two).
+    """
+
+    p: int
+    flops: float
+
+
+FAMILIES: dict[str, Family] = {
+    "unet": Family(
+        build={
+            "image": lambda dials: UNet(
+                dials.channels,
+                dials.width,
+                dials.depth,
+                residual=dials.residual is not False,
+                norm=dials.norm,
+                zero_head=dials.zero_head,
+            ),
+            "lowres": lambda dials: SubpixelUNet(
+                dials.channels, dials.width, dials.depth, dials.given.factor, norm=dials.norm, zero_head=dials.zero_head
+            ),
+            "kspace": lambda dials: ZeroFilledUNet(
+                dials.width,
+                dials.depth,
+                residual=dials.zero_head if dials.residual is None else dials.residual,
+                norm=dials.norm,
+                zero_head=dials.zero_head,
+            ),
+        },
+        depth={"image": 2, "kspace": 4},
+        least=lambda depth: 2 ** (depth + 1),
+        context=lambda depth: 8 * 2**depth,
+        source="Zbontar et al. 2018, as in Klug and Heckel 2023",
+        upsamplers=("bicubic", "subpixel"),
+        norms=("instance", "none"),
+    ),
+    "dncnn": Family(
+        build={
+            "image": lambda dials: dncnn(dials.channels, dials.width, dials.depth, zero_head=dials.zero_head),
+        },
+        depth={"image": 7},
+        least=lambda depth: 4,
+        context=lambda depth: depth,
+        source="Zhang et al. 2017, from deepinv; on enlarged images it is VDSR",
+    ),
+    "drunet": Family(
+        build={
+            "image": lambda dials: Padded(
+                DRUNetAt(dials.channels, dials.width, dials.depth, dials.given.sigma, zero_head=dials.zero_head),
+                multiple=8,
+                least=32,
+            )
+        },
+        depth={"image": 4},
+        least=lambda depth: 8,
+        context=lambda depth: 48 + 8 * depth,
+        source="Zhang et al. 2021, from deepinv; told the problem's level of noise",
+    ),
+    "swinir": Family(
+        build={
+            "image": lambda dials: swinir(
+                dials.channels, dials.width, dials.depth, dials.layers, dials.heads, zero_head=dials.zero_head
+            ),
+            "lowres": lambda dials: swinir(
+                dials.channels,
+                dials.width,
+                dials.depth,
+                dials.layers,
+                dials.heads,
+                dials.given.factor,
+                dials.upsampler,
+                zero_head=dials.zero_head,
+            ),
+        },
+        depth={"image": 6},
+        least=lambda depth: WINDOW,
+        context=lambda depth: WINDOW * depth,
+        source="Liang et al. 2021, from deepinv",
+        layers=6,
+        heads=6,
+        upsamplers=("subpixel", "direct", "bicubic"),
+    ),
+    "restormer": Family(
+        build={
+            "image": lambda dials: Padded(
+                restormer(dials.channels, dials.width, dials.depth, zero_head=dials.zero_head), multiple=8, least=8
+            )
+        },
+        depth={"image": 4},
+        least=lambda depth: 8,
+        context=lambda depth: 48 + 8 * depth,
+        source="Zamir et al. 2022, from deepinv",
+    ),
+    "edsr": Family(
+        build={
+            "image": lambda dials: EDSR(dials.channels, dials.width, dials.depth, 1, zero_head=dials.zero_head),
+            "lowres": lambda dials: EDSR(
+                dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
+            ),
+        },
+        depth={"image": 16},
+        least=lambda depth: 4,
+        context=lambda depth: 2 * depth + 4,
+        source="Lim et al. 2017",
+        upsamplers=("subpixel", "bicubic"),
+    ),
+    "rfdn": Family(
+        build={
+            "image": lambda dials: RFDN(dials.channels, dials.width, dials.depth, 1, zero_head=dials.zero_head),
+            "lowres": lambda dials: RFDN(
+                dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
+            ),
+        },
+        depth={"image": 4},
+        least=lambda depth: 8,
+        context=lambda depth: 16 + 4 * depth,
+        source="Liu et al. 2020",
+        upsamplers=("subpixel", "bicubic"),
+    ),
+    "resnet": Family(
+        build={
+            "image": lambda dials: Padded(
+                ResNet(dials.channels, dials.width, dials.depth, dials.unit, zero_head=dials.zero_head),
+                multiple=2,
+                least=4,
+            ),
+            "lowres": lambda dials: SubpixelResNet(
+                dials.channels, dials.width, dials.depth, dials.given.factor, zero_head=dials.zero_head
+            ),
+        },
+        depth={"image": 4, "lowres": 8},
+        least=lambda depth: 4,
+        context=lambda depth: 4 * depth + 6,
+        source="the blocks of EDSR (Lim et al. 2017), pixel-unshuffled",
+        upsamplers=("subpixel", "bicubic"),
+    ),
+    "shrinkage": Family(
+        build={"image": lambda dials: Padded(Shrinkage(*dials.told, shrinks=dials.denoises), multiple=2, least=8)},
+        depth={"image": 2},
+        least=lambda depth: 4,
+        context=lambda depth: 4 * depth + 16,
+        source="shrinkage in a sliding DCT (Yu and Sapiro 2011), learned",
+    ),
+    "shrinkage-unet": Family(
+        build={"image": lambda dials: Padded(ShrinkageUNet(*dials.told, shrinks=dials.denoises), multiple=4, least=8)},
+        depth={"image": 2},
+        least=lambda depth: 4,
+        context=lambda depth: 16 * depth + 36,
+        source="shrinkage, and a small U-Net on what it gives and takes away",
+    ),
+    "linear": Family(
+        build={
+            "image": lambda dials: Linear(dials.channels, dials.width),
+            "lowres": lambda dials: Linear(dials.channels, dials.width, dials.given.factor),
+        },
+        depth={"image": 1},
+        least=lambda depth: 1,
+        context=lambda depth: 64,
+        source="the trained linear estimator, one convolution; width: pixels seen on each side",
+        upsamplers=("subpixel", "bicubic"),
+    ),
+    "unrolled": Family(
+        build={"kspace": lambda dials: Unrolled(dials.width, dials.depth, dials.cascades)},
+        depth={"kspace": 5},
+        least=lambda depth: 8,
+        context=lambda depth: depth,
+        source="Schlemper et al. 2018",
+        cascades=5,
+    ),
+    "unrolled-resnet": Family(
+        build={
+            "kspace": lambda dials: UnrolledMRI(dials.width, dials.depth, dials.cascades),
+            "sensed": lambda dials: UnrolledLinear(dials.channels, dials.width, dials.depth, dials.cascades),
+        },
+        depth={"kspace": 2, "sensed": 2},
+        least=lambda depth: 4,
+        context=lambda depth: 4 * depth + 6,
+        source="gradient steps (Hammernik et al. 2018, Adler and Oktem 2017) and residual blocks in turns",
+        cascades=5,
+    ),
+    "varnet": Family(
+        build={
+            "kspace": lambda dials: VarNet(dials.width, dials.depth, dials.cascades, zero_head=dials.zero_head),
+        },
+        depth={"kspace": 4},
+        least=lambda depth: 2 ** (max(depth, SENS_DEPTH) + 1),
+        context=lambda depth: 8 * 2**depth,
+        source="Sriram et al. 2020",
+        cascades=12,
+    ),
+}
+
+
+def family_of(network: Network, kind: str | None = None) -> Family:
+    """The family of a network.
+
+    Args:
+        network: names the family.
+        kind: the kind of problem that it must be made for; none: any.
+
+    Raises:
+        Mistake: there is no such family, it is not made for the problem, or it has not a dial that is set.
+    """
+    name = network.family
+    if name not in FAMILIES:
+        raise Mistake("network.family", f"found '{name}'", nearest(name, FAMILIES))
+    family = FAMILIES[name]
+    if kind is not None and not family.made_for(kind):
+        made = ", ".join(name for name, other in FAMILIES.items() if other.made_for(kind))
+        raise Mistake("network.family", f"'{name}' is not made for {kind}", f"families for {kind}: {made}")
+    _check_dials(network, family)
+    if network.upsampler is not None and kind is not None:
+        if kind != "superresolution":
+            raise Mistake("network.upsampler", f"{kind} enlarges nothing", "leave the key out")
+        if network.upsampler not in family.upsamplers:
+            known = ", ".join(family.upsamplers)
+            raise Mistake("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
+    if network.residual is not None and kind == "superresolution" and network.upsampler == "subpixel":
+        raise Mistake("network.residual", "with 'subpixel' the U-Net always adds to the enlarged image",
+                      "leave the key out")  # fmt: skip
+    return family
+
+
+def _check_dials(network: Network, family: Family) -> None:
+    name = network.family
+    for dial in ("cascades", "layers", "heads"):
+        if getattr(network, dial) and not getattr(family, dial):
+            raise Mistake(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
+    if name == "unrolled" and (network.depth or 2) < 2:
+        raise Mistake("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
+    if name == "linear" and network.depth:
+        raise Mistake("network.depth", "'linear' has no depth", "leave the key out")
+    if network.norm not in family.norms:
+        raise Mistake("network.norm", f"found '{network.norm}', which '{name}' has not", "leave the key out")
+    if network.residual is not None and name != "unet":
+        raise Mistake("network.residual", f"'{name}' has no choice of it", "leave the key out")
+    if network.residual is False and network.head == "zero":
+        raise Mistake("network.residual", "found false, and a head of zeros then gives an image of zeros",
+                      "set network.head to 'random', or leave residual out")  # fmt: skip
+    _check_width(network, family)
+
+
+def _check_width(network: Network, family: Family) -> None:
+    heads, width = network.heads or family.heads, network.width
+    if heads and width % heads:
+        fitting = max(1, round(width / heads)) * heads
+        raise Mistake("sweep.width", f"found {width}, which {heads} attention heads do not divide",
+                      f"give a multiple, like {fitting}, or set network.heads")  # fmt: skip
+    if network.family == "restormer" and width % 2:
+        raise Mistake("sweep.width", f"found {width}", f"'restormer' halves it: give an even width, like {width + 1}")
+
+
+def depth_of(network: Network, kind: str) -> int:
+    """The network's depth: its own, or the family's default for the problem."""
+    depths, form = family_of(network, kind).depth, Given(1, kind).form
+    return network.depth or depths.get(form, depths.get("image", 1))
+
+
+def upsampler_of(network: Network, kind: str) -> str:
+    """How the network enlarges small images; empty where the problem has none."""
+    family = family_of(network, kind)
+    return (network.upsampler or family.upsamplers[0]) if kind == "superresolution" else ""
+
+
+def least_of(network: Network, given: Given) -> int:
+    """The smallest side of an image of the truth that the network accepts."""
+    least = family_of(network, given.kind).least(depth_of(network, given.kind))
+    seen_small = given.factor > 1 and upsampler_of(network, given.kind) != "bicubic"
+    return least * given.factor if seen_small else -(-least // given.factor) * given.factor
+
+
+def build(network: Network, given: Given) -> nn.Module:
+    """An untrained network, initialised from torch's global generator.
+
+    Args:
+        network: family and dials.
+        given: what it gets.
+
+    Raises:
+        Mistake: there is no such family, or it is not made for the problem.
+    """
+    family, form = family_of(network, given.kind), given.form
+    dials = Dials(
+        given, network.width, depth_of(network, given.kind), network.cascades or family.cascades,
+        network.layers or family.layers, network.heads or family.heads, upsampler_of(network, given.kind),
+        network.norm, network.head == "zero", network.residual,
+    )  # fmt: skip
+    if form == "lowres" and dials.upsampler == "bicubic":
+        return Upsampled(family.build["image"](dials), given.factor)
+    if form == "sensed" and form not in family.build:
+        return Filtered(family.build["image"](dials))
+    return family.build[form](dials)
+
+
+@lru_cache(maxsize=1024)
+def size_of(network: Network, given: Given) -> Size:
+    """Parameters and FLOPs of a network, counted on the meta device: nothing is allocated or trained.
+
+    Fourier transforms and linear operators are not counted; of several coils, one is.
+
+    Raises:
+        Mistake: there is no such family, or it is not made for the problem.
+    """
+    side = max(64, least_of(network, given))
+    side = -(-side // given.factor) * given.factor
+    with torch.device("meta"):
+        module = build(network, given)
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            module(_measured(given, side))
+    p = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    return Size(p=p, flops=counter.get_total_flops() / side**2)
+
+
+def _measured(given: Given, side: int) -> Any:
+    """What a network of this problem is given, without values."""
+    if given.form != "kspace":
+        return without_values(given, side)
+    values, mask = torch.empty(1, 1, side, side, dtype=torch.complex64), torch.empty(1, 1, 1, side, dtype=torch.bool)
+    return KSpace(values, mask, (side // 2 - 2, 4), (side, side))

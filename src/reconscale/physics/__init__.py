@@ -1,0 +1,34 @@
+"""Inverse problems y = A x + z: measurement, baselines without learning, and how reconstructions are scored.
+
+The public names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconscale.physics.base import Example, KSpace
+    from reconscale.physics.denoising import Denoising
+    from reconscale.physics.metrics import METRICS, measure_image
+    from reconscale.physics.registry import PROBLEMS, Measures, problem_of
+
+_HOME = {
+    **dict.fromkeys(("Example", "KSpace"), "base"),
+    "Denoising": "denoising",
+    **dict.fromkeys(("METRICS", "measure_image"), "metrics"),
+    **dict.fromkeys(("PROBLEMS", "Measures", "problem_of"), "registry"),
+}
+
+__all__ = ["METRICS", "PROBLEMS", "Denoising", "Example", "KSpace", "Measures", "measure_image", "problem_of"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'reconscale.physics' has no attribute '{name}'")
+    return getattr(import_module(f"reconscale.physics.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

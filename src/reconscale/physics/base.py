@@ -1,0 +1,218 @@
+"""What the problems of images in [0, 1] have in common: crops, one stream of fresh noise, metrics, levels of noise."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from reconscale.data.subset import Pixels
+from reconscale.physics.metrics import measure_image, mse, psnr_rgb_clip
+from reconscale.study.problems import at_sigma
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A reconstruction that needs no training: where curves begin, at n = 0.
+
+    Attributes:
+        label: what it is called in figures.
+        reconstruct: maps what was measured to (B, C, h, w).
+    """
+
+    label: str
+    reconstruct: Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True)
+class KSpace:
+    """The measured k-space of B slices of one shape.
+
+    Attributes:
+        values: (B, coils, H, W) complex64; zero where it was not measured.
+        mask: (B, 1, 1, W) or (B, 1, H, W) bool: what was measured.
+        center: (first, count) of the columns (of points: also of the rows) in the middle that were measured without
+            gaps.
+        size: (h, w) of the magnitude image to be reconstructed: the middle of the (H, W) image.
+        maps: (B, coils, H, W) complex64 sensitivities of simulated coils; none: they must be estimated.
+        method: how they are estimated: ``lowres`` or ``espirit``.
+    """
+
+    values: Tensor
+    mask: Tensor
+    center: tuple[int, int]
+    size: tuple[int, int]
+    maps: Tensor | None = None
+    method: str = "lowres"
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """What a linear operator has measured of B images of one shape.
+
+    Attributes:
+        values: (B, ...) as the operator gives them.
+        image: (B, C, h, w) filtered from the values: what a network is given.
+        operator: gives A and its adjoint, for reconstruction without learning; none: not known.
+    """
+
+    values: Tensor
+    image: Tensor
+    operator: Any = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """B images of one shape.
+
+    Attributes:
+        y: what was measured, and what a network is given: (B, C, H, W), k-space, or values with their filtered image.
+        x: (B, C, h, w) the truth.
+        scale: (B,) the data range of the truth: 1 of images, the maximum of volumes.
+        peak: (B,) the data range that evaluation uses: of volumes the maximum of their square centre crops.
+        names: of the images, where their noise is fixed by them.
+    """
+
+    y: Tensor | KSpace | Sensed
+    x: Tensor
+    scale: Tensor
+    peak: Tensor
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """Crops as they were read.
+
+    Attributes:
+        pixels: where they come from.
+        values: (B, C, patch, patch) as they are stored.
+        names: of their images.
+    """
+
+    pixels: Pixels
+    values: Tensor
+    names: tuple[str, ...]
+
+
+class Imaged(Generic[P]):
+    """The part of ``Measures`` that is the same for every problem of images.
+
+    Attributes:
+        problem: the options.
+        device: where examples go.
+        generator: what is fresh in training is drawn from it, on the device.
+    """
+
+    def __init__(self, problem: P, device: torch.device, seed: int) -> None:
+        """Prepare to measure.
+
+        Args:
+            problem: the options.
+            device: where images are measured.
+            seed: of what is fresh in training.
+        """
+        self.problem, self.device, self.seed = problem, torch.device(device), seed
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+
+    def check(self, data: Pixels, patch: int) -> None:
+        """Any image can be measured."""
+
+    def read(
+        self,
+        data: Pixels,
+        indices: Sequence[int],
+        patch: int,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
+    ) -> Crops:
+        """Crops as they are stored: see ``Pixels.crops``."""
+        values = data.crops(indices, patch, generator=generator, turns=turns)
+        return Crops(data, values, tuple(data.names[i] for i in indices))
+
+    def example(self, y: Any, x: Tensor) -> Example:
+        """What was measured with its truth, of data range 1."""
+        ones = torch.ones(len(x), device=self.device)
+        return Example(y, x, ones, ones)
+
+    def state(self) -> Tensor:
+        """Where the stream of what is fresh is: a uint8 tensor on the CPU."""
+        return self.generator.get_state().clone()
+
+    def restore(self, state: Tensor) -> None:
+        """Continue the stream from ``state``, exactly, on the same kind of device."""
+        self.generator.set_state(state.cpu())
+
+    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+        """Every metric of one image: profile -> value."""
+        return measure_image(x_hat, example.x)
+
+    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+        """(2,) float64: sums of MSE and PSNR (clipped)."""
+        return torch.stack([mse(x_hat, example.x).sum(), psnr_rgb_clip(x_hat, example.x).sum()])
+
+    def by_volume(self, scores: dict[str, dict[str, float]], data: Pixels) -> dict[str, dict[str, float]]:
+        """Nothing: images are no slices."""
+        del scores, data
+        return {}
+
+    def shown(self, x_hat: Tensor, example: Example) -> Tensor:
+        """A reconstruction as it is drawn: as it is."""
+        del example
+        return x_hat
+
+    def variants(self) -> dict[str, Self]:
+        """The problem at the other levels of noise that are tested: what is added to a test set's name -> problem."""
+        levels = getattr(self.problem, "test_sigma", ())
+        return {
+            f" at sigma {sigma:g}": type(self)(at_sigma(self.problem, sigma), self.device, self.seed)
+            for sigma in levels
+        }
+
+
+def noisy(
+    x: Tensor, generator: torch.Generator, *, sigma: float | Tensor = 0.0, photons: float | None = None
+) -> Tensor:
+    """Add noise: y ~ Poisson(photons x) / photons + N(0, sigma^2). Neither clipped nor rounded.
+
+    With the same generator it gives what deepinv's ``GaussianNoise`` and ``PoissonGaussianNoise`` give; these keep a
+    copy of their generator, which cannot be continued from a checkpoint without looking into them.
+
+    Args:
+        x: (B, ...) of values in [0, 1].
+        generator: on the device of x, or on the CPU: numbers are drawn where it is, and moved.
+        sigma: standard deviation of the Gaussian part in the units of x; a (B,) tensor: one for each image.
+        photons: how many a value of 1 counts; none: no Poisson part.
+
+    Returns:
+        Noisy values, of the shape of x.
+    """
+    y = x
+    if photons is not None:
+        counts = (x.clamp_min(0) * photons).to(generator.device)
+        y = torch.poisson(counts, generator=generator).to(x.device) / photons
+    if isinstance(sigma, Tensor) or sigma > 0:
+        noise = torch.randn(x.shape, generator=generator, device=generator.device, dtype=torch.float32).to(x.device)
+        level = sigma.view(-1, *[1] * (x.dim() - 1)) if isinstance(sigma, Tensor) else sigma
+        y = y + noise * level
+    return y
+
+
+def seed_of(name: str, seed: int) -> int:
+    """A 63-bit seed that is a pure function of a name and a number."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8], "big") >> 1
+
+
+def fixed_generator(name: str, seed: int) -> torch.Generator:
+    """A generator on the CPU whose numbers are a pure function of a name and a seed: the same on every device."""
+    return torch.Generator().manual_seed(seed_of(name, seed))

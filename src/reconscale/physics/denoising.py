@@ -1,0 +1,177 @@
+"""Denoising as a problem: images and fresh noise, on the training device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from reconscale.data.subset import Pixels
+from reconscale.errors import Mistake
+from reconscale.physics.base import Anchor, Crops, Example, Imaged, fixed_generator, noisy
+from reconscale.physics.baselines import bm3d, denoise_dct, local_wiener, nonlocal_means, offers_bm3d
+from reconscale.physics.metrics import mse
+from reconscale.study import DenoisingProblem
+
+GREY = 0.4
+"""Where noise depends on the pixel, classical denoisers are told its level at this value."""
+
+
+class Denoising(Imaged[DenoisingProblem]):
+    """y = x + z; z is Gaussian, Poisson, or both. Measurements are neither clipped nor rounded.
+
+    Attributes:
+        sigma: standard deviation of the Gaussian part, for images in [0, 1].
+    """
+
+    def __init__(self, problem: DenoisingProblem, device: torch.device, seed: int) -> None:
+        """Prepare to measure: see ``Imaged``; ``sigma`` of the problem is in grey levels of 255."""
+        super().__init__(problem, device, seed)
+        self.sigma = problem.sigma / 255
+
+    def examples(self, raw: Crops) -> list[Example]:
+        """Crops in [0, 1], with fresh noise, or with that of their image: one example."""
+        x = raw.pixels.to_unit(raw.values, self.device)
+        if self.problem.noise == "fixed":
+            example = self.example(self._copies(x, raw.names, "train"), x)
+            return [replace(example, names=raw.names)]
+        return [self.example(self.measure(x), x)]
+
+    def fixed(self, data: Pixels, index: int, crop: int | None = None, seed: int = 0) -> Example:
+        """One image, or its centre crop, with noise that is a pure function of its name, its size and the seed."""
+        x = data.tensor(index, crop).to(self.device)
+        return self.example(self.measure_fixed(x, data.names[index], seed), x)
+
+    def second(self, example: Example) -> Tensor:
+        """Another noisy copy of the same images: fresh, or fixed by their names where the first one is.
+
+        Args:
+            example: from ``examples``; one from ``fixed`` gets a fresh copy.
+        """
+        return self._copies(example.x, example.names, "second copy of") if example.names else self.measure(example.x)
+
+    def _copies(self, x: Tensor, names: tuple[str, ...], which: str) -> Tensor:
+        return torch.cat([self.measure_fixed(x[i : i + 1], f"{which} {name}") for i, name in enumerate(names)])
+
+    def measure(self, x: Tensor) -> Tensor:
+        """Measure with fresh noise.
+
+        Args:
+            x: (B, C, H, W), on the device.
+
+        Returns:
+            (B, C, H, W).
+        """
+        sigma: float | Tensor = self.sigma
+        if self.problem.sigma_range is not None:
+            low, high = (level / 255 for level in self.problem.sigma_range)
+            sigma = low + (high - low) * torch.rand(len(x), generator=self.generator, device=self.device)
+        return noisy(x, self.generator, sigma=sigma, photons=self.problem.photons)
+
+    def measure_fixed(self, x: Tensor, name: str, seed: int = 0) -> Tensor:
+        """Measure one named image with noise that is a pure function of (name, seed) and its shape.
+
+        The noise is drawn on the CPU and then moved: it is the same on every device, in every order and batch.
+
+        Args:
+            x: (1, C, H, W), on any device.
+            name: the image.
+            seed: another seed gives independent noise.
+
+        Returns:
+            (1, C, H, W), on the device of x.
+        """
+        return noisy(x, fixed_generator(name, seed), sigma=self.sigma, photons=self.problem.photons)
+
+    @property
+    def level(self) -> float:
+        """Standard deviation of all noise together, of a pixel of value ``GREY``."""
+        poisson = GREY / self.problem.photons if self.problem.photons else 0.0
+        return float((self.sigma**2 + poisson) ** 0.5)
+
+    def anchors(self, validation: Pixels) -> dict[str, Anchor]:
+        """The noisy image itself, and what needs no training."""
+        del validation
+        offered = {
+            "input": Anchor("input", lambda y: y),
+            "wiener": Anchor("local Wiener filter", partial(local_wiener, sigma=self.level)),
+            "nlm": Anchor("non-local means", partial(nonlocal_means, sigma=self.level)),
+        }
+        if offers_bm3d():
+            offered["bm3d"] = Anchor("BM3D", partial(bm3d, sigma=self.level))
+        return offered | {"classical": Anchor("block DCT with Wiener filter", self.classical)}
+
+    def classical(self, y: Tensor) -> Tensor:
+        """Reconstruct without learning; the noise level is known.
+
+        Args:
+            y: (1, C, H, W).
+
+        Returns:
+            (1, C, H, W), not clipped.
+        """
+        return denoise_dct(y, self.level)
+
+
+ALPHA = 0.5
+"""How much noisier than the image what is denoised is: by a factor sqrt(1 + ALPHA^2), 1.12."""
+LEAST = 1e-6
+"""A mean squared error below this is not told from 0: 60 dB."""
+PROFILE = "psnr-from-noisy"
+
+
+class WithoutTruth(Denoising):
+    """Images y = x + z whose x nobody has; sigma is known, and z is Gaussian.
+
+    In training a network sees y, and the losses without truth need no more. In evaluation y is split into two copies
+    with independent noise, y1 = y + a w and y2 = y - w / a with w white of standard deviation sigma: the error of f(y1)
+    against y2 is that against x plus sigma^2 (1 + 1 / a^2), on average. (Pang et al. 2021, Recorrupted-to-Recorrupted;
+    Oliveira et al. 2022, coupled bootstrap.) It is the error at a noise 1.12 times sigma.
+    """
+
+    @property
+    def level(self) -> float:
+        """Standard deviation of the noise of what is denoised in evaluation."""
+        return self.sigma * math.sqrt(1 + ALPHA**2)
+
+    def examples(self, raw: Crops) -> list[Example]:
+        """Crops as they are: what is measured; there is no truth, and the image stands for it."""
+        y = raw.pixels.to_unit(raw.values, self.device)
+        return [self.example(y, y)]
+
+    def fixed(self, data: Pixels, index: int, crop: int | None = None, seed: int = 0) -> Example:
+        """The two copies of an image; their noise is a pure function of its name, its size and the seed."""
+        y = data.tensor(index, crop)
+        w = self.sigma * torch.randn(y.shape, generator=fixed_generator(data.names[index], seed))
+        return self.example((y + ALPHA * w).to(self.device), (y - w / ALPHA).to(self.device))
+
+    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+        """The estimate for one image: its error, which may come out below 0, and the PSNR that it gives."""
+        error = float(self._error(x_hat, example))
+        return {"mse-from-noisy": error, PROFILE: _decibel(error)}
+
+    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+        """(2,) float64: sums of the estimates of MSE and PSNR."""
+        error = self._error(x_hat, example).clamp_min(LEAST)
+        return torch.stack([error.sum(), (-10 * torch.log10(error)).sum()])
+
+    def by_volume(self, scores: dict[str, dict[str, float]], data: Pixels) -> dict[str, dict[str, float]]:
+        """The PSNR of the mean error over all images: single ones are too uncertain for a mean of decibels."""
+        del data
+        errors = [values["mse-from-noisy"] for values in scores.values()]
+        mean = sum(errors) / len(errors)
+        if mean < LEAST:
+            found = f"the error comes out at {mean:.2g}, which no denoiser reaches"
+            weaker = f"the noise is weaker than the {255 * self.sigma:g} grey levels given"
+            raise Mistake("problem.sigma", found, f"{weaker}, or test images are too few")
+        return {"all images": {PROFILE: _decibel(mean)}}
+
+    def _error(self, x_hat: Tensor, example: Example) -> Tensor:
+        return mse(x_hat, example.x) - self.sigma**2 * (1 + ALPHA**-2)
+
+
+def _decibel(error: float) -> float:
+    return -10 * math.log10(max(error, LEAST))

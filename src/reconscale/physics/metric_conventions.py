@@ -1,0 +1,195 @@
+"""The same images under every convention: how much of a difference between two papers is the metric's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reconscale.data.image_files import SUFFIXES, read_image
+from reconscale.data.volumes.cache import square
+from reconscale.data.volumes.image_files import NIFTI, nifti_volume
+from reconscale.data.volumes.kspace_files import HDF5, opened_array
+from reconscale.data.volumes.scan import first_line
+from reconscale.errors import Mistake
+from reconscale.physics.metrics import MOST_DB, measure_image, measure_slice, measure_volumes
+from reconscale.study import PROFILES
+
+STORED = ("reconstruction", "reconstruction_rss", "reconstruction_esc", "image", "images")
+"""Data sets of HDF5 files that hold images, in the order in which they are looked for."""
+
+
+LEAST_BRIGHT = 0.2
+"""Images whose largest value is below this are in other units than [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One way of comparing.
+
+    Attributes:
+        name: a profile, or in words.
+        value: what it gives.
+        unit: ``dB`` or empty.
+        meaning: one sentence.
+    """
+
+    name: str
+    value: float
+    unit: str
+    meaning: str
+
+
+def read_images(path: Path) -> np.ndarray:
+    """Images of any kind: (S, H, W) real or complex, or (1, H, W, C) of an image file.
+
+    Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, PNG, JPEG and TIFF.
+
+    Raises:
+        Mistake: the file cannot be read, or holds something else.
+    """
+    lower = path.name.lower()
+    if not path.is_file():
+        raise Mistake(path, "is no file" if path.exists() else "does not exist", "give a file of images")
+    if lower.endswith(SUFFIXES):
+        image = read_image(path)
+        return image[None] / (np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)
+    if lower.endswith(".npy"):
+        array = np.asarray(opened_array(path))
+    elif lower.endswith(HDF5):
+        array = _from_hdf5(path)
+    elif lower.endswith(NIFTI):
+        array = np.moveaxis(nifti_volume(path), -1, 0)
+    else:
+        raise Mistake(path, "is of no kind that is known here", "give .npy, .h5, .nii, .nii.gz, .png, .jpg or .tif")
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fciu":
+        raise Mistake(path, f"holds {array.dtype} numbers of shape {array.shape}", "expected (H, W) or (slices, H, W)")
+    if not np.isfinite(array).all():
+        raise Mistake(path, "holds NaN or infinite values", "replace them")
+    return array if array.ndim == 3 else array[None]
+
+
+def _from_hdf5(path: Path) -> np.ndarray:
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            key = next((word for word in STORED if word in file), None)
+            if key is None:
+                raise Mistake(path, f"holds none of {', '.join(STORED)}", f"it has: {', '.join(file) or 'nothing'}")
+            return np.asarray(file[key])
+    except Mistake:
+        raise
+    except Exception as error:  # h5py raises classes of every kind on damaged files
+        raise Mistake(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+
+
+def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
+    """A reconstruction and the truth under every convention that fits them.
+
+    Args:
+        found: (S, H, W), or (S, H, W, C); complex images are compared by magnitude, too.
+        truth: of the same shape.
+
+    Raises:
+        Mistake: the shapes differ, or images are too small for SSIM.
+    """
+    if found.shape != truth.shape:
+        raise Mistake("the two files", f"hold images of shapes {found.shape} and {truth.shape}", "give a matching pair")
+    if min(truth.shape[1:3]) < 11:
+        raise Mistake("the images", f"are {truth.shape[2]} x {truth.shape[1]} pixels", "SSIM needs 11 x 11 here")
+    rows: list[Convention] = []
+    if np.iscomplexobj(found) and np.iscomplexobj(truth):
+        rows.append(
+            Convention("nmse-complex", _nmse(found, truth), "", "squared error of complex values, whole volume")
+        )
+    a, b = (np.abs(v).astype(np.float64) if v.ndim == 3 else v.astype(np.float64) for v in (found, truth))
+    if b.max() <= 0:
+        raise Mistake("the truth", "holds nothing above zero", "give the truth second")
+    if b.ndim == 3:
+        rows += _of_volumes(a, b)
+    if b.min() >= 0 and LEAST_BRIGHT <= b.max() <= 1:
+        rows += _of_images(a, b)
+    grey = (a, b) if b.ndim == 3 else (a.mean(-1), b.mean(-1))
+    return rows + [Convention(name, f(*grey), unit, meaning) for name, (unit, meaning, f) in OTHERS.items()]
+
+
+def _of_volumes(a: np.ndarray, b: np.ndarray) -> list[Convention]:
+    peak = torch.tensor([float(square(b).max())], dtype=torch.float64)
+    tensors = [(torch.from_numpy(x)[None, None], torch.from_numpy(y)[None, None]) for x, y in zip(a, b, strict=True)]
+    slices = {str(index): measure_slice(x, y, peak) for index, (x, y) in enumerate(tensors) if y.max() > 0}
+    values = measure_volumes(slices, dict.fromkeys(slices, "volume"))["volume"]
+    of_slices = {name: float(np.mean([one[name] for one in slices.values()])) for name in next(iter(slices.values()))}
+    names = [name for name, profile in PROFILES.items() if "mri" in profile.problems and name != "mse"]
+    return [_convention(name, values.get(name, of_slices.get(name, math.nan))) for name in names]
+
+
+def _of_images(a: np.ndarray, b: np.ndarray) -> list[Convention]:
+    shaped = [np.moveaxis(v, -1, 1) if v.ndim == 4 else v[:, None] for v in (a, b)]
+    scores = [
+        measure_image(torch.from_numpy(x.copy())[None], torch.from_numpy(y.copy())[None])
+        for x, y in zip(*shaped, strict=True)
+    ]
+    return [_convention(name, float(np.mean([one[name] for one in scores]))) for name in scores[0]]
+
+
+def _convention(name: str, value: float) -> Convention:
+    profile = PROFILES[name]
+    return Convention(name, value, profile.unit, profile.description)
+
+
+def _nmse(found: np.ndarray, truth: np.ndarray) -> float:
+    return float((np.abs(found - truth) ** 2).sum() / max(float((np.abs(truth) ** 2).sum()), 1e-300))
+
+
+def _psnr(mse: float, top: float) -> float:
+    return min(10 * math.log10(top**2 / max(mse, 1e-300)), MOST_DB)
+
+
+def _gaussian_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Wang et al. 2004: Gaussian windows, population covariance, range = the volume's maximum."""
+    return _ssim(a, b, [b.max()] * len(b), gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+
+
+def _spread_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    return _ssim(a, b, [max(float(np.ptp(y)), 1e-300) for y in b])
+
+
+def _scaled_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Every slice of both scaled to [0, 1] by its own minimum and maximum."""
+    scaled = [(v - v.min((1, 2), keepdims=True)) / np.maximum(np.ptp(v, (1, 2), keepdims=True), 1e-300) for v in (a, b)]
+    return _ssim(scaled[0], scaled[1], [1.0] * len(b))
+
+
+def _ssim(a: np.ndarray, b: np.ndarray, ranges: list[float], **how: object) -> float:
+    from skimage.metrics import structural_similarity
+
+    pairs = zip(a, b, ranges, strict=True)
+    return float(np.mean([structural_similarity(y, x, data_range=top, **how) for x, y, top in pairs]))
+
+
+def _foreground_psnr(a: np.ndarray, b: np.ndarray) -> float:
+    body = b > 0.05 * b.max()
+    return _psnr(float(((a - b) ** 2)[body].mean()), float(b.max()))
+
+
+def _byte_psnr(a: np.ndarray, b: np.ndarray) -> float:
+    bytes_ = [np.rint(np.clip(v / b.max(), 0, 1) * 255) for v in (a, b)]
+    return _psnr(float(((bytes_[0] - bytes_[1]) ** 2).mean()), 255.0)
+
+
+OTHERS: dict[str, tuple[str, str, Callable[[np.ndarray, np.ndarray], float]]] = {
+    "SSIM, Gaussian window": (
+        "", "11x11 Gaussian window, σ 1.5, the volume's maximum as range (Wang et al. 2004)", _gaussian_ssim),
+    "SSIM, range of the slice": (
+        "", "7x7 uniform window, maximum minus minimum of the slice as range (scikit-image's advice)", _spread_ssim),
+    "SSIM, slices scaled": (
+        "", "7x7 uniform window after scaling every slice of both to [0, 1]: hides errors of brightness", _scaled_ssim),
+    "PSNR, foreground": ("dB", "only where the truth is above 5 % of its maximum", _foreground_psnr),
+    "PSNR, 8 bit": ("dB", "both clipped, scaled by the truth's maximum and rounded to 8 bit first", _byte_psnr),
+}  # fmt: skip
+"""Conventions that others use, none of which is a profile here."""

@@ -1,0 +1,304 @@
+"""Accelerated MRI as a problem: slices are read, masked, and become k-space with the truth beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from reconscale.data.subset import Pixels
+from reconscale.data.volumes.volume_set import Slice, Slices
+from reconscale.errors import Mistake
+from reconscale.physics.base import Anchor, Example, KSpace, fixed_generator
+from reconscale.physics.baselines import cg_sense, total_variation
+from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
+from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
+from reconscale.study import MRIProblem
+
+
+def center_lines(columns: int, problem: MRIProblem) -> int:
+    """Lines in the middle that are measured without gaps: fastMRI's rule, round(columns * fraction).
+
+    Raises:
+        Mistake: there is none, or they alone are more than the acceleration allows.
+    """
+    count = round(columns * problem.center)
+    if count < 1:
+        found = f"{problem.center:g} of {columns} lines leaves a mask without a centre"
+        raise Mistake("problem.center_fraction", found, f"give at least {1 / columns:.2g}")
+    if count * problem.acceleration >= columns:
+        raise Mistake(
+            "problem.acceleration",
+            f"{columns} lines, {problem.acceleration}-fold accelerated, are {columns / problem.acceleration:g}, and "
+            f"the centre alone takes {count}",
+            "lower problem.acceleration or problem.center_fraction",
+        )
+    return count
+
+
+class Masks:
+    """Draws masks from a stream that can be continued exactly.
+
+    Args:
+        problem: the options.
+        generator: a CPU generator; it advances with every mask.
+    """
+
+    def __init__(self, problem: MRIProblem, generator: torch.Generator) -> None:
+        self.problem, self.generator = problem, generator
+        self._known: dict[int, Any] = {}
+
+    def draw(self, rows: int, columns: int) -> tuple[Tensor, tuple[int, int]]:
+        """One mask.
+
+        Args:
+            rows: of the k-space.
+            columns: of the k-space; they are what is left out.
+
+        Returns:
+            (1, 1, W) bool, or (1, H, W) for ``poisson``; and (first, count) of the columns in the middle that are
+            measured without gaps.
+
+        Raises:
+            Mistake: see :func:`center_lines`.
+        """
+        count = center_lines(columns, self.problem)
+        if self.problem.mask == "poisson":
+            return _poisson(rows, columns, count, self.problem, self.generator)
+        mask = self._lines(columns, count).step(batch_size=1)["mask"].reshape(1, 1, columns).bool()
+        first = (columns - count + 1) // 2 if self.problem.mask == "equispaced" else columns // 2 - count // 2
+        return mask, (first, count)
+
+    def _lines(self, columns: int, count: int) -> Any:
+        if columns not in self._known:
+            from deepinv.physics import generator as generators
+
+            kind = {
+                "equispaced": generators.EquispacedMaskGenerator,
+                "random": generators.RandomMaskGenerator,
+                "gaussian": generators.GaussianMaskGenerator,
+            }[self.problem.mask]
+            # It takes int(fraction * columns) lines, fastMRI rounds: half a line more gives exactly ``count``.
+            fraction = (count + 0.5) / columns
+            size = (1, columns)
+            self._known[columns] = kind(size, self.problem.acceleration, fraction, rng=self.generator)
+        return self._known[columns]
+
+
+def _poisson(
+    rows: int, columns: int, count: int, problem: MRIProblem, generator: torch.Generator
+) -> tuple[Tensor, tuple[int, int]]:
+    """Points that keep a distance from each other, and a square in the middle; in all as many as the acceleration says.
+
+    Darts are thrown in a random order and kept where no earlier one is too near, all at once: a dart whose number is
+    the smallest of its neighbourhood is kept, and its neighbours are out. The distance is the largest one that gives
+    enough points; the last ones too many are given up.
+    """
+    side = min(count, rows)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    rng = np.random.default_rng(seed)
+    top, left = (rows - side + 1) // 2, (columns - side + 1) // 2
+    mask = np.zeros((rows, columns), bool)
+    wanted = round(rows * columns / problem.acceleration) - side**2
+    order = rng.permutation(rows * columns).reshape(rows, columns)
+    for radius in sorted({math.hypot(i, j) for i in range(9) for j in range(i + 1)} - {0.0}, reverse=True):
+        if 0.8 / radius**2 * rows * columns < wanted:
+            continue  # so many do not fit
+        kept = _darts(order, radius)
+        kept[top : top + side, left : left + side] = False
+        if kept.sum() >= wanted:
+            places = np.flatnonzero(kept)
+            mask.flat[places[np.argsort(order.flat[places])[:wanted]]] = True
+            break
+    mask[top : top + side, left : left + side] = True
+    return torch.from_numpy(mask)[None], (left, side)
+
+
+def _darts(order: np.ndarray, radius: float) -> np.ndarray:
+    """The darts that are kept when they are thrown in this order and may not be nearer than ``radius``."""
+    reach = math.ceil(radius)
+    steps = np.arange(-reach, reach + 1)
+    disc = np.hypot(*np.meshgrid(steps, steps)) < radius
+    kept, open_ = np.zeros(order.shape, bool), np.ones(order.shape, bool)
+    while open_.any():
+        numbers = np.where(open_, order, order.size)
+        first = open_ & (numbers == ndimage.minimum_filter(numbers, footprint=disc, mode="constant", cval=order.size))
+        kept |= first
+        open_ &= ~ndimage.binary_dilation(first, disc)
+    return kept
+
+
+WEIGHTS = (0.001, 0.003, 0.01, 0.03)
+"""Weights of the total variation that are tried on validation slices."""
+TRIED = 8
+"""Validation slices that the weight is chosen on."""
+
+Data = Pixels | Slices
+
+
+class MRI:
+    """Some lines of the k-space of a slice are measured; the truth is its magnitude image.
+
+    Slices of measured k-space are masked. Images (complex, magnitude, or grey photographs) are first given simulated
+    coils and transformed. Noise, if any, is added to what is measured.
+
+    Attributes:
+        problem: the options.
+        device: where examples go.
+    """
+
+    def __init__(self, problem: MRIProblem, device: torch.device, seed: int) -> None:
+        """Prepare to measure.
+
+        Args:
+            problem: the options.
+            device: where examples go; masks and noise are drawn on the CPU and moved.
+            seed: of the masks and the noise of training.
+        """
+        self.problem, self.device = problem, torch.device(device)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._masks = Masks(problem, self._generator)
+
+    def check(self, data: Data, patch: int) -> None:
+        """Refuse slices, and crops of images, that cannot be measured with these masks.
+
+        Args:
+            data: the slices or images.
+            patch: side of the crops of images.
+
+        Raises:
+            Mistake: see ``center_lines``; images in colour.
+        """
+        if isinstance(data, Pixels):
+            if data.channels != 1:
+                raise Mistake("images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"')
+            sides = {patch, *data.store.sizes[data.rows][:, 1].tolist()}
+        else:
+            sides = {data.volumes[v].shape[2] for v in np.unique(data.rows[:, 0]).tolist()}
+        for columns in sorted(sides):
+            center_lines(columns, self.problem)
+
+    def read(
+        self,
+        data: Data,
+        indices: Sequence[int],
+        patch: int,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
+    ) -> list[list[Slice]]:
+        """Read slices from the disk; those of one shape together.
+
+        Args:
+            data: slices, or grey images, which are cropped.
+            indices: which.
+            patch: side of the crops of images.
+            generator: decides where the crops of images lie; none: in the middle.
+            turns: decides how the crops of images are turned; none: they are not.
+        """
+        if isinstance(data, Pixels):
+            raw = data.to_unit(data.crops(indices, patch, generator=generator, turns=turns), torch.device("cpu"))
+            return [[_of_pixels(x.numpy()[0], data.names[i]) for x, i in zip(raw, indices, strict=True)]]
+        groups: dict[tuple[int, ...], list[Slice]] = {}
+        for index in indices:
+            one = data.slice(index)
+            groups.setdefault(one.shape, []).append(one)
+        return list(groups.values())
+
+    def examples(self, groups: list[list[Slice]]) -> list[Example]:
+        """Measure slices with fresh masks (or the volume's own) and fresh noise: one example a shape."""
+        return [self._example(group, None, [s.maximum for s in group], self._generator) for group in groups]
+
+    def fixed(self, data: Data, index: int, crop: int | None = None, seed: int = 0) -> Example:
+        """Measure one slice with its volume's mask; masks and noise are pure functions of the names and the seed."""
+        if isinstance(data, Pixels):
+            pixels = data.tensor(index, crop)[0, 0].numpy()
+            one, peak = _of_pixels(pixels, data.names[index]), 1.0
+        else:
+            one, peak = data.slice(index), data.peak(index)
+        noise = fixed_generator(f"noise {data.names[index]}", seed)
+        return self._example([one], seed, [peak], noise)
+
+    def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Example:
+        rows, columns = group[0].shape[1:3]
+        drawn = [self._mask(one, rows, columns, seed) for one in group]
+        mask = torch.stack([mask for mask, _ in drawn]).to(self.device)
+        values, maps = self._kspace(group, rows, columns)
+        scale = torch.tensor([one.maximum for one in group], dtype=torch.float32).to(self.device)
+        if self.problem.sigma:  # drawn on the CPU: the same on every device
+            noise = torch.view_as_complex(torch.randn((*values.shape, 2), generator=generator)).to(self.device)
+            values = values + noise * (self.problem.sigma * scale[:, None, None, None])
+        y = KSpace(values * mask, mask, drawn[0][1], (group[0].shape[3], group[0].shape[4]), maps, self.problem.maps)
+        x = torch.from_numpy(np.stack([one.truth for one in group]))[:, None].to(self.device)
+        return Example(y, x, scale, torch.tensor(peaks, dtype=torch.float32).to(self.device))
+
+    def _mask(self, one: Slice, rows: int, columns: int, seed: int | None) -> tuple[Tensor, tuple[int, int]]:
+        if seed is None and self.problem.masks == "fresh":
+            return self._masks.draw(rows, columns)
+        generator = fixed_generator(f"mask {one.volume}", seed or 0)
+        return Masks(self.problem, generator).draw(rows, columns)
+
+    def _kspace(self, group: list[Slice], rows: int, columns: int) -> tuple[Tensor, Tensor | None]:
+        measured = [one.kspace for one in group if one.kspace is not None]
+        if measured:
+            return torch.from_numpy(np.stack(measured)).to(self.device), None
+        stacked = np.stack([one.image for one in group if one.image is not None])
+        images = torch.from_numpy(stacked)[:, None].to(self.device)
+        maps = simulated_maps(self.problem.coils, rows, columns).to(self.device)
+        return to_kspace(maps * images), maps.expand(len(group), -1, -1, -1)
+
+    def state(self) -> Tensor:
+        """Where the stream of fresh masks and noise is: a uint8 tensor on the CPU."""
+        return self._generator.get_state().clone()
+
+    def restore(self, state: Tensor) -> None:
+        """Continue the stream of fresh masks and noise from ``state``, exactly."""
+        self._generator.set_state(state.cpu())
+
+    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+        """Every metric of one slice: profile -> value."""
+        return measure_slice(x_hat, example.x, example.peak)
+
+    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+        """(2,) float64: sums of MSE (range 1) and PSNR, with the volume's maximum as range."""
+        a, b = square_crops(x_hat, example.x, example.peak)
+        error = mse(a, b)
+        return torch.stack([error.sum(), decibel(error).sum()])
+
+    def by_volume(self, scores: dict[str, dict[str, float]], data: Data) -> dict[str, dict[str, float]]:
+        """Every metric of every volume, from those of its slices: volume -> profile -> value."""
+        volumes = data.volume_names if isinstance(data, Slices) else data.names
+        return measure_volumes(scores, dict(zip(data.names, volumes, strict=True)))
+
+    def variants(self) -> dict[str, MRI]:
+        """No other level of noise is tested."""
+        return {}
+
+    def shown(self, x_hat: Tensor, example: Example) -> Tensor:
+        """A reconstruction as it is drawn: 1 is the volume's maximum."""
+        return x_hat / example.peak[:, None, None, None]
+
+    def anchors(self, validation: Data) -> dict[str, Anchor]:
+        """Reconstructions without learning; the weight of the total variation is chosen on validation slices."""
+        chosen = np.linspace(0, len(validation) - 1, min(TRIED, len(validation))).round().astype(int).tolist()
+        examples = [self.fixed(validation, index) for index in chosen]
+        measured = [example.y for example in examples if isinstance(example.y, KSpace)]
+
+        def error(weight: float) -> float:
+            tried = zip(measured, examples, strict=True)
+            return sum(float(mse(*square_crops(total_variation(y, weight), e.x, e.peak))) for y, e in tried)
+
+        weight = min(WEIGHTS, key=error)
+        found = {"input": Anchor("zero-filled", zero_filled)}
+        if max(y.values.shape[1] for y in measured) > 1:  # of one coil it is the zero-filled image
+            found["cg-sense"] = Anchor("CG-SENSE", cg_sense)
+        return found | {"classical": Anchor("total variation", lambda y: total_variation(y, weight))}
+
+
+def _of_pixels(image: np.ndarray, name: str) -> Slice:
+    """A grey image in [0, 1] as a slice of a volume of its own."""
+    return Slice(None, image.astype(np.complex64), np.ascontiguousarray(image, np.float32), 1.0, name)

@@ -1,0 +1,232 @@
+"""Tables of numbers as tables of the page: rounded, with units, and with what matters marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconscale.laws.decisions.intervals import chance, rounded
+from reconscale.report.analysis import Answer, Choice
+from reconscale.report.format import MINUS, Quantity, amount, duration, general, number, plain, short
+from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
+from reconscale.report.tables import Grid, Table
+from reconscale.study import PROFILES
+
+FORMULAS = {
+    "power": "error = b n^−c",
+    "power+floor": "error = a + b n^−c",
+    "shifted": "error = b (1/n + g)^c",
+    "paper": "metric = value (n / break)^alpha",
+}
+"""The laws as people write them."""
+
+
+def sizes_grid(answer: Answer) -> Grid | None:
+    """The forecast at the sizes asked for."""
+    rows = tuple(forecast_rows(answer))
+    if not rows:
+        return None
+    quantity = answer.quantity
+    columns = (f"#n ({quantity.unit})", "#of the largest", f"#{quantity.title}", "#50 % interval", "#90 % interval")
+    note = "What a new run is expected to measure on the same test set"
+    return Grid(note, columns, rows)
+
+
+def cost_grid(costs: Table) -> Grid | None:
+    """Measured time of one run: a row for each n, a column for each width."""
+    if not len(costs):
+        return None
+    widths = sorted({int(w) for w in costs.numbers("width")})
+    rows = []
+    for n in sorted(set(costs.numbers("n"))):
+        cells = {row["width"]: row["seconds"] for row in costs.where(n=int(n)).records()}
+        rows.append((amount(n), *(duration(float(cells[w] or 0)) if w in cells else "" for w in widths)))
+    parameters = {int(row["width"] or 0): short(float(row["p"] or 0)) for row in costs.records()}
+    columns = ("#n", *(f"#width {w} (p = {parameters[w]})" for w in widths))
+    return Grid("Measured time of one run, median over seeds", columns, tuple(rows))
+
+
+def gains_grid(gains: Table, choice: Choice, quantity: Quantity) -> Grid:
+    """What more data, and a larger network, are expected to add, and what they cost."""
+    rows = []
+    for row in gains.records():
+        noun, spell = ("data", amount) if row["what"] == "n" else ("parameters", short)
+        low, high = (quantity.gain(number(row[name])).split()[0] for name in ("low90", "high90"))
+        rows.append(
+            (
+                f"{number(row['factor']):g} × {noun} ({row['what']} = {spell(number(row['size']))})",
+                quantity.gain(number(row["median"])),
+                f"{low} to {high}",
+                f"{chance(number(row['probability']))}, {row['wording']}",
+                _gain_cost(row, quantity, choice.price.currency),
+            )
+        )
+    least = quantity.gain(choice.decision.worthwhile)
+    columns = ("what", "#expected gain", "#90 % interval", f"#chance of more than {least}", "it takes")
+    return Grid("What more of each is expected to add to the mean over seeds", columns, tuple(rows))
+
+
+def _gain_cost(row: dict[str, Any], quantity: Quantity, currency: str) -> str:
+    parts = [f"{amount(number(row['images']))} more {quantity.unit}"] if number(row["images"]) else []
+    parts += [] if row["hours"] is None else [f"{duration(3600 * number(row['hours']))} a run"]
+    total = "" if row["total"] is None else f"{rounded(number(row['total']))} {currency}".rstrip()
+    return ", ".join([*parts, *([total] if total else [])])
+
+
+def steps_grid(steps: Table) -> Grid | None:
+    """The next experiments."""
+    if not len(steps):
+        return None
+    rows = []
+    for row in steps.records():
+        count = "" if row["runs"] is None else str(row["runs"])
+        rows.append((str(row["action"]), str(row["reason"]), count, step_cost(row)))
+    return Grid("In the order in which they are worth doing", ("what", "why", "#runs", "#cost"), tuple(rows))
+
+
+def shift_grid(shift: Table, quantity: Quantity, main: str) -> Grid | None:
+    """Other test sets; the one that gains least from more data is marked."""
+    if not len(shift):
+        return None
+    gains = [float(gain) for gain in shift.column("gain_per_doubling") if gain is not None]
+    rows, marks = [], []
+    gains.sort()
+    for row in sorted(shift.records(), key=lambda row: row["test_set"] != main):
+        name = f"{row['test_set']} (main)" if row["test_set"] == main else str(row["test_set"])
+        gain, error = row["gain_per_doubling"], row["gain_se"]
+        text = "" if gain is None else quantity.gain(float(gain))
+        if error is not None:
+            text += f" ± {plain(float(error), 4 if quantity.metric == 'ssim' else 2)}"
+        rows.append((name, *(quantity.bare(float(row[key] or 0)) for key in ("y_smallest", "y_largest")), text))
+        least = gain is not None and len(gains) > 1 and float(gain) == gains[0] < gains[1] - float(error or 0)
+        marks.append("worst" if least else "")
+        if least:
+            rows[-1] = (f"{name}: gains least", *rows[-1][1:])
+    first = shift.records()[0]
+    ends = [f"#{quantity.title} at n = {amount(float(first[key] or 0))}" for key in ("n_smallest", "n_largest")]
+    slope = "the last column is the slope between the two largest n, ± its standard error over seeds"
+    caption = f"Widths selected on validation; {slope}"
+    return Grid(caption, ("test set", *ends, "#gain for each doubling"), tuple(rows), tuple(marks))
+
+
+def known_grid(known: Table, largest: float) -> Grid | None:
+    """What is known of the curve, beside what was believed before."""
+    if not len(known):
+        return None
+    rows = []
+    for row in known.records():
+        name = str(row["quantity"])
+        median, low, high, before, after = (
+            known_value(name, None if row[key] is None else number(row[key]))
+            for key in ("median", "low90", "high90", "prior_low90", "prior_high90")
+        )
+        verdict = known_verdict(name, bool(row["identified"]), number(row["probability"]))
+        rows.append((known_name(name, largest), median, f"{low} to {high}", f"{before} to {after}", verdict))
+    columns = ("quantity", "#median", "#90 % interval", "#before any measurement", "identified?")
+    return Grid("What is known of the curve", columns, tuple(rows))
+
+
+def laws_grid(laws: Table) -> Grid | None:
+    """The named laws with their parameters."""
+    if not len(laws):
+        return None
+    rows: list[tuple[str, ...]] = []
+    for law in dict.fromkeys(str(name) for name in laws.column("law")):
+        for index, row in enumerate(laws.where(law=law).records()):
+            head = law if index == 0 else FORMULAS.get(law, "") if index == 1 else ""
+            if row["value"] is None:
+                rows.append((head, str(row["note"]), "", "", ""))
+                continue
+            value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
+            scatter = "" if index else f"{100 * number(row['residual_sd']):.2g} %"
+            rows.append((head, str(row["parameter"]), value, f"{low} to {high}", scatter))
+    caption = "Named laws by least squares, with 90 % intervals as if each were true; no forecast rests on them"
+    columns = ("law", "parameter", "#value", "#90 % interval", "#scatter about it")
+    return Grid(caption, columns, tuple(rows))
+
+
+def runs_grid(runs: Table, profile: str) -> Grid | None:
+    """Every run."""
+    if not len(runs):
+        return None
+    profiles = [name for name in PROFILES if name in runs.columns]
+    profiles.sort(key=lambda name: name != profile)
+    rows, marks = [], []
+    for row in runs.records():
+        rows.append(
+            (
+                str(row["status"]),
+                amount(float(row["n"] or 0)),
+                str(row["width"]),
+                str(row["seed"]),
+                *(_metric(row[name], name) for name in profiles),
+                "" if row["seconds"] is None else duration(float(row["seconds"])),
+                "" if row["best_step"] is None else f"{row['best_step']:,} / {row['steps']:,}",
+                str(row["reason"]),
+                str(row["id"]),
+            )
+        )
+        marks.append({"done": "", "to do": "open"}.get(str(row["status"]), "lost"))
+    columns = (
+        "status",
+        "#n",
+        "#width",
+        "#seed",
+        *(f"#{name}" for name in profiles),
+        "#time",
+        "#best / last step",
+        "reason",
+        "id",
+    )
+    return Grid("Every run of the plan", columns, tuple(rows), tuple(marks))
+
+
+def points_grid(points: Table, quantity: Quantity) -> Grid:
+    """Every measured row of a CSV file."""
+    known = [name for name in ("p", "width", "seed") if any(cell is not None for cell in points.column(name))]
+    rows = []
+    for row in points.records():
+        dials = [short(float(row[name] or 0)) if name == "p" else str(row[name]) for name in known]
+        rows.append(
+            (
+                amount(float(row["n"] or 0)),
+                *dials,
+                quantity.bare(float(row[quantity.metric] or 0)),
+                "yes" if row["selected"] else "",
+            )
+        )
+    columns = ("#n", *(f"#{name}" for name in known), f"#{quantity.title}", "in the curve")
+    return Grid("Every measurement", columns, tuple(rows))
+
+
+def provenance_grid(records: list[dict[str, Any]]) -> Grid | None:
+    """Versions and hardware: every value that occurs, with the number of runs where there are several."""
+    values: dict[str, dict[str, int]] = {}
+    for record in records:
+        for key, value in _flat(record).items():
+            values.setdefault(key, {}).setdefault(value, 0)
+            values[key][value] += 1
+    rows = []
+    for key, counts in sorted(values.items()):
+        ordered = sorted(counts.items(), key=lambda item: -item[1])
+        if len(ordered) == 1:
+            rows.append((key, ordered[0][0]))
+            continue
+        shown = "; ".join(f"{value} ({count} runs)" for value, count in ordered[:3])
+        rows.append((key, shown + (f"; and {len(ordered) - 3} more" if len(ordered) > 3 else "")))
+    return Grid("Versions, hardware and digests of the runs", ("what", "value"), tuple(rows)) if rows else None
+
+
+def _metric(cell: object, profile: str) -> str:
+    if not isinstance(cell, int | float):
+        return ""
+    return Quantity(PROFILES[profile].kind, profile, "").bare(float(cell)).replace("-", MINUS)
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return flat

@@ -1,0 +1,294 @@
+"""Sentences that the page writes by itself: what was measured, how, what it costs, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconscale.laws import Hours
+from reconscale.laws.decisions.intervals import chance
+from reconscale.report.analysis import Answer
+from reconscale.report.format import Quantity, amount, duration, number, plain, short, times
+from reconscale.report.problem_text import images_words, problem_words, recipe_words
+from reconscale.report.sentences import members_sentence
+from reconscale.report.tables import Table
+from reconscale.study import Result, Study
+from reconscale.study.results_folder import DIVERGED
+
+READING = (
+    (
+        "Every dot is one trained network",
+        "Bars are means over seeds. A number is never the best of several runs.",
+    ),
+    (
+        "The band is where a new run is expected",
+        "A new training with n examples should fall into the darker band one time in two, and into the lighter one "
+        "nine times in ten. Over the data it is solid, up to 4 times the largest n shaded, up to 10 times hatched, "
+        "and beyond that nothing is drawn unless the measurements show where the curve ends.",
+    ),
+    (
+        "The right axis is the error",
+        "20 % less error is about 1 dB. Near the floor a small gain in dB can be a large part of what is left to gain.",
+    ),
+    (
+        "Diamonds are the forecast put to the test",
+        "For each of the largest sizes: what would have been forecast from the smaller ones alone, beside what was "
+        "measured. Where several lie outside their intervals, do not rely on the forecast.",
+    ),
+    (
+        "Identified, or not",
+        "The exponent is that of the falling part of the error; the slope is the local one, with the floor in it. "
+        "A quantity is identified where its interval is much narrower than it was before any measurement. Where it is "
+        "not, its interval says what is usual for such curves, and little about this one.",
+    ),
+    (
+        "An interval of 90 %",
+        "is wrong one time in ten if the laws hold, and more often if the data change: other scanners, other cameras, "
+        "other noise. The table of other test sets shows how far that goes here.",
+    ),
+    (
+        "The verdict compares with your threshold",
+        "COLLECT MORE: the chance is at least 80 % that doubling n gains more than the smallest gain worth paying for. "
+        "TRAIN LARGER: the same for doubling p. STOP: the chance is below 20 % for all that could be judged. "
+        "UNDECIDED: the measurements do not say yet.",
+    ),
+)
+"""How to read a report: heading and explanation."""
+COUPLINGS = {
+    "additive": "additive (the errors of too little data and too small a network add up)",
+    "kaplan": "Kaplan's (the scarcer of the two holds back the other)",
+    "free": "something else",
+}
+MAP_CAPTION = (
+    "White lines join equal quality. Below the thick line doubling the network is worth it, above it is not. The "
+    "dashed line, where there is one, is the best use of computing that grows with n times p. The dotted frame is what "
+    "was measured; what lies beyond it, to 4 times in each direction, is forecast."
+)
+SIZE_CAPTION = "One line for each n; dots are runs, and rings mark the width that was selected on validation."
+VALIDATION_ALT = "Line plot of validation PSNR over optimisation steps, one line a run."
+VALIDATION_CAPTION = (
+    "Validation PSNR of the selected width, one line a run. Curves that still climb at their end ask for more steps."
+)
+
+
+def method(study: Study, answer: Answer | None, results: Sequence[Result]) -> list[str]:
+    """The method in words, to be copied into a paper."""
+    images = study.images
+    quantity = Quantity("psnr", study.analysis.profile, images.noun) if answer is None else answer.quantity
+    sizes = ", ".join(amount(n) for n in sorted(study.sweep.n))
+    done = times(sum(result.status == "done" for result in results), "run")
+    kept = {"psnr": "PSNR", "loss": "loss"}[study.recipe.select]
+    return [
+        f"{sentence_case(problem_words(study))}. Networks of the family {study.network.family} were trained with "
+        f"n = {sizes} {images.noun} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
+        f"the smaller being the first part of the larger; {_order(study)}. Units never cross the "
+        f"line between training, validation ({images.val} units) and test ({images.test} units).",
+        f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
+        " ".join(part for part in (recipe_words(study), _overrides(study)) if part),
+        f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} that are over gave a "
+        "result and entered the curve.",
+        *analysis(answer),
+    ]
+
+
+def analysis(answer: Answer | None) -> list[str]:
+    """How the forecast was made."""
+    if answer is None or answer.outlook is None:
+        return []
+    return [
+        "The forecast is Bayesian: one nested family of curves in the logarithm of the error (power laws with or "
+        "without a floor, saturating, with up to two breaks) with a calibrated prior, averaged with two naive "
+        "forecasts, no change from here on and straight on in log-log, and with a discrepancy that grows with the "
+        f"distance from the data. {' '.join(members_sentence(answer.outlook))} The back-test repeats all of it without "
+        "the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
+        "where they are known, test images; no forecast rests on them."
+    ]
+
+
+def facts(study: Study | None, answer: Answer | None, results: Sequence[Result]) -> list[tuple[str, str]]:
+    """What was measured, as name and value."""
+    rows = [] if study is None else _study_facts(study)
+    rows += [] if answer is None else _answer_facts(answer)
+    counts = {word: sum(result.status == word for result in results) for word in ("diverged", "failed")}
+    lost = " and ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return [*rows, ("Runs lost", lost)] if lost else rows
+
+
+def costs(answer: Answer | None, table: Table, hours: Hours | None, study: Study) -> list[str]:
+    """What runs took, and what twice the data or the parameters do to that."""
+    if answer is None or hours is None:
+        return []
+    largest = float(answer.points.n.max())
+    best = None if answer.best.width is None else int(answer.best.width[answer.best.n == largest][0])
+    here = next((row for row in table.records() if row["n"] == largest and row["width"] == best), None)
+    if here is None:
+        return []
+    said = [f"A run at n = {amount(largest)}, width {best}, took {duration(number(here['seconds']))}."]
+    if len(set(table.column("n"))) > 1:
+        steady = study.recipe.steps_are_fixed
+        why = "the recipe takes the same number of steps at every n" if steady else "the recipe stops by itself"
+        said.append(f"For each doubling of n the time of a run was multiplied by {plain(2**hours.by_n)} ({why}).")
+    if len(set(table.column("p"))) > 1:
+        said.append(f"For each doubling of p it was multiplied by {plain(2**hours.by_p)}.")
+    total = sum(number(row["seconds"]) * number(row["runs"]) for row in table.records())
+    said.append(f"All runs that are done took {duration(total)} together, one after the other.")
+    return [" ".join(said)]
+
+
+def landscape(answer: Answer) -> list[str]:
+    """How n and p go together, and which network is large enough for the largest n; nothing without a surface."""
+    drawn = answer.surface
+    if drawn is None or answer.points.p is None:
+        return []
+    parts = ", ".join(f"{COUPLINGS.get(name, name)} {100 * part:.0f} %" for name, part in drawn.couplings.items())
+    n, most = float(answer.points.n.max()), float(answer.points.p.max())
+    enough = drawn.frontier([n], worthwhile=max(answer.worthwhile, 1e-6))
+    (median,), ((low,), (high,)) = enough.median, enough.interval(0.9)
+    unit = "SSIM" if answer.points.metric == "ssim" else "dB"
+    head = f"At n = {amount(n)} doubling p gains more than {answer.worthwhile:g} {unit}"
+
+    def spelt(p: float) -> str:
+        return short(p) if p < float("inf") else f"more than {short(4 * most)}"
+
+    verdict = f"up to about p = {spelt(median)} (90 % interval {spelt(low)} to {spelt(high)})."
+    if median == float("inf"):
+        least = spelt(low)
+        verdict = f"even at 4 times the largest p measured, {short(4 * most)} (90 % interval from {least} on)."
+    return [
+        f"{head} {verdict}",
+        f"How data and network size go together: {parts} (each a third before the data). The chance that more of both "
+        f"still runs into a floor is {chance(drawn.floor)} (75 % before the data).",
+    ]
+
+
+def map_alt(answer: Answer) -> str:
+    """The map in words."""
+    quantity, points = answer.quantity, answer.points
+    p = (0.0, 0.0) if points.p is None else (float(points.p.min()), float(points.p.max()))
+    sizes = f"{amount(float(points.n.min()))} to {amount(float(points.n.max()))}"
+    return (
+        f"Contour map of the expected {quantity.title} over training set size ({sizes} measured) and network "
+        f"parameters ({short(p[0])} to {short(p[1])} measured), both logarithmic and shown to 4 times the largest."
+    )
+
+
+def quality_alt(answer: Answer) -> str:
+    """The main figure in words."""
+    quantity, sizes = answer.quantity, answer.best.sizes
+    means = [quantity.say(float(answer.best.y[answer.best.n == n].mean())) for n in (sizes[0], sizes[-1])]
+    ends = [f"{mean} at n = {amount(float(n))}" for mean, n in zip(means, (sizes[0], sizes[-1]), strict=True)]
+    told = "with the expected values and their 50 % and 90 % bands up to 10 times the largest n"
+    band = "" if answer.outlook is None else f", {told}"
+    axis = "training set size on a logarithmic axis"
+    return f"Plot of {quantity.title} against the {axis}, from {ends[0]} to {ends[1]}{band}."
+
+
+def quality_caption(answer: Answer) -> str:
+    """How to read the main figure."""
+    if answer.outlook is None:
+        return "There are too few sizes for a curve."
+    held = (
+        " Diamonds are what would have been forecast for a size from the smaller ones alone, with 90 % intervals; they "
+        "stand a little to its left."
+        if answer.held
+        else ""
+    )
+    return (
+        "The line is the expected mean over seeds; the bands hold a new run one time in two (darker) and nine times in "
+        f"ten (lighter).{held}"
+    )
+
+
+def size_alt(cells: Table, quantity: Quantity) -> str:
+    """The figure of quality against p in words."""
+    sizes, p = sorted(set(cells.numbers("n"))), cells.numbers("p")
+    return (
+        f"Plot of {quantity.title} against the number of network parameters, from {short(min(p))} to {short(max(p))}, "
+        f"one line for each of {times(len(sizes), 'training set size')}."
+    )
+
+
+def sentence_case(text: str) -> str:
+    """Text with a capital letter first and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def _study_facts(study: Study) -> list[tuple[str, str]]:
+    images = study.images
+    depth = f", depth {study.network.depth}" if study.network.depth else ""
+    depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
+    depth += ", without normalisation" if study.network.norm == "none" else ""
+    depth += ", which starts by giving back its input" if study.network.head == "zero" else ""
+    sets = [*(["held-out units"] if images.test else []), *images.test_sets]
+    return [
+        ("Problem", problem_words(study)),
+        ("Network", f"{study.network.family}{depth}"),
+        ("Images", images_words(study)),
+        ("Held out", f"{images.val} units for validation, {images.test} for test; test sets: {', '.join(sets)}"),
+    ]
+
+
+def _answer_facts(answer: Answer) -> list[tuple[str, str]]:
+    points, quantity = answer.points, answer.quantity
+    sizes = ", ".join(amount(float(n)) for n in points.sizes)
+    rows = [("Training sizes n", f"{sizes} ({quantity.unit})")]
+    if points.p is not None:
+        low, high = short(float(points.p.min())), short(float(points.p.max()))
+        rows.append(("Network parameters p", low if low == high else f"{low} to {high}"))
+    if points.width is not None:
+        rows.append(("Widths", ", ".join(str(width) for width in sorted(set(points.width.tolist())))))
+    seeds = "" if points.seed is None else f", {times(len(set(points.seed.tolist())), 'seed')}"
+    name = f"{quantity.profile}: " if quantity.profile else ""
+    unit = "SSIM" if points.metric == "ssim" else "dB"
+    return [
+        *rows,
+        ("Runs", f"{times(len(points), 'run')} done{seeds}"),
+        ("Quality", f"{name}{quantity.sentence}"),
+        ("Worthwhile gain, at least", f"{answer.worthwhile:g} {unit}"),
+    ]
+
+
+def _order(study: Study) -> str:
+    if study.images.subset == "seed":
+        return (
+            "every seed has its own nested order of training units, its own initialisation and its own noise, so that "
+            "the spread between seeds includes that between training sets"
+        )
+    return (
+        "all seeds share one nested order of training units, so that the spread between seeds does not include that "
+        "between training sets"
+    )
+
+
+def _selection(study: Study) -> str:
+    widths = ", ".join(str(width) for width in study.sweep.width)
+    reported = "the mean over seeds on the test set is reported, never the best run."
+    if len(study.sweep.width) == 1:
+        return f"One width ({widths}) was trained, and {reported}"
+    selected = "for each n the width was selected by the mean over seeds on the validation set"
+    return f"Widths {widths} were trained at every n; {selected}, and {reported}"
+
+
+def _overrides(study: Study) -> str:
+    count = sum(bool(rule.recipe) for rule in study.override)
+    changes = "changes" if count == 1 else "change"
+    return f"{times(count, 'rule')} of the study {changes} this for some sizes or widths; see below." if count else ""
+
+
+def faults(known: Table) -> str:
+    """What went wrong around the runs, and that no number comes from it; empty where nothing did.
+
+    Args:
+        known: the table ``faults``.
+    """
+    rows = [row for row in known.records() if row["kind"] != DIVERGED]  # what that changes, the findings say
+    if not rows:
+        return ""
+    each = []
+    for row in rows:
+        lost = float(row["seconds_done_again"] or 0)
+        again = f" ({duration(lost)} of work done again)" if lost else ""
+        each.append(f"{row['kind']} {times(int(row['times'] or 0), 'time')}{again}")
+    return (
+        f"While they were carried out: {', '.join(each)}. Runs went on from their checkpoints, and give the numbers of "
+        "runs that nothing had happened to."
+    )

@@ -1,0 +1,153 @@
+"""Everything that is known about a study, however far it is, asked once for the page and for the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reconscale.laws import Finding, Points, frontier
+from reconscale.laws.findings import merged
+from reconscale.report.analysis import Answer, answer_of
+from reconscale.report.explanation import Explanation, explanation_of
+from reconscale.report.format import Quantity, times
+from reconscale.report.next_steps import next_steps
+from reconscale.report.pictures import Anchors, anchors_of
+from reconscale.report.problem_text import problem_findings
+from reconscale.report.run_tables import anchor_findings, costs_from, hours_from, training_findings, training_sets_of
+from reconscale.report.sentences import finding_lines, joined, lines_of, step_lines, verdict_line
+from reconscale.report.tables import Table
+from reconscale.study import Folder, Result, Run, Study, runs_of
+from reconscale.study.measurements import noise_from, points_from
+
+BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical")
+"""Findings that a verdict must not be read without."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A study and what came out.
+
+    Attributes:
+        study: the study.
+        folder: its folder of results.
+        runs: every run of the plan.
+        results: those that are over.
+        answer: what the laws say; none where no run is done.
+        anchors: what was measured without a network, or None.
+        lines: kind, label and value of the anchors, in the metric of the curve.
+        steps: what to run next.
+        findings: all cautions, of the laws and of the runs.
+        explanation: the linear estimator that was computed for the study, or None.
+        sets: how many slices, volumes and units n means, where images are slices, or None.
+    """
+
+    study: Study
+    folder: Folder
+    runs: Sequence[Run]
+    results: Sequence[Result]
+    answer: Answer | None
+    anchors: Anchors | None
+    lines: Sequence[tuple[str, str, float]]
+    steps: Table
+    findings: tuple[Finding, ...]
+    explanation: Explanation | None = None
+    sets: Table | None = None
+
+    @property
+    def done(self) -> list[Result]:
+        """The results of runs that are done."""
+        return [result for result in self.results if result.status == "done"]
+
+    @property
+    def quantity(self) -> Quantity:
+        """How values are spelt."""
+        if self.answer is not None:
+            return self.answer.quantity
+        return Quantity("psnr", self.study.analysis.profile, self.study.images.noun)
+
+    @property
+    def verdict(self) -> str:
+        """One of COLLECT MORE, TRAIN LARGER, STOP and UNDECIDED."""
+        return "UNDECIDED" if self.answer is None else self.answer.verdict
+
+    @property
+    def reservation(self) -> str:
+        """Why the verdict is not to be acted on yet, as a sentence; empty where nothing speaks against it."""
+        texts = [finding.text for finding in self.findings if finding.code in BEFORE_ANYTHING]
+        return f"Do not act on this yet: {'; '.join(texts)}." if texts else ""
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words, after what must be known before it is believed."""
+        if self.answer is not None:
+            return " ".join(filter(None, (self.reservation, self.answer.sentence)))
+        lost = times(len(self.results), "run")
+        over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
+        remedy = "Carry the study out with `reconscale run`, then write the report again"
+        return f"No run is done yet of {len(self.runs)}{over}. {remedy}."
+
+
+def gather(
+    study: Study, folder: Folder, *, target: float | None = None, progress: Callable[[str], None] | None = None
+) -> Gathered:
+    """Read the results of a study and ask the laws what they say.
+
+    Args:
+        study: the study.
+        folder: its folder of results.
+        target: a value of the metric whose n is asked for.
+        progress: is told what is being done.
+
+    Raises:
+        Mistake: a result is damaged, results were measured on different images, or the target is out of range.
+    """
+    say = progress or (lambda _: None)
+    say("reading results")
+    runs, main = runs_of(study), study.images.main_test
+    results = folder.results(runs)
+    done = [result for result in results if result.status == "done"]
+    answer = None
+    if done:
+        points = points_from(done, profile=study.analysis.profile, test_set=main)
+        worthwhile, asked = study.analysis.worthwhile, study.analysis.forecast
+        costs = costs_from(done)
+        noise = noise_from(done, profile=study.analysis.profile, test_set=main)
+        answer = answer_of(
+            points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, noise=noise, progress=say
+        )
+    anchors = anchors_of(folder)
+    quantity = Quantity("psnr", study.analysis.profile, "") if answer is None else answer.quantity
+    lines = anchors.lines(main, quantity) if anchors is not None else []
+    own, best = ((), None) if answer is None else (answer.findings, answer.best)
+    findings = merged(own, problem_findings(study), training_findings(study, results), anchor_findings(best, lines))
+    steps = next_steps(answer, runs, results, hours_from(done, "width"))
+    made, sets = explanation_of(folder), training_sets_of(folder)
+    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
+
+
+def run_findings(study: Study, folder: Folder, points: Points, test_set: str | None = None) -> tuple[Finding, ...]:
+    """Cautions about the runs behind some points of a study: how they went, and what they reach without training.
+
+    Args:
+        study: the study.
+        folder: its folder of results.
+        points: the measurements of the study.
+        test_set: where they were taken; none: the study's main one.
+
+    Raises:
+        Mistake: a result, or the record of what was measured without a network, is damaged.
+    """
+    anchors = anchors_of(folder)
+    quantity = Quantity(points.metric, points.profile, points.unit)
+    lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
+    how = training_findings(study, folder.results(runs_of(study)))
+    return merged(problem_findings(study), how, anchor_findings(frontier(points), lines))
+
+
+def study_lines(known: Gathered) -> list[str]:
+    """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
+    if known.answer is not None:
+        verdict, *rest = lines_of(known.answer, known.steps, known.findings)
+        return [verdict, *filter(None, [known.reservation]), *rest]
+    head = [verdict_line(known.verdict, ""), known.sentence]
+    return joined([head, step_lines(known.steps), finding_lines(known.findings)])

@@ -1,1 +1,0 @@
-"""The paper's theory figure: tables, then figures, then a page."""

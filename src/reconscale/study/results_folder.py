@@ -1,0 +1,248 @@
+"""The folder of results: one directory a run; a ``result.json`` in it means that the run is over."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from reconscale.errors import Mistake
+from reconscale.study.problems import Frozen
+from reconscale.study.result import Result
+from reconscale.study.run import Run
+from reconscale.study.study_file import study_path
+
+NAME = "faults.jsonl"
+
+Kind = Literal[
+    "worker died", "worker silent", "node lost", "driver died", "checkpoint damaged", "images damaged", "disk full",
+    "training diverged",
+]  # fmt: skip
+"""What can go wrong around a run, and training that had to begin again more slowly. What ends a run (a loss that is not
+finite, too little memory, an error) is its result."""
+
+DIVERGED = "training diverged"
+"""The kind that costs no work: it is the recipe that was wrong, and not what is around the runs."""
+
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class Fault(Frozen):
+    """One thing that went wrong.
+
+    Attributes:
+        kind: what.
+        run: id of the run that it met; empty for the whole study.
+        detail: what was seen, in a few words.
+        lost: seconds of work that had to be done again: since the last checkpoint.
+    """
+
+    kind: Kind
+    run: str = ""
+    detail: str = ""
+    lost: float = 0.0
+
+
+def note(root: Path, fault: Fault) -> None:
+    """Add a fault to the list of a folder of results. One command at a time writes to it: who holds the folder.
+
+    Raises:
+        Mistake: the folder cannot be written to, except where the fault is a full disk itself.
+    """
+    line = fault.model_dump_json(exclude_defaults=True) + "\n"
+    path = root / NAME
+    try:
+        with path.open("ab") as stream:
+            if stream.tell() and not _ends_a_line(path):  # of a writer that died within a line
+                line = "\n" + line
+            stream.write(line.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        if fault.kind == "disk full":
+            return
+        raise Mistake(
+            path, f"cannot be written ({error.strerror})", "free the disk, or mend its permissions"
+        ) from error
+
+
+def noted(root: Path) -> tuple[Fault, ...]:
+    """All faults of a folder of results, in the order they came; lines that are not whole are left out."""
+    path = root / NAME
+    if not path.is_file():
+        return ()
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        if not line:
+            continue
+        try:
+            found.append(Fault.model_validate_json(line))
+        except ValidationError:
+            continue  # half a line, of a writer that died: what it noted was not finished
+    return tuple(found)
+
+
+def summed(faults: Iterable[Fault]) -> dict[str, tuple[int, float]]:
+    """Kind -> (how many, seconds lost), the most frequent first.
+
+    >>> summed([Fault(kind="worker died", lost=2.0), Fault(kind="worker died", lost=1.0), Fault(kind="disk full")])
+    {'worker died': (2, 3.0), 'disk full': (1, 0.0)}
+    """
+    every = tuple(faults)
+    counts = Counter(fault.kind for fault in every)
+    return {kind: (count, sum(f.lost for f in every if f.kind == kind)) for kind, count in counts.most_common()}
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
+
+
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
+"""What a run that is under way can be continued from."""
+
+
+def others_sentence(count: int) -> str:
+    """That a folder has results of another plan; empty where it has none.
+
+    >>> others_sentence(1), others_sentence(0)
+    ('1 result in this folder belongs to another plan and is left alone', '')
+    """
+    if not count:
+        return ""
+    words = "result in this folder belongs" if count == 1 else "results in this folder belong"
+    return f"{count} {words} to another plan and {'is' if count == 1 else 'are'} left alone"
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is.
+
+    Attributes:
+        done, diverged, failed: ids of the runs that are over.
+        started: ids of the runs that have a checkpoint to continue from.
+        todo: ids of the runs that have none.
+        reasons: run id -> what happened, for diverged and failed ones.
+        faults: what went wrong around the runs: kind -> (how often, seconds of work done again).
+        others: how many results in the folder are of runs that the study has not: of a plan that was changed since.
+    """
+
+    done: tuple[str, ...]
+    diverged: tuple[str, ...]
+    failed: tuple[str, ...]
+    started: tuple[str, ...]
+    todo: tuple[str, ...]
+    reasons: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, tuple[int, float]] = field(default_factory=dict)
+    others: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many runs still have to be carried out."""
+        return len(self.started) + len(self.todo)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where the results of a study are.
+
+    Attributes:
+        root: the directory that holds one directory a run.
+    """
+
+    root: Path
+
+    @classmethod
+    def beside(cls, path: str | Path) -> Folder:
+        """The folder of results that belongs to a study file: ``runs`` beside it."""
+        return cls(study_path(path).parent / "runs")
+
+    def of(self, run: Run) -> Path:
+        """The directory of one run."""
+        return self.root / run.id
+
+    def is_over(self, run: Run) -> bool:
+        """Whether the run has a result, good or bad."""
+        return (self.of(run) / "result.json").is_file()
+
+    def read(self, run: Run, *, images: bool = True) -> Result | None:
+        """The result of a run, or none when it has none yet.
+
+        Raises:
+            Mistake: the result is damaged.
+        """
+        return Result.read(self.of(run), images=images) if self.is_over(run) else None
+
+    def results(self, runs: Iterable[Run], *, images: bool = True) -> list[Result]:
+        """The results that are there, in the order of ``runs``.
+
+        Raises:
+            Mistake: a result is damaged, or results were measured on different images.
+        """
+        found = [result for run in runs if (result := self.read(run, images=images)) is not None]
+        digests = {d for result in found if (d := result.provenance.get("images"))}
+        if len(digests) > 1:
+            raise Mistake(self.root, f"holds results measured on {len(digests)} different versions of the images",
+                          "keep one folder of results for each version of the images")  # fmt: skip
+        return found
+
+    def status(self, runs: Iterable[Run]) -> Status:
+        """How far the runs are.
+
+        Raises:
+            Mistake: a result is damaged.
+        """
+        runs = tuple(runs)
+        over: dict[str, list[str]] = {"done": [], "diverged": [], "failed": []}
+        started, todo, reasons = list[str](), list[str](), dict[str, str]()
+        for run in runs:
+            result = self.read(run, images=False)
+            if result is not None:
+                over[result.status].append(run.id)
+                if result.status != "done":
+                    reasons[run.id] = result.reason
+            elif any((self.of(run) / name).is_file() for name in CHECKPOINTS):
+                started.append(run.id)
+            else:
+                todo.append(run.id)
+        faults = summed(noted(self.root))
+        done, diverged, failed = (tuple(over[name]) for name in ("done", "diverged", "failed"))
+        return Status(done, diverged, failed, tuple(started), tuple(todo), reasons, faults, self.others(runs))
+
+    def others(self, runs: Iterable[Run]) -> int:
+        """How many results in the folder are of none of these runs: nothing reads, mixes in or deletes them."""
+        known = {run.id for run in runs}
+        places = self.root.iterdir() if self.root.is_dir() else ()
+        return sum(place.name not in known and (place / "result.json").is_file() for place in places)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder for one ``run`` command; let go of it in the end, also when the process is killed.
+
+        Raises:
+            Mistake: another command holds it, or it cannot be written to.
+        """
+        lock = FileLock(self.root / ".lock")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise Mistake(self.root, "another `reconscale run` is working in this folder",
+                          "wait for it, or stop it; `reconscale status` shows how far it is") from error  # fmt: skip
+        except OSError as error:
+            raise Mistake(self.root, f"cannot be written to ({error.strerror})",
+                          "free the disk, or copy the study to a folder you may write to") from error  # fmt: skip
+        try:
+            if not os.access(self.root, os.W_OK):
+                raise Mistake(self.root, "cannot be written to", "copy the study to a folder you may write to")
+            yield
+        finally:
+            lock.release()

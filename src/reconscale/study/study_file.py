@@ -1,0 +1,367 @@
+"""The study file: what a study is, read from TOML and refused at once where it is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from reconscale.errors import Mistake, nearest
+from reconscale.files import read_whole
+from reconscale.laws.points import METRICS
+from reconscale.study.defaults import fill_in
+from reconscale.study.problems import KINDS, DenoisingProblem, Frozen, Problem
+from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES, WITHOUT_TRUTH, profiles_of
+from reconscale.study.run import FAMILY, MOST, SELF_SUPERVISED, WIDEST, Images, Network, Recipe
+
+MOST_BYTES = 1 << 20
+"""Bytes of a study file."""
+MOST_RUNS = 1_000_000
+"""Runs of a study."""
+
+
+class Architecture(Frozen):
+    """The network table of a study: the family and its dials; widths are swept."""
+
+    family: str = Field(default="unet", pattern=FAMILY)
+    depth: int | None = Field(default=None, ge=1, le=64)
+    cascades: int | None = Field(default=None, ge=1, le=64)
+    layers: int | None = Field(default=None, ge=1, le=64)
+    heads: int | None = Field(default=None, ge=1, le=64)
+    upsampler: Literal["bicubic", "subpixel", "direct"] | None = None
+    norm: Literal["instance", "none"] = "instance"
+    residual: bool | None = None
+    head: Literal["random", "zero"] = "random"
+
+
+class Sweep(Frozen):
+    """The grid: every n with every width and every seed.
+
+    Attributes:
+        n: training set sizes, in the unit of ``images.counts``.
+        width: network widths.
+        seed: replicates; each has its own nested order of training units, initialisation and noise.
+    """
+
+    n: tuple[int, ...]
+    width: tuple[int, ...]
+    seed: tuple[int, ...] = (0,)
+
+    @model_validator(mode="after")
+    def _axes(self) -> Self:
+        for name in ("n", "width", "seed"):
+            values: tuple[int, ...] = getattr(self, name)
+            least = 0 if name == "seed" else 1
+            if not values:
+                raise ValueError(f"{name}: the list is empty; give at least one value")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: a value is given twice; give each value once")
+            if min(values) < least:
+                raise ValueError(f"{name}: found {min(values)}; values start at {least}")
+            if max(values) > MOST:
+                raise ValueError(f"{name}: found a number of {len(str(max(values)))} digits; values end at {MOST:.0e}")
+        if max(self.width) > WIDEST:
+            raise ValueError(f"width: found {max(self.width)}; values end at {WIDEST}")
+        runs = len(self.n) * len(self.width) * len(self.seed)
+        if runs > MOST_RUNS:
+            raise ValueError(f"n: the grid has {runs:,} runs; a study has at most {MOST_RUNS:,}")
+        return self
+
+
+class Override(Frozen):
+    """A rule of the kind "for these sizes or widths, train like this instead".
+
+    Attributes:
+        n, width: the runs it applies to: [from, to], both included; none: all.
+        recipe: the recipe's fields that change.
+        skip: leave these cells out of the grid.
+        seeds: keep only this many seeds in these cells.
+    """
+
+    n: tuple[int, int] | None = None
+    width: tuple[int, int] | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    skip: bool = False
+    seeds: int | None = Field(default=None, ge=1)
+
+    def covers(self, n: int, width: int) -> bool:
+        """Whether the rule applies to a cell of the grid."""
+        return _within(n, self.n) and _within(width, self.width)
+
+
+class Analysis(Frozen):
+    """What is asked of the results.
+
+    Attributes:
+        profile: the metric that curves are drawn in, a name in ``PROFILES``; of a study file that does not say: the
+            first in ``DEFAULT_PROFILES`` that belongs to its problem.
+        worthwhile: the smallest gain worth paying for: dB for PSNR and MSE, the metric's own unit for SSIM.
+        forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
+    """
+
+    profile: str = "psnr-rgb-clip"
+    worthwhile: float = Field(default=0.1, gt=0)
+    forecast: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile: found '{self.profile}'; {nearest(self.profile, PROFILES)}")
+        if any(n <= 0 for n in self.forecast):
+            raise ValueError("forecast: sizes must be above 0; leave out what is not")
+        return self
+
+
+class Study(Frozen):
+    """An immutable grid of runs and the analysis asked for.
+
+    Attributes:
+        version: of the study file: decides what holds where it says nothing, see :mod:`reconscale.study.defaults`.
+    """
+
+    version: Literal[1, 2] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    problem: Problem
+    images: Images
+    network: Architecture = Field(default_factory=Architecture)
+    sweep: Sweep
+    recipe: Recipe = Field(default_factory=Recipe)
+    override: tuple[Override, ...] = ()
+    analysis: Analysis = Field(default_factory=Analysis)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, content: Any) -> Any:
+        """What is not said is as the version of the file has it."""
+        return fill_in(content) if isinstance(content, Mapping) else content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile(cls, content: Any) -> Any:
+        """Curves are drawn in the usual metric of the problem where the file does not say in which."""
+        if not isinstance(content, Mapping) or not isinstance(content.get("problem"), Mapping):
+            return content
+        usual = DEFAULT_PROFILES.get(str(content["problem"].get("kind")))
+        usual = WITHOUT_TRUTH if content["problem"].get("truth") == "noisy" else usual
+        analysis = content.get("analysis", {})
+        if usual is None or not isinstance(analysis, Mapping) or "profile" in analysis:
+            return content
+        worthwhile = METRICS[PROFILES[usual].kind].worthwhile
+        return {**content, "analysis": {"worthwhile": worthwhile, **analysis, "profile": usual}}
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        """Problem, images and metric belong together."""
+        kind, profile = self.problem.kind, self.analysis.profile
+        truth = getattr(self.problem, "truth", "clean")
+        if profile not in profiles_of(kind, truth=truth):
+            what = kind if truth == "clean" else "images without a truth"
+            fitting = nearest(profile, profiles_of(kind, truth=truth))
+            raise ValueError(f"analysis.profile: found '{profile}', which is not for {what}; {fitting}")
+        self._check_denoising()
+        if kind != "mri" and self.images.volumes:
+            raise ValueError(f"images.source: '{self.images.source}' gives volumes for mri; {kind} takes single images")
+        sides = {self.images.patch, self.images.val_patch, self.images.test_patch}
+        if kind == "tomography" and len(sides) > 1:
+            raise ValueError(
+                "images.patch: the views of a crop are not those of its image; "
+                f"set val_patch and test_patch to {self.images.patch}, the patch, too"
+            )
+        if kind == "mri" and not self.images.volumes and self.images.channels == "rgb":
+            raise ValueError('images.channels: mri takes grey images; set it to "gray"')
+        return self
+
+    def _check_denoising(self) -> None:
+        problem, images = self.problem, self.images
+        losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
+        blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
+        if not isinstance(problem, DenoisingProblem):
+            if blind:
+                raise ValueError(f"recipe.loss: '{blind}' is for denoising; {problem.kind} needs the truth: set 'mse'")
+            return
+        if problem.truth == "noisy" and not {"neighbor2neighbor", "sure"}.issuperset(losses):
+            raise ValueError("recipe.loss: without the truth, set it to 'neighbor2neighbor' or 'sure'")
+        if problem.noise == "fixed" and (images.crop == "random" or images.augment):
+            raise ValueError(
+                "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"
+            )
+        if blind == "sure" and (problem.photons or problem.sigma_range):
+            raise ValueError("recipe.loss: 'sure' needs Gaussian noise of one level; leave photons and sigma_range out")
+
+    @model_validator(mode="after")
+    def _overrides(self) -> Self:
+        for number, rule in enumerate(self.override):
+            for key, value in rule.recipe.items():
+                if key not in Recipe.model_fields:
+                    known = nearest(key, Recipe.model_fields)
+                    raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
+                try:
+                    Recipe.model_validate({key: value})
+                except ValidationError as error:
+                    if error.errors()[0]["loc"]:  # else it goes with others, which are looked at below
+                        raise ValueError(f"override.{number}.recipe.{_sentence(error.errors()[0])}") from error
+        by_n = {
+            tuple(_within(n, rule.n) for rule in self.override) for n in self.sweep.n
+        }  # a few, however large the grid
+        by_width = {tuple(_within(width, rule.width) for rule in self.override) for width in self.sweep.width}
+        sets = {tuple(i for i, both in enumerate(zip(a, b, strict=True)) if all(both)) for a in by_n for b in by_width}
+        kept = sorted(rules for rules in sets if not any(self.override[number].skip for number in rules))
+        if not kept:
+            raise ValueError("override: every cell of the grid is skipped; keep at least one")
+        for rules in kept:
+            self._check_together(rules)
+        return self
+
+    def _check_together(self, rules: tuple[int, ...]) -> None:
+        """Refuse what the rules of one cell make of the recipe, where it is none."""
+        changes = self._changes(rules)
+        if not changes:
+            return
+        place = f"override.{rules[-1]}.recipe"
+        try:
+            changed = self.recipe_with(changes)
+        except ValidationError as error:
+            raise ValueError(f"{place}.{_sentence(error.errors()[0])}") from error
+        swapped = "muon" in (changed.optimizer, self.recipe.optimizer) and changed.optimizer != self.recipe.optimizer
+        if swapped and "lr" not in changes:
+            raise ValueError(f"{place}.lr: is missing; {self.recipe.lr:g} is a rate for {self.recipe.optimizer}, "
+                             f"say the one for {changed.optimizer} too")  # fmt: skip
+
+    def recipe_with(self, changes: Mapping[str, Any]) -> Recipe:
+        """The study's recipe with some fields changed, validated like the recipe itself."""
+        return Recipe.model_validate({**self.recipe.model_dump(exclude_defaults=True), **changes})
+
+    def cell_recipe(self, n: int, width: int) -> Recipe | None:
+        """The recipe of one cell of the grid, or none where an override leaves the cell out; later rules win."""
+        rules = self._rules(n, width)
+        if any(self.override[number].skip for number in rules):
+            return None
+        changes = self._changes(rules)
+        return self.recipe_with(changes) if changes else self.recipe
+
+    def _rules(self, n: int, width: int) -> tuple[int, ...]:
+        """Numbers of the rules that apply to a cell of the grid."""
+        return tuple(number for number, rule in enumerate(self.override) if rule.covers(n, width))
+
+    def _changes(self, rules: tuple[int, ...]) -> dict[str, Any]:
+        """What rules change together; later ones win."""
+        changes: dict[str, Any] = {}
+        for number in rules:
+            changes |= self.override[number].recipe
+        return changes
+
+    def cell_seeds(self, n: int, width: int) -> tuple[int, ...]:
+        """The seeds of one cell of the grid."""
+        limits = [rule.seeds for rule in self.override if rule.seeds and rule.covers(n, width)]
+        return self.sweep.seed[: min(limits)] if limits else self.sweep.seed
+
+    def cell_network(self, width: int) -> Network:
+        """The network of one width."""
+        return Network(**self.network.model_dump(), width=width)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file.
+
+    Args:
+        path: a TOML file, or the folder that holds a ``study.toml``.
+
+    Raises:
+        Mistake: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
+            in one go, with its place and the nearest right word.
+    """
+    path = study_path(path)
+    data = read_whole(path, MOST_BYTES, "give the path of a study file")
+    try:
+        content = tomllib.loads(data.decode("utf-8-sig"))  # some editors put a mark first
+    except UnicodeDecodeError as error:
+        raise Mistake(path, "is not UTF-8 text", "save the study file as UTF-8") from error
+    except RecursionError as error:
+        raise Mistake(path, "is nested too deeply", "write it as the examples are") from error
+    except ValueError as error:  # also numbers of more digits than Python reads
+        raise Mistake(path, f"is not TOML: {error}", "mend that line") from error
+    return parse_study(content, where=path)
+
+
+def study_path(path: str | Path) -> Path:
+    """The study file that ``path`` means: itself, or the ``study.toml`` inside it.
+
+    Raises:
+        Mistake: the path cannot be looked at.
+    """
+    path = Path(path)
+    try:
+        return path / "study.toml" if path.is_dir() else path
+    except OSError as error:  # no permission, or a name that is too long
+        raise Mistake(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
+
+
+def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:
+    """Turn the content of a study file into a Study.
+
+    Raises:
+        Mistake: see :func:`load_study`.
+    """
+    try:
+        return Study.model_validate(_tuples(content))
+    except ValidationError as error:
+        problems = [_sentence(detail) for detail in error.errors()]
+        found = "; also ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise Mistake(where, found, "mend the study file and run again") from error
+
+
+def _tuples(value: Any) -> Any:
+    """TOML arrays as tuples, which is what frozen models hold; whole numbers stay what they are."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    parts = [str(part) for part in detail["loc"]]
+    if parts[:1] == ["problem"] and parts[1:2] and parts[1] in KINDS:
+        del parts[1]  # the kind tells the models apart; the file has no table of that name
+    place = ".".join(parts)
+    kind = detail["type"]
+    if kind == "union_tag_invalid":
+        found = detail["ctx"]["tag"]
+        return f"{place}.kind: found '{found}'; {nearest(str(found), KINDS)}"
+    if kind == "union_tag_not_found":
+        return f"{place}.kind: is missing"
+    if kind == "extra_forbidden":
+        *parents, key = (str(part) for part in detail["loc"])
+        return f"{place}: there is no such key, {nearest(key, _keys_at(parents))}"
+    if kind == "missing":
+        return f"{place}: is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{place}.{message}" if place else message
+    return f"{place}: found {detail['input']!r}, {message[0].lower()}{message[1:].replace('valid tuple', 'list')}"
+
+
+def _keys_at(parents: list[str]) -> list[str]:
+    """The keys that a table of the study file may have."""
+    model: type[BaseModel] = Study
+    for part in parents:
+        if part == "problem":
+            continue
+        if part in KINDS:
+            return list(KINDS[part].model_fields)
+        if part.isdigit():
+            continue
+        annotation = model.model_fields[part].annotation
+        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _within(value: int, interval: tuple[int, int] | None) -> bool:
+    return interval is None or interval[0] <= value <= interval[1]

@@ -1,0 +1,104 @@
+"""What carries out runs: here, on a cluster of Ray, or in the queue of Slurm. All do the same, in other places."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reconscale.study import Result
+from reconscale.study.results_folder import Fault
+from reconscale.training.worker import Task, provenance
+
+ATTEMPTS = 3
+"""A run whose process dies so often in a row without having got further counts as failed."""
+
+Event = dict[str, Any]
+"""``{"event": "start" | "progress" | "fault" | "end" | "waiting", "run": id, ...}``."""
+Tell = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Carries out runs, and measures what they will take, in worker processes.
+
+    Attributes:
+        device: what the workers compute on: ``cpu`` or ``cuda``.
+        workers: runs side by side.
+        measures: whether :meth:`apply` can be had at once, so that paces may be measured.
+    """
+
+    device: str
+    workers: int
+    measures: bool
+
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+        """Call a function in so many fresh workers at the same time; what each gave, None for one that died.
+
+        Raises:
+            Mistake: the function raised it.
+        """
+        ...
+
+    def carry_out(self, tasks: Sequence[Task]) -> None:
+        """Carry out all tasks, in this order as workers become free.
+
+        Raises:
+            KeyboardInterrupt: asked to stop; every run under way has kept its state.
+            Mistake: results cannot be written, or images are no longer there.
+        """
+        ...
+
+
+@dataclass
+class Attempts:
+    """Counts how often a run's process died without having got further.
+
+    A death after a new checkpoint does not count: whatever ends processes now and then must not end a run.
+    """
+
+    deaths: dict[str, int] = field(default_factory=dict)
+    furthest: dict[str, int] = field(default_factory=dict)
+    reached: dict[str, int] = field(default_factory=dict)
+
+    def kept(self, run: str, step: int) -> None:
+        """A checkpoint of a run has been kept at this step."""
+        self.reached[run] = max(step, self.reached.get(run, 0))
+
+    def again(self, run: str) -> bool:
+        """The run's process died: whether to try it again."""
+        if self.reached.get(run, 0) > self.furthest.get(run, 0):
+            self.furthest[run] = self.reached[run]
+            self.deaths[run] = 0
+        self.deaths[run] = self.deaths.get(run, 0) + 1
+        return self.deaths[run] < ATTEMPTS
+
+
+def give_up(task: Task, how: str) -> None:
+    """Write the result of a run whose process dies again and again.
+
+    Args:
+        task: the run.
+        how: how it ended the last time.
+    """
+    reason = (
+        f"its process was ended {ATTEMPTS} times in a row without getting further, last by {how}; "
+        "if memory ran out, lower --workers or recipe.batch"
+    )
+    Result(status="failed", run=task.run, p=0, reason=reason, provenance=provenance(task)).write(
+        task.folder.of(task.run)
+    )
+
+
+def ended_by(code: int | None) -> str:
+    """How a process ended, in words.
+
+    >>> ended_by(-9), ended_by(1)
+    ('signal 9 (SIGKILL)', 'exit code 1')
+    """
+    return f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
+
+
+def fault_event(fault: Fault, **more: Any) -> Event:
+    """A fault as an event of the sweep."""
+    return {"event": "fault", "run": fault.run, "fault": fault.model_dump(), **more}

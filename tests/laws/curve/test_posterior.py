@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+
+from reconscale.laws import Points
+from reconscale.laws.curve.discrepancy import Belief, conditioned, departures, marginal, matern
+from reconscale.laws.curve.ensemble import stack
+from reconscale.laws.curve.family import DIMENSIONS, FORMS, Prior, Shapes, shapes
+from reconscale.laws.curve.posterior import MOST_LEVELS, known, posterior
+from reconscale.laws.grouping import levels
+from reconscale.laws.inference import smc
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
+U = np.array([-4.0, -2.5, -1.0, 0.0])
+
+
+def one(share=0.0, bend=1.0, exponents=(0.5, 0.5, 0.5), places=(-1.0, -1.0), widths=(0.5, 0.5)):
+    columns = [np.array([value], dtype=float) for value in (share, bend, exponents, places, widths)]
+    return Shapes(*columns, np.array([0]))
+
+
+class TestFamily:
+    def test_power_and_floor(self):
+        np.testing.assert_allclose(one().log_shape(U)[0], -0.5 * U)
+        floor = one(share=0.3).log_shape(U)[0]
+        np.testing.assert_allclose(np.exp(floor), 0.3 + 0.7 * np.exp(-0.5 * U))
+
+    def test_shift_is_a_power_of_one_over_n_plus_a_constant(self):
+        curve = np.exp(one(share=0.3, bend=0.5).log_shape(U)[0])
+        n = np.exp(U)
+        g = 0.3**2 / (1 - 0.3**2)
+        np.testing.assert_allclose(curve, ((1 / n + g) / (1 + g)) ** 0.5)
+
+    def test_saturating_is_flat_towards_small_n(self):
+        curve = one(exponents=(0, 0, 0.5), places=(-2, -2), widths=(1, 1)).log_shape(np.array([-20.0, -19.0, 20, 21]))[
+            0
+        ]
+        assert curve[0] - curve[1] == pytest.approx(0, abs=1e-6)
+        assert curve[2] - curve[3] == pytest.approx(0.5, abs=1e-6)
+
+    def test_a_break_changes_the_exponent(self):
+        curve = one(exponents=(0.2, 0.2, 0.8), widths=(0.1, 0.1)).log_shape(np.array([-3.0, -2.0, 1.0, 2.0]))[0]
+        assert curve[0] - curve[1] == pytest.approx(0.2, abs=1e-3)
+        assert curve[2] - curve[3] == pytest.approx(0.8, abs=1e-3)
+
+    @QUICK
+    @given(st.floats(-30, -0.5), st.integers(0, 2**31))
+    def test_curves_fall_start_from_the_level_and_are_finite(self, first, seed):
+        v = np.random.default_rng(seed).standard_normal((64, DIMENSIONS)) * 2
+        u = np.linspace(first, 3, 20)
+        drawn = shapes(v, first, Prior())
+        curves = drawn.log_shape(u)
+        assert np.isfinite(curves).all()
+        once = drawn.form < FORMS.index("two breaks")  # two wide breaks may overlap, and lift a curve for a while
+        assert (np.diff(curves[once], axis=1) <= 1e-9).all()
+        np.testing.assert_allclose(shapes(v, first, Prior()).log_shape(np.zeros(1)), 0, atol=1e-9)
+
+    def test_probabilities_of_the_forms_are_the_priors(self):
+        belief = Prior()
+        drawn = shapes(smc.normal(8192, DIMENSIONS), -3.0, belief)
+        assert (drawn.share > 0).mean() == pytest.approx(belief.floor, abs=0.02)
+        names = [FORMS[k] for k in drawn.form]
+        assert np.mean([name.startswith("power") for name in names]) == pytest.approx(belief.kinds[0], abs=0.02)
+        assert np.mean([name.startswith("saturating") for name in names]) == pytest.approx(belief.kinds[1], abs=0.02)
+        shifted = np.mean([name.endswith("+shift") for name in names])
+        assert shifted == pytest.approx(belief.floor * belief.shift, abs=0.02)
+
+
+class TestDepartures:
+    PARTS = departures(U, np.full(4, 0.3), 1.2, True, Belief())
+
+    def covariance(self, j, u=U):
+        parts = self.PARTS
+        length = parts.length[j : j + 1]
+        return parts.rough[j] ** 2 * matern(u, u, length)[0]
+
+    def test_the_likelihood_is_that_of_contrasts(self):
+        """Integrating out a flat level leaves the density of the differences to the first level."""
+        residual = np.random.default_rng(0).standard_normal((3, 4))
+        contrast = np.hstack([-np.ones((3, 1)), np.eye(3)])
+        logs = self.PARTS.likelihood((4,))(residual)[:, 0]
+        for j in (0, 7, 23):
+            seen = self.covariance(j) + self.PARTS.noise[j] ** 2 * np.diag(np.full(4, 0.3))
+            density = multivariate_normal(cov=contrast @ seen @ contrast.T).logpdf(residual @ contrast.T)
+            away = logs[:, j] - density
+            np.testing.assert_allclose(away, away[0], atol=1e-6)
+
+    def test_a_part_is_the_likelihood_of_that_part(self):
+        residual = np.random.default_rng(0).standard_normal((3, 4))
+        both = self.PARTS.likelihood((3, 4))(residual)
+        alone = self.PARTS.until(3).likelihood((3,))(residual[:, :3])
+        np.testing.assert_allclose(both[:, 0], alone[:, 0], rtol=1e-8)
+        assert marginal(both).shape == (3, 2)
+
+    def test_the_forecast_is_universal_kriging(self):
+        """A level shared by all comes back whole, and far away nothing else is known."""
+        ahead = np.array([0.0, 1.0, 80.0])
+        mean, root = conditioned(self.PARTS, 3, np.full((1, 4), 0.7), ahead)
+        np.testing.assert_allclose(mean[0], 0.7, atol=1e-9)
+        spread = np.sqrt(np.diag(root @ root.T))
+        assert spread[0] < spread[1] <= spread[2] * (1 + 1e-9)
+        assert spread[2] >= self.PARTS.rough[3]
+
+
+class TestPosterior:
+    def test_a_clear_floor_is_found(self, make):
+        about = known(posterior(levels(make(0.3, 3, 0.6, noise=0.003), MOST_LEVELS), rng=np.random.default_rng(0)))
+        true = 0.3 / (0.3 + 3 * 3000**-0.6)
+        assert about["floor"].low <= true <= about["floor"].high
+        assert about["floor"].identified
+        assert about["floor"].prior_low < about["floor"].low
+
+    def test_a_break_in_range_is_found_and_placed(self):
+        n = np.geomspace(10, 1e5, 13)
+        # an exponent that grows: one that shrinks could as well be a floor
+        error = np.exp(-0.15 * np.minimum(np.log(n / 800), 0) - 0.8 * np.maximum(np.log(n / 800), 0))
+        noisy = np.repeat(error, 3) * np.exp(0.005 * np.random.default_rng(0).standard_normal(39))
+        points = Points(np.repeat(n, 3), noisy, np.tile(np.arange(3), 13))
+        place = known(posterior(levels(points, MOST_LEVELS), rng=np.random.default_rng(0)))["break"]
+        assert place.probability > 0.9
+        assert place.low < 800 < place.high
+        straight = known(posterior(levels(Points(n, n**-0.3), MOST_LEVELS), rng=np.random.default_rng(0)))["break"]
+        assert straight.probability < place.probability
+
+    def test_two_sizes_leave_the_exponent_to_the_prior(self):
+        two = posterior(levels(Points([10, 100], [0.3, 0.2]), MOST_LEVELS), rng=np.random.default_rng(0))
+        about = known(two)
+        assert not about["exponent"].identified
+        assert not about["floor"].identified
+        assert sum(two.forms.values()) == pytest.approx(1)
+
+    def test_a_surprising_last_size_is_noticed(self, make):
+        calm = make(0.1, 1, 0.5, noise=0.01)
+        y = np.where(calm.n == calm.n.max(), 1.5 * calm.y, calm.y)
+        found = [
+            posterior(levels(points, MOST_LEVELS), 1, rng=np.random.default_rng(0)).surprise
+            for points in (calm, Points(calm.n, y, calm.seed))
+        ]
+        assert found[0] < 2 < found[1]
+
+    def test_curves_pass_through_the_measurements_and_noise_is_that_of_seeds(self, make):
+        points = make(0.1, 1, 0.5)
+        made = stack(levels(points, MOST_LEVELS), np.random.default_rng(0))
+        drawn, owner = made.curves(np.log(points.sizes), 2000, np.random.default_rng(0))
+        middle = np.exp(np.median(drawn, axis=0))
+        np.testing.assert_allclose(middle, [points.y[points.n == n].mean() for n in points.sizes], rtol=0.03)
+        assert drawn.std(0).max() < 0.02
+        noise = made.curve.noise(np.log(points.sizes))[owner]
+        assert noise.mean() == pytest.approx(0.02, rel=0.4)

@@ -1,0 +1,247 @@
+"""A cluster of two nodes on this machine: the same results as without one, also when a node is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from reconscale.data import open_images
+from reconscale.errors import Mistake
+from reconscale.study import Folder, load_study, runs_of
+from reconscale.training.executors.local import Local
+from reconscale.training.executors.ray_worker import Asked, Line, carry_out_here, fetch
+from reconscale.training.worker import Placement, Task
+
+from ...cli.test_sweep import records
+from ...conftest import TINY
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+
+STUDY = TINY.replace("[2, 4, 8]", "[4]").replace("steps = 30", "steps = 300")
+"""Four runs of some seconds."""
+
+
+@dataclass
+class Nodes:
+    """The cluster's process, and its address."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    def kill_one(self) -> None:
+        """End one of the two nodes at once."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("kill\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "killed\n"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """A cluster that only those with its token may use; Ray reads these settings when it is imported."""
+    token = tmp_path_factory.mktemp("ray") / "token"
+    token.write_text("0123456789abcdef" * 2)
+    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("two_nodes.py")], text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdin and process.stdout
+        try:
+            address = process.stdout.readline().strip()
+            assert address, "the cluster did not start"
+            yield Nodes(process, address)
+            process.stdin.close()
+            process.wait(timeout=60)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, carried out by the local executor."""
+    return carried_out(tmp_path_factory.mktemp("here"))
+
+
+def carried_out(folder: Path, *flags: object) -> Path:
+    path = folder / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, *flags)
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    return path
+
+
+def start(path: Path, *flags: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "reconscale", "run", path, *flags]
+    return subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def until(true: Callable[[], object], seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def checkpoints(study: Path) -> list[Path]:
+    return list((study.parent / "runs").glob("*/checkpoint.pt"))
+
+
+def test_the_same_results_and_a_driver_that_dies(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
+    """The driver is killed half-way; the same command goes on, and notes it."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
+    until(lambda: checkpoints(path))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    carried_out(tmp_path, "--ray", nodes.address)
+    assert records(path) == records(finished)
+    assert "driver died" in (path.parent / "runs" / "faults.jsonl").read_text()
+
+
+def test_interrupted(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
+    """Ctrl-C keeps the state of the runs on the nodes."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 1000)
+    until(lambda: list((path.parent / "runs").glob("*/run.log")))
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 130 and "continue with" in err
+    assert checkpoints(path) or list((path.parent / "runs").glob("*/result.json"))
+
+
+def test_without_a_shared_folder(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
+    """A node that sees another folder begins with the driver's checkpoint and sends back what it writes."""
+    import ray
+
+    study = load_study(finished)
+    images = open_images(study.images)
+    run = runs_of(study)[0]
+    home = tmp_path / "runs"
+    task = Task(run, images, Folder(home), Placement(keep_seconds=0.2))
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        line = ray.remote(num_cpus=0)(Line).remote(images.files())
+        ray.get(line.write_below.remote(home))
+        slot = ray.remote(num_cpus=1, max_retries=0)(carry_out_here)
+        assert ray.get(slot.remote(task, line, "the token of a folder that this is not")) == {}
+        heard = ray.get(line.heard.remote())
+        copied = fetched(images.files()[0], tmp_path, Asked(line))
+    finally:
+        ray.shutdown()
+    assert {"start", "progress", "end"} == {event["event"] for event in heard} and any("kept" in e for e in heard)
+    assert (home / run.id / "checkpoint.pt").is_file()  # as it was sent on the way
+    assert records(home.parent / "study.toml")[run.id] == records(finished)[run.id]
+    assert copied == images.files()[0].read_bytes()
+
+
+def fetched(path: Path, tmp_path: Path, ask: Asked) -> bytes:
+    """What a node gets that does not have the file: here under another name."""
+    missing = tmp_path / "node" / path.name
+
+    def renamed(method: str, *arguments: object) -> object:
+        return [str(missing)] if method == "files" else ask(method, str(path), *arguments[1:])
+
+    fetch(renamed)
+    return missing.read_bytes()
+
+
+def test_nothing_but_images_is_read_and_nothing_but_results_written(tmp_path: Path) -> None:
+    line = Line((tmp_path / "pixels.bin",))
+    with pytest.raises(PermissionError):
+        line.keep("run", "result.json", b"")
+    line.write_below(tmp_path)
+    with pytest.raises(PermissionError):
+        line.read("/etc/passwd", 0)
+    for run, name in (("../x", "result.json"), ("run", "../result.json"), ("run", "a/b")):
+        with pytest.raises(PermissionError):
+            line.keep(run, name, b"")
+
+
+@pytest.mark.parametrize("address, part", [("127.0.0.1:1", "refused"), ("ray://here", "expected host:port")])
+def test_no_cluster(tmp_path: Path, address: str, part: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    _, err = (process := start(path, "--ray", address)).communicate(timeout=100)
+    assert process.returncode == 2 and f"no cluster of Ray answers at '{address}'" in err and part in err
+    assert "Traceback" not in err
+
+
+def test_a_node_is_lost(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
+    """One of two nodes is killed half-way: its runs go on at the other one from their checkpoints. Comes last."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
+    until(lambda: len(checkpoints(path)) == 2)
+    nodes.kill_one()
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert records(path) == records(finished)
+    assert "node lost" in (path.parent / "runs" / "faults.jsonl").read_text()
+
+
+def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
+    """Workers on several GPUs see one each: the one with the fewest runs."""
+    local = Local(2, lambda event: None, devices=("4", "5"))
+    seen = local.apply(os.getenv, "CUDA_VISIBLE_DEVICES")
+    assert seen == ["4"]
+
+
+def test_what_breaks_while_it_is_measured_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """In a line, not by a traceback of the worker."""
+    told: list[dict[str, object]] = []
+    assert Local(1, told.append).apply(int, "two") == [None]
+    assert [event["event"] for event in told] == ["note"] and "ValueError: invalid literal" in str(told[0]["text"])
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(Mistake, match="cannot be read"):
+        Local(1, lambda event: None).apply(load_study, tmp_path / "none.toml")
+
+
+def test_ray_ends_on_the_machine_of_the_command(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence says so, the fault is noted, and the next command goes on."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # not the two nodes
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    process = start(path, "--ray", "auto", "--workers", 2, "--checkpoint-seconds", 0.2)
+    until(lambda: checkpoints(path))
+    os.kill(raylet_below(process.pid), signal.SIGKILL)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 2 and "Ray ended on this machine" in err and "Traceback" not in err, err
+    assert "the one of this command" in (path.parent / "runs" / "faults.jsonl").read_text()
+    carried_out(tmp_path)
+    assert records(path) == records(finished)
+
+
+def raylet_below(driver: int) -> int:
+    """The process of Ray that a command has started."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+        if fields["Name"] == "raylet" and int(fields["PPid"]) == driver:
+            return int(fields["Pid"])
+    raise AssertionError("no raylet below the command")
