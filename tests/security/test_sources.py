@@ -52,7 +52,7 @@ PLAIN = ("plain_yaml.py", "_plain_loader(yaml)")
 """The one place that loads YAML: by a loader that builds plain values; see ``tests/importers``."""
 
 
-OWN = {"slurm_element.py": ["imports pickle", "calls pickle.loads"]}
+OWN = {"slurm_job.py": ["imports pickle", "calls pickle.loads"]}
 """Jobs of Slurm read the tasks that their own user has just written for them; see ``read_tasks`` and its test."""
 
 

@@ -131,8 +131,7 @@ def report(
     """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
     with refusing():
         from reconscale.laws import METRICS
-        from reconscale.report import report_points, study_lines, write_study
-        from reconscale.report import gather
+        from reconscale.report import gather, report_points, study_lines, write_study
 
         if source.suffix.lower() == ".csv":
             points = points_at(source, metric=metric)

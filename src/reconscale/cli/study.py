@@ -90,8 +90,7 @@ def demo(
     stack: Stack = "auto",
 ) -> None:
     """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
-    from reconscale.report import gather
-    from reconscale.report import study_lines, write_study
+    from reconscale.report import gather, study_lines, write_study
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
@@ -260,7 +259,8 @@ def reconstruct(
         from reconscale.training import reconstruct as reconstruct_file
 
         with Preparing() as progress:
-            written = reconstruct_file(run, image, out, progress=lambda done, total: progress("reconstructing", done, total))
+            shown = lambda done, total: progress("reconstructing", done, total)  # noqa: E731
+            written = reconstruct_file(run, image, out, progress=shown)
         console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
                       + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
 
