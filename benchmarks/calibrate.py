@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 import reconscale.laws.curve
 from curves import Curve, halves, lcdb
 from reconscale.laws import Points
-from reconscale.laws.curve.ensemble import features, group_of, stack
+from reconscale.laws.curve.ensemble import calibration_group, features, fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
-from reconscale.laws.grouping import levels
+from reconscale.laws.grouping import group_by_size
 from simulated import studies
 
 Floats = NDArray[np.float64]
@@ -38,9 +38,9 @@ BOUNDS = (0.6, 4.0)
 def needed(curve: Curve) -> tuple[str, dict[float, float], dict[str, float]]:
     """Group, the factor that the 90 % interval needs at each multiple, and the features of one curve."""
     points = Points(curve.n, curve.y, curve.seed)
-    level = levels(points, MOST_LEVELS)
+    level = group_by_size(points, MOST_LEVELS)
     rng = np.random.default_rng(0)
-    made = stack(level, rng)
+    made = fit_ensemble(level, rng)
     x = np.log(curve.ahead)
     drawn, owner = made.curves(x, DRAWS, rng, calibrated=False)
     noise = made.curve.noise(x)[owner]
@@ -52,7 +52,7 @@ def needed(curve: Curve) -> tuple[str, dict[float, float], dict[str, float]]:
     factor = np.sqrt(np.maximum((truth - middle) ** 2 - beside**2, 0.0)) / np.maximum(np.abs(reach), 1e-9)
     multiple = np.round(curve.ahead / curve.n.max(), 3)
     return (
-        group_of(level, made.curve.surprise),
+        calibration_group(level, made.curve.surprise),
         dict(zip(multiple.tolist(), factor.tolist(), strict=True)),
         features(level, float(x[-1])),
     )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from reconscale.physics import Denoising, measure_image
 from reconscale.physics.metrics import decibel, luma, mse
-from reconscale.physics.superresolution import back_projected, cut, enlarged, reduced
+from reconscale.physics.superresolution import back_project, crop_to_multiple, downscale, upscale
 from reconscale.study import DenoisingProblem
 
 PRINTED = {("Set5", 2): 33.66, ("Set5", 3): 30.39, ("Set5", 4): 28.42,
@@ -66,8 +66,8 @@ def superresolution(name: str, factor: int, printed: float, images: list[Tensor]
     def mean(reconstruct: Callable[[Tensor], Tensor], measure: Callable[[Tensor, Tensor], float]) -> float:
         values = []
         for image in images:
-            x = cut(image, factor)
-            y = (reduced(x, factor).clamp(0, 1) * 255).round() / 255
+            x = crop_to_multiple(image, factor)
+            y = (downscale(x, factor).clamp(0, 1) * 255).round() / 255
             values.append(measure(reconstruct(y), x))
         return statistics.mean(values)
 
@@ -79,9 +79,9 @@ def superresolution(name: str, factor: int, printed: float, images: list[Tensor]
         shown = (x_hat.clamp(0, 1) * 255).round() / 255
         return float(decibel(mse(luma(shown.double())[inside], luma(x.double())[inside])))
 
-    bicubic = mean(lambda y: enlarged(y, factor), convention)
-    unrounded = mean(lambda y: enlarged(y, factor), plain)
-    projected = mean(lambda y: back_projected(y, factor, "bicubic", 8), convention)
+    bicubic = mean(lambda y: upscale(y, factor), convention)
+    unrounded = mean(lambda y: upscale(y, factor), plain)
+    projected = mean(lambda y: back_project(y, factor, "bicubic", 8), convention)
     print(f"{name:8}{factor:>2} x{printed:9.2f}{bicubic:9.2f}{unrounded:18.2f}{projected:21.2f}")
 
 

@@ -49,7 +49,7 @@ class Job:
         tiny: whether this is a dry run.
         batch: images in a step.
         network: a name in ``NETWORKS``.
-        way, ways: names in ``reconscale.training.precision.WAYS``.
+        way, ways: names in ``reconscale.training.precision.COMPUTE_MODES``.
         seconds: of training, on the wall.
     """
 
@@ -138,10 +138,10 @@ def peak(job: Job) -> dict[str, Any]:
 
 def ways(job: Job) -> dict[str, Any]:
     """Images per second of training steps in every way, and the operations of an image."""
-    from reconscale.networks import given_of, size_of
+    from reconscale.networks import input_spec, size_of
 
     run, images = job.materials()
-    flops = 3 * size_of(run.network, given_of(run.problem, images.channels)).flops * job.facts["patch"] ** 2
+    flops = 3 * size_of(run.network, input_spec(run.problem, images.channels)).flops * job.facts["patch"] ** 2
     found: dict[str, Any] = {}
     for way in job.ways:
         try:
@@ -253,14 +253,14 @@ def trainer(job: Job) -> dict[str, Any]:
     import torch
     from torch.utils.data import DataLoader
 
-    from reconscale.networks import build, given_of
+    from reconscale.networks import build, input_spec
     from reconscale.physics import problem_of
     from reconscale.training.evaluate import validate
 
     warnings.simplefilter("ignore")
     (run, images), device = job.materials(), torch.device(job.device)
     torch.manual_seed(0)
-    network = build(run.network, given_of(run.problem, images.channels)).to(device)
+    network = build(run.network, input_spec(run.problem, images.channels)).to(device)
     problem = problem_of(run.problem, device, 0)
     physics, model = _measured(deepinv, run, network, device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-8)

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import Points, forecast
 from reconscale.laws.named.fit import point_fit
 from scoring import HEADER, LEVELS, Score, row_of, score_ours, score_point
@@ -59,7 +59,7 @@ def named(curve: Curve, law: str) -> Floats:
     """A law that refuses the curve (too few sizes) counts as the straight line."""
     try:
         return point_fit(Points(curve.n, curve.y, curve.seed), law).evaluate(curve.ahead)
-    except Mistake:
+    except UserError:
         return last_third(curve)
 
 

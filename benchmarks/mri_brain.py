@@ -101,14 +101,14 @@ def one_slice(path: Path, options: Any) -> Any:
     """The slice as a prepared volume, in a temporary cache."""
     import tempfile
 
-    from reconscale.data.volumes.cache import prepared
+    from reconscale.data.volumes.cache import prepare_volumes
     from reconscale.data.volumes.kspace_files import list_kspace_arrays
     from reconscale.data.volumes.volume_set import Slices
-    from reconscale.errors import Mistake
+    from reconscale.errors import UserError
 
     with tempfile.TemporaryDirectory() as cache:
-        (volume,) = prepared(list_kspace_arrays(options, path.parent), Path(cache), None, lambda *_: None)
-        if isinstance(volume, Mistake):
+        (volume,) = prepare_volumes(list_kspace_arrays(options, path.parent), Path(cache), None, lambda *_: None)
+        if isinstance(volume, UserError):
             raise volume
         yield Slices((volume,), np.array([[0, 0]]))
 

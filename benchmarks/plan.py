@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder, Study, load_study, runs_of
-from reconscale.training import Where, plan, run
+from reconscale.training import ExecutionConfig, plan, run
 
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
 
@@ -43,7 +43,7 @@ def main() -> None:
     for path in paths:
         try:
             found.append(compared(path, flags))
-        except Mistake as mistake:
+        except UserError as mistake:
             print(f"{name_of(path):38} left out: {mistake}")
     if found:
         errors = [abs(row["predicted"] / row["measured"] - 1) for row in found]
@@ -60,7 +60,7 @@ def name_of(path: Path) -> str:
 
 def compared(path: Path, flags: argparse.Namespace) -> dict[str, Any]:
     """Predict, carry out, compare and print one study."""
-    where = Where(data=flags.data, workers=flags.workers)
+    where = ExecutionConfig(data=flags.data, workers=flags.workers)
     with tempfile.TemporaryDirectory(prefix="plan-") as home:
         first = plan(small(load_study(path), 1.0), Folder(Path(home) / "first" / "runs"), where)
         longest = statistics.fmean(cell.seconds or 0.0 for cell in first.cells)

@@ -25,7 +25,7 @@ from typing import Any
 from quality_suite import Job, carry_out, key_of, read_rows
 from quality_table import figure, report
 from quality_tasks import SETTINGS, TASKS, Task, check_data, study_content, task_named
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 OUT = Path(__file__).parents[1] / ".bench-quality"
 SEEDS = (201, 202, 203)
@@ -46,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(words)
     try:
         return _do(flags)
-    except Mistake as mistake:
+    except UserError as mistake:
         print(mistake, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -101,11 +101,11 @@ def _do(flags: argparse.Namespace) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the runs are ended, too
         return min(1, carry_out(jobs, flags.out, data, flags.processes, lambda line: print(line, flush=True)))
     if not flags.task or len(tasks) != 1 or not (flags.seconds or flags.lines):
-        raise Mistake(
+        raise UserError(
             "quality.py", "found no run to do", "give one --task and --seconds, or --all, --collect or --list"
         )
     if flags.seconds and min(flags.seconds) <= 0:
-        raise Mistake("--seconds", f"found {min(flags.seconds):g}", "give seconds above 0")
+        raise UserError("--seconds", f"found {min(flags.seconds):g}", "give seconds above 0")
     _runs(tasks[0], flags, data)
     return 0
 
@@ -201,7 +201,7 @@ def _jobs(task: Task, flags: argparse.Namespace) -> list[Job]:
 
     for name in flags.only or ():
         if name not in ("ours", "lines", *PEERS):
-            raise Mistake("--only", f"found '{name}'", f"known here: ours, lines, {', '.join(PEERS)}")
+            raise UserError("--only", f"found '{name}'", f"known here: ours, lines, {', '.join(PEERS)}")
     test, seeds = TEST[task.name], flags.seed or SEEDS
     jobs = []
     if wanted("lines"):
@@ -237,7 +237,7 @@ def _collect(tasks: Sequence[Task], out: Path, path: Path | None) -> None:
     """Print the table of every task with results, of those that belong to the settings as they are, and draw them."""
     rows = read_rows(out)
     if not rows:
-        raise Mistake(out, "holds no results", "run benchmarks/quality.py --all first")
+        raise UserError(out, "holds no results", "run benchmarks/quality.py --all first")
     for task in tasks:
         own = [row for row in rows if row["task"] == task.name and not row.get("error")]
         own = [row for row in {row["key"]: row for row in own}.values() if row["key"] == _key_now(task, row)]

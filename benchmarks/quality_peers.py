@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from quality_tasks import Task, study_content
 from quality_training import CPU, Enough, Material, Moments, Reconstruct, by_schedule, evaluating, material, measured
-from reconscale.data import Pixels
-from reconscale.errors import Mistake, nearest
+from reconscale.data import ImageSubset
+from reconscale.errors import UserError, suggest
 from reconscale.training.evaluate import means, score
 
 STUDIES = Path(__file__).parents[1] / "studies"
@@ -83,7 +83,7 @@ class _Crops(torch.utils.data.Dataset[Tensor]):
 
     def __init__(self, given: Material, patch: int, *, turns: bool) -> None:
         pixels = given.images.training(given.training_images, given.seed)
-        assert isinstance(pixels, Pixels)
+        assert isinstance(pixels, ImageSubset)
         self.pixels, self.patch = pixels, patch
         self.generator = torch.Generator().manual_seed(given.seed)
         self.turns = self.generator if turns else None
@@ -242,13 +242,13 @@ def peer_named(name: str, task: Task) -> Peer:
     """A peer for a task.
 
     Raises:
-        Mistake: there is none of that name, or it is for other tasks.
+        UserError: there is none of that name, or it is for other tasks.
     """
     if name not in PEERS:
-        raise Mistake("--peer", f"found '{name}'", nearest(name, PEERS))
+        raise UserError("--peer", f"found '{name}'", suggest(name, PEERS))
     if task.name not in PEERS[name].tasks:
         fitting = ", ".join(other for other, peer in PEERS.items() if task.name in peer.tasks)
-        raise Mistake("--peer", f"'{name}' is not for {task.name}", f"known here: {fitting}")
+        raise UserError("--peer", f"'{name}' is not for {task.name}", f"known here: {fitting}")
     return PEERS[name]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 
 PHOTOGRAPHS = ("natural_train/BSDS500_train", "natural_train/BSDS500_test", "natural_train/ImageNet_sample")
 """The training photographs, below the data folder."""
@@ -193,10 +193,10 @@ def task_named(name: str) -> Task:
     """A task.
 
     Raises:
-        Mistake: there is none of that name.
+        UserError: there is none of that name.
     """
     if name not in TASKS:
-        raise Mistake("--task", f"found '{name}'", nearest(name, TASKS))
+        raise UserError("--task", f"found '{name}'", suggest(name, TASKS))
     return TASKS[name]
 
 
@@ -204,15 +204,17 @@ def check_data(task: Task, data: Path | None) -> None:
     """Refuse before anything is computed where images are missing.
 
     Raises:
-        Mistake: the data folder, or a folder in it that the task needs, is not there.
+        UserError: the data folder, or a folder in it that the task needs, is not there.
     """
     if not task.needs:
         return
     if data is None:
-        raise Mistake("--data", f"is missing, and {task.name} needs images", "give the folder, or set $RECONSCALE_DATA")
+        raise UserError(
+            "--data", f"is missing, and {task.name} needs images", "give the folder, or set $RECONSCALE_DATA"
+        )
     for needed in task.needs:
         if not (data / needed).exists():
-            raise Mistake(data / needed, "is not there", f"{task.name} needs it: give another folder by --data")
+            raise UserError(data / needed, "is not there", f"{task.name} needs it: give another folder by --data")
 
 
 SETTINGS = {

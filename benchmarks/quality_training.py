@@ -15,8 +15,8 @@ import torch
 
 from quality_tasks import Task
 from reconscale.data import ImageSet, open_images
-from reconscale.networks import given_of, size_of
-from reconscale.physics import Measures, problem_of
+from reconscale.networks import input_spec, size_of
+from reconscale.physics import InverseProblem, problem_of
 from reconscale.study import Run, Study
 from reconscale.study.study_file import parse_study
 from reconscale.training.calibrate import best, tried
@@ -119,7 +119,7 @@ def evaluating(network: torch.nn.Module, reconstruct: Reconstruct | None = None)
     network.train()
 
 
-def measured(task: Task, images: ImageSet, problem: Measures) -> Callable[..., dict[str, Any]]:
+def measured(task: Task, images: ImageSet, problem: InverseProblem) -> Callable[..., dict[str, Any]]:
     """A function that measures a reconstruction on the test sets: the further ones at the last moment alone."""
 
     def measure(reconstruct: Reconstruct, last: bool = True) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def measured(task: Task, images: ImageSet, problem: Measures) -> Callable[..., d
     return measure
 
 
-def lines(task: Task, images: ImageSet, problem: Measures, names: Sequence[str]) -> dict[str, float]:
+def lines(task: Task, images: ImageSet, problem: InverseProblem, names: Sequence[str]) -> dict[str, float]:
     """Mean on the main test set of what needs no training: name -> dB."""
     with torch.inference_mode():
         offered = problem.anchors(images.val)
@@ -168,7 +168,7 @@ class Material:
     n: int | None = None
 
     @property
-    def problem(self) -> Measures:
+    def problem(self) -> InverseProblem:
         """Measures images for tests."""
         return problem_of(self.study.problem, CPU, self.seed)
 
@@ -191,7 +191,7 @@ class Material:
 
     def described(self, run: Run) -> dict[str, Any]:
         """What a row says of a run."""
-        size = size_of(run.network, given_of(run.problem, self.images.channels))
+        size = size_of(run.network, input_spec(run.problem, self.images.channels))
         network = run.network.model_dump(mode="json", exclude_defaults=True)
         recipe = run.recipe.model_dump(mode="json", exclude_defaults=True)
         crop = {key: getattr(run.images, key) for key in ("patch", "crop", "augment")}

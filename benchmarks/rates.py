@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from quality_tasks import TASKS, check_data, study_content
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "shrinkage": {"family": "shrinkage"},
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_data(TASKS["denoising"], data)
         _measure(flags, data)
-    except Mistake as mistake:
+    except UserError as mistake:
         print(mistake, file=sys.stderr)
         return 2
     return 0

@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from reconscale.data import Pixels, open_images, packing
+from reconscale.data import ImageSubset, open_images, packing
 from reconscale.data import folders as folder
 from reconscale.data.image_files import write_image
 from reconscale.data.image_set import cache_folder
@@ -160,7 +160,7 @@ def crops(root: Path) -> None:
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
-def contestants(root: Path, pixels: Pixels) -> dict[str, tuple[int, Callable[[], Any]]]:
+def contestants(root: Path, pixels: ImageSubset) -> dict[str, tuple[int, Callable[[], Any]]]:
     import h5py
 
     generator, rng, count = torch.Generator().manual_seed(0), np.random.default_rng(0), len(pixels)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
-from reconscale.laws import Points, chinchilla, surface
+from reconscale.laws import Points, chinchilla, infer_surface
 
 ROOT = Path(__file__).resolve().parent.parent
 CURVES = Path(os.environ.get("RECONSCALE_SHARED", ROOT.parent / "shared")) / "data" / "learning_curves"
@@ -51,7 +51,7 @@ def hoffmann(path: Path) -> None:
         print(f"{f'ours, rows and seed shuffled ({seed})':34s} {numbers} {found.beta:7.4f} {seconds:6.2f}")
     print("90 % intervals:", {name: f"{low:.4g} to {high:.4g}" for name, (low, high) in found.intervals().items()})
     start = time.perf_counter()
-    told = surface(Points(n, loss, p=p))
+    told = infer_surface(Points(n, loss, p=p))
     seconds = time.perf_counter() - start
     best = told.compute_optimal(5.76e23)
     low, high = best.p_draws.interval()
@@ -74,7 +74,7 @@ def olmo(path: Path) -> None:
         for form in FORMS:
             line(split, form, np.log(point_fit(form, n, p, loss, seen)(n, p) / loss), seen, p > 2e9)
         start = time.perf_counter()
-        told = surface(Points(n[seen], loss[seen], p=p[seen]))
+        told = infer_surface(Points(n[seen], loss[seen], p=p[seen]))
         seconds = time.perf_counter() - start
         low, high = told.interval(n, p)
         inside = ((low <= loss) & (loss <= high))[~seen].mean()

@@ -18,7 +18,7 @@ from PIL import Image
 from curves import PLACE
 from reconscale.theory import best_flow, best_ridge
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.images import Spectrum, linear_curve, population_by, spectrum_of, within
+from reconscale.theory.images import Spectrum, linear_curve, n_within_db, population_by, spectrum_of
 from reconscale.theory.linear import learned_path, moments_of, population_of
 from reconscale.theory.operators import (
     Operator,
@@ -71,7 +71,10 @@ def compared(unit: str, learned: LearnedCurve, predicted: dict[str, tuple[float,
 
 
 def by_patches(spectrum: Spectrum, patches: Patches, heading: str) -> float:
-    print(f"\n{heading}: n patches, drawn independently; within 0.1 dB of the floor with {within(spectrum, 0.1):,.0f}")
+    print(
+        f"\n{heading}: n patches, drawn independently; "
+        f"within 0.1 dB of the floor with {n_within_db(spectrum, 0.1):,.0f}"
+    )
     curve, gauss = linear_curve(spectrum, SIZES), spectrum.wiener.population
     predicted = {
         "computed": curve.mse,
@@ -81,7 +84,7 @@ def by_patches(spectrum: Spectrum, patches: Patches, heading: str) -> float:
 
 
 def by_images(spectrum: Spectrum, patches: Patches) -> None:
-    near = within(spectrum, 0.1, counts="images", per_image=EACH)
+    near = n_within_db(spectrum, 0.1, counts="images", per_image=EACH)
     print(f"the same, n photographs of {EACH} patches each; within 0.1 dB of the floor with {near:,.0f}")
     curve = linear_curve(spectrum, IMAGES, counts="images", per_image=EACH)
     alone = population_by(spectrum, "patches")

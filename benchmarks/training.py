@@ -139,7 +139,7 @@ def settings() -> list[Setting]:
 
 def show(name: str, steps: int, rounds: int, peak: float) -> dict[str, Any]:
     """Run and print the table of one network."""
-    from reconscale.networks import Given, size_of
+    from reconscale.networks import InputSpec, size_of
 
     ways = {device: chosen(name, device) for device in ("cpu", *(["cuda"] if gpu() else []))}
     everyone = settings()
@@ -149,7 +149,7 @@ def show(name: str, steps: int, rounds: int, peak: float) -> dict[str, Any]:
             way = ways[setting.device] if setting.who == "auto" else "fp32"
             found[setting].append(together(setting, Job(name, steps, setting.device, way)))
     job = Job(name, steps)
-    size = size_of(job.network, Given(3))
+    size = size_of(job.network, InputSpec(3))
     flops = 3 * size.flops * job.patch**2
     print(f"{name}: {size.p:,} parameters, {job.patch} x {job.patch}, {flops / 1e9:.2f} GFLOP an image and step, "
           f"{steps} steps; auto is {ways}")  # fmt: skip
@@ -281,10 +281,10 @@ def fresh(job: Job) -> Any:
     """The network with the weights that every contestant begins with; of SwinIR deepinv's own, made for this size."""
     import torch
 
-    from reconscale.networks import Given, build
+    from reconscale.networks import InputSpec, build
 
     torch.manual_seed(0)
-    network = build(job.network, Given(3))
+    network = build(job.network, InputSpec(3))
     if job.network.family != "swinir":
         return network
     from deepinv.models import SwinIR

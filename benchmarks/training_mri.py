@@ -189,11 +189,11 @@ def network(width: int) -> Any:
     """The paper's network, after one step: what a loop holds before it has seen any data."""
     import torch
 
-    from reconscale.networks import Given, build
+    from reconscale.networks import InputSpec, build
     from reconscale.study import Network
 
     torch.manual_seed(0)
-    return build(Network(family="unet", width=width), Given(1, "mri"))
+    return build(Network(family="unet", width=width), InputSpec(1, "mri"))
 
 
 def held() -> float:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from reconscale.data import ImageSet, open_images
-from reconscale.networks import FAMILIES, build, given_of
-from reconscale.physics import Measures, problem_of
+from reconscale.networks import FAMILIES, build, input_spec
+from reconscale.physics import InverseProblem, problem_of
 from reconscale.study import Images, Network
 from reconscale.study.problems import KINDS
 from reconscale.training.evaluate import reconstructed
@@ -51,14 +51,14 @@ def main() -> None:
                 print(f"| {kind} | {start:.2f} | {family} | {' | '.join(f'{dB:.2f}' for dB in heads)} |", flush=True)
 
 
-def untrained(family: str, head: str, options: Any, problem: Measures, images: ImageSet) -> float:
+def untrained(family: str, head: str, options: Any, problem: InverseProblem, images: ImageSet) -> float:
     """Mean PSNR in dB of a network before training."""
     torch.manual_seed(0)
     network = Network.model_validate({"family": family, "width": WIDTH, "head": head, **FEW.get(family, {})})
-    return quality(build(network, given_of(options, images.channels)).eval(), problem, images)
+    return quality(build(network, input_spec(options, images.channels)).eval(), problem, images)
 
 
-def quality(reconstruct: Any, problem: Measures, images: ImageSet) -> float:
+def quality(reconstruct: Any, problem: InverseProblem, images: ImageSet) -> float:
     """Mean PSNR in dB on the validation images."""
     with torch.inference_mode():
         found = [problem.quick(x_hat, of) for of, x_hat in reconstructed(reconstruct, problem, images.val, SIDE, 0)]

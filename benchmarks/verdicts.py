@@ -27,7 +27,7 @@ from curves import PLACE, Curve, halves, lcdb
 from reconscale.laws import Points
 from reconscale.laws.decisions.decide import gains_n
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
-from reconscale.laws.decisions.prediction import ahead
+from reconscale.laws.decisions.prediction import infer_curve
 from simulated import KINDS, Simulated, studies
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ class Judged:
 
 def judged(study: Simulated) -> Judged:
     """What would be said about one study."""
-    told = ahead(study.points)
+    told = infer_curve(study.points)
     gains = [gains_n(told, study.points.metric, amount, (2.0,))[0] for amount in WORTHWHILE]
     first = gains[0]
     stated = np.array([gain.probability for gain in gains])
@@ -72,7 +72,7 @@ def judged(study: Simulated) -> Judged:
 
 def judged_curve(curve: Curve) -> Judged:
     """What would be said about one measured curve."""
-    told = ahead(Points(curve.n, curve.y, curve.seed))
+    told = infer_curve(Points(curve.n, curve.y, curve.seed))
     gains = [gains_n(told, "error", amount, (2.0,))[0] for amount in WORTHWHILE]
     last = curve.n.max()
     after = np.log(curve.truth[np.isclose(curve.ahead, 2.0 * last)]).mean()

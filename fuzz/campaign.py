@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of every reader: a file gives a value or a ``Mistake``; no other exception, no hang.
+"""Coverage-guided fuzzing of every reader: a file gives a value or a ``UserError``; no other exception, no hang.
 
     python fuzz/campaign.py --hours 1                 # every reader in turn, again and again
     python fuzz/campaign.py --hours 0.1 tiff dicom    # some of them
@@ -102,7 +102,7 @@ def fuzz(name: str, place: Path, seconds: int) -> None:
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
         from tests.security import readers
 
-        from reconscale.errors import Mistake
+        from reconscale.errors import UserError
 
         numbers = itertools.count()
 
@@ -111,7 +111,7 @@ def fuzz(name: str, place: Path, seconds: int) -> None:
             folder.mkdir()
             try:
                 readers.read(name, data, folder)
-            except Mistake:
+            except UserError:
                 pass
             except Exception as error:  # what the campaign is for
                 keep(name, data, error)

@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reconscale.errors import Mistake
-    from reconscale.importers import Labelling, import_logs
+    from reconscale.errors import UserError
+    from reconscale.importers import ColumnMapping, import_logs
     from reconscale.laws import (
         LAWS,
         Candidate,
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
         fit,
         forecast,
         hours_of,
-        n_for,
         next_experiments,
         price,
+        required_n,
     )
     from reconscale.networks import FAMILIES
     from reconscale.report import report_points, report_study
     from reconscale.study import PROFILES, Folder, Study, load_study, runs_of
-    from reconscale.study.measurements import points_of
-    from reconscale.training import Where, plan, reconstruct, run
+    from reconscale.study.measurements import load_points
+    from reconscale.training import ExecutionConfig, plan, reconstruct, run
 
 _HOME = {
-    **dict.fromkeys(("Labelling", "import_logs"), "reconscale.importers"),
+    **dict.fromkeys(("ColumnMapping", "import_logs"), "reconscale.importers"),
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
-    **dict.fromkeys(("Candidate", "Costs", "crossing", "hours_of", "n_for"), "reconscale.laws"),
+    **dict.fromkeys(("Candidate", "Costs", "crossing", "hours_of", "required_n"), "reconscale.laws"),
     **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
-    "Mistake": "reconscale.errors",
+    "UserError": "reconscale.errors",
     "FAMILIES": "reconscale.networks",
     **dict.fromkeys(("report_points", "report_study"), "reconscale.report"),
     **dict.fromkeys(("PROFILES", "Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
-    "points_of": "reconscale.study.measurements",
-    **dict.fromkeys(("Where", "plan", "reconstruct", "run"), "reconscale.training"),
+    "load_points": "reconscale.study.measurements",
+    **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }
 
 __all__ = [
@@ -55,13 +55,13 @@ __all__ = [
     "LAWS",
     "PROFILES",
     "Candidate",
+    "ColumnMapping",
     "Costs",
+    "ExecutionConfig",
     "Folder",
-    "Labelling",
-    "Mistake",
     "Points",
     "Study",
-    "Where",
+    "UserError",
     "backtest",
     "crossing",
     "decide",
@@ -69,15 +69,15 @@ __all__ = [
     "forecast",
     "hours_of",
     "import_logs",
+    "load_points",
     "load_study",
-    "n_for",
     "next_experiments",
     "plan",
-    "points_of",
     "price",
     "reconstruct",
     "report_points",
     "report_study",
+    "required_n",
     "run",
     "runs_of",
 ]

@@ -6,45 +6,45 @@ import difflib
 from collections.abc import Iterable
 
 
-class Mistake(ValueError):
+class UserError(ValueError):
     """Something that the user can put right: a study file, a data folder, a CSV, a flag.
 
     The message says where, what was found, and what was expected or what to do instead.
     The command line prints it without a traceback and leaves with exit code 2.
 
-    >>> raise Mistake("study.toml, sweep.n", "found 700", "the images allow at most 600")
+    >>> raise UserError("study.toml, sweep.n", "found 700", "the images allow at most 600")
     Traceback (most recent call last):
     ...
-    reconscale.errors.Mistake: study.toml, sweep.n: found 700; the images allow at most 600
+    reconscale.errors.UserError: study.toml, sweep.n: found 700; the images allow at most 600
     """
 
     def __init__(self, where: object, found: str, remedy: str) -> None:
-        super().__init__(f"{shortened(str(where))}: {shortened(found)}; {shortened(remedy)}")
+        super().__init__(f"{shorten(str(where))}: {shorten(found)}; {shorten(remedy)}")
         self.where, self.found, self.remedy = str(where), found, remedy
 
-    def __reduce__(self) -> tuple[type[Mistake], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
         return type(self), (self.where, self.found, self.remedy)  # so that it comes back whole from another process
 
 
-class Damaged(Mistake):
+class DamagedFileError(UserError):
     """Files that were good have been changed or taken away: a mistake of nobody's, which a user can put right."""
 
 
-def shortened(text: str, most: int = 1000) -> str:
+def shorten(text: str, most: int = 1000) -> str:
     """A text of at most ``most`` characters: what a file says may be as long as the file.
 
-    >>> shortened("what is found in a file", 16)
+    >>> shorten("what is found in a file", 16)
     'what is ... file'
     """
     return text if len(text) <= most else f"{text[: most // 2]}... {text[len(text) - most // 4 :]}"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Say which of the ``known`` words was probably meant.
 
-    >>> nearest("widht", ["width", "depth"])
+    >>> suggest("widht", ["width", "depth"])
     "did you mean 'width'?"
-    >>> nearest("zzz", ["width", "depth"])
+    >>> suggest("zzz", ["width", "depth"])
     'known here: depth, width'
     """
     words = sorted(known)

@@ -10,19 +10,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 MOST_JSON = 64 << 20
 """Bytes of a JSON file that is read."""
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
+def write_atomic(path: Path, content: bytes | str) -> None:
     """Write ``content`` to ``path`` so that no reader ever sees half of it.
 
     The content goes to a temporary name beside ``path``, is flushed to the disk and then renamed.
 
     Raises:
-        Mistake: the folder cannot be written to, or the disk is full; ``path`` is as it was before.
+        UserError: the folder cannot be written to, or the disk is full; ``path`` is as it was before.
     """
     # Names of files that are not UTF-8 hold lone surrogates, which cannot be written.
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
@@ -40,7 +40,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         reason = error.strerror or str(error)
-        raise Mistake(
+        raise UserError(
             path, f"cannot be written ({reason})", "free the disk or choose a folder you may write to"
         ) from error
 
@@ -51,7 +51,7 @@ def _umask() -> int:
     return mask
 
 
-def read_whole(path: Path, most: int, remedy: str = "check the path") -> bytes:
+def read_limited(path: Path, most: int, remedy: str = "check the path") -> bytes:
     """The content of a regular file: pipes and devices, which may never end, are refused.
 
     Args:
@@ -60,17 +60,17 @@ def read_whole(path: Path, most: int, remedy: str = "check the path") -> bytes:
         remedy: what to advise where it cannot be read.
 
     Raises:
-        Mistake: the file is missing, unreadable, too large, or no regular file.
+        UserError: the file is missing, unreadable, too large, or no regular file.
     """
     try:
         status = path.stat()
         if status.st_size > most:
-            raise Mistake(path, f"has {status.st_size:,} bytes", f"at most {most:,} are read")
+            raise UserError(path, f"has {status.st_size:,} bytes", f"at most {most:,} are read")
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise Mistake(path, "is not a regular file", "give a file")
+            raise UserError(path, "is not a regular file", "give a file")
         return path.read_bytes()
     except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", remedy) from error
+        raise UserError(path, f"cannot be read ({error.strerror})", remedy) from error
 
 
 def to_json(value: Any) -> str:
@@ -90,15 +90,15 @@ def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") 
         remedy: what to advise where it is damaged.
 
     Raises:
-        Mistake: the file is missing, unreadable, or not strict JSON (NaN, infinity and 1e400 are refused).
+        UserError: the file is missing, unreadable, or not strict JSON (NaN, infinity and 1e400 are refused).
     """
-    text = read_whole(path, MOST_JSON)
+    text = read_limited(path, MOST_JSON)
     try:
         return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError as error:
-        raise Mistake(path, "is nested too deeply", remedy) from error
+        raise UserError(path, "is nested too deeply", remedy) from error
     except ValueError as error:
-        raise Mistake(path, f"is not valid JSON ({error})", remedy) from error
+        raise UserError(path, f"is not valid JSON ({error})", remedy) from error
 
 
 def _finite(text: str) -> float:

@@ -92,7 +92,7 @@ def test_report(curve: Path, tmp_path: Path) -> None:
 
 
 def test_report_on_imported_logs(tmp_path: Path) -> None:
-    logs = Path(__file__).parent.parent / "foreign" / "written" / "basicsr"
+    logs = Path(__file__).parent.parent / "importers" / "written" / "basicsr"
     code, _, err = call("import", logs, "--value", "Held/psnr", "--out", tmp_path / "points.csv")
     assert code == 0, err
     code, out, _ = call("report", tmp_path / "points.csv", "--out", tmp_path / "r", "--target", 27)

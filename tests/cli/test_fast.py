@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.study.results_folder import noted
+from reconscale.study.results_folder import read_incidents
 
 from .calling import call as inside
 from .calling import refused
@@ -86,7 +86,7 @@ def test_what_diverges_is_told_everywhere(tmp_path: Path) -> None:
     code, _, err = inside("run", path, "--workers", 1)
     assert code == 0, err
     assert ": training diverged (at step " in err and "at a third of the rate, 0.1)" in err
-    faults = noted(path.parent / "runs")
+    faults = read_incidents(path.parent / "runs")
     assert {fault.kind for fault in faults} == {"training diverged"} and all(fault.run for fault in faults)
     out = inside("status", path)[1]
     times = {1: "1 time", 2: "2 times"}[len(faults)]
@@ -178,14 +178,14 @@ def test_what_cannot_be_trained(tmp_path: Path, tables: dict[str, str], sentence
 
 def test_bf16_without_its_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused where runs are carried out, here in this process; ``auto`` tries what there is, and other ways go on."""
-    from reconscale.errors import Mistake
+    from reconscale.errors import UserError
     from reconscale.study import load_study, runs_of
     from reconscale.training import precision as ways
 
     run = runs_of(load_study(write(tmp_path / "study", precision="bf16")))[0]
     monkeypatch.setattr(ways.torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
     with pytest.raises(
-        Mistake, match="recipe.precision: found 'bf16', and this processor has no instructions for it; set"
+        UserError, match="recipe.precision: found 'bf16', and this processor has no instructions for it; set"
     ):
         ways.refuse_slow_bf16(run, "cpu")
     ways.refuse_slow_bf16(run, "cuda")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from reconscale.data.sources import list_bundled
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder, Images, load_study
 
 from .calling import call, refused
@@ -172,7 +172,7 @@ def test_a_study_keeps_its_explanation(tiny_study):
     tiny_study.write_text(tiny_study.read_text().replace('kind = "denoising"', 'kind = "denoising"\nsigma = 50'))
     assert explained(tiny_study)["floor"] > record["floor"]
     path.write_text("{")
-    with pytest.raises(Mistake, match="delete it; `reconscale run` writes it again"):
+    with pytest.raises(UserError, match="delete it; `reconscale run` writes it again"):
         explained(tiny_study)
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.physics.metric_conventions import conventions
 from tests import phantoms
 
@@ -86,5 +86,5 @@ def test_mistakes(tmp_path: Path, name: str, content: np.ndarray | None, sentenc
 
 
 def test_small_images_are_refused() -> None:
-    with pytest.raises(Mistake, match="SSIM needs 11 x 11"):
+    with pytest.raises(UserError, match="SSIM needs 11 x 11"):
         conventions(np.ones((1, 9, 30)), np.ones((1, 9, 30)))

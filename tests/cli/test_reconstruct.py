@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from reconscale.data import open_images
-from reconscale.networks import build, given_of
+from reconscale.networks import build, input_spec
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Run
 from reconscale.training.apply import TILE, Trained, load_trained, tiled
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.worker import Placement, Task, run_task
 
 from .calling import call, refused
 
@@ -31,7 +31,7 @@ def train(tmp_path_factory: pytest.TempPathFactory, channels: Literal["rgb", "gr
     opened = open_images(images, cache=tmp_path_factory.mktemp("cache"))
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        assert carry_out(Task(run, opened, folder, Placement()), lambda message: None) == "done"
+        assert run_task(Task(run, opened, folder, Placement()), lambda message: None) == "done"
     finally:
         for number, handler in kept.items():  # a worker takes both for itself
             signal.signal(number, handler)
@@ -187,7 +187,7 @@ def test_tiles_show_networks_the_same_blocks_as_the_whole(network: Network) -> N
     problem = DenoisingProblem(kind="denoising")
     run = Run(problem=problem, images=Images(source="deadleaves", val=1, test=1), n=1, network=network, recipe=Recipe())
     torch.manual_seed(0)
-    model = Trained(run, build(network, given_of(problem, 1)).eval(), 1)
+    model = Trained(run, build(network, input_spec(problem, 1)).eval(), 1)
     with torch.no_grad():
         for weight in model.network.parameters():
             weight += 0.1 * torch.randn_like(weight)

@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.errors import Mistake
-from reconscale.networks import FAMILIES, Given, build, size_of
-from reconscale.networks.registry import least_of
+from reconscale.errors import UserError
+from reconscale.networks import FAMILIES, InputSpec, build, size_of
+from reconscale.networks.registry import min_image_size
 from reconscale.physics import KSpace
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
-from reconscale.physics.superresolution import cut, reduced
+from reconscale.physics.superresolution import crop_to_multiple, downscale
 from reconscale.study import MRIProblem, Network
 
 CASES = [
-    (family, Given(channels, kind, factor))
+    (family, InputSpec(channels, kind, factor))
     for family, known in FAMILIES.items()
     for kind, factors in (("denoising", (1,)), ("superresolution", (2, 3)), ("mri", (1,)))
     if known.made_for(kind)
@@ -39,11 +39,11 @@ def small(family: str, width: int) -> Network:
     )
 
 
-def measured(given: Given, x: Tensor, coils: int = 2, seed: int = 0) -> Tensor | KSpace:
+def measured(given: InputSpec, x: Tensor, coils: int = 2, seed: int = 0) -> Tensor | KSpace:
     """What a network is given of images x."""
     generator = torch.Generator().manual_seed(seed)
     if given.kind == "superresolution":
-        return reduced(cut(x, given.factor), given.factor)
+        return downscale(crop_to_multiple(x, given.factor), given.factor)
     if given.kind == "denoising":
         return x + 0.1 * torch.randn(x.shape, generator=generator)
     rows, columns = x.shape[-2:]
@@ -55,43 +55,43 @@ def measured(given: Given, x: Tensor, coils: int = 2, seed: int = 0) -> Tensor |
     )
 
 
-MRI = Given(1, "mri")
+MRI = InputSpec(1, "mri")
 
 
 @pytest.mark.parametrize("family, given", CASES, ids=lambda case: getattr(case, "kind", case))
 class TestFamily:
-    def test_parameters_are_known_before_training(self, family: str, given: Given) -> None:
+    def test_parameters_are_known_before_training(self, family: str, given: InputSpec) -> None:
         for width in (6, 8):
             network = small(family, width)
             module = build(network, given)
             known = size_of(network, given)
             assert known.p == sum(p.numel() for p in module.parameters() if p.requires_grad)
 
-    def test_width_is_the_dial(self, family: str, given: Given) -> None:
+    def test_width_is_the_dial(self, family: str, given: InputSpec) -> None:
         sizes = [size_of(small(family, width), given) for width in (4, 8, 16)]
         assert sizes[0].p < sizes[1].p < sizes[2].p and sizes[0].flops < sizes[1].flops < sizes[2].flops
 
     @pytest.mark.parametrize("size", [(37, 53), (64, 48)])
-    def test_images_of_any_size_keep_it(self, family: str, given: Given, size: tuple[int, int]) -> None:
+    def test_images_of_any_size_keep_it(self, family: str, given: InputSpec, size: tuple[int, int]) -> None:
         x = torch.rand(2, given.channels, *size)
         with torch.no_grad():
             x_hat = build(small(family, 4), given)(measured(given, x))
-        assert x_hat.shape == cut(x, given.factor).shape
+        assert x_hat.shape == crop_to_multiple(x, given.factor).shape
 
-    def test_the_smallest_image(self, family: str, given: Given) -> None:
+    def test_the_smallest_image(self, family: str, given: InputSpec) -> None:
         network = small(family, 2)
-        side = least_of(network, given)
+        side = min_image_size(network, given)
         x = torch.rand(1, given.channels, side, side)
         assert build(network, given)(measured(given, x)).isfinite().all()
 
-    def test_same_seed_same_weights(self, family: str, given: Given) -> None:
+    def test_same_seed_same_weights(self, family: str, given: InputSpec) -> None:
         states = []
         for _ in range(2):
             torch.manual_seed(3)
             states.append(build(small(family, 4), given).state_dict())
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
-    def test_images_of_a_batch_do_not_meet(self, family: str, given: Given) -> None:
+    def test_images_of_a_batch_do_not_meet(self, family: str, given: InputSpec) -> None:
         torch.manual_seed(1)
         module = build(small(family, 4), given).eval()
         x = torch.rand(3, given.channels, 48, 40)
@@ -102,9 +102,9 @@ class TestFamily:
                 assert torch.allclose(together[:1], alone, atol=1e-4)
         assert together.isfinite().all()
 
-    def test_it_learns(self, family: str, given: Given) -> None:
+    def test_it_learns(self, family: str, given: InputSpec) -> None:
         torch.manual_seed(0)
-        side = max(16, least_of(small(family, 8), given)) // given.factor * given.factor
+        side = max(16, min_image_size(small(family, 8), given)) // given.factor * given.factor
         x = torch.rand(4, given.channels, side, side)
         y = measured(given, x)
         module = build(small(family, 8), given)
@@ -182,7 +182,7 @@ def test_published_numbers_of_parameters() -> None:
 )
 def test_published_numbers_of_parameters_of_images(network: Network, p: int) -> None:
     """Counted in deepinv 0.5.0; the paper's SwinIRs have 3.7 to 129 million."""
-    assert size_of(network, Given(3)).p == p
+    assert size_of(network, InputSpec(3)).p == p
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_published_numbers_of_parameters_of_images(network: Network, p: int) -> 
 )
 def test_published_numbers_of_parameters_of_superresolution(network: Network, factor: int, p: int) -> None:
     """Lim et al. 2017 and Liu et al. 2020, as their authors' networks have them."""
-    assert size_of(network, Given(3, "superresolution", factor)).p == p
+    assert size_of(network, InputSpec(3, "superresolution", factor)).p == p
 
 
 def test_an_unknown_family() -> None:
-    with pytest.raises(Mistake, match="did you mean 'unet'"):
-        build(Network(family="unett", width=4), Given(3))
+    with pytest.raises(UserError, match="did you mean 'unet'"):
+        build(Network(family="unett", width=4), InputSpec(3))
 
 
 @pytest.mark.parametrize(
@@ -230,5 +230,5 @@ def test_an_unknown_family() -> None:
     ],
 )
 def test_networks_that_cannot_be(network: Network, kind: str, sentence: str) -> None:
-    with pytest.raises(Mistake, match=sentence):
-        build(network, Given(1, kind, 2 if kind == "superresolution" else 1))
+    with pytest.raises(UserError, match=sentence):
+        build(network, InputSpec(1, kind, 2 if kind == "superresolution" else 1))

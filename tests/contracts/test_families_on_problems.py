@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from reconscale.data import ImageSet, open_images, read_image, write_image
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
-from reconscale.networks.input_spec import given_of
+from reconscale.networks.input_spec import input_spec
 from reconscale.study import Folder, Images, Recipe, Run
 from reconscale.study.problems import KINDS
 from reconscale.training.apply import reconstruct
 from reconscale.training.loop import Hooks, Training
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.worker import Placement, Task, run_task
 from tests.contracts.test_families import small
 
 CPU = torch.device("cpu")
@@ -74,7 +74,7 @@ def test_every_kind_has_options() -> None:
 def test_from_training_to_a_file(family: str, kind: str, images: ImageSet, tmp_path: Path) -> None:
     run = run_of(family, kind, images)
     folder = Folder(tmp_path)
-    assert carry_out(Task(run, images, folder, Placement()), lambda message: None) == "done"
+    assert run_task(Task(run, images, folder, Placement()), lambda message: None) == "done"
     whole = load_file(folder.of(run) / "weights.safetensors")
     assert all(value.isfinite().all() for value in whole.values())
     resumed = trained(run, images, cut=13)
@@ -83,11 +83,11 @@ def test_from_training_to_a_file(family: str, kind: str, images: ImageSet, tmp_p
     assert result is not None
     assert np.isfinite(list(result.metrics["test"].values())).all()
     if kind != "mri":  # volumes have tests of their own
-        given = given_of(run.problem, 1)
+        given = input_spec(run.problem, 1)
         image = np.random.default_rng(0).random((25, 33, 1)).astype(np.float32)
         write_image(tmp_path / "in.tif", image)
         if given.form == "sensed" and "sensed" in FAMILIES[family].build and kind != "deblurring":
-            with pytest.raises(Mistake, match="what was measured"):  # a file holds what was filtered
+            with pytest.raises(UserError, match="what was measured"):  # a file holds what was filtered
                 reconstruct(folder.of(run), tmp_path / "in.tif", tmp_path / "out.tif")
             return
         written = reconstruct(folder.of(run), tmp_path / "in.tif", tmp_path / "out.tif")

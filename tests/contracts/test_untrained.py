@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reconscale.data import ImageSet
-from reconscale.networks import FAMILIES, build, given_of
+from reconscale.networks import FAMILIES, build, input_spec
 from reconscale.physics import problem_of
 from reconscale.study.problems import KINDS
 from reconscale.training.evaluate import validate
@@ -44,7 +44,7 @@ def begins(family: str, kind: str, images: ImageSet, **more: Any) -> tuple[float
     given = KINDS[kind](kind=kind, **PROBLEMS[kind])
     problem = problem_of(given, CPU, 0)
     torch.manual_seed(0)
-    network = build(small(family, 4).model_copy(update={"head": "zero", **more}), given_of(given, images.channels))
+    network = build(small(family, 4).model_copy(update={"head": "zero", **more}), input_spec(given, images.channels))
     untouched = Untouched(problem.anchors(images.val)["input"].reconstruct)
     seen = [validate(each, problem, images.val, SIDE, CPU) for each in (network, untouched)]
     return seen[0][1], seen[1][1]

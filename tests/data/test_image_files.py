@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from reconscale.data.image_files import read_header, read_image, write_image
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 from .conftest import picture
 
@@ -40,7 +40,7 @@ def test_float_images_are_rounded_to_16_bit_in_png(tmp_path: Path) -> None:
 
 
 def test_other_endings_are_not_written(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"has the ending '.jpg'; images are written as .png or .tif"):
+    with pytest.raises(UserError, match=r"has the ending '.jpg'; images are written as .png or .tif"):
         write_image(tmp_path / "a.jpg", picture(0))
 
 
@@ -152,11 +152,11 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path, name: str) -> Non
     content, message = BAD[name]
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(Mistake, match=rf"a.png: {'.*' if 'neither' in message else ''}{message}") as caught:
+    with pytest.raises(UserError, match=rf"a.png: {'.*' if 'neither' in message else ''}{message}") as caught:
         read_image(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match=r"none.png"):
+    with pytest.raises(UserError, match=r"none.png"):
         read_image(tmp_path / "none.png")

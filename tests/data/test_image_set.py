@@ -21,7 +21,7 @@ from reconscale.data import ImageSet, open_images, write_image
 from reconscale.data.build_store import open_store
 from reconscale.data.listing import Listing
 from reconscale.data.sources import SOURCES
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 from .conftest import picture
@@ -85,13 +85,15 @@ class TestSplits:
 
     @pytest.mark.parametrize("n", [0, 11])
     def test_n_that_the_images_do_not_allow(self, data: Path, opened: Open, n: int) -> None:
-        with pytest.raises(Mistake, match=rf"sweep.n: found {n}; the images allow 1 to 10 units for training"):
+        with pytest.raises(UserError, match=rf"sweep.n: found {n}; the images allow 1 to 10 units for training"):
             opened(data).training(n, 0)
 
     def test_nothing_left_to_train_on(self, data: Path, opened: Open) -> None:
-        with pytest.raises(Mistake, match=r"images.val and images.test: hold out 6 \+ 6 of 12 units; nothing is left"):
+        with pytest.raises(
+            UserError, match=r"images.val and images.test: hold out 6 \+ 6 of 12 units; nothing is left"
+        ):
             opened(data, val=6, test=6)
-        with pytest.raises(Mistake, match=r"hold out 2 \+ 2 of 4 units; .* \(a unit is a folder"):
+        with pytest.raises(UserError, match=r"hold out 2 \+ 2 of 4 units; .* \(a unit is a folder"):
             opened(data, val=2, test=2, unit="folder")
 
     def test_units_may_be_folders(self, data: Path, opened: Open) -> None:
@@ -136,7 +138,7 @@ class TestConversions:
     def test_mixed_channels(self, data: Path, opened: Open) -> None:
         write_image(data / "scene0" / "gray.png", picture(50, channels=1))
         with pytest.raises(
-            Mistake, match=r"mixes 1 grey and 12 RGB images \('scene0/gray.png' is grey, 'scene0/00.png'"
+            UserError, match=r"mixes 1 grey and 12 RGB images \('scene0/gray.png' is grey, 'scene0/00.png'"
         ):
             opened(data)
         assert opened(data, channels="rgb").channels == 3
@@ -171,7 +173,7 @@ class TestConversions:
     def test_a_test_set_with_other_channels(self, data: Path, opened: Open) -> None:
         write_image(data / "gray" / "a.png", picture(50, channels=1))
         with pytest.raises(
-            Mistake, match=r"images.test_sets.mine: is grey, the training images are RGB; set images.chan"
+            UserError, match=r"images.test_sets.mine: is grey, the training images are RGB; set images.chan"
         ):
             opened(data, test_sets={"mine": "gray"})
 
@@ -182,45 +184,45 @@ class TestRules:
         buffer = io.BytesIO()
         Image.fromarray(picture(60)).save(buffer, "JPEG")
         (data / "scene1" / "cut.jpg").write_bytes(buffer.getvalue()[:-200])
-        with pytest.raises(Mistake, match=r'bad.png: is not a PNG.*, or set images.unreadable = "skip"$'):
+        with pytest.raises(UserError, match=r'bad.png: is not a PNG.*, or set images.unreadable = "skip"$'):
             opened(data)
         for _ in range(2):
             images = opened(data, unreadable="skip")
             assert [name for name, _ in images.skipped] == ["scene1/bad.png", "scene1/cut.jpg"]
             assert "truncated" in images.skipped[1][1] and images.units == 10
-        with pytest.raises(Mistake, match=r'bad.png: is not a PNG.*, or set images.unreadable = "skip"$'):
+        with pytest.raises(UserError, match=r'bad.png: is not a PNG.*, or set images.unreadable = "skip"$'):
             opened(data)
 
     def test_nothing_readable(self, tmp_path: Path, opened: Open) -> None:
         for index in range(3):
             (tmp_path / "data").mkdir(exist_ok=True)
             (tmp_path / "data" / f"{index}.png").write_text("text")
-        with pytest.raises(Mistake, match=r"none of the 3 images can be read; check images.folders and --data"):
+        with pytest.raises(UserError, match=r"none of the 3 images can be read; check images.folders and --data"):
             opened(tmp_path / "data", unreadable="skip")
         for index in range(3):
             Image.fromarray(np.zeros((9, 9, 4), np.uint8)).save(tmp_path / "data" / f"{index}.png")
-        with pytest.raises(Mistake, match=r"none of the 3 images can be read"):
+        with pytest.raises(UserError, match=r"none of the 3 images can be read"):
             opened(tmp_path / "data", unreadable="skip")
 
     def test_small(self, data: Path, opened: Open) -> None:
         write_image(data / "scene1" / "dot.png", picture(60, 1, 1))
         with pytest.raises(
-            Mistake, match=r"dot.png: is 1 x 1 pixels, and patches need 16 x 16; lower images.patch, or set"
+            UserError, match=r"dot.png: is 1 x 1 pixels, and patches need 16 x 16; lower images.patch, or set"
         ):
             opened(data)
         for downscale in (1, 2):
             images = opened(data, small="skip", downscale=downscale)
             assert [name for name, _ in images.skipped] == ["scene1/dot.png"] and images.units == 10
-        with pytest.raises(Mistake, match=r"none of the 13 images has 64 pixels a side; lower images.patch"):
+        with pytest.raises(UserError, match=r"none of the 13 images has 64 pixels a side; lower images.patch"):
             opened(data, small="skip", patch=64)
-        with pytest.raises(Mistake, match=r"is 18 x 20 pixels after images.downscale = 2, and patches need 19 x 19"):
+        with pytest.raises(UserError, match=r"is 18 x 20 pixels after images.downscale = 2, and patches need 19 x 19"):
             opened(data, patch=19, downscale=2)
 
     def test_small_images_of_a_test_set(self, data: Path, opened: Open) -> None:
         write_image(data / "mine" / "a.png", picture(60, 10, 12))
         assert len(opened(data, test_sets={"mine": "mine"}).tests["mine"]) == 1
         write_image(data / "mine" / "b.png", picture(61, 6, 12))
-        with pytest.raises(Mistake, match=r"b.png: is 12 x 6 pixels, and measurements need 8 x 8; remove it, or set"):
+        with pytest.raises(UserError, match=r"b.png: is 12 x 6 pixels, and measurements need 8 x 8; remove it, or set"):
             opened(data, test_sets={"mine": "mine"})
 
     @pytest.mark.parametrize("change", ["none", "mirror", "jpeg", "half", "darker"])
@@ -241,7 +243,9 @@ class TestRules:
             twin = twin.point(lambda value: value * 0.7 + 10)
         twin.save(data / "held" / ("a.jpg" if change == "jpeg" else "a.png"), quality=30)
         same = "the same" if change == "none" else "nearly the same"
-        with pytest.raises(Mistake, match=rf"training image 'own/.*': is {same} as 'held/a.*' of mine; remove one of"):
+        with pytest.raises(
+            UserError, match=rf"training image 'own/.*': is {same} as 'held/a.*' of mine; remove one of"
+        ):
             opened(data, folders=("own",), test_sets={"mine": "held"})
         images = opened(data, folders=("own",), test_sets={"mine": "held"}, duplicates="skip")
         assert set(before.train.names) - set(images.train.names) == {before.train.names[3]}
@@ -252,9 +256,9 @@ class TestRules:
         before = opened(data)
         (data / "held").mkdir()
         (data / "held" / "a.png").write_bytes((data / before.val.names[0]).read_bytes())
-        with pytest.raises(Mistake, match=r"val image '.*': is the same as 'held/a.png' of mine; remove one"):
+        with pytest.raises(UserError, match=r"val image '.*': is the same as 'held/a.png' of mine; remove one"):
             opened(data, test_sets={"mine": "held"})
-        with pytest.raises(Mistake, match=r"val images: every unit has a duplicate in mine; add images"):
+        with pytest.raises(UserError, match=r"val images: every unit has a duplicate in mine; add images"):
             opened(data, test_sets={"mine": "held"}, duplicates="skip")
         images = opened(data, test_sets={"mine": "held"}, duplicates="skip", val=3)
         assert len(images.val) == 2
@@ -317,7 +321,7 @@ class TestStore:
     def test_a_cache_that_cannot_be_written(self, data: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(
-            Mistake, match=r"the cache cannot be written \(.*\); choose another one with RECONSCALE_CACHE"
+            UserError, match=r"the cache cannot be written \(.*\); choose another one with RECONSCALE_CACHE"
         ):
             open_images(Images(source="folder", val=1, test=1, patch=16), data=data, cache=tmp_path / "file")
 
@@ -325,7 +329,7 @@ class TestStore:
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, limit[1]))
         try:
-            with pytest.raises(Mistake, match=r"the disk is full; free some space, or choose another cache"):
+            with pytest.raises(UserError, match=r"the disk is full; free some space, or choose another cache"):
                 opened(data)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -335,7 +339,7 @@ class TestStore:
     def test_too_little_space(self, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         usage = type("Usage", (), {"free": 10_000})
         monkeypatch.setattr("reconscale.data.build_store.shutil.disk_usage", lambda path: usage)
-        with pytest.raises(Mistake, match=r"the packed images need 0.00 GB and 0.00 GB are free; free some space"):
+        with pytest.raises(UserError, match=r"the packed images need 0.00 GB and 0.00 GB are free; free some space"):
             opened(None, source="deadleaves", size=32, total=20)
 
     def test_an_interrupted_build_leaves_nothing(self, data: Path, tmp_path: Path) -> None:

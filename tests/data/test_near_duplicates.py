@@ -13,9 +13,9 @@ from PIL import Image, ImageFilter
 from reconscale.data import ImageSet
 from reconscale.data.build_store import open_store
 from reconscale.data.folders import list_folder
-from reconscale.data.near_duplicates import twins
+from reconscale.data.near_duplicates import find_duplicates
 from reconscale.data.store import Store
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 CHANGES: dict[str, tuple[Callable[[Image.Image], Image.Image], float]] = {
@@ -49,7 +49,7 @@ def test_changed_photographs_are_found_and_different_ones_are_not(own: Path, tmp
         alter(Image.open(path)).save(tmp_path / path.name, "JPEG", quality=30)
     left, right = store_of(own, own.parent / "cache"), store_of(tmp_path, own.parent / "cache")
     rows = np.arange(len(left))
-    found = {(twin.left, twin.right) for twin in twins(left, rows, right, rows)}
+    found = {(twin.left, twin.right) for twin in find_duplicates(left, rows, right, rows)}
     assert left.names == right.names and found <= {(row, row) for row in rows.tolist()}
     assert len(found) >= share * len(rows)
 
@@ -63,7 +63,7 @@ def test_no_false_alarm_among_standard_sets(shared: Path, opened: Callable[..., 
 
 
 def test_the_grey_copies_of_a_colour_set_are_found(shared: Path, opened: Callable[..., ImageSet]) -> None:
-    with pytest.raises(Mistake, match=r"is (nearly )?the same as 'natural_test/BSD68/.*' of bsd"):
+    with pytest.raises(UserError, match=r"is (nearly )?the same as 'natural_test/BSD68/.*' of bsd"):
         opened(
             shared / "data", folders=("natural_test/CBSD68",), channels="gray", test_sets={"bsd": "natural_test/BSD68"}
         )

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from reconscale.data import ImageSet, open_images, write_image
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.physics import METRICS
 
 from .conftest import picture
@@ -27,7 +27,7 @@ def test_bad_files_among_good_ones(data: Path, opened: Open, name: str) -> None:
     """Refused with the file named, or left out and named; the same when the store is found again."""
     content, _ = BAD[name]
     (data / "scene1" / "bad.png").write_bytes(content)
-    with pytest.raises(Mistake, match=r'scene1/bad\.png: .*, or set images\.unreadable = "skip"$') as caught:
+    with pytest.raises(UserError, match=r'scene1/bad\.png: .*, or set images\.unreadable = "skip"$') as caught:
         opened(data, channels="rgb")
     for _ in range(2):
         images = opened(data, channels="rgb", unreadable="skip")
@@ -55,7 +55,7 @@ def test_a_replaced_file_of_the_same_time_is_seen_by_its_size(data: Path, opened
 def test_more_images_than_there_are(data: Path, opened: Open) -> None:
     images = opened(data, unit="folder", counts="images")
     assert images.available == 6
-    with pytest.raises(Mistake, match=r"sweep.n: found 7; the images allow 1 to 6 images for training"):
+    with pytest.raises(UserError, match=r"sweep.n: found 7; the images allow 1 to 6 images for training"):
         images.training(7, 0)
 
 

@@ -12,7 +12,7 @@ import pytest
 from reconscale.data import ImageSet, open_images, write_image
 from reconscale.data.patches import Cut, patches_at, patches_of
 from reconscale.data.sources import list_deadleaves
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 from reconscale.theory.filters import best_flow
 from reconscale.theory.images import linear_curve, spectrum_of
@@ -82,7 +82,7 @@ def test_many_images_are_thinned_and_few_patches_are_one_an_image(tmp_path: Path
 
 def test_conversions(folder: Path, tmp_path: Path) -> None:
     write_image(folder / "colour.png", np.full((8, 8, 3), 100, np.uint8))
-    with pytest.raises(Mistake, match="mixes grey and RGB images .* say --channels gray"):
+    with pytest.raises(UserError, match="mixes grey and RGB images .* say --channels gray"):
         patches_at(folder, 4)
     assert patches_at(folder, 4, channels="gray").patches.shape == (4, 4, 1)
     cut = patches_at(folder, 4, channels="rgb", most=30)
@@ -100,21 +100,21 @@ def test_conversions(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_sides_that_cannot_be(folder: Path, side: int, part: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(UserError) as caught:
         patches_at(folder, side)
     assert part in str(caught.value)
 
 
 def test_places_without_images(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="is not there; give a folder of images"):
+    with pytest.raises(UserError, match="is not there; give a folder of images"):
         patches_at(tmp_path / "nowhere", 4)
-    with pytest.raises(Mistake, match="holds no PNG, JPEG or TIFF image"):
+    with pytest.raises(UserError, match="holds no PNG, JPEG or TIFF image"):
         patches_at(tmp_path, 4)
     (tmp_path / "file.txt").write_text("words")
-    with pytest.raises(Mistake, match="is a file; give a folder"):
+    with pytest.raises(UserError, match="is a file; give a folder"):
         patches_at(tmp_path / "file.txt", 4)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(Mistake, match=r"broken.png: is cut short"):
+    with pytest.raises(UserError, match=r"broken.png: is cut short"):
         patches_at(tmp_path, 4)
 
 
@@ -143,7 +143,7 @@ def test_only_the_centre_that_networks_see() -> None:
     assert len(cut.patches.values) == 8
     centre = images.train.image(3)[12:20, 12:20] / 255
     assert np.array_equal(cut.patches.values[3], centre.ravel())
-    with pytest.raises(Mistake, match="is 4 x 4 pixels, and patches are 8 x 8"):
+    with pytest.raises(UserError, match="is 4 x 4 pixels, and patches are 8 x 8"):
         patches_of(images.train, 8, crop=4)
 
 
@@ -173,7 +173,7 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     write_image(tmp_path / "deep.png", numbered(16, 16))
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(
-        Mistake, match=r"needs the package cv2, which is not installed; pip install 'reconscale\[train\]'"
+        UserError, match=r"needs the package cv2, which is not installed; pip install 'reconscale\[train\]'"
     ):
         patches_at(tmp_path, 8)
 

@@ -25,7 +25,7 @@ from reconscale.data.build_store import open_store
 from reconscale.data.image_files import Header
 from reconscale.data.listing import Listing
 from reconscale.data.store import Store
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 from .conftest import picture
 
@@ -181,7 +181,7 @@ class TestDamage:
         message = rf"image '.*' in {path}: does not match its checksum: .*; delete {path.name}: it is packed anew on"
         bad = [name for p in everything[:3] for name in p.names if self.is_bad(p, name, message)]
         assert bad == [before.train.names[4]]
-        with pytest.raises(Mistake, match=message):
+        with pytest.raises(UserError, match=message):
             for start in range(10):
                 pixels.crops([start], 16, generator=torch.Generator().manual_seed(0))
         path.unlink()
@@ -194,7 +194,7 @@ class TestDamage:
     def is_bad(self, pixels: object, name: str, message: str) -> bool:
         try:
             pixels.tensor(pixels.names.index(name))  # type: ignore[attr-defined]
-        except Mistake as mistake:
+        except UserError as mistake:
             import re
 
             assert re.match(message, str(mistake)) and f"'{name}'" in str(mistake)
@@ -229,7 +229,7 @@ class TestDamage:
             path.chmod(0o644)
             os.truncate(path, 5000) if damage == "cut" else path.unlink()
         with pytest.raises(
-            Mistake, match=r"packed images, .*bin: is (missing|cut short \(5000 of 17280 bytes\)); start"
+            UserError, match=r"packed images, .*bin: is (missing|cut short \(5000 of 17280 bytes\)); start"
         ):
             images.train.crops([0], 16, generator=None)
 

@@ -13,7 +13,7 @@ from reconscale.data import SOURCES, ImageSet, source_of, write_image
 from reconscale.data import folders as reading
 from reconscale.data.listing import Listing, unit_of
 from reconscale.data.sources import PHOTOGRAPHS, draw_leaves, list_bundled
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 from .conftest import picture
@@ -59,7 +59,7 @@ class TestContract:
 
 def test_unknown_source() -> None:
     images = Images(source="folder", val=1, test=1).model_copy(update={"source": "foldr"})
-    with pytest.raises(Mistake, match=r"images.source: found 'foldr'; did you mean 'folder'"):
+    with pytest.raises(UserError, match=r"images.source: found 'foldr'; did you mean 'folder'"):
         source_of(images)
 
 
@@ -132,50 +132,50 @@ class TestFolder:
         assert opened(data).units == 10
 
     def test_no_data_folder(self, opened: Open) -> None:
-        with pytest.raises(Mistake, match=r"images.folders: needs a data folder; give it with --data or set RECONSC"):
+        with pytest.raises(UserError, match=r"images.folders: needs a data folder; give it with --data or set RECONSC"):
             opened(None)
-        with pytest.raises(Mistake, match=r"images.test_sets.mine: needs a data folder"):
+        with pytest.raises(UserError, match=r"images.test_sets.mine: needs a data folder"):
             opened(None, source="bundled", test_sets={"mine": "kodak"})
 
     def test_data_folder_is_not_there(self, tmp_path: Path, opened: Open) -> None:
-        with pytest.raises(Mistake, match=r"nowhere: is not a folder"):
+        with pytest.raises(UserError, match=r"nowhere: is not a folder"):
             opened(tmp_path / "nowhere")
 
     @pytest.mark.parametrize("place", ["../other", "a/../../other", "/etc", "~/pictures", "..\\other"])
     def test_places_outside_are_refused(self, data: Path, opened: Open, place: str) -> None:
         with pytest.raises(
-            Mistake, match=r"images.folders: found '.*', which is not below the data folder; name places"
+            UserError, match=r"images.folders: found '.*', which is not below the data folder; name places"
         ):
             opened(data, folders=(place,))
-        with pytest.raises(Mistake, match=r"images.test_sets.mine: found"):
+        with pytest.raises(UserError, match=r"images.test_sets.mine: found"):
             opened(data, test_sets={"mine": place})
 
     def test_links_that_lead_out_are_refused(self, data: Path, opened: Open) -> None:
         (data.parent / "secret").mkdir()
         (data / "link").symlink_to(data.parent / "secret")
-        with pytest.raises(Mistake, match=r"images.folders: found 'link', a link that leads out of the data folder"):
+        with pytest.raises(UserError, match=r"images.folders: found 'link', a link that leads out of the data folder"):
             opened(data, folders=("link",))
-        with pytest.raises(Mistake, match=r"link: is a link to a folder; name the real folder"):
+        with pytest.raises(UserError, match=r"link: is a link to a folder; name the real folder"):
             opened(data)
 
     def test_missing_empty_and_overlapping_folders(self, data: Path, opened: Open) -> None:
-        with pytest.raises(Mistake, match=r"images.folders: found 'scene9', which does not exist below"):
+        with pytest.raises(UserError, match=r"images.folders: found 'scene9', which does not exist below"):
             opened(data, folders=("scene9",))
         (data / "empty").mkdir()
         (data / "empty" / "notes.txt").write_text("none")
-        with pytest.raises(Mistake, match=r"empty: holds no PNG, JPEG or TIFF image \(1 other files\); check"):
+        with pytest.raises(UserError, match=r"empty: holds no PNG, JPEG or TIFF image \(1 other files\); check"):
             opened(data, folders=("empty",))
         for folders in (("scene0", "scene0"), (".", "scene0"), ("scene0", "./scene0")):
             with pytest.raises(
-                Mistake, match=r"images.folders: 'scene0/00.png' is named twice .*; list every place once"
+                UserError, match=r"images.folders: 'scene0/00.png' is named twice .*; list every place once"
             ):
                 opened(data, folders=folders)
-        with pytest.raises(Mistake, match=r"00.png: is not a folder; images.folders names folders"):
+        with pytest.raises(UserError, match=r"00.png: is not a folder; images.folders names folders"):
             opened(data, folders=("scene0/00.png",))
 
     def test_names_that_cannot_be_printed(self, data: Path, opened: Open) -> None:
         (data / "scene0" / "00.png").rename(data / "scene0" / "a\nb.png")
-        with pytest.raises(Mistake, match=r"'scene0/a\\nb.png': has a name that cannot be printed; rename it"):
+        with pytest.raises(UserError, match=r"'scene0/a\\nb.png': has a name that cannot be printed; rename it"):
             opened(data)
 
 
@@ -218,7 +218,7 @@ class TestArray:
         (tmp_path / "data").mkdir()
         np.savez_compressed(tmp_path / "data" / "bomb.npz", image=np.zeros((50, 64, 64), np.uint8))
         assert (tmp_path / "data" / "bomb.npz").stat().st_size < 3000
-        with pytest.raises(Mistake, match="save its arrays as .npy files"):
+        with pytest.raises(UserError, match="save its arrays as .npy files"):
             opened(tmp_path / "data", source="array")
 
     def test_a_test_set_may_be_an_array(self, data: Path, opened: Open) -> None:
@@ -240,17 +240,17 @@ class TestArray:
         ],
     )
     def test_bad_arrays(self, tmp_path: Path, opened: Open, array: np.ndarray, message: str) -> None:
-        with pytest.raises(Mistake, match=message):
+        with pytest.raises(UserError, match=message):
             opened(self.save(tmp_path / "data", array), source="array", folders=("a.npy",))
 
     @pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY", b"PK\x03\x04 no zip"])
     def test_damaged_arrays(self, tmp_path: Path, opened: Open, content: bytes) -> None:
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "a.npy").write_bytes(content)
-        with pytest.raises(Mistake, match=r"a.npy: cannot be read .*; save numbers with numpy.save or numpy.savez"):
+        with pytest.raises(UserError, match=r"a.npy: cannot be read .*; save numbers with numpy.save or numpy.savez"):
             opened(tmp_path / "data", source="array")
 
     def test_no_array(self, data: Path, opened: Open) -> None:
         for place in (".", "scene0/00.png"):
-            with pytest.raises(Mistake, match=r"holds no .npy or .npz array"):
+            with pytest.raises(UserError, match=r"holds no .npy or .npz array"):
                 opened(data, source="array", folders=(place,))

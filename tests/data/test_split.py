@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconscale.data.subset import _SPLIT, _SUBSET, _WITHIN, _permutation, divided, nested_order
+from reconscale.data.subset import _SPLIT, _SUBSET, _WITHIN, _permutation, nested_order, split_sources
 from reconscale.study import Images
 
 NAMES = st.lists(st.text("ab-/", min_size=1, max_size=4), min_size=3, max_size=30)
@@ -41,9 +41,9 @@ def test_divided(names: list[str], alone: bool, val: int, test: int, seed: int) 
     images = Images(source="bundled", val=val, test=test, split_seed=seed)
     if len(set(units)) <= val + test:
         with pytest.raises(ValueError, match="nothing is left"):
-            divided(units, images, units)
+            split_sources(units, images, units)
         return
-    parts = divided(tuple(units), images, units)
+    parts = split_sources(tuple(units), images, units)
     assert [part.tolist() for part in parts] == plainly_divided(units, images)
     assert {part.dtype for part in parts} == {np.dtype(np.int64)}
 

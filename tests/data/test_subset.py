@@ -11,8 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconscale.data import ImageSet, Pixels, write_image
-from reconscale.errors import Mistake
+from reconscale.data import ImageSet, ImageSubset, write_image
+from reconscale.errors import UserError
 
 from .conftest import picture
 
@@ -22,14 +22,14 @@ DTYPES = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}
 
 
 @pytest.fixture(params=[(dtype, channels) for dtype in DTYPES for channels in (1, 3)], ids=str)
-def pixels(request: pytest.FixtureRequest, tmp_path: Path, opened: Open) -> Pixels:
+def pixels(request: pytest.FixtureRequest, tmp_path: Path, opened: Open) -> ImageSubset:
     dtype, channels = request.param
     for index in range(7):
         write_image(tmp_path / "data" / f"{index}.tif", picture(index, 30 + index, 41 - index, channels, dtype))
     return opened(tmp_path / "data").train
 
 
-def test_images_are_read_only_views(pixels: Pixels) -> None:
+def test_images_are_read_only_views(pixels: ImageSubset) -> None:
     image = pixels.image(0)
     assert image.shape[2] == pixels.channels and image.dtype.name == pixels.store.dtype
     with pytest.raises(ValueError, match=r"read-only"):
@@ -38,7 +38,7 @@ def test_images_are_read_only_views(pixels: Pixels) -> None:
     assert np.array_equal(image, picture(name, 30 + name, 41 - name, pixels.channels, pixels.store.dtype))
 
 
-def test_tensors_are_in_the_unit_range(pixels: Pixels) -> None:
+def test_tensors_are_in_the_unit_range(pixels: ImageSubset) -> None:
     for index in range(len(pixels)):
         x = pixels.tensor(index)
         image = pixels.image(index)
@@ -48,7 +48,7 @@ def test_tensors_are_in_the_unit_range(pixels: Pixels) -> None:
 
 
 @pytest.mark.parametrize("crop", [8, 21, 33, 1000])
-def test_central_tensors(pixels: Pixels, crop: int) -> None:
+def test_central_tensors(pixels: ImageSubset, crop: int) -> None:
     from torchvision.transforms.functional import center_crop
 
     x, whole = pixels.tensor(0, crop), pixels.tensor(0)
@@ -56,7 +56,7 @@ def test_central_tensors(pixels: Pixels, crop: int) -> None:
     assert torch.equal(x, center_crop(whole, [height, width]))
 
 
-def test_crops_are_found_in_their_images(pixels: Pixels) -> None:
+def test_crops_are_found_in_their_images(pixels: ImageSubset) -> None:
     indices = [0, 2, 2, 1, 0, 3]
     batch = pixels.crops(indices, 9, generator=torch.Generator().manual_seed(0))
     assert batch.shape == (6, pixels.channels, 9, 9) and batch.dtype == DTYPES[pixels.store.dtype]
@@ -66,19 +66,19 @@ def test_crops_are_found_in_their_images(pixels: Pixels) -> None:
         assert (windows == crop.numpy()).all((2, 3, 4)).sum() == 1
 
 
-def test_central_crops_agree_with_tensors(pixels: Pixels) -> None:
+def test_central_crops_agree_with_tensors(pixels: ImageSubset) -> None:
     batch = pixels.to_unit(pixels.crops(range(len(pixels)), 16, generator=None), torch.device("cpu"))
     assert torch.equal(batch, torch.cat([pixels.tensor(i, 16) for i in range(len(pixels))]))
 
 
-def test_to_unit_leaves_its_input_alone(pixels: Pixels) -> None:
+def test_to_unit_leaves_its_input_alone(pixels: ImageSubset) -> None:
     batch = pixels.crops([0, 1], 16, generator=None)
     before = batch.clone()
     unit = pixels.to_unit(batch, torch.device("cpu"))
     assert torch.equal(batch, before) and unit.dtype == torch.float32 and unit.is_contiguous()
 
 
-def test_crops_follow_the_generator(pixels: Pixels) -> None:
+def test_crops_follow_the_generator(pixels: ImageSubset) -> None:
     one, other = torch.Generator().manual_seed(4), torch.Generator().manual_seed(4)
     first, second = (pixels.crops([0, 1, 2], 12, generator=g) for g in (one, other))
     assert torch.equal(first, second)
@@ -90,8 +90,8 @@ def test_crops_follow_the_generator(pixels: Pixels) -> None:
     assert torch.equal(one.get_state(), other.get_state())
 
 
-def test_crops_larger_than_an_image(pixels: Pixels) -> None:
-    with pytest.raises(Mistake, match=r"\d.tif: is smaller than 41 pixels; lower images.patch"):
+def test_crops_larger_than_an_image(pixels: ImageSubset) -> None:
+    with pytest.raises(UserError, match=r"\d.tif: is smaller than 41 pixels; lower images.patch"):
         pixels.crops([0], 41, generator=None)
 
 

@@ -131,7 +131,7 @@ class TestRemembered:
         kept = list(tmp_path.glob("cache/images/answers/*.json"))
         assert len(kept) == 5  # three comparisons of sets, the digest, the repeated ones
         with monkeypatch.context() as patched:
-            patched.setattr("reconscale.data.image_set.twins", lambda *_: pytest.fail("compared again"))
+            patched.setattr("reconscale.data.image_set.find_duplicates", lambda *_: pytest.fail("compared again"))
             patched.setattr("reconscale.data.image_set._digest", lambda *_: pytest.fail("hashed again"))
             again = opened(data)
             assert again.digest == digest and again.describe() == described

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.importers import Logged, Skipped, import_logs
+from reconscale.importers import RunLog, SkippedRun, import_logs
 from reconscale.importers.basicsr import read
 
 from .conftest import WRITTEN
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_options_and_validations(folder: Path) -> None:
     run = read(folder)[0]
-    assert isinstance(run, Logged) and run.name == "edsr_n2_s0"
+    assert isinstance(run, RunLog) and run.name == "edsr_n2_s0"
     assert run.settings["manual_seed"] == "0" and run.settings["network_g.num_feat"] == "4"
     assert run.settings["datasets.val_2.name"] == "Out" and run.settings["val.metrics.psnr.crop_border"] == "2"
     assert run.settings["number_of_train_images"] == 2 and run.settings["parameters"] == 1259
@@ -30,7 +30,7 @@ def test_options_and_validations(folder: Path) -> None:
 def test_the_iteration_of_a_validation(folder: Path) -> None:
     """Validations were at 10, 20, 30 and, after the end, 32, between messages every 4 iterations."""
     for run in read(folder):
-        assert isinstance(run, Logged)
+        assert isinstance(run, RunLog)
         for values in run.series.values():
             assert set(values) <= {10, 20, 30, 31, 32} and {10, 20, 30} <= set(values)
 
@@ -69,7 +69,7 @@ def test_a_training_continued_in_a_second_log(folder: Path) -> None:
     later = log.with_name("train_edsr_n8_s1_20991231_235959.log")
     later.write_text(log.read_text().replace("# psnr: 26.3188\tBest: 26.3188", "# psnr: 27.0000\tBest: 27.0000"))
     run = read(folder)[2]
-    assert isinstance(run, Logged) and 27.0 in run.series["Held/psnr"].values()
+    assert isinstance(run, RunLog) and 27.0 in run.series["Held/psnr"].values()
     assert 26.3188 not in run.series["Held/psnr"].values()
 
 
@@ -88,4 +88,4 @@ def test_not_utf8(folder: Path) -> None:
     (log,) = (folder / "edsr_n2_s0").iterdir()
     log.write_bytes(log.read_bytes() + b"\xff")
     run = read(folder)[0]
-    assert isinstance(run, Skipped) and "is not UTF-8" in run.reason
+    assert isinstance(run, SkippedRun) and "is not UTF-8" in run.reason

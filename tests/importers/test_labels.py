@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from reconscale import Mistake
-from reconscale.importers import Labelling, Logged
-from reconscale.importers.labels import labels_of
+from reconscale import UserError
+from reconscale.importers import ColumnMapping, RunLog
+from reconscale.importers.labels import map_columns
 
 
 def values(name: str, settings: dict[str, str | int | float | bool] | None = None, **asked: str) -> dict[str, int]:
     pattern = asked.pop("pattern", "")
-    found = labels_of(Logged(name, settings or {}), Labelling(asked, pattern))
+    found = map_columns(RunLog(name, settings or {}), ColumnMapping(asked, pattern))
     return {label: item.value for label, item in found.items()}
 
 
@@ -51,14 +51,14 @@ def test_whole_numbers_however_they_are_written() -> None:
 )
 def test_patterns(name: str, pattern: str, expected: dict[str, int]) -> None:
     if expected.get("n") == 0:
-        with pytest.raises(Mistake, match="a whole number from 1"):
+        with pytest.raises(UserError, match="a whole number from 1"):
             values(name, pattern=pattern)
     else:
         assert values(name, pattern=pattern) == expected
 
 
 def test_a_name_and_a_setting_that_contradict_each_other() -> None:
-    with pytest.raises(Mistake, match="say --n-from train_size or --n-from pattern"):
+    with pytest.raises(UserError, match="say --n-from train_size or --n-from pattern"):
         values("n100", {"train_size": 90}, pattern="n{n}")
     assert values("n100", {"train_size": 90}, pattern="n{n}", n="pattern") == {"n": 100}
     assert values("n100", {"train_size": 90}, pattern="n{n}", n="train_size") == {"n": 90}
@@ -83,5 +83,5 @@ def test_a_name_and_a_setting_that_contradict_each_other() -> None:
     ],
 )
 def test_mistakes(settings: dict[str, str | int | float | bool], asked: dict[str, str], part: str) -> None:
-    with pytest.raises(Mistake, match=part):
+    with pytest.raises(UserError, match=part):
         values("7/8", settings, **asked)

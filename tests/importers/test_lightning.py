@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconscale import Mistake
-from reconscale.importers import Logged, Skipped, import_logs
+from reconscale import UserError
+from reconscale.importers import RunLog, SkippedRun, import_logs
 from reconscale.importers.lightning import read
 from reconscale.importers.plain_yaml import read_yaml
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_series_and_hyperparameters(folder: Path) -> None:
     run = read(folder)[0]
-    assert isinstance(run, Logged) and run.name == "lightning_logs/version_0"
+    assert isinstance(run, RunLog) and run.name == "lightning_logs/version_0"
     assert run.settings == {"train_size": 8, "seed": 0, "width": 16, "data.val_size": 4, "more.depth": 2}
     assert set(run.series) == {"train_loss", "val_mse", "val/psnr", "test_mse", "test/psnr"}
     assert list(run.series["val/psnr"]) == [0, 1, 2] and list(run.series["test/psnr"]) == [3]
@@ -39,9 +39,9 @@ def test_a_test_value_measured_once_is_taken_as_it_is(folder: Path) -> None:
 
 
 def test_several_candidates_are_listed(folder: Path) -> None:
-    with pytest.raises(Mistake, match=r"2 series could be psnr: test/psnr \(3 of 3 runs\), val/psnr"):
+    with pytest.raises(UserError, match=r"2 series could be psnr: test/psnr \(3 of 3 runs\), val/psnr"):
         import_logs(folder, metric="psnr")
-    with pytest.raises(Mistake, match="no series is named after ssim; there are: test/psnr, test_mse, train_loss"):
+    with pytest.raises(UserError, match="no series is named after ssim; there are: test/psnr, test_mse, train_loss"):
         import_logs(folder, metric="ssim")
 
 
@@ -74,7 +74,7 @@ def test_a_nan_is_named_and_skipped(folder: Path) -> None:
 def test_damaged_metrics(folder: Path, content: bytes, part: str) -> None:
     (folder / "lightning_logs/version_0/metrics.csv").write_bytes(content)
     run = read(folder)[0]
-    assert isinstance(run, Skipped) and part in run.reason and run.reason.startswith("metrics.csv")
+    assert isinstance(run, SkippedRun) and part in run.reason and run.reason.startswith("metrics.csv")
 
 
 ATTACKS = {
@@ -103,7 +103,7 @@ BOMB = "a0: &a0 {x: 1, y: 2}\n" + "".join(f"a{i}: &a{i} {{x: *a{i - 1}, y: *a{i 
 )  # fmt: skip
 def test_damaged_hyperparameters(tmp_path: Path, text: str, part: str) -> None:
     (tmp_path / "hparams.yaml").write_text(text)
-    with pytest.raises(Mistake, match=part):
+    with pytest.raises(UserError, match=part):
         read_yaml(tmp_path / "hparams.yaml")
 
 
@@ -114,7 +114,7 @@ def test_empty_hyperparameters(tmp_path: Path) -> None:
 
 def test_yaml_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(Mistake, match=r"pip install 'reconscale\[import\]'"):
+    with pytest.raises(UserError, match=r"pip install 'reconscale\[import\]'"):
         import_logs(folder)
 
 
@@ -123,7 +123,7 @@ def test_a_folder_that_may_not_be_listed(folder: Path) -> None:
     closed = folder / "lightning_logs/version_0"
     closed.chmod(0)
     try:
-        with pytest.raises(Mistake, match="cannot be listed"):
+        with pytest.raises(UserError, match="cannot be listed"):
             import_logs(folder)
     finally:
         closed.chmod(0o700)

@@ -11,8 +11,8 @@ import pytest
 from tensorboard.summary import Writer
 from torch.utils.tensorboard import SummaryWriter
 
-from reconscale import Mistake
-from reconscale.importers import Labelling, Logged, Skipped, import_logs
+from reconscale import UserError
+from reconscale.importers import ColumnMapping, RunLog, SkippedRun, import_logs
 from reconscale.importers.tensorboard import read
 
 from .conftest import Write, curve
@@ -21,7 +21,7 @@ from .conftest import Write, curve
 def test_series_and_hyperparameters(write_run: Write, tmp_path: Path) -> None:
     write_run("a", 30.0, hparams={"train_size": 100, "seed": 3, "name": "unet", "ema": True})
     (run,) = read(tmp_path / "runs")
-    assert isinstance(run, Logged) and run.name == "a"
+    assert isinstance(run, RunLog) and run.name == "a"
     assert run.settings == {"train_size": 100.0, "seed": 3.0, "name": "unet", "ema": True}
     assert run.series["test/psnr"] == {100.0: 26.0, 200.0: 29.0, 300.0: 30.0, 400.0: 29.0}
     assert run.series["hparam/psnr"] == {0.0: 30.0}, "what add_hparams writes into a folder of its own"
@@ -44,7 +44,7 @@ def test_scalars_as_tensors(tmp_path: Path) -> None:
         writer = Writer(str(tmp_path / f"n{n}"))
         writer.add_scalar("psnr", curve(n), 7)
         writer.close()
-    made = import_logs(tmp_path, labelling=Labelling(pattern="n{n}"))
+    made = import_logs(tmp_path, labelling=ColumnMapping(pattern="n{n}"))
     assert [row[:2] for row in made.rows] == [(10, pytest.approx(curve(10), abs=1e-5)),
                                              (20, pytest.approx(curve(20), abs=1e-5))]  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_a_training_continued_in_a_second_file(write_run: Write, tmp_path: Path)
     first.rename(folder / "events.out.tfevents.1.first")
     write_run("n10", 31.0, steps=6)
     (run,) = read(tmp_path / "runs")
-    assert isinstance(run, Logged)
+    assert isinstance(run, RunLog)
     assert list(run.series["test/psnr"]) == [100, 200, 300, 400, 500, 600]
     assert run.series["test/psnr"][300.0] == 27.0, "the later file says what happened last"
 
@@ -66,7 +66,7 @@ def test_folders_of_phases_are_parts_of_a_run(tmp_path: Path) -> None:
         writer.add_scalar("epoch_psnr", 28.0, 1)
         writer.close()
     (run,) = read(tmp_path)
-    assert run.name == "n10" and isinstance(run, Logged)
+    assert run.name == "n10" and isinstance(run, RunLog)
     assert set(run.series) == {"train/epoch_psnr", "validation/epoch_psnr"}
 
 
@@ -74,7 +74,7 @@ def test_a_stray_file_beside_the_runs(write_run: Write, tmp_path: Path) -> None:
     write_run(".", 20.0, steps=1)
     write_run("n10", 30.0)
     write_run("n20", 31.0)
-    made = import_logs(tmp_path / "runs", value="test/psnr", labelling=Labelling(pattern="n{n}"))
+    made = import_logs(tmp_path / "runs", value="test/psnr", labelling=ColumnMapping(pattern="n{n}"))
     assert [row[0] for row in made.rows] == [10, 20]
     assert [str(run) for run in made.skipped] == ["skipped runs: its n is not known"]
 
@@ -93,7 +93,7 @@ def test_a_damaged_file_is_named_and_skipped(write_run: Write, tmp_path: Path, d
     if damage == "flipped":
         data[len(data) // 2] ^= 0xFF
     path.write_bytes(data[:-5] if damage == "cut" else data)
-    made = import_logs(tmp_path / "runs", value="test/psnr", labelling=Labelling(pattern="n{n}"))
+    made = import_logs(tmp_path / "runs", value="test/psnr", labelling=ColumnMapping(pattern="n{n}"))
     (skipped,) = made.skipped
     assert skipped.name == "n20" and "tfevents" in skipped.reason and "damaged after" in skipped.reason
     assert len(made.rows) == 1
@@ -107,33 +107,35 @@ def test_pictures_between_the_scalars(tmp_path: Path) -> None:
             writer.add_text("note", "psnr", step)
             writer.add_scalar("psnr", 27.0 + step, step)
     (run,) = read(tmp_path)
-    assert isinstance(run, Logged) and run.series == {"psnr": {1.0: 28.0, 2.0: 29.0}}
+    assert isinstance(run, RunLog) and run.series == {"psnr": {1.0: 28.0, 2.0: 29.0}}
     (path,) = (tmp_path / "n10").iterdir()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    assert isinstance(read(tmp_path)[0], Skipped), "cut off within a picture"
+    assert isinstance(read(tmp_path)[0], SkippedRun), "cut off within a picture"
 
 
 def test_an_empty_file(write_run: Write, tmp_path: Path) -> None:
     (path,) = write_run("n20", 31.0).iterdir()
     path.write_bytes(b"")
     (run,) = read(tmp_path / "runs")
-    assert isinstance(run, Logged) and not run.series
-    with pytest.raises(Mistake, match="the runs hold no series at all"):
+    assert isinstance(run, RunLog) and not run.series
+    with pytest.raises(UserError, match="the runs hold no series at all"):
         import_logs(tmp_path / "runs", metric="psnr")
 
 
 def test_all_damaged(write_run: Write, tmp_path: Path) -> None:
     (path,) = write_run("n20", 31.0).iterdir()
     path.write_bytes(b"this is not a file of events")
-    assert isinstance(read(tmp_path / "runs")[0], Skipped)
-    with pytest.raises(Mistake, match="holds no run of TensorBoard event files that can be read; n20: events.*damaged"):
+    assert isinstance(read(tmp_path / "runs")[0], SkippedRun)
+    with pytest.raises(
+        UserError, match="holds no run of TensorBoard event files that can be read; n20: events.*damaged"
+    ):
         import_logs(tmp_path / "runs")
 
 
 def test_tensorboard_missing(write_run: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run("n20", 31.0)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(Mistake, match=r"pip install 'reconscale\[tensorboard\]'"):
+    with pytest.raises(UserError, match=r"pip install 'reconscale\[tensorboard\]'"):
         import_logs(tmp_path / "runs")
 
 

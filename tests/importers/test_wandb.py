@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reconscale import Mistake
-from reconscale.importers import Labelling, Logged, import_logs
+from reconscale import UserError
+from reconscale.importers import ColumnMapping, RunLog, import_logs
 from reconscale.importers.wandb import read
 
 from .conftest import curve
@@ -54,7 +54,7 @@ def test_the_table(export: Path) -> None:
 
 def test_a_name_that_is_config_and_summary(export: Path) -> None:
     run = read(export)[0]
-    assert isinstance(run, Logged) and not run.steps
+    assert isinstance(run, RunLog) and not run.steps
     assert run.settings["epochs"] == "10" and run.series["epochs"] == {0.0: 9.0}
 
 
@@ -65,7 +65,7 @@ def test_the_validation_column(export: Path) -> None:
 
 @pytest.mark.parametrize("asked", [{"take": "best"}, {"take": 100}, {"choose_by": "test_psnr"}])
 def test_a_table_has_no_steps(export: Path, asked: dict[str, object]) -> None:
-    with pytest.raises(Mistake, match="holds one value a run"):
+    with pytest.raises(UserError, match="holds one value a run"):
         import_logs(export, value="test_psnr", **asked)  # type: ignore[arg-type]
 
 
@@ -111,9 +111,9 @@ def test_the_line_plot(tmp_path: Path, axis: str) -> None:
     path.write_text(lines(axis))
     found = read(path)
     assert [run.name for run in found] == ["unet - n10 - s0", "unet - n20 - s0", "same", "same (2)"]
-    assert [run.series["test/psnr"] for run in found if isinstance(run, Logged)] == [
+    assert [run.series["test/psnr"] for run in found if isinstance(run, RunLog)] == [
         {1: 21, 2: 22, 3: 23}, {1: 22, 2: 23}, {1: 23, 2: 24, 3: 25}, {1: 24, 2: 25, 3: 26}]  # fmt: skip
-    made = import_logs(path, take=2, labelling=Labelling(pattern="n{n} - s{seed}"))
+    made = import_logs(path, take=2, labelling=ColumnMapping(pattern="n{n} - s{seed}"))
     assert [run[:3] for run in made.rows] == [(10, 0, 22.0), (20, 0, 23.0)]
     assert [run.name for run in made.skipped] == ["same", "same (2)"]
 
@@ -140,5 +140,5 @@ BAD = {
 def test_bad_tables(tmp_path: Path, content: bytes, part: str) -> None:
     path = tmp_path / "export.csv"
     path.write_bytes(content)
-    with pytest.raises(Mistake, match=part):
+    with pytest.raises(UserError, match=part):
         import_logs(path, metric="psnr")

@@ -3,7 +3,7 @@ import string
 import pytest
 
 from reconscale.laws import CODES, Finding, finding
-from reconscale.laws.findings import merged
+from reconscale.laws.findings import unique_findings
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -26,4 +26,4 @@ def test_a_missing_number_or_unknown_code_is_an_error():
 
 def test_each_code_is_kept_once_in_order():
     first, second, third = Finding("a", "1", "note"), Finding("b", "2", "note"), Finding("a", "3", "note")
-    assert merged((first, second), (third,)) == (first, second)
+    assert unique_findings((first, second), (third,)) == (first, second)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import Points, backtest, forecast
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
@@ -122,7 +122,7 @@ def test_any_three_sizes_give_finite_numbers_of_some_width(rows, metric):
     points = Points(n, y if metric == "error" else -10 * np.log10(y), metric=metric)
     try:
         told = forecast(points, [1e-3, 1.0, 1e3, 1e9, 1e15, 1e300])
-    except Mistake as mistake:
+    except UserError as mistake:
         assert "distinct n" in mistake.found  # sizes equal to one in a million
         return
     low, high = told.interval(0.9)
@@ -206,12 +206,12 @@ def test_a_thousand_points_with_duplicates():
 
 
 def test_refusals(make):
-    with pytest.raises(Mistake, match="found 1 distinct n .*a curve needs at least 2"):
+    with pytest.raises(UserError, match="found 1 distinct n .*a curve needs at least 2"):
         forecast(Points([1, 1], [1, 2]), 3)
     for n in (0, -1, np.nan, np.inf, []):
-        with pytest.raises(Mistake, match="one or more finite numbers above 0 are expected"):
+        with pytest.raises(UserError, match="one or more finite numbers above 0 are expected"):
             forecast(make(0, 1, 0.3), n)
-    with pytest.raises(Mistake, match="a number between 0 and 1"):
+    with pytest.raises(UserError, match="a number between 0 and 1"):
         forecast(make(0, 1, 0.3), 5).quantile(1.0)
 
 

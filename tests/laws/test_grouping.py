@@ -1,6 +1,6 @@
 import numpy as np
 
-from reconscale.laws import Points, frontier
+from reconscale.laws import Points, select_width
 
 
 def two_widths(**more):
@@ -12,7 +12,7 @@ def two_widths(**more):
 
 
 def test_the_mean_over_seeds_decides_and_all_seeds_stay():
-    best = frontier(two_widths())
+    best = select_width(two_widths())
     assert best.width.tolist() == [8, 8, 16, 16]
     assert best.seed.tolist() == [0, 1, 0, 1]
     assert [item.code for item in best.findings] == ["selected-on-test"]
@@ -20,7 +20,7 @@ def test_the_mean_over_seeds_decides_and_all_seeds_stay():
 
 def test_validation_decides_where_there_is_one():
     validation = np.array([1, 1, 1, 1, 9, 9, 9, 9, 1, 1, 1, 1.0])
-    best = frontier(two_widths(validation=validation))
+    best = select_width(two_widths(validation=validation))
     assert best.width.tolist() == [32, 32, 8, 8]
     assert [item.code for item in best.findings] == ["width-at-edge"]
     assert "smallest" in best.findings[0].text
@@ -28,16 +28,16 @@ def test_validation_decides_where_there_is_one():
 
 def test_lower_is_better_for_errors():
     points = Points([1, 1], [0.3, 0.2], p=[5, 6])
-    best = frontier(points)
+    best = select_width(points)
     assert best.p.tolist() == [6]
     assert "number of parameters is the largest one tried (6)" in best.findings[1].text
 
 
 def test_one_width_or_none_is_left_alone():
     for points in (Points([1, 2], [0.3, 0.2]), Points([1, 2], [0.3, 0.2], width=[4, 4])):
-        assert frontier(points) is points
+        assert select_width(points) is points
 
 
 def test_the_frontier_of_a_frontier_is_itself_when_one_width_wins():
-    best = frontier(two_widths(validation=np.tile([1, 1, 9, 9, 1, 1.0], 2)))
-    assert frontier(best) is best
+    best = select_width(two_widths(validation=np.tile([1, 1, 9, 9, 1, 1.0], 2)))
+    assert select_width(best) is best

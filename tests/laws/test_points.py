@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import METRICS, Points
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
@@ -68,7 +68,7 @@ def test_rows_keeps_every_column():
     ],
 )
 def test_refusals(columns, message):
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         Points(**columns)
 
 
@@ -161,10 +161,10 @@ def test_the_metric_comes_from_the_column(tmp_path, text, asked, metric):
 def test_csv_refusals(tmp_path, content, asked, message):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         Points.from_csv(path, asked)
 
 
 def test_a_missing_file_is_a_mistake(tmp_path):
-    with pytest.raises(Mistake, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         Points.from_csv(tmp_path / "none.csv")

@@ -10,9 +10,9 @@ import pytest
 CODE = """
 import warnings
 warnings.simplefilter("ignore")
-from reconscale.networks import Given, size_of
+from reconscale.networks import InputSpec, size_of
 from reconscale.study.run import Network
-size_of(Network(family="{family}", width=8), Given(1, "{kind}"))
+size_of(Network(family="{family}", width=8), InputSpec(1, "{kind}"))
 from deepinv.physics.functional import radon
 print(radon.SQRT2.device)
 """

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.networks import Given, build, size_of
-from reconscale.networks.registry import FAMILIES, least_of
+from reconscale.networks import InputSpec, build, size_of
+from reconscale.networks.registry import FAMILIES, min_image_size
 from reconscale.networks.resnet import ResNet
 from reconscale.networks.shrinkage import Shrinkage
 from reconscale.study import Network
@@ -37,7 +37,7 @@ def test_untrained_shrinkage_removes_noise(family: str, channels: int) -> None:
     x = smooth(channels)
     y = noisy(x)
     with torch.no_grad():
-        x_hat = build(Network(family=family, width=4), Given(channels, sigma=SIGMA))(y)
+        x_hat = build(Network(family=family, width=4), InputSpec(channels, sigma=SIGMA))(y)
     assert psnr(x, x_hat) > psnr(x, y) + 8.0
 
 
@@ -67,9 +67,9 @@ def test_untrained_shrinkage_gives_back_what_is_not_noisy(channels: int, head: s
     """Of colour images the highest frequencies of the colour differences are left out."""
     small = smooth(channels, 32, 40)
     network = Network(family="shrinkage", width=4, head=head)
-    enlarged = build(Network(family="resnet", width=4, head="zero"), Given(channels, "superresolution", 2))(small)
+    enlarged = build(Network(family="resnet", width=4, head="zero"), InputSpec(channels, "superresolution", 2))(small)
     with torch.no_grad():
-        x_hat = build(network, Given(channels, "superresolution", 2))(small)
+        x_hat = build(network, InputSpec(channels, "superresolution", 2))(small)
     assert torch.allclose(x_hat, enlarged, atol=1e-3)
 
 
@@ -78,7 +78,7 @@ def test_untrained_shrinkage_gives_back_what_is_not_noisy(channels: int, head: s
 def test_an_untrained_network_with_a_head_of_zeros_gives_back_its_input(network: Network) -> None:
     y = noisy(smooth(3, 37, 50))
     with torch.no_grad():
-        assert torch.equal(build(network, Given(3))(y), y)
+        assert torch.equal(build(network, InputSpec(3))(y), y)
 
 
 @pytest.mark.parametrize("family", QUICK)
@@ -86,16 +86,16 @@ def test_an_untrained_network_with_a_head_of_zeros_gives_back_its_input(network:
 def test_odd_sizes(family: str, size: tuple[int, int]) -> None:
     network = Network(family=family, width=2)
     for channels in (1, 3):
-        x_hat = build(network, Given(channels))(torch.rand(2, channels, *size))
+        x_hat = build(network, InputSpec(channels))(torch.rand(2, channels, *size))
         assert x_hat.shape == (2, channels, *size) and x_hat.isfinite().all()
-    assert least_of(network, Given(1)) <= 8
+    assert min_image_size(network, InputSpec(1)) <= 8
 
 
 @pytest.mark.parametrize("channels, coefficients", [(1, 64), (3, 94)])
 @pytest.mark.parametrize("width, depth", [(2, 1), (16, 2), (48, 3)])
 def test_parameters_have_a_formula(channels: int, coefficients: int, width: int, depth: int) -> None:
     def counted(family: str) -> int:
-        return size_of(Network(family=family, width=width, depth=depth), Given(channels)).p
+        return size_of(Network(family=family, width=width, depth=depth), InputSpec(channels)).p
 
     def inside(width: int, depth: int) -> int:
         return depth * (18 * width**2 + 2 * width)
@@ -116,7 +116,7 @@ def test_the_centre_of_a_tile_sees_what_it_sees_in_the_whole_image(family: str) 
     """The context that a family names is enough: what is farther away does not change a pixel."""
     torch.manual_seed(0)
     network = Network(family=family, width=4, depth=1)
-    module = build(network, Given(1)).double()
+    module = build(network, InputSpec(1)).double()
     context = -(-FAMILIES[family].context(1) // 4) * 4
     y = torch.rand(1, 1, 2 * context + 24, 2 * context + 24, dtype=torch.float64)
     for parameter in module.parameters():
@@ -131,7 +131,7 @@ def test_little_noise_does_not_make_the_changes_of_a_residual_network_small() ->
     """What inpainting leaves to do has nothing to do with how much noise there is: 8 dB were lost by that."""
 
     def unit(kind: str, sigma: float, photons: float | None = None) -> float:
-        network = build(Network(family="resnet", width=4), Given(1, kind, 1, sigma, photons))
+        network = build(Network(family="resnet", width=4), InputSpec(1, kind, 1, sigma, photons))
         return next(part.unit for part in network.modules() if isinstance(part, ResNet))
 
     assert unit("inpainting", 0.05 / 255) == unit("inpainting", SIGMA) == SIGMA

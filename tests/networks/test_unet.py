@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from reconscale.networks import Given, UNet, build, size_of
+from reconscale.networks import InputSpec, UNet, build, size_of
 from reconscale.study import Network
 
 PUBLISHED = {16: 116_707, 32: 465_859, 64: 1_861_507, 128: 7_442_179, 192: 16_742_019, 256: 29_761_027, 320: 46_499_203}
@@ -15,12 +15,12 @@ PUBLISHED = {16: 116_707, 32: 465_859, 64: 1_861_507, 128: 7_442_179, 192: 16_74
 
 @pytest.mark.parametrize("width, p", PUBLISHED.items())
 def test_published_parameter_counts(width: int, p: int) -> None:
-    assert size_of(Network(family="unet", width=width), Given(3)).p == p == 454 * width**2 + 30 * width + 3
+    assert size_of(Network(family="unet", width=width), InputSpec(3)).p == p == 454 * width**2 + 30 * width + 3
 
 
 @pytest.mark.parametrize("width", [16, 32, 64])
 def test_parameter_count_of_the_mri_network(width: int) -> None:
-    assert size_of(Network(family="unet", width=width, depth=4), Given(1)).p == 7574 * width**2 + 10 * width + 1
+    assert size_of(Network(family="unet", width=width, depth=4), InputSpec(1)).p == 7574 * width**2 + 10 * width + 1
 
 
 def test_flops_are_counted_by_hand() -> None:
@@ -30,7 +30,7 @@ def test_flops_are_counted_by_hand() -> None:
     half = 9 * (2 * c * c + 4 * c * c + 8 * c * c + 4 * c * c) / 4
     quarter = 9 * (8 * c * c + 16 * c * c) / 16
     up = 4 * (2 * c * c) / 4 + 4 * (8 * c * c) / 16
-    assert size_of(Network(width=c), Given(channels)).flops == pytest.approx(2 * (full + half + quarter + up))
+    assert size_of(Network(width=c), InputSpec(channels)).flops == pytest.approx(2 * (full + half + quarter + up))
 
 
 class Reference(nn.Module):
@@ -77,13 +77,13 @@ def test_same_function_as_the_written_out_network() -> None:
 @pytest.mark.parametrize("size", [(33, 47), (8, 8), (50, 9)])
 def test_odd_sizes(size: tuple[int, int]) -> None:
     y = torch.rand(1, 1, *size)
-    assert build(Network(width=2), Given(1))(y).shape == y.shape
+    assert build(Network(width=2), InputSpec(1))(y).shape == y.shape
 
 
 def test_the_subpixel_networks_weights_are_drawn_as_they_always_were() -> None:
     """Other draws would be other results of the same runs: first those of the U-Net, then the head of its own."""
     torch.manual_seed(5)
-    made = build(Network(family="unet", width=4, upsampler="subpixel"), Given(3, "superresolution", 2))
+    made = build(Network(family="unet", width=4, upsampler="subpixel"), InputSpec(3, "superresolution", 2))
     torch.manual_seed(5)
     expected = {**UNet(3, 4, residual=False).state_dict()}
     head = nn.Conv2d(4, 12, 1)

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from reconscale.errors import Mistake
-from reconscale.physics.base import noisy
-from reconscale.physics.linear import Linear
+from reconscale.errors import UserError
+from reconscale.physics.base import add_noise
+from reconscale.physics.linear import LinearImageProblem
 from reconscale.physics.linear_operators import (
     LinearOperator,
     adjointness,
     blur_kernel,
     conjugate_gradients,
+    inpainting_operator,
     linear_operators,
-    masked,
     operator_of,
 )
 from reconscale.study.problems import KINDS, DeblurringProblem, DeepinvProblem
@@ -118,7 +118,7 @@ def test_conjugate_gradients_solve() -> None:
 def test_masks_keep_whole_pixels() -> None:
     mask = torch.tensor([[1.0, 0], [0, 1]]).view(1, 1, 2, 2)
     x = torch.rand(2, 3, 2, 2)
-    assert torch.equal(masked(mask.expand(2, 1, 2, 2)).forward(x), x * mask)
+    assert torch.equal(inpainting_operator(mask.expand(2, 1, 2, 2)).forward(x), x * mask)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "disk", "motion"])
@@ -134,7 +134,7 @@ def test_the_wiener_filter_of_a_blur_removes_it_and_not_the_noise() -> None:
     x = torch.zeros(1, 1, 48, 48)
     x[..., 12:36, 20:30] = 0.8
     operator = made("deblurring", {"sigma": 2.55}, (1, 48, 48))
-    y = noisy(operator.forward(x), generator, sigma=2.55 / 255)
+    y = add_noise(operator.forward(x), generator, sigma=2.55 / 255)
     errors = {"blurred": (y - x).square().mean(), "filtered": (operator.filtered(y) - x).square().mean()}
     assert errors["filtered"] < 0.8 * errors["blurred"]
 
@@ -159,17 +159,17 @@ def test_the_wiener_filter_of_a_blur_removes_it_and_not_the_noise() -> None:
     ],
 )
 def test_operators_that_cannot_work(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Mistake, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         made("deepinv", options, (1, 24, 24))
 
 
 def test_a_kernel_that_is_larger_than_the_image() -> None:
-    with pytest.raises(Mistake, match=r"problem.radius: found 9, a kernel of 55 pixels; an image has 32"):
+    with pytest.raises(UserError, match=r"problem.radius: found 9, a kernel of 55 pixels; an image has 32"):
         made("deblurring", {"radius": 9.0}, (1, 32, 32))
 
 
 def test_an_adjoint_that_is_none_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = Linear(KINDS["compressed-sensing"](kind="compressed-sensing", block=4), CPU, 0)  # type: ignore[arg-type]
+    problem = LinearImageProblem(KINDS["compressed-sensing"](kind="compressed-sensing", block=4), CPU, 0)  # type: ignore[arg-type]
     right = made("compressed-sensing", {"block": 4}, (1, 8, 8))
     wrong = LinearOperator(right.forward, lambda y: 1.2 * right.adjoint(y), right.filtered)
     monkeypatch.setattr(problem, "operator", lambda x, generator: wrong)
@@ -177,9 +177,9 @@ def test_an_adjoint_that_is_none_is_refused_before_training(monkeypatch: pytest.
     class One:
         channels = 1
 
-    with pytest.raises(Mistake, match="the adjoint of 'compressed-sensing' is off by"):
+    with pytest.raises(UserError, match="the adjoint of 'compressed-sensing' is off by"):
         problem.check(One(), 8)  # type: ignore[arg-type]
-    with pytest.raises(Mistake, match="found 10, which blocks of 4 do not divide; give a multiple, like 8"):
+    with pytest.raises(UserError, match="found 10, which blocks of 4 do not divide; give a multiple, like 8"):
         problem.check(One(), 10)  # type: ignore[arg-type]
 
 
@@ -187,7 +187,7 @@ def test_an_adjoint_that_is_none_is_refused_before_training(monkeypatch: pytest.
 def test_every_operator_of_deepinv_works_or_is_refused(arguments: dict[str, Any]) -> None:
     works = set()
     for name in sorted(linear_operators()):
-        with warnings.catch_warnings(), contextlib.suppress(Mistake):  # any other error fails the test
+        with warnings.catch_warnings(), contextlib.suppress(UserError):  # any other error fails the test
             warnings.simplefilter("ignore")
             operator = made("deepinv", {"operator": name, "arguments": arguments}, (3, 24, 24))
             assert operator.filtered(operator.forward(torch.rand(1, 3, 24, 24))).shape == (1, 3, 24, 24)
@@ -212,9 +212,9 @@ def test_noise_is_deepinvs() -> None:
         return torch.Generator().manual_seed(3)
 
     x = torch.rand(2, 3, 8, 9)
-    assert torch.equal(noisy(x, generator(), sigma=0.1), GaussianNoise(0.1, rng=generator())(x))
+    assert torch.equal(add_noise(x, generator(), sigma=0.1), GaussianNoise(0.1, rng=generator())(x))
     theirs = PoissonGaussianNoise(gain=1 / 50, sigma=0.1, rng=generator())(x)
-    assert torch.allclose(noisy(x, generator(), sigma=0.1, photons=50.0), theirs, atol=1e-5)
+    assert torch.allclose(add_noise(x, generator(), sigma=0.1, photons=50.0), theirs, atol=1e-5)
     levels = torch.tensor([0.1, 0.3])
-    each: Tensor = noisy(x, generator(), sigma=levels) - x
-    assert torch.allclose(each[1], 3 * (noisy(x, generator(), sigma=0.1) - x)[1], atol=1e-5)
+    each: Tensor = add_noise(x, generator(), sigma=levels) - x
+    assert torch.allclose(each[1], 3 * (add_noise(x, generator(), sigma=0.1) - x)[1], atol=1e-5)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.physics import METRICS, measure_image
 from reconscale.physics.metrics import MOST_DB
 from reconscale.study import PROFILES, profiles_of
@@ -96,7 +96,7 @@ def test_psnr_of_luma_equals_that_of_scikit_image() -> None:
 
 
 def test_too_small_for_ssim() -> None:
-    with pytest.raises(Mistake, match=r"ssim-uniform7: found 6 x 9 pixels; needs 7 x 7"):
+    with pytest.raises(UserError, match=r"ssim-uniform7: found 6 x 9 pixels; needs 7 x 7"):
         METRICS["ssim-uniform7"](*pair(9, 6, 1))
 
 

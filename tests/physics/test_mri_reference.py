@@ -14,8 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
 from reconscale.data.volumes import cache as transform
-from reconscale.errors import Mistake
-from reconscale.networks import Given, build
+from reconscale.errors import UserError
+from reconscale.networks import InputSpec, build
 from reconscale.physics import KSpace
 from reconscale.physics.baselines import cg_sense, physics_of
 from reconscale.physics.metrics import measure_slice, measure_volumes
@@ -148,20 +148,20 @@ class TestForwardModel:
     )
     def test_masks_that_cannot_be(self, options: dict[str, float], columns: int, sentence: str) -> None:
         problem = MRIProblem(kind="mri", **options)  # type: ignore[arg-type]
-        with pytest.raises(Mistake, match=sentence):
+        with pytest.raises(UserError, match=sentence):
             Masks(problem, torch.Generator()).draw(32, columns)
 
 
 class TestNetworks:
     def test_the_variational_network(self) -> None:
-        network = waves(build(Network(family="varnet", width=2, cascades=2), Given(1, "mri")))
+        network = waves(build(Network(family="varnet", width=2, cascades=2), InputSpec(1, "mri")))
         with torch.no_grad():
             image = network(measured())[0, 0]
         expected = [0.08568, 0.192459, 2.781535, 2.284303, 0.09093]
         assert at(image, (0, 0), (5, 7), (16, 20), (16, 21), (31, 39)) == pytest.approx(expected, abs=5e-5)
 
     def test_the_unet(self) -> None:
-        network = waves(build(Network(family="unet", width=2), Given(1, "mri")))
+        network = waves(build(Network(family="unet", width=2), InputSpec(1, "mri")))
         y = measured()
         with torch.no_grad():
             image = network(KSpace(y.values, y.mask, y.center, (32, 32)))[0, 0]
@@ -217,7 +217,7 @@ class TestMetrics:
         assert float(LOSSES["ssim"](found, truth, scale)) == pytest.approx(np.mean(windows), abs=1e-5)
 
     def test_small_slices_are_refused(self) -> None:
-        with pytest.raises(Mistake, match="needs 7 x 7"):
+        with pytest.raises(UserError, match="needs 7 x 7"):
             measure_slice(torch.ones(1, 1, 6, 9), torch.ones(1, 1, 6, 9), torch.ones(1))
 
 

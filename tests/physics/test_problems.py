@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from reconscale.data import Pixels, open_images
+from reconscale.data import ImageSubset, open_images
 from reconscale.data.sources import list_bundled
-from reconscale.physics import PROBLEMS, Denoising, Example, Measures, measure_image, problem_of
+from reconscale.physics import PROBLEMS, Batch, Denoising, InverseProblem, measure_image, problem_of
 from reconscale.physics.base import Crops
 from reconscale.study import DenoisingProblem, Images, MRIProblem, profiles_of
 from reconscale.study.problems import (
@@ -42,38 +42,38 @@ MULTIPLE = {"superresolution": 2, "compressed-sensing": 4}
 
 
 @pytest.fixture(scope="module")
-def pixels(tmp_path_factory: pytest.TempPathFactory) -> Pixels:
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> ImageSubset:
     images = Images(source="deadleaves", channels="gray", size=64, total=12, patch=40, val=2, test=2)
     train = open_images(images, cache=tmp_path_factory.mktemp("cache")).train
-    assert isinstance(train, Pixels)
+    assert isinstance(train, ImageSubset)
     return train
 
 
-def values(example: Example) -> torch.Tensor:
+def values(example: Batch) -> torch.Tensor:
     return example.y if isinstance(example.y, torch.Tensor) else example.y.values
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
 class TestContract:
-    def make(self, kind: str, seed: int = 0) -> Measures:
+    def make(self, kind: str, seed: int = 0) -> InverseProblem:
         return problem_of(OPTIONS[kind], CPU, seed)
 
-    def drawn(self, problem: Measures, pixels: Pixels, *indices: int) -> torch.Tensor:
+    def drawn(self, problem: InverseProblem, pixels: ImageSubset, *indices: int) -> torch.Tensor:
         return torch.cat([values(e) for e in problem.examples(problem.read(pixels, indices or (0, 1), 40, None))])
 
-    def test_every_measurement_is_fresh(self, kind: str, pixels: Pixels) -> None:
+    def test_every_measurement_is_fresh(self, kind: str, pixels: ImageSubset) -> None:
         problem = self.make(kind)
         assert not torch.equal(self.drawn(problem, pixels), self.drawn(problem, pixels))
         y = self.drawn(problem, pixels, 0, 0)
         assert not torch.equal(y[0], y[1])
 
-    def test_the_seed_decides(self, kind: str, pixels: Pixels) -> None:
+    def test_the_seed_decides(self, kind: str, pixels: ImageSubset) -> None:
         problems = (self.make(kind), self.make(kind), self.make(kind, 1))
         streams = [[self.drawn(p, pixels), self.drawn(p, pixels)] for p in problems]
         assert torch.equal(streams[0][0], streams[1][0]) and torch.equal(streams[0][1], streams[1][1])
         assert not torch.equal(streams[0][0], streams[2][0])
 
-    def test_two_problems_do_not_share_a_stream(self, kind: str, pixels: Pixels) -> None:
+    def test_two_problems_do_not_share_a_stream(self, kind: str, pixels: ImageSubset) -> None:
         first, second, alone = self.make(kind), self.make(kind), self.make(kind)
         torch.manual_seed(0)
         for _ in range(3):
@@ -81,7 +81,7 @@ class TestContract:
         torch.rand(10)
         assert torch.equal(self.drawn(first, pixels), self.drawn(alone, pixels))
 
-    def test_a_stream_continues_exactly(self, kind: str, pixels: Pixels) -> None:
+    def test_a_stream_continues_exactly(self, kind: str, pixels: ImageSubset) -> None:
         problem = self.make(kind)
         self.drawn(problem, pixels)
         state = problem.state()
@@ -95,7 +95,7 @@ class TestContract:
         assert torch.equal(self.drawn(problem, pixels), expected[0])
         assert state.dtype == torch.uint8 and state.device == CPU
 
-    def test_fixed_measurements_depend_on_the_name_and_seed_alone(self, kind: str, pixels: Pixels) -> None:
+    def test_fixed_measurements_depend_on_the_name_and_seed_alone(self, kind: str, pixels: ImageSubset) -> None:
         one, other = self.make(kind), self.make(kind, seed=9)
         y = values(one.fixed(pixels, 0))
         self.drawn(other, pixels)
@@ -106,13 +106,13 @@ class TestContract:
         assert torch.equal(y, values(one.fixed(twice, 1)))
         assert not torch.equal(y, values(one.fixed(pixels, 0, seed=1)))
 
-    def test_fixed_measurements_leave_the_stream_alone(self, kind: str, pixels: Pixels) -> None:
+    def test_fixed_measurements_leave_the_stream_alone(self, kind: str, pixels: ImageSubset) -> None:
         problem = self.make(kind)
         state = problem.state()
         problem.fixed(pixels, 0)
         assert torch.equal(problem.state(), state)
 
-    def test_every_metric_of_the_problem_is_measured(self, kind: str, pixels: Pixels) -> None:
+    def test_every_metric_of_the_problem_is_measured(self, kind: str, pixels: ImageSubset) -> None:
         problem = self.make(kind)
         example = problem.fixed(pixels, 0)
         scores = {pixels.names[0]: problem.scores(example.x, example)}
@@ -121,7 +121,7 @@ class TestContract:
         assert set(profiles_of(kind, "volume")) == {name for of in volumes.values() for name in of}
         assert scores[pixels.names[0]]["mse"] == 0
 
-    def test_anchors_keep_the_size_and_the_classical_one_helps(self, kind: str, pixels: Pixels) -> None:
+    def test_anchors_keep_the_size_and_the_classical_one_helps(self, kind: str, pixels: ImageSubset) -> None:
         problem = self.make(kind)
         anchors = problem.anchors(pixels.pick(np.arange(3)))
         example = problem.fixed(pixels, 5)
@@ -134,14 +134,14 @@ class TestContract:
         shown = problem.shown(example.x, example)
         assert float(shown.min()) >= 0 and float(shown.max()) <= 1.0001
 
-    def test_odd_sizes(self, kind: str, pixels: Pixels) -> None:
+    def test_odd_sizes(self, kind: str, pixels: ImageSubset) -> None:
         problem = self.make(kind)
         example = problem.fixed(pixels, 0, crop=33)
         for anchor in problem.anchors(pixels.pick(np.arange(1))).values():
             side = 33 - 33 % MULTIPLE.get(kind, 1)
             assert anchor.reconstruct(example.y).shape == example.x.shape == (1, 1, side, side)
 
-    def test_other_levels_of_noise(self, kind: str, pixels: Pixels) -> None:
+    def test_other_levels_of_noise(self, kind: str, pixels: ImageSubset) -> None:
         if kind == "mri":
             assert not self.make(kind).variants()
             return
@@ -195,11 +195,11 @@ def test_the_classical_baseline_on_a_photograph() -> None:
     assert gain > 7
 
 
-def crops_of(pixels: Pixels, side: int = 40) -> Crops:
+def crops_of(pixels: ImageSubset, side: int = 40) -> Crops:
     return Crops(pixels, pixels.crops([0, 1], side, generator=None), pixels.names[:2])
 
 
-def test_poisson_noise_grows_with_the_signal(pixels: Pixels) -> None:
+def test_poisson_noise_grows_with_the_signal(pixels: ImageSubset) -> None:
     problem = Denoising(DenoisingProblem(kind="denoising", sigma=0.0, photons=100.0), CPU, 0)
     for value in (0.1, 0.9):
         x = torch.full((1, 1, 300, 300), value)
@@ -224,7 +224,7 @@ def test_a_blind_range_has_a_level_for_each_image() -> None:
     assert float(255 * problem.measure_fixed(x, "a").std()) == pytest.approx(25, rel=0.02)
 
 
-def test_one_noisy_copy_of_each_image(pixels: Pixels) -> None:
+def test_one_noisy_copy_of_each_image(pixels: ImageSubset) -> None:
     options = DenoisingProblem(kind="denoising", noise="fixed")
     first, again = (Denoising(options, CPU, seed).examples(crops_of(pixels))[0] for seed in (0, 1))
     assert isinstance(first.y, torch.Tensor) and isinstance(again.y, torch.Tensor)
@@ -237,7 +237,7 @@ def test_one_noisy_copy_of_each_image(pixels: Pixels) -> None:
     assert not torch.equal(fresh.second(example), fresh.second(example))
 
 
-def test_crops_are_turned_and_mirrored(pixels: Pixels) -> None:
+def test_crops_are_turned_and_mirrored(pixels: ImageSubset) -> None:
     plain = pixels.crops([0] * 64, 24, generator=None)
     turned = pixels.crops([0] * 64, 24, generator=None, turns=torch.Generator().manual_seed(0))
     kinds = {tuple(crop.flatten().tolist()) for crop in turned}

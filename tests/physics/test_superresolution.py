@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from reconscale.data import open_images
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.physics.base import Crops
 from reconscale.physics.metrics import measure_image, psnr_y_crop
-from reconscale.physics.superresolution import Superresolution, back_projected, cut, enlarged, reduced
+from reconscale.physics.superresolution import Superresolution, back_project, crop_to_multiple, downscale, upscale
 from reconscale.study import Images
 from reconscale.study.problems import SuperresolutionProblem
 
@@ -61,28 +61,28 @@ def image() -> Tensor:
 class TestReduction:
     @pytest.mark.parametrize("kernel", ["bicubic", "bilinear", "box", "gaussian"])
     def test_a_constant_stays_and_a_ramp_is_not_shifted(self, factor: int, kernel: str) -> None:
-        assert torch.allclose(reduced(torch.full((1, 3, 48, 48), 0.3), factor, kernel), torch.tensor(0.3), atol=1e-6)
+        assert torch.allclose(downscale(torch.full((1, 3, 48, 48), 0.3), factor, kernel), torch.tensor(0.3), atol=1e-6)
         ramp = torch.arange(96.0).expand(1, 1, 48, 96)
         means = ramp.reshape(1, 1, 48, 96 // factor, factor).mean(-1)[..., ::factor, :]
         inside = (..., slice(None), slice(3, -3))
-        assert torch.allclose(reduced(ramp, factor, kernel)[inside], means[inside], atol=1e-3)
+        assert torch.allclose(downscale(ramp, factor, kernel)[inside], means[inside], atol=1e-3)
 
     def test_bicubic_is_pillows_everywhere(self, factor: int, image: Tensor) -> None:
         small = (72 // factor, 96 // factor)
         theirs = Image.fromarray(image[0, 0].numpy(), mode=None).resize(small, Image.Resampling.BICUBIC)
-        assert np.abs(reduced(image, factor)[0, 0].numpy() - np.asarray(theirs)).max() < 1e-5
+        assert np.abs(downscale(image, factor)[0, 0].numpy() - np.asarray(theirs)).max() < 1e-5
 
     def test_bicubic_is_matlabs_in_the_interior(self, factor: int, image: Tensor) -> None:
         theirs = imresize(image, 96 // factor, 72 // factor)
         inside = (..., slice(2, -2), slice(2, -2))
-        assert (reduced(image, factor).double() - theirs)[inside].abs().max() < 1e-5
+        assert (downscale(image, factor).double() - theirs)[inside].abs().max() < 1e-5
         larger = imresize(theirs, 96, 72)[..., 2 * factor : -2 * factor, 2 * factor : -2 * factor]
-        ours = enlarged(theirs, factor)[..., 2 * factor : -2 * factor, 2 * factor : -2 * factor]
+        ours = upscale(theirs, factor)[..., 2 * factor : -2 * factor, 2 * factor : -2 * factor]
         assert (larger - ours).abs().max() < 1e-5
 
     def test_back_projection_agrees_with_the_measurement(self, factor: int, image: Tensor) -> None:
-        y = reduced(image, factor)
-        before, after = ((reduced(back_projected(y, factor, "bicubic", k), factor) - y).abs().mean() for k in (0, 16))
+        y = downscale(image, factor)
+        before, after = ((downscale(back_project(y, factor, "bicubic", k), factor) - y).abs().mean() for k in (0, 16))
         assert after < 0.3 * before
 
 
@@ -93,7 +93,7 @@ def test_deepinvs_downsampling_is_shifted() -> None:
     x = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     theirs = Downsampling(img_size=(1, 64, 64), filter="bicubic", factor=4, device="cpu").A(x)
     shifted = Downsampling(img_size=(1, 64, 64), filter="bicubic", factor=4, device="cpu").A(x.roll((-1, -1), (2, 3)))
-    ours, inside = reduced(x, 4), (..., slice(2, -2), slice(2, -2))
+    ours, inside = downscale(x, 4), (..., slice(2, -2), slice(2, -2))
     assert (theirs - ours)[inside].abs().max() > 0.05
     assert (shifted - ours)[inside].abs().max() < 1e-5
 
@@ -114,10 +114,10 @@ def test_published_values_of_bicubic_interpolation(name: str, factor: int, share
     for path in sorted((shared / "data" / "natural_test" / name).glob("*.*g"))[::every]:
         array = np.asarray(Image.open(path))
         planes = array[..., None] if array.ndim == 2 else array
-        x = cut(torch.from_numpy(planes.copy()).permute(2, 0, 1)[None].double() / 255, factor)
+        x = crop_to_multiple(torch.from_numpy(planes.copy()).permute(2, 0, 1)[None].double() / 255, factor)
         rows, columns = x.shape[-2] // factor, x.shape[-1] // factor
-        y = rounded(reduced(x, factor))
-        values.append(measure_image(enlarged(y, factor), x, factor)["psnr-y-crop-s"])
+        y = rounded(downscale(x, factor))
+        values.append(measure_image(upscale(y, factor), x, factor)["psnr-y-crop-s"])
         small = rounded(imresize(x, rows, columns))
         theirs.append(float(psnr_y_crop(imresize(small, *x.shape[-2:]), x, factor)))
     assert np.mean(values) == pytest.approx(np.mean(theirs), abs=0.02)
@@ -160,7 +160,7 @@ def test_scales_that_do_not_divide(tmp_path: Path) -> None:
     options = Images(source="deadleaves", channels="gray", size=48, total=6, patch=40, val=1, test=1)
     pixels = open_images(options, cache=tmp_path).train
     problem = Superresolution(SuperresolutionProblem(kind="superresolution", factor=3), CPU, 0)
-    with pytest.raises(Mistake, match="found 40, which the factor 3 does not divide; give a multiple of 3, like 39"):
+    with pytest.raises(UserError, match="found 40, which the factor 3 does not divide; give a multiple of 3, like 39"):
         problem.check(pixels, 40)  # type: ignore[arg-type]
     example = problem.fixed(pixels, 0)  # type: ignore[arg-type]
     assert example.x.shape == (1, 1, 48, 48)

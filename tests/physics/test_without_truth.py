@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from reconscale.data import ImageSet, Pixels, open_images
-from reconscale.errors import Mistake
+from reconscale.data import ImageSet, ImageSubset, open_images
+from reconscale.errors import UserError
 from reconscale.physics import problem_of
 from reconscale.physics.baselines import denoise_dct
-from reconscale.physics.denoising import ALPHA, WithoutTruth
+from reconscale.physics.denoising import ALPHA, NoGroundTruth
 from reconscale.study import DenoisingProblem, Images
 from tests.cli.calling import call, refused
 
@@ -26,7 +26,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, ImageSet
     place = tmp_path_factory.mktemp("noisy")
     options = Images(source="deadleaves", channels="gray", size=64, total=40, patch=64, val=1, test=1)
     train = open_images(options, cache=place).train
-    assert isinstance(train, Pixels)
+    assert isinstance(train, ImageSubset)
     clean = np.stack([train.image(i).astype(np.float32)[..., 0] / train.scale for i in range(36)])
     noise = np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
     clean = 0.25 + 0.5 * clean
@@ -38,11 +38,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, ImageSet
 def test_the_estimate_is_the_error_against_the_truth(both: tuple[np.ndarray, ImageSet, Path]) -> None:
     clean, images, _ = both
     problem = problem_of(DenoisingProblem(kind="denoising", sigma=SIGMA, truth="noisy"), torch.device("cpu"), 0)
-    assert isinstance(problem, WithoutTruth)
+    assert isinstance(problem, NoGroundTruth)
     everything = [images.train, images.val, images.tests["test"]]
     told, true = [], []
     for pixels in everything:
-        assert isinstance(pixels, Pixels)
+        assert isinstance(pixels, ImageSubset)
         for i, name in enumerate(pixels.names):
             example = problem.fixed(pixels, i)
             x_hat = denoise_dct(example.y, problem.level)  # type: ignore[arg-type]
@@ -58,8 +58,8 @@ def test_the_estimate_is_the_error_against_the_truth(both: tuple[np.ndarray, Ima
 
 
 def test_noise_that_is_not_there(both: tuple[np.ndarray, ImageSet, Path]) -> None:
-    problem = WithoutTruth(DenoisingProblem(kind="denoising", sigma=SIGMA, truth="noisy"), torch.device("cpu"), 0)
-    with pytest.raises(Mistake, match="weaker than the 10 grey levels given"):
+    problem = NoGroundTruth(DenoisingProblem(kind="denoising", sigma=SIGMA, truth="noisy"), torch.device("cpu"), 0)
+    with pytest.raises(UserError, match="weaker than the 10 grey levels given"):
         problem.by_volume({"a": {"mse-from-noisy": -0.001}}, both[1].train)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.files import to_json, write_whole
+from reconscale.files import to_json, write_atomic
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.result import Validation
 from reconscale.study.study_file import parse_study
@@ -133,14 +133,14 @@ def write_pictures(study: Study, folder: Folder, images: Sequence[str] = NAMES[:
         }
         for kind, noise in (("truth", 0.0), ("input", 0.1), ("classical", 0.045)):
             item[kind] = f"{kind}-{index}.png"
-            write_whole(root / item[kind], png(truth + noise * rng.standard_normal(truth.shape)))
+            write_atomic(root / item[kind], png(truth + noise * rng.standard_normal(truth.shape)))
         items.append(item)
         for run in runs_of(study):
             if folder.is_over(run):
                 noise = 0.045 * (run.n / 10) ** -0.2
-                write_whole(
+                write_atomic(
                     folder.of(run) / f"picture-{index}.png", png(truth + noise * rng.standard_normal(truth.shape))
                 )
     means = {"input": {"psnr-rgb-clip": 20.17}, "classical": {"psnr-rgb-clip": 27.05}}
     record = {"classical_name": "BM3D", "sets": {"test": means}, "pictures": items, **more}
-    write_whole(root / "anchors.json", to_json(record))
+    write_atomic(root / "anchors.json", to_json(record))

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
-from reconscale.files import to_json, write_whole
-from reconscale.laws import frontier
+from reconscale.errors import UserError
+from reconscale.files import to_json, write_atomic
+from reconscale.laws import select_width
 from reconscale.report import report_study
 from reconscale.report.explanation import decibels, explanation_of, explanation_sentences, explanation_table
 from reconscale.report.tables import Table
 from reconscale.study import Folder, runs_of
-from reconscale.study.measurements import points_from
+from reconscale.study.measurements import points_from_results
 
 from .conftest import Written
 from .synthetic import study_of, write_results
@@ -45,7 +45,7 @@ def record(**changes: Any) -> dict[str, Any]:
 
 def kept(root: Path, content: str | None = None, **changes: Any) -> Folder:
     """A folder of results with an explanation."""
-    write_whole(root / "theory" / "explanation.json", to_json(record(**changes)) if content is None else content)
+    write_atomic(root / "theory" / "explanation.json", to_json(record(**changes)) if content is None else content)
     return Folder(root)
 
 
@@ -64,7 +64,7 @@ def reported(results: Folder, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn(results: Folder, tmp_path: Path) -> Callable[..., tuple[Table, str]]:
     """The table and the sentences of an explanation beside the synthetic results."""
     done = results.results(runs_of(study_of()))
-    best = frontier(points_from(done, profile="psnr-rgb-clip", test_set="test"))
+    best = select_width(points_from_results(done, profile="psnr-rgb-clip", test_set="test"))
 
     def make(**changes: Any) -> tuple[Table, str]:
         made = explanation_of(kept(tmp_path, **changes))
@@ -170,7 +170,7 @@ def test_sizes_below_the_curve_are_not_compared_with_it(drawn: Callable[..., tup
     ],
 )  # fmt: skip
 def test_damaged_explanations_are_mistakes(tmp_path: Path, content: str) -> None:
-    with pytest.raises(Mistake, match=r"explanation.json: is (damaged|not valid JSON)"):
+    with pytest.raises(UserError, match=r"explanation.json: is (damaged|not valid JSON)"):
         explanation_of(kept(tmp_path, content))
 
 

@@ -12,11 +12,11 @@ from reconscale.laws import Finding
 from reconscale.report.page_text import costs, facts, faults
 from reconscale.report.problem_text import recipe_words
 from reconscale.report.run_tables import faults_table, training_findings
-from reconscale.report.study_data import Gathered
+from reconscale.report.study_data import StudyAnalysis
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Recipe, Run, runs_of
 from reconscale.study.result import Result, Validation
-from reconscale.study.results_folder import Fault
+from reconscale.study.results_folder import Incident
 from reconscale.training.calibrate import key_of
 
 from .synthetic import result_of, study_of
@@ -78,15 +78,15 @@ def test_a_rate_of_adam_is_a_finding() -> None:
 def test_what_speaks_against_a_verdict_stands_beside_it() -> None:
     study, folder = study_of(version=2), Folder(Path("none"))
     below = Finding("below-classical", "the networks do not reach block DCT", "warning")
-    gathered = Gathered(study, folder, (), (), None, None, (), Table("steps", (), ()), (below,))
+    gathered = StudyAnalysis(study, folder, (), (), None, None, (), Table("steps", (), ()), (below,))
     assert gathered.reservation == "Do not act on this yet: the networks do not reach block DCT."
     assert replace(gathered, findings=()).reservation == ""
 
 
 def test_divergence_is_not_told_as_work_done_again() -> None:
-    diverged = [Fault(kind="training diverged", run="a", detail="at step 3")]
+    diverged = [Incident(kind="training diverged", run="a", detail="at step 3")]
     assert faults(faults_table(diverged)) == ""
-    both = faults(faults_table([*diverged, Fault(kind="worker died", run="a", lost=2.0)]))
+    both = faults(faults_table([*diverged, Incident(kind="worker died", run="a", lost=2.0)]))
     assert "worker died 1 time" in both and "diverged" not in both
 
 

@@ -18,15 +18,15 @@ from matplotlib.figure import Figure
 from reconscale.laws import Points
 from reconscale.report import figures
 from reconscale.report import figures as drawing
-from reconscale.report.analysis import answer_of
-from reconscale.report.axes import contours, quality_frame, shade, spread
-from reconscale.report.format import Quantity
+from reconscale.report.analysis import analyse
+from reconscale.report.axes import colour_of, contours, quality_frame, spread_labels
+from reconscale.report.format import MetricFormat
 from reconscale.report.plotly_figures import quality_figure
 from reconscale.report.plotly_map import map_figure
 from reconscale.report.tables import (
     Table,
-    anchors_table,
     backtest_table,
+    baselines_table,
     budget_table,
     curve_table,
     fan_table,
@@ -104,7 +104,7 @@ def test_the_map_is_its_csv(written: Written) -> None:
 
 
 def test_the_map_of_an_error_is_coloured_by_its_logarithm(plane: Points) -> None:
-    tables, quantity = tables_of(plane), Quantity("error", "", "units")
+    tables, quantity = tables_of(plane), MetricFormat("error", "", "units")
     field = trace(map_figure(tables, quantity), "expected")
     assert field["z"][0][0] == pytest.approx(np.log10(tables["map"].numbers("median")[0]))
     assert field["reversescale"] and field["showscale"]
@@ -135,15 +135,15 @@ def test_plotly_accepts_the_figures(written: Written, alone: Path) -> None:
 
 
 def tables_of(points: Points, *anchors: tuple[str, str, float]) -> dict[str, Table]:
-    answer = answer_of(points)
-    measured = [points_table(answer), curve_table(answer), size_table(answer), anchors_table(anchors)]
+    answer = analyse(points)
+    measured = [points_table(answer), curve_table(answer), size_table(answer), baselines_table(anchors)]
     expected = [fan_table(answer), backtest_table(answer)]
     plane = [map_table(answer), frontier_table(answer), budget_table(answer)]
     return {item.name: item for item in (*measured, *expected, *plane)}
 
 
 def test_files_show_the_same_numbers(curve: Points) -> None:
-    tables, quantity = tables_of(curve), Quantity("error", "nmse", "volumes")
+    tables, quantity = tables_of(curve), MetricFormat("error", "nmse", "volumes")
     with mpl.rc_context(drawing.STYLE):
         axes = Figure().add_subplot()
         figures._quality(axes, tables, quantity, quality_frame(tables, quantity))
@@ -159,13 +159,13 @@ def test_files_are_whole_and_repeatable(written: Written, curve: Points) -> None
     for name in ("quality", "map", "network-size", "validation"):
         assert (written.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (written.out / f"{name}.svg").read_bytes()
-    tables, quantity = tables_of(curve), Quantity("error", "nmse", "volumes")
+    tables, quantity = tables_of(curve), MetricFormat("error", "nmse", "volumes")
     first, second = (figures.quality_files(tables, quantity, "$a_b$ 图") for _ in range(2))
     assert first == second and b"$a_b$" in first["svg"]
 
 
 def test_far_anchors_do_not_squeeze_the_curve(curve: Points) -> None:
-    quantity = Quantity("error", "nmse", "volumes")
+    quantity = MetricFormat("error", "nmse", "volumes")
     near = tables_of(curve, ("classical", "<b>TV</b>", 0.035), ("input", "input", 5.0))
     frame = quality_frame(near, quantity)
     assert frame.y[1] < 0.1 and frame.holds(0.035)
@@ -188,12 +188,12 @@ def test_text_is_large_enough(written: Written) -> None:
 
 
 def test_labels_are_pushed_apart() -> None:
-    placed = spread([0.5, 0.5, 0.51, 0.98, 1.2], 0.06)
+    placed = spread_labels([0.5, 0.5, 0.51, 0.98, 1.2], 0.06)
     ordered = sorted(placed)
     assert ordered == placed and ordered[-1] <= 1
     assert min(b - a for a, b in itertools.pairwise(ordered)) > 0.059
 
 
 def test_shades_run_from_light_to_dark() -> None:
-    light = [sum(int(shade(i, 5)[k : k + 2], 16) for k in (1, 3, 5)) for i in range(5)]
-    assert light == sorted(light, reverse=True) and shade(0, 1) == shade(4, 5)
+    light = [sum(int(colour_of(i, 5)[k : k + 2], 16) for k in (1, 3, 5)) for i in range(5)]
+    assert light == sorted(light, reverse=True) and colour_of(0, 1) == colour_of(4, 5)

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
-from reconscale.files import write_whole
+from reconscale.errors import UserError
+from reconscale.files import write_atomic
 from reconscale.laws import Points
-from reconscale.report import answer_lines, page, report_points, report_study, study_lines
+from reconscale.report import answer_lines, gather, page, report_points, report_study, study_lines
 from reconscale.report import format as wording
-from reconscale.report import gather
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
 
@@ -165,7 +164,7 @@ def test_answer_box_says_what_can_be_acted_on(written: Written, curve: Points, t
         assert part in text
     page = report_points(curve, tmp_path, title="t", target=0.021)
     assert "Target: an error of 0.021" in check_safe(page.read_text(encoding="utf-8")).text
-    with pytest.raises(Mistake, match="target"):
+    with pytest.raises(UserError, match="target"):
         report_points(curve, tmp_path / "bad", title="t", target=-1.0)
     assert not (tmp_path / "bad").exists()
 
@@ -195,23 +194,23 @@ def test_same_results_same_bytes(written: Written, tmp_path: Path) -> None:
 
 
 def test_unwritable_folder_is_a_mistake(curve: Points, tmp_path: Path) -> None:
-    write_whole(tmp_path / "file", "not a folder")
-    with pytest.raises(Mistake, match="cannot be written"):
+    write_atomic(tmp_path / "file", "not a folder")
+    with pytest.raises(UserError, match="cannot be written"):
         report_points(curve, tmp_path / "file" / "out", title="t")
 
 
 def test_damaged_anchors_are_a_mistake(written: Written, tmp_path: Path) -> None:
     study = study_of(sweep={"n": [10], "width": [8], "seed": [0]})
-    write_whole(tmp_path / "runs" / "anchors" / "anchors.json", '{"sets": {"test": 3}}')
-    with pytest.raises(Mistake, match="damaged"):
+    write_atomic(tmp_path / "runs" / "anchors" / "anchors.json", '{"sets": {"test": 3}}')
+    with pytest.raises(UserError, match="damaged"):
         report_study(study, Folder(tmp_path / "runs"), tmp_path / "out")
 
 
 def test_only_small_png_files_of_the_folder_are_embedded(tmp_path: Path) -> None:
     good = png(np.zeros((4, 4)))
     for name, content in (("a.png", good), ("b.png", b"<svg/>"), ("c.png", good + bytes(LARGEST))):
-        write_whole(tmp_path / "in" / name, content)
-    write_whole(tmp_path / "d.png", good)
+        write_atomic(tmp_path / "in" / name, content)
+    write_atomic(tmp_path / "d.png", good)
     assert (embedded(tmp_path / "in", "a.png") or "").startswith("data:image/png;base64,")
     for name in ("b.png", "c.png", "../d.png", "missing.png", "", None, 3):
         assert embedded(tmp_path / "in", name) is None

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.laws import Costs, Points, frontier
+from reconscale.laws import Costs, Points, select_width
 from reconscale.report import page_text as prose
-from reconscale.report.analysis import Answer, answer_of, choice_of, untimed
-from reconscale.report.format import Quantity
+from reconscale.report.analysis import Analysis, analyse, hours_unknown, summarise_decision
+from reconscale.report.format import MetricFormat
 from reconscale.report.next_steps import next_steps
 from reconscale.report.run_tables import (
-    anchor_findings,
+    baseline_findings,
     costs_from,
     faults_table,
     hours_from,
@@ -41,16 +41,16 @@ from reconscale.report.tables import (
     table,
 )
 from reconscale.study import runs_of
-from reconscale.study.measurements import points_of
-from reconscale.study.results_folder import Fault
+from reconscale.study.measurements import load_points
+from reconscale.study.results_folder import Incident
 
 from .conftest import Written
 from .synthetic import result_of, study_of
 
 
 @pytest.fixture(scope="module")
-def answer(written: Written) -> Answer:
-    return answer_of(points_of(written.study, written.folder))
+def answer(written: Written) -> Analysis:
+    return analyse(load_points(written.study, written.folder))
 
 
 def test_csv_reads_back_to_the_same_bits() -> None:
@@ -61,22 +61,22 @@ def test_csv_reads_back_to_the_same_bits() -> None:
     assert math.isnan(made.numbers("value")[1]) and made.where(name="d").records() == [{"name": "d", "value": 3}]
 
 
-def test_points_csv_is_one_that_anybody_can_read_back(written: Written, answer: Answer) -> None:
+def test_points_csv_is_one_that_anybody_can_read_back(written: Written, answer: Analysis) -> None:
     back = Points.from_csv(written.out / "points.csv")
     assert np.array_equal(back.y, answer.points.y) and np.array_equal(back.n, answer.points.n)
-    best = frontier(answer.points)
+    best = select_width(answer.points)
     assert sum(points_table(answer).column("selected")) == len(best)  # type: ignore[arg-type]
 
 
-def test_curve_is_the_mean_over_seeds_of_the_selected_width(answer: Answer) -> None:
-    best = frontier(answer.points)
+def test_curve_is_the_mean_over_seeds_of_the_selected_width(answer: Analysis) -> None:
+    best = select_width(answer.points)
     for row in curve_table(answer).records():
         y = best.y[best.n == row["n"]]
         assert row["mean"] == pytest.approx(y.mean()) and row["runs"] == len(y)
         assert row["mean"] < y.max()
 
 
-def test_band_holds_the_measurements_and_widens_beyond_them(answer: Answer) -> None:
+def test_band_holds_the_measurements_and_widens_beyond_them(answer: Analysis) -> None:
     fan = fan_table(answer)
     best = answer.best
     rows = [row for row in fan.records() if row["median"] is not None]
@@ -91,14 +91,14 @@ def test_band_holds_the_measurements_and_widens_beyond_them(answer: Answer) -> N
     assert width["measured range"] < width["up to 4x"] < width["up to 10x"]
 
 
-def test_sizes_of_the_band_are_distinct(answer: Answer) -> None:
+def test_sizes_of_the_band_are_distinct(answer: Analysis) -> None:
     n = np.array(fan_table(answer).numbers("n"))
     assert np.diff(np.log(n)).min() > 1e-3 and n[0] == 10 and n[-1] == 6000
 
 
 def test_refused_sizes_have_no_numbers(curve: Points) -> None:
     small = curve.rows(curve.n <= 2000)
-    fan = fan_table(answer_of(small, asked=[4000.0, 1e9]))
+    fan = fan_table(analyse(small, asked=[4000.0, 1e9]))
     far = fan.where(n=1e9).records()[0]
     assert far["status"] == "refused" and far["median"] is None and far["high90"] is None
     assert fan.where(n=4000.0).records()[0]["asked"] == 1
@@ -107,19 +107,19 @@ def test_refused_sizes_have_no_numbers(curve: Points) -> None:
 @pytest.mark.parametrize("metric", ["psnr", "ssim", "error"])
 def test_every_metric(curve: Points, metric: str) -> None:
     y = {"psnr": -10 * np.log10(curve.y), "ssim": 1 - curve.y, "error": curve.y}[metric]
-    fan = fan_table(answer_of(replace(curve, y=y, metric=metric)))
+    fan = fan_table(analyse(replace(curve, y=y, metric=metric)))
     for row in fan.records():
         assert row["low90"] < row["median"] < row["high90"]
 
 
-def test_the_line_is_the_posterior_median_within_the_data_too(answer: Answer) -> None:
+def test_the_line_is_the_posterior_median_within_the_data_too(answer: Analysis) -> None:
     told, fan = answer.outlook, fan_table(answer)
     assert told is not None
     assert fan.numbers("median") == np.median(told.expected, axis=0).tolist()
     assert fan.numbers("low90") == told.interval(0.9)[0].tolist()
 
 
-def test_gains_are_the_decision_s(answer: Answer) -> None:
+def test_gains_are_the_decision_s(answer: Analysis) -> None:
     assert answer.choice is not None and answer.decision is not None
     rows = gains_table(answer.choice).records()
     assert [(row["what"], row["factor"]) for row in rows] == [("n", 2.0), ("n", 10.0), ("p", 2.0)]
@@ -129,29 +129,29 @@ def test_gains_are_the_decision_s(answer: Answer) -> None:
 
 
 def test_hours_are_told_only_where_they_were_measured(curve: Points) -> None:
-    quantity = Quantity("error", "nmse", "volumes")
-    priced = choice_of(curve, costs=Costs(untimed, per_hour=0.0, per_image=2.0))
+    quantity = MetricFormat("error", "nmse", "volumes")
+    priced = summarise_decision(curve, costs=Costs(hours_unknown, per_hour=0.0, per_image=2.0))
     assert "in all" in price_sentence(priced, quantity) and "for a run" not in price_sentence(priced, quantity)
     assert gains_table(priced).column("total")[0] == 2.0 * 8000
     assert "runs at n" in str(priced.experiments[0].cost_unit)
-    timed = choice_of(curve, costs=Costs(lambda n, p: 2.0))
+    timed = summarise_decision(curve, costs=Costs(lambda n, p: 2.0))
     assert "for a run" in price_sentence(timed, quantity) and gains_table(timed).column("hours")[0] == 2.0
 
 
 def test_a_target_says_how_much_it_needs(curve: Points) -> None:
-    (said,) = target_sentence(choice_of(curve, target=0.022))
+    (said,) = target_sentence(summarise_decision(curve, target=0.022))
     assert said.startswith("Target: an error of 0.022")
-    assert target_sentence(choice_of(curve)) == []
+    assert target_sentence(summarise_decision(curve)) == []
 
 
-def test_weights_and_forms_are_probabilities(answer: Answer) -> None:
+def test_weights_and_forms_are_probabilities(answer: Analysis) -> None:
     made = members_table(answer)
     for kind in ("member", "form"):
         assert sum(made.where(kind=kind).numbers("probability")) == pytest.approx(1.0, abs=1e-3)
     assert made.where(kind="member").column("name") == ["curve", "last value", "line"]
 
 
-def test_what_is_known_has_its_prior_beside_it(answer: Answer) -> None:
+def test_what_is_known_has_its_prior_beside_it(answer: Analysis) -> None:
     made = known_table(answer)
     assert made.column("quantity") == ["exponent", "slope", "floor", "break"]
     for row in made.records():
@@ -160,7 +160,7 @@ def test_what_is_known_has_its_prior_beside_it(answer: Answer) -> None:
 
 
 def test_the_map_agrees_with_its_surface(plane: Points) -> None:
-    answer = answer_of(plane)
+    answer = analyse(plane)
     made = map_table(answer)
     row = made.records()[0]
     assert answer.surface is not None
@@ -175,12 +175,12 @@ def test_the_map_agrees_with_its_surface(plane: Points) -> None:
 
 
 def test_there_is_no_map_without_enough_cells(curve: Points) -> None:
-    answer = answer_of(curve)
+    answer = analyse(curve)
     assert answer.surface is None and not len(map_table(answer)) and not len(frontier_table(answer))
 
 
-def test_every_law_has_intervals_or_a_reason(answer: Answer, curve: Points) -> None:
-    for made in (law_table(answer), law_table(answer_of(curve.rows(curve.n <= 500)))):
+def test_every_law_has_intervals_or_a_reason(answer: Analysis, curve: Points) -> None:
+    for made in (law_table(answer), law_table(analyse(curve.rows(curve.n <= 500)))):
         assert {"power", "power+floor", "shifted", "paper"} == set(made.column("law"))
         for row in made.records():
             assert row["note"] or row["value"] is not None
@@ -196,7 +196,9 @@ def test_runs_table_lists_lost_and_open_runs() -> None:
 
 
 def test_faults_are_named() -> None:
-    made = faults_table([Fault(kind="worker died", lost=90.0), Fault(kind="worker died"), Fault(kind="disk full")])
+    made = faults_table(
+        [Incident(kind="worker died", lost=90.0), Incident(kind="worker died"), Incident(kind="disk full")]
+    )
     assert made.rows == (("worker died", 2, 90.0), ("disk full", 1, 0.0))
     sentence = prose.faults(made)
     assert "worker died 2 times (1.5 min of work done again), disk full 1 time" in sentence
@@ -243,12 +245,12 @@ def test_what_is_unfinished_comes_first() -> None:
 
 
 def test_one_size_asks_for_more_sizes() -> None:
-    steps = next_steps(answer_of(Points([100, 100], [27.0, 28.0], [0, 1], metric="psnr")))
+    steps = next_steps(analyse(Points([100, 100], [27.0, 28.0], [0, 1], metric="psnr")))
     assert "n = 11 and 33" in str(steps.column("action")[0])
 
 
 def test_next_steps_are_the_experiments(curve: Points) -> None:
-    answer = answer_of(curve)
+    answer = analyse(curve)
     assert answer.choice is not None
     steps = next_steps(answer)
     assert steps.column("kind") == [item.kind for item in answer.choice.experiments]
@@ -284,10 +286,10 @@ def test_numbers_json_holds_every_table(written: Written, alone: Path) -> None:
 def test_a_network_below_the_classical_anchor_is_a_finding() -> None:
     best = Points(n=np.array([10.0, 100.0]), y=np.array([27.0, 28.0]), metric="psnr")
     lines = [("input", "input", 20.5), ("classical", "block DCT", 28.5)]
-    (found,) = anchor_findings(best, lines)
+    (found,) = baseline_findings(best, lines)
     assert found.code == "below-classical" and "block DCT" in found.text and "28.5 against 28" in found.text
-    (highest,) = anchor_findings(best, [("nlm", "non-local means", 28.2), *lines])  # the weaker one says less
+    (highest,) = baseline_findings(best, [("nlm", "non-local means", 28.2), *lines])  # the weaker one says less
     assert "block DCT" in highest.text
-    assert anchor_findings(best, lines[:1]) == () == anchor_findings(None, lines)
+    assert baseline_findings(best, lines[:1]) == () == baseline_findings(None, lines)
     errors = Points(n=np.array([10.0, 100.0]), y=np.array([2e-3, 1e-3]), metric="error")
-    assert [item.code for item in anchor_findings(errors, [("classical", "block DCT", 9e-4)])] == ["below-classical"]
+    assert [item.code for item in baseline_findings(errors, [("classical", "block DCT", 9e-4)])] == ["below-classical"]

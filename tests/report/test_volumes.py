@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.errors import Mistake
-from reconscale.files import to_json, write_whole
-from reconscale.report.format import Quantity
+from reconscale.errors import UserError
+from reconscale.files import to_json, write_atomic
+from reconscale.report.format import MetricFormat
 from reconscale.report.problem_text import problem_findings, problem_words, recipe_words
 from reconscale.report.run_tables import sets_grid, training_sets_of, volumes_grid
 from reconscale.study import Folder, load_study
@@ -50,12 +50,12 @@ def test_training_sets(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     assert training_sets_of(folder) is None and sets_grid(None, "slices") is None
     sets = [{"n": 10, "slices": 10.0, "volumes": 2.5, "units": 1.0}]
-    write_whole(tmp_path / "training-sets.json", to_json({"sets": sets, "pixels": 64.0}))
+    write_atomic(tmp_path / "training-sets.json", to_json({"sets": sets, "pixels": 64.0}))
     known = training_sets_of(folder)
     grid = sets_grid(known, "slices")
     assert grid is not None and grid.rows == (("10", "10", "2.5", "1"),)
-    write_whole(tmp_path / "training-sets.json", to_json({"sets": [{"n": "ten"}], "pixels": 64.0}))
-    with pytest.raises(Mistake, match="is damaged"):
+    write_atomic(tmp_path / "training-sets.json", to_json({"sets": [{"n": "ten"}], "pixels": 64.0}))
+    with pytest.raises(UserError, match="is damaged"):
         training_sets_of(folder)
 
 
@@ -64,6 +64,6 @@ def test_the_volume_that_gains_least_comes_first() -> None:
 
     rows = [("t", "a", 1.0, 0.5, 9.0, 0.9), ("t", "b", 1.0, 0.5, 9.0, 0.6)]
     volumes = table("volumes", "test_set volume n_smallest y_smallest n_largest y_largest", rows)
-    ssim, nmse = (Quantity(metric, "", "slices") for metric in ("ssim", "error"))
+    ssim, nmse = (MetricFormat(metric, "", "slices") for metric in ("ssim", "error"))
     first = [volumes_grid(volumes, quantity) for quantity in (ssim, nmse)]
     assert [grid.rows[0][1] for grid in first if grid is not None] == ["b", "a"]

@@ -1,6 +1,6 @@
 """Every reader of a user's file: small valid files to start from, and what reads them.
 
-``fuzz/campaign.py`` and ``test_fuzz.py`` change the valid files; a reader gives a value or a ``Mistake``, never more.
+``fuzz/campaign.py`` and ``test_fuzz.py`` change the valid files; a reader gives a value or a ``UserError``, never more.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Reader:
     Attributes:
         file: the name that the file gets.
         read: reads the file at a path, in a folder of its own.
-        valid: makes files that it reads without a Mistake.
+        valid: makes files that it reads without a UserError.
     """
 
     file: str
@@ -125,9 +125,9 @@ def _record(place: str, read: Callable[[Any], object]) -> Callable[[Path], objec
 
 
 def _anchors(folder: Any) -> object:
-    from reconscale.report.pictures import _anchor_picture, anchors_of
+    from reconscale.report.pictures import _anchor_picture, load_baselines
 
-    anchors = anchors_of(folder)
+    anchors = load_baselines(folder)
     if anchors is None:
         return None
     return [_anchor_picture(anchors, item, kind) for item in anchors.pictures for kind in ("truth", *anchors.labels)]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from reconscale.data.image_files import read_header
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import load_study
 from reconscale.study.study_file import parse_study
 from tests.security import readers
@@ -31,7 +31,7 @@ import json, os, resource, sys, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "src")!r}]
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from tests.security import readers
 import cv2, h5py, nibabel, pydicom, tifffile, tensorboard.util.tensor_util, PIL.Image  # noqa
 said = {{}}
@@ -41,7 +41,7 @@ for name in set(names.values()):
         place = Path(sys.argv[1]) / "valid" / name / str(number)
         try:
             readers.read(name, data, place)
-        except Mistake:
+        except UserError:
             pass
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (taken + {MEMORY},) * 2)
@@ -50,7 +50,7 @@ for bomb, name in names.items():
     try:
         readers.read(name, (Path(sys.argv[1]) / bomb).read_bytes(), place)
         said[bomb] = "read"
-    except Mistake as mistake:
+    except UserError as mistake:
         said[bomb] = str(mistake)
     except BaseException as error:
         said[bomb] = f"CRASH {{type(error).__name__}}: {{error}}"
@@ -226,7 +226,7 @@ def test_a_study_file_is_bounded(tmp_path: Path, name: str) -> None:
     text, message = STUDIES[name]
     (tmp_path / "study.toml").write_text(text)
     began = time.monotonic()
-    with pytest.raises(Mistake, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_study(tmp_path / "study.toml")
     assert len(str(caught.value)) < 4000 and time.monotonic() - began < 20
 
@@ -249,13 +249,13 @@ def test_a_study_file_is_bounded(tmp_path: Path, name: str) -> None:
 def test_a_study_asks_for_what_can_be(
     content: Callable[..., dict[str, Any]], tables: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         parse_study(content(**tables))
 
 
 def test_1e400_in_a_study_file_is_no_number(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(readers.STUDY.replace("sigma = 25", "sigma = 1e400"))
-    with pytest.raises(Mistake, match=r"problem.sigma: found inf"):
+    with pytest.raises(UserError, match=r"problem.sigma: found inf"):
         load_study(tmp_path / "study.toml")
 
 
@@ -272,5 +272,5 @@ def test_a_pipe_among_images_is_refused(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(Mistake, match="is not a regular file"):
+    with pytest.raises(UserError, match="is not a regular file"):
         read_header(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""Changed files give a value or a ``Mistake``. A long campaign of the same kind is ``make fuzz``."""
+"""Changed files give a value or a ``UserError``. A long campaign of the same kind is ``make fuzz``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from tests.security.readers import READERS, read
 
 FOUND = sorted((Path(__file__).parent / "found").iterdir())
@@ -26,13 +26,13 @@ changes = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), pieces), min_si
 
 
 def outcome(name: str, data: bytes) -> object:
-    """A value, or the Mistake; every other exception is raised. Warnings of libraries are theirs."""
+    """A value, or the UserError; every other exception is raised. Warnings of libraries are theirs."""
     folder = Path(tempfile.mkdtemp())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return read(name, data, folder)
-    except Mistake as mistake:
+    except UserError as mistake:
         return mistake
     finally:
         shutil.rmtree(folder)
@@ -41,7 +41,7 @@ def outcome(name: str, data: bytes) -> object:
 @pytest.mark.parametrize("name", READERS)
 def test_valid_files_are_read(name: str) -> None:
     """The campaign starts from files that get far."""
-    assert any(not isinstance(outcome(name, data), Mistake) for data in READERS[name].valid()) or name in PARTIAL
+    assert any(not isinstance(outcome(name, data), UserError) for data in READERS[name].valid()) or name in PARTIAL
 
 
 PARTIAL = {"tensorboard-messages", "lightning", "yaml"}

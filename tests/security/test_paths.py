@@ -13,7 +13,7 @@ import pytest
 
 from reconscale.data.folders import place_below
 from reconscale.data.volumes.kspace_files import list_fastmri
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.report.pictures import embedded
 from reconscale.study import Folder, Images, Result, load_study, runs_of
 from reconscale.study.study_file import parse_study
@@ -52,7 +52,7 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     root.mkdir()
     (tmp_path / "secret").mkdir()
     (root / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(Mistake, match="a link that leads out of the data folder"):
+    with pytest.raises(UserError, match="a link that leads out of the data folder"):
         place_below(root, "link", "images.folders")
 
 
@@ -62,26 +62,26 @@ def test_places_are_printable_and_not_endless(content: Content, word: str, key: 
     options = (
         {"folders": (word,)} if key == "folders" else {"test_sets": {"a": word} if key == "place" else {word: "a"}}
     )
-    with pytest.raises(Mistake, match="printable"):
+    with pytest.raises(UserError, match="printable"):
         parse_study(content(images={"source": "folder", "val": 1, "test": 1, **options}))
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/b", "", ".", "..", "-x", "a\0", "a\n", "x" * 81, "a b", "ä"])
 def test_the_name_of_a_study_is_a_word(content: Content, name: str) -> None:
-    with pytest.raises(Mistake, match=r"study: name: found"):
+    with pytest.raises(UserError, match=r"study: name: found"):
         parse_study(content(name=name))
 
 
 @pytest.mark.parametrize("family", ["../../x", "/x", "a/b", "", "a\0", "..", "x" * 41, "a\\b", "a b"])
 def test_the_family_is_part_of_the_name_of_a_folder(content: Content, family: str) -> None:
-    with pytest.raises(Mistake, match=r"network.family: found"):
+    with pytest.raises(UserError, match=r"network.family: found"):
         parse_study(content(network={"family": family}))
 
 
 @pytest.mark.parametrize("number", [10**13, 10**30])
 @pytest.mark.parametrize("key", ["n", "seed"])
 def test_numbers_in_the_name_of_a_folder_are_bounded(content: Content, number: int, key: str) -> None:
-    with pytest.raises(Mistake, match=rf"sweep.{key}: found a number of \d+ digits"):
+    with pytest.raises(UserError, match=rf"sweep.{key}: found a number of \d+ digits"):
         parse_study(content(sweep={"n": (1,), "width": (4,), "seed": (0,), key: (number,)}))
 
 
@@ -95,10 +95,10 @@ def test_a_result_belongs_into_its_folder(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     for name in ("../../x", "/etc/passwd", None, ["x"], runs_of(study)[1].id):
         path.write_text(json.dumps(record | {"id": name}))
-        with pytest.raises(Mistake, match="under the name"):
+        with pytest.raises(UserError, match="under the name"):
             Result.read(folder.of(run))
     path.write_text(json.dumps(record | {"run": record["run"] | {"network": {"family": "../../x", "width": 8}}}))
-    with pytest.raises(Mistake, match="damaged at 'run.network.family'"):
+    with pytest.raises(UserError, match="damaged at 'run.network.family'"):
         Result.read(folder.of(run))
 
 
@@ -132,7 +132,7 @@ def test_hdf5_files_hold_their_own_data(tmp_path: Path, kind: str) -> None:
             layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "kspace", values.shape)
             file.create_virtual_dataset("kspace", layout)
     images = Images.model_validate({"source": "fastmri", "val": 1, "test": 1})
-    with pytest.raises(Mistake, match="lie in another file"):
+    with pytest.raises(UserError, match="lie in another file"):
         list_fastmri(images, tmp_path / "data")
 
 
@@ -146,7 +146,7 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """Reading one would wait for ever."""
     for name in ("study.toml", "points.csv"):
         os.mkfifo(tmp_path / name)
-    with pytest.raises(Mistake, match="is not a regular file"):
+    with pytest.raises(UserError, match="is not a regular file"):
         load_study(tmp_path / "study.toml")
     assert "is not a regular file" in refused("forecast", tmp_path / "points.csv")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconscale.networks import given_of, size_of
+from reconscale.networks import input_spec, size_of
 from reconscale.study import load_study
 from reconscale.training.linear_explanation import OPERATORS_OF
 
@@ -67,7 +67,7 @@ def test_the_denoisers_have_about_the_same_operations() -> None:
     for name in ("unet", "swinir"):
         study = load_study(STUDIES / "denoising-swinir" / name)
         (width,) = study.sweep.width
-        spent.append(study.recipe.steps * size_of(study.cell_network(width), given_of(study.problem, 3)).flops)
+        spent.append(study.recipe.steps * size_of(study.cell_network(width), input_spec(study.problem, 3)).flops)
     assert 0.8 < spent[0] / spent[1] < 1.25
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconscale.networks import Given, size_of
+from reconscale.networks import InputSpec, size_of
 from reconscale.study import load_study, runs_of
 
 WIDTHS = {
@@ -33,4 +33,4 @@ def test_the_campaign() -> None:
     assert {run.n for run in runs if run.recipe.lr_min == 1e-7} == {25000, 50000}
     assert {run.seed for run in runs if run.n >= 10000} == {42}
     for width, millions in SIZES.items():
-        assert round(size_of(study.cell_network(width), Given(1, "mri")).p / 1e6, 3) == millions
+        assert round(size_of(study.cell_network(width), InputSpec(1, "mri")).p / 1e6, 3) == millions

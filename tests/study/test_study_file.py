@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import load_study, runs_of
 from reconscale.study.study_file import parse_study
 
@@ -60,14 +60,14 @@ WRONG = {
 
 @pytest.mark.parametrize("tables, sentence", WRONG.values(), ids=WRONG)
 def test_mistakes_are_named(content: Content, tables: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Mistake) as refused:
+    with pytest.raises(UserError) as refused:
         parse_study(content(**tables), where="study.toml")
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_all_mistakes_at_once(content: Content) -> None:
-    with pytest.raises(Mistake, match=r"sigm.*stepz"):
+    with pytest.raises(UserError, match=r"sigm.*stepz"):
         parse_study(content(problem={"kind": "denoising", "sigm": 1}, recipe={"stepz": 1}))
 
 
@@ -79,7 +79,7 @@ def test_files_that_are_no_study(tmp_path: Path, text: str | bytes | None, sente
     path = tmp_path / "study.toml"
     if text is not None:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(Mistake, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         load_study(path)
 
 

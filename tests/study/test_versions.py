@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import load_study, runs_of
 from reconscale.study.defaults import written_out
 from reconscale.study.study_file import parse_study
@@ -78,7 +78,7 @@ def test_golden_ids(content: Content) -> None:
 @pytest.mark.parametrize("version", [0, 3, "2", True, 2.0, None, {}, 10**400])
 def test_unknown_versions(content: Content, version: Any) -> None:
     """One sentence that names those known, whatever else may be wrong."""
-    with pytest.raises(Mistake) as refused:
+    with pytest.raises(UserError) as refused:
         parse_study(content(version=version, nmae="a"), where="study.toml")
     assert str(refused.value).startswith(f"study.toml: version: found {version!r}"[:50])
     assert "known here: 1 and 2; later ones need a newer reconscale" in str(refused.value)
@@ -132,7 +132,7 @@ def test_a_rule_changes_what_it_names_and_nothing_else(content: Content) -> None
 def test_rules_that_do_not_go_together(content: Content, rules: list[dict[str, Any]], sentence: str) -> None:
     """Also where each of them alone would be right, and only in some cells of the grid."""
     of_cells = [{"n": [4, 4], "recipe": rule} for rule in rules]
-    with pytest.raises(Mistake) as refused:
+    with pytest.raises(UserError) as refused:
         parse_study(content(version=2, override=of_cells))
     assert sentence in str(refused.value) and "\n" not in str(refused.value)
 

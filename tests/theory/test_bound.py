@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import Descent, Flow, Subspace, best_descent, draw_training_set, path_of, sample
-from reconscale.theory.bound import blocks_of, given_measurements, lemma_bound, likely_blocks, theorem_bound
+from reconscale.theory.bound import blocks_of, given_measurements, high_probability_blocks, lemma_bound, theorem_bound
 from reconscale.theory.reference import TrainingSet
 
 CASES = [
@@ -62,7 +62,7 @@ def test_theorem_bounds_the_early_stopped_risk(dim, ambient, sigma, n):
 
 def test_likely_blocks_contain_those_of_training_sets():
     model, n = Subspace(5, 80, 0.2), 300
-    likely, rng = likely_blocks(model, n, failure=0.01), np.random.default_rng(3)
+    likely, rng = high_probability_blocks(model, n, failure=0.01), np.random.default_rng(3)
     for _ in range(50):
         found = blocks_of(draw_training_set(model, n, rng))
         assert found.least_signal >= likely.least_signal
@@ -90,5 +90,5 @@ def test_without_noise_the_bound_goes_to_zero():
 
 @pytest.mark.parametrize("failure", [0.0, 1.0, -0.1, float("nan")])
 def test_failure_is_a_probability(failure):
-    with pytest.raises(Mistake, match="failure: found"):
+    with pytest.raises(UserError, match="failure: found"):
         theorem_bound(Subspace(5, 50, 0.1), 200, failure)

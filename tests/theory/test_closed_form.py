@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import Subspace, best_flow, best_ridge
 from reconscale.theory.closed_form import after_knee, attenuation, knee, numeric_knee, pca_after, stopping_time
 from reconscale.theory.equivalents.equivalent import Equivalent
@@ -39,13 +39,13 @@ def test_closed_forms_know_their_limits():
     assert stopping_time(Subspace(10, 100, 0.0), 20) == math.inf
     t = stopping_time(model, 10**5)
     assert 2 * t == pytest.approx(math.log(10**5 / (model.floor * 1000 * 0.1**4 * t)), rel=1e-9)
-    with pytest.raises(Mistake, match="above dim"):
+    with pytest.raises(UserError, match="above dim"):
         attenuation(model, 10)
-    with pytest.raises(Mistake, match="sigma"):
+    with pytest.raises(UserError, match="sigma"):
         knee(Subspace(10, 100, 0.0))
-    with pytest.raises(Mistake, match="sigma"):
+    with pytest.raises(UserError, match="sigma"):
         numeric_knee(Subspace(10, 100, 1.5))
-    with pytest.raises(Mistake, match="n: found"):
+    with pytest.raises(UserError, match="n: found"):
         after_knee(model, math.nan)
 
 
@@ -84,7 +84,7 @@ def test_power_law_populations_of_any_size():
     assert len(large.variances) < 3000
     assert small.power == pytest.approx(float((np.arange(1, 501.0) ** -1.5).sum()), rel=1e-9)
     for wrong in (0.0, -1.0, math.nan):
-        with pytest.raises(Mistake, match="exponent: found"):
+        with pytest.raises(UserError, match="exponent: found"):
             power_law_population(wrong, 100)
-    with pytest.raises(Mistake, match="at most a third of the pixels"):
+    with pytest.raises(UserError, match="at most a third of the pixels"):
         power_law_risk(2.0, 500, 1000)

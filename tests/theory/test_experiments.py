@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import (
     SETTINGS,
     Converged,
@@ -63,9 +63,9 @@ def test_settings_are_the_papers():
 
 
 def test_power_fit_refuses_what_was_not_measured():
-    with pytest.raises(Mistake, match="n = 5 was not measured"):
+    with pytest.raises(UserError, match="n = 5 was not measured"):
         power_fit([1, 10], [1.0, 0.1], 5, 10)
-    with pytest.raises(Mistake, match="holds 1 n"):
+    with pytest.raises(UserError, match="holds 1 n"):
         power_fit([1, 10], [1.0, 0.1], 10, 10)
 
 
@@ -103,5 +103,5 @@ def test_printed_means_of_the_official_notebook(shared):
 
 @pytest.mark.parametrize(("words", "said"), [({"seed": -1}, "seed: found -1"), ({"run": 0.5}, "run: found 0.5")])
 def test_draws_are_named_by_whole_numbers(words, said):
-    with pytest.raises(Mistake, match=said):
+    with pytest.raises(UserError, match=said):
         experiment(Subspace(2, 9, 0.1), 4, **words)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import Flow, best_flow
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.images import linear_curve, population_by, spectrum_of, within
+from reconscale.theory.images import linear_curve, n_within_db, population_by, spectrum_of
 from reconscale.theory.linear import learned_path, moments_of
 from reconscale.theory.operators import OPERATORS, Patches, denoising, operator_of, superresolution
 from reconscale.theory.reference import learned_curve
@@ -106,11 +106,11 @@ class TestSpectrum:
 
     def test_what_is_refused(self):
         operator = denoising(SHAPE, 0.05)
-        with pytest.raises(Mistake, match=r"16 for a covariance of 16 values; at least 17"):
+        with pytest.raises(UserError, match=r"16 for a covariance of 16 values; at least 17"):
             spectrum_of(made_up(16, 1, "gaussian"), operator)
-        with pytest.raises(Mistake, match="shape"):
+        with pytest.raises(UserError, match="shape"):
             spectrum_of(made_up(50, 1, "gaussian"), denoising((4, 2, 2), 0.05))
-        with pytest.raises(Mistake, match="all the same"):
+        with pytest.raises(UserError, match="all the same"):
             spectrum_of(Patches(np.full((50, PIXELS), 0.3), np.arange(50), SHAPE), operator)
 
 
@@ -188,7 +188,7 @@ class TestCurve:
     )
     def test_what_is_refused(self, options, said):
         spectrum = spectrum_of(made_up(500, 1, "gaussian"), denoising(SHAPE, 0.05))
-        with pytest.raises(Mistake, match=said):
+        with pytest.raises(UserError, match=said):
             linear_curve(spectrum, **options)
 
 
@@ -197,21 +197,21 @@ class TestWithin:
     def test_inverts_the_curve(self, counts, each):
         spectrum = spectrum_of(made_up(300, 20, "textures"), denoising(SHAPE, 0.05))
         for decibels in (1.0, 0.1):
-            n = within(spectrum, decibels, counts=counts, per_image=each)
+            n = n_within_db(spectrum, decibels, counts=counts, per_image=each)
             curve = linear_curve(spectrum, [n], counts=counts, per_image=each)
             assert 10 * math.log10(curve.mse[0] / curve.floor) == pytest.approx(decibels, rel=5e-3)
 
     def test_ends(self):
         spectrum = spectrum_of(made_up(500, 1, "gaussian"), denoising(SHAPE, 0.05))
-        assert within(spectrum, 60) == 1
-        assert within(spectrum, 1e-3, most=100) is None
-        assert within(spectrum_of(made_up(500, 1, "gaussian"), denoising(SHAPE, 0.0)), 1) is None
+        assert n_within_db(spectrum, 60) == 1
+        assert n_within_db(spectrum, 1e-3, most=100) is None
+        assert n_within_db(spectrum_of(made_up(500, 1, "gaussian"), denoising(SHAPE, 0.0)), 1) is None
 
     @pytest.mark.parametrize("decibels", [0, -1, float("nan"), float("inf")])
     def test_decibels_that_are_none(self, decibels):
         spectrum = spectrum_of(made_up(500, 1, "gaussian"), denoising(SHAPE, 0.05))
-        with pytest.raises(Mistake, match="decibels"):
-            within(spectrum, decibels)
+        with pytest.raises(UserError, match="decibels"):
+            n_within_db(spectrum, decibels)
 
 
 class TestLearnedCurve:
@@ -256,12 +256,12 @@ class TestLearnedCurve:
     )
     def test_what_is_refused(self, options, said):
         patches = made_up(100, 1, "gaussian")
-        with pytest.raises(Mistake, match=said):
+        with pytest.raises(UserError, match=said):
             learned_curve(patches, spectrum_of(patches, denoising(SHAPE, 0.05)), **options)
 
     def test_other_shapes_are_refused(self):
         spectrum = spectrum_of(made_up(100, 1, "gaussian"), denoising(SHAPE, 0.05))
-        with pytest.raises(Mistake, match="shape"):
+        with pytest.raises(UserError, match="shape"):
             learned_curve(Patches(np.zeros((9, 4)), np.arange(9), (2, 2, 1)), spectrum, [3])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import Converged, Descent, Flow, Ridge, Subspace, best_flow, best_ridge
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.linear import (
@@ -106,7 +106,7 @@ class TestPopulation:
         assert population_of(covariance_of("singular"), compressed_sensing(SHAPE, 0.0)).floor == 0
 
     def test_nothing_to_see(self):
-        with pytest.raises(Mistake, match="do not vary"):
+        with pytest.raises(UserError, match="do not vary"):
             population_of(np.zeros((PIXELS, PIXELS)), denoising(SHAPE, 0.0))
         assert population_of(np.zeros((PIXELS, PIXELS)), denoising(SHAPE, 0.1)).floor == 0
 
@@ -121,7 +121,7 @@ class TestPopulation:
         ],
     )
     def test_covariances_that_are_none(self, covariance, said):
-        with pytest.raises(Mistake, match=said):
+        with pytest.raises(UserError, match=said):
             population_of(covariance, denoising(SHAPE, 0.1))
 
     def test_rounding_of_a_covariance_is_forgiven(self):
@@ -175,7 +175,7 @@ class TestLearnedPath:
     def test_stops_where_descent_diverges(self):
         cov, operator = covariance_of("smooth"), denoising(SHAPE, 0.2)
         path = learned_path(*drawn(cov, operator, 9, np.random.default_rng(0)), moments_of(cov, operator))
-        with pytest.raises(Mistake, match="diverges"):
+        with pytest.raises(UserError, match="diverges"):
             path.risk(Descent(2.01 / path.extent[1], 5))
 
     def test_pairs_that_are_none(self):
@@ -189,7 +189,7 @@ class TestLearnedPath:
             (good, good * np.nan, "not finite"),
             (good, 0 * good, "all 0"),
         ):
-            with pytest.raises(Mistake, match=said):
+            with pytest.raises(UserError, match=said):
                 learned_path(x, y, moments)
 
 

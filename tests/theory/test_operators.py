@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.operators import (
     OPERATORS,
     compressed_sensing,
@@ -46,19 +46,19 @@ class TestEveryOperator:
 
     def test_refuses_noise_that_is_none(self, name, shape):
         for sigma in (-0.1, float("nan"), float("inf"), "0.1"):
-            with pytest.raises(Mistake, match="sigma"):
+            with pytest.raises(UserError, match="sigma"):
                 operator_of(name, shape, sigma)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (0, 8, 1), (8, 8, 0), (8.5, 8, 1), (8, -8, 1)])
 @pytest.mark.parametrize("name", OPERATORS)
 def test_shapes_that_are_none(name, shape):
-    with pytest.raises(Mistake):
+    with pytest.raises(UserError):
         operator_of(name, shape, 0.1)
 
 
 def test_unknown_name_names_the_nearest():
-    with pytest.raises(Mistake, match="superresolution"):
+    with pytest.raises(UserError, match="superresolution"):
         operator_of("superesolution", (8, 8, 1), 0.1)
 
 
@@ -127,18 +127,18 @@ class TestMaskedFourier:
         ],
     )
     def test_masks_that_are_none(self, options, named):
-        with pytest.raises(Mistake, match=named):
+        with pytest.raises(UserError, match=named):
             masked_fourier((8, 8, 1), 0.0, **options)
 
 
 @pytest.mark.parametrize("factor", [0, 1, 3, 16, -2, 2.5, "2"])
 def test_factors_that_do_not_divide(factor):
-    with pytest.raises(Mistake, match="factor"):
+    with pytest.raises(UserError, match="factor"):
         superresolution((8, 8, 1), 0.0, factor=factor)
 
 
 @pytest.mark.parametrize("keep", [0, 1.5, -0.5, float("nan")])
 @pytest.mark.parametrize("make", [inpainting, compressed_sensing])
 def test_parts_that_are_none(make, keep):
-    with pytest.raises(Mistake, match="keep"):
+    with pytest.raises(UserError, match="keep"):
         make((8, 8, 1), 0.0, keep=keep)

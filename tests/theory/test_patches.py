@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.operators import Patches
 
 
@@ -43,5 +43,5 @@ def test_integers_become_floats():
     ],
 )
 def test_what_is_none(values, image, shape, said):
-    with pytest.raises(Mistake, match=said):
+    with pytest.raises(UserError, match=said):
         Patches(values, image, shape)

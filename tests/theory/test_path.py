@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import (
     Converged,
     Descent,
@@ -126,7 +126,7 @@ def test_search_equals_exhaustion():
 
 def test_diverging_descent_is_refused():
     path = path_of(draw_training_set(Subspace(3, 20, 0.3), 6, np.random.default_rng(0)))
-    with pytest.raises(Mistake, match=r"step: found 2.*diverges; below .* it is stable"):
+    with pytest.raises(UserError, match=r"step: found 2.*diverges; below .* it is stable"):
         path.risk(Descent(2.0, 5))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import (
     Converged,
     Descent,
@@ -149,10 +149,10 @@ def test_tiny_noise_keeps_its_digits():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(Mistake, match="need a matrix of 10,000 rows; at most 6,000"):
+    with pytest.raises(UserError, match="need a matrix of 10,000 rows; at most 6,000"):
         sample(Subspace(10, 10**6, 0.1), 10**4, np.random.default_rng(0))
-    with pytest.raises(Mistake, match="blocks: 5 blocks of 20 columns do not fit"):
+    with pytest.raises(UserError, match="blocks: 5 blocks of 20 columns do not fit"):
         sample_truncated(Subspace(10, 100, 0.1), 80, 5, np.random.default_rng(0))
     for wrong in (0, -3, 2.5, True):
-        with pytest.raises(Mistake, match="n: found"):
+        with pytest.raises(UserError, match="n: found"):
             sample(Subspace(2, 5, 0.1), wrong, np.random.default_rng(0))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import Converged, Descent, Flow, Population, Ridge, Subspace
-from reconscale.theory.filters import real, whole
+from reconscale.theory.filters import check_int, check_real
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,15 @@ from reconscale.theory.filters import real, whole
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(make, said):
-    with pytest.raises(Mistake, match=said) as caught:
+    with pytest.raises(UserError, match=said) as caught:
         make()
     assert "\n" not in str(caught.value)
 
 
 def test_numbers_of_any_type_are_taken():
-    assert whole("n", np.int64(3), 1) == whole("n", 3.0, 1) == 3
-    assert isinstance(whole("n", np.float32(3), 1), int)
-    assert real("sigma", np.float32(0.5)) == 0.5
+    assert check_int("n", np.int64(3), 1) == check_int("n", 3.0, 1) == 3
+    assert isinstance(check_int("n", np.float32(3), 1), int)
+    assert check_real("sigma", np.float32(0.5)) == 0.5
     assert Subspace(np.int32(2), 10.0, 0).sigma == 0.0
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reconscale.data import ImageSet, open_images
-from reconscale.errors import Mistake
-from reconscale.networks import build, given_of
+from reconscale.errors import UserError
+from reconscale.networks import build, input_spec
 from reconscale.physics import problem_of
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.study.problems import SuperresolutionProblem
@@ -24,14 +24,14 @@ from reconscale.training.calibrate import Trial, best, choice
 from reconscale.training.evaluate import score
 from reconscale.training.executors.local import Local
 from reconscale.training.loop import Hooks, Interrupted, Training
-from reconscale.training.precision import WAYS
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.precision import COMPUTE_MODES
+from reconscale.training.worker import Placement, Task, run_task
 
 from .test_loop import CPU, images, make_run
 
 __all__ = ["images"]
 
-EAGER = [name for name, way in WAYS.items() if not way.compiled]
+EAGER = [name for name, way in COMPUTE_MODES.items() if not way.compiled]
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ def test_the_quickest_way_is_written_down_and_obeyed(images: ImageSet, tmp_path:
     chosen = choice(path, run, images, executor, Placement())
     record = json.loads(path.read_text())
     assert chosen == record["choice"] and set(record["seconds"]) == set(EAGER) and record["device"] == "cpu"
-    for name in WAYS:  # also one that is not tried here: of another node, or chosen by hand
+    for name in COMPUTE_MODES:  # also one that is not tried here: of another node, or chosen by hand
         path.write_text(json.dumps({"choice": name}))
         assert choice(path, run, images, executor, Placement()) == name
     for content in ({"choice": "fp8"}, ["fp8"], {"choice": ["fp8"]}, {}):
         path.write_text(json.dumps(content))
-        with pytest.raises(Mistake, match="'choice' is .* known here: fp32"):
+        with pytest.raises(UserError, match="'choice' is .* known here: fp32"):
             choice(path, run, images, executor, Placement())
 
 
@@ -95,7 +95,7 @@ def test_a_run_goes_on_in_the_way_that_it_began(images: ImageSet, tmp_path: Path
     keep = lambda state: checkpoint.save(task.folder.of(run), state)  # noqa: E731
     with pytest.raises(Interrupted):
         first.carry_on(Hooks(keep=keep, stop=lambda: first.step == 4))
-    assert carry_out(task, lambda message: None) == "done"
+    assert run_task(task, lambda message: None) == "done"
     result = Result.read(task.folder.of(run))
     assert result.provenance["precision"] == way and list(result.validation) == whole.curve
 
@@ -171,9 +171,9 @@ def test_values_do_not_depend_on_how_many_are_evaluated_at_once(
     pixels = open_images(options, cache=tmp_path).val
     problem = problem_of(DenoisingProblem(kind="denoising"), CPU, 0)
     torch.manual_seed(1)
-    given = given_of(DenoisingProblem(kind="denoising"), 3)
+    given = input_spec(DenoisingProblem(kind="denoising"), 3)
     network = build(Network(family=family, width=6, depth=2), given).eval()
-    WAYS["fp32+channels_last" if channels_last else "fp32"].arrange(network)
+    COMPUTE_MODES["fp32+channels_last" if channels_last else "fp32"].arrange(network)
     sizes: list[int] = []
 
     def counted(y: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from reconscale.physics.base import Example, KSpace
-from reconscale.training.distributed import Share
+from reconscale.physics.base import Batch, KSpace
+from reconscale.training.distributed import ProcessGroup
 
 from ..cli.test_sweep import start, worker_pids
 from ..conftest import TINY
@@ -95,7 +95,9 @@ def test_shares_are_everything_once(count: int, size: int) -> None:
     x = torch.arange(count * 4.0).reshape(count, 1, 2, 2)
     kspace = KSpace(x.to(torch.complex64), x > 3, (0, 1), (2, 2))
     one = torch.ones(count)
-    shares = [Share(rank, size).of(Example(kspace, x, one, one, tuple("abcdefgh"[:count]))) for rank in range(size)]
+    shares = [
+        ProcessGroup(rank, size).of(Batch(kspace, x, one, one, tuple("abcdefgh"[:count]))) for rank in range(size)
+    ]
     there = [share for share in shares if share is not None]
     assert torch.equal(torch.cat([share.x for share in there]), x)
     assert "".join("".join(share.names) for share in there) == "abcdefgh"[:count]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from reconscale.data import ImageSet, open_images
-from reconscale.errors import Mistake
-from reconscale.physics.superresolution import reduced
+from reconscale.errors import UserError
+from reconscale.physics.superresolution import downscale
 from reconscale.study import Folder, Images
 from reconscale.study.problems import KINDS
 from reconscale.study.study_file import parse_study
@@ -29,7 +29,7 @@ def test_the_matrix_reduces_a_patch(channels: int, factor: int, kernel: str) -> 
     operator = made("superresolution", channels, factor=factor, kernel=kernel)
     patch = np.random.default_rng(0).random(operator.shape)
     image = torch.from_numpy(patch).permute(2, 0, 1)[None].float()
-    expected = reduced(image, factor, kernel)[0].flatten().numpy()
+    expected = downscale(image, factor, kernel)[0].flatten().numpy()
     assert np.allclose(operator.matrix @ patch.ravel(), expected, atol=1e-6)
     assert operator.sigma == ROUNDING and operator.measurements == operator.pixels // factor**2
 
@@ -60,7 +60,7 @@ def test_the_order_of_pixels() -> None:
     ],
 )
 def test_what_has_none(kind: str, options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Mistake, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         made(kind, **options)
 
 

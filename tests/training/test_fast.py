@@ -15,7 +15,7 @@ from reconscale.study.problems import KINDS
 from reconscale.training import checkpoint, loop
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.precision import bf16_is_native
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.worker import Placement, Task, run_task
 
 from .test_loop import CPU, images, make_run, outcome
 
@@ -85,7 +85,7 @@ def test_resume_is_exact_around_a_restart(images: ImageSet) -> None:
 def carried_out(run: Run, images: ImageSet, root: Path) -> tuple[str, Result, list[str]]:
     """The status, the result, and the details of what was told of divergence."""
     heard: list[dict[str, Any]] = []
-    status = carry_out(Task(run, images, Folder(root), Placement()), heard.append)
+    status = run_task(Task(run, images, Folder(root), Placement()), heard.append)
     faults = [message["fault"] for message in heard if "fault" in message]
     assert all(fault["kind"] == "training diverged" for fault in faults)
     return status, Result.read(root / run.id), [fault["detail"] for fault in faults]
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_another_run(images: ImageSet, tmp_path: Path) -> None:
     folders = Folder(tmp_path / "a"), Folder(tmp_path / "b")
     checkpoint.save(folders[0].of(run), training.state())
     for folder in folders:
-        assert carry_out(Task(run, images, folder, Placement()), heard.append) == "done"
+        assert run_task(Task(run, images, folder, Placement()), heard.append) == "done"
     one, two = (folder.read(run) for folder in folders)
     assert one is not None and two is not None
     assert one.metrics == two.metrics and one.validation == two.validation

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from reconscale.data import open_images
-from reconscale.errors import Damaged
+from reconscale.errors import DamagedFileError
 from reconscale.study import Folder
-from reconscale.training.checkpoint import Witness
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.checkpoint import InputGuard
+from reconscale.training.worker import Placement, Task, run_task
 
 from .test_loop import make_run
 
@@ -22,7 +22,7 @@ def test_a_file_that_changes(tmp_path: Path, harm: str) -> None:
     path = tmp_path / "pixels"
     path.write_bytes(b"abcdef")
     os.utime(path, (1, 1))
-    witness = Witness([path])
+    witness = InputGuard([path])
     witness.check()
     if harm == "overwrite":
         with path.open("r+b") as stream:
@@ -35,7 +35,7 @@ def test_a_file_that_changes(tmp_path: Path, harm: str) -> None:
         (tmp_path / "other").write_bytes(b"abcdef")
         os.utime(tmp_path / "other", (1, 1))
         (tmp_path / "other").replace(path)
-    with pytest.raises(Damaged, match="what was kept before is good"):
+    with pytest.raises(DamagedFileError, match="what was kept before is good"):
         witness.check()
 
 
@@ -51,7 +51,7 @@ def test_a_run_whose_images_are_touched_stays_open(tmp_path: Path, monkeypatch: 
         os.utime(images.files()[0])
 
     task = Task(run, images, Folder(tmp_path / "runs"), Placement(keep_seconds=0.0))
-    with pytest.raises(Damaged, match="has changed while runs were reading it"):
-        carry_out(replace(task, placement=Placement(keep_seconds=1e9)), touch)
+    with pytest.raises(DamagedFileError, match="has changed while runs were reading it"):
+        run_task(replace(task, placement=Placement(keep_seconds=1e9)), touch)
     assert not list((tmp_path / "runs").rglob("result.json"))
     assert {"kind": "images damaged"}.items() <= dict(told[-1]["fault"]).items()  # type: ignore[call-overload]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from reconscale.data import ImageSet, open_images
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.training import checkpoint
-from reconscale.training.loop import Hooks, Interrupted, Order, Training
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.loop import Hooks, Interrupted, ShuffledSampler, Training
+from reconscale.training.worker import Placement, Task, run_task
 
 CPU = torch.device("cpu")
 
@@ -101,7 +101,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 def test_divergence_is_a_result(images: ImageSet, tmp_path: Path) -> None:
     run = make_run(recipe=Recipe(steps=40, batch=3, lr=1e30, warmup=0.0))
     task = Task(run, images, Folder(tmp_path), Placement())
-    assert carry_out(task, lambda message: None) == "diverged"
+    assert run_task(task, lambda message: None) == "diverged"
     result = Result.read(tmp_path / run.id)
     assert result.status == "diverged" and "lower recipe.lr" in result.reason and result.p > 0
 
@@ -112,7 +112,7 @@ def test_a_failure_is_a_result(images: ImageSet, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Training, "advance", no_memory)
     run = make_run()
-    assert carry_out(Task(run, images, Folder(tmp_path), Placement()), lambda message: None) == "failed"
+    assert run_task(Task(run, images, Folder(tmp_path), Placement()), lambda message: None) == "failed"
     assert "lower recipe.batch" in Result.read(tmp_path / run.id).reason
 
 
@@ -140,7 +140,7 @@ def test_smaller_sets_are_part_of_larger_ones(images: ImageSet) -> None:
 @given(st.integers(1, 20), st.lists(st.integers(1, 50), min_size=1, max_size=10), st.integers(0, 5))
 @settings(max_examples=50, derandomize=True)
 def test_order_gives_every_image_equally_often(images_count: int, takes: list[int], seed: int) -> None:
-    order = Order(images_count, torch.Generator().manual_seed(seed))
+    order = ShuffledSampler(images_count, torch.Generator().manual_seed(seed))
     taken = [index for count in takes for index in order.take(count)]
     counts = [taken.count(index) for index in range(images_count)]
     assert len(taken) == sum(takes) and max(counts) - min(counts) <= 1

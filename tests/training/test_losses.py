@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reconscale.data import ImageSet, open_images
-from reconscale.physics import Denoising, Example
+from reconscale.physics import Batch, Denoising
 from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.study.run import SELF_SUPERVISED
 from reconscale.training.loop import Hooks, Training
@@ -52,7 +52,7 @@ def test_expectations(a: float) -> None:
     problem = Denoising(DenoisingProblem(kind="denoising", sigma=51.0), CPU, 0)
     x = torch.rand(4, 1, 128, 128, generator=torch.Generator().manual_seed(8))
     ones = torch.ones(4)
-    example = Example(problem.measure(x), x, ones, ones)
+    example = Batch(problem.measure(x), x, ones, ones)
     truth = float((a * example.y - x).square().mean())  # type: ignore[operator]
     generator = torch.Generator().manual_seed(0)
     measured = {name: float(objective_of(name, problem, generator)(Shrink(a), example)) for name in BLIND}

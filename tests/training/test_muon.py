@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reconscale.errors import Mistake
-from reconscale.networks import Given, build
+from reconscale.errors import UserError
+from reconscale.networks import InputSpec, build
 from reconscale.study import Network
 from reconscale.training.muon import ITERATIONS, MOMENTUM, OTHERS, QUINTIC, Muon, orthogonalised, step_together
 
@@ -232,7 +232,7 @@ def test_a_copy_goes_its_own_way() -> None:
 
 
 def test_a_network_without_matrices_is_refused() -> None:
-    with pytest.raises(Mistake) as refused:
-        Muon(build(Network(family="linear", width=5), Given(1)), lr=0.02)
+    with pytest.raises(UserError) as refused:
+        Muon(build(Network(family="linear", width=5), InputSpec(1)), lr=0.02)
     assert "the network has no matrices of weights; set it to 'adam'" in str(refused.value)
-    Muon(build(Network(family="linear", width=5), Given(3)), lr=0.02)  # of colour it has one
+    Muon(build(Network(family="linear", width=5), InputSpec(3)), lr=0.02)  # of colour it has one

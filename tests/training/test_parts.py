@@ -15,17 +15,17 @@ import torch
 from PIL import Image
 
 from reconscale.data import ImageSet
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder, Recipe
 from reconscale.study.study_file import parse_study
-from reconscale.training import Where
+from reconscale.training import ExecutionConfig
 from reconscale.training import evaluate as sets
 from reconscale.training import sweep as packing
-from reconscale.training.baselines import anchors
-from reconscale.training.calibrate import Pace, hardest_of, paces, precision_of
+from reconscale.training.baselines import measure_baselines
+from reconscale.training.calibrate import RunCost, largest_images, measure_costs, precision_of
 from reconscale.training.executors.local import Local
 from reconscale.training.placement import cores
-from reconscale.training.sweep import fitted, free_memory, gpu_memory
+from reconscale.training.sweep import choose_workers, free_memory, gpu_memory
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import Placement
 
@@ -41,12 +41,12 @@ def executor() -> Local:
 
 def test_paces_are_measured_once(images: ImageSet, tmp_path: Path, executor: Local) -> None:
     run, folder = make_run(), Folder(tmp_path)
-    first = paces([run], images, folder, executor, Placement())
+    first = measure_costs([run], images, folder, executor, Placement())
     pace = first[run.id]
     assert pace.step > 0 and pace.seconds(run, images) > 12 * pace.step and 5e7 < pace.memory < 5e9
-    assert paces([run], images, folder, executor, Placement()) == first
+    assert measure_costs([run], images, folder, executor, Placement()) == first
     assert len(json.loads((tmp_path / "calibration.json").read_text())) == 1
-    paces([run], images, folder, executor, Placement(threads=2))  # that is another measurement
+    measure_costs([run], images, folder, executor, Placement(threads=2))  # that is another measurement
     assert len(json.loads((tmp_path / "calibration.json").read_text())) == 2
 
 
@@ -74,16 +74,18 @@ class Sized:
 def test_memory_is_measured_on_the_largest_images(
     together: int, crop: int | None, name: str, picked: tuple[int, ...]
 ) -> None:
-    made = {each: sets.Tested(None, Sized(areas), crop) for each, areas in {"a": (4, 3, 2), "b": (1, 9, 5)}.items()}  # type: ignore[arg-type]
-    of, largest = hardest_of(made, together)
+    made = {
+        each: sets.EvaluationSet(None, Sized(areas), crop) for each, areas in {"a": (4, 3, 2), "b": (1, 9, 5)}.items()
+    }  # type: ignore[arg-type]
+    of, largest = largest_images(made, together)
     assert of is made[name] and largest == Sized(picked)
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"cpu, 1 threads, 2 side by side": {"unet": {"step": "fast"}}}', "7"])
 def test_a_calibration_that_is_none(images: ImageSet, tmp_path: Path, executor: Local, content: str) -> None:
     (tmp_path / "calibration.json").write_text(content)
-    with pytest.raises(Mistake, match="does not hold paces; delete it"):
-        paces([make_run()], images, Folder(tmp_path), executor, Placement())
+    with pytest.raises(UserError, match="does not hold paces; delete it"):
+        measure_costs([make_run()], images, Folder(tmp_path), executor, Placement())
 
 
 def test_a_network_that_ends_its_process_has_no_pace(images: ImageSet, tmp_path: Path, executor: Local) -> None:
@@ -108,7 +110,7 @@ def test_as_many_runs_as_memory_allows(
     """So many shares of nine tenths of the free memory that a run needs; whoever names a number gets it."""
     monkeypatch.setattr(packing, "free_memory", lambda: 10e9)
     local = Local(workers or 4, lambda event: None)
-    assert fitted(local, Where(workers=workers), {"a": Pace(0.0, 1.0, 0.0, 0.0, memory)}) == 1.0
+    assert choose_workers(local, ExecutionConfig(workers=workers), {"a": RunCost(0.0, 1.0, 0.0, 0.0, memory)}) == 1.0
     assert local.workers == fits
 
 
@@ -124,14 +126,14 @@ class OfOneGpu(Local):
 @pytest.mark.parametrize("need, each", [(1e9, 8), (20e9, 3), (70e9, 1), (100e9, 1)])
 def test_small_runs_share_a_gpu(need: float, each: int) -> None:
     local = OfOneGpu(1, lambda event: None, device="cuda")
-    share = fitted(local, Where(device="cuda"), {"a": Pace(0.0, 1.0, 0.0, 0.0, need)})
+    share = choose_workers(local, ExecutionConfig(device="cuda"), {"a": RunCost(0.0, 1.0, 0.0, 0.0, need)})
     assert local.workers == each and share == pytest.approx(1 / each)
 
 
 def test_a_run_that_does_not_fit() -> None:
-    pace = Pace(0.0, 1.0, 0.0, 0.0, 1.5 * free_memory())
-    with pytest.raises(Mistake, match="a run needs .* GB and .* GB are free"):
-        fitted(Local(1, lambda event: None), Where(), {"a": pace})
+    pace = RunCost(0.0, 1.0, 0.0, 0.0, 1.5 * free_memory())
+    with pytest.raises(UserError, match="a run needs .* GB and .* GB are free"):
+        choose_workers(Local(1, lambda event: None), ExecutionConfig(), {"a": pace})
 
 
 def test_anchors(images: ImageSet, tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_anchors(images: ImageSet, tmp_path: Path) -> None:
         "sweep": {"n": [1], "width": [2]},
     })  # fmt: skip
     told: list[str] = []
-    chosen = anchors(study, images, Folder(tmp_path), lambda label, done, total: told.append(label))
+    chosen = measure_baselines(study, images, Folder(tmp_path), lambda label, done, total: told.append(label))
     record = json.loads((tmp_path / "anchors" / "anchors.json").read_text())
     sets = record["sets"]["test"]
     assert sets["classical"]["psnr-rgb-clip"] > sets["input"]["psnr-rgb-clip"] > 15 and told
@@ -150,7 +152,7 @@ def test_anchors(images: ImageSet, tmp_path: Path) -> None:
             with Image.open(tmp_path / "anchors" / entry[kind]) as patch:
                 assert patch.size == (32, 32)
     told.clear()
-    assert anchors(study, images, Folder(tmp_path), lambda *_: told.append("again")) == chosen and not told
+    assert measure_baselines(study, images, Folder(tmp_path), lambda *_: told.append("again")) == chosen and not told
 
 
 def test_tensorboard(tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ def test_loggers_that_are_not_installed(name: str, tmp_path: Path) -> None:
         __import__(name)
     except ImportError:
         with (
-            pytest.raises(Mistake, match=f"pip install 'reconscale\\[{name}\\]'"),
+            pytest.raises(UserError, match=f"pip install 'reconscale\\[{name}\\]'"),
             TRACKERS[name](make_run(), tmp_path),
         ):
             pass
@@ -180,10 +182,10 @@ def test_loggers_that_are_not_installed(name: str, tmp_path: Path) -> None:
 
 
 def test_where() -> None:
-    here = Where(workers=3, threads=2, device="cpu").resolved()
+    here = ExecutionConfig(workers=3, threads=2, device="cpu").resolved()
     assert here.workers == 3 and here.device == "cpu"
-    with Where(threads=2).resolved().executor(lambda event: None) as local:
+    with ExecutionConfig(threads=2).resolved().executor(lambda event: None) as local:
         assert local.workers == max(1, cores() // 2)
     if not torch.cuda.is_available():
-        with pytest.raises(Mistake, match="torch sees no GPU here"):
-            Where(device="cuda").resolved()
+        with pytest.raises(UserError, match="torch sees no GPU here"):
+            ExecutionConfig(device="cuda").resolved()

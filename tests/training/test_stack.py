@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reconscale.data import ImageSet, open_images
-from reconscale.physics.base import Example
+from reconscale.physics.base import Batch
 from reconscale.study import Images, Network, Recipe, Run
 from reconscale.study.problems import KINDS
 from reconscale.training import checkpoint
@@ -179,7 +179,7 @@ def broken_from(training: Training, step: int, until: int = 10**9) -> None:
     """Let what a run sees be NaN for some steps."""
     measure = training.problem.examples
 
-    def examples(raw: Any) -> list[Example]:
+    def examples(raw: Any) -> list[Batch]:
         found = measure(raw)
         bad = step <= training.step < until
         return [replace(example, x=example.x * float("nan")) for example in found] if bad else found

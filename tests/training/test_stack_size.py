@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from reconscale.data import ImageSet
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
 from reconscale.study import Folder, Recipe, Result
 from reconscale.training import stack_size, stack_worker
-from reconscale.training.calibrate import Pace
+from reconscale.training.calibrate import RunCost
 from reconscale.training.executors.base import Event
 from reconscale.training.executors.local import Local, _Slot
 from reconscale.training.executors.stacks import grouped
-from reconscale.training.placement import Where
+from reconscale.training.placement import ExecutionConfig
 from reconscale.training.stack_size import Stacked, Tried, difference, stacks_of, tried_together
 from reconscale.training.stack_worker import carry_out_together
-from reconscale.training.sweep import fitted
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.sweep import choose_workers
+from reconscale.training.worker import Placement, Task, run_task
 from tests.contracts.test_families_on_problems import CASES, run_of
 from tests.contracts.test_families_on_problems import images as images
 
@@ -75,7 +75,7 @@ def test_a_worker_of_several_runs(images: ImageSet, tmp_path: Path) -> None:
     assert all("run" in message for message in said)
     assert {message["run"]: message["end"] for message in said if "end" in message} == {t.run.id: "done" for t in tasks}
     for task, single in zip(tasks, tasks_of(images, tmp_path / "alone"), strict=True):
-        assert carry_out(replace(single, placement=Placement()), lambda message: None) == "done"
+        assert run_task(replace(single, placement=Placement()), lambda message: None) == "done"
         one, other = (Result.read(each.folder.of(each.run)) for each in (task, single))
         assert one.provenance["stack"] == 3 and "stack" not in other.provenance
         assert [look.psnr for look in one.validation] == pytest.approx([look.psnr for look in other.validation], 1e-4)
@@ -98,7 +98,7 @@ def test_what_fails_together_goes_on_alone(
     assert carry_out_together(tasks, said.append) == "done"
     assert [message["end"] for message in said if "end" in message] == ["done"] * 3
     single = tasks_of(images, tmp_path / "alone")[1]
-    carry_out(single, lambda message: None)
+    run_task(single, lambda message: None)
     one, other = (Result.read(each.folder.of(each.run)) for each in (tasks[1], single))
     assert one.validation == other.validation  # bit for bit
 
@@ -193,10 +193,10 @@ def test_what_cannot_be_trained_in_one_pass(images: ImageSet, tmp_path: Path) ->
     refused = Standin("cuda", lambda *_: Tried(failed="'x' is changed in place"))
     assert stacked(images, tmp_path, refused, None) == [Stacked()] * 10
     with pytest.raises(
-        Mistake, match="--stack: found 4, and runs of 'dncnn' cannot .*'x' is changed in place.*leave it"
+        UserError, match="--stack: found 4, and runs of 'dncnn' cannot .*'x' is changed in place.*leave it"
     ):
         stacked(images, tmp_path, refused, 4)
-    with pytest.raises(Mistake, match="the process that tried it was ended"):
+    with pytest.raises(UserError, match="the process that tried it was ended"):
         stacked(images, tmp_path / "gone", Standin("cpu", lambda *_: None), 4)
     assert "'sure' is computed for one network at a time" in str(
         tried_together(tasks_of(images, tmp_path, loss="sure")[0].run, images, Placement()).failed
@@ -205,7 +205,7 @@ def test_what_cannot_be_trained_in_one_pass(images: ImageSet, tmp_path: Path) ->
 
 def test_a_damaged_file(images: ImageSet, tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text('{"x": {"rates": "fast"}}')
-    with pytest.raises(Mistake, match="does not hold rates of stacks; delete it"):
+    with pytest.raises(UserError, match="does not hold rates of stacks; delete it"):
         stacked(images, tmp_path, Standin("cuda", lambda *_: None), None)
 
 
@@ -235,15 +235,15 @@ def test_the_best_is_where_twice_as_many_are_not_worth_it() -> None:
     ],
 )
 def test_flags_that_cannot_be(more: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Mistake, match=sentence):
-        Where(device="cpu", **more).resolved()
+    with pytest.raises(UserError, match=sentence):
+        ExecutionConfig(device="cpu", **more).resolved()
 
 
 def test_flags_that_decide(images: ImageSet) -> None:
-    assert Where(device="cpu").resolved().stack is None
-    assert Where(device="cpu", stack=3, tracker="tensorboard").resolved().stack == 3
+    assert ExecutionConfig(device="cpu").resolved().stack is None
+    assert ExecutionConfig(device="cpu", stack=3, tracker="tensorboard").resolved().stack == 3
     for more in ({"devices": 2}, {"ray": "auto"}, {"slurm": ("partition=x",)}, {"tracker": "mlflow"}):
-        assert Where(device="cpu", **more).resolved().stack == 1  # type: ignore[arg-type]
+        assert ExecutionConfig(device="cpu", **more).resolved().stack == 1  # type: ignore[arg-type]
 
 
 def test_a_process_that_dies_is_tried_again_together_then_one_by_one(
@@ -267,13 +267,15 @@ def test_processes_on_a_gpu(count: int, need: float, workers: int) -> None:
     """With at most 8 runs on it in all, and as memory allows; a pass of 4 needs four times the memory."""
     local = Local(1, lambda event: None, device="cuda")
     local.apply = lambda *_, **__: [80e9]  # type: ignore[method-assign]
-    pace = Pace(1.0, 1.0, 0.0, 0.0, need).stacked(count, 2.0)
+    pace = RunCost(1.0, 1.0, 0.0, 0.0, need).stacked(count, 2.0)
     assert pace.step == 0.5 and pace.memory == count * need
-    assert fitted(local, Where(device="cuda"), {"a": pace}, count) == pytest.approx(1 / workers)
+    assert choose_workers(local, ExecutionConfig(device="cuda"), {"a": pace}, count) == pytest.approx(1 / workers)
     assert local.workers == workers
 
 
 def test_too_many_for_the_memory() -> None:
     local = Local(1, lambda event: None)
-    with pytest.raises(Mistake, match="3 runs in one pass need .* lower .*, or --stack"):
-        fitted(local, Where(device="cpu"), {"a": Pace(1.0, 1.0, 0.0, 0.0, 1e15).stacked(3, 1.0)}, 3)
+    with pytest.raises(UserError, match="3 runs in one pass need .* lower .*, or --stack"):
+        choose_workers(
+            local, ExecutionConfig(device="cpu"), {"a": RunCost(1.0, 1.0, 0.0, 0.0, 1e15).stacked(3, 1.0)}, 3
+        )

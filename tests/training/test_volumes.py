@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from reconscale.data import ImageSet, Slices, open_images
-from reconscale.errors import Mistake
-from reconscale.physics import Example
+from reconscale.errors import UserError
+from reconscale.physics import Batch
 from reconscale.study import Folder, Images, MRIProblem, Network, Recipe, Result, Run, profiles_of
 from reconscale.training import checkpoint, reconstruct
-from reconscale.training.loop import Hooks, Interrupted, Order, Reader, Training
+from reconscale.training.loop import Hooks, Interrupted, Prefetcher, ShuffledSampler, Training
 from reconscale.training.schedule import Action, Schedule, most_steps
-from reconscale.training.worker import Placement, Task, carry_out
+from reconscale.training.worker import Placement, Task, run_task
 from tests import phantoms
 
 CPU = torch.device("cpu")
@@ -113,7 +113,7 @@ def test_a_batch_of_several_shapes_is_the_mean_of_its_parts(images: ImageSet) ->
     assert len(raw) > 1 and sum(len(group) for group in raw) == 9
     alone = [training.problem.examples([[one]])[0] for group in raw for one in group]
 
-    def loss(example: Example) -> float:
+    def loss(example: Batch) -> float:
         with torch.no_grad():
             return float(training.objective(training.network, example))
 
@@ -124,34 +124,34 @@ def test_a_batch_of_several_shapes_is_the_mean_of_its_parts(images: ImageSet) ->
 class TestReader:
     @pytest.mark.parametrize("ahead", [False, True])
     def test_it_reads_what_the_order_says(self, ahead: bool) -> None:
-        plain, order = (Order(5, torch.Generator().manual_seed(0)) for _ in range(2))
-        reader = Reader(order, 3, lambda indices: list(indices), ahead=ahead)
+        plain, order = (ShuffledSampler(5, torch.Generator().manual_seed(0)) for _ in range(2))
+        reader = Prefetcher(order, 3, lambda indices: list(indices), ahead=ahead)
         for _ in range(9):
             assert reader.take() == plain.take(3)
 
     def test_what_was_read_ahead_is_still_to_come(self) -> None:
-        order = Order(5, torch.Generator().manual_seed(0))
-        reader = Reader(order, 2, lambda indices: list(indices), ahead=True)
+        order = ShuffledSampler(5, torch.Generator().manual_seed(0))
+        reader = Prefetcher(order, 2, lambda indices: list(indices), ahead=True)
         reader.take()
         kept, state = list(order.left), order.generator.get_state()
         expected = [reader.take() for _ in range(6)]
-        again = Order(5, torch.Generator())
-        again.left, other = kept, Reader(again, 2, lambda indices: list(indices), ahead=True)
+        again = ShuffledSampler(5, torch.Generator())
+        again.left, other = kept, Prefetcher(again, 2, lambda indices: list(indices), ahead=True)
         again.generator.set_state(state)
         assert [other.take() for _ in range(6)] == expected
 
     def test_what_goes_wrong_in_the_thread_is_raised(self) -> None:
         def fail(indices: object) -> None:
-            raise Mistake("a volume", "has gone", "bring it back")
+            raise UserError("a volume", "has gone", "bring it back")
 
-        with pytest.raises(Mistake, match="has gone"):
-            Reader(Order(5, torch.Generator()), 2, fail, ahead=True).take()
+        with pytest.raises(UserError, match="has gone"):
+            Prefetcher(ShuffledSampler(5, torch.Generator()), 2, fail, ahead=True).take()
 
 
 @pytest.fixture(scope="module")
 def done(images: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Folder(tmp_path_factory.mktemp("runs"))
-    assert carry_out(Task(make_run(), images, folder, Placement()), lambda message: None) == "done"
+    assert run_task(Task(make_run(), images, folder, Placement()), lambda message: None) == "done"
     return folder.of(make_run())
 
 
@@ -185,7 +185,7 @@ class TestReconstruct:
         assert found.shape == (2, 32, 40) and np.isfinite(found).all()
         keep[16:24] = False
         np.save(tmp_path / "k.npy", values * keep)
-        with pytest.raises(Mistake, match="mask that has no centre"):
+        with pytest.raises(UserError, match="mask that has no centre"):
             reconstruct(done, tmp_path / "k.npy", tmp_path / "out2.npy")
         assert not (tmp_path / "out2.npy").exists()
 
@@ -200,7 +200,7 @@ class TestReconstruct:
     )
     def test_mistakes(self, done: Path, data: Path, tmp_path: Path, source: str, out: str, sentence: str) -> None:
         target = data / out if out == source else tmp_path / out
-        with pytest.raises(Mistake, match=sentence):
+        with pytest.raises(UserError, match=sentence):
             reconstruct(done, data / source, target)
         assert out == source or not target.exists()
 
@@ -210,7 +210,7 @@ def test_a_volume_that_goes_missing_is_a_failed_run_with_its_name(images: ImageS
     away = moved.rename(tmp_path / "away.h5")
     try:
         training = Training(make_run(n=9), images, CPU, "fp32")
-        with pytest.raises(Mistake, match="file0.h5: cannot be read at slice"):
+        with pytest.raises(UserError, match="file0.h5: cannot be read at slice"):
             for _ in range(12):
                 training.advance()
             training.look()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import console, print_json, refusing
-from reconscale.errors import Mistake
+from reconscale.cli.display import console, handle_errors, print_json
+from reconscale.errors import UserError
 
 if TYPE_CHECKING:
-    from reconscale.laws import Costs, Finding, Fit, Forecast, Noise, Points
+    from reconscale.laws import Costs, Finding, Fit, Forecast, NoiseLevel, Points
 
 Source = Annotated[
     Path,
@@ -29,26 +29,26 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 FACTORS = (2.0, 4.0, 10.0)
 
 
-def points_at(
+def load_points(
     source: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None
 ) -> Points:
     """The points of a CSV or of a study.
 
     Raises:
-        Mistake: the source cannot be read, or an option does not belong to its kind.
+        UserError: the source cannot be read, or an option does not belong to its kind.
     """
     from reconscale.laws import Points
 
     if source.suffix.lower() == ".csv":
         if profile or test_set:
-            raise Mistake(source, "--profile and --test-set are for studies", "leave them out, or give a study file")
+            raise UserError(source, "--profile and --test-set are for studies", "leave them out, or give a study file")
         return Points.from_csv(source, metric=metric)
     if metric:
-        raise Mistake(source, "--metric is for CSV files", "use --profile, or give a CSV")
+        raise UserError(source, "--metric is for CSV files", "use --profile, or give a CSV")
     from reconscale.study import Folder, load_study
-    from reconscale.study.measurements import points_of
+    from reconscale.study.measurements import load_points
 
-    return points_of(load_study(source), Folder.beside(source), profile=profile, test_set=test_set)
+    return load_points(load_study(source), Folder.beside(source), profile=profile, test_set=test_set)
 
 
 def fit(
@@ -65,24 +65,24 @@ def fit(
     json: AsJson = False,
 ) -> None:
     """Fit named laws to measured points, with 90 % intervals."""
-    with refusing():
+    with handle_errors():
         from reconscale.laws import USUAL
         from reconscale.laws import fit as fit_law
 
-        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        points = load_points(source, metric=metric, profile=profile, test_set=test_set)
         fits: list[Fit] = []
-        left_out: list[Mistake] = []
+        left_out: list[UserError] = []
         for name in [law] if law else USUAL:
             try:
                 fits.append(fit_law(points, name))
-            except Mistake as mistake:
+            except UserError as mistake:
                 left_out.append(mistake)
         if not fits:
             raise left_out[0]
         if json:
             print_json([_fit_record(value) for value in fits])
             return
-        say(*map(str, fits), *(f"not fitted: {refused}" for refused in left_out))
+        echo(*map(str, fits), *(f"not fitted: {refused}" for refused in left_out))
 
 
 def forecast(
@@ -97,10 +97,10 @@ def forecast(
     json: AsJson = False,
 ) -> None:
     """Forecast quality at larger n, with 50 and 90 % intervals; refuse where the data do not carry."""
-    with refusing():
+    with handle_errors():
         from reconscale.laws import forecast as forecast_at
 
-        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
+        points = load_points(source, metric=metric, profile=profile, test_set=test_set)
         sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
         made = forecast_at(points, sizes)
         rows = _forecast_rows(made)
@@ -109,9 +109,9 @@ def forecast(
         else:
             _show(points, rows, made)
         if all(made.refused):
-            raise Mistake("--n", made.reason, "forecast nearer sizes, or measure larger ones")
+            raise UserError("--n", made.reason, "forecast nearer sizes, or measure larger ones")
         if made.reason and not json:
-            say(f"refused: {made.reason}")
+            echo(f"refused: {made.reason}")
 
 
 def report(
@@ -129,12 +129,12 @@ def report(
     pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
 ) -> None:
     """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
-    with refusing():
+    with handle_errors():
         from reconscale.laws import METRICS
         from reconscale.report import gather, report_points, study_lines, write_study
 
         if source.suffix.lower() == ".csv":
-            points = points_at(source, metric=metric)
+            points = load_points(source, metric=metric)
             least = METRICS[points.metric].worthwhile if worthwhile is None else worthwhile
             folder = out or source.parent / "report"
             page = report_points(points, folder, title=source.stem, worthwhile=least, target=target)
@@ -142,17 +142,17 @@ def report(
             from reconscale.study import Folder, load_study
 
             if metric is not None or worthwhile is not None:
-                raise Mistake(
+                raise UserError(
                     source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
                 )
             results = Folder.beside(source)
             known = gather(load_study(source), results, target=target)
             page = write_study(known, out or results.root.parent / "report", pictures=pictures)
-            say(*study_lines(known))
-        say(f"report: {page}")
+            echo(*study_lines(known))
+        echo(f"report: {page}")
 
 
-def say(*lines: str) -> None:
+def echo(*lines: str) -> None:
     """Print lines as they are."""
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -164,12 +164,12 @@ def _fit_record(value: Fit) -> dict[str, Any]:
         "parameters": {name: list(interval) for name, interval in value.parameters.items()},
         "residual_sd": value.residual_sd,
         "seed_sd": value.seed_sd,
-        "findings": codes(value.findings),
+        "findings": finding_records(value.findings),
     }
 
 
 def _forecast_record(points: Points, made: Forecast, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    from reconscale.report.analysis import cleaned
+    from reconscale.report.analysis import json_safe
 
     return {
         "metric": points.metric,
@@ -179,8 +179,8 @@ def _forecast_record(points: Points, made: Forecast, rows: list[dict[str, Any]])
         "reason": made.reason,
         "weights": made.weights,
         "forms": made.forms,
-        "known": {name: cleaned(asdict(value)) for name, value in made.known.items()},
-        "findings": codes(made.findings),
+        "known": {name: json_safe(asdict(value)) for name, value in made.known.items()},
+        "findings": finding_records(made.findings),
     }
 
 
@@ -211,7 +211,7 @@ def _show(points: Points, rows: list[dict[str, Any]], made: Forecast) -> None:
             spans = (f"{_spell(a, points)} to {_spell(b, points)}" for a, b in (row["interval 50"], row["interval 90"]))
             table.add_row(f"{row['n']:g}", _spell(row["median"], points), *spans)
     console.print(table)
-    say(*believed_lines(made, float(points.n.max())), *map(str, made.findings))
+    echo(*believed_lines(made, float(points.n.max())), *map(str, made.findings))
 
 
 def _spell(value: float, points: Points) -> str:
@@ -220,7 +220,7 @@ def _spell(value: float, points: Points) -> str:
     )
 
 
-def codes(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+def finding_records(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
     """Findings as records."""
     return [{"code": item.code, "text": item.text, "severity": item.severity} for item in findings]
 
@@ -248,21 +248,21 @@ def decide(  # noqa: PLR0913 - flags
     json: AsJson = False,
 ) -> None:
     """Say whether more data or a larger network is worth it, what a target needs, and what to run next."""
-    with refusing():
-        from reconscale.laws.findings import merged
-        from reconscale.report import choice_of
-        from reconscale.report.analysis import choice_record, cleaned
+    with handle_errors():
+        from reconscale.laws.findings import unique_findings
+        from reconscale.report import summarise_decision
+        from reconscale.report.analysis import choice_record, json_safe
         from reconscale.report.sentences import decided_lines
 
-        points = points_at(source, metric=metric, profile=profile, test_set=test_set)
-        costs = costs_of(source, cost_per_image, cost_per_hour)
+        points = load_points(source, metric=metric, profile=profile, test_set=test_set)
+        costs = costs_from_options(source, cost_per_image, cost_per_hour)
         least = _worthwhile(source, points) if worthwhile is None else worthwhile
-        choice = choice_of(points, worthwhile=least, double=double, target=target, costs=costs)
-        findings = merged(choice.findings, _run_findings(source, points, test_set))
+        choice = summarise_decision(points, worthwhile=least, double=double, target=target, costs=costs)
+        findings = unique_findings(choice.findings, _run_findings(source, points, test_set))
         if json:
-            print_json(cleaned(choice_record(choice) | {"findings": codes(findings)}))
+            print_json(json_safe(choice_record(choice) | {"findings": finding_records(findings)}))
         else:
-            say(*decided_lines(choice, points, findings))
+            echo(*decided_lines(choice, points, findings))
 
 
 def compare(
@@ -277,56 +277,60 @@ def compare(
     json: AsJson = False,
 ) -> None:
     """Compare two methods as n grows: at which n the one overtakes the other, and what the difference is worth."""
-    with refusing():
-        from reconscale.report.analysis import cleaned
+    with handle_errors():
+        from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compared, report_comparison
 
         names = _names(first, second)
         methods = [
-            Method(name, points_at(place, metric=metric, profile=profile, test_set=test_set), noise_at(place, profile))
+            Method(
+                name,
+                load_points(place, metric=metric, profile=profile, test_set=test_set),
+                load_noise_levels(place, profile),
+            )
             for name, place in zip(names, (first, second), strict=True)
         ]
         known = compared(methods[0], methods[1])
         if json:
-            print_json(cleaned(known.record() | {"findings": codes(known.findings)}))
+            print_json(json_safe(known.record() | {"findings": finding_records(known.findings)}))
         else:
-            say(*known.lines(), *map(str, known.findings))
+            echo(*known.lines(), *map(str, known.findings))
         if out is not None:
             path = report_comparison(known, out, (str(first), str(second)))
             if not json:
-                say(f"Written: {path}")
+                echo(f"Written: {path}")
 
 
-def noise_at(source: Path, profile: str | None) -> Noise | None:
+def load_noise_levels(source: Path, profile: str | None) -> NoiseLevel | None:
     """The networks of a study at other levels of noise; a CSV says nothing about them."""
     if source.suffix.lower() == ".csv":
         return None
     from reconscale.study import Folder, load_study, runs_of
-    from reconscale.study.measurements import noise_from
+    from reconscale.study.measurements import noise_levels_from_results
 
     study = load_study(source)
     done = [result for result in Folder.beside(source).results(runs_of(study)) if result.status == "done"]
-    return noise_from(done, profile=profile or study.analysis.profile, test_set=study.images.main_test)
+    return noise_levels_from_results(done, profile=profile or study.analysis.profile, test_set=study.images.main_test)
 
 
-def costs_of(source: Path, per_image: float | None, per_hour: float | None) -> Costs:
+def costs_from_options(source: Path, per_image: float | None, per_hour: float | None) -> Costs:
     """Prices, with the measured hours of a study; those of a CSV are not known.
 
     Raises:
-        Mistake: a price is below 0, or hours are priced that nobody measured.
+        UserError: a price is below 0, or hours are priced that nobody measured.
     """
     from reconscale.laws import Costs
-    from reconscale.report.analysis import untimed
+    from reconscale.report.analysis import hours_unknown
 
     for flag, value in (("--cost-per-image", per_image), ("--cost-per-hour", per_hour)):
         if value is not None and not 0 <= value < float("inf"):
-            raise Mistake(flag, f"found {value:g}", "a price of 0 or more is expected")
+            raise UserError(flag, f"found {value:g}", "a price of 0 or more is expected")
     if per_image is not None and per_hour is None:
         per_hour = 0.0
     if source.suffix.lower() == ".csv":
         if per_hour:
-            raise Mistake("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
-        return Costs(untimed, per_hour, per_image)
+            raise UserError("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
+        return Costs(hours_unknown, per_hour, per_image)
     from reconscale.report.run_tables import costs_from
     from reconscale.study import Folder, load_study, runs_of
 

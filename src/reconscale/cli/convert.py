@@ -10,9 +10,9 @@ import typer
 from rich import box
 from rich.table import Table
 
-from reconscale.cli.display import console, print_json, refusing
-from reconscale.cli.options import check_out
-from reconscale.errors import Mistake
+from reconscale.cli.display import console, handle_errors, print_json
+from reconscale.cli.options import check_output_path
+from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.importers import Imported
@@ -42,13 +42,13 @@ def import_logs(  # noqa: PLR0913 - flags
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:
     """Turn logs of other tools into a CSV that fit, forecast and report read."""
-    with refusing():
-        from reconscale.importers import Labelling, parse_take
+    with handle_errors():
+        from reconscale.importers import ColumnMapping, parse_take
         from reconscale.importers import import_logs as read
 
-        check_out(out, source, force)
+        check_output_path(out, source, force)
         keys = {"n": n_from, "p": p_from, "width": width_from, "seed": seed_from}
-        labelling = Labelling({label: key for label, key in keys.items() if key is not None}, pattern)
+        labelling = ColumnMapping({label: key for label, key in keys.items() if key is not None}, pattern)
         imported = read(
             source, kind=kind, metric=metric, value=value, take=parse_take(take), choose_by=choose_by,
             labelling=labelling,
@@ -80,11 +80,11 @@ def metrics(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Compare a reconstruction with the truth under every convention: the same images, many numbers."""
-    with refusing():
+    with handle_errors():
         try:
             from reconscale.physics.metric_conventions import conventions, read_images
         except ModuleNotFoundError as error:
-            raise Mistake("this command", f"needs the package {error.name}, which is not installed",
+            raise UserError("this command", f"needs the package {error.name}, which is not installed",
                           "pip install 'reconscale[train]'") from error  # fmt: skip
         rows = conventions(read_images(found), read_images(truth))
         if json:

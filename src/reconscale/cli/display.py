@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.segment import Segment
 from rich.table import Table
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 CONTROLS = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�")
 """Characters that move the cursor, colour the terminal or turn the text around; a terminal obeys them."""
@@ -48,11 +48,11 @@ errors = PlainConsole(stderr=True, markup=False)
 
 
 @contextmanager
-def refusing(resume: str | None = None) -> Iterator[None]:
+def handle_errors(resume: str | None = None) -> Iterator[None]:
     """Turn a user's mistake into one sentence and exit code 2, and an interrupt into the command that continues."""
     try:
         yield
-    except Mistake as mistake:
+    except UserError as mistake:
         told = plain(str(mistake)).replace("\n", " ")
         errors.print(f"reconscale: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
@@ -62,10 +62,10 @@ def refusing(resume: str | None = None) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def spell(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration for people.
 
-    >>> spell(42), spell(600), spell(7260)
+    >>> format_duration(42), format_duration(600), format_duration(7260)
     ('42 s', '10 min', '2 h 1 min')
     """
     if seconds < 90:
@@ -74,7 +74,7 @@ def spell(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-class Preparing:
+class StageProgress:
     """A bar for each thing that is prepared, shown only when it takes a while."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Preparing:
         self._progress.update(self._bars[label], completed=done, total=total)
 
 
-class Sweep:
+class SweepProgress:
     """One display for a whole sweep: an overall bar with the time left, and a line for each run at work.
 
     Without a terminal it prints a line for each run that ends.
@@ -146,14 +146,14 @@ class Sweep:
     def _plan(self, event: dict[str, Any]) -> None:
         self._began = time.monotonic()
         self._seconds = event["seconds"]
-        estimate = f", about {spell(event['expected'])}" if event["expected"] else ""
+        estimate = f", about {format_duration(event['expected'])}" if event["expected"] else ""
         stack = event.get("stack", 1)
         many = f"up to {stack} in one pass, " if stack > 1 else ""
         self._line(f"{len(event['runs'])} runs to do, {many}{event['workers']} side by side{estimate}")
 
     def _fault(self, event: dict[str, Any]) -> None:
         fault = event["fault"]
-        lost = f", {spell(fault['lost'])} of work lost" if fault["lost"] else ""
+        lost = f", {format_duration(fault['lost'])} of work lost" if fault["lost"] else ""
         goes_on = {"worker died": "; continuing from its checkpoint", "node lost": "; continuing elsewhere"}
         name, then = "", ""
         if event["run"]:
@@ -196,7 +196,7 @@ class Sweep:
         total = sum(self._seconds.values())
         if done <= 0:
             return ""
-        return f"about {spell(max(0.0, total - done) * (time.monotonic() - self._began) / done)} left"
+        return f"about {format_duration(max(0.0, total - done) * (time.monotonic() - self._began) / done)} left"
 
     def _show_overall(self) -> None:
         total = sum(self._seconds.values()) or 1.0

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import Preparing, console, plain_table, print_json, refusing
-from reconscale.cli.options import check_out, sizes_of
-from reconscale.errors import Mistake, nearest
+from reconscale.cli.display import StageProgress, console, handle_errors, plain_table, print_json
+from reconscale.cli.options import check_output_path, parse_sizes
+from reconscale.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from reconscale.data.patches import Cut
@@ -61,26 +61,26 @@ def from_images(  # noqa: PLR0913 - flags
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """The learning curve of the best linear estimator on images like yours: an explanation, not a forecast."""
-    with refusing():
+    with handle_errors():
         from threadpoolctl import threadpool_limits
 
-        from reconscale.files import write_whole
+        from reconscale.files import write_atomic
         from reconscale.theory.images import linear_curve, spectrum_of
 
         if out is not None:
-            check_out(out, source, force)
+            check_output_path(out, source, force)
         asked = {"factor": factor, "acceleration": acceleration, "center": center, "keep": keep}
-        with Preparing() as tell, threadpool_limits(1):
+        with StageProgress() as tell, threadpool_limits(1):
             cut, kind, level = _cut(source, problem, sigma, patch, channels, data, seed, tell)
             operator = _operator(kind, cut, level, asked)
             spectrum = spectrum_of(cut.patches, operator)
             each = cut.each if counts == "images" else 1
             counted: dict[str, Any] = {"counts": counts, "per_image": each}
-            sizes = [float(size) for size in sizes_of(n)] or _grid(counts, cut)
+            sizes = [float(size) for size in parse_sizes(n)] or _grid(counts, cut)
             curve = linear_curve(spectrum, sizes, **counted, progress=lambda d, of: tell("computing the curve", d, of))
             near = _near(spectrum, within or [0.5, 0.1], counted)
         if out is not None:
-            write_whole(out, _csv(curve))
+            write_atomic(out, _csv(curve))
         if json:
             print_json(_record(spectrum, curve, near, cut))
             return
@@ -96,29 +96,31 @@ def _cut(  # noqa: PLR0913 - what was asked
 ) -> tuple[Cut, str, float]:  # fmt: skip
     """The patches, the problem and its noise from 0 to 1."""
     from reconscale.data.patches import patches_at, patches_of
-    from reconscale.theory.filters import real, whole
+    from reconscale.theory.filters import check_int, check_real
 
     if channels not in ("auto", "gray", "rgb"):
-        raise Mistake("--channels", f"found '{channels}'", nearest(channels, ("auto", "gray", "rgb")))
-    whole("--seed", seed, 0)
+        raise UserError("--channels", f"found '{channels}'", suggest(channels, ("auto", "gray", "rgb")))
+    check_int("--seed", seed, 0)
     if sigma is not None:
-        real("--sigma", sigma)
+        check_real("--sigma", sigma)
     if not _is_study(source):
         if data is not None:
-            raise Mistake("--data", f"{source} is no study", "leave it out: it says where a study's images are")
+            raise UserError("--data", f"{source} is no study", "leave it out: it says where a study's images are")
         level = 25.0 if sigma is None else sigma
         cut = patches_at(source, patch, channels=channels, seed=seed, progress=tell)  # type: ignore[arg-type]
         return cut, problem or "denoising", level / 255
     from reconscale.data.image_set import open_images
-    from reconscale.data.subset import Pixels
+    from reconscale.data.subset import ImageSubset
     from reconscale.study import DenoisingProblem, load_study
 
     study = load_study(source)
     options = study.images
     if options.volumes or not isinstance(study.problem, DenoisingProblem):
-        raise Mistake(source, f"is a study of {study.problem.kind}", "give a study of denoising, or a folder of images")
+        raise UserError(
+            source, f"is a study of {study.problem.kind}", "give a study of denoising, or a folder of images"
+        )
     train = open_images(options, data=data, progress=tell).train
-    assert isinstance(train, Pixels)  # sources of volumes are refused above
+    assert isinstance(train, ImageSubset)  # sources of volumes are refused above
     crop = options.patch if options.crop == "center" else None
     cut = patches_of(train, patch, crop=crop, units=options.counts == "units", seed=seed, progress=tell)
     return cut, problem or study.problem.kind, (study.problem.sigma if sigma is None else sigma) / 255
@@ -132,11 +134,11 @@ def _operator(kind: str, cut: Cut, sigma: float, asked: dict[str, Any]) -> Opera
     from reconscale.theory.operators import OPERATORS, operator_of
 
     if kind not in OPERATORS:
-        raise Mistake("--problem", f"found '{kind}'", nearest(kind, OPERATORS))
+        raise UserError("--problem", f"found '{kind}'", suggest(kind, OPERATORS))
     given = {name: value for name, value in asked.items() if value is not None}
     if unused := set(given) - set(OPTIONS.get(kind, {})):
         flags = ", ".join(f"--{name}" for name in sorted(OPTIONS.get(kind, {}))) or "none"
-        raise Mistake(f"--{min(unused)}", f"has no meaning for {kind}", f"its options: {flags}")
+        raise UserError(f"--{min(unused)}", f"has no meaning for {kind}", f"its options: {flags}")
     return operator_of(kind, cut.patches.shape, sigma, **given)
 
 
@@ -150,10 +152,10 @@ def _grid(counts: str, cut: Cut) -> list[float]:
 
 
 def _near(spectrum: Spectrum, decibels: list[float], counted: dict[str, Any]) -> dict[float, float | None]:
-    from reconscale.theory.filters import real
-    from reconscale.theory.images import within
+    from reconscale.theory.filters import check_real
+    from reconscale.theory.images import n_within_db
 
-    return {real("--within", db, open_end=True): within(spectrum, db, **counted) for db in decibels}
+    return {check_real("--within", db, open_end=True): n_within_db(spectrum, db, **counted) for db in decibels}
 
 
 def _shown(curve: LinearCurve, counts: str) -> Table:
@@ -204,10 +206,10 @@ def _csv(curve: LinearCurve) -> str:
 def _record(spectrum: Spectrum, curve: LinearCurve, near: dict[float, float | None], cut: Cut) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from reconscale.report.analysis import cleaned
+    from reconscale.report.analysis import json_safe
 
     operator = spectrum.operator
-    return dict(cleaned({
+    return dict(json_safe({
         "problem": operator.name, "measurement": operator.words, "sigma": operator.sigma, "shape": list(operator.shape),
         "patches": len(cut.patches), "images": cut.used, "available": cut.available,
         "curve": asdict(curve) | {"psnr": list(curve.psnr)}, "within": {f"{db:g}": found for db, found in near.items()},

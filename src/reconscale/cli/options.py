@@ -6,42 +6,42 @@ import math
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 
-def check_out(out: Path, source: Path, force: bool) -> None:
+def check_output_path(out: Path, source: Path, force: bool) -> None:
     """Refuse a file that must not be written, before anything is read.
 
     Raises:
-        Mistake: ``out`` is not named .csv, is a folder or the source, or is there and ``force`` is off.
+        UserError: ``out`` is not named .csv, is a folder or the source, or is there and ``force`` is off.
     """
     if out.is_dir():
-        raise Mistake(out, "is a folder", "name the CSV file to write")
+        raise UserError(out, "is a folder", "name the CSV file to write")
     if out.suffix.lower() != ".csv":
-        raise Mistake(out, "is not named .csv", "the other commands know a file of points by that ending")
+        raise UserError(out, "is not named .csv", "the other commands know a file of points by that ending")
     if out.exists() and source.exists() and out.samefile(source):
-        raise Mistake(out, "is the source itself", "write to another file")
+        raise UserError(out, "is the source itself", "write to another file")
     if out.exists() and not force:
-        raise Mistake(out, "is already there", "say --force to write over it, or name another file by --out")
+        raise UserError(out, "is already there", "say --force to write over it, or name another file by --out")
 
 
-def sizes_of(texts: list[str] | None) -> list[int]:
+def parse_sizes(texts: list[str] | None) -> list[int]:
     """The n of all --n, sorted, each once."""
-    from reconscale.theory.filters import whole
+    from reconscale.theory.filters import check_int
     from reconscale.theory.subspace import LARGEST
 
     parts = [part.strip() for text in texts or [] for part in text.split(",")]
-    return sorted({whole("--n", number_of("--n", part), 1, LARGEST) for part in parts})
+    return sorted({check_int("--n", parse_number("--n", part), 1, LARGEST) for part in parts})
 
 
-def number_of(flag: str, text: str) -> Any:
+def parse_number(flag: str, text: str) -> Any:
     """A number that may be written as 1e6; whether it is whole is checked where it is used.
 
     Raises:
-        Mistake: it is none.
+        UserError: it is none.
     """
     try:
         value = float(text)
     except ValueError:
-        raise Mistake(flag, f"found '{text}'", "a whole number is expected, such as 100 or 1e6") from None
+        raise UserError(flag, f"found '{text}'", "a whole number is expected, such as 100 or 1e6") from None
     return int(value) if math.isfinite(value) and value == int(value) else value

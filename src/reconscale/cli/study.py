@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import Preparing, Sweep, console, errors, print_json, refusing, spell
-from reconscale.errors import Mistake, nearest
-from reconscale.files import write_whole
+from reconscale.cli.display import (
+    StageProgress,
+    SweepProgress,
+    console,
+    errors,
+    format_duration,
+    handle_errors,
+    print_json,
+)
+from reconscale.errors import UserError, suggest
+from reconscale.files import write_atomic
 
 if TYPE_CHECKING:
     from reconscale.study import Folder, Status, Study
-    from reconscale.training import Where
+    from reconscale.training import ExecutionConfig
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder that holds a study.toml.")]
 Data = Annotated[Path | None, typer.Option(help="Where the study's folders are. [default: $RECONSCALE_DATA]")]
@@ -61,13 +69,15 @@ def _run_command(study: Path, **flags: Any) -> str:
     return shlex.join(words)
 
 
-def _where(data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any) -> Where:
+def _where(
+    data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any
+) -> ExecutionConfig:
     try:
-        from reconscale.training import Where
+        from reconscale.training import ExecutionConfig
     except ModuleNotFoundError as error:
-        raise Mistake("this command", f"needs the package {error.name}, which is not installed",
+        raise UserError("this command", f"needs the package {error.name}, which is not installed",
                       "pip install 'reconscale[train]'") from error  # fmt: skip
-    return Where(data=data, device=device, workers=workers, threads=threads, **more)
+    return ExecutionConfig(data=data, device=device, workers=workers, threads=threads, **more)
 
 
 def _stack(text: str) -> int | None:
@@ -75,7 +85,7 @@ def _stack(text: str) -> int | None:
     if text == "auto":
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise Mistake("--stack", f"found '{text}'", "give a number, or auto")
+        raise UserError("--stack", f"found '{text}'", "give a number, or auto")
     return int(text)
 
 
@@ -94,11 +104,11 @@ def demo(
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
-    with refusing(f"reconscale run {path}"):
+    with handle_errors(f"reconscale run {path}"):
         if problem not in DEMOS:
-            raise Mistake("--problem", f"found '{problem}'", nearest(problem, DEMOS))
+            raise UserError("--problem", f"found '{problem}'", suggest(problem, DEMOS))
         if not path.is_file():
-            write_whole(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
+            write_atomic(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
         study, folder = _load(path)
         status = _carry_out(
             study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)), retry_failed=False
@@ -123,12 +133,12 @@ def plan(  # noqa: PLR0913 - flags
     json: AsJson = False,
 ) -> None:
     """Show every run of a study, its parameters and FLOPs, and the time that the rest will take."""
-    with refusing():
+    with handle_errors():
         value, folder = _load(study)
         where = _where(data, device, workers, threads, devices=devices, stack=_stack(stack), ray=ray)
         from reconscale.training import plan as make_plan
 
-        with Preparing() as progress:
+        with StageProgress() as progress:
             made = make_plan(value, folder, where, progress, calibrate=calibrate)
         if json:
             print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
@@ -136,7 +146,7 @@ def plan(  # noqa: PLR0913 - flags
             return
         table = Table("n", "width", "p", "GFLOPs a run", "time a run", "memory", "seeds", "done", "failed")
         for cell in made.cells:
-            estimate = "-" if cell.seconds is None else spell(cell.seconds)
+            estimate = "-" if cell.seconds is None else format_duration(cell.seconds)
             memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
             table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
                           str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
@@ -147,7 +157,10 @@ def plan(  # noqa: PLR0913 - flags
         )
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
-            estimate = f", about {spell(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} side by side"
+            estimate = (
+                f", about {format_duration(made.seconds)} and {made.memory / 1e9:.1f} GB"
+                f" with {made.workers} side by side"
+            )
         console.print(
             f"{left} runs to do{estimate}; start with: {again}",
             markup=False,
@@ -177,7 +190,7 @@ def run(  # noqa: PLR0913 - flags
         study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
         slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
     )  # fmt: skip
-    with refusing(again):
+    with handle_errors(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
@@ -188,7 +201,7 @@ def run(  # noqa: PLR0913 - flags
 
 def status(study: StudyPath, json: AsJson = False) -> None:
     """Show how far a study is."""
-    with refusing():
+    with handle_errors():
         from reconscale.study import runs_of
 
         value, folder = _load(study)
@@ -208,7 +221,7 @@ def data(
     json: AsJson = False,
 ) -> None:
     """Prepare the images of a study and describe them: counts, sizes, splits, what was skipped."""
-    with refusing():
+    with handle_errors():
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
         if verify:
@@ -216,7 +229,7 @@ def data(
             return
         from reconscale.training import prepare
 
-        with Preparing() as progress:
+        with StageProgress() as progress:
             described = prepare(value, where, progress).describe()
         if json:
             print_json(described)
@@ -230,7 +243,7 @@ def data(
 def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
     from reconscale.data.verify import verify_images
 
-    with Preparing() as progress:
+    with StageProgress() as progress:
         found = verify_images(value.images, data=data, progress=progress)
     if json:
         print_json(asdict(found))
@@ -254,23 +267,23 @@ def reconstruct(
     out: Annotated[Path, typer.Option(help="The file to write, or the folder to write into.")],
 ) -> None:
     """Apply a trained run to your own image or folder of images; size and bit depth are kept."""
-    with refusing():
+    with handle_errors():
         _where(None, "cpu", None, 1)
         from reconscale.training import reconstruct as reconstruct_file
 
-        with Preparing() as progress:
+        with StageProgress() as progress:
             shown = lambda done, total: progress("reconstructing", done, total)  # noqa: E731
             written = reconstruct_file(run, image, out, progress=shown)
         console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
                       + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
 
 
-def _carry_out(study: Study, folder: Folder, where: Where, *, retry_failed: bool) -> Status:
+def _carry_out(study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool) -> Status:
     from reconscale.training import run as carry_out
 
-    with Preparing() as progress:
+    with StageProgress() as progress:
         preparing = progress
-        with Sweep() as tell:
+        with SweepProgress() as tell:
             return carry_out(study, folder, where, progress=preparing, tell=tell, retry_failed=retry_failed)
 
 
@@ -286,7 +299,7 @@ def _tell_status(found: Status, path: Path, again: str | None = None) -> None:
         for run_id in counts[name]:
             say(f"  {name}: {run_id} ({found.reasons[run_id]})")
     for kind, (count, lost) in found.faults.items():
-        again = f", {spell(lost)} of work done again" if lost or kind != DIVERGED else ""
+        again = f", {format_duration(lost)} of work done again" if lost or kind != DIVERGED else ""
         say(f"  {kind}: {count} {'time' if count == 1 else 'times'}{again}")
     if found.others:
         from reconscale.study.results_folder import others_sentence

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import Preparing, console, errors, plain_table, print_json, refusing, spell
+from reconscale.cli.display import (
+    StageProgress,
+    console,
+    errors,
+    format_duration,
+    handle_errors,
+    plain_table,
+    print_json,
+)
 from reconscale.cli.linear_limit import from_images
-from reconscale.cli.options import check_out, number_of, sizes_of
-from reconscale.errors import Mistake
+from reconscale.cli.options import check_output_path, parse_number, parse_sizes
+from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.theory import Experiment, Setting, Subspace
@@ -49,24 +57,24 @@ def curve(  # noqa: PLR0913 - flags
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """The learning curve of the paper's linear estimator for any sizes: drawn, expected, bounded."""
-    with refusing():
+    with handle_errors():
         from threadpoolctl import threadpool_limits
 
-        from reconscale.files import write_whole
-        from reconscale.report.theory_page import risks_table, summary_table
+        from reconscale.files import write_atomic
+        from reconscale.report.theory_tables import risks_table, summary_table
         from reconscale.theory import Setting, Subspace
         from reconscale.theory.settings import landmarks, risk_rows
 
-        model = Subspace(number_of("--dim", dim), number_of("--ambient", ambient), sigma)
-        sizes = sizes_of(n) or _grid(model)
+        model = Subspace(parse_number("--dim", dim), parse_number("--ambient", ambient), sigma)
+        sizes = parse_sizes(n) or _grid(model)
         if csv is not None:
-            check_out(csv, Path(), force)
+            check_output_path(csv, Path(), force)
         found = _drawn([(model, size) for size in sizes], runs, seed, workers)
         with threadpool_limits(1):
             rows, marks = risk_rows(model, found), landmarks(model)
         setting = Setting(model, tuple(sizes), (sizes[0], sizes[-1]), (sizes[0], sizes[-1]))
         if csv is not None:
-            write_whole(csv, summary_table([(setting, rows)]).csv())
+            write_atomic(csv, summary_table([(setting, rows)]).csv())
         if json:
             print_json(_record(model, rows, marks, risks_table([(setting, found)]).records()))
             return
@@ -89,13 +97,13 @@ def reproduce(
     workers: Workers = None,
 ) -> None:
     """The paper's theory figure: risk against n in its eight settings, with fits, expectations and the bound."""
-    with refusing():
+    with handle_errors():
         from reconscale.report.theory_page import literal_flops, report_theory
         from reconscale.theory.settings import landmarks, risk_rows
 
         chosen = _settings(setting)
         if out.is_file():
-            raise Mistake(out, "is a file", "name a folder by --out")
+            raise UserError(out, "is a file", "name a folder by --out")
         began = time.perf_counter()
         found = _drawn([(item.model, size) for item in chosen for size in item.n], runs, seed, workers)
         parts = []
@@ -106,7 +114,7 @@ def reproduce(
         path, fits = report_theory(parts, out, runs=runs, seed=seed, seconds=took)
         console.print(_fits_shown(fits))
         console.print(
-            f"{len(found):,} training sets in {spell(took)}; gradient descent on full matrices would take "
+            f"{len(found):,} training sets in {format_duration(took)}; gradient descent on full matrices would take "
             f"{literal_flops(found):.2g} floating-point operations\nreport: {path}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
@@ -130,14 +138,14 @@ def _settings(texts: list[str] | None) -> list[Setting]:
     for text in texts:
         parts = text.split(",")
         if len(parts) != 3:
-            raise Mistake("--setting", f"found '{text}'", "dim,ambient,sigma are expected, such as 10,100,0.05")
-        dim, ambient, sigma = (number_of("--setting", part) for part in parts)
+            raise UserError("--setting", f"found '{text}'", "dim,ambient,sigma are expected, such as 10,100,0.05")
+        dim, ambient, sigma = (parse_number("--setting", part) for part in parts)
         model = Subspace(dim, ambient, sigma)
         grid = tuple(_grid(model))
         stretches = (_around(grid, 0.8 * dim, 2.4 * dim), _around(grid, dim, 4.4 * dim))  # as the paper's for dim 10
         own = Setting(model, grid, *stretches)
         if model in [item.model for item in chosen]:
-            raise Mistake("--setting", f"'{text}' is given twice", "give each setting once")
+            raise UserError("--setting", f"'{text}' is given twice", "give each setting once")
         chosen.append(known.get(model, own))
     return chosen
 
@@ -150,18 +158,18 @@ def _around(grid: tuple[int, ...], low: float, high: float) -> tuple[int, int]:
 
 def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int | None) -> list[Experiment]:
     from reconscale.theory import experiments
-    from reconscale.theory.filters import whole
+    from reconscale.theory.filters import check_int
     from reconscale.theory.repeated_experiments import checked, seconds
 
-    whole("--runs", runs, 1, MOST_RUNS)
-    whole("--seed", seed, 0)
+    check_int("--runs", runs, 1, MOST_RUNS)
+    check_int("--seed", seed, 0)
     needed = runs * sum(seconds(model, n) for model, n in checked(cases))
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = workers if needed > 4 else 1
-    if (needed := needed / whole("--workers", workers, 1, 1024)) > 2:
-        errors.print(f"{len(cases) * runs:,} training sets, about {spell(needed)}", highlight=False)
-    with Preparing() as tell:
+    if (needed := needed / check_int("--workers", workers, 1, 1024)) > 2:
+        errors.print(f"{len(cases) * runs:,} training sets, about {format_duration(needed)}", highlight=False)
+    with StageProgress() as tell:
         return experiments(cases, runs=runs, seed=seed, workers=workers,
                            progress=lambda done, of: tell("drawing training sets", done, of))  # fmt: skip
 
@@ -210,9 +218,9 @@ def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[s
 def _record(model: Subspace, rows: list[RiskRow], marks: Landmarks, runs: list[dict[str, Any]]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from reconscale.report.analysis import cleaned
+    from reconscale.report.analysis import json_safe
 
-    return dict(cleaned({"model": asdict(model), "landmarks": asdict(marks), "rows": [asdict(row) for row in rows],
+    return dict(json_safe({"model": asdict(model), "landmarks": asdict(marks), "rows": [asdict(row) for row in rows],
                          "runs": runs}))  # fmt: skip
 
 

@@ -18,17 +18,26 @@ import numpy as np
 from filelock import FileLock
 
 from reconscale.data.listing import Listing
-from reconscale.data.packing import Kind, Progress, Sources, common_kind, pack, portions, read_headers, refused
+from reconscale.data.packing import (
+    PixelFormat,
+    Progress,
+    SourceHeaders,
+    batches,
+    common_format,
+    pack,
+    read_headers,
+    with_skip_hint,
+)
 from reconscale.data.shards import FORMAT, Shard, clear_aside, find, read_pool
 from reconscale.data.store import FILES, Store
-from reconscale.errors import Mistake
-from reconscale.files import to_json, write_whole
+from reconscale.errors import UserError
+from reconscale.files import to_json, write_atomic
 
-__all__ = ["Asked", "Progress", "asked", "find_store", "open_store"]
+__all__ = ["Progress", "StoreKey", "find_store", "open_store", "store_key"]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class StoreKey:
     """What is wanted of a listing.
 
     Attributes:
@@ -42,13 +51,13 @@ class Asked:
     keys: np.ndarray
 
 
-def asked(listing: Listing, channels: str, downscale: int) -> Asked:
+def store_key(listing: Listing, channels: str, downscale: int) -> StoreKey:
     """The names that a listing and the options give."""
     keys = listing.keys()
     settings = [FORMAT, listing.identity, channels, downscale]
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + keys.tobytes()).hexdigest()[:24]
     family = hashlib.sha256(json.dumps([*settings, listing.place], sort_keys=True).encode()).hexdigest()[:24]
-    return Asked(key, family, keys)
+    return StoreKey(key, family, keys)
 
 
 def find_store(root: Path, key: str) -> Store | None:
@@ -80,10 +89,10 @@ def open_store(
         progress: called while building.
 
     Raises:
-        Mistake: an image cannot be read, grey and RGB images are mixed, nothing is left, or the cache cannot be
+        UserError: an image cannot be read, grey and RGB images are mixed, nothing is left, or the cache cannot be
             written.
     """
-    wanted = asked(listing, channels, downscale)
+    wanted = store_key(listing, channels, downscale)
     store = find_store(root, wanted.key)
     if store is None:
         folder = root / "shards" / wanted.family
@@ -97,7 +106,7 @@ def open_store(
         except OSError as error:
             raise _unwritable(root, error) from error
     if unreadable == "refuse" and store.refusals:
-        raise refused(Mistake(*store.refusals[0][1:]))
+        raise with_skip_hint(UserError(*store.refusals[0][1:]))
     return store
 
 
@@ -109,31 +118,31 @@ def _silent(label: str, done: int, total: int) -> None:
     pass
 
 
-def _unwritable(root: Path, error: OSError) -> Mistake:
+def _unwritable(root: Path, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return Mistake(root, "the disk is full", "free some space, or choose another cache with RECONSCALE_CACHE")
+        return UserError(root, "the disk is full", "free some space, or choose another cache with RECONSCALE_CACHE")
     reason = error.strerror or str(error)
-    return Mistake(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
+    return UserError(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
 
 
-def _build(listing: Listing, root: Path, wanted: Asked, rule: tuple[str, int, str], progress: Progress) -> Store:
+def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int, str], progress: Progress) -> Store:
     """Pack what is missing and write the index. The caller holds the lock of the family."""
     channels, downscale, unreadable = rule
     folder = root / "shards" / wanted.family
     shards = read_pool(folder)
     number, place = find(shards, wanted.keys)
     sources = _known(shards, number, place)
-    skipped: dict[str, Mistake] = {}
+    skipped: dict[str, UserError] = {}
     with ThreadPoolExecutor(min(16, _cores())) as pool:
         read_headers(listing, sources, pool, unreadable, skipped, progress)
-        kind = common_kind(listing, sources, channels, downscale)
+        kind = common_format(listing, sources, channels, downscale)
         other = np.array([(shard.channels, shard.dtype) != (kind.channels, kind.dtype) for shard in shards], bool)
         if other.any():
             number[other[number.clip(0)] & (number >= 0)] = -1
         missing = np.flatnonzero((number < 0) & (sources.channels > 0))
         _check_space(root, sources, missing, kind)
         done, total = 0, len(missing)
-        for portion in portions(sources, missing, kind):
+        for portion in batches(sources, missing, kind):
             tell = _shifted(progress, done, total)
             how, outcome = (sources, kind, pool), (unreadable, skipped, tell)
             shard = pack(listing, wanted.keys, portion, how, outcome, (folder, wanted.family))
@@ -151,9 +160,9 @@ def _shifted(progress: Progress, before: int, total: int) -> Callable[[int], Non
     return lambda done: progress("packing images", before + done, total)
 
 
-def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> Sources:
+def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> SourceHeaders:
     """What the shards say about the images that they hold; the rest is to be read."""
-    sources = Sources.unknown(len(number))
+    sources = SourceHeaders.unknown(len(number))
     for index, shard in enumerate(shards):
         rows = np.flatnonzero(number == index)
         sources.channels[rows], sources.dtypes[rows] = shard.sources[place[rows]].T
@@ -162,11 +171,11 @@ def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> Source
     return sources
 
 
-def _check_space(root: Path, sources: Sources, missing: np.ndarray, kind: Kind) -> None:
+def _check_space(root: Path, sources: SourceHeaders, missing: np.ndarray, kind: PixelFormat) -> None:
     values = int(sources.packed_sizes(missing, kind.downscale).prod(1).sum()) * kind.channels
     needed, free = values * np.dtype(kind.dtype).itemsize + 3000 * len(missing), shutil.disk_usage(root).free
     if needed > free:
-        raise Mistake(
+        raise UserError(
             root,
             f"the packed images need {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free",
             "free some space, choose another cache with RECONSCALE_CACHE, or raise images.downscale",
@@ -176,17 +185,17 @@ def _check_space(root: Path, sources: Sources, missing: np.ndarray, kind: Kind) 
 def _indexed(
     listing: Listing,
     root: Path,
-    wanted: Asked,
-    kind: Kind,
+    wanted: StoreKey,
+    kind: PixelFormat,
     held: tuple[list[Shard], np.ndarray, np.ndarray],
-    skipped: dict[str, Mistake],
+    skipped: dict[str, UserError],
 ) -> Store:
     """Write the index of all images that shards hold, in the order of their names."""
     shards, number, place = held
     rows = np.flatnonzero(number >= 0)
     if not len(rows):
         total = len(listing.names)
-        raise Mistake(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
+        raise UserError(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
     used = np.array(sorted(np.unique(number[rows]).tolist(), key=lambda shard: shards[shard].name))
     rank = np.zeros(len(shards), np.int64)
     rank[used] = np.arange(len(used))  # by their names: the same shards make the same store
@@ -226,7 +235,7 @@ def _indexed(
 def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:
     """Write the manifest and give the store its name; others of the same key that are not whole are removed."""
     manifest = to_json(facts)
-    write_whole(part / "manifest.json", manifest)
+    write_atomic(part / "manifest.json", manifest)
     for path in root.glob(f"{key}-*"):
         if not Store(path).is_whole():
             shutil.rmtree(path)

@@ -13,10 +13,10 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from reconscale.data.image_files import SUFFIXES, Header, checked_size, checked_values, read_header, read_image
+from reconscale.data.image_files import SUFFIXES, Header, check_size, check_values, read_header, read_image
 from reconscale.data.listing import Listing
 from reconscale.data.store import SCALES
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 MOST_UNPACKED = 4 << 30
@@ -26,7 +26,7 @@ ARRAYS = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
-class Stack:
+class ArrayStack:
     """An array of images.
 
     Attributes:
@@ -54,7 +54,7 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
         key: what messages call ``images.folders``.
 
     Raises:
-        Mistake: no data folder; a place is missing, holds no image, leads out of the data folder, or is named twice.
+        UserError: no data folder; a place is missing, holds no image, leads out of the data folder, or is named twice.
     """
     root = data_folder(key, data)
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
@@ -63,13 +63,15 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
     for place in images.folders:
         folder = place_below(root, place, key)
         if not folder.is_dir():
-            raise Mistake(
+            raise UserError(
                 folder, "is not a folder", "images.folders names folders of images; for .npy use an array source"
             )
         found = _entries(folder, SUFFIXES, held_out - {folder})
         if not found:
             count = sum(len(names) for _, _, names in os.walk(folder))
-            raise Mistake(folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data")
+            raise UserError(
+                folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data"
+            )
         here = [entry.path[prefix:].replace(os.sep, "/") for entry in found]
         if not ("".join(here).isprintable() and stamps.keys().isdisjoint(here)):
             for name in here:
@@ -99,8 +101,8 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
         key: what messages call ``images.folders``.
 
     Raises:
-        Mistake: no data folder; a place is missing, holds no array, leads out of the data folder, or is named twice; an
-            array has another shape or type.
+        UserError: no data folder; a place is missing, holds no array, leads out of the data folder, or is named twice;
+            an array has another shape or type.
     """
     root = data_folder(key, data)
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
@@ -109,9 +111,9 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
         where = place_below(root, place, key)
         found = [where] if where.is_file() else _files(where, ARRAYS, held_out)
         if not found or not found[0].name.lower().endswith(ARRAYS):
-            raise Mistake(where, "holds no .npy or .npz array", f"check {key} and --data")
+            raise UserError(where, "holds no .npy or .npz array", f"check {key} and --data")
         _add(files, [path for path in found if path not in held_out], where, root)
-    stacks: list[Stack] = []
+    stacks: list[ArrayStack] = []
     stamps: list[str] = []
     for name in sorted(files):
         changed = " ".join(str(part) for part in stamp(name, files[name])[1:])
@@ -120,7 +122,7 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
         stamps += [changed] * sum(stack.count for stack in found_here)
     names = [f"{stack.name}/{index:07d}" for stack in stacks for index in range(stack.count)]
     if not names:
-        raise Mistake(root, "the arrays hold no image", f"check {key} and --data")
+        raise UserError(root, "the arrays hold no image", f"check {key} and --data")
     owner = np.repeat(np.arange(len(stacks)), [stack.count for stack in stacks])
     row = np.concatenate([np.arange(stack.count) for stack in stacks])
     order = sorted(range(len(names)), key=names.__getitem__)
@@ -130,14 +132,14 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
     def load(index: int) -> np.ndarray:
         stack = stacks[owner[index]]
         image = stack.row(int(row[index])).reshape(stack.header.height, stack.header.width, stack.header.channels)
-        return checked_values(names[index], image.astype(image.dtype.newbyteorder("=")))
+        return check_values(names[index], image.astype(image.dtype.newbyteorder("=")))
 
     return Listing(
         place=str(root),
         identity=["array"],
         names=tuple(names),
         unit=images.unit,
-        header=lambda index: checked_size(names[index], stacks[owner[index]].header),
+        header=lambda index: check_size(names[index], stacks[owner[index]].header),
         load=load,
         stamps=stamps,
     )
@@ -147,7 +149,7 @@ def image_files(folder: Path) -> list[Path]:
     """Every PNG, JPEG and TIFF file below a folder, at any depth, sorted by path; hidden ones do not count.
 
     Raises:
-        Mistake: a folder cannot be read, or is a link.
+        UserError: a folder cannot be read, or is a link.
     """
     return sorted(_files(folder, SUFFIXES, set()))
 
@@ -167,7 +169,7 @@ def files_of(
         bare: whether files whose name has no ending count, too.
 
     Raises:
-        Mistake: a place is missing, holds no such file, leads out of the data folder, or is named twice.
+        UserError: a place is missing, holds no such file, leads out of the data folder, or is named twice.
     """
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
     files: dict[str, Path] = {}
@@ -177,7 +179,7 @@ def files_of(
         fitting = [path for path in found if path.name.lower().endswith(suffixes) or (bare and "." not in path.name)]
         found = [path for path in fitting if path not in held_out]
         if not found:
-            raise Mistake(where, f"holds no file that ends in {' or '.join(suffixes)}", f"check {key} and --data")
+            raise UserError(where, f"holds no file that ends in {' or '.join(suffixes)}", f"check {key} and --data")
         _add(files, found, where, root)
     return sorted(files.items())
 
@@ -190,13 +192,13 @@ def data_folder(key: str, data: Path | None) -> Path:
         data: as given.
 
     Raises:
-        Mistake: it was not given, or is not a folder.
+        UserError: it was not given, or is not a folder.
     """
     if data is None:
-        raise Mistake(key, "needs a data folder", "give it with --data or set RECONSCALE_DATA")
+        raise UserError(key, "needs a data folder", "give it with --data or set RECONSCALE_DATA")
     root = data.expanduser().resolve()
     if not root.is_dir():
-        raise Mistake(data, "is not a folder", "give an existing one with --data or RECONSCALE_DATA")
+        raise UserError(data, "is not a folder", "give an existing one with --data or RECONSCALE_DATA")
     return root
 
 
@@ -204,17 +206,17 @@ def place_below(root: Path, place: str, key: str) -> Path:
     """The resolved path of a place that a study file names.
 
     Raises:
-        Mistake: it is absolute, climbs with ``..``, is or passes through a link that leads out of ``root``, or does
+        UserError: it is absolute, climbs with ``..``, is or passes through a link that leads out of ``root``, or does
             not exist.
     """
     remedy = "name places below the data folder, and give that with --data"
     if Path(place).is_absolute() or place.startswith("~") or ".." in PurePosixPath(place.replace("\\", "/")).parts:
-        raise Mistake(key, f"found '{place}', which is not below the data folder", remedy)
+        raise UserError(key, f"found '{place}', which is not below the data folder", remedy)
     path = (root / place).resolve()
     if not path.is_relative_to(root):
-        raise Mistake(key, f"found '{place}', a link that leads out of the data folder", remedy)
+        raise UserError(key, f"found '{place}', a link that leads out of the data folder", remedy)
     if not path.exists():
-        raise Mistake(key, f"found '{place}', which does not exist below {root}", "check the name and --data")
+        raise UserError(key, f"found '{place}', which does not exist below {root}", "check the name and --data")
     return path
 
 
@@ -237,7 +239,7 @@ def _entries(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> li
             if entry.path in left_out:
                 continue
             if entry.is_symlink():
-                raise Mistake(
+                raise UserError(
                     entry.path, "is a link to a folder", "name the real folder in images.folders, or remove the link"
                 )
             deeper.append(entry.path)
@@ -251,11 +253,11 @@ def _stamps(entries: list[os.DirEntry[str]]) -> list[str]:
     try:
         return [f"{(status := entry.stat()).st_size} {status.st_mtime_ns}" for entry in entries]
     except OSError as error:
-        raise Mistake(error.filename, f"cannot be read ({error.strerror})", "repair or remove it") from error
+        raise UserError(error.filename, f"cannot be read ({error.strerror})", "repair or remove it") from error
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise Mistake(error.filename, f"cannot be read ({error.strerror})", "check its permissions") from error
+    raise UserError(error.filename, f"cannot be read ({error.strerror})", "check its permissions") from error
 
 
 def _add(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> None:
@@ -265,9 +267,9 @@ def _add(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> 
 
 def _checked_name(name: str, known: Container[str], place: Path) -> str:
     if not name.isprintable():
-        raise Mistake(repr(name), "has a name that cannot be printed", "rename it")
+        raise UserError(repr(name), "has a name that cannot be printed", "rename it")
     if name in known:
-        raise Mistake("images.folders", f"'{name}' is named twice (again through {place})", "list every place once")
+        raise UserError("images.folders", f"'{name}' is named twice (again through {place})", "list every place once")
     return name
 
 
@@ -275,22 +277,22 @@ def stamp(name: str, path: Path) -> list[Any]:
     """Name, size and time of change of a file: what tells that it is still the same.
 
     Raises:
-        Mistake: it cannot be read.
+        UserError: it cannot be read.
     """
     try:
         status = path.stat()
     except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", "repair or remove it") from error
+        raise UserError(path, f"cannot be read ({error.strerror})", "repair or remove it") from error
     return [name, status.st_size, round(status.st_mtime * 1000)]
 
 
-def _stacks(name: str, path: Path, changed: str) -> list[Stack]:
+def _stacks(name: str, path: Path, changed: str) -> list[ArrayStack]:
     try:
         with path.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
                 return [
-                    Stack(
+                    ArrayStack(
                         name, _stack_header(name, array), len(array), lambda row: np.array(_mapped(path, changed)[row])
                     )
                 ]
@@ -299,25 +301,25 @@ def _stacks(name: str, path: Path, changed: str) -> list[Stack]:
                 _refuse_bombs(path, opened.zip)
                 arrays = {key: opened[key] for key in sorted(opened.files)}
         return [
-            Stack(f"{name}/{key}", _stack_header(f"{name}/{key}", array), len(array), array.__getitem__)
+            ArrayStack(f"{name}/{key}", _stack_header(f"{name}/{key}", array), len(array), array.__getitem__)
             for key, array in arrays.items()
         ]
-    except (MemoryError, Mistake):
+    except (MemoryError, UserError):
         raise
     except Exception as error:  # numpy and zipfile raise classes of every kind on damaged files
         reason = "it holds Python objects" if "bject" in str(error) else str(error).split("\n")[0].rstrip(".")
-        raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
+        raise UserError(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
 
 
 def _refuse_bombs(path: Path, archive: ZipFile) -> None:
     """Archives are unpacked in memory: refuse what would not fit there.
 
     Raises:
-        Mistake: it holds more than ``MOST_UNPACKED`` bytes.
+        UserError: it holds more than ``MOST_UNPACKED`` bytes.
     """
     size = sum(info.file_size for info in archive.infolist())
     if size > MOST_UNPACKED:
-        raise Mistake(path, f"unpacks to {size / 1e9:.0f} GB, and at most {MOST_UNPACKED / 1e9:.0f} GB are unpacked",
+        raise UserError(path, f"unpacks to {size / 1e9:.0f} GB, and at most {MOST_UNPACKED / 1e9:.0f} GB are unpacked",
                       "save its arrays as .npy files, which are read row by row")  # fmt: skip
 
 
@@ -332,11 +334,11 @@ def _stack_header(name: str, array: np.ndarray) -> Header:
     """The header of every image of an array.
 
     Raises:
-        Mistake: the array has another shape or type.
+        UserError: the array has another shape or type.
     """
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
-        raise Mistake(name, f"has the shape {array.shape}", "expected (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
+        raise UserError(name, f"has the shape {array.shape}", "expected (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
     dtype = "float32" if array.dtype.kind == "f" else array.dtype.newbyteorder("=").name
     if dtype not in SCALES:
-        raise Mistake(name, f"has the type {array.dtype}", "expected uint8, uint16, or floating point in [0, 1]")
+        raise UserError(name, f"has the type {array.dtype}", "expected uint8, uint16, or floating point in [0, 1]")
     return Header(array.shape[1], array.shape[2], 1 if array.ndim == 3 else array.shape[3], dtype)

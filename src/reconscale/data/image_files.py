@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from reconscale.errors import Mistake
-from reconscale.files import write_whole
+from reconscale.errors import UserError
+from reconscale.files import write_atomic
 
 MOST_PIXELS = 200_000_000
 """Images that claim more pixels than this are refused unread."""
@@ -61,22 +61,22 @@ def read_header(path: Path) -> Header:
     """Size, channels and depth of an image file, without decoding it.
 
     Raises:
-        Mistake: the file is not a PNG, JPEG or TIFF image of a supported kind, or claims more than ``MOST_PIXELS``.
+        UserError: the file is not a PNG, JPEG or TIFF image of a supported kind, or claims more than ``MOST_PIXELS``.
     """
     if path.exists() and not path.is_file():
-        raise Mistake(path, "is not a regular file", "replace or remove it")
+        raise UserError(path, "is not a regular file", "replace or remove it")
     try:
         with path.open("rb") as stream:
             kind = _kind(path, stream.read(8))
             stream.seek(0)
             header = {"png": _png_header, "jpeg": _jpeg_header, "tiff": _tiff_header}[kind](path, stream)
-    except (Mistake, MemoryError):
+    except (UserError, MemoryError):
         raise
     except ModuleNotFoundError as error:
         _lacking(path, error)
     except Exception as error:  # decoders raise classes of every kind on damaged files
         _undecodable(path, error)
-    return checked_size(path, header)
+    return check_size(path, header)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -87,7 +87,7 @@ def read_image(path: Path) -> np.ndarray:
         resolved.
 
     Raises:
-        Mistake: the file cannot be read, is damaged or cut short, has transparent pixels, is CMYK, holds several
+        UserError: the file cannot be read, is damaged or cut short, has transparent pixels, is CMYK, holds several
             pages, or holds floating-point values outside [0, 1].
     """
     header = read_header(path)
@@ -98,15 +98,17 @@ def read_image(path: Path) -> np.ndarray:
             image = _read_png(path, path.read_bytes(), header)
         else:
             image = _read_jpeg(path)
-    except (Mistake, MemoryError):
+    except (UserError, MemoryError):
         raise
     except ModuleNotFoundError as error:
         _lacking(path, error)
     except Exception as error:  # as above
         _undecodable(path, error)
     if image.shape[:2] != (header.height, header.width):
-        raise Mistake(path, "is damaged (its header and its pixels disagree on its size)", "replace or remove the file")
-    return checked_values(path, image)
+        raise UserError(
+            path, "is damaged (its header and its pixels disagree on its size)", "replace or remove the file"
+        )
+    return check_values(path, image)
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
@@ -117,7 +119,7 @@ def write_image(path: Path, image: np.ndarray) -> None:
         image: (H, W, C), C 1 or 3; uint8, uint16, or float32 in [0, 1].
 
     Raises:
-        Mistake: another ending, or the file cannot be written.
+        UserError: another ending, or the file cannot be written.
     """
     flat = image[..., 0] if image.shape[2] == 1 else image
     buffer = io.BytesIO()
@@ -125,31 +127,31 @@ def write_image(path: Path, image: np.ndarray) -> None:
         import tifffile
 
         tifffile.imwrite(buffer, flat, photometric="rgb" if image.shape[2] == 3 else "minisblack")
-        return write_whole(path, buffer.getvalue())
+        return write_atomic(path, buffer.getvalue())
     if path.suffix.lower() != ".png":
-        raise Mistake(path, f"has the ending '{path.suffix}'", "images are written as .png or .tif")
+        raise UserError(path, f"has the ending '{path.suffix}'", "images are written as .png or .tif")
     if image.dtype == np.uint8:
         from PIL import Image
 
         Image.fromarray(flat).save(buffer, "PNG")
-        return write_whole(path, buffer.getvalue())
+        return write_atomic(path, buffer.getvalue())
     import cv2
 
     deep = flat if image.dtype == np.uint16 else np.rint(flat.clip(0, 1) * 65535).astype(np.uint16)
     _, encoded = cv2.imencode(".png", deep[..., ::-1] if deep.ndim == 3 else deep)
-    return write_whole(path, encoded.tobytes())
+    return write_atomic(path, encoded.tobytes())
 
 
-def checked_size(where: object, header: Header) -> Header:
+def check_size(where: object, header: Header) -> Header:
     """The header, if it does not claim too much.
 
     Raises:
-        Mistake: it claims no pixels, or more than ``MOST_PIXELS``.
+        UserError: it claims no pixels, or more than ``MOST_PIXELS``.
     """
     if header.height < 1 or header.width < 1:
-        raise Mistake(where, "claims to have no pixels", "remove the file")
+        raise UserError(where, "claims to have no pixels", "remove the file")
     if header.height * header.width > MOST_PIXELS:
-        raise Mistake(
+        raise UserError(
             where,
             f"claims {header.width} x {header.height} pixels",
             f"images may have at most {MOST_PIXELS // 10**6} million; cut it into pieces",
@@ -157,30 +159,30 @@ def checked_size(where: object, header: Header) -> Header:
     return header
 
 
-def checked_values(where: object, image: np.ndarray) -> np.ndarray:
+def check_values(where: object, image: np.ndarray) -> np.ndarray:
     """The image; floating-point ones as float32.
 
     Raises:
-        Mistake: a floating-point image holds NaN or values outside [0, 1].
+        UserError: a floating-point image holds NaN or values outside [0, 1].
     """
     if image.dtype.kind != "f":
         return image
     low, high = float(image.min()), float(image.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise Mistake(where, "holds NaN or infinite values", "replace them, or remove the image")
+        raise UserError(where, "holds NaN or infinite values", "replace them, or remove the image")
     if low < 0 or high > 1:
-        raise Mistake(where, f"holds values from {low:.4g} to {high:.4g}", "scale floating-point images to [0, 1]")
+        raise UserError(where, f"holds values from {low:.4g} to {high:.4g}", "scale floating-point images to [0, 1]")
     return image.astype(np.float32)
 
 
 def _undecodable(path: Path, error: Exception) -> NoReturn:
     reason = str(error).split("\n")[0].strip().rstrip(".") or type(error).__name__
-    raise Mistake(path, f"cannot be decoded ({reason})", "replace or remove the file") from error
+    raise UserError(path, f"cannot be decoded ({reason})", "replace or remove the file") from error
 
 
 def _lacking(path: Path, error: ModuleNotFoundError) -> NoReturn:
     found = f"needs the package {error.name}, which is not installed"
-    raise Mistake(path, found, "pip install 'reconscale[train]'") from error
+    raise UserError(path, found, "pip install 'reconscale[train]'") from error
 
 
 def _start(path: Path) -> bytes:
@@ -196,13 +198,13 @@ def _kind(path: Path, start: bytes) -> str:
     if start.startswith(_TIFF):
         return "tiff"
     found = "is empty" if not start else "is not a PNG, JPEG or TIFF image, whatever its name says"
-    raise Mistake(path, found, "replace or remove the file")
+    raise UserError(path, found, "replace or remove the file")
 
 
 def _png_header(path: Path, stream: Any) -> Header:
     start = stream.read(26)
     if len(start) < 26 or start[12:16] != b"IHDR":
-        raise Mistake(path, "is cut short", "replace or remove the file")
+        raise UserError(path, "is cut short", "replace or remove the file")
     width, height = int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
     depth, colour = start[24], start[25]
     if height * width * depth * _PNG_SAMPLES.get(colour, 4) > 8 * _DEFLATE * stream.seek(0, io.SEEK_END):
@@ -211,9 +213,9 @@ def _png_header(path: Path, stream: Any) -> Header:
 
 
 def _cannot_hold(path: Path, height: int, width: int) -> NoReturn:
-    checked_size(path, Header(height, width, 1, ""))
+    check_size(path, Header(height, width, 1, ""))
     found = f"cannot be decoded (a file of its size cannot hold the {width} x {height} pixels that it claims)"
-    raise Mistake(path, found, "replace or remove the file")
+    raise UserError(path, found, "replace or remove the file")
 
 
 def _jpeg_header(path: Path, stream: Any) -> Header:
@@ -221,14 +223,14 @@ def _jpeg_header(path: Path, stream: Any) -> Header:
 
     image = JpegImagePlugin.JpegImageFile(stream)  # not Image.open, which has a size limit and warnings of its own
     if image.mode not in ("L", "RGB"):
-        raise Mistake(path, f"is a {image.mode} JPEG", "convert it to RGB or grey")
+        raise UserError(path, f"is a {image.mode} JPEG", "convert it to RGB or grey")
     return Header(image.height, image.width, len(image.mode), "uint8")
 
 
 def _tiff_header(path: Path, stream: Any) -> Header:
     import tifffile
 
-    tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by a Mistake
+    tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by a UserError
     with tifffile.TiffFile(stream) as file:
         page = _tiff_page(path, file)
         return Header(page.imagelength, page.imagewidth, 1 if page.photometric == 1 else 3, _tiff_dtype(path, page))
@@ -238,15 +240,15 @@ def _tiff_page(path: Path, file: Any) -> Any:
     first = list(islice(file.pages, MOST_PAGES))
     pages = [page for page in first if not page.is_reduced]
     if not pages:
-        raise Mistake(path, "cannot be decoded (it holds no page)", "replace or remove the file")
+        raise UserError(path, "cannot be decoded (it holds no page)", "replace or remove the file")
     if len(pages) != 1 or pages[0].imagedepth != 1:
         found = f"holds {len(pages)} pages" if len(pages) != 1 else "holds a volume"
-        raise Mistake(path, found, "save every page as a file of its own, or all of them as one .npy array")
+        raise UserError(path, found, "save every page as a file of its own, or all of them as one .npy array")
     page = pages[0]
     if page.photometric not in (1, 2):
-        raise Mistake(path, "is a TIFF that is neither grey (black is zero) nor RGB", "convert it to grey or RGB")
+        raise UserError(path, "is a TIFF that is neither grey (black is zero) nor RGB", "convert it to grey or RGB")
     if page.samplesperpixel > 4:
-        raise Mistake(path, f"has {page.samplesperpixel} channels", "convert it to grey or RGB")
+        raise UserError(path, f"has {page.samplesperpixel} channels", "convert it to grey or RGB")
     _check_claims(path, file, page)
     return page
 
@@ -256,7 +258,7 @@ def _check_claims(path: Path, file: Any, page: Any) -> None:
     height, width = page.imagelength, page.imagewidth
     if page.is_tiled and page.tilelength * page.tilewidth > height * width + (1 << 24):
         found = f"claims tiles of {page.tilewidth} x {page.tilelength} pixels"
-        raise Mistake(path, found, "replace or remove the file")
+        raise UserError(path, found, "replace or remove the file")
     smaller = _SMALLER.get(int(page.compression))
     if smaller is not None and page.nbytes > smaller * file.filehandle.size:
         _cannot_hold(path, height, width)
@@ -267,14 +269,14 @@ def _check_claims(path: Path, file: Any, page: Any) -> None:
             file.filehandle.seek(offset)
             opened = zlib.decompressobj().decompress(file.filehandle.read(length), page.nbytes + 1)
             if len(opened) > page.nbytes:
-                raise Mistake(path, "holds more than the pixels that it claims", "replace or remove the file")
+                raise UserError(path, "holds more than the pixels that it claims", "replace or remove the file")
 
 
 def _tiff_dtype(path: Path, page: Any) -> str:
     kinds = {"uint8": "uint8", "uint16": "uint16", "float16": "float32", "float32": "float32", "float64": "float32"}
     if str(page.dtype) not in kinds or page.bitspersample not in (8, 16, 32, 64):
         found = f"holds {page.bitspersample}-bit {page.dtype} values"
-        raise Mistake(path, found, "save it as 8 or 16 bit unsigned, or as floating point in [0, 1]")
+        raise UserError(path, found, "save it as 8 or 16 bit unsigned, or as floating point in [0, 1]")
     return kinds[str(page.dtype)]
 
 
@@ -293,7 +295,7 @@ def _read_png(path: Path, data: bytes, header: Header) -> np.ndarray:
 
         deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if deep is None or deep.dtype != np.uint16:
-            raise Mistake(path, "is a 16-bit PNG that cannot be decoded", "replace or remove the file")
+            raise UserError(path, "is a 16-bit PNG that cannot be decoded", "replace or remove the file")
         return _without_alpha(path, _rgb_from_bgr(deep), header.channels)
     from PIL import PngImagePlugin
 
@@ -311,11 +313,11 @@ def _check_png(path: Path, data: bytes) -> None:
         length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         end = at + 12 + length
         if end > len(data):
-            raise Mistake(path, "is cut short", "replace or remove the file")
+            raise UserError(path, "is cut short", "replace or remove the file")
         if name == b"IHDR" and at > 8:  # decoders would take the size from the second one
-            raise Mistake(path, "is damaged (it has two headers)", "replace or remove the file")
+            raise UserError(path, "is damaged (it has two headers)", "replace or remove the file")
         if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise Mistake(path, "is damaged (a checksum does not match)", "replace or remove the file")
+            raise UserError(path, "is damaged (a checksum does not match)", "replace or remove the file")
         at = end
 
 
@@ -339,7 +341,7 @@ def _read_tiff(path: Path) -> np.ndarray:
 
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise Mistake(path, "is a TIFF that cannot be decoded", "save it uncompressed, or replace or remove the file")
+        raise UserError(path, "is a TIFF that cannot be decoded", "save it uncompressed, or replace or remove the file")
     return _without_alpha(path, _rgb_from_bgr(image), channels)
 
 
@@ -356,8 +358,8 @@ def _without_alpha(path: Path, image: np.ndarray, channels: int) -> np.ndarray:
         alpha = planes[..., -1]
         opaque = 1.0 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
         if alpha.min() < opaque:
-            raise Mistake(path, "has transparent pixels", "flatten it onto a background")
+            raise UserError(path, "has transparent pixels", "flatten it onto a background")
         planes = planes[..., :-1]
     elif planes.shape[2] not in (1, 3):
-        raise Mistake(path, f"has {planes.shape[2]} channels", "convert it to grey or RGB")
+        raise UserError(path, f"has {planes.shape[2]} channels", "convert it to grey or RGB")
     return np.ascontiguousarray(planes[..., :channels])

@@ -15,13 +15,13 @@ import numpy as np
 
 from reconscale.data.build_store import Progress, open_store
 from reconscale.data.listing import unit_of
-from reconscale.data.near_duplicates import Twin, repeated, twins
+from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
 from reconscale.data.sources import list_test_set, source_of
 from reconscale.data.store import Store
-from reconscale.data.subset import Pixels, divided, nested_order
+from reconscale.data.subset import ImageSubset, nested_order, split_sources
 from reconscale.data.volumes.volume_set import Slices, open_volumes
-from reconscale.errors import Mistake
-from reconscale.files import to_json, write_whole
+from reconscale.errors import UserError
+from reconscale.files import to_json, write_atomic
 from reconscale.study import Images
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ LEAST = 10_000
 """Images from which on an answer is kept; for fewer, finding it anew is as quick."""
 
 
-def remembered(question: str, about: Sequence[tuple[str, Pixels]], find: Callable[[], T]) -> T:
+def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Callable[[], T]) -> T:
     """The answer to a question about images, found now or at an earlier time.
 
     It is kept under a hash of the question and of names, pixels and order of the images; a kept answer that was
@@ -54,8 +54,8 @@ def remembered(question: str, about: Sequence[tuple[str, Pixels]], find: Callabl
         return kept
     answer = find()
     try:
-        write_whole(path, to_json({"answer": answer, "sha256": _hash(answer)}))
-    except Mistake:  # the cache may be read-only: the answer is found anew the next time
+        write_atomic(path, to_json({"answer": answer, "sha256": _hash(answer)}))
+    except UserError:  # the cache may be read-only: the answer is found anew the next time
         return answer
     return answer
 
@@ -92,9 +92,9 @@ class ImageSet:
 
     images: Images
     unit: Literal["file", "folder"]
-    train: Pixels | Slices
-    val: Pixels | Slices
-    tests: Mapping[str, Pixels | Slices]
+    train: ImageSubset | Slices
+    val: ImageSubset | Slices
+    tests: Mapping[str, ImageSubset | Slices]
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     duplicates: int = 0
 
@@ -106,24 +106,24 @@ class ImageSet:
     @cached_property
     def units(self) -> int:
         """The number of training units."""
-        return len(np.unique(self.train.groups)) if isinstance(self.train, Pixels) else len(set(self.train.units))
+        return len(np.unique(self.train.groups)) if isinstance(self.train, ImageSubset) else len(set(self.train.units))
 
     @property
     def available(self) -> int:
         """The largest n, in the unit of ``images.counts``."""
         return self.units if self.images.counts == "units" else len(self.train)
 
-    def training(self, n: int, subset_seed: int) -> Pixels | Slices:
+    def training(self, n: int, subset_seed: int) -> ImageSubset | Slices:
         """The first n training units (or images) of the nested order of a seed: see ``split.nested_order``.
 
         Raises:
-            Mistake: n is below 1 or more than there are.
+            UserError: n is below 1 or more than there are.
         """
         if not 1 <= n <= self.available:
-            raise Mistake(
+            raise UserError(
                 "sweep.n", f"found {n}", f"the images allow 1 to {self.available} {self.images.counts} for training"
             )
-        units = self.train.groups if isinstance(self.train, Pixels) else self.train.units
+        units = self.train.groups if isinstance(self.train, ImageSubset) else self.train.units
         if self.images.order == "mixed":
             units = np.arange(len(self.train))  # every image comes on its own
         order, ends = nested_order(units, subset_seed, shuffled=self.images.volumes)
@@ -135,7 +135,7 @@ class ImageSet:
         sets = list(self.sets.items())
         if isinstance(self.train, Slices):
             return _digest(sets)
-        return remembered("digest 1", sets, lambda: _digest(sets))
+        return memoize("digest 1", sets, lambda: _digest(sets))
 
     def files(self) -> tuple[Path, ...]:
         """Every file that reading these images needs, by absolute paths, sorted.
@@ -175,8 +175,8 @@ class ImageSet:
 
     def _repeated(self) -> int:
         train = self.train
-        assert isinstance(train, Pixels)
-        return remembered("repeated 1", [("train", train)], lambda: repeated(train.store, train.rows))
+        assert isinstance(train, ImageSubset)
+        return memoize("repeated 1", [("train", train)], lambda: count_repeats(train.store, train.rows))
 
     @property
     def sets(self) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def open_images(
         progress: called with (label, done, total) while packing.
 
     Raises:
-        Mistake: images are missing, unreadable, too small, mixed, too few, or (nearly) the same on both sides of the
+        UserError: images are missing, unreadable, too small, mixed, too few, or (nearly) the same on both sides of the
             line.
     """
     root = cache_folder(cache)
@@ -226,26 +226,26 @@ def open_images(
     store = opened(listing, images.channels)
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
-    whole = Pixels(store, rows, listing.unit)
-    parts = divided(whole.units, images, whole.names)
+    whole = ImageSubset(store, rows, listing.unit)
+    parts = split_sources(whole.units, images, whole.names)
     train, val, test = (rows[part] for part in parts)
-    tests = {"test": Pixels(store, test, listing.unit)} if images.test else {}
+    tests = {"test": ImageSubset(store, test, listing.unit)} if images.test else {}
     for name in images.test_sets:
         other_listing = list_test_set(images, name, data)
         other = opened(other_listing, images.channels)
         if other.channels != store.channels:
             kinds = {1: "grey", 3: "RGB"}
             found = f"is {kinds[other.channels]}, the training images are {kinds[store.channels]}"
-            raise Mistake(f"images.test_sets.{name}", found, 'set images.channels = "gray" or "rgb" to convert them')
+            raise UserError(f"images.test_sets.{name}", found, 'set images.channels = "gray" or "rgb" to convert them')
         skipped += [(f"{name}: {image}", reason) for image, reason in other.skipped]
-        tests[name] = Pixels(
+        tests[name] = ImageSubset(
             other, _large_enough(other, images, LEAST_SIDE, "measurements", skipped), other_listing.unit
         )
     opened_set = ImageSet(
         images,
         listing.unit,
-        Pixels(store, train, listing.unit),
-        Pixels(store, val, listing.unit),
+        ImageSubset(store, train, listing.unit),
+        ImageSubset(store, val, listing.unit),
         tests,
         tuple(skipped),
     )
@@ -278,18 +278,18 @@ def _large_enough(store: Store, images: Images, least: int, what: str, skipped: 
         reason = f"is {width} x {height} pixels{after}, and {what} need {least} x {least}"
         if images.small == "refuse":
             lower = "lower images.patch" if what == "patches" else "remove it"
-            raise Mistake(store.names[row], reason, f'{lower}, or set images.small = "skip"')
+            raise UserError(store.names[row], reason, f'{lower}, or set images.small = "skip"')
         skipped.append((store.names[row], reason))
     if small.all():
-        raise Mistake("images", f"none of the {len(small)} images has {least} pixels a side", "lower images.patch")
+        raise UserError("images", f"none of the {len(small)} images has {least} pixels a side", "lower images.patch")
     return np.flatnonzero(~small)
 
 
 def _without_duplicates(images: ImageSet) -> ImageSet:
     """Refuse, or leave out, what is (nearly) the same as a held-out image."""
     val, train, skipped, count = images.val, images.train, list(images.skipped), 0
-    assert isinstance(val, Pixels) and isinstance(train, Pixels)
-    tests = {name: pixels for name, pixels in images.tests.items() if isinstance(pixels, Pixels)}
+    assert isinstance(val, ImageSubset) and isinstance(train, ImageSubset)
+    tests = {name: pixels for name, pixels in images.tests.items() if isinstance(pixels, ImageSubset)}
     for name, pixels in tests.items():
         val, found = _parted(val, "val", pixels, name, images.images, skipped)
         count += found
@@ -302,18 +302,18 @@ def _without_duplicates(images: ImageSet) -> ImageSet:
 
 
 def _parted(
-    pixels: Pixels, label: str, held_out: Pixels, name: str, images: Images, skipped: list[tuple[str, str]]
-) -> tuple[Pixels, int]:
+    pixels: ImageSubset, label: str, held_out: ImageSubset, name: str, images: Images, skipped: list[tuple[str, str]]
+) -> tuple[ImageSubset, int]:
     """The images whose units have no twin in ``held_out``, and the number of pairs found."""
-    pairs = remembered("twins 1", [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out))
-    found = [Twin(*pair) for pair in pairs]
+    pairs = memoize("twins 1", [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out))
+    found = [DuplicatePair(*pair) for pair in pairs]
     if not found:
         return pixels, 0
     if images.duplicates == "refuse":
         first = found[0]
         left, right = pixels.store.names[first.left], held_out.store.names[first.right]
         more = f" (and {len(found) - 1} more pairs)" if len(found) > 1 else ""
-        raise Mistake(
+        raise UserError(
             f"{label} image '{left}'",
             f"is {_alike(first)} as '{right}' of {name}{more}",
             f'remove one of the two, or set images.duplicates = "skip" to leave the {label} units out',
@@ -326,14 +326,16 @@ def _parted(
             (unit, f"{label}: '{names[twin.left]}' is {_alike(twin)} as '{held_out.store.names[twin.right]}' of {name}")
         )
     if not any(keep):
-        raise Mistake(f"{label} images", f"every unit has a duplicate in {name}", "add images, or separate the folders")
-    return Pixels(pixels.store, pixels.rows[np.array(keep)], pixels.unit), len(found)
+        raise UserError(
+            f"{label} images", f"every unit has a duplicate in {name}", "add images, or separate the folders"
+        )
+    return ImageSubset(pixels.store, pixels.rows[np.array(keep)], pixels.unit), len(found)
 
 
-def _pairs(pixels: Pixels, held_out: Pixels) -> list[tuple[int, int, bool]]:
-    found = twins(pixels.store, pixels.rows, held_out.store, held_out.rows)
+def _pairs(pixels: ImageSubset, held_out: ImageSubset) -> list[tuple[int, int, bool]]:
+    found = find_duplicates(pixels.store, pixels.rows, held_out.store, held_out.rows)
     return [(twin.left, twin.right, twin.exact) for twin in found]
 
 
-def _alike(twin: Twin) -> str:
+def _alike(twin: DuplicatePair) -> str:
     return "the same" if twin.exact else "nearly the same"

@@ -41,7 +41,7 @@ _BLOCK = 8192
 
 
 @dataclass(frozen=True)
-class Twin:
+class DuplicatePair:
     """Two images that are (nearly) the same.
 
     Attributes:
@@ -54,7 +54,7 @@ class Twin:
     exact: bool
 
 
-def twins(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray) -> list[Twin]:
+def find_duplicates(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray) -> list[DuplicatePair]:
     """All pairs of a left and a right image that are (nearly) the same. Images of one flat colour are never duplicates.
 
     Args:
@@ -87,10 +87,10 @@ def twins(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarr
             alike = part[np.einsum("ij,ij->i", sharp[a[part]], fine_both[b[part]]) > FINE]
             pairs = rows[hits[a[alike]]].tolist(), right_rows[b[alike] % len(right_rows)].tolist()
             near.update(zip(*pairs, strict=True))
-    return [Twin(a, b, (a, b) in exact) for a, b in sorted(near | exact)]
+    return [DuplicatePair(a, b, (a, b) in exact) for a, b in sorted(near | exact)]
 
 
-def repeated(store: Store, rows: np.ndarray) -> int:
+def count_repeats(store: Store, rows: np.ndarray) -> int:
     """How many of the images repeat an earlier one exactly."""
     return len(rows) - len(set(_digests(store, rows)))
 

@@ -14,13 +14,13 @@ import numpy as np
 from reconscale.data.listing import Listing
 from reconscale.data.shards import DTYPES, MOST_BYTES, MOST_IMAGES, Packed, Shard, pixel_hash, write_shard
 from reconscale.data.store import SCALES
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 THUMB = 32
 """Side of the thumbnails that duplicates are found by."""
 
 
-def converted(image: np.ndarray, channels: int, dtype: str, downscale: int) -> np.ndarray:
+def to_store_format(image: np.ndarray, channels: int, dtype: str, downscale: int) -> np.ndarray:
     """One image as it is stored.
 
     RGB becomes grey by the BT.601 luma in full range (as Pillow's ``L``), grey becomes RGB by repetition; then the
@@ -81,7 +81,7 @@ _AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
-class Kind:
+class PixelFormat:
     """How the images of a store are stored.
 
     Attributes:
@@ -96,7 +96,7 @@ class Kind:
 
 
 @dataclass(frozen=True, eq=False)
-class Sources:
+class SourceHeaders:
     """What is known about images before they are decoded.
 
     Attributes:
@@ -112,7 +112,7 @@ class Sources:
     packed: np.ndarray
 
     @classmethod
-    def unknown(cls, count: int) -> Sources:
+    def unknown(cls, count: int) -> SourceHeaders:
         """Nothing is known about ``count`` images."""
         kinds = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
         return cls(*kinds, np.zeros((count, 2), np.int64), np.zeros(count, bool))
@@ -123,30 +123,30 @@ class Sources:
         return np.asarray(np.where(self.packed[rows, None], self.sizes[rows], smaller))
 
 
-def refused(mistake: Mistake) -> Mistake:
+def with_skip_hint(mistake: UserError) -> UserError:
     """The mistake, with a way around it."""
-    return Mistake(mistake.where, mistake.found, f'{mistake.remedy}, or set images.unreadable = "skip"')
+    return UserError(mistake.where, mistake.found, f'{mistake.remedy}, or set images.unreadable = "skip"')
 
 
 def read_headers(
     listing: Listing,
-    sources: Sources,
+    sources: SourceHeaders,
     pool: ThreadPoolExecutor,
     unreadable: str,
-    skipped: dict[str, Mistake],
+    skipped: dict[str, UserError],
     progress: Progress,
 ) -> None:
     """Fill in what is not known.
 
     Raises:
-        Mistake: an image cannot be read and that is refused, or none can be read.
+        UserError: an image cannot be read and that is refused, or none can be read.
     """
     left = np.flatnonzero(~sources.packed).tolist()
     often = max(1, len(left) // 1000)
     for done, (index, header) in enumerate(_in_order(pool, listing.header, left, 64), 1):
-        if isinstance(header, Mistake):
+        if isinstance(header, UserError):
             if unreadable == "refuse":
-                raise refused(header) from header
+                raise with_skip_hint(header) from header
             skipped[listing.names[index]] = header
         else:
             sources.channels[index] = header.channels
@@ -156,31 +156,31 @@ def read_headers(
             progress("checking images", done, len(left))
     if not sources.channels.any():
         found = f"none of the {len(listing.names)} images can be read"
-        raise Mistake(listing.place, found, "check images.folders and --data")
+        raise UserError(listing.place, found, "check images.folders and --data")
 
 
-def common_kind(listing: Listing, sources: Sources, channels: str, downscale: int) -> Kind:
+def common_format(listing: Listing, sources: SourceHeaders, channels: str, downscale: int) -> PixelFormat:
     """The channels and the type that all images are stored with.
 
     Raises:
-        Mistake: grey and RGB images are mixed, and the study does not say what to do.
+        UserError: grey and RGB images are mixed, and the study does not say what to do.
     """
     readable = sources.channels > 0
     dtype = DTYPES[int(sources.dtypes[readable].max())]  # the widest
     if channels != "auto":
-        return Kind(3 if channels == "rgb" else 1, dtype, downscale)
+        return PixelFormat(3 if channels == "rgb" else 1, dtype, downscale)
     gray, colour = np.flatnonzero(sources.channels == 1), np.flatnonzero(sources.channels == 3)
     if len(gray) and len(colour):
-        raise Mistake(
+        raise UserError(
             listing.place,
             f"mixes {len(gray)} grey and {len(colour)} RGB images "
             f"('{listing.names[gray[0]]}' is grey, '{listing.names[colour[0]]}' is RGB)",
             'set images.channels = "gray" or "rgb" to convert them, or separate them',
         )
-    return Kind(1 if len(gray) else 3, dtype, downscale)
+    return PixelFormat(1 if len(gray) else 3, dtype, downscale)
 
 
-def portions(sources: Sources, missing: np.ndarray, kind: Kind) -> Iterator[np.ndarray]:
+def batches(sources: SourceHeaders, missing: np.ndarray, kind: PixelFormat) -> Iterator[np.ndarray]:
     """Images, in their order, in portions that fit a shard."""
     sizes = sources.packed_sizes(missing, kind.downscale).prod(1) * kind.channels * np.dtype(kind.dtype).itemsize
     ends = np.cumsum(sizes)
@@ -197,8 +197,8 @@ def pack(
     listing: Listing,
     keys: np.ndarray,
     portion: np.ndarray,
-    how: tuple[Sources, Kind, ThreadPoolExecutor],
-    rule: tuple[str, dict[str, Mistake], Callable[[int], None]],
+    how: tuple[SourceHeaders, PixelFormat, ThreadPoolExecutor],
+    rule: tuple[str, dict[str, UserError], Callable[[int], None]],
     place: tuple[Path, str],
 ) -> Shard | None:
     """Read images and pack them into one shard.
@@ -215,7 +215,7 @@ def pack(
         The shard; none where no image could be read.
 
     Raises:
-        Mistake: an image cannot be read, and that is refused.
+        UserError: an image cannot be read, and that is refused.
         OSError: the shard cannot be written.
     """
     sources, kind, pool = how
@@ -224,17 +224,17 @@ def pack(
     often = max(1, len(portion) // 200)
 
     def prepared(index: int) -> Packed:
-        image = converted(listing.load(index), kind.channels, kind.dtype, kind.downscale)
+        image = to_store_format(listing.load(index), kind.channels, kind.dtype, kind.downscale)
         source = int(sources.channels[index]), int(sources.dtypes[index])
         return Packed(keys[index], image, pixel_hash(image), thumbnail(image), source)
 
     def rows() -> Iterator[Packed]:
         together = max(1, min(64, len(portion) // 32, _AT_ONCE // largest))
         for done, (index, row) in enumerate(_in_order(pool, prepared, portion.tolist(), together), 1):
-            if not isinstance(row, Mistake):
+            if not isinstance(row, UserError):
                 yield row
             elif unreadable == "refuse":
-                raise refused(row) from row
+                raise with_skip_hint(row) from row
             else:
                 skipped[listing.names[index]] = row
             if done % often == 0 or done == len(portion):
@@ -245,22 +245,22 @@ def pack(
 
 def _in_order(
     pool: ThreadPoolExecutor, work: Callable[[int], T], indices: Sequence[int], together: int
-) -> Iterator[tuple[int, T | Mistake]]:
+) -> Iterator[tuple[int, T | UserError]]:
     """Results in the order of ``indices``; Mistakes are handed on, not raised.
 
     A thread works on ``together`` of them at a time, and at most four times as many portions as threads wait.
     """
 
-    def attempt(some: Sequence[int]) -> list[tuple[int, T | Mistake]]:
-        found: list[tuple[int, T | Mistake]] = []
+    def attempt(some: Sequence[int]) -> list[tuple[int, T | UserError]]:
+        found: list[tuple[int, T | UserError]] = []
         for index in some:
             try:
                 found.append((index, work(index)))
-            except Mistake as mistake:
+            except UserError as mistake:
                 found.append((index, mistake))
         return found
 
-    waiting: deque[Future[list[tuple[int, T | Mistake]]]] = deque()
+    waiting: deque[Future[list[tuple[int, T | UserError]]]] = deque()
     try:
         for start in range(0, len(indices), together):
             waiting.append(pool.submit(attempt, indices[start : start + together]))

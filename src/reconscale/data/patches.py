@@ -13,12 +13,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 from reconscale.data.build_store import Progress
 from reconscale.data.folders import ARRAYS, image_files, list_arrays
 from reconscale.data.image_files import Header, read_header, read_image
-from reconscale.data.packing import converted
+from reconscale.data.packing import to_store_format
 from reconscale.data.store import SCALES
-from reconscale.data.subset import Pixels
-from reconscale.errors import Mistake
+from reconscale.data.subset import ImageSubset
+from reconscale.errors import UserError
 from reconscale.study import Images
-from reconscale.theory.filters import whole
+from reconscale.theory.filters import check_int
 from reconscale.theory.operators import Patches
 
 Channels = Literal["auto", "rgb", "gray"]
@@ -68,10 +68,10 @@ def patches_at(
         progress: called with (label, images done, images).
 
     Raises:
-        Mistake: there is no image, an image cannot be read or is smaller than a patch, grey and RGB are mixed, or
+        UserError: there is no image, an image cannot be read or is smaller than a patch, grey and RGB are mixed, or
             ``side`` is out of range.
     """
-    side = whole("--patch", side, LEAST_SIDE, LARGEST_SIDE)
+    side = check_int("--patch", side, LEAST_SIDE, LARGEST_SIDE)
     names, header, load = _images_at(place)
     chosen = _chosen(len(names), min(most, MOST_IMAGES), seed)
     tell = progress or _silent
@@ -80,7 +80,7 @@ def patches_at(
     def images() -> Iterator[tuple[int, np.ndarray]]:
         for done, index in enumerate(chosen, 1):
             image = load(index)
-            yield index, converted(image, planes, image.dtype.name, 1)
+            yield index, to_store_format(image, planes, image.dtype.name, 1)
             tell("cutting patches", done, len(chosen))
 
     cut, places = _cut(images(), len(chosen), side, most, seed)
@@ -88,7 +88,7 @@ def patches_at(
 
 
 def patches_of(
-    pixels: Pixels, side: int, *, crop: int | None = None, units: bool = True, most: int = MOST, seed: int = 0,
+    pixels: ImageSubset, side: int, *, crop: int | None = None, units: bool = True, most: int = MOST, seed: int = 0,
     progress: Progress | None = None,
 ) -> Cut:  # fmt: skip
     """Patches of the images of a study, in the same way.
@@ -103,9 +103,9 @@ def patches_of(
         progress: called with (label, images done, images).
 
     Raises:
-        Mistake: an image is smaller than a patch, or ``side`` is out of range.
+        UserError: an image is smaller than a patch, or ``side`` is out of range.
     """
-    side = whole("--patch", side, LEAST_SIDE, LARGEST_SIDE)
+    side = check_int("--patch", side, LEAST_SIDE, LARGEST_SIDE)
     chosen = _chosen(len(pixels), min(most, MOST_IMAGES), seed)
     owners = list(dict.fromkeys(pixels.units))
     rank = {unit: index for index, unit in enumerate(owners)}
@@ -170,10 +170,10 @@ def _images_at(place: Path) -> Source:
         return listing.names, listing.header, listing.load
     if not place.is_dir():
         found = "is a file" if place.exists() else "is not there"
-        raise Mistake(place, found, "give a folder of images, an array (.npy, .npz), or a study")
+        raise UserError(place, found, "give a folder of images, an array (.npy, .npz), or a study")
     files = image_files(place)
     if not files:
-        raise Mistake(place, "holds no PNG, JPEG or TIFF image", "give a folder of images, an array, or a study")
+        raise UserError(place, "holds no PNG, JPEG or TIFF image", "give a folder of images, an array, or a study")
     names = [path.relative_to(place).as_posix() for path in files]
     return names, lambda index: read_header(files[index]), lambda index: read_image(files[index])
 
@@ -190,7 +190,7 @@ def _planes(place: Path, names: Sequence[str], headers: dict[int, Header], chann
     """1 or 3 channels for all images.
 
     Raises:
-        Mistake: an image is smaller than a patch, or grey and RGB are mixed.
+        UserError: an image is smaller than a patch, or grey and RGB are mixed.
     """
     for index, header in headers.items():
         if min(header.height, header.width) < side:
@@ -201,13 +201,13 @@ def _planes(place: Path, names: Sequence[str], headers: dict[int, Header], chann
     colour = [names[index] for index, header in headers.items() if header.channels == 3]
     if gray and colour:
         found = f"mixes grey and RGB images ('{gray[0]}' is grey, '{colour[0]}' is RGB)"
-        raise Mistake(place, found, "say --channels gray or --channels rgb to convert them, or separate them")
+        raise UserError(place, found, "say --channels gray or --channels rgb to convert them, or separate them")
     return 1 if gray else 3
 
 
-def _small(name: str, height: int, width: int, side: int) -> Mistake:
+def _small(name: str, height: int, width: int, side: int) -> UserError:
     found = f"is {width} x {height} pixels, and patches are {side} x {side}"
-    return Mistake(name, found, "lower --patch, or remove the image")
+    return UserError(name, found, "lower --patch, or remove the image")
 
 
 def _centre(image: np.ndarray, crop: int | None) -> np.ndarray:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.data.listing import KEY
-from reconscale.files import write_whole
+from reconscale.files import write_atomic
 
 FORMAT = 3
 """Version of the layout and of the conversions; another version is packed anew."""
@@ -149,8 +149,8 @@ def _named(folder: Path, family: str, part: Path, kind: tuple[int, str], columns
     marker.unlink(missing_ok=True)
     part.chmod(0o444)
     part.replace(pixels)
-    write_whole(thumbnails, thumbs.getvalue())
-    write_whole(marker, index.getvalue())
+    write_atomic(thumbnails, thumbs.getvalue())
+    write_atomic(marker, index.getvalue())
     return shard
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from reconscale.data.folders import list_arrays, list_folder
 from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.listing import Listing
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 from reconscale.study import Images
 
 
@@ -62,7 +62,7 @@ def list_bundled(images: Images, data: Path | None) -> Listing:
         data: not used.
 
     Raises:
-        Mistake: a package or a photograph in it is missing.
+        UserError: a package or a photograph in it is missing.
     """
     chosen = [photo for photo in PHOTOGRAPHS if photo.channels == 3 or images.channels == "gray"]
     paths = {photo.name: _path(photo) for photo in chosen}
@@ -98,7 +98,7 @@ def _path(photo: Photograph) -> Path:
     path = Path(folders[0], photo.path) if folders else Path(photo.package, photo.path)
     if not path.is_file():
         found = f"'{photo.name}' is missing from the package {photo.package}"
-        raise Mistake(
+        raise UserError(
             "bundled photographs", found, "pip install 'reconscale[train]', or use images.source = \"deadleaves\""
         )
     return path
@@ -204,10 +204,10 @@ def source_of(images: Images) -> Source:
     """The source that a study names.
 
     Raises:
-        Mistake: there is no such source.
+        UserError: there is no such source.
     """
     if images.source not in SOURCES:
-        raise Mistake("images.source", f"found '{images.source}'", nearest(images.source, SOURCES))
+        raise UserError("images.source", f"found '{images.source}'", suggest(images.source, SOURCES))
     return SOURCES[images.source]
 
 
@@ -216,7 +216,7 @@ def list_test_set(images: Images, name: str, data: Path | None) -> Listing:
     images.
 
     Raises:
-        Mistake: as the listing of the source.
+        UserError: as the listing of the source.
     """
     place = images.test_sets[name]
     arrays = images.source == "array" or place.lower().endswith((".npy", ".npz"))

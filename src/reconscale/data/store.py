@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.data.shards import FORMAT, files_of, pixel_hash
-from reconscale.errors import Damaged
+from reconscale.errors import DamagedFileError
 
 FILES = ("names.txt", "keys.npy", "shards.npy", "places.npy", "starts.npy", "sizes.npy", "hashes.npy")
 """What a store consists of, besides ``manifest.json`` and its shards."""
@@ -62,7 +62,7 @@ class Store:
 
     @property
     def refusals(self) -> list[list[str]]:
-        """Images that could not be read: [name, and what a Mistake says: where, found, remedy]."""
+        """Images that could not be read: [name, and what a UserError says: where, found, remedy]."""
         return list(self.manifest["skipped"])
 
     @property
@@ -124,7 +124,7 @@ class Store:
         """All pixel values of a shard, memory-mapped read-only.
 
         Raises:
-            Damaged: it is missing, or was cut short.
+            DamagedFileError: it is missing, or was cut short.
         """
         opened = self._opened.get(shard)
         if opened is None:
@@ -133,7 +133,7 @@ class Store:
             size = path.stat().st_size if path.is_file() else None
             if size != facts["bytes"][0]:  # reading on would end the process with a bus error
                 found = "is missing" if size is None else f"is cut short ({size} of {facts['bytes'][0]} bytes)"
-                raise Damaged(f"packed images, {path}", found, "start again: it is packed anew")
+                raise DamagedFileError(f"packed images, {path}", found, "start again: it is packed anew")
             opened = np.asarray(np.memmap(path, dtype=self.dtype, mode="r"))
             if len(self._opened) >= _most_opened():
                 self._opened.clear()
@@ -144,13 +144,13 @@ class Store:
         """Compare the pixels of images with their hashes, unless that has been done.
 
         Raises:
-            Damaged: they do not match, or their shard is missing or was cut short.
+            DamagedFileError: they do not match, or their shard is missing or was cut short.
         """
         fresh = rows[~self._checked[rows]]
         for row in dict.fromkeys(fresh.tolist()):
             if pixel_hash(self._view(row)) != self.hashes[row].tobytes():
                 path, _, _ = files_of(self.folder, self.manifest["shards"][int(self.shards[row])]["name"])
-                raise Damaged(
+                raise DamagedFileError(
                     f"image '{self.names[row]}' in {path}",
                     "does not match its checksum: the file was damaged after it was packed",
                     f"delete {path.name}: it is packed anew on the next start",
@@ -161,7 +161,7 @@ class Store:
         """(H, W, C) view of one image.
 
         Raises:
-            Damaged: as ``check``.
+            DamagedFileError: as ``check``.
         """
         if not self._checked[row]:
             self.check(np.array([row]))

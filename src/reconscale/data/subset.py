@@ -13,7 +13,7 @@ import numpy as np
 
 from reconscale.data.listing import unit_of
 from reconscale.data.store import SCALES, Store
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels:
+class ImageSubset:
     """Images in an order. Pickles as a path and row numbers; the pixels stay on the disk until they are read.
 
     Attributes:
@@ -36,7 +36,7 @@ class Pixels:
     unit: Literal["file", "folder"]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Pixels, (self.store, self.rows, self.unit))
+        return (ImageSubset, (self.store, self.rows, self.unit))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,9 +75,9 @@ class Pixels:
         joined = self.store.hashes[self.rows].tobytes().hex()
         return [joined[start : start + 64] for start in range(0, len(joined), 64)]
 
-    def pick(self, positions: np.ndarray) -> Pixels:
+    def pick(self, positions: np.ndarray) -> ImageSubset:
         """The images at some positions, in that order."""
-        return Pixels(self.store, self.rows[positions], self.unit)
+        return ImageSubset(self.store, self.rows[positions], self.unit)
 
     def area(self, i: int, crop: int | None = None) -> int:
         """Pixels of an image, or of its centre crop."""
@@ -105,7 +105,7 @@ class Pixels:
             (H, W, C) read-only view of uint8, uint16 or float32.
 
         Raises:
-            Mistake: its pixels do not match their hash, or their file is missing or was cut short.
+            UserError: its pixels do not match their hash, or their file is missing or was cut short.
         """
         return self.store.image(int(self.rows[i]))
 
@@ -151,7 +151,7 @@ class Pixels:
             (B, C, patch, patch), contiguous: uint8, int32 (from uint16) or float32; for ``to_unit``.
 
         Raises:
-            Mistake: an image is smaller than ``patch``, does not match its hash, or its file is missing or cut short.
+            UserError: an image is smaller than ``patch``, does not match its hash, or its file is missing or cut short.
         """
         import torch
 
@@ -164,7 +164,7 @@ class Pixels:
         room = sizes - patch
         if (room < 0).any():
             small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
-            raise Mistake(small, f"is smaller than {patch} pixels", "lower images.patch")
+            raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
         if generator is None:
             corners = np.rint(room / 2).astype(np.int64)
         else:
@@ -205,7 +205,9 @@ def _centre(length: int, crop: int) -> int:
 _SPLIT, _SUBSET, _WITHIN = 0, 1, 2
 
 
-def divided(units: Sequence[str], images: Images, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_sources(
+    units: Sequence[str], images: Images, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions for training, validation and test; each sorted by unit, then as given.
 
     Args:
@@ -214,7 +216,7 @@ def divided(units: Sequence[str], images: Images, names: Sequence[str]) -> tuple
         names: (N,) names of the images.
 
     Raises:
-        Mistake: nothing would be left to train on.
+        UserError: nothing would be left to train on.
     """
     alone = all(map(lt, units, islice(units, 1, None)))  # as files come: sorted, and each its own unit
     members: dict[str, list[int]] = {}
@@ -224,7 +226,7 @@ def divided(units: Sequence[str], images: Images, names: Sequence[str]) -> tuple
     if len(known) <= images.val + images.test:
         folder = images.unit == "folder" and not images.volumes
         hint = ' (a unit is a folder: set images.unit = "file" if its images are independent)' if folder else ""
-        raise Mistake(
+        raise UserError(
             "images.val and images.test",
             f"hold out {images.val} + {images.test} of {len(known)} units",
             f"nothing is left to train on: hold out fewer, or add images{hint}",

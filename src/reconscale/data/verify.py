@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from reconscale.data.build_store import Asked, asked
+from reconscale.data.build_store import StoreKey, store_key
 from reconscale.data.image_set import cache_folder
 from reconscale.data.listing import Listing
 from reconscale.data.shards import damage_of, set_aside
 from reconscale.data.sources import list_test_set, source_of
 from reconscale.data.store import Store
-from reconscale.data.volumes.cache import Progress, kept
-from reconscale.data.volumes.scan import wanted
+from reconscale.data.volumes.cache import Progress, load_cached
+from reconscale.data.volumes.scan import is_selected
 from reconscale.data.volumes.volume_set import list_volumes
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 
 @dataclass(frozen=True)
-class Reread:
+class VolumeReport:
     """What was found.
 
     Attributes:
@@ -46,7 +46,7 @@ class Reread:
         return f"{self.slices} slices in {self.volumes} volumes"
 
 
-def verify_volumes(images: Images, data: Path | None, root: Path, progress: Progress) -> Reread:
+def verify_volumes(images: Images, data: Path | None, root: Path, progress: Progress) -> VolumeReport:
     """Read the prepared volumes of a study again and compare them with their checksums.
 
     Measured k-space is read where it lies. Where it has changed, the volume is prepared anew as well, and no longer
@@ -59,17 +59,17 @@ def verify_volumes(images: Images, data: Path | None, root: Path, progress: Prog
         progress: called with (label, volumes done, volumes).
 
     Raises:
-        Mistake: files are missing or damaged, or nothing has been prepared.
+        UserError: files are missing or damaged, or nothing has been prepared.
     """
     scans = [
         (scan, options) for found, options in list_volumes(images, data).values() for scan in found
-        if wanted(scan, options)
+        if is_selected(scan, options)
     ]  # fmt: skip
     damaged: list[str] = []
     missing: list[str] = []
     slices = 0
     for done, (scan, options) in enumerate(scans, 1):
-        volume = kept(scan, root, options.matrix)
+        volume = load_cached(scan, root, options.matrix)
         if not volume.path.is_dir():
             missing.append(scan.name)
         else:
@@ -80,14 +80,14 @@ def verify_volumes(images: Images, data: Path | None, root: Path, progress: Prog
                     shutil.rmtree(volume.path)
         progress("verifying volumes", done, len(scans))
     if len(missing) == len(scans):
-        raise Mistake("--verify", "found no prepared volumes of this study", "leave it out: then they are prepared")
+        raise UserError("--verify", "found no prepared volumes of this study", "leave it out: then they are prepared")
     named = f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
     changed = (f"{len(missing)} volumes are new, or have changed: {named}",) if missing else ()
-    return Reread(len(scans) - len(missing), slices, tuple(damaged), changed)
+    return VolumeReport(len(scans) - len(missing), slices, tuple(damaged), changed)
 
 
 @dataclass(frozen=True)
-class Verified:
+class ImageReport:
     """What was found.
 
     Attributes:
@@ -110,7 +110,7 @@ class Verified:
 
 def verify_images(
     images: Images, *, data: Path | None = None, cache: Path | None = None, progress: Progress | None = None
-) -> Verified | Reread:
+) -> ImageReport | VolumeReport:
     """Read all packed images, or prepared volumes, of a study again and compare them with their hashes.
 
     Args:
@@ -120,7 +120,7 @@ def verify_images(
         progress: called with (label, shards done, shards).
 
     Raises:
-        Mistake: nothing has been packed, or images are missing.
+        UserError: nothing has been packed, or images are missing.
     """
     progress = progress or (lambda label, done, total: None)
     root = cache_folder(cache)
@@ -131,7 +131,7 @@ def verify_images(
     changed: list[str] = []
     stores: dict[Path, Store] = {}
     for listing in listings:
-        wanted = asked(listing, images.channels, images.downscale)
+        wanted = store_key(listing, images.channels, images.downscale)
         store = _packed(root, wanted, damaged)
         if store is None:
             changed.append(f"{listing.place}: {len(listing.names)} images are not packed")
@@ -140,16 +140,16 @@ def verify_images(
         changed += _changes(listing, wanted, store)
     shards = {(store.folder, facts["name"]) for store in stores.values() for facts in store.manifest["shards"]}
     if not shards and not damaged:
-        raise Mistake("--verify", "found no packed images of this study", "leave it out: then they are packed")
+        raise UserError("--verify", "found no packed images of this study", "leave it out: then they are packed")
     found = _read_again(sorted(shards), progress)
     for (folder, name), (reason, places) in found.items():
         damaged.append(f"{folder / name}.bin: {reason}{_named(stores, folder, name, places)}")
         with FileLock(folder / ".lock"):
             set_aside(folder, name)
-    return Verified(len(shards), sum(map(len, stores.values())), tuple(damaged), tuple(changed))
+    return ImageReport(len(shards), sum(map(len, stores.values())), tuple(damaged), tuple(changed))
 
 
-def _packed(root: Path, wanted: Asked, damaged: list[str]) -> Store | None:
+def _packed(root: Path, wanted: StoreKey, damaged: list[str]) -> Store | None:
     """The store that was asked for; else the latest of the same place and options. Damaged indices are removed."""
     own, others = [], []
     for path in root.glob("*-*"):
@@ -166,7 +166,7 @@ def _packed(root: Path, wanted: Asked, damaged: list[str]) -> Store | None:
     return max(own or others, key=lambda store: (store.path / "manifest.json").stat().st_mtime_ns, default=None)
 
 
-def _changes(listing: Listing, wanted: Asked, store: Store) -> list[str]:
+def _changes(listing: Listing, wanted: StoreKey, store: Store) -> list[str]:
     if store.path.name.startswith(f"{wanted.key}-"):
         return []
     before, now = (

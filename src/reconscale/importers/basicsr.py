@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from reconscale.importers.log import LARGEST, Logged, Plain, Skipped, each, files_below, name_below, number, text_of
+from reconscale.importers.log import (
+    LARGEST,
+    Plain,
+    RunLog,
+    SkippedRun,
+    files_below,
+    name_below,
+    parse_number,
+    read_each,
+    read_text,
+)
 
 LOG = re.compile(r"train_(?P<name>.+?)(?:_\d{8}_\d{6})?\.log")
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+: ")
@@ -22,12 +32,12 @@ LONGEST = 4096
 OPENED, CLOSED, OPTION = re.compile(r"(\S+):\[$"), re.compile(r"\]$"), re.compile(r"(\S+): (.*)$")
 
 
-def holds(source: Path) -> bool:
+def matches(source: Path) -> bool:
     """Whether there is a train_*.log at or below ``source``."""
     return next(files_below(source, _is_log), None) is not None
 
 
-def read(source: Path) -> list[Logged | Skipped]:
+def read(source: Path) -> list[RunLog | SkippedRun]:
     """One run for each NAME in ``train_NAME_TIME.log``; the logs of one NAME in one folder are parts of one training.
 
     The settings are the options at the top of the log by flat name (``datasets.train.name``), and what BasicSR
@@ -41,23 +51,23 @@ def read(source: Path) -> list[Logged | Skipped]:
         place = name_below(root, path.parent)
         name = place if place.rpartition("/")[2] == own else own if path.parent == root else f"{place}/{own}"
         runs.setdefault(name, []).append(path)
-    return each((name, partial(_run, name, paths)) for name, paths in runs.items())
+    return read_each((name, partial(_run, name, paths)) for name, paths in runs.items())
 
 
 def _is_log(name: str) -> bool:
     return LOG.fullmatch(name) is not None
 
 
-def _run(name: str, paths: list[Path]) -> Logged:
+def _run(name: str, paths: list[Path]) -> RunLog:
     # The time in the names sorts them; what a later part says about a step is what happened last.
     settings: dict[str, Plain] = {}
     series: dict[str, dict[float, float]] = {}
     for path in sorted(paths):
-        lines = [line[:LONGEST] for line in text_of(path).splitlines()]
+        lines = [line[:LONGEST] for line in read_text(path).splitlines()]
         settings |= _options(lines) | _counted(lines)
         for tag, values in _validations(lines, settings).items():
             series.setdefault(tag, {}).update(values)
-    return Logged(name, settings, {tag: dict(sorted(values.items())) for tag, values in series.items()})
+    return RunLog(name, settings, {tag: dict(sorted(values.items())) for tag, values in series.items()})
 
 
 def _options(lines: list[str]) -> dict[str, str]:
@@ -83,7 +93,7 @@ def _counted(lines: list[str]) -> dict[str, Plain]:
     found: dict[str, Plain] = {}
     for key, pattern in (("number_of_train_images", IMAGES), ("parameters", PARAMETERS)):
         match = next((match for line in lines if (match := pattern.search(line))), None)
-        value = None if match is None else number(match[1].replace(",", ""))
+        value = None if match is None else parse_number(match[1].replace(",", ""))
         if value is not None and value < LARGEST:
             found[key] = int(value)
     return found
@@ -95,7 +105,7 @@ def _validations(lines: list[str], settings: dict[str, Plain]) -> dict[str, dict
     BasicSR does not print the iteration of a validation. It is the one of its best values where one of them is new;
     else the first multiple of ``val.val_freq`` at or after the last iteration printed.
     """
-    frequency = number(str(settings.get("val.val_freq", ""))) or 0.0
+    frequency = parse_number(str(settings.get("val.val_freq", ""))) or 0.0
     frequency = frequency if 1 <= frequency < LARGEST else 0.0
     found: dict[str, dict[float, float]] = {}
     best: dict[str, float] = {}
@@ -115,14 +125,14 @@ def _rounds(lines: list[str]) -> Iterator[tuple[float, list[tuple[str, float, fl
     for line in lines:
         if match := DATASET.search(line):
             dataset = match[1]
-        elif (match := MEASURED.search(line)) and (value := number(match["value"])) is not None:
+        elif (match := MEASURED.search(line)) and (value := parse_number(match["value"])) is not None:
             measured.append((f"{dataset}/{match['metric']}", value, float(match["at"] or -1)))
         elif ITERATION.search(line) or "End of training" in line:
             if measured:
                 yield iteration, measured
             measured = []
             match = ITERATION.search(line)
-            stated = number(match[1].replace(",", "")) if match else None
+            stated = parse_number(match[1].replace(",", "")) if match else None
             iteration = stated if stated is not None and stated < LARGEST else iteration
     if measured:
         yield iteration, measured

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconscale.errors import Mistake
-from reconscale.importers.log import Logged, Plain
+from reconscale.errors import UserError
+from reconscale.importers.log import Plain, RunLog
 
 LABELS = ("n", "p", "width", "seed")
 
@@ -31,7 +31,7 @@ SCALES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6}
 
 
 @dataclass(frozen=True)
-class Labelling:
+class ColumnMapping:
     """How to find the labels.
 
     Attributes:
@@ -47,35 +47,35 @@ class Labelling:
         compiled(self.pattern)
         for label, key in self.keys.items():
             if key == NONE and label == "n":
-                raise Mistake("--n-from", "found 'none'", "n cannot be left out; name the setting that holds it")
+                raise UserError("--n-from", "found 'none'", "n cannot be left out; name the setting that holds it")
             if key == PATTERN and label not in placeholders(self.pattern):
-                raise Mistake(f"--{label}-from", "found 'pattern'", f"give a --pattern with {{{label}}} in it")
+                raise UserError(f"--{label}-from", "found 'pattern'", f"give a --pattern with {{{label}}} in it")
 
 
 @dataclass(frozen=True)
-class Found:
+class MappedValue:
     """A label's value, a whole number, and in words where it came from."""
 
     value: int
     origin: str
 
 
-def labels_of(run: Logged, asked: Labelling) -> dict[str, Found]:
+def map_columns(run: RunLog, asked: ColumnMapping) -> dict[str, MappedValue]:
     """The labels of a run that can be found: from the settings first, then from its name.
 
     Raises:
-        Mistake: a setting does not hold a whole number, several settings have equally usual names, the setting and
+        UserError: a setting does not hold a whole number, several settings have equally usual names, the setting and
             the name contradict each other, or the pattern fits the name in two ways.
     """
     named = _from_name(run.name, asked.pattern)
-    found: dict[str, Found] = {}
+    found: dict[str, MappedValue] = {}
     for label in LABELS:
         key = asked.keys.get(label)
         if key == NONE:
             continue
         stated = None if key == PATTERN else _from_settings(run, label, key)
         if stated and key is None and label in named and named[label] != stated.value:
-            raise Mistake(
+            raise UserError(
                 run.name,
                 f"{label} is {stated.value} by its {stated.origin} and {named[label]} by its name",
                 f"say --{label}-from {stated.origin.split(chr(39))[1]} or --{label}-from pattern",
@@ -83,7 +83,7 @@ def labels_of(run: Logged, asked: Labelling) -> dict[str, Found]:
         if stated:
             found[label] = stated
         elif label in named and key in (None, PATTERN):
-            found[label] = Found(named[label], "pattern")
+            found[label] = MappedValue(named[label], "pattern")
     return found
 
 
@@ -94,21 +94,21 @@ def compiled(pattern: str) -> re.Pattern[str]:
     {'n': '1k', 'seed': '2'}
 
     Raises:
-        Mistake: a label is unknown or there twice, or there is none.
+        UserError: a label is unknown or there twice, or there is none.
     """
     there = placeholders(pattern)
     wrong = next((name for name in there if name not in LABELS or there.count(name) > 1), None)
     if wrong is not None:
         found = f"holds {{{wrong}}}" + (" twice" if wrong in LABELS else "")
-        raise Mistake("--pattern", found, "the labels are {n}, {p}, {width} and {seed}, each at most once")
+        raise UserError("--pattern", found, "the labels are {n}, {p}, {width} and {seed}, each at most once")
     if pattern and not there:
-        raise Mistake("--pattern", f"found '{pattern}', with no label in it", "write for instance 'n{n}_s{seed}'")
+        raise UserError("--pattern", f"found '{pattern}', with no label in it", "write for instance 'n{n}_s{seed}'")
     parts = re.split(r"(\{\w+\}|\*)", pattern)
     text = "".join(_part(part) for part in parts)
     return re.compile(rf"(?<![A-Za-z0-9]){text}(?![A-Za-z0-9])")
 
 
-def listed_settings(runs: Sequence[Logged]) -> str:
+def listed_settings(runs: Sequence[RunLog]) -> str:
     """The names of settings that hold numbers, with an example, for messages."""
     examples: dict[str, Plain] = {}
     for run in runs:
@@ -139,7 +139,7 @@ def _from_name(name: str, pattern: str) -> dict[str, int]:
     readings = {tuple(sorted(match.groupdict().items())) for match in compiled(pattern).finditer(name)}
     if len(readings) > 1:
         ways = "; ".join(sorted(", ".join(f"{label} = {text}" for label, text in reading) for reading in readings))
-        raise Mistake(f"--pattern {pattern}", f"fits '{name}' in two ways ({ways})", "write more of the name into it")
+        raise UserError(f"--pattern {pattern}", f"fits '{name}' in two ways ({ways})", "write more of the name into it")
     return {label: _scaled(label, text) for reading in readings for label, text in reading}
 
 
@@ -149,7 +149,7 @@ def _scaled(label: str, text: str) -> int:
     return _checked(label, value, "--pattern", text)
 
 
-def _from_settings(run: Logged, label: str, key: str | None) -> Found | None:
+def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | None:
     name = key if key is not None else _usual(run, label)
     if name is None or name not in run.settings:
         return None
@@ -158,13 +158,13 @@ def _from_settings(run: Logged, label: str, key: str | None) -> Found | None:
     if value is None:
         if text in ("", "None", "none", "null"):
             return None
-        raise Mistake(
+        raise UserError(
             f"{run.name}, setting '{name}'", f"found '{text}' as {label}", f"name another setting by --{label}-from"
         )
-    return Found(_checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'")
+    return MappedValue(_checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'")
 
 
-def _usual(run: Logged, label: str) -> str | None:
+def _usual(run: RunLog, label: str) -> str | None:
     """The setting of the most usual name: the whole name first, then the last part of ``data.train_size``."""
     for usual in USUAL[label]:
         whole = [name for name in run.settings if _simple(name) == usual]
@@ -172,7 +172,9 @@ def _usual(run: Logged, label: str) -> str | None:
         for names in (whole, last):
             if len({run.settings[name] for name in names}) > 1:
                 told = ", ".join(f"{name} ({run.settings[name]})" for name in names)
-                raise Mistake(run.name, f"several settings could be {label}: {told}", f"say --{label}-from {names[0]}")
+                raise UserError(
+                    run.name, f"several settings could be {label}: {told}", f"say --{label}-from {names[0]}"
+                )
             if names:
                 return names[0]
     return None
@@ -197,5 +199,5 @@ def _checked(label: str, value: float, where: str, text: str) -> int:
     nearest = round(value) if abs(value) <= 2**53 else 0
     if abs(value - nearest) > 1e-9 * abs(value) or nearest < smallest or abs(value) > 2**53:
         expected = "a whole number" if label == "seed" else "a whole number from 1"
-        raise Mistake(where, f"found {text} as {label}", f"{expected} is expected; name another by --{label}-from")
+        raise UserError(where, f"found {text} as {label}", f"{expected} is expected; name another by --{label}-from")
     return nearest

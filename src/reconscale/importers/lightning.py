@@ -5,44 +5,44 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from reconscale.errors import Mistake
-from reconscale.importers.log import Logged, Skipped, each, files_below, name_below, number, read_sheet
-from reconscale.importers.plain_yaml import need_yaml, read_yaml
+from reconscale.errors import UserError
+from reconscale.importers.log import RunLog, SkippedRun, files_below, name_below, parse_number, read_each, read_sheet
+from reconscale.importers.plain_yaml import read_yaml, require_yaml
 
 METRICS = "metrics.csv"
 SETTINGS = "hparams.yaml"
 
 
-def holds(source: Path) -> bool:
+def matches(source: Path) -> bool:
     """Whether there is a metrics.csv at or below ``source``."""
     return next(files_below(source, lambda name: name == METRICS), None) is not None
 
 
-def read(source: Path) -> list[Logged | Skipped]:
+def read(source: Path) -> list[RunLog | SkippedRun]:
     """One run for each metrics.csv.
 
     Raises:
-        Mistake: there are hyperparameters and PyYAML, which reads them, is not installed.
+        UserError: there are hyperparameters and PyYAML, which reads them, is not installed.
     """
     places = [path.parent for path in files_below(source, lambda name: name == METRICS)]
     if any((place / SETTINGS).is_file() for place in places):
-        need_yaml()
+        require_yaml()
     root = source if source.is_dir() else source.parent
     names = [name_below(root, place) for place in places]
-    return each((name, partial(_run, name, place)) for name, place in zip(names, places, strict=True))
+    return read_each((name, partial(_run, name, place)) for name, place in zip(names, places, strict=True))
 
 
-def _run(name: str, place: Path) -> Logged:
+def _run(name: str, place: Path) -> RunLog:
     header, rows = read_sheet(place / METRICS)
     clock = next((key for key in ("step", "epoch") if key in header), None)
     if clock is None:
-        raise Mistake(place / METRICS, "has no column 'step'", "is it a log of CSVLogger?")
-    steps = [number(row[header.index(clock)]) for row in rows]
+        raise UserError(place / METRICS, "has no column 'step'", "is it a log of CSVLogger?")
+    steps = [parse_number(row[header.index(clock)]) for row in rows]
     series: dict[str, dict[float, float]] = {}
     for column, tag in enumerate(header):
-        cells = [(step, number(row[column])) for step, row in zip(steps, rows, strict=True)]
+        cells = [(step, parse_number(row[column])) for step, row in zip(steps, rows, strict=True)]
         values = {step: value for step, value in cells if step is not None and value is not None}
         if tag not in ("step", "epoch") and values:
             series[tag] = dict(sorted(values.items()))
     settings = place / SETTINGS
-    return Logged(name, read_yaml(settings) if settings.is_file() else {}, series)
+    return RunLog(name, read_yaml(settings) if settings.is_file() else {}, series)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconscale.errors import Mistake
-from reconscale.files import read_whole
+from reconscale.errors import UserError
+from reconscale.files import read_limited
 
 Plain = str | int | float | bool
 """A value of a setting."""
@@ -23,7 +23,7 @@ MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class Logged:
+class RunLog:
     """One training as another tool wrote it down.
 
     Attributes:
@@ -40,7 +40,7 @@ class Logged:
 
 
 @dataclass(frozen=True)
-class Skipped:
+class SkippedRun:
     """A run that gives no point, and why."""
 
     name: str
@@ -57,13 +57,13 @@ class Tool:
     Attributes:
         title: what its logs are called in messages.
         holds: whether a file or folder looks like them; cheap, nothing is parsed.
-        read: all runs of a file or folder; a run that is damaged is a ``Skipped``. Raises a Mistake where the whole
-            source cannot be read.
+        read: all runs of a file or folder; a damaged run is a ``SkippedRun``. Raises a UserError where the whole source
+            cannot be read.
     """
 
     title: str
     holds: Callable[[Path], bool]
-    read: Callable[[Path], list[Logged | Skipped]]
+    read: Callable[[Path], list[RunLog | SkippedRun]]
 
 
 def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
@@ -72,7 +72,7 @@ def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
     Links to folders are followed; a folder that is reached in two ways is entered once.
 
     Raises:
-        Mistake: a folder cannot be listed.
+        UserError: a folder cannot be listed.
     """
     if source.is_file():
         if wanted(source.name):
@@ -89,14 +89,14 @@ def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(names) if wanted(name))
 
 
-def each(places: Iterable[tuple[str, Callable[[], Logged]]]) -> list[Logged | Skipped]:
-    """Read (name, reader) one after the other; where a reader raises a Mistake that run is skipped, with the reason."""
-    found: list[Logged | Skipped] = []
+def read_each(places: Iterable[tuple[str, Callable[[], RunLog]]]) -> list[RunLog | SkippedRun]:
+    """Read (name, reader) one after the other; a run whose reader raises a UserError is skipped, with the reason."""
+    found: list[RunLog | SkippedRun] = []
     for name, read in places:
         try:
             found.append(read())
-        except Mistake as mistake:
-            found.append(Skipped(name, f"{Path(mistake.where).name} {mistake.found}"))
+        except UserError as mistake:
+            found.append(SkippedRun(name, f"{Path(mistake.where).name} {mistake.found}"))
     return found
 
 
@@ -105,14 +105,14 @@ def name_below(source: Path, place: Path) -> str:
     return place.resolve().name if place == source else place.relative_to(source).as_posix()
 
 
-def flat(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
+def flatten(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
     """Nested settings by flat name, lists and other values left out.
 
-    >>> flat({"data": {"train_size": 100, "crops": [64, 128]}, "seed": 3}, "here")
+    >>> flatten({"data": {"train_size": 100, "crops": [64, 128]}, "seed": 3}, "here")
     {'data.train_size': 100, 'seed': 3}
 
     Raises:
-        Mistake: there are more than ``MOST_SETTINGS`` of them, as in a file that refers to itself.
+        UserError: there are more than ``MOST_SETTINGS`` of them, as in a file that refers to itself.
     """
     found: dict[str, Plain] = {}
     left: list[tuple[str, object]] = [("", settings)]
@@ -127,26 +127,26 @@ def flat(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
             left.extend(reversed(inner))
         elif isinstance(value, Plain) and not (isinstance(value, int) and abs(value) > LARGEST):
             found[name] = value
-    raise Mistake(where, f"holds more than {MOST_SETTINGS} settings", "is it a file of settings?")
+    raise UserError(where, f"holds more than {MOST_SETTINGS} settings", "is it a file of settings?")
 
 
-def text_of(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The content of a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        Mistake: the file cannot be read or is not UTF-8.
+        UserError: the file cannot be read or is not UTF-8.
     """
-    data = read_whole(path, MOST_BYTES)
+    data = read_limited(path, MOST_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Mistake(path, f"is not UTF-8 (byte {error.start})", "save it in UTF-8") from error
+        raise UserError(path, f"is not UTF-8 (byte {error.start})", "save it in UTF-8") from error
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """The number that a cell holds, NaN and infinity included, or None where it holds something else.
 
-    >>> number("28.5"), number("NaN"), number(""), number("1_000"), number("true")
+    >>> parse_number("28.5"), parse_number("NaN"), parse_number(""), parse_number("1_000"), parse_number("true")
     (28.5, nan, None, None, None)
     """
     if "_" in text:
@@ -158,31 +158,31 @@ def number(text: str) -> float | None:
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise Mistake(error.filename, f"cannot be listed ({error.strerror})", "check the path and its permissions")
+    raise UserError(error.filename, f"cannot be listed ({error.strerror})", "check the path and its permissions")
 
 
 def read_sheet(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a UTF-8, comma-separated file, cells stripped; names may occur twice.
 
     Raises:
-        Mistake: the file cannot be read, is not UTF-8, is not CSV, is empty, or a row has more or fewer cells
+        UserError: the file cannot be read, is not UTF-8, is not CSV, is empty, or a row has more or fewer cells
             than the header.
     """
-    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         rows = [
             (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)
         ]
     except csv.Error as error:
-        raise Mistake(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "export it again") from error
+        raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "export it again") from error
     if not rows:
-        raise Mistake(path, "is empty", "export it again")
+        raise UserError(path, "is empty", "export it again")
     header = rows[0][1]
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise Mistake(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
+        raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
     for line, row in rows[1:]:
         if len(row) != len(header):
-            raise Mistake(
+            raise UserError(
                 f"{path}, line {line}",
                 f"found {len(row)} cells where the header has {len(header)}",
                 "export it again, or complete the line",

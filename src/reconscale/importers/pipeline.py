@@ -9,57 +9,57 @@ from pathlib import Path
 
 import numpy as np
 
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 from reconscale.importers import basicsr, lightning, tensorboard, wandb
 from reconscale.importers.labels import (
     LABELS,
     NONE,
     PATTERN,
-    Found,
-    Labelling,
-    labels_of,
+    ColumnMapping,
+    MappedValue,
     listed_settings,
+    map_columns,
     placeholders,
 )
-from reconscale.importers.log import Logged, Skipped, Tool
-from reconscale.importers.values import Measure, Reading, choose_measure, reading_of
+from reconscale.importers.log import RunLog, SkippedRun, Tool
+from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
 from reconscale.laws.csv_table import METRIC_COLUMNS, write_table
 from reconscale.laws.findings import Finding
 from reconscale.laws.points import Points
 
 TOOLS = {
-    "tensorboard": Tool("TensorBoard event files", tensorboard.holds, tensorboard.read),
-    "lightning": Tool("Lightning CSVLogger folders", lightning.holds, lightning.read),
-    "basicsr": Tool("BasicSR logs", basicsr.holds, basicsr.read),
-    "wandb": Tool("W&B exports", wandb.holds, wandb.read),
+    "tensorboard": Tool("TensorBoard event files", tensorboard.matches, tensorboard.read),
+    "lightning": Tool("Lightning CSVLogger folders", lightning.matches, lightning.read),
+    "basicsr": Tool("BasicSR logs", basicsr.matches, basicsr.read),
+    "wandb": Tool("W&B exports", wandb.matches, wandb.read),
 }
-"""Kind -> tool. A new tool is one module with ``holds`` and ``read``, and one entry here."""
+"""Kind -> tool. A new tool is one module with ``matches`` and ``read``, and one entry here."""
 
 
 def kind_of(source: Path, asked: str | None = None) -> str:
     """The key in ``TOOLS`` of what a source looks like, or ``asked``.
 
     Raises:
-        Mistake: the source is not there, looks like none or several of them, or ``asked`` is none of them.
+        UserError: the source is not there, looks like none or several of them, or ``asked`` is none of them.
     """
     if asked is not None and asked not in TOOLS:
-        raise Mistake("--kind", f"found '{asked}'", nearest(asked, TOOLS))
+        raise UserError("--kind", f"found '{asked}'", suggest(asked, TOOLS))
     try:
         there = source.exists()
     except OSError as error:  # no permission, or a name that is too long
-        raise Mistake(source, f"cannot be read ({error.strerror})", "check the path") from error
+        raise UserError(source, f"cannot be read ({error.strerror})", "check the path") from error
     if not there:
-        raise Mistake(source, "is not there", "check the path")
+        raise UserError(source, "is not there", "check the path")
     fitting = [kind for kind, tool in TOOLS.items() if tool.holds(source)]
     if asked is not None:
         if asked not in fitting:
             also = f"it looks like {' and '.join(fitting)}" if fitting else "check the path"
-            raise Mistake(source, f"holds no {TOOLS[asked].title}", also)
+            raise UserError(source, f"holds no {TOOLS[asked].title}", also)
         return asked
     if len(fitting) > 1:
-        raise Mistake(source, f"holds logs of several tools ({', '.join(fitting)})", f"say --kind {fitting[0]}")
+        raise UserError(source, f"holds logs of several tools ({', '.join(fitting)})", f"say --kind {fitting[0]}")
     if not fitting:
-        raise Mistake(
+        raise UserError(
             source,
             "holds no logs that are known here",
             "looked for *.tfevents.* files, metrics.csv, train_*.log and a CSV exported by W&B",
@@ -82,10 +82,10 @@ class Imported:
     """
 
     title: str
-    measure: Measure
+    measure: MetricSelection
     header: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedRun, ...]
     origins: dict[str, str]
     findings: tuple[Finding, ...]
 
@@ -93,7 +93,7 @@ class Imported:
         """Write the rows as a CSV file that ``Points.from_csv`` reads.
 
         Raises:
-            Mistake: the file cannot be written.
+            UserError: the file cannot be written.
         """
         write_table(Path(path), self.header, self.rows)
 
@@ -103,8 +103,8 @@ class _Row:
     """A run that has everything."""
 
     name: str
-    labels: dict[str, Found]
-    reading: Reading
+    labels: dict[str, MappedValue]
+    reading: MetricValue
 
 
 def import_logs(
@@ -115,7 +115,7 @@ def import_logs(
     value: str | None = None,
     take: str | float = "last",
     choose_by: str = "",
-    labelling: Labelling | None = None,
+    labelling: ColumnMapping | None = None,
 ) -> Imported:
     """Read the runs that another tool logged: one row a run, of its size, labels and measured value.
 
@@ -133,71 +133,71 @@ def import_logs(
         labelling: where n, p, width and seed come from.
 
     Raises:
-        Mistake: the source cannot be read, no run can be used, or what was asked is not there or ambiguous.
+        UserError: the source cannot be read, no run can be used, or what was asked is not there or ambiguous.
     """
-    source, labelling = Path(source), labelling or Labelling()
+    source, labelling = Path(source), labelling or ColumnMapping()
     if choose_by and take != "last":
-        raise Mistake("--choose-by", f"is given together with --take {take}", "leave one of the two out")
+        raise UserError("--choose-by", f"is given together with --take {take}", "leave one of the two out")
     tool: Tool = TOOLS[kind_of(source, kind)]
     found = tool.read(source)
-    runs = [run for run in found if isinstance(run, Logged)]
-    skipped = [run for run in found if isinstance(run, Skipped)]
+    runs = [run for run in found if isinstance(run, RunLog)]
+    skipped = [run for run in found if isinstance(run, SkippedRun)]
     if not runs:
-        raise Mistake(source, f"holds no run of {tool.title} that can be read", _first(skipped))
-    measure = choose_measure(runs, metric, value, Measure("", "", take, choose_by))
+        raise UserError(source, f"holds no run of {tool.title} that can be read", _first(skipped))
+    measure = select_metric(runs, metric, value, MetricSelection("", "", take, choose_by))
     rows: list[_Row] = []
     for run in runs:
         row = _row(run, measure, labelling)
-        if isinstance(row, Skipped):
+        if isinstance(row, SkippedRun):
             skipped.append(row)
         else:
             rows.append(row)
     if not rows:
-        raise Mistake(source, f"none of the {len(found)} runs can be used", _why_none(runs, skipped, labelling))
+        raise UserError(source, f"none of the {len(found)} runs can be used", _why_none(runs, skipped, labelling))
     _check_complete(rows, runs, labelling, source)
     rows.sort(key=lambda row: ([row.labels[label].value for label in LABELS if label in row.labels], row.name))
     return _imported(tool.title, measure, rows, tuple(skipped))
 
 
-def _row(run: Logged, measure: Measure, labelling: Labelling) -> _Row | Skipped:
-    reading = reading_of(run, measure)
-    if isinstance(reading, Skipped):
+def _row(run: RunLog, measure: MetricSelection, labelling: ColumnMapping) -> _Row | SkippedRun:
+    reading = read_metric(run, measure)
+    if isinstance(reading, SkippedRun):
         return reading
-    labels = labels_of(run, labelling)
+    labels = map_columns(run, labelling)
     if "n" not in labels:
-        return Skipped(run.name, "its n is not known")
+        return SkippedRun(run.name, "its n is not known")
     _check_range(run.name, measure, reading)
     return _Row(run.name, labels, reading)
 
 
-def _check_range(name: str, measure: Measure, reading: Reading) -> None:
+def _check_range(name: str, measure: MetricSelection, reading: MetricValue) -> None:
     """What ``Points`` would refuse later, per cents for instance, is refused now, with the run's name."""
     values = {measure.tag: reading.value} | ({measure.choose_by: reading.chosen_by} if measure.validation else {})
     for tag, value in values.items():
         try:
             Points(np.ones(1), np.array([value]), metric=METRIC_COLUMNS[measure.metric])
-        except Mistake as mistake:
-            raise Mistake(f"{name}, '{tag}'", mistake.found, mistake.remedy) from mistake
+        except UserError as mistake:
+            raise UserError(f"{name}, '{tag}'", mistake.found, mistake.remedy) from mistake
 
 
-def _check_complete(rows: Sequence[_Row], runs: Sequence[Logged], labelling: Labelling, source: Path) -> None:
+def _check_complete(rows: Sequence[_Row], runs: Sequence[RunLog], labelling: ColumnMapping, source: Path) -> None:
     """What was asked for must be there, and a label that only some runs have would leave holes in its column."""
     for label in LABELS:
         without = [row.name for row in rows if label not in row.labels]
         key = labelling.keys.get(label)
         if len(without) == len(rows) and key not in (None, PATTERN, NONE):
-            raise Mistake(f"--{label}-from", f"no run has a setting '{key}'", listed_settings(runs))
+            raise UserError(f"--{label}-from", f"no run has a setting '{key}'", listed_settings(runs))
         if len(without) == len(rows) and key != NONE and label in placeholders(labelling.pattern):
-            raise Mistake("--pattern", f"does not fit '{without[0]}'", "write it like the names of the runs")
+            raise UserError("--pattern", f"does not fit '{without[0]}'", "write it like the names of the runs")
         if without and len(without) < len(rows):
-            raise Mistake(
+            raise UserError(
                 source,
                 f"{label} is known for {len(rows) - len(without)} of {len(rows)} runs, but not for '{without[0]}'",
                 f"name its setting by --{label}-from, or leave the column out by --{label}-from none",
             )
 
 
-def _imported(title: str, measure: Measure, rows: list[_Row], skipped: tuple[Skipped, ...]) -> Imported:
+def _imported(title: str, measure: MetricSelection, rows: list[_Row], skipped: tuple[SkippedRun, ...]) -> Imported:
     labels = [label for label in LABELS if label in rows[0].labels]
     stepped = all(row.reading.step == row.reading.step for row in rows)
     header = [*labels, measure.metric, *(["validation"] if measure.validation else []), "run"]
@@ -216,7 +216,7 @@ def _imported(title: str, measure: Measure, rows: list[_Row], skipped: tuple[Ski
     return Imported(title, measure, tuple(header), tuple(table), skipped, origins, _findings(measure, rows))
 
 
-def _findings(measure: Measure, rows: Sequence[_Row]) -> tuple[Finding, ...]:
+def _findings(measure: MetricSelection, rows: Sequence[_Row]) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if measure.on_itself:
         text = (
@@ -254,14 +254,14 @@ def _repeated(rows: Sequence[_Row]) -> list[Finding]:
     return [Finding("same-labels", text, "caution")]
 
 
-def _first(skipped: Sequence[Skipped]) -> str:
+def _first(skipped: Sequence[SkippedRun]) -> str:
     if not skipped:
         return "check the path"
     more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
     return f"{skipped[0].name}: {skipped[0].reason}{more}"
 
 
-def _why_none(runs: Sequence[Logged], skipped: Sequence[Skipped], labelling: Labelling) -> str:
+def _why_none(runs: Sequence[RunLog], skipped: Sequence[SkippedRun], labelling: ColumnMapping) -> str:
     """The commonest reason, and for an unknown n what to type."""
     reason, count = Counter(item.reason for item in skipped).most_common(1)[0]
     if reason != "its n is not known":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
-from reconscale.importers.log import Plain, flat, text_of
+from reconscale.errors import UserError
+from reconscale.importers.log import Plain, flatten, read_text
 
 LONGEST = 1 << 20
 """Characters of a file of settings."""
@@ -19,36 +19,36 @@ def read_yaml(path: Path) -> dict[str, Plain]:
     ignored: what lies below them is read as the mapping, list or text that it is, and no object is built.
 
     Raises:
-        Mistake: PyYAML is not installed, or the file cannot be read as a YAML mapping.
+        UserError: PyYAML is not installed, or the file cannot be read as a YAML mapping.
     """
-    yaml = need_yaml()
-    text = text_of(path)
+    yaml = require_yaml()
+    text = read_text(path)
     if len(text) > LONGEST:
-        raise Mistake(path, f"has {len(text):,} characters", f"settings have at most {LONGEST:,}")
+        raise UserError(path, f"has {len(text):,} characters", f"settings have at most {LONGEST:,}")
     try:
         content = yaml.load(text, Loader=_plain_loader(yaml))
         if content is None:
             return {}
         if not isinstance(content, dict):
-            raise Mistake(path, "is not a YAML mapping", "restore it from a copy")
-        return flat(content, path)
-    except Mistake:
+            raise UserError(path, "is not a YAML mapping", "restore it from a copy")
+        return flatten(content, path)
+    except UserError:
         raise
     except Exception as error:  # PyYAML raises classes of every kind: IndexError on "!!int ''"
         reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
-        raise Mistake(path, f"is not YAML ({reason})", "restore it from a copy") from error
+        raise UserError(path, f"is not YAML ({reason})", "restore it from a copy") from error
 
 
-def need_yaml() -> Any:
+def require_yaml() -> Any:
     """The module yaml.
 
     Raises:
-        Mistake: it is not installed; the message says what to type.
+        UserError: it is not installed; the message says what to type.
     """
     try:
         import yaml
     except ImportError as error:
-        raise Mistake(
+        raise UserError(
             "hparams.yaml", "needs the package PyYAML, which is not installed", "pip install 'reconscale[import]'"
         ) from error
     return yaml

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from reconscale.errors import Mistake
-from reconscale.importers.log import Logged, Plain, Skipped, each, files_below, name_below
-from reconscale.importers.plain_yaml import need_yaml, read_yaml
+from reconscale.errors import UserError
+from reconscale.importers.log import Plain, RunLog, SkippedRun, files_below, name_below, read_each
+from reconscale.importers.plain_yaml import read_yaml, require_yaml
 
 PHASES = ("train", "training", "val", "validation", "test", "eval")
 """Folders of these names are parts of the training in whose folder they lie, as Keras writes them."""
@@ -28,12 +28,12 @@ LARGEST = 65_536
 Parts = dict[str, dict[float, float]]
 
 
-def holds(source: Path) -> bool:
+def matches(source: Path) -> bool:
     """Whether there is an event file at or below ``source``."""
     return next(files_below(source, _is_events), None) is not None
 
 
-def read(source: Path) -> list[Logged | Skipped]:
+def read(source: Path) -> list[RunLog | SkippedRun]:
     """One run for each topmost folder with event files; what lies below it belongs to the same run.
 
     Tags of a part in a folder of its own begin with the folder's name (``validation/epoch_loss``), except for the
@@ -41,14 +41,14 @@ def read(source: Path) -> list[Logged | Skipped]:
     ``hparams.yaml`` beside the events.
 
     Raises:
-        Mistake: tensorboard, or PyYAML where there is a ``hparams.yaml``, is not installed.
+        UserError: tensorboard, or PyYAML where there is a ``hparams.yaml``, is not installed.
     """
     _need_tensorboard()
     root = source if source.is_dir() else source.parent
     runs = _runs(root, sorted({path.parent for path in files_below(source, _is_events)}))
     if any((run / SETTINGS).is_file() for run in runs):
-        need_yaml()
-    return each((name_below(root, run), partial(_run, root, run, parts)) for run, parts in runs.items())
+        require_yaml()
+    return read_each((name_below(root, run), partial(_run, root, run, parts)) for run, parts in runs.items())
 
 
 def _runs(root: Path, folders: list[Path]) -> dict[Path, list[Path]]:
@@ -67,7 +67,7 @@ def _is_part(folder: Path) -> bool:
     return folder.name.replace(".", "").isdecimal()
 
 
-def _run(root: Path, run: Path, parts: list[Path]) -> Logged:
+def _run(root: Path, run: Path, parts: list[Path]) -> RunLog:
     settings: dict[str, Plain] = {}
     series: Parts = {}
     for part in parts:
@@ -81,7 +81,7 @@ def _run(root: Path, run: Path, parts: list[Path]) -> Logged:
     if dumped.is_file():
         settings = read_yaml(dumped) | settings
     ordered = {tag: dict(sorted(values.items())) for tag, values in series.items()}
-    return Logged(name_below(root, run), settings, ordered)
+    return RunLog(name_below(root, run), settings, ordered)
 
 
 def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
@@ -98,7 +98,7 @@ def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
                         series.setdefault(value.tag, {})[float(event.step)] = scalar
             except Exception as error:  # tensorboard raises classes of every kind on odd messages
                 reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
-                raise Mistake(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
+                raise UserError(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
     return settings, series
 
 
@@ -106,23 +106,23 @@ def _events(path: Path) -> Iterator[Any]:
     """The events of a file.
 
     Raises:
-        Mistake: the file cannot be read, or it is damaged or cut off.
+        UserError: the file cannot be read, or it is damaged or cut off.
     """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
 
     count = 0
     if not path.is_file():
-        raise Mistake(path, "is not a regular file", "remove it")
+        raise UserError(path, "is not a regular file", "remove it")
     try:
         with path.open("rb") as stream:
             for record in _records(stream):
                 yield Event.FromString(record)
                 count += 1
     except (_DamageError, DecodeError) as error:
-        raise Mistake(path, f"is damaged after {count} events", "remove it, or restore it from a copy") from error
+        raise UserError(path, f"is damaged after {count} events", "remove it, or restore it from a copy") from error
     except OSError as error:
-        raise Mistake(path, f"cannot be read ({error.strerror})", "check its permissions") from error
+        raise UserError(path, f"cannot be read ({error.strerror})", "check its permissions") from error
 
 
 def _records(stream: BinaryIO) -> Iterator[bytes]:
@@ -186,7 +186,7 @@ def _need_tensorboard() -> None:
     try:
         import tensorboard  # noqa: F401
     except ImportError as error:
-        raise Mistake(
+        raise UserError(
             "event files", "need the package tensorboard, which is not installed",
             "pip install 'reconscale[tensorboard]'",
         ) from error  # fmt: skip

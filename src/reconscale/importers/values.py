@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reconscale.errors import Mistake, nearest
-from reconscale.importers.log import Logged, Skipped
+from reconscale.errors import UserError, suggest
+from reconscale.importers.log import RunLog, SkippedRun
 from reconscale.laws.csv_table import METRIC_COLUMNS
 
 HIGHER = ("psnr", "ssim")
@@ -17,7 +17,7 @@ LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lp
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricSelection:
     """What to read from a run.
 
     Attributes:
@@ -48,7 +48,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Reading:
+class MetricValue:
     """The value of a run, the step it is from (NaN where steps mean nothing), and the choosing value (or NaN)."""
 
     value: float
@@ -70,54 +70,58 @@ def parse_take(text: str | None) -> str | float:
     """``last``, ``best`` or a step (``5000`` or ``at 5000``).
 
     Raises:
-        Mistake: it is none of them.
+        UserError: it is none of them.
     """
     if text is None or text in ("last", "best"):
         return text or "last"
     match = re.fullmatch(r"(?:at\s+)?(\d+(?:\.\d+)?)", text.strip())
     if not match:
-        raise Mistake("--take", f"found '{text}'", "say last, best, or a step such as 'at 5000'")
+        raise UserError("--take", f"found '{text}'", "say last, best, or a step such as 'at 5000'")
     return float(match[1])
 
 
-def choose_measure(runs: Sequence[Logged], metric: str | None, value: str | None, rest: Measure) -> Measure:
+def select_metric(
+    runs: Sequence[RunLog], metric: str | None, value: str | None, rest: MetricSelection
+) -> MetricSelection:
     """Fill in tag and metric of ``rest`` from what was asked and what the runs hold.
 
     Raises:
-        Mistake: nothing fits, several tags fit and none was asked for, or what was asked is contradictory.
+        UserError: nothing fits, several tags fit and none was asked for, or what was asked is contradictory.
     """
     if metric is not None and metric not in METRIC_COLUMNS:
-        raise Mistake("--metric", f"found '{metric}'", nearest(metric, METRIC_COLUMNS))
+        raise UserError("--metric", f"found '{metric}'", suggest(metric, METRIC_COLUMNS))
     tags = Counter(tag for run in runs for tag in run.series)
     for option, tag in (("--value", value), ("--choose-by", rest.choose_by)):
         if tag and tag not in tags:
-            raise Mistake(option, f"no run has a series '{tag}'", _there(tag, tags))
+            raise UserError(option, f"no run has a series '{tag}'", _there(tag, tags))
     tag = value or _only_tag(tags, metric, len(runs))
     named = metric_in(tag)
     if metric is None and named is None:
-        raise Mistake("--value", f"'{tag}' does not say what it is", "add --metric psnr, ssim, or error for any error")
+        raise UserError(
+            "--value", f"'{tag}' does not say what it is", "add --metric psnr, ssim, or error for any error"
+        )
     if metric and named and METRIC_COLUMNS[metric] != METRIC_COLUMNS[named]:
-        raise Mistake("--metric", f"found {metric} for '{tag}', which is named {named}", "leave --metric out")
-    return Measure(metric or named or "", tag, rest.take, rest.choose_by)
+        raise UserError("--metric", f"found {metric} for '{tag}', which is named {named}", "leave --metric out")
+    return MetricSelection(metric or named or "", tag, rest.take, rest.choose_by)
 
 
-def reading_of(run: Logged, measure: Measure) -> Reading | Skipped:
+def read_metric(run: RunLog, measure: MetricSelection) -> MetricValue | SkippedRun:
     """The measured value of a run, or why there is none.
 
     Raises:
-        Mistake: a step was asked for and the source has one value a run.
+        UserError: a step was asked for and the source has one value a run.
     """
     values = run.series.get(measure.tag)
     if not values:
-        return Skipped(run.name, f"it has no '{measure.tag}'")
+        return SkippedRun(run.name, f"it has no '{measure.tag}'")
     if not run.steps and (measure.take != "last" or measure.choose_by == measure.tag):
-        raise Mistake("--take", f"found {measure.take}, and the source holds one value a run", "leave it out")
+        raise UserError("--take", f"found {measure.take}, and the source holds one value a run", "leave it out")
     chosen_by = math.nan
     if measure.choose_by:
         by = run.series.get(measure.choose_by, {})
         step = best_step(by, measure.choose_by)
         if step is None:
-            return Skipped(run.name, f"it has no finite '{measure.choose_by}'")
+            return SkippedRun(run.name, f"it has no finite '{measure.choose_by}'")
         chosen_by = by[step]
         # A value measured once, after the training, was measured on whatever was chosen then.
         step = step if len(values) > 1 else next(iter(values))
@@ -132,28 +136,28 @@ def best_step(values: Mapping[float, float], named: str) -> float | None:
     """The first step at which the values are best (NaN and infinity left out), or None where none is finite.
 
     Raises:
-        Mistake: the name does not say whether higher or lower is better.
+        UserError: the name does not say whether higher or lower is better.
     """
     words = _words(named)
     side = next((1.0 if word in HIGHER else -1.0 for word in reversed(words) if word in HIGHER + LOWER), None)
     if side is None:
         known = ", ".join(HIGHER + LOWER)
-        raise Mistake("--choose-by", f"'{named}' does not say which side is better", f"it must name one of: {known}")
+        raise UserError("--choose-by", f"'{named}' does not say which side is better", f"it must name one of: {known}")
     finite = {step: value for step, value in values.items() if math.isfinite(value)}
     return max(finite, key=lambda step: side * finite[step], default=None)
 
 
-def _at(run: Logged, tag: str, step: float | None, chosen_by: float) -> Reading | Skipped:
+def _at(run: RunLog, tag: str, step: float | None, chosen_by: float) -> MetricValue | SkippedRun:
     values = run.series[tag]
     if step is None:
-        return Skipped(run.name, f"its '{tag}' is never finite")
+        return SkippedRun(run.name, f"its '{tag}' is never finite")
     if step not in values:
         near = min(values, key=lambda other: abs(other - step))
-        return Skipped(run.name, f"it has no '{tag}' at step {step:g}; the nearest is at {near:g}")
+        return SkippedRun(run.name, f"it has no '{tag}' at step {step:g}; the nearest is at {near:g}")
     if not math.isfinite(values[step]):
         at = f" at step {step:g}" if run.steps else ""
-        return Skipped(run.name, f"its '{tag}' is {values[step]}{at}")
-    return Reading(values[step], step if run.steps else math.nan, chosen_by)
+        return SkippedRun(run.name, f"its '{tag}' is {values[step]}{at}")
+    return MetricValue(values[step], step if run.steps else math.nan, chosen_by)
 
 
 def _only_tag(tags: Counter[str], metric: str | None, runs: int) -> str:
@@ -162,9 +166,9 @@ def _only_tag(tags: Counter[str], metric: str | None, runs: int) -> str:
         return next(iter(fitting))
     what = metric or "a metric"
     if not fitting:
-        raise Mistake("--metric", f"no series is named after {what}", _there(metric or "", tags))
+        raise UserError("--metric", f"no series is named after {what}", _there(metric or "", tags))
     told = ", ".join(f"{tag} ({count} of {runs} runs)" for tag, count in sorted(fitting.items()))
-    raise Mistake(
+    raise UserError(
         "--value", f"{len(fitting)} series could be {what}: {told}", f"say which, e.g. --value '{min(fitting)}'"
     )
 
@@ -174,7 +178,7 @@ def _there(asked: str, tags: Counter[str]) -> str:
         return "the runs hold no series at all"
     names = sorted(tags)
     if len(names) > 20:
-        close = nearest(asked, names)
+        close = suggest(asked, names)
         return close if close.startswith("did") else f"there are {len(names)}, such as: {', '.join(names[:20])}"
     return f"there are: {', '.join(names)}"
 

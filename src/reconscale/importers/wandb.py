@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from reconscale.errors import Mistake
-from reconscale.importers.log import Logged, Plain, Skipped, number, read_sheet
+from reconscale.errors import UserError
+from reconscale.importers.log import Plain, RunLog, SkippedRun, parse_number, read_sheet
 
 ABOUT = ("Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep", "ID", "Group", "Job Type", "Updated")
 """Columns of the table that are about the run, neither settings nor measurements."""
@@ -18,63 +18,63 @@ ABOUT = ("Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep"
 BOUNDS = ("__MIN", "__MAX")
 
 
-def holds(source: Path) -> bool:
+def matches(source: Path) -> bool:
     """Whether it is a CSV file (and not one of CSVLogger's)."""
     return source.is_file() and source.suffix.lower() == ".csv" and source.name != "metrics.csv"
 
 
-def read(source: Path) -> list[Logged | Skipped]:
+def read(source: Path) -> list[RunLog | SkippedRun]:
     """The runs of an exported table or line plot.
 
     Raises:
-        Mistake: it is not a CSV file with at least one row.
+        UserError: it is not a CSV file with at least one row.
     """
     if not source.is_file():
-        raise Mistake(source, "is a folder", "give the CSV file that W&B exported")
+        raise UserError(source, "is a folder", "give the CSV file that W&B exported")
     header, rows = read_sheet(source)
     if not rows:
-        raise Mistake(source, "has a header but no rows", "export it again, with runs selected")
+        raise UserError(source, "has a header but no rows", "export it again, with runs selected")
     return list(_lines(header, rows)) if any(name.endswith(BOUNDS[0]) for name in header) else _table(header, rows)
 
 
-def _table(header: list[str], rows: list[list[str]]) -> list[Logged | Skipped]:
+def _table(header: list[str], rows: list[list[str]]) -> list[RunLog | SkippedRun]:
     column = next((index for index, name in enumerate(header) if name.lower() == "name"), None)
     names = _unique([f"row {line}" if column is None else row[column] for line, row in enumerate(rows, start=2)])
     return [_table_run(name, header, row) for name, row in zip(names, rows, strict=True)]
 
 
-def _table_run(name: str, header: list[str], row: list[str]) -> Logged | Skipped:
+def _table_run(name: str, header: list[str], row: list[str]) -> RunLog | SkippedRun:
     settings: dict[str, Plain] = {}
     series: dict[str, dict[float, float]] = {}
     for key, cell in zip(header, row, strict=True):
         if key == "State" and cell not in ("finished", ""):
-            return Skipped(name, f"its State is '{cell}'; write 'finished' there to keep it")
-        value = number(cell)
+            return SkippedRun(name, f"its State is '{cell}'; write 'finished' there to keep it")
+        value = parse_number(cell)
         if key in ABOUT or key.lower() == "name" or not cell:
             continue
         # A name that occurs twice is a config column first and a summary column afterwards.
         settings.setdefault(key, cell)
         if value is not None:
             series[key] = {0.0: value}
-    return Logged(name, settings, series, steps=False)
+    return RunLog(name, settings, series, steps=False)
 
 
-def _lines(header: list[str], rows: list[list[str]]) -> list[Logged]:
-    steps = [number(row[0]) for row in rows]
+def _lines(header: list[str], rows: list[list[str]]) -> list[RunLog]:
+    steps = [parse_number(row[0]) for row in rows]
     columns = [index for index, name in enumerate(header) if index and not name.endswith(BOUNDS)]
     pairs = [_run_and_key(header[index]) for index in columns]
     # Runs of one name are columns of one name: the k-th column of a name belongs to the k-th such run.
     seen: Counter[tuple[str, str]] = Counter()
     runs: dict[tuple[str, int], dict[str, dict[float, float]]] = {}
     for index, (run, key) in zip(columns, pairs, strict=True):
-        cells = ((step, number(row[index])) for step, row in zip(steps, rows, strict=True))
+        cells = ((step, parse_number(row[index])) for step, row in zip(steps, rows, strict=True))
         values = {step: value for step, value in cells if step is not None and value is not None}
         series = runs.setdefault((run, seen[run, key]), {})
         seen[run, key] += 1
         if values and not key.startswith("_"):
             series[key] = dict(sorted(values.items()))
     names = _unique([run for run, _ in runs])
-    return [Logged(name, {}, series) for name, series in zip(names, runs.values(), strict=True)]
+    return [RunLog(name, {}, series) for name, series in zip(names, runs.values(), strict=True)]
 
 
 def _run_and_key(name: str) -> tuple[str, str]:

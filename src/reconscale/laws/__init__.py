@@ -1,75 +1,75 @@
 """Curves through measured points: laws, their uncertainty, forecasts and decisions (numpy and scipy only)."""
 
 from reconscale.laws.decisions.compare import Comparison, Crossing, Difference, comparison, crossing
-from reconscale.laws.decisions.costs import Bill, Costs, Hours, hours_of
+from reconscale.laws.decisions.costs import CostEstimate, Costs, Hours, hours_of
 from reconscale.laws.decisions.decide import Decision, Gain, decide
-from reconscale.laws.decisions.exchange import Exchange, Noise, exchange_sentence, exchanges
-from reconscale.laws.decisions.intervals import Range, wording
+from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_sentence, exchanges
+from reconscale.laws.decisions.intervals import Interval, likelihood_words
 from reconscale.laws.decisions.next_experiments import Experiment, next_experiments
-from reconscale.laws.decisions.requirements import Needed, Price, n_for, price
+from reconscale.laws.decisions.requirements import Price, RequiredSize, price, required_n
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
-from reconscale.laws.forecasting import Forecast, Held, backtest, forecast
-from reconscale.laws.grouping import frontier
+from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast
+from reconscale.laws.grouping import select_width
 from reconscale.laws.named.fit import Fit, PointFit, fit, point_fit
 from reconscale.laws.named.registry import (
     ALIASES,
     LAWS,
+    M4,
     USUAL,
-    Broken,
-    ChanceToFloor,
-    Last,
+    BrokenPowerLaw,
+    LastValue,
     Law,
-    Paper,
     Power,
     PowerFloor,
+    SegmentedPowerLaw,
     Shifted,
     evaluate,
 )
 from reconscale.laws.points import METRICS, Metric, Points
 from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
-from reconscale.laws.surface.optimum import Optimum, Quantity
-from reconscale.laws.surface.posterior import surface
+from reconscale.laws.surface.optimum import Draws, Optimum
+from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.surface import Surface
 
 __all__ = [
     "ALIASES",
     "CODES",
     "LAWS",
+    "M4",
     "METRICS",
     "USUAL",
-    "Bill",
-    "Broken",
+    "BacktestRow",
+    "BrokenPowerLaw",
     "Candidate",
-    "ChanceToFloor",
     "Chinchilla",
     "Comparison",
+    "CostEstimate",
     "Costs",
     "Crossing",
     "Decision",
     "Difference",
+    "Draws",
     "Exchange",
     "Experiment",
     "Finding",
     "Fit",
     "Forecast",
     "Gain",
-    "Held",
     "Hours",
-    "Last",
+    "Interval",
+    "LastValue",
     "Law",
     "Metric",
-    "Needed",
-    "Noise",
+    "NoiseLevel",
     "Optimum",
-    "Paper",
     "PointFit",
     "Points",
     "Power",
     "PowerFloor",
     "Price",
-    "Quantity",
-    "Range",
+    "RequiredSize",
+    "SegmentedPowerLaw",
     "Shifted",
     "Surface",
     "backtest",
@@ -83,12 +83,12 @@ __all__ = [
     "finding",
     "fit",
     "forecast",
-    "frontier",
     "hours_of",
-    "n_for",
+    "infer_surface",
+    "likelihood_words",
     "next_experiments",
     "point_fit",
     "price",
-    "surface",
-    "wording",
+    "required_n",
+    "select_width",
 ]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from reconscale.errors import Mistake, nearest
-from reconscale.files import read_whole, write_whole
+from reconscale.errors import UserError, suggest
+from reconscale.files import read_limited, write_atomic
 
 METRIC_COLUMNS = {"psnr": "psnr", "ssim": "ssim", "mse": "error", "nmse": "error", "error": "error", "loss": "error"}
 """Column name -> metric. Errors of any kind (to be minimised, above 0) are one metric: ``error``."""
@@ -44,7 +44,7 @@ def read_table(path: Path) -> Table:
     """Read the known columns of a UTF-8, comma-separated file; columns of other names are left alone.
 
     Raises:
-        Mistake: the file is missing, not UTF-8, empty, ragged, has a header twice or misspelt, text where a
+        UserError: the file is missing, not UTF-8, empty, ragged, has a header twice or misspelt, text where a
             number belongs, a number that is not finite, or several profiles.
     """
     header, rows = _split(path)
@@ -63,12 +63,12 @@ def choose_metric(path: Path, table: Table, asked: str | None) -> tuple[str, str
     """The column to read the measured values from, and the metric they are in.
 
     Raises:
-        Mistake: there is no such column, there are several and none was asked for, or ``asked`` contradicts the file.
+        UserError: there is no such column, there are several and none was asked for, or ``asked`` contradicts the file.
     """
     if "n" not in table.numbers:
-        raise Mistake(path, "there is no column 'n'", "name the column of training-set sizes 'n'")
+        raise UserError(path, "there is no column 'n'", "name the column of training-set sizes 'n'")
     if asked is not None and asked not in METRIC_COLUMNS:
-        raise Mistake("metric", f"found '{asked}'", nearest(asked, METRIC_COLUMNS))
+        raise UserError("metric", f"found '{asked}'", suggest(asked, METRIC_COLUMNS))
     present = [name for name in METRIC_COLUMNS if name in table.numbers]
     if asked is None:
         return _only_metric(path, table, present)
@@ -80,15 +80,15 @@ def choose_metric(path: Path, table: Table, asked: str | None) -> tuple[str, str
     if "y" in table.numbers and not present:
         return "y", METRIC_COLUMNS[asked]
     if present:
-        raise Mistake(
+        raise UserError(
             path, f"holds {_listed(present)} where '{asked}' was expected", f"ask for metric='{present[0]}' instead"
         )
-    raise Mistake(path, f"there is no column '{asked}' and no column 'y'", "name the column of measured values 'y'")
+    raise UserError(path, f"there is no column '{asked}' and no column 'y'", "name the column of measured values 'y'")
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Write a CSV in which every float reads back to the same bits, whole or not at all."""
-    write_whole(path, table_text(header, rows))
+    write_atomic(path, table_text(header, rows))
 
 
 def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -129,14 +129,16 @@ def _only_metric(path: Path, table: Table, present: list[str]) -> tuple[str, str
     if len(present) == 1:
         return present[0], METRIC_COLUMNS[present[0]]
     if present:
-        raise Mistake(path, f"has several metrics ({_listed(present)})", f"say which one, e.g. metric='{present[0]}'")
+        raise UserError(path, f"has several metrics ({_listed(present)})", f"say which one, e.g. metric='{present[0]}'")
     if "y" in table.numbers:
-        raise Mistake(
+        raise UserError(
             path,
             "the measured values are in a column 'y', which does not say what they are",
             "say metric='psnr', 'ssim' or 'error', or rename the column so",
         )
-    raise Mistake(path, "there is no column of measured values", f"add 'y' or one of {_listed(sorted(METRIC_COLUMNS))}")
+    raise UserError(
+        path, "there is no column of measured values", f"add 'y' or one of {_listed(sorted(METRIC_COLUMNS))}"
+    )
 
 
 def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -144,44 +146,44 @@ def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise Mistake(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "check the quotes") from error
+        raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "check the quotes") from error
     if not rows:
-        raise Mistake(path, "is empty", "write a header line, e.g. n,psnr,seed, and one line a run")
+        raise UserError(path, "is empty", "write a header line, e.g. n,psnr,seed, and one line a run")
     header = [cell.strip().lower() for cell in rows[0][1]]
     _check_header(path, header)
     for line, row in rows[1:]:
         if len(row) != len(header):
-            raise Mistake(
+            raise UserError(
                 f"{path}, line {line}", f"found {len(row)} cells", f"the header has {len(header)}: {','.join(header)}"
             )
     if len(rows) == 1:
-        raise Mistake(path, "has a header but no rows", "write one line a run")
+        raise UserError(path, "has a header but no rows", "write one line a run")
     return header, rows[1:]
 
 
 def _text(path: Path) -> str:
-    data = read_whole(path, MOST_BYTES)
+    data = read_limited(path, MOST_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Mistake(path, f"is not UTF-8 (byte {error.start})", "save it as CSV in UTF-8") from error
+        raise UserError(path, f"is not UTF-8 (byte {error.start})", "save it as CSV in UTF-8") from error
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     seen: set[str] = set()
     for name in header:
         if name and name in seen:
-            raise Mistake(f"{path}, header", f"column '{name}' is there twice", "keep one of the two")
+            raise UserError(f"{path}, header", f"column '{name}' is there twice", "keep one of the two")
         seen.add(name)
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise Mistake(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
+        raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
     known = [*NUMBERS, *WHOLE, *WORDS]
     longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
     unknown = (name for name in header if name not in known and len(name) <= longest and not _is_image(name))
     for name in islice(unknown, 1000):
         close = difflib.get_close_matches(name, [word for word in known if len(word) > 2], n=1, cutoff=0.75)
         if close and close[0] not in seen:
-            raise Mistake(f"{path}, header", f"there is no column '{close[0]}' but '{name}'", nearest(name, close))
+            raise UserError(f"{path}, header", f"there is no column '{close[0]}' but '{name}'", suggest(name, close))
 
 
 def _number(path: Path, line: int, name: str, text: str) -> float:
@@ -190,18 +192,18 @@ def _number(path: Path, line: int, name: str, text: str) -> float:
         value = float(text)
     except ValueError as error:
         found = f"found '{text}'" if text else "found nothing"
-        raise Mistake(where, found, "a number is expected; remove the row if the run failed") from error
+        raise UserError(where, found, "a number is expected; remove the row if the run failed") from error
     if not math.isfinite(value):
-        raise Mistake(where, f"found {text}", "a finite number is expected; remove the row if the run failed")
+        raise UserError(where, f"found {text}", "a finite number is expected; remove the row if the run failed")
     if name in WHOLE and not value.is_integer():
-        raise Mistake(where, f"found {text}", "a whole number is expected")
+        raise UserError(where, f"found {text}", "a whole number is expected")
     return value
 
 
 def _one_word(path: Path, name: str, cells: list[tuple[int, str]]) -> str:
     line, word = next(((line, text) for line, text in cells if text != cells[0][1]), cells[0])
     if word != cells[0][1]:
-        raise Mistake(
+        raise UserError(
             f"{path}, line {line}, column '{name}'",
             f"found '{word}' after '{cells[0][1]}'",
             "values measured in different ways cannot share a curve; keep one in a file",

@@ -187,7 +187,7 @@ def finding(code: str, **values: object) -> Finding:
     return Finding(code, template.format(**values), severity)
 
 
-def merged(*groups: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def unique_findings(*groups: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """All findings in order of appearance, each code once."""
     first: dict[str, Finding] = {}
     for group in groups:

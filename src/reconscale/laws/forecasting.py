@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp
 
-from reconscale.laws.curve.ensemble import Stack, outside, stack
-from reconscale.laws.curve.posterior import MOST_LEVELS, Known, known
-from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.grouping import frontier, levels
-from reconscale.laws.named.fit import checked_level
+from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble, out_of_calibration
+from reconscale.laws.curve.posterior import MOST_LEVELS, ParameterSummary, summarise
+from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.grouping import group_by_size, select_width
+from reconscale.laws.named.fit import check_level
 from reconscale.laws.named.law import LOG_LIMIT
-from reconscale.laws.named.registry import checked_sizes
+from reconscale.laws.named.registry import check_sizes
 from reconscale.laws.points import METRICS, Points
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Forecast:
         reason: why sizes were refused; empty when none was.
         weights: member -> weight in the forecast: the posterior curve, the last value, the straight line.
         forms: form of the curve -> posterior probability.
-        known: what the measurements say about exponent, floor and break; see :class:`~reconscale.laws.Known`.
+        known: what the measurements say about exponent, floor and break.
         findings: cautions.
         metric: name of the metric.
     """
@@ -58,7 +58,7 @@ class Forecast:
     reason: str
     weights: dict[str, float]
     forms: dict[str, float]
-    known: dict[str, Known]
+    known: dict[str, ParameterSummary]
     findings: tuple[Finding, ...]
     metric: str
     _centre: Floats
@@ -73,17 +73,17 @@ class Forecast:
         """(N,) the value that a new run stays below with probability ``q``.
 
         Raises:
-            Mistake: ``q`` is not between 0 and 1.
+            UserError: ``q`` is not between 0 and 1.
         """
-        return np.asarray(np.quantile(self.draws, checked_level(q), axis=0))
+        return np.asarray(np.quantile(self.draws, check_level(q), axis=0))
 
     def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
         """(N,), (N,) central interval that holds a new run with probability ``level``; never of zero width.
 
         Raises:
-            Mistake: ``level`` is not between 0 and 1.
+            UserError: ``level`` is not between 0 and 1.
         """
-        tail = 0.5 * (1.0 - checked_level(level))
+        tail = 0.5 * (1.0 - check_level(level))
         middle = self.median
         low = np.minimum(self.quantile(tail), np.nextafter(middle, -np.inf))
         return low, np.maximum(self.quantile(1.0 - tail), np.nextafter(middle, np.inf))
@@ -106,7 +106,7 @@ class Forecast:
         return np.where(possible, density, -np.inf)
 
 
-class Held(NamedTuple):
+class BacktestRow(NamedTuple):
     """One line of a back-test: what was forecast for a size that was held back, and what was measured there.
 
     Attributes:
@@ -132,7 +132,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
     The posterior over one nested family of curves (power laws with or without a floor, saturating, with up to two
     breaks), averaged with two naive members, the last value and the straight line through the last third of the
     sizes, plus a discrepancy that grows with the distance from the data; stretched as the calibration says.
-    Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.frontier`.
+    Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.select_width`.
 
     Args:
         points: the measurements, two or more distinct n.
@@ -140,11 +140,11 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n, or some n is not a number above 0.
+        UserError: there are fewer than two distinct n, or some n is not a number above 0.
     """
-    sizes = checked_sizes(n)
+    sizes = check_sizes(n)
     rng = np.random.default_rng(seed)
-    made = stack(levels(points, MOST_LEVELS), rng)
+    made = fit_ensemble(group_by_size(points, MOST_LEVELS), rng)
     x = np.log(sizes)
     centre, owner = made.curves(x, DRAWS, rng)
     centre = np.clip(centre, -LOG_LIMIT, LOG_LIMIT)
@@ -152,7 +152,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
     to_metric = METRICS[points.metric].from_error
     largest = float(points.n.max())
-    about = known(made.curve)
+    about = summarise(made.curve)
     refused, reason = _refusals(about, sizes, largest)
     found = _cautions(about, made, x)
     if reason:
@@ -166,14 +166,14 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
         weights=made.weights,
         forms=made.curve.forms,
         known=about,
-        findings=merged(made.level.findings, tuple(found)),
+        findings=unique_findings(made.level.findings, tuple(found)),
         metric=points.metric,
         _centre=centre,
         _scale=np.hypot(sd * np.sqrt((TAILS - 2) / TAILS), 0.15 * centre.std(0)),
     )
 
 
-def backtest(points: Points, *, seed: int = 0) -> list[Held]:
+def backtest(points: Points, *, seed: int = 0) -> list[BacktestRow]:
     """Hold back the largest n, then the two largest, forecast them from the rest, and compare.
 
     Args:
@@ -185,7 +185,7 @@ def backtest(points: Points, *, seed: int = 0) -> list[Held]:
         where there are too few sizes.
     """
     sizes = points.sizes
-    lines: list[Held] = []
+    lines: list[BacktestRow] = []
     for back in (1, 2):
         if len(sizes) - back < 3:
             break
@@ -195,16 +195,16 @@ def backtest(points: Points, *, seed: int = 0) -> list[Held]:
         measured = _means(points, held)
         seen = [sizes[-back - 1]] * back
         rows = zip(held, measured, told.median, low, high, seen, strict=True)
-        lines += [Held(*(float(value) for value in row)) for row in rows]
+        lines += [BacktestRow(*(float(value) for value in row)) for row in rows]
     return lines
 
 
 def _means(points: Points, sizes: Floats) -> list[float]:
-    best = frontier(points)
+    best = select_width(points)
     return [float(best.y[best.n == n].mean()) for n in sizes]
 
 
-def _refusals(about: dict[str, Known], sizes: Floats, largest: float) -> tuple[NDArray[np.bool_], str]:
+def _refusals(about: dict[str, ParameterSummary], sizes: Floats, largest: float) -> tuple[NDArray[np.bool_], str]:
     identified = about["floor"].identified
     refused = sizes > (TOO_FAR if identified else FAR) * largest * (1 + 1e-9)
     if not refused.any():
@@ -214,7 +214,7 @@ def _refusals(about: dict[str, Known], sizes: Floats, largest: float) -> tuple[N
     return refused, f"more than {FAR:g} times the largest n needs a floor that the points identify, and these do not"
 
 
-def _cautions(about: dict[str, Known], made: Stack, x: Floats) -> list[Finding]:
+def _cautions(about: dict[str, ParameterSummary], made: Ensemble, x: Floats) -> list[Finding]:
     found = []
     if not about["floor"].identified:
         found.append(finding("floor-unidentified", share=about["floor"].high))
@@ -223,4 +223,4 @@ def _cautions(about: dict[str, Known], made: Stack, x: Floats) -> list[Finding]:
     apart = made.apart(float(x.max()))
     if apart > LAWS_APART:
         found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=10.0 / np.log(10.0) * apart))
-    return found + outside(made.level, float(x.max()))
+    return found + out_of_calibration(made.level, float(x.max()))

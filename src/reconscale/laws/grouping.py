@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
-from reconscale.laws.findings import Finding, finding, merged
+from reconscale.errors import UserError
+from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
 
 
-def frontier(points: Points) -> Points:
+def select_width(points: Points) -> Points:
     """Keep, for each n, the runs of the width whose mean validation value over seeds is best.
 
     The mean over seeds decides, never the best run, and all seeds of the chosen width are kept. Where there are
@@ -32,13 +32,13 @@ def frontier(points: Points) -> Points:
     keep = np.zeros(len(points), dtype=bool)
     for n in points.sizes:
         at_n = points.n == n
-        keep |= at_n & (dial == best_dial(points, dial, float(n)))
+        keep |= at_n & (dial == best_widths(points, dial, float(n)))
     found = [] if points.validation is not None else [finding("selected-on-test", what=what)]
     found += _edge(points, dial, what)
-    return replace(points.rows(keep), findings=merged(points.findings, tuple(found)))
+    return replace(points.rows(keep), findings=unique_findings(points.findings, tuple(found)))
 
 
-def best_dial(points: Points, dial: NDArray[np.generic], n: float) -> float:
+def best_widths(points: Points, dial: NDArray[np.generic], n: float) -> float:
     """The value of ``dial`` (M,) whose mean selection value over seeds at ``n`` is best; the smallest on a tie."""
     chosen_by = points.y if points.validation is None else points.validation
     sign = 1.0 if METRICS[points.metric].better == "lower" else -1.0
@@ -57,7 +57,7 @@ def _dial(points: Points) -> tuple[str, NDArray[np.generic] | None]:
 def _edge(points: Points, dial: NDArray[np.generic], what: str) -> list[Finding]:
     last = float(points.sizes[-1])
     tried = np.unique(dial[points.n == last])
-    best = best_dial(points, dial, last)
+    best = best_widths(points, dial, last)
     if len(tried) < 2 or best not in (tried[0], tried[-1]):
         return []
     side, direction = ("largest", "larger") if best == tried[-1] else ("smallest", "smaller")
@@ -79,7 +79,7 @@ WILD = 8.0
 
 
 @dataclass(frozen=True, eq=False)
-class Levels:
+class SizeMeans:
     """Sufficient statistics of the points, on the log-error scale.
 
     Attributes:
@@ -113,13 +113,13 @@ class Levels:
         """(K,) variance of ``z`` that seeds explain."""
         return self.sd**2 / self.count
 
-    def until(self, last: int) -> Levels:
+    def until(self, last: int) -> SizeMeans:
         """The first ``last`` levels; the spread between seeds is kept."""
         cut = slice(0, last)
         return replace(self, x=self.x[cut], z=self.z[cut], count=self.count[cut], sd=self.sd[cut], images=None)
 
 
-def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
+def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     """Reduce ``points`` (first to their frontier) to levels.
 
     Args:
@@ -127,12 +127,12 @@ def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
         most: more sizes than this are merged with their neighbours.
 
     Raises:
-        Mistake: there are fewer than two distinct n.
+        UserError: there are fewer than two distinct n.
     """
-    best = _without_copies(frontier(points))
+    best = _without_copies(select_width(points))
     sizes, group = _sizes(best.n)
     if len(sizes) < LEAST_SIZES:
-        raise Mistake(
+        raise UserError(
             "points",
             f"found {len(sizes)} distinct n ({', '.join(f'{n:g}' for n in sizes)})",
             f"a curve needs at least {LEAST_SIZES} training-set sizes, and 4 or more to see it bend",
@@ -157,7 +157,7 @@ def levels(points: Points, most: int = MOST_LEVELS) -> Levels:
     sd, dof = _spread(x, z, count, _sum(owner, _sum(group, away**2)), _sum(owner, runs - 1))
     pool = _pool(away, runs[group], sd[owner[group]])
     replicated = bool((runs > 1).any())
-    return Levels(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+    return SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
 
 
 def _without_copies(points: Points) -> Points:
@@ -169,7 +169,7 @@ def _without_copies(points: Points) -> Points:
         return points
     found = finding("copies", count=len(points) - len(first))
     kept = points.rows(np.sort(first))
-    return replace(kept, findings=merged(kept.findings, (found,)))
+    return replace(kept, findings=unique_findings(kept.findings, (found,)))
 
 
 def _wild(log_error: Floats, group: NDArray[np.int64], runs: Floats) -> NDArray[np.bool_]:
@@ -181,7 +181,7 @@ def _wild(log_error: Floats, group: NDArray[np.int64], runs: Floats) -> NDArray[
     return judged & (away > WILD * scale)
 
 
-def resample(level: Levels, draws: int, rng: np.random.Generator, images: bool) -> tuple[Floats, Floats]:
+def resample(level: SizeMeans, draws: int, rng: np.random.Generator, images: bool) -> tuple[Floats, Floats]:
     """Hierarchical bootstrap of the level means.
 
     Seeds are drawn again within each size from the pooled, rescaled deviations, the whole is stretched by one
@@ -204,7 +204,7 @@ def resample(level: Levels, draws: int, rng: np.random.Generator, images: bool) 
     return shift, stretch
 
 
-def image_shift(level: Levels, x: Floats, draws: int, rng: np.random.Generator) -> Floats:
+def image_bootstrap_shift(level: SizeMeans, x: Floats, draws: int, rng: np.random.Generator) -> Floats:
     """(draws, N) change of ln(error) at x = ln n when the test images are drawn again, the same ones for all runs.
 
     Beyond the data the change goes on along the straight line through the last third of the levels. Zero where the
@@ -224,13 +224,13 @@ def to_working(z: Floats, of: str, metric: str) -> Floats:
     """ln(error) as a law's working scale: itself, or log10 of the metric (an error counts as an MSE for range 1).
 
     Raises:
-        Mistake: the metric is not above 0, so that it has no logarithm.
+        UserError: the metric is not above 0, so that it has no logarithm.
     """
     if of == "error":
         return z
     value = METRICS["psnr" if metric == "error" else metric].from_error(np.exp(z))
     if (value <= 0).any():
-        raise Mistake(
+        raise UserError(
             "law 'paper'",
             f"found a {'PSNR' if metric != 'ssim' else 'SSIM'} of {value.min() + 0.0:.3g}",
             "the paper's law is a power law of a metric above 0; use law='power+floor'",
@@ -312,7 +312,7 @@ def _pool(away: Floats, runs: Floats, sd: Floats) -> Floats:
     return np.asarray(pool / size) if size > 1e-9 else np.zeros(0)
 
 
-def _images_again(level: Levels, draws: int, rng: np.random.Generator) -> Floats:
+def _images_again(level: SizeMeans, draws: int, rng: np.random.Generator) -> Floats:
     images = level.images
     if images is None:
         return np.zeros((draws, len(level.x)))

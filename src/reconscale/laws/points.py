@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 from reconscale.laws.csv_table import IMAGE, choose_metric, read_table, write_table
 from reconscale.laws.findings import Finding
 
@@ -79,7 +79,7 @@ class Points:
         findings: cautions about how these rows came about.
 
     Raises:
-        Mistake: lengths differ, a number is not finite or out of range, or the metric is unknown.
+        UserError: lengths differ, a number is not finite or out of range, or the metric is unknown.
     """
 
     n: Floats
@@ -98,7 +98,7 @@ class Points:
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             remedy = "errors of any kind are 'error'" if self.metric in ("mse", "nmse", "loss") else ""
-            raise Mistake("Points, metric", f"found '{self.metric}'", remedy or nearest(self.metric, METRICS))
+            raise UserError("Points, metric", f"found '{self.metric}'", remedy or suggest(self.metric, METRICS))
         n = _column("n", self.n, None)
         columns = {"n": n, "y": _column("y", self.y, len(n))}
         for name in ("p", "validation"):
@@ -159,7 +159,7 @@ class Points:
             metric: ``psnr``, ``ssim`` or a kind of error; needed only where the column's name does not say.
 
         Raises:
-            Mistake: the file cannot be read as such a table; the message gives line, column and remedy.
+            UserError: the file cannot be read as such a table; the message gives line, column and remedy.
         """
         path = Path(path)
         table = read_table(path)
@@ -179,14 +179,14 @@ class Points:
                 profile=table.words.get("profile", ""),
                 unit=table.words.get("unit", "units"),
             )
-        except Mistake as mistake:
-            raise Mistake(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+        except UserError as mistake:
+            raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
 
     def to_csv(self, path: str | Path) -> None:
         """Write the rows so that :meth:`from_csv` reads the same bits back (findings are not written).
 
         Raises:
-            Mistake: the file cannot be written.
+            UserError: the file cannot be written.
         """
         columns: dict[str, list[object]] = {"n": self.n.tolist()}
         for name in ("p", "width", "seed"):
@@ -208,12 +208,12 @@ def _column(name: str, values: ArrayLike, length: int | None) -> Floats:
     try:
         column = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise Mistake(f"Points, {name}", "found something that is not a number", "give a list of numbers") from error
+        raise UserError(f"Points, {name}", "found something that is not a number", "give a list of numbers") from error
     if column.ndim != 1 or (length is not None and len(column) != length):
         expected = "one number a run" if length is None else f"{length} numbers, as many as n has"
-        raise Mistake(f"Points, {name}", f"found shape {column.shape}", f"{expected} are expected")
+        raise UserError(f"Points, {name}", f"found shape {column.shape}", f"{expected} are expected")
     if not len(column):
-        raise Mistake(f"Points, {name}", "is empty", "give at least one run")
+        raise UserError(f"Points, {name}", "is empty", "give at least one run")
     _finite(name, column)
     return column
 
@@ -222,7 +222,7 @@ def _finite(name: str, column: Floats) -> None:
     bad = np.argwhere(~np.isfinite(column))
     if len(bad):
         row = int(bad[0][0])
-        raise Mistake(
+        raise UserError(
             f"Points, {name}, row {row + 1}", f"found {column[tuple(bad[0])]}", "leave out runs that did not finish"
         )
 
@@ -236,7 +236,7 @@ def _whole(name: str, values: Floats | None) -> Any:
         return None
     bad = np.flatnonzero((values != np.rint(values)) | (np.abs(values) > 2**53))
     if len(bad):
-        raise Mistake(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", "a whole number is expected")
+        raise UserError(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", "a whole number is expected")
     return values.astype(np.int64)
 
 
@@ -245,10 +245,10 @@ def _images(values: ArrayLike | None, length: int) -> Any:
         return None
     images = np.array(values, dtype=np.float64)
     if images.ndim != 2 or len(images) != length or not images.shape[1]:
-        raise Mistake("Points, images", f"found shape {images.shape}", f"({length}, number of images) is expected")
+        raise UserError("Points, images", f"found shape {images.shape}", f"({length}, number of images) is expected")
     _finite("images", images)
     if (images < 0).any() or (images.mean(1) <= 0).any():
-        raise Mistake("Points, images", "found an error below 0, or a row of zeros", "give the error of each image")
+        raise UserError("Points, images", "found an error below 0, or a row of zeros", "give the error of each image")
     return images
 
 
@@ -258,7 +258,7 @@ def _above_zero(name: str, values: Floats | None) -> None:
     bad = np.flatnonzero(~((values > 0) & (values >= 1e-30) & (values <= 1e30)))
     if len(bad):
         remedy = f"{name} must be above 0 (and at most 1e30)"
-        raise Mistake(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", remedy)
+        raise UserError(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", remedy)
 
 
 def _check_metric(name: str, values: Floats, metric: str) -> None:
@@ -272,4 +272,4 @@ def _check_metric(name: str, values: Floats, metric: str) -> None:
         "psnr": "PSNR in dB is expected",
         "ssim": "SSIM must be below 1; if these are dB say metric='psnr', if per cent divide by 100",
     }[metric]
-    raise Mistake(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g} as {metric}", remedy)
+    raise UserError(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g} as {metric}", remedy)

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.networks.family import zeroed
-from reconscale.physics.superresolution import enlarged
+from reconscale.networks.family import zero_initialised
+from reconscale.physics.superresolution import upscale
 
 MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K, which EDSR takes away first."""
 
 
-class Linear(nn.Module):
+class LinearFilter(nn.Module):
     """The linear estimator: one convolution without bias or activation, zero before training.
 
     Trained by early-stopped gradient descent it is the estimator of the theory, restricted to linear maps that are the
@@ -64,7 +64,7 @@ class EDSR(nn.Module):
         self.tail = _conv(width, channels)
         self.interpolates = zero_head
         if zero_head:
-            zeroed(self.tail)
+            zero_initialised(self.tail)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
@@ -76,7 +76,7 @@ class EDSR(nn.Module):
         out: Tensor = self.tail(self.up(self.body(features) + first))
         if self.factor == 1:
             return out + y
-        return out + (enlarged(y, self.factor) if self.interpolates else mean)
+        return out + (upscale(y, self.factor) if self.interpolates else mean)
 
 
 class _Residual(nn.Module):
@@ -122,7 +122,7 @@ class RFDN(nn.Module):
         self.body = _conv(width, width)
         self.tail = _conv(width, channels * factor**2)
         if zero_head:
-            zeroed(self.tail)
+            zero_initialised(self.tail)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, C, h, w) to (B, C, factor h, factor w)."""
@@ -135,7 +135,7 @@ class RFDN(nn.Module):
         out = functional.pixel_shuffle(self.tail(self.body(joined) + first), self.factor)
         if self.factor == 1:
             return out + y
-        return out + enlarged(y, self.factor) if self.interpolates else out
+        return out + upscale(y, self.factor) if self.interpolates else out
 
 
 class _Distillation(nn.Module):
@@ -192,7 +192,7 @@ def dncnn(channels: int, width: int, depth: int, *, zero_head: bool = False) -> 
     device = torch.get_default_device()  # DnCNN moves itself to its argument's device
     network = DnCNN(channels, channels, depth=depth, nf=width, pretrained=None, device=device)
     if zero_head:
-        zeroed(network.out_conv)
+        zero_initialised(network.out_conv)
     return network  # type: ignore[no-any-return]
 
 
@@ -216,7 +216,7 @@ class DRUNetAt(nn.Module):
         self.network = DRUNet(channels, channels, nc=widths, nb=depth, pretrained=None, device=device)
         self.sigma, self.residual = sigma, zero_head
         if zero_head:
-            zeroed(self.network.m_tail)
+            zero_initialised(self.network.m_tail)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, C, H, W), sides multiples of 8 from 32 on, to the same."""

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from reconscale.networks.input_spec import LEVEL, Form, Given
-from reconscale.physics.superresolution import enlarged
+from reconscale.networks.input_spec import LEVEL, Form, InputSpec
+from reconscale.physics.superresolution import upscale
 
 MEAN_PIXEL = 0.45
 """Of photographs in [0, 1]."""
 
 
 @dataclass(frozen=True)
-class Dials:
+class BuildArgs:
     """What a network of a family is built from.
 
     Attributes:
@@ -28,7 +28,7 @@ class Dials:
         residual: whether the U-Net predicts what to take away; none: as its form and its head have it.
     """
 
-    given: Given
+    given: InputSpec
     width: int
     depth: int
     cascades: int
@@ -85,7 +85,7 @@ class Family:
         norms: the normalisations that it can have.
     """
 
-    build: Mapping[Form, Callable[[Dials], nn.Module]]
+    build: Mapping[Form, Callable[[BuildArgs], nn.Module]]
     depth: Mapping[Form, int]
     least: Callable[[int], int]
     context: Callable[[int], int]
@@ -98,11 +98,11 @@ class Family:
 
     def made_for(self, kind: str) -> bool:
         """Whether there is a network for a kind of problem."""
-        form = Given(1, kind).form
+        form = InputSpec(1, kind).form
         return form in self.build or (form in ("lowres", "sensed") and "image" in self.build)
 
 
-def zeroed(convolution: nn.Conv2d) -> None:
+def zero_initialised(convolution: nn.Conv2d) -> None:
     """Set the weights and the bias of a convolution to zero."""
     nn.init.zeros_(convolution.weight)
     if convolution.bias is not None:
@@ -124,4 +124,4 @@ class Added(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
         change: Tensor = self.network(y)
-        return enlarged(y.float(), self.factor) + change
+        return upscale(y.float(), self.factor) + change

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from reconscale.physics.base import Sensed
+from reconscale.physics.base import LinearMeasurement
 from reconscale.physics.linear_operators import LinearOperator
-from reconscale.physics.superresolution import enlarged
+from reconscale.physics.superresolution import upscale
 from reconscale.study.problems import LINEAR, SuperresolutionProblem
 
 Form = Literal["image", "lowres", "kspace", "sensed"]
@@ -22,7 +22,7 @@ LEVEL = 25 / 255
 
 
 @dataclass(frozen=True)
-class Given:
+class InputSpec:
     """What a problem gives to a network, as far as it decides how the network is built.
 
     Attributes:
@@ -46,7 +46,7 @@ class Given:
         return forms.get(self.kind, "image")
 
 
-def given_of(problem: Any, channels: int) -> Given:
+def input_spec(problem: Any, channels: int) -> InputSpec:
     """What a problem of a study gives to a network.
 
     Args:
@@ -55,23 +55,23 @@ def given_of(problem: Any, channels: int) -> Given:
     """
     factor = problem.factor if isinstance(problem, SuperresolutionProblem) else 1
     sigma = problem.sigma / 255 if problem.sigma else LEVEL
-    return Given(channels, problem.kind, factor, sigma, getattr(problem, "photons", None))
+    return InputSpec(channels, problem.kind, factor, sigma, getattr(problem, "photons", None))
 
 
-class Filtered(nn.Module):
+class OnFilteredImage(nn.Module):
     """A network of images, on the filtered image of what a linear operator has measured."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, y: Sensed) -> Tensor:
+    def forward(self, y: LinearMeasurement) -> Tensor:
         """Map what was measured to images (B, C, h, w)."""
         x: Tensor = self.network(y.image)
         return x
 
 
-class Upsampled(nn.Module):
+class OnUpsampledImage(nn.Module):
     """A network of images, on the bicubic enlargement of small ones.
 
     Args:
@@ -85,11 +85,11 @@ class Upsampled(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
-        x: Tensor = self.network(enlarged(y.float(), self.factor))
+        x: Tensor = self.network(upscale(y.float(), self.factor))
         return x
 
 
-class Padded(nn.Module):
+class PadToMultiple(nn.Module):
     """A network whose input's sides must be multiples of something: the last row and column are repeated, then cut.
 
     Args:
@@ -111,9 +111,9 @@ class Padded(nn.Module):
         return self.network(nn.functional.pad(y, (0, right, 0, down), mode="replicate"))[..., :rows, :columns]  # type: ignore[no-any-return]
 
 
-def without_values(given: Given, side: int) -> Any:
+def meta_input(given: InputSpec, side: int) -> Any:
     """What a network of an image of ``side`` pixels is given, on the meta device; the operator is not counted."""
     image = torch.empty(1, given.channels, side // given.factor, side // given.factor)
     if given.form != "sensed":
         return image
-    return Sensed(image, image, LinearOperator(torch.clone, torch.clone, torch.clone))
+    return LinearMeasurement(image, image, LinearOperator(torch.clone, torch.clone, torch.clone))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.networks.family import zeroed
+from reconscale.networks.family import zero_initialised
 from reconscale.networks.unet import UNet
 from reconscale.physics.base import KSpace
 from reconscale.physics.mri_coils import center_crop, combined, magnitude, maps_of, to_image, to_kspace, zero_filled
@@ -143,7 +143,7 @@ class NormUNet(nn.Module):
         self.unet = UNet(2, width, depth, residual=False)
         self.multiple, self.adds_mean = 2**depth, not zero_head
         if zero_head:
-            zeroed(self.unet.head)
+            zero_initialised(self.unet.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map complex images (B, 1, H, W) to the same."""
@@ -166,5 +166,5 @@ def _cnn(width: int, depth: int) -> nn.Sequential:
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(inplace=True)]
     last = layers[-2]
     assert isinstance(last, nn.Conv2d)
-    zeroed(last)  # a cascade begins by changing nothing
+    zero_initialised(last)  # a cascade begins by changing nothing
     return nn.Sequential(*layers[:-1])

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reconscale.errors import Mistake, nearest
-from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, Linear, dncnn
-from reconscale.networks.family import Dials, Family
-from reconscale.networks.input_spec import Filtered, Given, Padded, Upsampled, without_values
+from reconscale.errors import UserError, suggest
+from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, LinearFilter, dncnn
+from reconscale.networks.family import BuildArgs, Family
+from reconscale.networks.input_spec import InputSpec, OnFilteredImage, OnUpsampledImage, PadToMultiple, meta_input
 from reconscale.networks.mri import SENS_DEPTH, Unrolled, VarNet, ZeroFilledUNet
 from reconscale.networks.resnet import ResNet, SubpixelResNet
 from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
@@ -77,7 +77,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "drunet": Family(
         build={
-            "image": lambda dials: Padded(
+            "image": lambda dials: PadToMultiple(
                 DRUNetAt(dials.channels, dials.width, dials.depth, dials.given.sigma, zero_head=dials.zero_head),
                 multiple=8,
                 least=32,
@@ -114,7 +114,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "restormer": Family(
         build={
-            "image": lambda dials: Padded(
+            "image": lambda dials: PadToMultiple(
                 restormer(dials.channels, dials.width, dials.depth, zero_head=dials.zero_head), multiple=8, least=8
             )
         },
@@ -151,7 +151,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "resnet": Family(
         build={
-            "image": lambda dials: Padded(
+            "image": lambda dials: PadToMultiple(
                 ResNet(dials.channels, dials.width, dials.depth, dials.unit, zero_head=dials.zero_head),
                 multiple=2,
                 least=4,
@@ -167,14 +167,20 @@ FAMILIES: dict[str, Family] = {
         upsamplers=("subpixel", "bicubic"),
     ),
     "shrinkage": Family(
-        build={"image": lambda dials: Padded(Shrinkage(*dials.told, shrinks=dials.denoises), multiple=2, least=8)},
+        build={
+            "image": lambda dials: PadToMultiple(Shrinkage(*dials.told, shrinks=dials.denoises), multiple=2, least=8)
+        },
         depth={"image": 2},
         least=lambda depth: 4,
         context=lambda depth: 4 * depth + 16,
         source="shrinkage in a sliding DCT (Yu and Sapiro 2011), learned",
     ),
     "shrinkage-unet": Family(
-        build={"image": lambda dials: Padded(ShrinkageUNet(*dials.told, shrinks=dials.denoises), multiple=4, least=8)},
+        build={
+            "image": lambda dials: PadToMultiple(
+                ShrinkageUNet(*dials.told, shrinks=dials.denoises), multiple=4, least=8
+            )
+        },
         depth={"image": 2},
         least=lambda depth: 4,
         context=lambda depth: 16 * depth + 36,
@@ -182,8 +188,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "linear": Family(
         build={
-            "image": lambda dials: Linear(dials.channels, dials.width),
-            "lowres": lambda dials: Linear(dials.channels, dials.width, dials.given.factor),
+            "image": lambda dials: LinearFilter(dials.channels, dials.width),
+            "lowres": lambda dials: LinearFilter(dials.channels, dials.width, dials.given.factor),
         },
         depth={"image": 1},
         least=lambda depth: 1,
@@ -231,24 +237,24 @@ def family_of(network: Network, kind: str | None = None) -> Family:
         kind: the kind of problem that it must be made for; none: any.
 
     Raises:
-        Mistake: there is no such family, it is not made for the problem, or it has not a dial that is set.
+        UserError: there is no such family, it is not made for the problem, or it has not a dial that is set.
     """
     name = network.family
     if name not in FAMILIES:
-        raise Mistake("network.family", f"found '{name}'", nearest(name, FAMILIES))
+        raise UserError("network.family", f"found '{name}'", suggest(name, FAMILIES))
     family = FAMILIES[name]
     if kind is not None and not family.made_for(kind):
         made = ", ".join(name for name, other in FAMILIES.items() if other.made_for(kind))
-        raise Mistake("network.family", f"'{name}' is not made for {kind}", f"families for {kind}: {made}")
+        raise UserError("network.family", f"'{name}' is not made for {kind}", f"families for {kind}: {made}")
     _check_dials(network, family)
     if network.upsampler is not None and kind is not None:
         if kind != "superresolution":
-            raise Mistake("network.upsampler", f"{kind} enlarges nothing", "leave the key out")
+            raise UserError("network.upsampler", f"{kind} enlarges nothing", "leave the key out")
         if network.upsampler not in family.upsamplers:
             known = ", ".join(family.upsamplers)
-            raise Mistake("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
+            raise UserError("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
     if network.residual is not None and kind == "superresolution" and network.upsampler == "subpixel":
-        raise Mistake("network.residual", "with 'subpixel' the U-Net always adds to the enlarged image",
+        raise UserError("network.residual", "with 'subpixel' the U-Net always adds to the enlarged image",
                       "leave the key out")  # fmt: skip
     return family
 
@@ -257,17 +263,17 @@ def _check_dials(network: Network, family: Family) -> None:
     name = network.family
     for dial in ("cascades", "layers", "heads"):
         if getattr(network, dial) and not getattr(family, dial):
-            raise Mistake(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
+            raise UserError(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
     if name == "unrolled" and (network.depth or 2) < 2:
-        raise Mistake("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
+        raise UserError("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
     if name == "linear" and network.depth:
-        raise Mistake("network.depth", "'linear' has no depth", "leave the key out")
+        raise UserError("network.depth", "'linear' has no depth", "leave the key out")
     if network.norm not in family.norms:
-        raise Mistake("network.norm", f"found '{network.norm}', which '{name}' has not", "leave the key out")
+        raise UserError("network.norm", f"found '{network.norm}', which '{name}' has not", "leave the key out")
     if network.residual is not None and name != "unet":
-        raise Mistake("network.residual", f"'{name}' has no choice of it", "leave the key out")
+        raise UserError("network.residual", f"'{name}' has no choice of it", "leave the key out")
     if network.residual is False and network.head == "zero":
-        raise Mistake("network.residual", "found false, and a head of zeros then gives an image of zeros",
+        raise UserError("network.residual", "found false, and a head of zeros then gives an image of zeros",
                       "set network.head to 'random', or leave residual out")  # fmt: skip
     _check_width(network, family)
 
@@ -276,15 +282,15 @@ def _check_width(network: Network, family: Family) -> None:
     heads, width = network.heads or family.heads, network.width
     if heads and width % heads:
         fitting = max(1, round(width / heads)) * heads
-        raise Mistake("sweep.width", f"found {width}, which {heads} attention heads do not divide",
+        raise UserError("sweep.width", f"found {width}, which {heads} attention heads do not divide",
                       f"give a multiple, like {fitting}, or set network.heads")  # fmt: skip
     if network.family == "restormer" and width % 2:
-        raise Mistake("sweep.width", f"found {width}", f"'restormer' halves it: give an even width, like {width + 1}")
+        raise UserError("sweep.width", f"found {width}", f"'restormer' halves it: give an even width, like {width + 1}")
 
 
 def depth_of(network: Network, kind: str) -> int:
     """The network's depth: its own, or the family's default for the problem."""
-    depths, form = family_of(network, kind).depth, Given(1, kind).form
+    depths, form = family_of(network, kind).depth, InputSpec(1, kind).form
     return network.depth or depths.get(form, depths.get("image", 1))
 
 
@@ -294,14 +300,14 @@ def upsampler_of(network: Network, kind: str) -> str:
     return (network.upsampler or family.upsamplers[0]) if kind == "superresolution" else ""
 
 
-def least_of(network: Network, given: Given) -> int:
+def min_image_size(network: Network, given: InputSpec) -> int:
     """The smallest side of an image of the truth that the network accepts."""
     least = family_of(network, given.kind).least(depth_of(network, given.kind))
     seen_small = given.factor > 1 and upsampler_of(network, given.kind) != "bicubic"
     return least * given.factor if seen_small else -(-least // given.factor) * given.factor
 
 
-def build(network: Network, given: Given) -> nn.Module:
+def build(network: Network, given: InputSpec) -> nn.Module:
     """An untrained network, initialised from torch's global generator.
 
     Args:
@@ -309,31 +315,31 @@ def build(network: Network, given: Given) -> nn.Module:
         given: what it gets.
 
     Raises:
-        Mistake: there is no such family, or it is not made for the problem.
+        UserError: there is no such family, or it is not made for the problem.
     """
     family, form = family_of(network, given.kind), given.form
-    dials = Dials(
+    dials = BuildArgs(
         given, network.width, depth_of(network, given.kind), network.cascades or family.cascades,
         network.layers or family.layers, network.heads or family.heads, upsampler_of(network, given.kind),
         network.norm, network.head == "zero", network.residual,
     )  # fmt: skip
     if form == "lowres" and dials.upsampler == "bicubic":
-        return Upsampled(family.build["image"](dials), given.factor)
+        return OnUpsampledImage(family.build["image"](dials), given.factor)
     if form == "sensed" and form not in family.build:
-        return Filtered(family.build["image"](dials))
+        return OnFilteredImage(family.build["image"](dials))
     return family.build[form](dials)
 
 
 @lru_cache(maxsize=1024)
-def size_of(network: Network, given: Given) -> Size:
+def size_of(network: Network, given: InputSpec) -> Size:
     """Parameters and FLOPs of a network, counted on the meta device: nothing is allocated or trained.
 
     Fourier transforms and linear operators are not counted; of several coils, one is.
 
     Raises:
-        Mistake: there is no such family, or it is not made for the problem.
+        UserError: there is no such family, or it is not made for the problem.
     """
-    side = max(64, least_of(network, given))
+    side = max(64, min_image_size(network, given))
     side = -(-side // given.factor) * given.factor
     with torch.device("meta"):
         module = build(network, given)
@@ -344,9 +350,9 @@ def size_of(network: Network, given: Given) -> Size:
     return Size(p=p, flops=counter.get_total_flops() / side**2)
 
 
-def _measured(given: Given, side: int) -> Any:
+def _measured(given: InputSpec, side: int) -> Any:
     """What a network of this problem is given, without values."""
     if given.form != "kspace":
-        return without_values(given, side)
+        return meta_input(given, side)
     values, mask = torch.empty(1, 1, side, side, dtype=torch.complex64), torch.empty(1, 1, 1, side, dtype=torch.bool)
     return KSpace(values, mask, (side // 2 - 2, 4), (side, side))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.networks.family import zeroed
-from reconscale.physics.superresolution import enlarged
+from reconscale.networks.family import zero_initialised
+from reconscale.physics.superresolution import upscale
 
 UNSHUFFLE = 2
 """Blocks of so many by so many pixels become channels: a quarter of the positions, four times the channels."""
@@ -45,7 +45,7 @@ class ResNet(nn.Module):
         self.blocks = blocks(width, depth)
         self.head = nn.Conv2d(width, UNSHUFFLE**2 * channels, 3, padding=1)
         if zero_head:
-            zeroed(self.head)
+            zero_initialised(self.head)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, c, H, W), sides multiples of 2, to the same."""
@@ -79,12 +79,12 @@ class SubpixelResNet(nn.Module):
         self.blocks = blocks(width, depth)
         self.head = nn.Conv2d(width, factor**2 * channels, 3, padding=1)
         if zero_head:
-            zeroed(self.head)
+            zero_initialised(self.head)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map small images (B, c, h, w) to (B, c, factor h, factor w)."""
         details = self.head(self.blocks(self.first((y - GRAY) * CONTRAST)))
-        return enlarged(y.float(), self.factor) + DETAIL * functional.pixel_shuffle(details.float(), self.factor)
+        return upscale(y.float(), self.factor) + DETAIL * functional.pixel_shuffle(details.float(), self.factor)
 
 
 class ResidualBlock(nn.Module):
@@ -100,7 +100,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        zeroed(self.second)
+        zero_initialised(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (B, width, h, w) to the same."""

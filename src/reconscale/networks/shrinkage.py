@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.networks.family import zeroed
+from reconscale.networks.family import zero_initialised
 from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, TwoScales, blocks
 
 BLOCK = 8
@@ -59,7 +59,7 @@ class Shrinkage(nn.Module):
         self.first = nn.Conv2d(count, width, 1)
         self.blocks = blocks(width, depth)
         self.head = nn.Conv2d(width, count, 1)
-        zeroed(self.head)
+        zero_initialised(self.head)
         if shrinks and self.head.bias is not None:
             with torch.no_grad():
                 self.head.bias[means] = OPEN
@@ -101,7 +101,7 @@ class ShrinkageUNet(nn.Module):
         self.first = nn.Conv2d(2 * unshuffled, width, 3, padding=1)
         self.body = TwoScales(width, depth, depth)
         self.head = nn.Conv2d(width, unshuffled, 3, padding=1)
-        zeroed(self.head)
+        zero_initialised(self.head)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images (B, c, H, W), sides multiples of 4 and from 8 on, to the same."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from reconscale.networks.family import Added, zeroed
+from reconscale.networks.family import Added, zero_initialised
 
 WINDOW = 8
 """Side of SwinIR's windows, in pixels."""
@@ -61,7 +61,7 @@ def swinir(  # noqa: PLR0913 - its dials
 def _starting_at_input(network: nn.Module, factor: int) -> nn.Module:
     """SwinIR with its last convolution at zero; enlarging, it predicts what to add to bicubic interpolation."""
     last = next(layer for layer in reversed(list(network.modules())) if isinstance(layer, nn.Conv2d))
-    zeroed(last)
+    zero_initialised(last)
     if factor == 1:
         return network  # it adds what it predicts to its input as it is
     assert isinstance(network.mean, Tensor)
@@ -130,5 +130,5 @@ def restormer(channels: int, width: int, depth: int, *, zero_head: bool = False)
     blocks = (depth, more, more, 2 * depth)
     network = Restormer(channels, channels, dim=width, num_blocks=blocks, num_refinement_blocks=depth, pretrained=None)
     if zero_head:
-        zeroed(network.output)
+        zero_initialised(network.output)
     return network  # type: ignore[no-any-return]

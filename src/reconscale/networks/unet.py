@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.networks.family import zeroed
-from reconscale.physics.superresolution import enlarged
+from reconscale.networks.family import zero_initialised
+from reconscale.physics.superresolution import upscale
 
 SLOPE, EPS = 0.2, 1e-5
 """Of the leaky ReLU below zero; what is added to variances."""
@@ -56,7 +56,7 @@ class UNet(nn.Module):
             for weight in (*self.encoder.parameters(), *self.up.parameters(), *self.decoder.parameters()):
                 nn.init.kaiming_normal_(weight, a=SLOPE)
         if zero_head:
-            zeroed(self.head)
+            zero_initialised(self.head)
 
     def forward(self, y: Tensor) -> Tensor:
         """Map images to images.
@@ -97,12 +97,12 @@ class SubpixelUNet(nn.Module):
         self.unet = UNet(channels, width, depth, residual=False, norm=norm)
         self.unet.head = nn.Conv2d(width, channels * factor**2, 1)  # drawn anew: other weights would be other results
         if zero_head:
-            zeroed(self.unet.head)
+            zero_initialised(self.unet.head)
         self.factor = factor
 
     def forward(self, y: Tensor) -> Tensor:
         """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
-        return enlarged(y, self.factor) + functional.pixel_shuffle(self.unet(y), self.factor)
+        return upscale(y, self.factor) + functional.pixel_shuffle(self.unet(y), self.factor)
 
 
 class _Block(nn.Module):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reconscale.errors import Mistake
-from reconscale.networks.family import zeroed
+from reconscale.errors import UserError
+from reconscale.networks.family import zero_initialised
 from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, blocks
-from reconscale.physics.base import KSpace, Sensed
+from reconscale.physics.base import KSpace, LinearMeasurement
 from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.mri_coils import center_crop, combined, magnitude, maps_of, to_kspace, zero_filled
 
@@ -72,7 +72,7 @@ class _Network(nn.Module):
         self.first = nn.Conv2d(2 * planes * UNSHUFFLE**2, width, 3, padding=1)
         self.blocks = blocks(width, depth)
         self.head = nn.Conv2d(width, planes * UNSHUFFLE**2, 3, padding=1)
-        zeroed(self.head)
+        zero_initialised(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images and gradients (B, 2 c, H, W) to changes (B, c, H, W)."""
@@ -122,14 +122,14 @@ class UnrolledLinear(nn.Module):
         super().__init__()
         self.cascades = Cascades(channels, width, depth, cascades)
 
-    def forward(self, y: Sensed) -> Tensor:
+    def forward(self, y: LinearMeasurement) -> Tensor:
         """Map what was measured to images (B, C, h, w).
 
         Raises:
-            Mistake: its operator is not known.
+            UserError: its operator is not known.
         """
         if y.operator is None:
-            raise Mistake("network.family", "found 'unrolled-resnet', and the operator is not known",
+            raise UserError("network.family", "found 'unrolled-resnet', and the operator is not known",
                           "give what was measured with its operator")  # fmt: skip
         operator: LinearOperator = y.operator
 

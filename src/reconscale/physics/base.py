@@ -10,13 +10,13 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import Tensor
 
-from reconscale.data.subset import Pixels
+from reconscale.data.subset import ImageSubset
 from reconscale.physics.metrics import measure_image, mse, psnr_rgb_clip
-from reconscale.study.problems import at_sigma
+from reconscale.study.problems import with_sigma
 
 
 @dataclass(frozen=True)
-class Anchor:
+class Baseline:
     """A reconstruction that needs no training: where curves begin, at n = 0.
 
     Attributes:
@@ -51,7 +51,7 @@ class KSpace:
 
 
 @dataclass(frozen=True)
-class Sensed:
+class LinearMeasurement:
     """What a linear operator has measured of B images of one shape.
 
     Attributes:
@@ -66,7 +66,7 @@ class Sensed:
 
 
 @dataclass(frozen=True)
-class Example:
+class Batch:
     """B images of one shape.
 
     Attributes:
@@ -77,7 +77,7 @@ class Example:
         names: of the images, where their noise is fixed by them.
     """
 
-    y: Tensor | KSpace | Sensed
+    y: Tensor | KSpace | LinearMeasurement
     x: Tensor
     scale: Tensor
     peak: Tensor
@@ -100,12 +100,12 @@ class Crops:
         names: of their images.
     """
 
-    pixels: Pixels
+    pixels: ImageSubset
     values: Tensor
     names: tuple[str, ...]
 
 
-class Imaged(Generic[P]):
+class ImageProblem(Generic[P]):
     """The part of ``Measures`` that is the same for every problem of images.
 
     Attributes:
@@ -125,12 +125,12 @@ class Imaged(Generic[P]):
         self.problem, self.device, self.seed = problem, torch.device(device), seed
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
 
-    def check(self, data: Pixels, patch: int) -> None:
+    def check(self, data: ImageSubset, patch: int) -> None:
         """Any image can be measured."""
 
     def read(
         self,
-        data: Pixels,
+        data: ImageSubset,
         indices: Sequence[int],
         patch: int,
         generator: torch.Generator | None,
@@ -140,10 +140,10 @@ class Imaged(Generic[P]):
         values = data.crops(indices, patch, generator=generator, turns=turns)
         return Crops(data, values, tuple(data.names[i] for i in indices))
 
-    def example(self, y: Any, x: Tensor) -> Example:
+    def example(self, y: Any, x: Tensor) -> Batch:
         """What was measured with its truth, of data range 1."""
         ones = torch.ones(len(x), device=self.device)
-        return Example(y, x, ones, ones)
+        return Batch(y, x, ones, ones)
 
     def state(self) -> Tensor:
         """Where the stream of what is fresh is: a uint8 tensor on the CPU."""
@@ -153,20 +153,20 @@ class Imaged(Generic[P]):
         """Continue the stream from ``state``, exactly, on the same kind of device."""
         self.generator.set_state(state.cpu())
 
-    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+    def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
         """Every metric of one image: profile -> value."""
         return measure_image(x_hat, example.x)
 
-    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+    def quick(self, x_hat: Tensor, example: Batch) -> Tensor:
         """(2,) float64: sums of MSE and PSNR (clipped)."""
         return torch.stack([mse(x_hat, example.x).sum(), psnr_rgb_clip(x_hat, example.x).sum()])
 
-    def by_volume(self, scores: dict[str, dict[str, float]], data: Pixels) -> dict[str, dict[str, float]]:
+    def by_volume(self, scores: dict[str, dict[str, float]], data: ImageSubset) -> dict[str, dict[str, float]]:
         """Nothing: images are no slices."""
         del scores, data
         return {}
 
-    def shown(self, x_hat: Tensor, example: Example) -> Tensor:
+    def shown(self, x_hat: Tensor, example: Batch) -> Tensor:
         """A reconstruction as it is drawn: as it is."""
         del example
         return x_hat
@@ -175,12 +175,12 @@ class Imaged(Generic[P]):
         """The problem at the other levels of noise that are tested: what is added to a test set's name -> problem."""
         levels = getattr(self.problem, "test_sigma", ())
         return {
-            f" at sigma {sigma:g}": type(self)(at_sigma(self.problem, sigma), self.device, self.seed)
+            f" at sigma {sigma:g}": type(self)(with_sigma(self.problem, sigma), self.device, self.seed)
             for sigma in levels
         }
 
 
-def noisy(
+def add_noise(
     x: Tensor, generator: torch.Generator, *, sigma: float | Tensor = 0.0, photons: float | None = None
 ) -> Tensor:
     """Add noise: y ~ Poisson(photons x) / photons + N(0, sigma^2). Neither clipped nor rounded.

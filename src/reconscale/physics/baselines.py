@@ -140,7 +140,7 @@ INNER, STEP = 5, 0.3
 0.6 dB less (MRI)."""
 
 
-def minimise(gradient: Callable[[Tensor], Tensor], start: Tensor, weight: float, iterations: int) -> Tensor:
+def fista_tv(gradient: Callable[[Tensor], Tensor], start: Tensor, weight: float, iterations: int) -> Tensor:
     """Minimise |A x - y|^2 / 2 + weight TV(x) by accelerated proximal gradients (FISTA, Beck and Teboulle 2009).
 
     Args:
@@ -202,7 +202,7 @@ def total_variation(y: KSpace, weight: float) -> Tensor:
     scale = _magnitude(start).amax((-3, -2, -1), keepdim=True).clamp_min(1e-30)
     measured = measured / scale[:, None]
     gradient = lambda x: physics.A_adjoint(physics.A(x) - measured)  # noqa: E731 - maps have norm 1
-    x = minimise(gradient, start / scale, weight, TV_ITERATIONS)
+    x = fista_tv(gradient, start / scale, weight, TV_ITERATIONS)
     return center_crop(_magnitude(x * scale), y.size)
 
 

@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from reconscale.data.subset import Pixels
-from reconscale.errors import Mistake
-from reconscale.physics.base import Anchor, Crops, Example, Imaged, fixed_generator, noisy
+from reconscale.data.subset import ImageSubset
+from reconscale.errors import UserError
+from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
 from reconscale.physics.baselines import bm3d, denoise_dct, local_wiener, nonlocal_means, offers_bm3d
 from reconscale.physics.metrics import mse
 from reconscale.study import DenoisingProblem
@@ -20,7 +20,7 @@ GREY = 0.4
 """Where noise depends on the pixel, classical denoisers are told its level at this value."""
 
 
-class Denoising(Imaged[DenoisingProblem]):
+class Denoising(ImageProblem[DenoisingProblem]):
     """y = x + z; z is Gaussian, Poisson, or both. Measurements are neither clipped nor rounded.
 
     Attributes:
@@ -28,11 +28,11 @@ class Denoising(Imaged[DenoisingProblem]):
     """
 
     def __init__(self, problem: DenoisingProblem, device: torch.device, seed: int) -> None:
-        """Prepare to measure: see ``Imaged``; ``sigma`` of the problem is in grey levels of 255."""
+        """Prepare to measure: see ``ImageProblem``; ``sigma`` of the problem is in grey levels of 255."""
         super().__init__(problem, device, seed)
         self.sigma = problem.sigma / 255
 
-    def examples(self, raw: Crops) -> list[Example]:
+    def examples(self, raw: Crops) -> list[Batch]:
         """Crops in [0, 1], with fresh noise, or with that of their image: one example."""
         x = raw.pixels.to_unit(raw.values, self.device)
         if self.problem.noise == "fixed":
@@ -40,12 +40,12 @@ class Denoising(Imaged[DenoisingProblem]):
             return [replace(example, names=raw.names)]
         return [self.example(self.measure(x), x)]
 
-    def fixed(self, data: Pixels, index: int, crop: int | None = None, seed: int = 0) -> Example:
+    def fixed(self, data: ImageSubset, index: int, crop: int | None = None, seed: int = 0) -> Batch:
         """One image, or its centre crop, with noise that is a pure function of its name, its size and the seed."""
         x = data.tensor(index, crop).to(self.device)
         return self.example(self.measure_fixed(x, data.names[index], seed), x)
 
-    def second(self, example: Example) -> Tensor:
+    def second(self, example: Batch) -> Tensor:
         """Another noisy copy of the same images: fresh, or fixed by their names where the first one is.
 
         Args:
@@ -69,7 +69,7 @@ class Denoising(Imaged[DenoisingProblem]):
         if self.problem.sigma_range is not None:
             low, high = (level / 255 for level in self.problem.sigma_range)
             sigma = low + (high - low) * torch.rand(len(x), generator=self.generator, device=self.device)
-        return noisy(x, self.generator, sigma=sigma, photons=self.problem.photons)
+        return add_noise(x, self.generator, sigma=sigma, photons=self.problem.photons)
 
     def measure_fixed(self, x: Tensor, name: str, seed: int = 0) -> Tensor:
         """Measure one named image with noise that is a pure function of (name, seed) and its shape.
@@ -84,7 +84,7 @@ class Denoising(Imaged[DenoisingProblem]):
         Returns:
             (1, C, H, W), on the device of x.
         """
-        return noisy(x, fixed_generator(name, seed), sigma=self.sigma, photons=self.problem.photons)
+        return add_noise(x, fixed_generator(name, seed), sigma=self.sigma, photons=self.problem.photons)
 
     @property
     def level(self) -> float:
@@ -92,17 +92,17 @@ class Denoising(Imaged[DenoisingProblem]):
         poisson = GREY / self.problem.photons if self.problem.photons else 0.0
         return float((self.sigma**2 + poisson) ** 0.5)
 
-    def anchors(self, validation: Pixels) -> dict[str, Anchor]:
+    def anchors(self, validation: ImageSubset) -> dict[str, Baseline]:
         """The noisy image itself, and what needs no training."""
         del validation
         offered = {
-            "input": Anchor("input", lambda y: y),
-            "wiener": Anchor("local Wiener filter", partial(local_wiener, sigma=self.level)),
-            "nlm": Anchor("non-local means", partial(nonlocal_means, sigma=self.level)),
+            "input": Baseline("input", lambda y: y),
+            "wiener": Baseline("local Wiener filter", partial(local_wiener, sigma=self.level)),
+            "nlm": Baseline("non-local means", partial(nonlocal_means, sigma=self.level)),
         }
         if offers_bm3d():
-            offered["bm3d"] = Anchor("BM3D", partial(bm3d, sigma=self.level))
-        return offered | {"classical": Anchor("block DCT with Wiener filter", self.classical)}
+            offered["bm3d"] = Baseline("BM3D", partial(bm3d, sigma=self.level))
+        return offered | {"classical": Baseline("block DCT with Wiener filter", self.classical)}
 
     def classical(self, y: Tensor) -> Tensor:
         """Reconstruct without learning; the noise level is known.
@@ -123,7 +123,7 @@ LEAST = 1e-6
 PROFILE = "psnr-from-noisy"
 
 
-class WithoutTruth(Denoising):
+class NoGroundTruth(Denoising):
     """Images y = x + z whose x nobody has; sigma is known, and z is Gaussian.
 
     In training a network sees y, and the losses without truth need no more. In evaluation y is split into two copies
@@ -137,28 +137,28 @@ class WithoutTruth(Denoising):
         """Standard deviation of the noise of what is denoised in evaluation."""
         return self.sigma * math.sqrt(1 + ALPHA**2)
 
-    def examples(self, raw: Crops) -> list[Example]:
+    def examples(self, raw: Crops) -> list[Batch]:
         """Crops as they are: what is measured; there is no truth, and the image stands for it."""
         y = raw.pixels.to_unit(raw.values, self.device)
         return [self.example(y, y)]
 
-    def fixed(self, data: Pixels, index: int, crop: int | None = None, seed: int = 0) -> Example:
+    def fixed(self, data: ImageSubset, index: int, crop: int | None = None, seed: int = 0) -> Batch:
         """The two copies of an image; their noise is a pure function of its name, its size and the seed."""
         y = data.tensor(index, crop)
         w = self.sigma * torch.randn(y.shape, generator=fixed_generator(data.names[index], seed))
         return self.example((y + ALPHA * w).to(self.device), (y - w / ALPHA).to(self.device))
 
-    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+    def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
         """The estimate for one image: its error, which may come out below 0, and the PSNR that it gives."""
         error = float(self._error(x_hat, example))
         return {"mse-from-noisy": error, PROFILE: _decibel(error)}
 
-    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+    def quick(self, x_hat: Tensor, example: Batch) -> Tensor:
         """(2,) float64: sums of the estimates of MSE and PSNR."""
         error = self._error(x_hat, example).clamp_min(LEAST)
         return torch.stack([error.sum(), (-10 * torch.log10(error)).sum()])
 
-    def by_volume(self, scores: dict[str, dict[str, float]], data: Pixels) -> dict[str, dict[str, float]]:
+    def by_volume(self, scores: dict[str, dict[str, float]], data: ImageSubset) -> dict[str, dict[str, float]]:
         """The PSNR of the mean error over all images: single ones are too uncertain for a mean of decibels."""
         del data
         errors = [values["mse-from-noisy"] for values in scores.values()]
@@ -166,10 +166,10 @@ class WithoutTruth(Denoising):
         if mean < LEAST:
             found = f"the error comes out at {mean:.2g}, which no denoiser reaches"
             weaker = f"the noise is weaker than the {255 * self.sigma:g} grey levels given"
-            raise Mistake("problem.sigma", found, f"{weaker}, or test images are too few")
+            raise UserError("problem.sigma", found, f"{weaker}, or test images are too few")
         return {"all images": {PROFILE: _decibel(mean)}}
 
-    def _error(self, x_hat: Tensor, example: Example) -> Tensor:
+    def _error(self, x_hat: Tensor, example: Batch) -> Tensor:
         return mse(x_hat, example.x) - self.sigma**2 * (1 + ALPHA**-2)
 
 

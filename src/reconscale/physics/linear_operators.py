@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 from reconscale.study.problems import (
     CompressedSensingProblem,
     DeblurringProblem,
@@ -60,7 +60,7 @@ def operator_of(problem: LinearProblem, shape: Shape, device: torch.device) -> L
         device: where they are.
 
     Raises:
-        Mistake: there is no such operator, it cannot be made or used for this shape, or its adjoint is none.
+        UserError: there is no such operator, it cannot be made or used for this shape, or its adjoint is none.
     """
     made = _BUILDERS[problem.kind](problem, shape, device)
     if problem.input == "adjoint":
@@ -105,7 +105,7 @@ def _with(operator: LinearOperator, filtered: Map) -> LinearOperator:
     return LinearOperator(operator.forward, operator.adjoint, filtered, operator.norm2)
 
 
-def masked(mask: Tensor) -> LinearOperator:
+def inpainting_operator(mask: Tensor) -> LinearOperator:
     """Inpainting: pixels where the mask (B, 1, H, W) is 1 are kept; the filtered image is 0 elsewhere."""
     from deepinv.physics import Inpainting
 
@@ -118,7 +118,7 @@ def _deblurring(problem: DeblurringProblem, shape: Shape, device: torch.device) 
 
     kernel = blur_kernel(problem)
     if max(kernel.shape[-2:]) > min(shape[1:]):
-        raise Mistake("problem.radius", f"found {problem.radius:g}, a kernel of {kernel.shape[-1]} pixels",
+        raise UserError("problem.radius", f"found {problem.radius:g}, a kernel of {kernel.shape[-1]} pixels",
                       f"an image has {min(shape[1:])}; give a smaller radius or larger patches")  # fmt: skip
     physics = BlurFFT(img_size=shape, filter=kernel.to(device), device=device)
     return LinearOperator(lambda x: physics.A(x), lambda y: physics.A_adjoint(y), _wiener(physics, problem.sigma / 255))
@@ -159,7 +159,7 @@ def _tomography(problem: TomographyProblem, shape: Shape, device: torch.device) 
     from deepinv.physics import Tomography
 
     side = max(shape[1:])
-    with seeded(0):
+    with fork_seed(0):
         physics = Tomography(angles=problem.angles, img_width=side, circle=False, normalize=True, device=device)
     rows, columns = side - shape[1], side - shape[2]
     border = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
@@ -213,14 +213,14 @@ def _deepinv(problem: DeepinvProblem, shape: Shape, device: torch.device) -> Lin
             raise TypeError("it measures several things at once")
         shapes = (tuple(adjoint(y).shape), (1, *shape))
     except Exception as raised:  # whatever an operator raises for images that it is not made for
-        raise Mistake("problem.operator", f"'{problem.operator}' cannot measure {shape}", _says(raised)) from raised
+        raise UserError("problem.operator", f"'{problem.operator}' cannot measure {shape}", _says(raised)) from raised
     if shapes[0] != shapes[1]:
         found = f"the adjoint of '{problem.operator}' gives {shapes[0]} of images {shapes[1]}"
-        raise Mistake("problem.operator", found, "choose an operator that maps images back to their size")
+        raise UserError("problem.operator", found, "choose an operator that maps images back to their size")
     operator = LinearOperator(forward, adjoint, adjoint, _norm2(forward, adjoint, x))
     error = adjointness(operator, shape, device)
     if error > NEAR:
-        raise Mistake("problem.operator", f"the adjoint of '{problem.operator}' is off by {error:.2g}",
+        raise UserError("problem.operator", f"the adjoint of '{problem.operator}' is off by {error:.2g}",
                       f"below {NEAR:g} is expected; see its arguments, like adjoint_via_backprop")  # fmt: skip
     return _with(operator, _rule(physics, operator, y, problem.sigma / 255))
 
@@ -248,7 +248,7 @@ def _norm2(forward: Map, adjoint: Map, x: Tensor) -> float:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def fork_seed(seed: int) -> Iterator[None]:
     """Torch's global generators begin at a seed for a while: deepinv's power method draws from them alone."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -271,11 +271,11 @@ def _instance(problem: DeepinvProblem, shape: Shape, device: torch.device) -> An
     """An operator with the study's arguments and what follows from the images."""
     known, name = linear_operators(), problem.operator
     if name not in known:
-        raise Mistake("problem.operator", f"found '{name}'", nearest(name, known))
+        raise UserError("problem.operator", f"found '{name}'", suggest(name, known))
     accepted = inspect.signature(known[name].__init__).parameters
     unknown = [key for key in problem.arguments if key not in accepted]
     if unknown:
-        raise Mistake("problem.arguments", f"'{name}' has no '{unknown[0]}'", nearest(unknown[0], accepted))
+        raise UserError("problem.arguments", f"'{name}' has no '{unknown[0]}'", suggest(unknown[0], accepted))
     given = {key: _tensor(key, value, device) if _wants_tensor(key, value) else value
              for key, value in problem.arguments.items()}  # fmt: skip
     generator = torch.Generator(device).manual_seed(problem.operator_seed)
@@ -283,11 +283,11 @@ def _instance(problem: DeepinvProblem, shape: Shape, device: torch.device) -> An
     follows |= {"normalize": True} if name.startswith("Tomography") else {}
     given = {key: value for key, value in follows.items() if key in accepted} | given
     try:
-        with seeded(problem.operator_seed):
+        with fork_seed(problem.operator_seed):
             return known[name](**given)
     except Exception as raised:  # whatever a constructor raises for arguments that do not fit
         made = f"'{name}' cannot be made of {sorted(problem.arguments)}"
-        raise Mistake("problem.arguments", made, _says(raised)) from raised
+        raise UserError("problem.arguments", made, _says(raised)) from raised
 
 
 def _says(raised: Exception) -> str:
@@ -306,7 +306,7 @@ def _tensor(key: str, value: Any, device: torch.device) -> Tensor:
     try:
         made = torch.tensor(value, dtype=torch.float32, device=device)
     except (TypeError, ValueError) as raised:
-        raise Mistake(f"problem.arguments.{key}", "is no table of numbers", "give rows of equal length") from raised
+        raise UserError(f"problem.arguments.{key}", "is no table of numbers", "give rows of equal length") from raised
     return made[None, None] if made.dim() == 2 else made
 
 

@@ -15,7 +15,7 @@ from reconscale.data.volumes.cache import square
 from reconscale.data.volumes.image_files import NIFTI, nifti_volume
 from reconscale.data.volumes.kspace_files import HDF5, opened_array
 from reconscale.data.volumes.scan import first_line
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.physics.metrics import MOST_DB, measure_image, measure_slice, measure_volumes
 from reconscale.study import PROFILES
 
@@ -50,11 +50,11 @@ def read_images(path: Path) -> np.ndarray:
     Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, PNG, JPEG and TIFF.
 
     Raises:
-        Mistake: the file cannot be read, or holds something else.
+        UserError: the file cannot be read, or holds something else.
     """
     lower = path.name.lower()
     if not path.is_file():
-        raise Mistake(path, "is no file" if path.exists() else "does not exist", "give a file of images")
+        raise UserError(path, "is no file" if path.exists() else "does not exist", "give a file of images")
     if lower.endswith(SUFFIXES):
         image = read_image(path)
         return image[None] / (np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)
@@ -65,11 +65,13 @@ def read_images(path: Path) -> np.ndarray:
     elif lower.endswith(NIFTI):
         array = np.moveaxis(nifti_volume(path), -1, 0)
     else:
-        raise Mistake(path, "is of no kind that is known here", "give .npy, .h5, .nii, .nii.gz, .png, .jpg or .tif")
+        raise UserError(path, "is of no kind that is known here", "give .npy, .h5, .nii, .nii.gz, .png, .jpg or .tif")
     if array.ndim not in (2, 3) or array.dtype.kind not in "fciu":
-        raise Mistake(path, f"holds {array.dtype} numbers of shape {array.shape}", "expected (H, W) or (slices, H, W)")
+        raise UserError(
+            path, f"holds {array.dtype} numbers of shape {array.shape}", "expected (H, W) or (slices, H, W)"
+        )
     if not np.isfinite(array).all():
-        raise Mistake(path, "holds NaN or infinite values", "replace them")
+        raise UserError(path, "holds NaN or infinite values", "replace them")
     return array if array.ndim == 3 else array[None]
 
 
@@ -80,12 +82,12 @@ def _from_hdf5(path: Path) -> np.ndarray:
         with h5py.File(path) as file:
             key = next((word for word in STORED if word in file), None)
             if key is None:
-                raise Mistake(path, f"holds none of {', '.join(STORED)}", f"it has: {', '.join(file) or 'nothing'}")
+                raise UserError(path, f"holds none of {', '.join(STORED)}", f"it has: {', '.join(file) or 'nothing'}")
             return np.asarray(file[key])
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # h5py raises classes of every kind on damaged files
-        raise Mistake(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+        raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
 
 
 def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
@@ -96,12 +98,14 @@ def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
         truth: of the same shape.
 
     Raises:
-        Mistake: the shapes differ, or images are too small for SSIM.
+        UserError: the shapes differ, or images are too small for SSIM.
     """
     if found.shape != truth.shape:
-        raise Mistake("the two files", f"hold images of shapes {found.shape} and {truth.shape}", "give a matching pair")
+        raise UserError(
+            "the two files", f"hold images of shapes {found.shape} and {truth.shape}", "give a matching pair"
+        )
     if min(truth.shape[1:3]) < 11:
-        raise Mistake("the images", f"are {truth.shape[2]} x {truth.shape[1]} pixels", "SSIM needs 11 x 11 here")
+        raise UserError("the images", f"are {truth.shape[2]} x {truth.shape[1]} pixels", "SSIM needs 11 x 11 here")
     rows: list[Convention] = []
     if np.iscomplexobj(found) and np.iscomplexobj(truth):
         rows.append(
@@ -109,7 +113,7 @@ def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
         )
     a, b = (np.abs(v).astype(np.float64) if v.ndim == 3 else v.astype(np.float64) for v in (found, truth))
     if b.max() <= 0:
-        raise Mistake("the truth", "holds nothing above zero", "give the truth second")
+        raise UserError("the truth", "holds nothing above zero", "give the truth second")
     if b.ndim == 3:
         rows += _of_volumes(a, b)
     if b.min() >= 0 and LEAST_BRIGHT <= b.max() <= 1:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import PROFILES
 
 MOST_DB = 100.0
@@ -78,11 +78,11 @@ def ssim_uniform7(x_hat: Tensor, x: Tensor) -> Tensor:
     defaults.
 
     Raises:
-        Mistake: an image has fewer than 7 pixels a side.
+        UserError: an image has fewer than 7 pixels a side.
     """
     window = PROFILES["ssim-uniform7"].window
     if min(x.shape[-2:]) < window:
-        raise Mistake("ssim-uniform7", f"found {x.shape[-1]} x {x.shape[-2]} pixels", f"needs {window} x {window}")
+        raise UserError("ssim-uniform7", f"found {x.shape[-1]} x {x.shape[-2]} pixels", f"needs {window} x {window}")
     return ssim(x_hat.double().clamp(0, 1), x.double())
 
 
@@ -134,11 +134,11 @@ def measure_slice(x_hat: Tensor, x: Tensor, peak: Tensor) -> dict[str, float]:
         profile -> value, and ``SSIM_OF_VOLUME`` and ``ENERGY`` (mean square of the truth; the peak is 1).
 
     Raises:
-        Mistake: the slice has fewer than 7 pixels a side.
+        UserError: the slice has fewer than 7 pixels a side.
     """
     rows, columns = x.shape[-2:]
     if min(rows, columns) < PROFILES["ssim-fastmri-volume-v1"].window:
-        raise Mistake("ssim-fastmri-volume-v1", f"found {columns} x {rows} pixels", "needs 7 x 7")
+        raise UserError("ssim-fastmri-volume-v1", f"found {columns} x {rows} pixels", "needs 7 x 7")
     a, b = square_crops(x_hat, x, peak)
     error, energy, largest = mse(a, b), b.square().mean((1, 2, 3)), b.amax((1, 2, 3))
     own = largest.clamp_min(1e-30)[:, None, None, None]

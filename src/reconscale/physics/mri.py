@@ -11,10 +11,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from reconscale.data.subset import Pixels
+from reconscale.data.subset import ImageSubset
 from reconscale.data.volumes.volume_set import Slice, Slices
-from reconscale.errors import Mistake
-from reconscale.physics.base import Anchor, Example, KSpace, fixed_generator
+from reconscale.errors import UserError
+from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator
 from reconscale.physics.baselines import cg_sense, total_variation
 from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
@@ -25,14 +25,14 @@ def center_lines(columns: int, problem: MRIProblem) -> int:
     """Lines in the middle that are measured without gaps: fastMRI's rule, round(columns * fraction).
 
     Raises:
-        Mistake: there is none, or they alone are more than the acceleration allows.
+        UserError: there is none, or they alone are more than the acceleration allows.
     """
     count = round(columns * problem.center)
     if count < 1:
         found = f"{problem.center:g} of {columns} lines leaves a mask without a centre"
-        raise Mistake("problem.center_fraction", found, f"give at least {1 / columns:.2g}")
+        raise UserError("problem.center_fraction", found, f"give at least {1 / columns:.2g}")
     if count * problem.acceleration >= columns:
-        raise Mistake(
+        raise UserError(
             "problem.acceleration",
             f"{columns} lines, {problem.acceleration}-fold accelerated, are {columns / problem.acceleration:g}, and "
             f"the centre alone takes {count}",
@@ -65,7 +65,7 @@ class Masks:
             measured without gaps.
 
         Raises:
-            Mistake: see :func:`center_lines`.
+            UserError: see :func:`center_lines`.
         """
         count = center_lines(columns, self.problem)
         if self.problem.mask == "poisson":
@@ -138,7 +138,7 @@ WEIGHTS = (0.001, 0.003, 0.01, 0.03)
 TRIED = 8
 """Validation slices that the weight is chosen on."""
 
-Data = Pixels | Slices
+Data = ImageSubset | Slices
 
 
 class MRI:
@@ -172,11 +172,13 @@ class MRI:
             patch: side of the crops of images.
 
         Raises:
-            Mistake: see ``center_lines``; images in colour.
+            UserError: see ``center_lines``; images in colour.
         """
-        if isinstance(data, Pixels):
+        if isinstance(data, ImageSubset):
             if data.channels != 1:
-                raise Mistake("images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"')
+                raise UserError(
+                    "images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"'
+                )
             sides = {patch, *data.store.sizes[data.rows][:, 1].tolist()}
         else:
             sides = {data.volumes[v].shape[2] for v in np.unique(data.rows[:, 0]).tolist()}
@@ -200,7 +202,7 @@ class MRI:
             generator: decides where the crops of images lie; none: in the middle.
             turns: decides how the crops of images are turned; none: they are not.
         """
-        if isinstance(data, Pixels):
+        if isinstance(data, ImageSubset):
             raw = data.to_unit(data.crops(indices, patch, generator=generator, turns=turns), torch.device("cpu"))
             return [[_of_pixels(x.numpy()[0], data.names[i]) for x, i in zip(raw, indices, strict=True)]]
         groups: dict[tuple[int, ...], list[Slice]] = {}
@@ -209,13 +211,13 @@ class MRI:
             groups.setdefault(one.shape, []).append(one)
         return list(groups.values())
 
-    def examples(self, groups: list[list[Slice]]) -> list[Example]:
+    def examples(self, groups: list[list[Slice]]) -> list[Batch]:
         """Measure slices with fresh masks (or the volume's own) and fresh noise: one example a shape."""
         return [self._example(group, None, [s.maximum for s in group], self._generator) for group in groups]
 
-    def fixed(self, data: Data, index: int, crop: int | None = None, seed: int = 0) -> Example:
+    def fixed(self, data: Data, index: int, crop: int | None = None, seed: int = 0) -> Batch:
         """Measure one slice with its volume's mask; masks and noise are pure functions of the names and the seed."""
-        if isinstance(data, Pixels):
+        if isinstance(data, ImageSubset):
             pixels = data.tensor(index, crop)[0, 0].numpy()
             one, peak = _of_pixels(pixels, data.names[index]), 1.0
         else:
@@ -223,7 +225,7 @@ class MRI:
         noise = fixed_generator(f"noise {data.names[index]}", seed)
         return self._example([one], seed, [peak], noise)
 
-    def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Example:
+    def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Batch:
         rows, columns = group[0].shape[1:3]
         drawn = [self._mask(one, rows, columns, seed) for one in group]
         mask = torch.stack([mask for mask, _ in drawn]).to(self.device)
@@ -234,7 +236,7 @@ class MRI:
             values = values + noise * (self.problem.sigma * scale[:, None, None, None])
         y = KSpace(values * mask, mask, drawn[0][1], (group[0].shape[3], group[0].shape[4]), maps, self.problem.maps)
         x = torch.from_numpy(np.stack([one.truth for one in group]))[:, None].to(self.device)
-        return Example(y, x, scale, torch.tensor(peaks, dtype=torch.float32).to(self.device))
+        return Batch(y, x, scale, torch.tensor(peaks, dtype=torch.float32).to(self.device))
 
     def _mask(self, one: Slice, rows: int, columns: int, seed: int | None) -> tuple[Tensor, tuple[int, int]]:
         if seed is None and self.problem.masks == "fresh":
@@ -259,11 +261,11 @@ class MRI:
         """Continue the stream of fresh masks and noise from ``state``, exactly."""
         self._generator.set_state(state.cpu())
 
-    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+    def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
         """Every metric of one slice: profile -> value."""
         return measure_slice(x_hat, example.x, example.peak)
 
-    def quick(self, x_hat: Tensor, example: Example) -> Tensor:
+    def quick(self, x_hat: Tensor, example: Batch) -> Tensor:
         """(2,) float64: sums of MSE (range 1) and PSNR, with the volume's maximum as range."""
         a, b = square_crops(x_hat, example.x, example.peak)
         error = mse(a, b)
@@ -278,11 +280,11 @@ class MRI:
         """No other level of noise is tested."""
         return {}
 
-    def shown(self, x_hat: Tensor, example: Example) -> Tensor:
+    def shown(self, x_hat: Tensor, example: Batch) -> Tensor:
         """A reconstruction as it is drawn: 1 is the volume's maximum."""
         return x_hat / example.peak[:, None, None, None]
 
-    def anchors(self, validation: Data) -> dict[str, Anchor]:
+    def anchors(self, validation: Data) -> dict[str, Baseline]:
         """Reconstructions without learning; the weight of the total variation is chosen on validation slices."""
         chosen = np.linspace(0, len(validation) - 1, min(TRIED, len(validation))).round().astype(int).tolist()
         examples = [self.fixed(validation, index) for index in chosen]
@@ -293,10 +295,10 @@ class MRI:
             return sum(float(mse(*square_crops(total_variation(y, weight), e.x, e.peak))) for y, e in tried)
 
         weight = min(WEIGHTS, key=error)
-        found = {"input": Anchor("zero-filled", zero_filled)}
+        found = {"input": Baseline("zero-filled", zero_filled)}
         if max(y.values.shape[1] for y in measured) > 1:  # of one coil it is the zero-filled image
-            found["cg-sense"] = Anchor("CG-SENSE", cg_sense)
-        return found | {"classical": Anchor("total variation", lambda y: total_variation(y, weight))}
+            found["cg-sense"] = Baseline("CG-SENSE", cg_sense)
+        return found | {"classical": Baseline("total variation", lambda y: total_variation(y, weight))}
 
 
 def _of_pixels(image: np.ndarray, name: str) -> Slice:

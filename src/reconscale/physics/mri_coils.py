@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.physics.base import KSpace
 
 
@@ -89,7 +89,7 @@ def maps_of(y: KSpace) -> Tensor:
         (B, coils, H, W) complex64, with a root sum of squares of 1 (or 0 outside the body, for ESPIRiT).
 
     Raises:
-        Mistake: ESPIRiT is asked for and sigpy is not installed.
+        UserError: ESPIRiT is asked for and sigpy is not installed.
     """
     if y.maps is not None:
         return y.maps
@@ -134,6 +134,6 @@ def _espirit(y: KSpace) -> Tensor:
         real = torch.view_as_real(y.values).movedim(-1, 1).contiguous()
         maps: Tensor = MultiCoilMRI.estimate_coil_maps(real, calib_size=y.center[1])
     except ImportError as error:
-        raise Mistake("problem.maps", "'espirit' needs the package sigpy, which is not installed",
+        raise UserError("problem.maps", "'espirit' needs the package sigpy, which is not installed",
                       "pip install 'reconscale[espirit]', or use \"lowres\"") from error  # fmt: skip
     return maps.to(y.values.device)

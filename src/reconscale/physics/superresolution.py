@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from reconscale.data.subset import Pixels
-from reconscale.errors import Mistake
-from reconscale.physics.base import Anchor, Crops, Example, Imaged, fixed_generator, noisy
+from reconscale.data.subset import ImageSubset
+from reconscale.errors import UserError
+from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
 from reconscale.physics.metrics import measure_image, mse
 from reconscale.study.problems import SuperresolutionProblem
 
@@ -23,47 +23,47 @@ TRIED = 8
 """Validation images that they are tried on."""
 
 
-class Superresolution(Imaged[SuperresolutionProblem]):
+class Superresolution(ImageProblem[SuperresolutionProblem]):
     """y = A x + z with A a reduction by a whole factor. Without noise, y is rounded to 8 bit; images are cut to fit."""
 
-    def check(self, data: Pixels, patch: int) -> None:
+    def check(self, data: ImageSubset, patch: int) -> None:
         """Refuse crops whose side the factor does not divide, and images that nothing is left of.
 
         Raises:
-            Mistake: as said.
+            UserError: as said.
         """
         factor = self.problem.factor
         if patch % factor:
             fitting = patch // factor * factor or factor
-            raise Mistake("images.patch", f"found {patch}, which the factor {factor} does not divide",
+            raise UserError("images.patch", f"found {patch}, which the factor {factor} does not divide",
                           f"give a multiple of {factor}, like {fitting}")  # fmt: skip
         smallest = int(data.store.sizes[data.rows].min())
         if smallest < 4 * factor:
-            raise Mistake(
+            raise UserError(
                 "problem.factor", f"found {factor}, and an image has {smallest} pixels", f"{4 * factor} are needed"
             )
 
-    def examples(self, raw: Crops) -> list[Example]:
+    def examples(self, raw: Crops) -> list[Batch]:
         """Crops in [0, 1], made smaller, with fresh noise: one example."""
         x = raw.pixels.to_unit(raw.values, self.device)
         return [self.example(self._measure(x, self.generator), x)]
 
-    def fixed(self, data: Pixels, index: int, crop: int | None = None, seed: int = 0) -> Example:
+    def fixed(self, data: ImageSubset, index: int, crop: int | None = None, seed: int = 0) -> Batch:
         """One image, or its centre crop, with noise that is a pure function of its name, its size and the seed."""
-        x = cut(data.tensor(index, crop).to(self.device), self.problem.factor)
+        x = crop_to_multiple(data.tensor(index, crop).to(self.device), self.problem.factor)
         return self.example(self._measure(x, fixed_generator(data.names[index], seed)), x)
 
     def _measure(self, x: Tensor, generator: torch.Generator) -> Tensor:
         problem = self.problem
-        y = reduced(x, problem.factor, problem.kernel)
-        y = noisy(y, generator, sigma=problem.sigma / 255) if problem.sigma else (y.clamp(0, 1) * 255).round() / 255
-        return y if problem.jpeg is None else compressed(y, problem.jpeg)
+        y = downscale(x, problem.factor, problem.kernel)
+        y = add_noise(y, generator, sigma=problem.sigma / 255) if problem.sigma else (y.clamp(0, 1) * 255).round() / 255
+        return y if problem.jpeg is None else jpeg_compress(y, problem.jpeg)
 
-    def scores(self, x_hat: Tensor, example: Example) -> dict[str, float]:
+    def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
         """Every metric of one image: profile -> value."""
         return measure_image(x_hat, example.x, self.problem.factor)
 
-    def anchors(self, validation: Pixels) -> dict[str, Anchor]:
+    def anchors(self, validation: ImageSubset) -> dict[str, Baseline]:
         """Bicubic interpolation, and back-projections from there, as many as are best on validation images."""
         factor, kernel = self.problem.factor, self.problem.kernel
         chosen = np.linspace(0, len(validation) - 1, min(TRIED, len(validation))).round().astype(int).tolist()
@@ -71,17 +71,17 @@ class Superresolution(Imaged[SuperresolutionProblem]):
         pairs = [(example.y, example.x) for example in examples if isinstance(example.y, Tensor)]
 
         def error(steps: int) -> float:
-            return sum(float(mse(back_projected(y, factor, kernel, steps), x)) for y, x in pairs)
+            return sum(float(mse(back_project(y, factor, kernel, steps), x)) for y, x in pairs)
 
         steps = min(STEPS, key=error)
-        project = partial(back_projected, factor=factor, kernel=kernel, steps=steps)
+        project = partial(back_project, factor=factor, kernel=kernel, steps=steps)
         return {
-            "input": Anchor("bicubic", partial(enlarged, factor=factor)),
-            "classical": Anchor("iterative back-projection", project),
+            "input": Baseline("bicubic", partial(upscale, factor=factor)),
+            "classical": Baseline("iterative back-projection", project),
         }
 
 
-def reduced(x: Tensor, factor: int, kernel: str = "bicubic") -> Tensor:
+def downscale(x: Tensor, factor: int, kernel: str = "bicubic") -> Tensor:
     """Make images smaller.
 
     ``bicubic`` and ``bilinear`` are torch's with anti-aliasing: Pillow's everywhere, and MATLAB's imresize but for
@@ -115,21 +115,21 @@ def _gaussian(x: Tensor, factor: int) -> Tensor:
     return planes.reshape(*x.shape[:2], *planes.shape[-2:])
 
 
-def enlarged(y: Tensor, factor: int) -> Tensor:
+def upscale(y: Tensor, factor: int) -> Tensor:
     """Bicubic interpolation by a whole factor, as MATLAB and Pillow: (B, C, h, w) to (B, C, factor h, factor w)."""
     size = (y.shape[-2] * factor, y.shape[-1] * factor)
     return functional.interpolate(y, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
-def back_projected(y: Tensor, factor: int, kernel: str, steps: int) -> Tensor:
+def back_project(y: Tensor, factor: int, kernel: str, steps: int) -> Tensor:
     """Iterative back-projection: x <- x + up(y - down(x)), from bicubic interpolation on (Irani and Peleg 1991)."""
-    x = enlarged(y, factor)
+    x = upscale(y, factor)
     for _ in range(steps):
-        x = x + enlarged(y - reduced(x, factor, kernel), factor)
+        x = x + upscale(y - downscale(x, factor, kernel), factor)
     return x
 
 
-def compressed(y: Tensor, quality: int) -> Tensor:
+def jpeg_compress(y: Tensor, quality: int) -> Tensor:
     """Every image after JPEG at this quality, as Pillow writes it: clipped and rounded to 8 bit, same shape."""
     pixels = (y.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     images = []
@@ -140,7 +140,7 @@ def compressed(y: Tensor, quality: int) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(y) / 255
 
 
-def cut(x: Tensor, multiple: int) -> Tensor:
+def crop_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Cut rows and columns off at the bottom and the right until a number divides the sides."""
     rows, columns = (side - side % multiple for side in x.shape[-2:])
     return x[..., :rows, :columns]

@@ -1,21 +1,21 @@
 """Reports: tables, then figures, then a page. Reads results; never trains, never imports torch."""
 
-from reconscale.report.analysis import Answer, Choice, answer_of, choice_of
+from reconscale.report.analysis import Analysis, DecisionSummary, analyse, summarise_decision
 from reconscale.report.build import report_points, report_study, write_study
 from reconscale.report.sentences import answer_lines
-from reconscale.report.study_data import Gathered, gather, run_findings, study_lines
+from reconscale.report.study_data import StudyAnalysis, gather, run_findings, study_lines
 
 __all__ = [
-    "Answer",
-    "Choice",
-    "Gathered",
+    "Analysis",
+    "DecisionSummary",
+    "StudyAnalysis",
+    "analyse",
     "answer_lines",
-    "answer_of",
-    "choice_of",
     "gather",
     "report_points",
     "report_study",
     "run_findings",
     "study_lines",
+    "summarise_decision",
     "write_study",
 ]

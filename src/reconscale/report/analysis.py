@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import (
     USUAL,
-    Bill,
+    BacktestRow,
+    CostEstimate,
     Costs,
     Decision,
     Exchange,
@@ -22,37 +23,36 @@ from reconscale.laws import (
     Fit,
     Forecast,
     Gain,
-    Held,
-    Needed,
-    Noise,
+    NoiseLevel,
     Points,
     Price,
+    RequiredSize,
     Surface,
     backtest,
     decide,
     exchanges,
     fit,
     forecast,
-    frontier,
-    n_for,
+    likelihood_words,
     next_experiments,
     price,
-    wording,
+    required_n,
+    select_width,
 )
 from reconscale.laws.decisions.decide import has_surface
 from reconscale.laws.decisions.prediction import surface_of
-from reconscale.laws.findings import merged
+from reconscale.laws.findings import unique_findings
 from reconscale.laws.grouping import LEAST_SIZES
-from reconscale.report.format import Quantity
+from reconscale.report.format import MetricFormat
 
 
-def untimed(n: float, p: float | None) -> float:
+def hours_unknown(n: float, p: float | None) -> float:
     """Hours of a run where nobody measured them: prices of images are counted, and nothing is said about hours."""
     return 0.0
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class DecisionSummary:
     """What to do, and why.
 
     Attributes:
@@ -60,11 +60,11 @@ class Choice:
         needed: the n that the target needs, or None without one.
         price: what the next 0.1 dB (0.01 SSIM) costs.
         experiments: what to run next.
-        costs: prices and measured hours; hours are ``untimed`` where nobody measured them.
+        costs: prices and measured hours; hours are ``hours_unknown`` where nobody measured them.
     """
 
     decision: Decision
-    needed: Needed | None
+    needed: RequiredSize | None
     price: Price
     experiments: tuple[Experiment, ...]
     costs: Costs
@@ -72,7 +72,7 @@ class Choice:
     @property
     def timed(self) -> bool:
         """Whether the hours of a run are known."""
-        return self.costs.hours is not untimed
+        return self.costs.hours is not hours_unknown
 
     @property
     def gains(self) -> list[tuple[str, Gain]]:
@@ -84,9 +84,9 @@ class Choice:
     def findings(self) -> tuple[Finding, ...]:
         """Cautions, each code once."""
         needed = () if self.needed is None else self.needed.findings
-        return merged(self.decision.findings, needed, self.price.findings)
+        return unique_findings(self.decision.findings, needed, self.price.findings)
 
-    def bill(self, what: str, factor: float) -> Bill:
+    def bill(self, what: str, factor: float) -> CostEstimate:
         """What ``factor`` times the n, or the p, costs: the images and one run there."""
         n, p = self.decision.n, self.decision.p
         if what == "n":
@@ -94,14 +94,14 @@ class Choice:
         return self.costs.bill(n, None if p is None else factor * p, n)
 
 
-def choice_of(
+def summarise_decision(
     points: Points,
     *,
     worthwhile: float = 0.1,
     double: str = "n",
     target: float | None = None,
     costs: Costs | None = None,
-) -> Choice:
+) -> DecisionSummary:
     """Ask for everything that a decision needs.
 
     Args:
@@ -112,13 +112,13 @@ def choice_of(
         costs: prices and hours; none: nothing is known about either.
 
     Raises:
-        Mistake: there are fewer than two distinct n, or an argument is out of range.
+        UserError: there are fewer than two distinct n, or an argument is out of range.
     """
-    known = costs or Costs(untimed)
-    timed = None if known.hours is untimed else known
-    return Choice(
+    known = costs or Costs(hours_unknown)
+    timed = None if known.hours is hours_unknown else known
+    return DecisionSummary(
         decision=decide(points, double=double, worthwhile=worthwhile),
-        needed=None if target is None else n_for(points, target),
+        needed=None if target is None else required_n(points, target),
         price=price(points, known),
         experiments=next_experiments(points, timed, worthwhile=worthwhile),
         costs=known,
@@ -134,7 +134,7 @@ INSIDE, BEYOND = 17, 5
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Analysis:
     """What is known and expected.
 
     Attributes:
@@ -159,16 +159,16 @@ class Answer:
     fits: tuple[Fit, ...] = ()
     unfitted: tuple[tuple[str, str], ...] = ()
     outlook: Forecast | None = None
-    held: tuple[Held, ...] = ()
-    choice: Choice | None = None
+    held: tuple[BacktestRow, ...] = ()
+    choice: DecisionSummary | None = None
     rates: tuple[Exchange, ...] = ()
     surface: Surface | None = None
     lacking: str = ""
 
     @property
-    def quantity(self) -> Quantity:
+    def quantity(self) -> MetricFormat:
         """How values are spelt."""
-        return Quantity(self.points.metric, self.points.profile, self.points.unit)
+        return MetricFormat(self.points.metric, self.points.profile, self.points.unit)
 
     @property
     def decision(self) -> Decision | None:
@@ -183,7 +183,9 @@ class Answer:
     @property
     def surety(self) -> str:
         """How sure the verdict is, in fixed words; empty where it is that nothing is sure."""
-        return "" if self.decision is None or self.verdict == "UNDECIDED" else wording(self.decision.probability)
+        return (
+            "" if self.decision is None or self.verdict == "UNDECIDED" else likelihood_words(self.decision.probability)
+        )
 
     @property
     def sentence(self) -> str:
@@ -194,19 +196,19 @@ class Answer:
     def findings(self) -> tuple[Finding, ...]:
         """All cautions about the answer, each code once; those about a single law stay with that law."""
         parts = [item.findings for item in (self.outlook, self.choice, self.surface) if item is not None]
-        return merged(self.best.findings, *parts)
+        return unique_findings(self.best.findings, *parts)
 
 
-def answer_of(
+def analyse(
     points: Points,
     *,
     worthwhile: float = 0.1,
     asked: Sequence[float] = (),
     target: float | None = None,
     costs: Costs | None = None,
-    noise: Noise | None = None,
+    noise: NoiseLevel | None = None,
     progress: Callable[[str], None] | None = None,
-) -> Answer:
+) -> Analysis:
     """Ask the laws everything that a report needs.
 
     Args:
@@ -219,16 +221,16 @@ def answer_of(
         progress: is told what is being computed.
 
     Raises:
-        Mistake: a size asked for is not a number above 0, or the target is not a value of the metric.
+        UserError: a size asked for is not a number above 0, or the target is not a value of the metric.
     """
     say = progress or (lambda _: None)
-    best = frontier(points)
+    best = select_width(points)
     largest = float(points.n.max())
     wanted = tuple(sorted({float(n) for n in asked})) or tuple(factor * largest for factor in (2.0, 4.0, 10.0))
     if len(points.sizes) < LEAST_SIZES:
-        return Answer(points, best, worthwhile, wanted, lacking=_lacking(points))
+        return Analysis(points, best, worthwhile, wanted, lacking=_lacking(points))
     say("deciding")
-    choice = choice_of(points, worthwhile=worthwhile, target=target, costs=costs)
+    choice = summarise_decision(points, worthwhile=worthwhile, target=target, costs=costs)
     say("forecasting")
     outlook = forecast(points, grid_of(points, wanted))
     say("testing the forecast against sizes held back")
@@ -236,7 +238,7 @@ def answer_of(
     say("fitting laws")
     fits, unfitted = usual_fits(points)
     rates = tuple(exchanges(points, noise))
-    known = Answer(points, best, worthwhile, wanted, fits, unfitted, outlook, held, choice, rates)
+    known = Analysis(points, best, worthwhile, wanted, fits, unfitted, outlook, held, choice, rates)
     return replace(known, surface=surface_of(points, 0)) if has_surface(points) else known
 
 
@@ -246,7 +248,7 @@ def usual_fits(points: Points) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], 
     for law in USUAL:
         try:
             fits.append(fit(points, law))
-        except Mistake as mistake:
+        except UserError as mistake:
             unfitted.append((law, f"{mistake.found}; {mistake.remedy}"))
     return tuple(fits), tuple(unfitted)
 
@@ -270,7 +272,7 @@ def _lacking(points: Points) -> str:
     )
 
 
-def choice_record(choice: Choice) -> dict[str, Any]:
+def choice_record(choice: DecisionSummary) -> dict[str, Any]:
     """The decision, what the target and the next step need, and what to run next."""
     return {
         "decision": asdict(choice.decision),
@@ -280,10 +282,10 @@ def choice_record(choice: Choice) -> dict[str, Any]:
     }
 
 
-def cleaned(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """The same with None for what JSON cannot spell: infinite (never reached) and unknown numbers."""
     if isinstance(value, dict):
-        return {key: cleaned(item) for key, item in value.items()}
+        return {key: json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [cleaned(item) for item in value]
+        return [json_safe(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

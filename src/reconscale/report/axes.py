@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.laws.points import METRICS
-from reconscale.report.format import Quantity, general, short
+from reconscale.report.format import MetricFormat, general, short
 from reconscale.report.tables import Table
 
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#e3e8ee"
@@ -68,8 +68,8 @@ Ticks = tuple[tuple[float, str], ...]
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Axes of one figure.
+class AxesSpec:
+    """AxesSpec of one figure.
 
     Attributes:
         x, y: what is shown, in data units.
@@ -106,8 +106,8 @@ class Frame:
         return float(10**value) if self.log_y else value
 
 
-def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
-    """Axes of the main figure: quality against n."""
+def quality_frame(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
+    """AxesSpec of the main figure: quality against n."""
     curve, points = tables["curve"], tables["points"].where(selected=1)
     fan = [row for row in tables["fan"].records() if row["median"] is not None]
     sizes = curve.numbers("n")
@@ -122,7 +122,7 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     x = (sizes[0] / 10 ** (0.03 * width + 0.03), right * 10 ** (0.02 * width + 0.03))
     percent = _percent_ticks(y, curve.numbers("mean")[-1], quantity.metric)
     what = "MSE" if quantity.metric == "psnr" else "1 − SSIM" if quantity.metric == "ssim" else "error"
-    return Frame(
+    return AxesSpec(
         x,
         y,
         log_ticks(*x),
@@ -135,8 +135,10 @@ def quality_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     )
 
 
-def curves_frame(x: tuple[float, float], seen: Sequence[float], band: Sequence[float], quantity: Quantity) -> Frame:
-    """Axes of several curves over n.
+def curves_frame(
+    x: tuple[float, float], seen: Sequence[float], band: Sequence[float], quantity: MetricFormat
+) -> AxesSpec:
+    """AxesSpec of several curves over n.
 
     Args:
         x: the smallest and the largest n that is drawn.
@@ -149,10 +151,10 @@ def curves_frame(x: tuple[float, float], seen: Sequence[float], band: Sequence[f
     x = (x[0] / 10 ** (0.03 * width + 0.03), x[1] * 10 ** (0.02 * width + 0.03))
     across = f"training set size n, number of {quantity.unit}"
     ticks = log_ticks(*x), _y_ticks(y, quantity)
-    return Frame(x, y, *ticks, across, _y_title(quantity), log_y=quantity.metric == "error")
+    return AxesSpec(x, y, *ticks, across, _y_title(quantity), log_y=quantity.metric == "error")
 
 
-def heldback(backtest: Table, frame: Frame) -> list[tuple[float, dict[str, Any]]]:
+def offset_backtest(backtest: Table, frame: AxesSpec) -> list[tuple[float, dict[str, Any]]]:
     """Where the forecasts of a back-test are drawn, a little to the left of the size that they are for."""
     step = (frame.x[1] / frame.x[0]) ** 0.014
     places: dict[Any, int] = {}
@@ -163,12 +165,12 @@ def heldback(backtest: Table, frame: Frame) -> list[tuple[float, dict[str, Any]]
     return rows
 
 
-def map_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
-    """Axes of the map of n and p."""
+def map_frame(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
+    """AxesSpec of the map of n and p."""
     n, p = tables["map"].numbers("n"), tables["map"].numbers("p")
     x, y = (min(n) / 1.08, max(n)), (min(p) / 1.08, max(p))
     across = f"training set size n, number of {quantity.unit}"
-    return Frame(x, y, log_ticks(*x), log_ticks(*y), across, "number of network parameters p", log_y=True)
+    return AxesSpec(x, y, log_ticks(*x), log_ticks(*y), across, "number of network parameters p", log_y=True)
 
 
 def contours(values: Sequence[float], metric: str) -> list[float]:
@@ -176,16 +178,16 @@ def contours(values: Sequence[float], metric: str) -> list[float]:
     low, high = min(values), max(values)
     if metric != "error":
         return [value for value in _nice(low, high, 12) if low < value < high]
-    return [value for value, _ in _y_ticks((low, high), Quantity("error", "", "")) if low < value < high]
+    return [value for value, _ in _y_ticks((low, high), MetricFormat("error", "", "")) if low < value < high]
 
 
-def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
-    """Axes of the figure of quality against p."""
+def size_frame(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
+    """AxesSpec of the figure of quality against p."""
     p, values = tables["network-size"].numbers("p"), tables["points"].numbers(quantity.metric)
     y = _y_range(values, [], [], quantity.metric, _span(values, quantity.metric))
     width = math.log10(max(p) / min(p))
     x = (min(p) / 10 ** (0.05 * width + 0.03), max(p) * 10 ** (0.05 * width + 0.03))
-    return Frame(
+    return AxesSpec(
         x,
         y,
         log_ticks(*x),
@@ -196,8 +198,8 @@ def size_frame(tables: Mapping[str, Table], quantity: Quantity) -> Frame:
     )
 
 
-def validation_frame(curves: Table) -> Frame:
-    """Axes of the curves over training. The first looks, far below the rest, are cut off."""
+def validation_frame(curves: Table) -> AxesSpec:
+    """AxesSpec of the curves over training. The first looks, far below the rest, are cut off."""
     shown = curves.where(selected=1)
     psnr, steps = np.array(shown.numbers("psnr")), shown.numbers("step")
     low, high = float(np.quantile(psnr, 0.1)), float(psnr.max())
@@ -205,13 +207,13 @@ def validation_frame(curves: Table) -> Frame:
     y = (low - 0.1 * room, high + 0.08 * room)
     x = (0.0, max(steps) * 1.01)
     ticks = tuple((value, short(value)) for value in _nice(0.0, max(steps), 5))
-    return Frame(
-        x, y, ticks, _y_ticks(y, Quantity("psnr", "", "")), "optimisation steps", "validation PSNR, dB", log_x=False
+    return AxesSpec(
+        x, y, ticks, _y_ticks(y, MetricFormat("psnr", "", "")), "optimisation steps", "validation PSNR, dB", log_x=False
     )
 
 
-def explanation_frame(drawn: Table, unit: str) -> Frame:
-    """Axes of the linear explanation: dB of the mean MSE against n. What is far below the networks is cut off."""
+def explanation_frame(drawn: Table, unit: str) -> AxesSpec:
+    """AxesSpec of the linear explanation: dB of the mean MSE against n. What is far below the networks is cut off."""
     n = drawn.numbers("n")
     networks, rest = drawn.where(series="network"), drawn.where(series="linear")
     seen = [v for name in ("db", "lowest", "highest") for v in networks.numbers(name)]
@@ -219,11 +221,11 @@ def explanation_frame(drawn: Table, unit: str) -> Frame:
     y = _y_range(seen, rest.numbers("db"), [], "psnr", _span(seen, "psnr"))
     room = 10 ** (0.03 * math.log10(max(n) / min(n)) + 0.03)
     x, y_title = (min(n) / room, max(n) * room), "10 log₁₀(1 / mean MSE), dB"
-    ticks = _y_ticks(y, Quantity("psnr", "", ""))
-    return Frame(x, y, log_ticks(*x), ticks, f"training set size n, number of {unit}", y_title)
+    ticks = _y_ticks(y, MetricFormat("psnr", "", ""))
+    return AxesSpec(x, y, log_ticks(*x), ticks, f"training set size n, number of {unit}", y_title)
 
 
-def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
+def segments(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
     """The band in pieces of one status, refused sizes left out; each piece starts where the one before it ends."""
     rows: list[dict[str, Any]] = [row for row in fan.records() if row["median"] is not None]
     pieces: list[tuple[str, list[dict[str, Any]]]] = []
@@ -236,7 +238,7 @@ def stretches(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
     return pieces
 
 
-def heading(frame: Frame, status: str, left: float, right: float) -> str:
+def heading(frame: AxesSpec, status: str, left: float, right: float) -> str:
     """What stands over a stretch of the band from ``left`` to ``right``: as much as there is room for."""
     title = dict(STRETCHES)[status]
     share = math.log(right / max(left, frame.x[0])) / math.log(frame.x[1] / frame.x[0])
@@ -244,7 +246,7 @@ def heading(frame: Frame, status: str, left: float, right: float) -> str:
     return next((text for text in words if share > 0.0115 * len(text)), words[-1])
 
 
-def shade(index: int, count: int) -> str:
+def colour_of(index: int, count: int) -> str:
     """The colour of curve ``index`` of ``count``, from the smallest n to the largest."""
     place = 1.0 if count < 2 else index / (count - 1)
     start, end = (RAMP[0], RAMP[1]) if place < 0.5 else (RAMP[1], RAMP[2])
@@ -252,7 +254,7 @@ def shade(index: int, count: int) -> str:
     return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(start, end, strict=True))
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
+def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
     """Labels pushed apart so that neighbours are ``gap`` apart, close to where they belong, and within 0 to 1."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = [min(max(heights[i], 0.0), 1.0) for i in order]
@@ -276,7 +278,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return result
 
 
-def _y_title(quantity: Quantity) -> str:
+def _y_title(quantity: MetricFormat) -> str:
     return f"{quantity.title} [{quantity.profile}]" if quantity.profile else quantity.title
 
 
@@ -336,7 +338,7 @@ def log_ticks(low: float, high: float) -> Ticks:
     return tuple((value, short(value)) for value in inside[::every])
 
 
-def _y_ticks(y: tuple[float, float], quantity: Quantity) -> Ticks:
+def _y_ticks(y: tuple[float, float], quantity: MetricFormat) -> Ticks:
     if quantity.metric == "error":
         decades = math.log10(y[1] / y[0])
         steps = (

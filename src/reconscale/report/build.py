@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from reconscale.files import to_json, write_whole
+from reconscale.files import to_json, write_atomic
 from reconscale.laws import Finding, Points
 from reconscale.report import explanation, html_tables, page_text, plotly_figures, plotly_map
-from reconscale.report.analysis import Answer, answer_of, choice_record, cleaned
+from reconscale.report.analysis import Analysis, analyse, choice_record, json_safe
 from reconscale.report.comparison import exchange_table, rates_grid
 from reconscale.report.explanation import Explanation, explanation_sentences, explanation_table
 from reconscale.report.format import amount, times
@@ -33,11 +33,11 @@ from reconscale.report.run_tables import (
     volumes_table,
 )
 from reconscale.report.sentences import backtest_lines, members_sentence, price_sentence, target_sentence
-from reconscale.report.study_data import Gathered, gather
+from reconscale.report.study_data import StudyAnalysis, gather
 from reconscale.report.tables import (
     Table,
-    anchors_table,
     backtest_table,
+    baselines_table,
     budget_table,
     curve_table,
     fan_table,
@@ -53,11 +53,11 @@ from reconscale.report.tables import (
 )
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.defaults import written_out
-from reconscale.study.results_folder import noted, others_sentence
+from reconscale.study.results_folder import others_sentence, read_incidents
 
 
 def plots_of(
-    title: str, answer: Answer | None, tables: Mapping[str, Table], made: Explanation | None = None
+    title: str, answer: Analysis | None, tables: Mapping[str, Table], made: Explanation | None = None
 ) -> tuple[dict[str, Plot], dict[str, bytes]]:
     """The figures of the page by name, and the content of their files by the file's name."""
     from reconscale.report import figures
@@ -97,7 +97,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportData:
     """What a report is made of.
 
     Attributes:
@@ -106,7 +106,7 @@ class Material:
         explanation: the linear estimator that was computed for the study, or None.
     """
 
-    answer: Answer | None
+    answer: Analysis | None
     tables: Mapping[str, Table]
     explanation: Explanation | None = None
 
@@ -127,18 +127,18 @@ def report_study(
         The path of ``report.html``.
 
     Raises:
-        Mistake: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
+        UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
     """
     return write_study(gather(study, folder, progress=progress), out, pictures=pictures, progress=progress)
 
 
-def write_study(known: Gathered, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
+def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
     """Write the report of a study whose results are gathered already; see :func:`report_study`."""
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
     costs = cost_table(done, None if known.sets is None else known.sets.numbers("pixels")[0])
-    faults = faults_table(noted(known.folder.root))
+    faults = faults_table(read_incidents(known.folder.root))
     extra = (
         runs_table(known.runs, known.results, main),
         *((faults,) if len(faults) else ()),
@@ -189,9 +189,9 @@ def report_points(
         The path of ``report.html``.
 
     Raises:
-        Mistake: ``out`` cannot be written to, or the target is not a value of the metric.
+        UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
-    answer = answer_of(points, worthwhile=worthwhile, target=target)
+    answer = analyse(points, worthwhile=worthwhile, target=target)
     material = _material(answer, [], (next_steps(answer),), answer.findings)
     rows = html_tables.points_grid(material.tables["points"], answer.quantity)
     page = replace(
@@ -206,12 +206,12 @@ def report_points(
 
 
 def _material(
-    answer: Answer | None,
+    answer: Analysis | None,
     lines: Sequence[tuple[str, str, float]],
     extra: Sequence[Table],
     findings: tuple[Finding, ...],
-) -> Material:
-    tables = [*extra, anchors_table(lines), findings_table(findings)]
+) -> ReportData:
+    tables = [*extra, baselines_table(lines), findings_table(findings)]
     if answer is not None:
         measured = (points_table, curve_table, size_table)
         expected = (fan_table, members_table, known_table, law_table, backtest_table)
@@ -220,10 +220,10 @@ def _material(
     if answer is not None and answer.choice is not None:
         tables.append(gains_table(answer.choice))
     tables.append(exchange_table(() if answer is None else answer.rates))
-    return Material(answer, {item.name: item for item in tables})
+    return ReportData(answer, {item.name: item for item in tables})
 
 
-def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
+def _page(material: ReportData, title: str, verdict: tuple[str, str]) -> Page:
     """What every report has."""
     answer, tables = material.answer, material.tables
     findings = [(str(row["severity"]), str(row["code"]), str(row["text"])) for row in tables["findings"].records()]
@@ -253,30 +253,30 @@ def _page(material: Material, title: str, verdict: tuple[str, str]) -> Page:
     )
 
 
-def _explained(material: Material) -> list[str]:
+def _explained(material: ReportData) -> list[str]:
     drawn = material.tables["explanation"]
     if material.explanation is None or not len(drawn):
         return []
     return explanation_sentences(material.explanation, drawn)
 
 
-def _write(page: Page, material: Material, out: Path, say: Progress) -> Path:
+def _write(page: Page, material: ReportData, out: Path, say: Progress) -> Path:
     say("drawing figures")
     plots, files = plots_of(page.title, material.answer, material.tables, material.explanation)
     tables = [item for item in material.tables.values() if len(item)]
     names = [*sorted(f"{item.name}.csv" for item in tables), *files, "numbers.json"]
     say("writing the report")
     for item in tables:
-        write_whole(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv())
     for name, content in files.items():
-        write_whole(out / name, content)
-    write_whole(out / "numbers.json", to_json(_numbers(page, material)))
+        write_atomic(out / name, content)
+    write_atomic(out / "numbers.json", to_json(_numbers(page, material)))
     path = out / "report.html"
-    write_whole(path, render(replace(page, plots=plots, files=names)))
+    write_atomic(path, render(replace(page, plots=plots, files=names)))
     return path
 
 
-def _numbers(page: Page, material: Material) -> dict[str, Any]:
+def _numbers(page: Page, material: ReportData) -> dict[str, Any]:
     """Everything that the page says, for other programs."""
     answer = material.answer
     record: dict[str, Any] = {
@@ -306,7 +306,7 @@ def _numbers(page: Page, material: Material) -> dict[str, Any]:
         record |= choice_record(answer.choice)
     if material.explanation is not None and page.explanation:
         record["explanation"] = material.explanation.record | {"sentences": list(page.explanation)}
-    return dict(cleaned(record))
+    return dict(json_safe(record))
 
 
 def _summary(runs: Sequence[Run], results: Sequence[Result], others: int) -> str:

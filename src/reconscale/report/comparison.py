@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.files import to_json, write_whole
+from reconscale.files import to_json, write_atomic
 from reconscale.laws import (
     Comparison,
     Exchange,
     Finding,
-    Noise,
+    NoiseLevel,
     Points,
     comparison,
     exchange_sentence,
     exchanges,
     forecast,
-    frontier,
+    select_width,
 )
-from reconscale.laws.decisions.intervals import chance
-from reconscale.report.analysis import cleaned, grid_of
-from reconscale.report.format import Quantity, amount, plain
+from reconscale.laws.decisions.intervals import format_chance
+from reconscale.report.analysis import grid_of, json_safe
+from reconscale.report.format import MetricFormat, amount, plain
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Grid, Table, table
 
@@ -50,7 +50,7 @@ class Method:
 
     name: str
     points: Points
-    noise: Noise | None = None
+    noise: NoiseLevel | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +68,10 @@ class Compared:
     rates: tuple[tuple[Exchange, ...], tuple[Exchange, ...]]
 
     @property
-    def quantity(self) -> Quantity:
+    def quantity(self) -> MetricFormat:
         """How values are spelt."""
         points = self.methods[0].points
-        return Quantity(points.metric, points.profile or self.methods[1].points.profile, points.unit)
+        return MetricFormat(points.metric, points.profile or self.methods[1].points.profile, points.unit)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -105,7 +105,7 @@ def compared(first: Method, second: Method) -> Compared:
         second: the other, measured on the same test set, in the same metric.
 
     Raises:
-        Mistake: they cannot be compared, or one has fewer than two distinct n.
+        UserError: they cannot be compared, or one has fewer than two distinct n.
     """
     made = comparison(first.points, second.points, names=(first.name, second.name))
     one, other = (tuple(exchanges(method.points, method.noise)) for method in (first, second))
@@ -124,7 +124,7 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
         The path of ``compare.html``.
 
     Raises:
-        Mistake: ``out`` cannot be written to.
+        UserError: ``out`` cannot be written to.
     """
     from reconscale.report.comparison_figure import comparison_figure, comparison_files, frame_of  # draws
 
@@ -153,12 +153,12 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
         files=written,
     )
     for item in tables:
-        write_whole(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv())
     for kind, content in files.items():
-        write_whole(out / f"comparison.{kind}", content)
+        write_atomic(out / f"comparison.{kind}", content)
     numbers = {"reconscale": version("reconscale"), **known.record(), "tables": {t.name: t.records() for t in tables}}
-    write_whole(out / "numbers.json", to_json(cleaned(numbers)))
-    write_whole(out / "compare.html", page)
+    write_atomic(out / "numbers.json", to_json(json_safe(numbers)))
+    write_atomic(out / "compare.html", page)
     return out / "compare.html"
 
 
@@ -166,7 +166,7 @@ def points_table(known: Compared) -> Table:
     """The runs of the width chosen at each n."""
     rows = []
     for method in known.methods:
-        best = frontier(method.points)
+        best = select_width(method.points)
         for i in range(len(best)):
             width = None if best.width is None else int(best.width[i])
             seed = None if best.seed is None else int(best.seed[i])
@@ -240,7 +240,12 @@ def rates_grid(rates: Table) -> Grid | None:
     many = "method" in rates.columns
     rows = []
     for row in rates.records():
-        cells = (f"+{row['step']:g} {row['unit']}", _words(row), _interval(row), chance(float(row["never"] or 0)))
+        cells = (
+            f"+{row['step']:g} {row['unit']}",
+            _words(row),
+            _interval(row),
+            format_chance(float(row["never"] or 0)),
+        )
         rows.append((*((str(row["method"]),) if many else ()), *cells, str(row["basis"])))
     columns = ("#gain", "equals", "#90 % interval", "#never", "from")
     caption = "What one step is worth at the largest n, with nothing else changed; n: training images, p: parameters"

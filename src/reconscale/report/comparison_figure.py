@@ -8,9 +8,9 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from reconscale.report.axes import BLUE, GREY, VERMILLION, Frame, curves_frame
-from reconscale.report.figures import dressed, saved
-from reconscale.report.format import Quantity, amount
+from reconscale.report.axes import BLUE, GREY, VERMILLION, AxesSpec, curves_frame
+from reconscale.report.figures import apply_axes, save
+from reconscale.report.format import MetricFormat, amount
 from reconscale.report.plotly_figures import LEGEND, Figure, layout_of, records
 from reconscale.report.tables import Table
 
@@ -20,7 +20,7 @@ Stretch = tuple[float, float, float]
 """Low end, middle and high end of the crossing; may be infinite."""
 
 
-def frame_of(points: Table, bands: Table, quantity: Quantity) -> Frame:
+def frame_of(points: Table, bands: Table, quantity: MetricFormat) -> AxesSpec:
     """Axes for both methods."""
     n = [*points.numbers("n"), *bands.numbers("n")]
     band = [*bands.numbers("low90"), *bands.numbers("high90")]
@@ -32,7 +32,7 @@ def names_of(points: Table) -> list[str]:
     return list(dict.fromkeys(str(name) for name in points.column("method")))
 
 
-def comparison_figure(points: Table, bands: Table, frame: Frame, stretch: Stretch) -> Figure:
+def comparison_figure(points: Table, bands: Table, frame: AxesSpec, stretch: Stretch) -> Figure:
     """Both curves as plotly's JSON."""
     traces: list[Figure] = []
     for name, (colour, symbol, _) in zip(names_of(points), LOOKS, strict=True):
@@ -75,7 +75,7 @@ def _parts(band: Table) -> tuple[Table, Table]:
     return inside, Table(band.name, band.columns, inside.rows[-1:] + beyond.rows)
 
 
-def _crossing(frame: Frame, stretch: Stretch) -> list[Figure]:
+def _crossing(frame: AxesSpec, stretch: Stretch) -> list[Figure]:
     low, middle, high = (min(max(value, frame.x[0]), frame.x[1]) for value in stretch)
     across: Figure = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     shapes: list[Figure] = []
@@ -92,19 +92,19 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.15)"
 
 
-def comparison_files(points: Table, bands: Table, frame: Frame, stretch: Stretch, title: str) -> dict[str, bytes]:
+def comparison_files(points: Table, bands: Table, frame: AxesSpec, stretch: Stretch, title: str) -> dict[str, bytes]:
     """The same figure as ``png`` and ``svg``."""
 
     def draw(figure: Drawing) -> None:
         axes = figure.subplots()
         _drawn(axes, points, bands, frame, stretch)
-        dressed(axes, frame, title)
+        apply_axes(axes, frame, title)
         axes.legend(loc="lower right", frameon=False)
 
-    return saved(draw, (8.2, 5.2))
+    return save(draw, (8.2, 5.2))
 
 
-def _drawn(axes: Axes, points: Table, bands: Table, frame: Frame, stretch: Stretch) -> None:
+def _drawn(axes: Axes, points: Table, bands: Table, frame: AxesSpec, stretch: Stretch) -> None:
     low, middle, high = stretch
     if min(high, frame.x[1]) > max(low, frame.x[0]):
         axes.axvspan(max(low, frame.x[0]), min(high, frame.x[1]), color=GREY, alpha=0.13, linewidth=0, gid="crossing")

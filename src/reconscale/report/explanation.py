@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.laws import Points
 from reconscale.report.format import amount, plain, signed
@@ -80,7 +80,7 @@ def explanation_of(folder: Folder) -> Explanation | None:
     """What ``theory/explanation.json`` in the folder of results says; none where there is no explanation.
 
     Raises:
-        Mistake: the file is damaged.
+        UserError: the file is damaged.
     """
     path = folder.root / "theory" / "explanation.json"
     if not path.is_file():
@@ -98,7 +98,7 @@ def explanation_of(folder: Folder) -> Explanation | None:
             n, mse, *floors, str(record["test_set"]), within, int(record["patch"]), int(record["images"]), record
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
+        raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
 
 
 def explanation_table(made: Explanation | None, done: Sequence[Result], best: Points | None, test_set: str) -> Table:

@@ -26,20 +26,20 @@ from reconscale.report.axes import (
     PURPLE,
     SERIES,
     VERMILLION,
-    Frame,
+    AxesSpec,
+    colour_of,
     contours,
     explanation_frame,
     heading,
-    heldback,
     map_frame,
+    offset_backtest,
     quality_frame,
-    shade,
+    segments,
     size_frame,
-    spread,
-    stretches,
+    spread_labels,
     validation_frame,
 )
-from reconscale.report.format import Quantity, general, short
+from reconscale.report.format import MetricFormat, general, short
 from reconscale.report.tables import Table
 
 STYLE: Any = {
@@ -67,7 +67,7 @@ STYLE: Any = {
 DOTS_PER_INCH = 160
 
 
-def saved(draw: Callable[[Figure], None], size: tuple[float, float]) -> dict[str, bytes]:
+def save(draw: Callable[[Figure], None], size: tuple[float, float]) -> dict[str, bytes]:
     """Draw once, save twice, as ``png`` and ``svg``; the same tables give the same bytes.
 
     Args:
@@ -87,7 +87,7 @@ def saved(draw: Callable[[Figure], None], size: tuple[float, float]) -> dict[str
     return files
 
 
-def dressed(axes: Axes, frame: Frame, title: str) -> None:
+def apply_axes(axes: Axes, frame: AxesSpec, title: str) -> None:
     """Set ranges, ticks, titles and the right axis."""
     if frame.log_x:
         axes.set_xscale("log")
@@ -118,19 +118,19 @@ FILL = {"measured range": (0.20, 0.26), "up to 4x": (0.13, 0.18), "up to 10x": (
 DASH = {"measured range": "-", "up to 4x": "--", "up to 10x": ":", "beyond 10x": ":"}
 
 
-def quality_files(tables: Mapping[str, Table], quantity: Quantity, title: str) -> dict[str, bytes]:
+def quality_files(tables: Mapping[str, Table], quantity: MetricFormat, title: str) -> dict[str, bytes]:
     """The main figure, quality against n, as ``png`` and ``svg``."""
     frame = quality_frame(tables, quantity)
     return _files(lambda axes: _quality(axes, tables, quantity, frame), frame, title, (8.2, 5.4))
 
 
-def map_files(tables: Mapping[str, Table], quantity: Quantity, title: str) -> dict[str, bytes]:
+def map_files(tables: Mapping[str, Table], quantity: MetricFormat, title: str) -> dict[str, bytes]:
     """The map of n and p, as ``png`` and ``svg``."""
     frame = map_frame(tables, quantity)
     return _files(lambda axes: _map(axes, tables, quantity), frame, title, (8.2, 5.6))
 
 
-def size_files(tables: Mapping[str, Table], quantity: Quantity, title: str) -> dict[str, bytes]:
+def size_files(tables: Mapping[str, Table], quantity: MetricFormat, title: str) -> dict[str, bytes]:
     """Quality against p, one line for each n, as ``png`` and ``svg``."""
     frame = size_frame(tables, quantity)
     return _files(lambda axes: _size(axes, tables, quantity, frame), frame, title, (8.2, 4.6))
@@ -148,22 +148,22 @@ def explanation_files(drawn: Table, unit: str, title: str) -> dict[str, bytes]:
     return _files(lambda axes: _explanation(axes, drawn), frame, title, (8.2, 4.6))
 
 
-def _files(draw: Callable[[Axes], None], frame: Frame, title: str, size: tuple[float, float]) -> dict[str, bytes]:
+def _files(draw: Callable[[Axes], None], frame: AxesSpec, title: str, size: tuple[float, float]) -> dict[str, bytes]:
     """One pair of axes with a legend below."""
 
     def drawn(figure: Figure) -> None:
         axes = figure.add_subplot()
-        dressed(axes, frame, title)
+        apply_axes(axes, frame, title)
         draw(axes)
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize=11)
 
-    return saved(drawn, size)
+    return save(drawn, size)
 
 
-def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame: Frame) -> None:
-    for index, (status, rows) in enumerate(stretches(tables["fan"])):
+def _quality(axes: Axes, tables: Mapping[str, Table], quantity: MetricFormat, frame: AxesSpec) -> None:
+    for index, (status, rows) in enumerate(segments(tables["fan"])):
         n = [row["n"] for row in rows]
         far = status in ("up to 10x", "beyond 10x")
         for level, opacity in zip(("90", "50"), FILL[status], strict=True):
@@ -204,9 +204,9 @@ def _quality(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame:
     _heldback(axes, tables["backtest"], frame)
 
 
-def _heldback(axes: Axes, backtest: Table, frame: Frame) -> None:
+def _heldback(axes: Axes, backtest: Table, frame: AxesSpec) -> None:
     """For each size held back: the forecast made without it, its middle and 90 % interval."""
-    rows = heldback(backtest, frame)
+    rows = offset_backtest(backtest, frame)
     if rows:
         middle = [row["median"] for _, row in rows]
         ends = [[row["median"] - row["low90"] for _, row in rows], [row["high90"] - row["median"] for _, row in rows]]
@@ -214,7 +214,7 @@ def _heldback(axes: Axes, backtest: Table, frame: Frame) -> None:
                       capsize=3, linewidth=1.6, label="forecast made without this size, 90 %")  # fmt: skip
 
 
-def _map(axes: Axes, tables: Mapping[str, Table], quantity: Quantity) -> None:
+def _map(axes: Axes, tables: Mapping[str, Table], quantity: MetricFormat) -> None:
     field, cells = tables["map"], tables["network-size"]
     across, up = (sorted(set(field.numbers(name))) for name in ("n", "p"))
     rows = {(row["n"], row["p"]): row["median"] for row in field.records()}
@@ -254,7 +254,7 @@ def _map_lines(axes: Axes, tables: Mapping[str, Table]) -> None:
                   label="best n and p for the same n p", gid="budget")  # fmt: skip
 
 
-def _anchor_lines(axes: Axes, anchors: Table, quantity: Quantity, frame: Frame) -> None:
+def _anchor_lines(axes: Axes, anchors: Table, quantity: MetricFormat, frame: AxesSpec) -> None:
     outside = {"low": 0, "high": 0}
     crowded = any(frame.holds(value) and frame.height(value) < 0.14 for value in anchors.numbers("value"))
     for row in anchors.records():
@@ -288,12 +288,12 @@ def _anchor_lines(axes: Axes, anchors: Table, quantity: Quantity, frame: Frame) 
         )
 
 
-def _size(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame: Frame) -> None:
+def _size(axes: Axes, tables: Mapping[str, Table], quantity: MetricFormat, frame: AxesSpec) -> None:
     cells = tables["network-size"]
     sizes = sorted(set(cells.numbers("n")))
     ends = []
     for index, n in enumerate(sizes):
-        part, dots, colour = cells.where(n=n), tables["points"].where(n=n), shade(index, len(sizes))
+        part, dots, colour = cells.where(n=n), tables["points"].where(n=n), colour_of(index, len(sizes))
         p, mean = part.numbers("p"), part.numbers("mean")
         axes.plot(dots.numbers("p"), dots.numbers(quantity.metric), "o", color=colour, alpha=0.6, markersize=4)
         axes.plot(p, mean, "-o", color=colour, linewidth=1.8, markersize=5, gid=f"size-{index}")
@@ -311,7 +311,7 @@ def _size(axes: Axes, tables: Mapping[str, Table], quantity: Quantity, frame: Fr
     _end_labels(axes, ends, frame)
 
 
-def _validation(axes: Axes, curves: Table, frame: Frame) -> None:
+def _validation(axes: Axes, curves: Table, frame: AxesSpec) -> None:
     shown = curves.where(selected=1)
     sizes = sorted(set(shown.numbers("n")))
     ends = []
@@ -319,7 +319,7 @@ def _validation(axes: Axes, curves: Table, frame: Frame) -> None:
         part, last = shown.where(n=int(n)), []
         for name in dict.fromkeys(part.column("id")):
             run = part.where(id=name)
-            axes.plot(run.numbers("step"), run.numbers("psnr"), color=shade(index, len(sizes)), linewidth=1.3)
+            axes.plot(run.numbers("step"), run.numbers("psnr"), color=colour_of(index, len(sizes)), linewidth=1.3)
             last.append(run.numbers("psnr")[-1])
         ends.append((sum(last) / len(last), f"n = {short(n)}"))
     _end_labels(axes, ends, frame)
@@ -336,9 +336,9 @@ def _explanation(axes: Axes, drawn: Table) -> None:
               gid="linear-floor")  # fmt: skip
 
 
-def _end_labels(axes: Axes, ends: list[tuple[float, str]], frame: Frame) -> None:
+def _end_labels(axes: Axes, ends: list[tuple[float, str]], frame: AxesSpec) -> None:
     inside = [frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _ in ends]
-    for height, (_, label) in zip(spread(inside, 0.06), ends, strict=True):
+    for height, (_, label) in zip(spread_labels(inside, 0.06), ends, strict=True):
         axes.annotate(
             label,
             (1, height),

@@ -99,7 +99,7 @@ def number(cell: str | float | None) -> float:
 
 
 @dataclass(frozen=True)
-class Quantity:
+class MetricFormat:
     """What is measured, and how it is spelt.
 
     Attributes:

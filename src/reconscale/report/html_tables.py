@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconscale.laws.decisions.intervals import chance, rounded
-from reconscale.report.analysis import Answer, Choice
-from reconscale.report.format import MINUS, Quantity, amount, duration, general, number, plain, short
+from reconscale.laws.decisions.intervals import format_chance, round_interval
+from reconscale.report.analysis import Analysis, DecisionSummary
+from reconscale.report.format import MINUS, MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Grid, Table
 from reconscale.study import PROFILES
@@ -20,7 +20,7 @@ FORMULAS = {
 """The laws as people write them."""
 
 
-def sizes_grid(answer: Answer) -> Grid | None:
+def sizes_grid(answer: Analysis) -> Grid | None:
     """The forecast at the sizes asked for."""
     rows = tuple(forecast_rows(answer))
     if not rows:
@@ -45,7 +45,7 @@ def cost_grid(costs: Table) -> Grid | None:
     return Grid("Measured time of one run, median over seeds", columns, tuple(rows))
 
 
-def gains_grid(gains: Table, choice: Choice, quantity: Quantity) -> Grid:
+def gains_grid(gains: Table, choice: DecisionSummary, quantity: MetricFormat) -> Grid:
     """What more data, and a larger network, are expected to add, and what they cost."""
     rows = []
     for row in gains.records():
@@ -56,7 +56,7 @@ def gains_grid(gains: Table, choice: Choice, quantity: Quantity) -> Grid:
                 f"{number(row['factor']):g} × {noun} ({row['what']} = {spell(number(row['size']))})",
                 quantity.gain(number(row["median"])),
                 f"{low} to {high}",
-                f"{chance(number(row['probability']))}, {row['wording']}",
+                f"{format_chance(number(row['probability']))}, {row['wording']}",
                 _gain_cost(row, quantity, choice.price.currency),
             )
         )
@@ -65,10 +65,10 @@ def gains_grid(gains: Table, choice: Choice, quantity: Quantity) -> Grid:
     return Grid("What more of each is expected to add to the mean over seeds", columns, tuple(rows))
 
 
-def _gain_cost(row: dict[str, Any], quantity: Quantity, currency: str) -> str:
+def _gain_cost(row: dict[str, Any], quantity: MetricFormat, currency: str) -> str:
     parts = [f"{amount(number(row['images']))} more {quantity.unit}"] if number(row["images"]) else []
     parts += [] if row["hours"] is None else [f"{duration(3600 * number(row['hours']))} a run"]
-    total = "" if row["total"] is None else f"{rounded(number(row['total']))} {currency}".rstrip()
+    total = "" if row["total"] is None else f"{round_interval(number(row['total']))} {currency}".rstrip()
     return ", ".join([*parts, *([total] if total else [])])
 
 
@@ -83,7 +83,7 @@ def steps_grid(steps: Table) -> Grid | None:
     return Grid("In the order in which they are worth doing", ("what", "why", "#runs", "#cost"), tuple(rows))
 
 
-def shift_grid(shift: Table, quantity: Quantity, main: str) -> Grid | None:
+def shift_grid(shift: Table, quantity: MetricFormat, main: str) -> Grid | None:
     """Other test sets; the one that gains least from more data is marked."""
     if not len(shift):
         return None
@@ -180,7 +180,7 @@ def runs_grid(runs: Table, profile: str) -> Grid | None:
     return Grid("Every run of the plan", columns, tuple(rows), tuple(marks))
 
 
-def points_grid(points: Table, quantity: Quantity) -> Grid:
+def points_grid(points: Table, quantity: MetricFormat) -> Grid:
     """Every measured row of a CSV file."""
     known = [name for name in ("p", "width", "seed") if any(cell is not None for cell in points.column(name))]
     rows = []
@@ -219,7 +219,7 @@ def provenance_grid(records: list[dict[str, Any]]) -> Grid | None:
 def _metric(cell: object, profile: str) -> str:
     if not isinstance(cell, int | float):
         return ""
-    return Quantity(PROFILES[profile].kind, profile, "").bare(float(cell)).replace("-", MINUS)
+    return MetricFormat(PROFILES[profile].kind, profile, "").bare(float(cell)).replace("-", MINUS)
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from reconscale.laws import Experiment, Hours
 from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.intervals import chance
+from reconscale.laws.decisions.intervals import format_chance
 from reconscale.laws.grouping import LEAST_SIZES
-from reconscale.report.analysis import Answer, Choice
+from reconscale.report.analysis import Analysis, DecisionSummary
 from reconscale.report.format import amount, short
 from reconscale.report.tables import Cell, Table, table
 from reconscale.study import Result, Run
@@ -26,7 +26,7 @@ ACT = {
 
 
 def next_steps(
-    answer: Answer | None, runs: Sequence[Run] = (), results: Sequence[Result] = (), hours: Hours | None = None
+    answer: Analysis | None, runs: Sequence[Run] = (), results: Sequence[Result] = (), hours: Hours | None = None
 ) -> Table:
     """The next steps: what, why, how many runs, and what they cost.
 
@@ -44,7 +44,7 @@ def next_steps(
     return table("next-steps", STEPS, rows)
 
 
-def experiment_rows(choice: Choice, *, both: bool) -> list[tuple[Cell, ...]]:
+def experiment_rows(choice: DecisionSummary, *, both: bool) -> list[tuple[Cell, ...]]:
     """The experiments as rows; ``both``: the gains of n and of p are to be learnt, else that of n."""
     aim = "the gains of doubling n and p" if both else "the gain of doubling n"
     rows: list[tuple[Cell, ...]] = []
@@ -57,7 +57,7 @@ def experiment_rows(choice: Choice, *, both: bool) -> list[tuple[Cell, ...]]:
     return rows
 
 
-def _worded(item: Experiment, choice: Choice, aim: str) -> tuple[str, str]:
+def _worded(item: Experiment, choice: DecisionSummary, aim: str) -> tuple[str, str]:
     """What to do and why."""
     if item.kind == "stop" or item.n is None:
         return f"No more experiments: {ACT[choice.decision.verdict]}", item.why.removeprefix("Stop experimenting: ")
@@ -68,7 +68,7 @@ def _worded(item: Experiment, choice: Choice, aim: str) -> tuple[str, str]:
         "new size": f"Add the new size {place}",
         "other width": f"Train another network: {place}",
     }[item.kind]
-    reason = f"should remove {chance(item.reduction)} of the uncertainty (variance) about {aim}"
+    reason = f"should remove {format_chance(item.reduction)} of the uncertainty (variance) about {aim}"
     if item.regret is not None:
         reason += f"; deciding after it is expected to fall {item.regret:.2g} {choice.decision.unit} short of the best"
     return action, reason
@@ -90,7 +90,7 @@ def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | N
     return rows
 
 
-def _more_sizes(answer: Answer) -> tuple[Cell, ...]:
+def _more_sizes(answer: Analysis) -> tuple[Cell, ...]:
     n = float(answer.points.n.max())
     sizes = [max(1.0, float(f"{n / factor:.2g}")) for factor in (9, 3)] if n >= 18 else [3 * n, 9 * n]
     named = " and ".join(amount(size) for size in sizes)

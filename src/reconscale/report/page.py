@@ -194,10 +194,10 @@ def render_template(name: str, *, figures: bool, **shown: Any) -> str:
     )
 
 
-def tied(text: str) -> str:
+def nonbreaking(text: str) -> str:
     """Numbers that no line break parts from their unit or their name.
 
-    >>> tied("n = 600 gains 0.2 dB (86 %)").count(chr(160))
+    >>> nonbreaking("n = 600 gains 0.2 dB (86 %)").count(chr(160))
     4
     """
     text = re.sub(r"(?<=\d) (?=(%|dB|SSIM|[kMG])(?!\w))", "\u00a0", text)
@@ -227,5 +227,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["tied"] = tied
+    environment.filters["tied"] = nonbreaking
     return environment

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconscale.laws import Hours
-from reconscale.laws.decisions.intervals import chance
-from reconscale.report.analysis import Answer
-from reconscale.report.format import Quantity, amount, duration, number, plain, short, times
+from reconscale.laws.decisions.intervals import format_chance
+from reconscale.report.analysis import Analysis
+from reconscale.report.format import MetricFormat, amount, duration, number, plain, short, times
 from reconscale.report.problem_text import images_words, problem_words, recipe_words
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
@@ -70,10 +70,10 @@ VALIDATION_CAPTION = (
 )
 
 
-def method(study: Study, answer: Answer | None, results: Sequence[Result]) -> list[str]:
+def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> list[str]:
     """The method in words, to be copied into a paper."""
     images = study.images
-    quantity = Quantity("psnr", study.analysis.profile, images.noun) if answer is None else answer.quantity
+    quantity = MetricFormat("psnr", study.analysis.profile, images.noun) if answer is None else answer.quantity
     sizes = ", ".join(amount(n) for n in sorted(study.sweep.n))
     done = times(sum(result.status == "done" for result in results), "run")
     kept = {"psnr": "PSNR", "loss": "loss"}[study.recipe.select]
@@ -90,7 +90,7 @@ def method(study: Study, answer: Answer | None, results: Sequence[Result]) -> li
     ]
 
 
-def analysis(answer: Answer | None) -> list[str]:
+def analysis(answer: Analysis | None) -> list[str]:
     """How the forecast was made."""
     if answer is None or answer.outlook is None:
         return []
@@ -104,7 +104,7 @@ def analysis(answer: Answer | None) -> list[str]:
     ]
 
 
-def facts(study: Study | None, answer: Answer | None, results: Sequence[Result]) -> list[tuple[str, str]]:
+def facts(study: Study | None, answer: Analysis | None, results: Sequence[Result]) -> list[tuple[str, str]]:
     """What was measured, as name and value."""
     rows = [] if study is None else _study_facts(study)
     rows += [] if answer is None else _answer_facts(answer)
@@ -113,7 +113,7 @@ def facts(study: Study | None, answer: Answer | None, results: Sequence[Result])
     return [*rows, ("Runs lost", lost)] if lost else rows
 
 
-def costs(answer: Answer | None, table: Table, hours: Hours | None, study: Study) -> list[str]:
+def costs(answer: Analysis | None, table: Table, hours: Hours | None, study: Study) -> list[str]:
     """What runs took, and what twice the data or the parameters do to that."""
     if answer is None or hours is None:
         return []
@@ -134,7 +134,7 @@ def costs(answer: Answer | None, table: Table, hours: Hours | None, study: Study
     return [" ".join(said)]
 
 
-def landscape(answer: Answer) -> list[str]:
+def landscape(answer: Analysis) -> list[str]:
     """How n and p go together, and which network is large enough for the largest n; nothing without a surface."""
     drawn = answer.surface
     if drawn is None or answer.points.p is None:
@@ -156,11 +156,11 @@ def landscape(answer: Answer) -> list[str]:
     return [
         f"{head} {verdict}",
         f"How data and network size go together: {parts} (each a third before the data). The chance that more of both "
-        f"still runs into a floor is {chance(drawn.floor)} (75 % before the data).",
+        f"still runs into a floor is {format_chance(drawn.floor)} (75 % before the data).",
     ]
 
 
-def map_alt(answer: Answer) -> str:
+def map_alt(answer: Analysis) -> str:
     """The map in words."""
     quantity, points = answer.quantity, answer.points
     p = (0.0, 0.0) if points.p is None else (float(points.p.min()), float(points.p.max()))
@@ -171,7 +171,7 @@ def map_alt(answer: Answer) -> str:
     )
 
 
-def quality_alt(answer: Answer) -> str:
+def quality_alt(answer: Analysis) -> str:
     """The main figure in words."""
     quantity, sizes = answer.quantity, answer.best.sizes
     means = [quantity.say(float(answer.best.y[answer.best.n == n].mean())) for n in (sizes[0], sizes[-1])]
@@ -182,7 +182,7 @@ def quality_alt(answer: Answer) -> str:
     return f"Plot of {quantity.title} against the {axis}, from {ends[0]} to {ends[1]}{band}."
 
 
-def quality_caption(answer: Answer) -> str:
+def quality_caption(answer: Analysis) -> str:
     """How to read the main figure."""
     if answer.outlook is None:
         return "There are too few sizes for a curve."
@@ -198,7 +198,7 @@ def quality_caption(answer: Answer) -> str:
     )
 
 
-def size_alt(cells: Table, quantity: Quantity) -> str:
+def size_alt(cells: Table, quantity: MetricFormat) -> str:
     """The figure of quality against p in words."""
     sizes, p = sorted(set(cells.numbers("n"))), cells.numbers("p")
     return (
@@ -227,7 +227,7 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     ]
 
 
-def _answer_facts(answer: Answer) -> list[tuple[str, str]]:
+def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
     points, quantity = answer.points, answer.quantity
     sizes = ", ".join(amount(float(n)) for n in points.sizes)
     rows = [("Training sizes n", f"{sizes} ({quantity.unit})")]

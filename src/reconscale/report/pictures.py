@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.laws import Points
-from reconscale.report.format import Quantity, amount, plain
+from reconscale.report.format import MetricFormat, amount, plain
 from reconscale.study import Folder, Result
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -52,7 +52,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Anchors:
+class Baselines:
     """What was measured without a network.
 
     Attributes:
@@ -67,7 +67,7 @@ class Anchors:
     sets: Mapping[str, Mapping[str, Mapping[str, float]]]
     pictures: Sequence[Mapping[str, Any]]
 
-    def lines(self, test_set: str, quantity: Quantity) -> list[tuple[str, str, float]]:
+    def lines(self, test_set: str, quantity: MetricFormat) -> list[tuple[str, str, float]]:
         """Kind, label and value of the horizontal lines in the main figure."""
         means = self.sets.get(test_set, {})
         return [
@@ -77,11 +77,11 @@ class Anchors:
         ]
 
 
-def anchors_of(folder: Folder) -> Anchors | None:
+def load_baselines(folder: Folder) -> Baselines | None:
     """What ``anchors/anchors.json`` in the folder of results says; none where it is not there.
 
     Raises:
-        Mistake: the file is damaged.
+        UserError: the file is damaged.
     """
     path = folder.root / "anchors" / "anchors.json"
     if not path.is_file():
@@ -96,9 +96,9 @@ def anchors_of(folder: Folder) -> Anchors | None:
         before = {"input": "input", "classical": record.get("classical_name") or "classical"}  # older records
         found = {str(kind): str(label) for kind, label in record.get("labels", before).items()}
         labels = {kind: found[kind] for kind in sorted(found, key=_place)}
-        return Anchors(path.parent, labels, sets, pictures)
+        return Baselines(path.parent, labels, sets, pictures)
     except (AttributeError, TypeError, ValueError) as error:
-        raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
+        raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
 
 
 def _place(kind: str) -> tuple[int, str]:
@@ -107,7 +107,7 @@ def _place(kind: str) -> tuple[int, str]:
 
 
 def strips_of(
-    anchors: Anchors | None, folder: Folder, results: Sequence[Result], best: Points | None, test_set: str
+    anchors: Baselines | None, folder: Folder, results: Sequence[Result], best: Points | None, test_set: str
 ) -> list[Strip]:
     """The strips whose pictures are there; missing pictures are left out."""
     if anchors is None or best is None or best.width is None:
@@ -125,7 +125,7 @@ def strips_of(
     return strips
 
 
-def _anchor_picture(anchors: Anchors, item: Mapping[str, Any], kind: str) -> Picture | None:
+def _anchor_picture(anchors: Baselines, item: Mapping[str, Any], kind: str) -> Picture | None:
     uri = embedded(anchors.root, item.get(kind))
     psnr = item.get("psnr")
     value = psnr.get(kind) if isinstance(psnr, Mapping) else None

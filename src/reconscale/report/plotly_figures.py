@@ -16,14 +16,14 @@ from reconscale.report.axes import (
     PURPLE,
     STRETCHES,
     VERMILLION,
-    Frame,
+    AxesSpec,
     heading,
-    heldback,
+    offset_backtest,
     quality_frame,
-    spread,
-    stretches,
+    segments,
+    spread_labels,
 )
-from reconscale.report.format import Quantity, amount
+from reconscale.report.format import MetricFormat, amount
 from reconscale.report.tables import Table
 
 Figure = dict[str, Any]
@@ -41,7 +41,7 @@ LEGEND: Figure = {
 }
 
 
-def dots(points: Table, axis: str, quantity: Quantity, name: str, colour: str) -> Figure:
+def dots(points: Table, axis: str, quantity: MetricFormat, name: str, colour: str) -> Figure:
     """Every run a dot, at its n or p."""
     texts = [
         f"n = {amount(row['n'])}"
@@ -62,9 +62,9 @@ def dots(points: Table, axis: str, quantity: Quantity, name: str, colour: str) -
     }
 
 
-def end_labels(ends: list[tuple[float, str, str]], frame: Frame) -> list[Figure]:
+def end_labels(ends: list[tuple[float, str, str]], frame: AxesSpec) -> list[Figure]:
     """Names of curves (value, label, colour) at their right end, pushed apart."""
-    heights = spread([frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _, _ in ends], 0.065)
+    heights = spread_labels([frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _, _ in ends], 0.065)
     return [
         {
             "xref": "paper",
@@ -82,8 +82,8 @@ def end_labels(ends: list[tuple[float, str, str]], frame: Frame) -> list[Figure]
     ]
 
 
-def layout_of(frame: Frame, right: int = 88) -> Figure:
-    """Axes, font and margins; no legend."""
+def layout_of(frame: AxesSpec, right: int = 88) -> Figure:
+    """AxesSpec, font and margins; no legend."""
     font = {
         "family": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
         "size": 13,
@@ -158,12 +158,12 @@ FILL = {"measured range": (0.20, 0.26), "up to 4x": (0.13, 0.18), "up to 10x": (
 DASH = {"measured range": "solid", "up to 4x": "dash", "up to 10x": "dot", "beyond 10x": "dot"}
 
 
-def quality_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
+def quality_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     """Quality against n: every run a dot, means, the band, anchors, and the error in per cent on the right."""
     frame = quality_frame(tables, quantity)
     traces: list[Figure] = []
     notes = []
-    for status, rows in stretches(tables["fan"]):
+    for status, rows in segments(tables["fan"]):
         traces += _band(rows, status, quantity)
     points = tables["points"].where(selected=1)
     curve = tables["curve"]
@@ -194,7 +194,7 @@ def quality_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _band(rows: list[dict[str, Any]], status: str, quantity: Quantity) -> list[Figure]:
+def _band(rows: list[dict[str, Any]], status: str, quantity: MetricFormat) -> list[Figure]:
     n = [row["n"] for row in rows]
     far = status in ("up to 10x", "beyond 10x")
     traces = []
@@ -238,9 +238,9 @@ def _band(rows: list[dict[str, Any]], status: str, quantity: Quantity) -> list[F
     return traces
 
 
-def _heldback(backtest: Table, frame: Frame, quantity: Quantity) -> list[Figure]:
+def _heldback(backtest: Table, frame: AxesSpec, quantity: MetricFormat) -> list[Figure]:
     """For each size held back: the forecast made without it, its middle and 90 % interval, beside what was measured."""
-    rows = heldback(backtest, frame)
+    rows = offset_backtest(backtest, frame)
     if not rows:
         return []
     middle = [row["median"] for _, row in rows]
@@ -268,7 +268,7 @@ def _heldback(backtest: Table, frame: Frame, quantity: Quantity) -> list[Figure]
     ]
 
 
-def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Figure], list[Figure]]:
+def _anchors(anchors: Table, frame: AxesSpec, quantity: MetricFormat) -> tuple[list[Figure], list[Figure]]:
     """Lines for anchors that lie within the frame, and notes at its edge for those that do not."""
     shapes, notes = [], []
     outside: dict[str, int] = {}
@@ -319,9 +319,9 @@ def _anchors(anchors: Table, frame: Frame, quantity: Quantity) -> tuple[list[Fig
     return shapes, notes
 
 
-def _headings(fan: Table, frame: Frame) -> list[Figure]:
+def _headings(fan: Table, frame: AxesSpec) -> list[Figure]:
     notes = []
-    for status, rows in stretches(fan):
+    for status, rows in segments(fan):
         left, right = max(frame.x[0], rows[0]["n"]), rows[-1]["n"]
         middle = (math.log10(left) + math.log10(right)) / 2
         notes.append(
@@ -353,17 +353,17 @@ def _borders(fan: Table) -> list[Figure]:
             "layer": "below",
             "line": {"color": MUTED, "width": 1, "dash": "dot"},
         }
-        for _, rows in stretches(fan)[1:]
+        for _, rows in segments(fan)[1:]
     ]
 
 
-def _curve_text(row: Mapping[str, Any], quantity: Quantity) -> str:
+def _curve_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
     width = f", width {row['width']}" if row["width"] is not None else ""
     sd = f", sd between seeds {quantity.bare(row['sd'])}" if row["sd"] is not None else ""
     return f"n = {amount(row['n'])}{width}<br>mean {quantity.say(row['mean'])}{sd}<br>{row['runs']} run(s)"
 
 
-def _fan_text(row: Mapping[str, Any], quantity: Quantity) -> str:
+def _fan_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
     return (
         f"n = {amount(row['n'])} ({row['status']})<br>expected {quantity.say(row['median'])}"
         f"<br>50 %: {quantity.bare(row['low50'])} to {quantity.bare(row['high50'])}"
@@ -371,7 +371,7 @@ def _fan_text(row: Mapping[str, Any], quantity: Quantity) -> str:
     )
 
 
-def _held_text(row: Mapping[str, Any], quantity: Quantity) -> str:
+def _held_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
     return (
         f"n = {amount(row['n'])} as forecast from n up to {amount(row['stopped_at'])}<br>"
         f"{quantity.say(row['median'])} (90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])})"

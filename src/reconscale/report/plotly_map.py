@@ -13,19 +13,19 @@ from reconscale.report.axes import (
     MUTED,
     SERIES,
     VERMILLION,
+    colour_of,
     contours,
     explanation_frame,
     map_frame,
-    shade,
     size_frame,
     validation_frame,
 )
-from reconscale.report.format import Quantity, amount, general, short
+from reconscale.report.format import MetricFormat, amount, general, short
 from reconscale.report.plotly_figures import LEGEND, Figure, dots, end_labels, layout_of, records
 from reconscale.report.tables import Table
 
 
-def map_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
+def map_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     """The expected metric over n and p, with measured cells, the large-enough network and the best use of a budget."""
     frame = map_frame(tables, quantity)
     layout = layout_of(frame) | {"showlegend": True, "legend": LEGEND, "height": 520, "annotations": []}
@@ -35,7 +35,7 @@ def map_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _field(field: Table, quantity: Quantity) -> Figure:
+def _field(field: Table, quantity: MetricFormat) -> Figure:
     """The surface; errors are coloured by their logarithm."""
     across, up = (sorted(set(field.numbers(name))) for name in ("n", "p"))
     error = quantity.metric == "error"
@@ -103,7 +103,7 @@ def _budget(budget: Table) -> list[Figure]:
     ]
 
 
-def _cells(cells: Table, quantity: Quantity) -> Figure:
+def _cells(cells: Table, quantity: MetricFormat) -> Figure:
     rows = records(cells)
     return {
         "type": "scatter",
@@ -133,20 +133,20 @@ def _measured_range(field: Table) -> list[Figure]:
     return [{"type": "rect", **box, "line": line}]
 
 
-def _text(row: Mapping[str, Any], quantity: Quantity) -> str:
+def _text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
     return (
         f"n = {amount(row['n'])}, p = {short(row['p'])}<br>expected {quantity.say(row['median'])}"
         f"<br>90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])}"
     )
 
 
-def size_figure(tables: Mapping[str, Table], quantity: Quantity) -> Figure:
+def size_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     """Quality against p: one line for each n, and every run a dot."""
     frame, cells = size_frame(tables, quantity), tables["network-size"]
     sizes = sorted(set(cells.numbers("n")))
     traces, ends = [], []
     for index, n in enumerate(sizes):
-        part, colour = cells.where(n=n), shade(index, len(sizes))
+        part, colour = cells.where(n=n), colour_of(index, len(sizes))
         traces.append(dots(tables["points"].where(n=n), "p", quantity, f"runs at n = {amount(n)}", colour))
         rings = [2.5 if row["selected"] else 0 for row in part.records()]
         traces.append(
@@ -178,7 +178,7 @@ def validation_figure(curves: Table) -> Figure:
     sizes = sorted(set(shown.numbers("n")))
     traces, ends = [], []
     for index, n in enumerate(sizes):
-        colour, last = shade(index, len(sizes)), []
+        colour, last = colour_of(index, len(sizes)), []
         part = shown.where(n=int(n))
         for name in dict.fromkeys(part.column("id")):
             run = part.where(id=name)
@@ -236,7 +236,7 @@ def explanation_figure(drawn: Table, unit: str) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _size_text(row: Mapping[str, Any], quantity: Quantity) -> str:
+def _size_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
     chosen = "<br>selected on validation" if row["selected"] else ""
     cell = f"n = {amount(row['n'])}, p = {short(row['p'])}"
     return f"{cell}<br>mean {quantity.say(row['mean'])}, {row['runs']} run(s){chosen}"

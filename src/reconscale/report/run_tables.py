@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.files import read_json
-from reconscale.laws import Costs, Finding, Hours, Points, finding, frontier, hours_of
+from reconscale.laws import Costs, Finding, Hours, Points, finding, hours_of, select_width
 from reconscale.laws.points import METRICS
-from reconscale.report.analysis import untimed
-from reconscale.report.format import Quantity, amount, number, short
+from reconscale.report.analysis import hours_unknown
+from reconscale.report.format import MetricFormat, amount, number, short
 from reconscale.report.tables import Cell, Grid, Table, table
 from reconscale.study import PROFILES, Folder, Result, Run, Study
-from reconscale.study.measurements import points_from
-from reconscale.study.results_folder import Fault, summed
+from reconscale.study.measurements import points_from_results
+from reconscale.study.results_folder import Incident, count_incidents
 
 GPU_HOURS, HOURS = "GPU-hours", "hours"
 """What hours of runs are called: those on GPUs, and others."""
@@ -54,9 +54,9 @@ def runs_table(runs: Sequence[Run], results: Sequence[Result], test_set: str) ->
     )
 
 
-def faults_table(faults: Iterable[Fault]) -> Table:
+def faults_table(faults: Iterable[Incident]) -> Table:
     """What went wrong around the runs: kind, how often, and seconds of work that had to be done again."""
-    rows = [(kind, count, lost) for kind, (count, lost) in summed(faults).items()]
+    rows = [(kind, count, lost) for kind, (count, lost) in count_incidents(faults).items()]
     return table("faults", "kind times seconds_done_again", rows)
 
 
@@ -93,11 +93,11 @@ def costs_from(results: Sequence[Result], per_hour: float | None = None, per_ima
     """Prices, with the measured hours of runs.
 
     Raises:
-        Mistake: a price is out of range.
+        UserError: a price is out of range.
     """
     devices = {result.provenance.get("device") for result in results if result.status == "done"}
     unit = GPU_HOURS if devices == {"cuda"} else HOURS
-    return Costs(hours_from(results) or untimed, per_hour, per_image, hour_unit=unit)
+    return Costs(hours_from(results) or hours_unknown, per_hour, per_image, hour_unit=unit)
 
 
 def shift_table(results: Sequence[Result], profile: str) -> Table:
@@ -111,7 +111,7 @@ def shift_table(results: Sequence[Result], profile: str) -> Table:
         members = [r for r in results if r.status == "done" and profile in r.metrics.get(name, {})]
         if not members:
             continue
-        best = frontier(points_from(members, profile=profile, test_set=name))
+        best = select_width(points_from_results(members, profile=profile, test_set=name))
         sizes = best.sizes
         rows.append(
             (name, float(sizes[0]), _mean(best, sizes[0]), float(sizes[-1]), _mean(best, sizes[-1]), *_last(best))
@@ -181,7 +181,7 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
     return tuple(found)
 
 
-def anchor_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:
+def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:
     """A caution where even the largest n does not reach what needs no training at all.
 
     Args:
@@ -231,7 +231,7 @@ def training_sets_of(folder: Folder) -> Table | None:
     None where images are no slices.
 
     Raises:
-        Mistake: the record is damaged.
+        UserError: the record is damaged.
     """
     path = folder.root / "training-sets.json"
     if not path.is_file():
@@ -243,7 +243,7 @@ def training_sets_of(folder: Folder) -> Table | None:
             for row in record["sets"]
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise Mistake(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
+        raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
     return table("training_sets", "n slices volumes units pixels", rows)
 
 
@@ -286,7 +286,7 @@ def volumes_table(results: Sequence[Result], best: Points | None, profile: str) 
     return table("volumes", columns, rows)
 
 
-def volumes_grid(volumes: Table, quantity: Quantity) -> Grid | None:
+def volumes_grid(volumes: Table, quantity: MetricFormat) -> Grid | None:
     """The table of volumes, those that gain least first."""
     if not len(volumes):
         return None

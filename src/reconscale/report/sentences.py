@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from reconscale.laws import Finding, Forecast, Points, wording
-from reconscale.laws.curve.posterior import Known
+from reconscale.laws import Finding, Forecast, Points, likelihood_words
+from reconscale.laws.curve.posterior import ParameterSummary
 from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.intervals import Range, between, chance, rounded
-from reconscale.report.analysis import Answer, Choice, answer_of
-from reconscale.report.format import Quantity, amount, duration, general, number, plain, short
+from reconscale.laws.decisions.intervals import Interval, format_chance, format_interval, round_interval
+from reconscale.report.analysis import Analysis, DecisionSummary, analyse
+from reconscale.report.format import MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.next_steps import STEPS, experiment_rows, next_steps
 from reconscale.report.run_tables import GPU_HOURS, HOURS
 from reconscale.report.tables import (
@@ -69,10 +69,10 @@ def known_verdict(name: str, identified: bool, probability: float) -> str:
     """Whether the measurements or the prior speak, and the chance that there is such a thing."""
     said = "identified" if identified else "not identified: the prior speaks"
     there = {"floor": "chance that there is one", "break": "chance of one within the data"}.get(name)
-    return said if there is None else f"{said} ({there}: {chance(probability)})"
+    return said if there is None else f"{said} ({there}: {format_chance(probability)})"
 
 
-def known_sentence(name: str, known: Known, largest: float) -> str:
+def known_sentence(name: str, known: ParameterSummary, largest: float) -> str:
     """A quantity of the curve with its intervals, in one sentence."""
     numbers = (known.median, known.low, known.high, known.prior_low, known.prior_high)
     median, low, high, prior_low, prior_high = (known_value(name, value) for value in numbers)
@@ -81,23 +81,26 @@ def known_sentence(name: str, known: Known, largest: float) -> str:
     return f"{known_name(name, largest)}: {median} ({low} to {high}; {before}), {verdict}"
 
 
-def target_sentence(choice: Choice) -> list[str]:
+def target_sentence(choice: DecisionSummary) -> list[str]:
     """What the target needs; nothing without one."""
     return [] if choice.needed is None else [f"Target: {choice.needed.sentence}"]
 
 
-def price_sentence(choice: Choice, quantity: Quantity) -> str:
+def price_sentence(choice: DecisionSummary, quantity: MetricFormat) -> str:
     """What the next 0.1 dB (0.01 SSIM) costs, as far as prices are known."""
     price = choice.price
     what = f"The next {price.step:g} {price.unit}"
-    never = f"the chance that no amount of data brings it is {chance(price.n.never)}"
+    never = f"the chance that no amount of data brings it is {format_chance(price.n.never)}"
     if price.n.median == float("inf"):
         return f"{what} is not expected from more data ({never})."
-    parts = [f"about {rounded(price.images.median)} more {quantity.unit} ({between(price.images)})"]
+    parts = [f"about {round_interval(price.images.median)} more {quantity.unit} ({format_interval(price.images)})"]
     if choice.timed:
         parts.append(f"{_time(price.hours)} for a run with them")
     if price.total is not None:
-        parts.append(f"{rounded(price.total.median)} {price.currency}".rstrip() + f" in all ({between(price.total)})")
+        parts.append(
+            f"{round_interval(price.total.median)} {price.currency}".rstrip()
+            + f" in all ({format_interval(price.total)})"
+        )
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{what} takes {listed}; {never}."
 
@@ -108,12 +111,15 @@ def step_cost(row: Mapping[str, Cell]) -> str:
     unit, cost = row["cost_unit"], row["cost"]
     if row["kind"] != "stop" and cost is not None and unit not in (GPU_HOURS, HOURS):
         parts.insert(
-            0, f"{rounded(number(cost))} {unit}".rstrip() if parts else f"cost of {rounded(number(cost))} {unit}"
+            0,
+            f"{round_interval(number(cost))} {unit}".rstrip()
+            if parts
+            else f"cost of {round_interval(number(cost))} {unit}",
         )
     return ", ".join(parts)
 
 
-def _time(hours: Range) -> str:
+def _time(hours: Interval) -> str:
     return duration(3600 * hours.median) if hours.median < float("inf") else "no known time"
 
 
@@ -129,13 +135,13 @@ def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[flo
         Lines without markup; a blank one between blocks.
 
     Raises:
-        Mistake: a size asked for is not a number above 0.
+        UserError: a size asked for is not a number above 0.
     """
-    answer = answer_of(points, worthwhile=worthwhile, asked=asked)
+    answer = analyse(points, worthwhile=worthwhile, asked=asked)
     return lines_of(answer, next_steps(answer), answer.findings)
 
 
-def lines_of(answer: Answer, steps: Table, findings: Iterable[Finding]) -> list[str]:
+def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> list[str]:
     """The lines of :func:`answer_lines`, of an answer that is known already.
 
     Args:
@@ -158,11 +164,11 @@ def lines_of(answer: Answer, steps: Table, findings: Iterable[Finding]) -> list[
     return joined(blocks)
 
 
-def decided_lines(choice: Choice, points: Points, findings: Iterable[Finding]) -> list[str]:
+def decided_lines(choice: DecisionSummary, points: Points, findings: Iterable[Finding]) -> list[str]:
     """The decision alone: verdict, gains, what the target and the next step need, what to run next, cautions."""
-    quantity = Quantity(points.metric, points.profile, points.unit)
+    quantity = MetricFormat(points.metric, points.profile, points.unit)
     decision = choice.decision
-    surety = "" if decision.verdict == "UNDECIDED" else wording(decision.probability)
+    surety = "" if decision.verdict == "UNDECIDED" else likelihood_words(decision.probability)
     steps = table("next-steps", STEPS, experiment_rows(choice, both=has_surface(points)))
     head = [verdict_line(decision.verdict, surety), decision.sentence]
     return joined([head, choice_lines(choice, quantity), step_lines(steps), finding_lines(findings)])
@@ -182,13 +188,15 @@ def verdict_line(verdict: str, surety: str) -> str:
     return f"{verdict} ({surety})" if surety else verdict
 
 
-def choice_lines(choice: Choice, quantity: Quantity) -> list[str]:
+def choice_lines(choice: DecisionSummary, quantity: MetricFormat) -> list[str]:
     """What more of each is expected to add, and what the target and the next step need."""
     lines = [f"gains, with 90 % intervals, and the chance of more than {quantity.gain(choice.decision.worthwhile)}"]
     for row in gains_table(choice).records():
         gain, low, high = (quantity.gain(number(row[name])) for name in ("median", "low90", "high90"))
         head = f"{number(row['factor']):g} x {row['what']}"
-        lines.append(f"  {head:>6}   {gain} ({low} to {high})   {chance(number(row['probability']))}, {row['wording']}")
+        lines.append(
+            f"  {head:>6}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
+        )
     return [*lines, *target_sentence(choice), price_sentence(choice, quantity)]
 
 
@@ -201,7 +209,7 @@ def believed_lines(outlook: Forecast | None, largest: float) -> list[str]:
     return ["what the forecast is made of, and what is known of the curve (90 % intervals)", *lines]
 
 
-def backtest_lines(answer: Answer) -> list[str]:
+def backtest_lines(answer: Analysis) -> list[str]:
     """The back-test, one sentence a size that was held back."""
     quantity, made, lines = answer.quantity, backtest_table(answer), []
     for row in made.records():
@@ -231,7 +239,7 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
     return [f"{row['severity']} [{row['code']}]: {row['text']}" for row in findings_table(findings).records()]
 
 
-def forecast_rows(answer: Answer) -> list[tuple[str, str, str, str, str]]:
+def forecast_rows(answer: Analysis) -> list[tuple[str, str, str, str, str]]:
     """The sizes that were asked for: n, multiple of the largest n, expected value, 50 % and 90 % interval."""
     quantity, rows = answer.quantity, []
     for row in fan_table(answer).where(asked=1).records():
@@ -245,7 +253,7 @@ def forecast_rows(answer: Answer) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
-def _measured(answer: Answer, quantity: Quantity) -> list[str]:
+def _measured(answer: Analysis, quantity: MetricFormat) -> list[str]:
     lines = [f"measured ({quantity.title}{f', {quantity.profile}' if quantity.profile else ''}; n in {quantity.unit})"]
     for row in curve_table(answer).records():
         sd = "" if row["sd"] is None else f"   sd {_sd(number(row['sd']), quantity)}"
@@ -256,7 +264,7 @@ def _measured(answer: Answer, quantity: Quantity) -> list[str]:
     return lines
 
 
-def _expected(answer: Answer, quantity: Quantity) -> list[str]:
+def _expected(answer: Analysis, quantity: MetricFormat) -> list[str]:
     lines = [
         f"  n = {n:>9}   {middle:>10}"
         + (f"   50 % {inner}   90 % {outer}" if inner else "")
@@ -268,7 +276,7 @@ def _expected(answer: Answer, quantity: Quantity) -> list[str]:
     return [f"expected of a new run ({quantity.title})", *lines] if lines else []
 
 
-def _laws(answer: Answer) -> list[str]:
+def _laws(answer: Analysis) -> list[str]:
     lines: list[str] = []
     for row in law_table(answer).records():
         if row["value"] is None:
@@ -279,5 +287,5 @@ def _laws(answer: Answer) -> list[str]:
     return ["named laws, each with 90 % intervals as if it were true", *lines] if lines else []
 
 
-def _sd(value: float, quantity: Quantity) -> str:
+def _sd(value: float, quantity: MetricFormat) -> str:
     return general(value) if quantity.metric == "error" else plain(value, quantity.digits + 1)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reconscale.laws import Finding, Points, frontier
-from reconscale.laws.findings import merged
-from reconscale.report.analysis import Answer, answer_of
+from reconscale.laws import Finding, Points, select_width
+from reconscale.laws.findings import unique_findings
+from reconscale.report.analysis import Analysis, analyse
 from reconscale.report.explanation import Explanation, explanation_of
-from reconscale.report.format import Quantity, times
+from reconscale.report.format import MetricFormat, times
 from reconscale.report.next_steps import next_steps
-from reconscale.report.pictures import Anchors, anchors_of
+from reconscale.report.pictures import Baselines, load_baselines
 from reconscale.report.problem_text import problem_findings
-from reconscale.report.run_tables import anchor_findings, costs_from, hours_from, training_findings, training_sets_of
+from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
 from reconscale.report.sentences import finding_lines, joined, lines_of, step_lines, verdict_line
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
-from reconscale.study.measurements import noise_from, points_from
+from reconscale.study.measurements import noise_levels_from_results, points_from_results
 
 BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical")
 """Findings that a verdict must not be read without."""
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
+class StudyAnalysis:
     """A study and what came out.
 
     Attributes:
@@ -45,8 +45,8 @@ class Gathered:
     folder: Folder
     runs: Sequence[Run]
     results: Sequence[Result]
-    answer: Answer | None
-    anchors: Anchors | None
+    answer: Analysis | None
+    anchors: Baselines | None
     lines: Sequence[tuple[str, str, float]]
     steps: Table
     findings: tuple[Finding, ...]
@@ -59,11 +59,11 @@ class Gathered:
         return [result for result in self.results if result.status == "done"]
 
     @property
-    def quantity(self) -> Quantity:
+    def quantity(self) -> MetricFormat:
         """How values are spelt."""
         if self.answer is not None:
             return self.answer.quantity
-        return Quantity("psnr", self.study.analysis.profile, self.study.images.noun)
+        return MetricFormat("psnr", self.study.analysis.profile, self.study.images.noun)
 
     @property
     def verdict(self) -> str:
@@ -89,7 +89,7 @@ class Gathered:
 
 def gather(
     study: Study, folder: Folder, *, target: float | None = None, progress: Callable[[str], None] | None = None
-) -> Gathered:
+) -> StudyAnalysis:
     """Read the results of a study and ask the laws what they say.
 
     Args:
@@ -99,7 +99,7 @@ def gather(
         progress: is told what is being done.
 
     Raises:
-        Mistake: a result is damaged, results were measured on different images, or the target is out of range.
+        UserError: a result is damaged, results were measured on different images, or the target is out of range.
     """
     say = progress or (lambda _: None)
     say("reading results")
@@ -108,21 +108,23 @@ def gather(
     done = [result for result in results if result.status == "done"]
     answer = None
     if done:
-        points = points_from(done, profile=study.analysis.profile, test_set=main)
+        points = points_from_results(done, profile=study.analysis.profile, test_set=main)
         worthwhile, asked = study.analysis.worthwhile, study.analysis.forecast
         costs = costs_from(done)
-        noise = noise_from(done, profile=study.analysis.profile, test_set=main)
-        answer = answer_of(
+        noise = noise_levels_from_results(done, profile=study.analysis.profile, test_set=main)
+        answer = analyse(
             points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, noise=noise, progress=say
         )
-    anchors = anchors_of(folder)
-    quantity = Quantity("psnr", study.analysis.profile, "") if answer is None else answer.quantity
+    anchors = load_baselines(folder)
+    quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(main, quantity) if anchors is not None else []
     own, best = ((), None) if answer is None else (answer.findings, answer.best)
-    findings = merged(own, problem_findings(study), training_findings(study, results), anchor_findings(best, lines))
+    findings = unique_findings(
+        own, problem_findings(study), training_findings(study, results), baseline_findings(best, lines)
+    )
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
-    return Gathered(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
+    return StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
 
 
 def run_findings(study: Study, folder: Folder, points: Points, test_set: str | None = None) -> tuple[Finding, ...]:
@@ -135,16 +137,16 @@ def run_findings(study: Study, folder: Folder, points: Points, test_set: str | N
         test_set: where they were taken; none: the study's main one.
 
     Raises:
-        Mistake: a result, or the record of what was measured without a network, is damaged.
+        UserError: a result, or the record of what was measured without a network, is damaged.
     """
-    anchors = anchors_of(folder)
-    quantity = Quantity(points.metric, points.profile, points.unit)
+    anchors = load_baselines(folder)
+    quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
     how = training_findings(study, folder.results(runs_of(study)))
-    return merged(problem_findings(study), how, anchor_findings(frontier(points), lines))
+    return unique_findings(problem_findings(study), how, baseline_findings(select_width(points), lines))
 
 
-def study_lines(known: Gathered) -> list[str]:
+def study_lines(known: StudyAnalysis) -> list[str]:
     """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
     if known.answer is not None:
         verdict, *rest = lines_of(known.answer, known.steps, known.findings)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws import Finding, Points, Surface, wording
+from reconscale.laws import Finding, Points, Surface, likelihood_words
 from reconscale.laws.csv_table import table_text
-from reconscale.report.analysis import FAR, NEAR, Answer, Choice
+from reconscale.report.analysis import FAR, NEAR, Analysis, DecisionSummary
 
 Cell = str | int | float | None
 """One entry; none: not known, or refused."""
@@ -62,7 +62,7 @@ def table(name: str, columns: str, rows: Iterable[Sequence[Cell]]) -> Table:
     return Table(name, tuple(columns.split()), tuple(tuple(row) for row in rows))
 
 
-def points_table(answer: Answer) -> Table:
+def points_table(answer: Analysis) -> Table:
     """Every measured run; ``selected`` is 1 where its width was chosen on validation for its n."""
     points = answer.points
     chosen = {(n, dial) for n, dial in zip(answer.best.n, _dial(answer.best), strict=True)}
@@ -82,7 +82,7 @@ def points_table(answer: Answer) -> Table:
     return table("points", f"n p width seed {points.metric} validation selected", rows)
 
 
-def curve_table(answer: Answer) -> Table:
+def curve_table(answer: Analysis) -> Table:
     """One row a size: mean, median and spread over seeds of the selected width."""
     best, rows = answer.best, []
     for n in best.sizes:
@@ -104,7 +104,7 @@ def curve_table(answer: Answer) -> Table:
     return table("curve", "n runs mean median sd lowest highest width p", rows)
 
 
-def size_table(answer: Answer) -> Table:
+def size_table(answer: Analysis) -> Table:
     """One row an n and network size: mean and spread over seeds."""
     points = answer.points
     if points.p is None:
@@ -127,7 +127,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table("findings", "severity code text", rows)
 
 
-def anchors_table(anchors: Iterable[tuple[str, str, float]]) -> Table:
+def baselines_table(anchors: Iterable[tuple[str, str, float]]) -> Table:
     """Horizontal lines: kind (input or classical), label, value."""
     return table("anchors", "kind label value", anchors)
 
@@ -154,7 +154,7 @@ FAN = "n status median low50 high50 low90 high90 asked"
 """Columns of the band's table. Status: measured range, up to 4x, up to 10x, beyond 10x, or refused."""
 
 
-def fan_table(answer: Answer) -> Table:
+def fan_table(answer: Analysis) -> Table:
     """What is expected at each size of a grid, within the data and beyond; refused sizes have no numbers.
 
     ``median`` is the middle of the mean over seeds; the intervals are those of one new run.
@@ -172,7 +172,7 @@ def fan_table(answer: Answer) -> Table:
     return table("fan", FAN, rows)
 
 
-def gains_table(choice: Choice) -> Table:
+def gains_table(choice: DecisionSummary) -> Table:
     """What more data, and a larger network, are expected to add, and what they cost; hours only where measured."""
     rows: list[tuple[Cell, ...]] = []
     for what, gain in choice.gains:
@@ -181,11 +181,13 @@ def gains_table(choice: Choice) -> Table:
         hours = bill.hours if choice.timed else None
         numbers = (gain.median, gain.low, gain.high, gain.probability)
         size = None if here is None else gain.factor * here
-        rows.append((what, gain.factor, size, *numbers, wording(gain.probability), bill.images, hours, bill.total))
+        rows.append(
+            (what, gain.factor, size, *numbers, likelihood_words(gain.probability), bill.images, hours, bill.total)
+        )
     return table("gains", "what factor size median low90 high90 probability wording images hours total", rows)
 
 
-def members_table(answer: Answer) -> Table:
+def members_table(answer: Analysis) -> Table:
     """What the forecast is made of: its members with their weights, and the forms of the curve with probabilities."""
     told = answer.outlook
     if told is None:
@@ -195,7 +197,7 @@ def members_table(answer: Answer) -> Table:
     return table("members", "kind name probability", [*rows, *(("form", name, chance) for name, chance in forms)])
 
 
-def known_table(answer: Answer) -> Table:
+def known_table(answer: Analysis) -> Table:
     """Exponent, slope, floor and break of the curve, with what was believed before any measurement."""
     rows: list[tuple[Cell, ...]] = []
     for name, known in () if answer.outlook is None else answer.outlook.known.items():
@@ -205,7 +207,7 @@ def known_table(answer: Answer) -> Table:
     return table("known", "quantity median low90 high90 prior_low90 prior_high90 probability identified", rows)
 
 
-def law_table(answer: Answer) -> Table:
+def law_table(answer: Analysis) -> Table:
     """The usual named laws with their parameters, 90 % intervals and scatter."""
     rows: list[tuple[Cell, ...]] = []
     known = {found.code for found in answer.findings}
@@ -217,7 +219,7 @@ def law_table(answer: Answer) -> Table:
     return table("laws", "law parameter value low90 high90 residual_sd seed_sd note", rows)
 
 
-def backtest_table(answer: Answer) -> Table:
+def backtest_table(answer: Analysis) -> Table:
     """What would have been forecast for the largest sizes, and what was measured there."""
     rows = [
         (
@@ -252,7 +254,7 @@ BUDGETS = 13
 """Budgets whose best use is looked for."""
 
 
-def map_table(answer: Answer) -> Table:
+def map_table(answer: Analysis) -> Table:
     """The expected metric (mean over seeds) on a grid of n and p, up to 4 times beyond the largest of either."""
     name, columns = "map", "n p median low90 high90 measured_range"
     if answer.surface is None or answer.points.p is None:
@@ -266,7 +268,7 @@ def map_table(answer: Answer) -> Table:
     return table(name, columns, zip(*parts, strict=True))
 
 
-def frontier_table(answer: Answer) -> Table:
+def frontier_table(answer: Analysis) -> Table:
     """For each n the p from which on doubling it gains less than what is worthwhile, with its 90 % interval.
 
     None: more than 4 times the largest p measured; ``beyond`` is the chance of that.
@@ -282,7 +284,7 @@ def frontier_table(answer: Answer) -> Table:
     return table(name, columns, rows)
 
 
-def budget_table(answer: Answer) -> Table:
+def budget_table(answer: Analysis) -> Table:
     """For budgets in proportion to n p (6 FLOPs a parameter and example, one pass): the best n and p on the map."""
     name, columns = "budget", "flops n p median low90 high90"
     if answer.surface is None or answer.points.p is None:

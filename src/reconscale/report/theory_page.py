@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 
-from reconscale.files import to_json, write_whole
-from reconscale.report.analysis import cleaned
-from reconscale.report.axes import BLUE, GREEN, GREY, INK, MUTED, PURPLE, VERMILLION, Frame, log_ticks
-from reconscale.report.figures import dressed, saved
+from reconscale.files import to_json, write_atomic
+from reconscale.report.analysis import json_safe
+from reconscale.report.axes import BLUE, GREEN, GREY, INK, MUTED, PURPLE, VERMILLION, AxesSpec, log_ticks
+from reconscale.report.figures import apply_axes, save
 from reconscale.report.format import amount, duration, general, plain
 from reconscale.report.page import Plot, render_template
 from reconscale.report.plotly_figures import LEGEND, Figure, layout_of, records
-from reconscale.report.tables import Cell, Grid, Table, table
-from reconscale.theory import Experiment, Setting, power_fit
+from reconscale.report.tables import Grid, Table
+from reconscale.report.theory_tables import fits_table, risks_table, summary_table
+from reconscale.theory import Experiment, Setting
 from reconscale.theory.settings import Landmarks, RiskRow
 
 CURVES = {
@@ -37,7 +38,7 @@ LINES = {
 """Column -> name and colour of what is known without drawing."""
 
 
-def risk_frame(rows: Table) -> Frame:
+def risk_frame(rows: Table) -> AxesSpec:
     """Axes of one setting, wide enough for every marker."""
     n = rows.numbers("n")
     usual = [v for name in ("early_stopped", "pca", "projection") for v in rows.numbers(name)]
@@ -48,7 +49,7 @@ def risk_frame(rows: Table) -> Frame:
     first, last = math.ceil(math.log10(y[0])), math.floor(math.log10(y[1]))
     every = max(1, (last - first + 5) // 6)
     ticks = tuple((10.0**p, general(10.0**p)) for p in range(first, last + 1) if (p - last) % every == 0)
-    return Frame(x, y, log_ticks(*x), ticks, "training images n", "risk per direction", log_y=True)
+    return AxesSpec(x, y, log_ticks(*x), ticks, "training images n", "risk per direction", log_y=True)
 
 
 def marks(rows: Table, knee: float | None) -> list[tuple[float, str]]:
@@ -88,12 +89,12 @@ def settings_files(panels: Sequence[tuple[str, Table, Table, float | None]]) -> 
         figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize=11)
 
     rows = -(-len(panels) // (1 if len(panels) == 1 else 2))
-    return saved(draw, (8.2 if len(panels) == 1 else 11.5, 1.3 + 3.7 * rows))
+    return save(draw, (8.2 if len(panels) == 1 else 11.5, 1.3 + 3.7 * rows))
 
 
 def _panel(axes: Axes, title: str, rows: Table, fits: Table, knee: float | None) -> None:
     frame = risk_frame(rows)
-    dressed(axes, frame, "")
+    apply_axes(axes, frame, "")
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=24)
     n = rows.numbers("n")
     for name, (label, colour) in LINES.items():
@@ -203,75 +204,6 @@ def _positive_or_none(rows: Table, name: str) -> list[float | None]:
     return [None if v is None or not float(v) > 0 else float(v) for v in rows.column(name)]
 
 
-NOTHING = 1e-20
-"""A risk that is 0 but for rounding."""
-
-
-def risks_table(parts: Iterable[tuple[Setting, Sequence[Experiment]]]) -> Table:
-    """Every training set: its risks, and the step k at which the early-stopped one is reached."""
-    rows = [
-        (*_model(setting), e.n, e.run, setting.model.floor, e.early_stopped, e.k, _known(e.converged), e.pca)
-        for setting, found in parts
-        for e in found
-    ]
-    return table("risks", "dim ambient sigma n run optimum early_stopped k converged pca", rows)
-
-
-def summary_table(parts: Iterable[tuple[Setting, Sequence[RiskRow]]]) -> Table:
-    """Mean and standard deviation over the runs, equivalents and the bound, one row for each n.
-
-    Where the mean of the converged risk is infinite, ``converged`` is the median of the runs, ``converged_sd`` is empty
-    and so is ``expected_converged``.
-    """
-    columns = (
-        "dim ambient sigma n optimum projection early_stopped early_stopped_sd k converged converged_sd pca pca_sd "
-        "expected_early_stopped expected_converged expected_pca bound"
-    )
-    return table("summary", columns, [_summary(setting, row) for setting, rows in parts for row in rows])
-
-
-def _summary(setting: Setting, row: RiskRow) -> tuple[Cell, ...]:
-    drawn, model = row.drawn, setting.model
-    return (
-        *_model(setting), row.n, model.floor, row.projection,
-        *drawn.early_stopped, drawn.k, *drawn.converged, *drawn.pca,
-        row.early_stopped, _known(row.converged), row.pca, row.bound,
-    )  # fmt: skip
-
-
-def fits_table(parts: Iterable[tuple[Setting, Sequence[RiskRow]]]) -> Table:
-    """The power laws over the published stretches: drawn, expected by the equivalent, printed by the official code."""
-    columns = (
-        "dim ambient sigma early_factor early_exponent early_first early_last expected_exponent "
-        "pca_factor pca_exponent pca_first pca_last printed_early printed_pca"
-    )
-    return table("fits", columns, [_fits(setting, rows) for setting, rows in parts])
-
-
-def _fits(setting: Setting, rows: Sequence[RiskRow]) -> tuple[Cell, ...]:
-    n = [row.n for row in rows]
-    early = _fit(n, [row.drawn.early_stopped[0] for row in rows], setting.early_stopped)
-    expected = _fit(n, [row.early_stopped for row in rows], setting.early_stopped)
-    pca = _fit(n, [row.drawn.pca[0] for row in rows], setting.pca)
-    return (*_model(setting), *early, expected[1], *pca, *(setting.printed or (None, None)))
-
-
-def _fit(n: list[int], risk: list[float], stretch: tuple[int, int]) -> tuple[Cell, ...]:
-    """Factor, exponent, first and last n; no factor and exponent where the risk is 0, as it is without noise."""
-    if min(value for size, value in zip(n, risk, strict=True) if stretch[0] <= size <= stretch[1]) <= NOTHING:
-        return None, None, *stretch
-    fit = power_fit(n, risk, *stretch)
-    return fit.factor, fit.exponent, fit.first, fit.last
-
-
-def _model(setting: Setting) -> tuple[Cell, ...]:
-    return setting.model.dim, setting.model.ambient, setting.model.sigma
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 Part = tuple[Setting, Sequence[Experiment], Sequence[RiskRow], Landmarks]
 """One setting: what was drawn, its risks by n, where its curve turns."""
 
@@ -305,7 +237,7 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
         The path of ``theory.html`` and the table of fits.
 
     Raises:
-        Mistake: ``out`` cannot be written to.
+        UserError: ``out`` cannot be written to.
     """
     risks = risks_table([(setting, found) for setting, found, _, _ in parts])
     summary = summary_table([(setting, rows) for setting, _, rows, _ in parts])
@@ -331,13 +263,13 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
         files=["risks.csv", "summary.csv", "fits.csv", "settings.png", "settings.svg", "numbers.json"],
     )
     for item in (risks, summary, fits):
-        write_whole(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv())
     for kind, content in files.items():
-        write_whole(out / f"settings.{kind}", content)
+        write_atomic(out / f"settings.{kind}", content)
     numbers = {"reconscale": version("reconscale"), "runs": runs, "seed": seed, "seconds": seconds,
                "summary": summary.records(), "fits": fits.records()}  # fmt: skip
-    write_whole(out / "numbers.json", to_json(cleaned(numbers)))
-    write_whole(out / "theory.html", page)
+    write_atomic(out / "numbers.json", to_json(json_safe(numbers)))
+    write_atomic(out / "theory.html", page)
     return out / "theory.html", fits
 
 

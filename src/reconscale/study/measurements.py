@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reconscale.errors import Mistake
-from reconscale.laws import Noise, Points, frontier
+from reconscale.errors import UserError
+from reconscale.laws import NoiseLevel, Points, select_width
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
@@ -13,7 +13,7 @@ from reconscale.study.results_folder import Folder
 from reconscale.study.study_file import Study
 
 
-def points_of(study: Study, folder: Folder, *, profile: str | None = None, test_set: str | None = None) -> Points:
+def load_points(study: Study, folder: Folder, *, profile: str | None = None, test_set: str | None = None) -> Points:
     """The measured points of a study: one row a run that is done.
 
     Args:
@@ -23,28 +23,30 @@ def points_of(study: Study, folder: Folder, *, profile: str | None = None, test_
         test_set: ``test`` or a named test set; none: the study's main one.
 
     Raises:
-        Mistake: no run is done yet, a result is damaged, or the profile or test set is not in the results.
+        UserError: no run is done yet, a result is damaged, or the profile or test set is not in the results.
     """
     results = [r for r in folder.results(runs_of(study)) if r.status == "done"]
     if not results:
-        raise Mistake(folder.root, "holds no run that is done", "carry the study out first: `reconscale run`")
-    return points_from(results, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test)
+        raise UserError(folder.root, "holds no run that is done", "carry the study out first: `reconscale run`")
+    return points_from_results(
+        results, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test
+    )
 
 
-def points_from(results: list[Result], *, profile: str, test_set: str) -> Points:
+def points_from_results(results: list[Result], *, profile: str, test_set: str) -> Points:
     """The points of results that are done, all on one test set and in one profile.
 
     Raises:
-        Mistake: the profile or the test set is not in the results.
+        UserError: the profile or the test set is not in the results.
     """
     for result in results:
         if test_set not in result.metrics:
-            raise Mistake(
+            raise UserError(
                 result.run.id, f"has no test set '{test_set}'", f"it has: {', '.join(sorted(result.metrics))}"
             )
         if profile not in result.metrics[test_set]:
             known = ", ".join(sorted(result.metrics[test_set]))
-            raise Mistake(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
+            raise UserError(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
     names = list(results[0].images.get(test_set, {}))
     told = bool(names) and "mse" in results[0].images[test_set][names[0]]  # not where the truth is not known
     per_image = np.array([[r.images[test_set][name]["mse"] for name in names] for r in results]) if told else None
@@ -63,7 +65,7 @@ def points_from(results: list[Result], *, profile: str, test_set: str) -> Points
     )
 
 
-def noise_from(results: list[Result], *, profile: str, test_set: str) -> Noise | None:
+def noise_levels_from_results(results: list[Result], *, profile: str, test_set: str) -> NoiseLevel | None:
     """The runs at the largest n, of the width chosen there, at the levels of noise that were tested.
 
     Args:
@@ -83,9 +85,9 @@ def noise_from(results: list[Result], *, profile: str, test_set: str) -> Noise |
     levels = {sigma: name for sigma, name in sorted(levels.items()) if sigma > 0}
     if trained not in levels or len(levels) < 2:
         return None
-    best = frontier(points_from(results, profile=profile, test_set=test_set))
+    best = select_width(points_from_results(results, profile=profile, test_set=test_set))
     largest = best.n.max()
     width = None if best.width is None else best.width[best.n == largest][0]
     there = [r for r in results if r.run.n == largest and width in (None, r.run.network.width)]
     values = tuple(tuple(r.metrics[name][profile] for name in levels.values()) for r in there)
-    return Noise(tuple(levels), values, trained)
+    return NoiseLevel(tuple(levels), values, trained)

@@ -27,7 +27,7 @@ def runs_of(study: Study) -> list[Run]:
 
 
 @dataclass(frozen=True)
-class Need:
+class ResourceEstimate:
     """What a run takes.
 
     Attributes:
@@ -100,16 +100,16 @@ class Plan:
         return sum(cell.flops * (cell.seeds - cell.done - cell.failed) for cell in self.cells)
 
 
-def samples_of(run: Run) -> int:
+def count_samples(run: Run) -> int:
     """Crops that a run will see at most."""
     return run.recipe.steps * run.recipe.batch
 
 
-def cells_of(
+def group_cells(
     runs: Iterable[Run],
     over: Mapping[str, str],
     size: Callable[[Run], tuple[int, float]],
-    need: Callable[[Run], Need | None],
+    need: Callable[[Run], ResourceEstimate | None],
     pixels: Callable[[Run], float],
 ) -> tuple[Cell, ...]:
     """Gather runs into cells.
@@ -132,7 +132,7 @@ def cells_of(
         status = [over.get(run.id) for run in members]
         cells.append(Cell(
             n=n, width=width, p=p,
-            flops=3 * flops_per_pixel * pixels(first) * samples_of(first),
+            flops=3 * flops_per_pixel * pixels(first) * count_samples(first),
             seconds=needed.seconds if needed else None, memory=needed.memory if needed else None, seeds=len(members),
             done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
         ))  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -16,7 +16,7 @@ class Frozen(BaseModel):
 Level = Annotated[float, Field(ge=0, le=255)]
 
 
-class _Imaged(Frozen):
+class _Imaged(FrozenModel):
     """Problems of images in [0, 1] with noise; sigma counts in grey levels of 255.
 
     Attributes:
@@ -71,7 +71,7 @@ class DenoisingProblem(_Imaged):
         return self
 
 
-class MRIProblem(Frozen):
+class MRIProblem(FrozenModel):
     """Accelerated MRI: A takes some lines of the k-space of every coil; x is the magnitude image of a slice.
 
     Attributes:
@@ -256,7 +256,7 @@ LinearProblem = (
 )  # fmt: skip
 """The problems that one adapter to deepinv's linear operators carries out."""
 
-KINDS: dict[str, type[Frozen]] = {
+KINDS: dict[str, type[FrozenModel]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(get_args(Problem)[0])
 }
 """The problems by their kind."""
@@ -270,6 +270,6 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-def at_sigma(problem: Any, sigma: float) -> Any:
+def with_sigma(problem: Any, sigma: float) -> Any:
     """The same problem with another level of noise, to be tested at."""
     return problem.model_copy(update={"sigma": float(sigma), "test_sigma": ()})

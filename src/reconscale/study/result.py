@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from reconscale.errors import Mistake
-from reconscale.files import read_json, read_whole, to_json, write_whole
-from reconscale.study.problems import Frozen
+from reconscale.errors import UserError
+from reconscale.files import read_json, read_limited, to_json, write_atomic
+from reconscale.study.problems import FrozenModel
 from reconscale.study.run import Run
 
 SCHEMA = 1
@@ -21,7 +21,7 @@ MOST_TABLE = 256 << 20
 """Bytes of ``images.csv`` and of ``volumes.csv``."""
 
 
-class Validation(Frozen):
+class Validation(FrozenModel):
     """One look at the validation set during training.
 
     Attributes:
@@ -41,7 +41,7 @@ class Validation(Frozen):
     loss: float | None = None
 
 
-class Result(Frozen):
+class Result(FrozenModel):
     """What one run gave.
 
     Attributes:
@@ -98,43 +98,43 @@ class Result(Frozen):
         """Write ``images.csv``, ``volumes.csv`` and then ``result.json``; when the latter exists, all is there.
 
         Raises:
-            Mistake: the folder cannot be written to.
+            UserError: the folder cannot be written to.
         """
         tables = {}
         for name, values in (("images", self.images), ("volumes", self.volumes)):
             if values:
                 tables[f"{name}.csv"] = _table(values, name[:-1])
-                write_whole(folder / f"{name}.csv", tables[f"{name}.csv"])
+                write_atomic(folder / f"{name}.csv", tables[f"{name}.csv"])
         record = {"schema": SCHEMA, "id": self.run.id, **self.model_dump(mode="json")}
         record["run"] = self.run.model_dump(mode="json", exclude_defaults=True)
         record["sha256"] = {name: _sha256(table) for name, table in tables.items()}
         record["sha256"]["result.json"] = _sha256(to_json(record))  # of everything but this line
-        write_whole(folder / "result.json", to_json(record))
+        write_atomic(folder / "result.json", to_json(record))
 
     @classmethod
     def read(cls, folder: Path, *, images: bool = True) -> Result:
         """Read a result that :meth:`write` wrote.
 
         Raises:
-            Mistake: the file is damaged, of another schema, or does not belong into this folder.
+            UserError: the file is damaged, of another schema, or does not belong into this folder.
         """
         path = folder / "result.json"
         remedy = "delete that folder and run again: only this run is repeated"
         record = read_json(path, remedy)
         sums = _checked(record, path, remedy)
         if not isinstance(record, dict) or record.pop("schema", None) != SCHEMA:
-            raise Mistake(path, f"is not a result of schema {SCHEMA}", remedy)
+            raise UserError(path, f"is not a result of schema {SCHEMA}", remedy)
         name = record.pop("id", None)
         try:
             result = cls.model_validate_json(to_json(record))
         except (ValidationError, ValueError, RecursionError) as error:
             first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
             place = ".".join(str(part) for part in first["loc"])
-            raise Mistake(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error
+            raise UserError(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error
         if result.run.id != name or folder.name != name:
-            raise Mistake(path, f"holds the run {result.run.id} under the name {folder.name}", remedy)
+            raise UserError(path, f"holds the run {result.run.id} under the name {folder.name}", remedy)
         if sums.get("result.json", "right") != "right":
-            raise Mistake(path, "has been changed since it was written", remedy)
+            raise UserError(path, "has been changed since it was written", remedy)
         if images and result.status == "done":
             path = folder / "volumes.csv"
             volumes = _read_table(path, "volume", sums.get(path.name)) if path.is_file() else {}
@@ -166,7 +166,7 @@ def _checked(record: Any, path: Path, remedy: str) -> dict[str, str]:
     """
     sums = record.pop("sha256", {}) if isinstance(record, dict) else {}
     if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
-        raise Mistake(path, "is damaged at 'sha256'", remedy)
+        raise UserError(path, "is damaged at 'sha256'", remedy)
     if "result.json" in sums:
         others = {name: value for name, value in sums.items() if name != "result.json"}
         whole = {**record, "sha256": others}
@@ -177,7 +177,7 @@ def _checked(record: Any, path: Path, remedy: str) -> dict[str, str]:
 def _read_table(path: Path, noun: str, digest: str | None) -> dict[str, dict[str, dict[str, float]]]:
     remedy = "delete that folder and run again: only this run is repeated"
     images: dict[str, dict[str, dict[str, float]]] = {}
-    text = read_whole(path, MOST_TABLE, remedy)
+    text = read_limited(path, MOST_TABLE, remedy)
     try:
         if digest is not None and hashlib.sha256(text).hexdigest() != digest:
             raise ValueError("it has been changed since it was written")
@@ -187,5 +187,5 @@ def _read_table(path: Path, noun: str, digest: str | None) -> dict[str, dict[str
                 raise ValueError(f"a value of {row[noun]} is not finite")
             images.setdefault(row["set"], {})[row[noun]] = values
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise Mistake(path, f"is damaged ({error})", remedy) from error
+        raise UserError(path, f"is damaged ({error})", remedy) from error
     return images

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from reconscale.errors import Mistake
-from reconscale.study.problems import Frozen
+from reconscale.errors import UserError
+from reconscale.study.problems import FrozenModel
 from reconscale.study.result import Result
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path
@@ -34,7 +34,7 @@ DIVERGED = "training diverged"
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
-class Fault(Frozen):
+class Incident(FrozenModel):
     """One thing that went wrong.
 
     Attributes:
@@ -50,11 +50,11 @@ class Fault(Frozen):
     lost: float = 0.0
 
 
-def note(root: Path, fault: Fault) -> None:
+def append_incident(root: Path, fault: Incident) -> None:
     """Add a fault to the list of a folder of results. One command at a time writes to it: who holds the folder.
 
     Raises:
-        Mistake: the folder cannot be written to, except where the fault is a full disk itself.
+        UserError: the folder cannot be written to, except where the fault is a full disk itself.
     """
     line = fault.model_dump_json(exclude_defaults=True) + "\n"
     path = root / NAME
@@ -68,12 +68,12 @@ def note(root: Path, fault: Fault) -> None:
     except OSError as error:
         if fault.kind == "disk full":
             return
-        raise Mistake(
+        raise UserError(
             path, f"cannot be written ({error.strerror})", "free the disk, or mend its permissions"
         ) from error
 
 
-def noted(root: Path) -> tuple[Fault, ...]:
+def read_incidents(root: Path) -> tuple[Incident, ...]:
     """All faults of a folder of results, in the order they came; lines that are not whole are left out."""
     path = root / NAME
     if not path.is_file():
@@ -83,16 +83,17 @@ def noted(root: Path) -> tuple[Fault, ...]:
         if not line:
             continue
         try:
-            found.append(Fault.model_validate_json(line))
+            found.append(Incident.model_validate_json(line))
         except ValidationError:
             continue  # half a line, of a writer that died: what it noted was not finished
     return tuple(found)
 
 
-def summed(faults: Iterable[Fault]) -> dict[str, tuple[int, float]]:
+def count_incidents(faults: Iterable[Incident]) -> dict[str, tuple[int, float]]:
     """Kind -> (how many, seconds lost), the most frequent first.
 
-    >>> summed([Fault(kind="worker died", lost=2.0), Fault(kind="worker died", lost=1.0), Fault(kind="disk full")])
+    >>> death = {"kind": "worker died"}
+    >>> count_incidents([Incident(**death, lost=2.0), Incident(**death, lost=1.0), Incident(kind="disk full")])
     {'worker died': (2, 3.0), 'disk full': (1, 0.0)}
     """
     every = tuple(faults)
@@ -177,7 +178,7 @@ class Folder:
         """The result of a run, or none when it has none yet.
 
         Raises:
-            Mistake: the result is damaged.
+            UserError: the result is damaged.
         """
         return Result.read(self.of(run), images=images) if self.is_over(run) else None
 
@@ -185,12 +186,12 @@ class Folder:
         """The results that are there, in the order of ``runs``.
 
         Raises:
-            Mistake: a result is damaged, or results were measured on different images.
+            UserError: a result is damaged, or results were measured on different images.
         """
         found = [result for run in runs if (result := self.read(run, images=images)) is not None]
         digests = {d for result in found if (d := result.provenance.get("images"))}
         if len(digests) > 1:
-            raise Mistake(self.root, f"holds results measured on {len(digests)} different versions of the images",
+            raise UserError(self.root, f"holds results measured on {len(digests)} different versions of the images",
                           "keep one folder of results for each version of the images")  # fmt: skip
         return found
 
@@ -198,7 +199,7 @@ class Folder:
         """How far the runs are.
 
         Raises:
-            Mistake: a result is damaged.
+            UserError: a result is damaged.
         """
         runs = tuple(runs)
         over: dict[str, list[str]] = {"done": [], "diverged": [], "failed": []}
@@ -213,7 +214,7 @@ class Folder:
                 started.append(run.id)
             else:
                 todo.append(run.id)
-        faults = summed(noted(self.root))
+        faults = count_incidents(read_incidents(self.root))
         done, diverged, failed = (tuple(over[name]) for name in ("done", "diverged", "failed"))
         return Status(done, diverged, failed, tuple(started), tuple(todo), reasons, faults, self.others(runs))
 
@@ -228,21 +229,21 @@ class Folder:
         """Hold the folder for one ``run`` command; let go of it in the end, also when the process is killed.
 
         Raises:
-            Mistake: another command holds it, or it cannot be written to.
+            UserError: another command holds it, or it cannot be written to.
         """
         lock = FileLock(self.root / ".lock")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise Mistake(self.root, "another `reconscale run` is working in this folder",
+            raise UserError(self.root, "another `reconscale run` is working in this folder",
                           "wait for it, or stop it; `reconscale status` shows how far it is") from error  # fmt: skip
         except OSError as error:
-            raise Mistake(self.root, f"cannot be written to ({error.strerror})",
+            raise UserError(self.root, f"cannot be written to ({error.strerror})",
                           "free the disk, or copy the study to a folder you may write to") from error  # fmt: skip
         try:
             if not os.access(self.root, os.W_OK):
-                raise Mistake(self.root, "cannot be written to", "copy the study to a folder you may write to")
+                raise UserError(self.root, "cannot be written to", "copy the study to a folder you may write to")
             yield
         finally:
             lock.release()

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reconscale.study.problems import Frozen, Problem
+from reconscale.study.problems import FrozenModel, Problem
 
 WIDEST = 4096
 """Networks may be as wide as this."""
@@ -24,7 +24,7 @@ VOLUMES = ("fastmri", "kspace-array", "complex", "nifti", "dicom")
 """The sources whose images are slices of volumes."""
 
 
-class Images(Frozen):
+class Images(FrozenModel):
     """Which images, and how they are divided.
 
     Attributes:
@@ -149,7 +149,7 @@ class Images(Frozen):
         return "test" if self.test else next(iter(self.test_sets))
 
 
-class Network(Frozen):
+class Network(FrozenModel):
     """A network family and its dials.
 
     Attributes:
@@ -185,7 +185,7 @@ SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
 """The losses that need no truth."""
 
 
-class Recipe(Frozen):
+class Recipe(FrozenModel):
     """How to train. It does not change with n unless an override says so.
 
     Attributes:
@@ -254,7 +254,7 @@ class Recipe(Frozen):
         return self.policy in ("fast", "budget")
 
 
-class Run(Frozen):
+class Run(FrozenModel):
     """One training: problem, images, n, network, recipe and seed.
 
     The identity is a readable prefix and a hash of the canonical JSON of all fields that differ from their defaults,

@@ -10,11 +10,11 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from reconscale.errors import Mistake, nearest
-from reconscale.files import read_whole
+from reconscale.errors import UserError, suggest
+from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.study.defaults import fill_in
-from reconscale.study.problems import KINDS, DenoisingProblem, Frozen, Problem
+from reconscale.study.problems import KINDS, DenoisingProblem, FrozenModel, Problem
 from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES, WITHOUT_TRUTH, profiles_of
 from reconscale.study.run import FAMILY, MOST, SELF_SUPERVISED, WIDEST, Images, Network, Recipe
 
@@ -24,7 +24,7 @@ MOST_RUNS = 1_000_000
 """Runs of a study."""
 
 
-class Architecture(Frozen):
+class Architecture(FrozenModel):
     """The network table of a study: the family and its dials; widths are swept."""
 
     family: str = Field(default="unet", pattern=FAMILY)
@@ -38,7 +38,7 @@ class Architecture(Frozen):
     head: Literal["random", "zero"] = "random"
 
 
-class Sweep(Frozen):
+class Sweep(FrozenModel):
     """The grid: every n with every width and every seed.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sweep(Frozen):
         return self
 
 
-class Override(Frozen):
+class Override(FrozenModel):
     """A rule of the kind "for these sizes or widths, train like this instead".
 
     Attributes:
@@ -93,7 +93,7 @@ class Override(Frozen):
         return _within(n, self.n) and _within(width, self.width)
 
 
-class Analysis(Frozen):
+class Analysis(FrozenModel):
     """What is asked of the results.
 
     Attributes:
@@ -110,13 +110,13 @@ class Analysis(Frozen):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.profile not in PROFILES:
-            raise ValueError(f"profile: found '{self.profile}'; {nearest(self.profile, PROFILES)}")
+            raise ValueError(f"profile: found '{self.profile}'; {suggest(self.profile, PROFILES)}")
         if any(n <= 0 for n in self.forecast):
             raise ValueError("forecast: sizes must be above 0; leave out what is not")
         return self
 
 
-class Study(Frozen):
+class Study(FrozenModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:
@@ -160,7 +160,7 @@ class Study(Frozen):
         truth = getattr(self.problem, "truth", "clean")
         if profile not in profiles_of(kind, truth=truth):
             what = kind if truth == "clean" else "images without a truth"
-            fitting = nearest(profile, profiles_of(kind, truth=truth))
+            fitting = suggest(profile, profiles_of(kind, truth=truth))
             raise ValueError(f"analysis.profile: found '{profile}', which is not for {what}; {fitting}")
         self._check_denoising()
         if kind != "mri" and self.images.volumes:
@@ -197,7 +197,7 @@ class Study(Frozen):
         for number, rule in enumerate(self.override):
             for key, value in rule.recipe.items():
                 if key not in Recipe.model_fields:
-                    known = nearest(key, Recipe.model_fields)
+                    known = suggest(key, Recipe.model_fields)
                     raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
                 try:
                     Recipe.model_validate({key: value})
@@ -271,19 +271,19 @@ def load_study(path: str | Path) -> Study:
         path: a TOML file, or the folder that holds a ``study.toml``.
 
     Raises:
-        Mistake: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
+        UserError: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
             in one go, with its place and the nearest right word.
     """
     path = study_path(path)
-    data = read_whole(path, MOST_BYTES, "give the path of a study file")
+    data = read_limited(path, MOST_BYTES, "give the path of a study file")
     try:
         content = tomllib.loads(data.decode("utf-8-sig"))  # some editors put a mark first
     except UnicodeDecodeError as error:
-        raise Mistake(path, "is not UTF-8 text", "save the study file as UTF-8") from error
+        raise UserError(path, "is not UTF-8 text", "save the study file as UTF-8") from error
     except RecursionError as error:
-        raise Mistake(path, "is nested too deeply", "write it as the examples are") from error
+        raise UserError(path, "is nested too deeply", "write it as the examples are") from error
     except ValueError as error:  # also numbers of more digits than Python reads
-        raise Mistake(path, f"is not TOML: {error}", "mend that line") from error
+        raise UserError(path, f"is not TOML: {error}", "mend that line") from error
     return parse_study(content, where=path)
 
 
@@ -291,27 +291,27 @@ def study_path(path: str | Path) -> Path:
     """The study file that ``path`` means: itself, or the ``study.toml`` inside it.
 
     Raises:
-        Mistake: the path cannot be looked at.
+        UserError: the path cannot be looked at.
     """
     path = Path(path)
     try:
         return path / "study.toml" if path.is_dir() else path
     except OSError as error:  # no permission, or a name that is too long
-        raise Mistake(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
+        raise UserError(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
 
 
 def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:
     """Turn the content of a study file into a Study.
 
     Raises:
-        Mistake: see :func:`load_study`.
+        UserError: see :func:`load_study`.
     """
     try:
         return Study.model_validate(_tuples(content))
     except ValidationError as error:
         problems = [_sentence(detail) for detail in error.errors()]
         found = "; also ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise Mistake(where, found, "mend the study file and run again") from error
+        raise UserError(where, found, "mend the study file and run again") from error
 
 
 def _tuples(value: Any) -> Any:
@@ -331,12 +331,12 @@ def _sentence(detail: ErrorDetails) -> str:
     kind = detail["type"]
     if kind == "union_tag_invalid":
         found = detail["ctx"]["tag"]
-        return f"{place}.kind: found '{found}'; {nearest(str(found), KINDS)}"
+        return f"{place}.kind: found '{found}'; {suggest(str(found), KINDS)}"
     if kind == "union_tag_not_found":
         return f"{place}.kind: is missing"
     if kind == "extra_forbidden":
         *parents, key = (str(part) for part in detail["loc"])
-        return f"{place}: there is no such key, {nearest(key, _keys_at(parents))}"
+        return f"{place}: there is no such key, {suggest(key, _keys_at(parents))}"
     if kind == "missing":
         return f"{place}: is missing"
     message = detail["msg"].removeprefix("Value error, ")

@@ -5,8 +5,18 @@ from reconscale.theory.closed_form import after_knee, attenuation, converged_mea
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.hybrid import Hybrid, draw_hybrid, expected_risk
 from reconscale.theory.equivalents.pca import pca_equivalent
-from reconscale.theory.filters import Best, Converged, Descent, Filter, Flow, Ridge, best_descent, best_flow, best_ridge
-from reconscale.theory.images import LinearCurve, Spectrum, linear_curve, spectrum_of, within
+from reconscale.theory.filters import (
+    Converged,
+    Descent,
+    Filter,
+    Flow,
+    Optimum,
+    Ridge,
+    best_descent,
+    best_flow,
+    best_ridge,
+)
+from reconscale.theory.images import LinearCurve, Spectrum, linear_curve, n_within_db, spectrum_of
 from reconscale.theory.linear import learned_path, moments_of, population_of
 from reconscale.theory.operators import OPERATORS, Operator, Patches, operator_of
 from reconscale.theory.path import SubspacePath
@@ -20,7 +30,6 @@ from reconscale.theory.subspace import Population, Subspace
 __all__ = [
     "OPERATORS",
     "SETTINGS",
-    "Best",
     "Converged",
     "Descent",
     "Equivalent",
@@ -30,6 +39,7 @@ __all__ = [
     "Hybrid",
     "LinearCurve",
     "Operator",
+    "Optimum",
     "Patches",
     "Population",
     "PowerFit",
@@ -57,6 +67,7 @@ __all__ = [
     "learned_path",
     "linear_curve",
     "moments_of",
+    "n_within_db",
     "numeric_knee",
     "operator_of",
     "path_of",
@@ -73,5 +84,4 @@ __all__ = [
     "spectrum_of",
     "summaries",
     "theorem_bound",
-    "within",
 ]

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from reconscale.errors import Mistake
-from reconscale.theory.filters import Descent, Filter, real, whole
+from reconscale.errors import UserError
+from reconscale.theory.filters import Descent, Filter, check_int, check_real
 from reconscale.theory.path import check_stable
 from reconscale.theory.reference import TrainingSet
 from reconscale.theory.subspace import LARGEST, Subspace
@@ -109,15 +109,15 @@ class Bound(NamedTuple):
     time: float
 
 
-def likely_blocks(model: Subspace, n: int, failure: float = 0.01) -> Blocks:
+def high_probability_blocks(model: Subspace, n: int, failure: float = 0.01) -> Blocks:
     """What bounds all blocks at once, but for a probability of ``failure``.
 
     Raises:
-        Mistake: ``n`` or ``failure`` is out of range.
+        UserError: ``n`` or ``failure`` is out of range.
     """
-    n, failure = whole("n", n, 1, LARGEST), real("failure", failure, open_end=True)
+    n, failure = check_int("n", n, 1, LARGEST), check_real("failure", failure, open_end=True)
     if failure >= 1:
-        raise Mistake("failure", f"found {failure:g}", "a probability below 1 is expected")
+        raise UserError("failure", f"found {failure:g}", "a probability below 1 is expected")
     u, dim, rest, power = math.log(EVENTS / failure), model.dim, model.ambient - model.dim, model.sigma**2
     slack, root, few, many = math.sqrt(2 * u), math.sqrt(n), math.sqrt(dim), math.sqrt(rest)
     least = (1 + power) * max(1 - (few + slack) / root, 0.0) ** 2
@@ -149,9 +149,9 @@ def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | Non
         The bound; None where it says nothing, being above 1, the risk of the estimator that always answers 0.
 
     Raises:
-        Mistake: ``n`` or ``failure`` is out of range.
+        UserError: ``n`` or ``failure`` is out of range.
     """
-    blocks = likely_blocks(model, n, failure)
+    blocks = high_probability_blocks(model, n, failure)
     if blocks.least_signal <= blocks.largest_noise:
         return None
     most = LATEST / blocks.least_signal
@@ -174,7 +174,7 @@ def given_measurements(data: TrainingSet, filter_: Filter) -> float:
     dim (E[risk | Y] - floor) = ||V r(S) Sigma^(1/2)||_F^2 + dim floor / n tr(Sigma (1 - r(S))^2 S^-1).
 
     Raises:
-        Mistake: a descent diverges.
+        UserError: a descent diverges.
     """
     model, dim, n = data.model, data.model.dim, data.n
     left, size, _ = np.linalg.svd(data.noisy, full_matrices=False)

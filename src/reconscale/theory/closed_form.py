@@ -10,9 +10,9 @@ import math
 
 from scipy.optimize import brentq
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.filters import best_flow, real, whole
+from reconscale.theory.filters import best_flow, check_int, check_real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 SOONEST = 0.05
@@ -27,7 +27,7 @@ def knee(model: Subspace) -> float:
     0.98 to 1.18 for sigma up to 0.3 (median 1.01), up to 1.35 for sigma 0.5 and 1.77 for 0.7.
 
     Raises:
-        Mistake: sigma is 0 (there is no floor), or 1 or more (twice the floor is more than the power of the signal).
+        UserError: sigma is 0 (there is no floor), or 1 or more (twice the floor is more than the power of the signal).
     """
     _with_a_knee(model)
     return 2 * model.dim + model.sigma * (1 - model.sigma) * model.ambient
@@ -37,7 +37,7 @@ def numeric_knee(model: Subspace) -> float:
     """The n at which the deterministic equivalent of the best gradient flow has twice the floor, to 1e-6 of it.
 
     Raises:
-        Mistake: as ``knee``; or the risk is below twice the floor from the first image on.
+        UserError: as ``knee``; or the risk is below twice the floor from the first image on.
     """
     _with_a_knee(model)
 
@@ -45,7 +45,7 @@ def numeric_knee(model: Subspace) -> float:
         return math.log(best_flow(Equivalent(model.population, math.exp(log_n))).risk / (2 * model.floor))
 
     if above(0.0) <= 0:
-        raise Mistake("sigma", f"found {model.sigma:g}", "the risk is below twice the floor from the first image on")
+        raise UserError("sigma", f"found {model.sigma:g}", "the risk is below twice the floor from the first image on")
     high = math.log(2 * knee(model))
     while above(high) > 0:
         high += math.log(2)
@@ -62,11 +62,11 @@ def attenuation(model: Subspace, n: float) -> float:
     beyond use below the knee. For sigma 0.2 and 0.3: 34, 11 and 5 %.
 
     Raises:
-        Mistake: ``n`` is not above dim.
+        UserError: ``n`` is not above dim.
     """
     more = _size(n) - model.dim
     if more <= 0:
-        raise Mistake(
+        raise UserError(
             "n", f"found {n:g}", f"above dim ({model.dim}) is expected; up to it projection_risk is the lower envelope"
         )
     energy = model.sigma**2 * model.ambient
@@ -84,7 +84,7 @@ def after_knee(model: Subspace, n: float) -> float:
     1.6 % from 4, 0.2 % from 10; for sigma 0.2 and 0.3: 22, 11 and 4 %.
 
     Raises:
-        Mistake: ``n`` is not a number from 1 to 10^12.
+        UserError: ``n`` is not a number from 1 to 10^12.
     """
     n, energy, t = _size(n), model.sigma**2 * model.ambient, stopping_time(model, n)
     linear = model.dim + energy * (1 + model.sigma**2 * t * (t + 1)) if model.sigma else 0.0
@@ -111,16 +111,18 @@ def pca_after(model: Subspace, n: float) -> float:
 
 
 def _size(n: float) -> float:
-    if (n := real("n", n, 1.0)) > LARGEST:
-        raise Mistake("n", f"found {n:g}", f"at most {LARGEST:.0e} is expected")
+    if (n := check_real("n", n, 1.0)) > LARGEST:
+        raise UserError("n", f"found {n:g}", f"at most {LARGEST:.0e} is expected")
     return n
 
 
 def _with_a_knee(model: Subspace) -> None:
     if model.sigma == 0:
-        raise Mistake("sigma", "found 0", "without noise there is no floor, and no knee: n = dim images do")
+        raise UserError("sigma", "found 0", "without noise there is no floor, and no knee: n = dim images do")
     if model.sigma >= 1:
-        raise Mistake("sigma", f"found {model.sigma:g}", "below 1 is expected: twice the floor is more than the signal")
+        raise UserError(
+            "sigma", f"found {model.sigma:g}", "below 1 is expected: twice the floor is more than the signal"
+        )
 
 
 def projection_risk(model: Subspace, n: int) -> float:
@@ -130,7 +132,7 @@ def projection_risk(model: Subspace, n: int) -> float:
     It needs the clean images alone: no learning from pairs is better at the same n before noise comes into it. The
     paper does not draw it.
     """
-    n = whole("n", n, 1, LARGEST)
+    n = check_int("n", n, 1, LARGEST)
     return 1 - min(n, model.dim) / model.dim * (1 - model.floor)
 
 
@@ -140,7 +142,7 @@ def converged_mean(model: Subspace, n: int) -> float | None:
     R* (n - 1) / (n - ambient - 1) for n > ambient + 1 (the mean of an inverse Wishart matrix), infinite where
     n is within 1 of ambient, None for fewer images. Without noise it is the projection's.
     """
-    n = whole("n", n, 1, LARGEST)
+    n = check_int("n", n, 1, LARGEST)
     if model.sigma == 0:
         return max(0.0, 1 - n / model.dim)
     if abs(n - model.ambient) <= 1:

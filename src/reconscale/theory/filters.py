@@ -16,43 +16,45 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 
-def whole(where: str, value: object, least: int, most: int | None = None) -> int:
+def check_int(where: str, value: object, least: int, most: int | None = None) -> int:
     """A whole number in a range.
 
-    >>> whole("n", 24, least=1)
+    >>> check_int("n", 24, least=1)
     24
 
     Raises:
-        Mistake: not a whole number (True and 3.5 are none, 3.0 is), below ``least`` or above ``most``.
+        UserError: not a whole number (True and 3.5 are none, 3.0 is), below ``least`` or above ``most``.
     """
     expected = f"a whole number of {least} or more is expected"
     if most is not None:
         expected = f"a whole number from {least} to {most} is expected"
     counted = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
     if isinstance(value, bool) or not counted:
-        raise Mistake(where, f"found {value!r}" if isinstance(value, str) else f"found {value}", expected)
+        raise UserError(where, f"found {value!r}" if isinstance(value, str) else f"found {value}", expected)
     number: int = int(value)  # type: ignore[call-overload]
     if number < least or (most is not None and number > most):
-        raise Mistake(where, f"found {number}", expected)
+        raise UserError(where, f"found {number}", expected)
     return number
 
 
-def real(where: str, value: object, least: float = 0.0, *, open_end: bool = False) -> float:
+def check_real(where: str, value: object, least: float = 0.0, *, open_end: bool = False) -> float:
     """A finite number, ``least`` or more (with ``open_end``: above it).
 
-    >>> real("sigma", 0.05)
+    >>> check_real("sigma", 0.05)
     0.05
 
     Raises:
-        Mistake: not a number, not finite, or too small.
+        UserError: not a number, not finite, or too small.
     """
     ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not ok or value < least or (open_end and value == least):  # type: ignore[operator]
         expected = f"a number above {least:g}" if open_end else f"a number of {least:g} or more"
-        raise Mistake(where, f"found {value!r}" if isinstance(value, str) else f"found {value}", f"{expected} expected")
+        raise UserError(
+            where, f"found {value!r}" if isinstance(value, str) else f"found {value}", f"{expected} expected"
+        )
     return float(value)  # type: ignore[arg-type]
 
 
@@ -82,20 +84,20 @@ class Descent:
         k: number of steps, 0 to 2^53.
 
     Raises:
-        Mistake: ``step`` or ``k`` is out of range.
+        UserError: ``step`` or ``k`` is out of range.
     """
 
     step: float
     k: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", real("step", self.step, open_end=True))
+        object.__setattr__(self, "step", check_real("step", self.step, open_end=True))
         try:
-            object.__setattr__(self, "k", whole("k", self.k, 0, LONGEST))
-        except (Mistake, OverflowError):
+            object.__setattr__(self, "k", check_int("k", self.k, 0, LONGEST))
+        except (UserError, OverflowError):
             if isinstance(self.k, int) and self.k > LONGEST:
                 remedy = f"at most {LONGEST}; a longer descent has converged: use Converged()"
-                raise Mistake("k", f"found a number of {len(str(abs(self.k)))} digits", remedy) from None
+                raise UserError("k", f"found a number of {len(str(abs(self.k)))} digits", remedy) from None
             raise
 
     def residual(self, variance: Array) -> Array:
@@ -123,13 +125,13 @@ class Flow:
         time: step size times number of steps, 0 or more.
 
     Raises:
-        Mistake: ``time`` is out of range.
+        UserError: ``time`` is out of range.
     """
 
     time: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "time", real("time", self.time))
+        object.__setattr__(self, "time", check_real("time", self.time))
 
     def residual(self, variance: Array) -> Array:
         """exp(-time v)."""
@@ -148,13 +150,13 @@ class Ridge:
         penalty: above 0.
 
     Raises:
-        Mistake: ``penalty`` is out of range; for none use ``Converged``.
+        UserError: ``penalty`` is out of range; for none use ``Converged``.
     """
 
     penalty: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "penalty", real("penalty", self.penalty, open_end=True))
+        object.__setattr__(self, "penalty", check_real("penalty", self.penalty, open_end=True))
 
     def residual(self, variance: Array) -> Array:
         """The residual penalty / (v + penalty)."""
@@ -188,7 +190,7 @@ CAP = 5000
 """The most steps that the paper's code takes."""
 
 
-class Risky(Protocol):
+class HasRisk(Protocol):
     """Anything that says the risk of a filtered estimator: a path, a deterministic equivalent."""
 
     def risk(self, filter_: Filter) -> float:
@@ -200,20 +202,20 @@ class Risky(Protocol):
 
 
 @dataclass(frozen=True)
-class Best:
+class Optimum:
     """The least risk of a family, and the filter that reaches it."""
 
     filter: Filter
     risk: float
 
 
-def best_descent(source: Risky, step: float, most: int = CAP) -> Best:
+def best_descent(source: HasRisk, step: float, most: int = CAP) -> Optimum:
     """The best number of steps from 1 to ``most``: the paper's oracle, which knows the true risk.
 
     A grid of 60 in log k, thirds of the bracket, then every whole number that is left: about 75 risks instead of
     5,000. The risk need not have one minimum only; on 180 paths the grid missed the least value never.
     """
-    most, known = whole("most", most, 1), dict[int, float]()
+    most, known = check_int("most", most, 1), dict[int, float]()
 
     def at(k: int) -> float:
         if k not in known:
@@ -233,22 +235,22 @@ def best_descent(source: Risky, step: float, most: int = CAP) -> Best:
     for k in range(low, high + 1):
         at(k)
     k = min(known, key=lambda k: (known[k], k))
-    return Best(Descent(step, k), known[k])
+    return Optimum(Descent(step, k), known[k])
 
 
-def best_flow(source: Risky) -> Best:
+def best_flow(source: HasRisk) -> Optimum:
     """The best time of gradient flow, to 1e-8 of it."""
     low, high = source.extent
     return _best(source, Flow, 0.01 / high, 1e3 / low)
 
 
-def best_ridge(source: Risky) -> Best:
+def best_ridge(source: HasRisk) -> Optimum:
     """The best ridge penalty, to 1e-8 of it."""
     low, high = source.extent
     return _best(source, Ridge, 1e-4 * low, 100 * high)
 
 
-def _best(source: Risky, family: Callable[[float], Filter], low: float, high: float) -> Best:
+def _best(source: HasRisk, family: Callable[[float], Filter], low: float, high: float) -> Optimum:
     """A grid of ten a decade, then Brent's method in the bracket of its least value."""
 
     def at(log: float) -> float:
@@ -261,4 +263,4 @@ def _best(source: Risky, family: Callable[[float], Filter], low: float, high: fl
     bounds = (grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)])
     found = minimize_scalar(at, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     log, risk = (found.x, float(found.fun)) if found.fun < values[i] else (grid[i], values[i])
-    return Best(family(float(np.exp(log))), risk)
+    return Optimum(family(float(np.exp(log))), risk)

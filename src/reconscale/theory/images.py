@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.filters import best_flow, real, whole
+from reconscale.theory.filters import best_flow, check_int, check_real
 from reconscale.theory.linear import Wiener, moments_of, risk_of_filter, wiener_of
 from reconscale.theory.operators import Operator, Patches
 from reconscale.theory.subspace import Population
@@ -73,7 +73,7 @@ class Spectrum:
         """(M, pixels) other patches, or these, less ``mean``.
 
         Raises:
-            Mistake: they have another shape.
+            UserError: they have another shape.
         """
         _check_shape(patches, self.operator)
         return patches.values - np.tile(self.mean, self.operator.pixels // len(self.mean))
@@ -110,18 +110,18 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
     called m here, and ``shared`` is the mean of m . m' over pairs of patches of one image.
 
     Raises:
-        Mistake: the patch shapes differ, all patches are the same, or there are no more patches than pixels.
+        UserError: the patch shapes differ, all patches are the same, or there are no more patches than pixels.
     """
     _check_shape(patches, operator)
     if len(patches) <= operator.pixels:
-        raise Mistake("patches", f"there are {len(patches):,} for a covariance of {operator.pixels:,} values",
+        raise UserError("patches", f"there are {len(patches):,} for a covariance of {operator.pixels:,} values",
                       f"at least {operator.pixels + 1:,} are needed, {FEW * operator.pixels:,} are better: use smaller "
                       "patches or more images")  # fmt: skip
     channels = operator.shape[2]
     mean = patches.values.reshape(-1, channels).mean(0)
     x = patches.values - np.tile(mean, operator.pixels // channels)
     if np.abs(x).max() < 1e-9:
-        raise Mistake("patches", "are all the same", "there is nothing to learn from them")
+        raise UserError("patches", "are all the same", "there is nothing to learn from them")
     wiener = wiener_of(moments_of(x.T @ x / len(x), operator))
     own, shared = _fourth(x, patches.image, wiener, operator)
     floor = _cross_fitted(x, patches.image, operator)
@@ -140,10 +140,10 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
 
 def _check_shape(patches: Patches, operator: Operator) -> None:
     if patches.shape != operator.shape:
-        raise Mistake("patches", f"have the shape {patches.shape}", f"the problem is for {operator.shape}")
+        raise UserError("patches", f"have the shape {patches.shape}", f"the problem is for {operator.shape}")
 
 
-def members(image: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+def fold_members(image: NDArray[np.int64]) -> list[NDArray[np.intp]]:
     """The indices of the patches of each image."""
     order = np.argsort(image, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(image[order])) + 1)
@@ -160,7 +160,7 @@ def _fourth(x: Floats, image: NDArray[np.int64], wiener: Wiener, operator: Opera
         a = part - c @ response.T
         own += ((a**2).sum(1) + lift) @ (c**2 + noise) - 4 * noise * (c * (a @ response)).sum(0)
         own += 2 * noise**2 * energy * len(c)
-    for mine in members(image):
+    for mine in fold_members(image):
         if len(mine) == 1:
             continue
         c = x[mine] @ lens
@@ -195,7 +195,7 @@ def population_by(spectrum: Spectrum, counts: Counts, per_image: int = 1) -> Pop
         per_image: patches that each image gives, 1 or more; used for images only.
 
     Raises:
-        Mistake: ``counts`` or ``per_image`` is out of range.
+        UserError: ``counts`` or ``per_image`` is out of range.
     """
     each = _each(counts, per_image)
     moment = spectrum.own + (each - 1) * np.maximum(spectrum.shared, 0.0)
@@ -239,11 +239,11 @@ def linear_curve(
     """The learning curve: the equivalent of gradient flow, stopped at the best time, for each n.
 
     Raises:
-        Mistake: an n is below 1, or ``counts`` or ``per_image`` is out of range.
+        UserError: an n is below 1, or ``counts`` or ``per_image`` is out of range.
     """
     each, population, risks = _each(counts, per_image), population_by(spectrum, counts, per_image), []
     for done, size in enumerate(n, 1):
-        risks.append(_risk(population, real("n", size, 1.0), each))
+        risks.append(_risk(population, check_real("n", size, 1.0), each))
         if progress is not None:
             progress(done, len(n))
     floor = population.floor / population.outputs
@@ -254,23 +254,23 @@ def check_counts(counts: str) -> None:
     """Refuse what n cannot count.
 
     Raises:
-        Mistake: neither patches nor images.
+        UserError: neither patches nor images.
     """
     if counts not in ("patches", "images"):
-        raise Mistake("counts", f"found '{counts}'", "'patches' or 'images' is expected")
+        raise UserError("counts", f"found '{counts}'", "'patches' or 'images' is expected")
 
 
 def _each(counts: str, per_image: int) -> int:
     """Patches for each 1 of n."""
     check_counts(counts)
-    return whole("per_image", per_image, 1) if counts == "images" else 1
+    return check_int("per_image", per_image, 1) if counts == "images" else 1
 
 
 def _risk(population: Population, n: float, per_image: int) -> float:
     return best_flow(Equivalent(population, n * per_image)).risk
 
 
-def within(
+def n_within_db(
     spectrum: Spectrum, decibels: float, *, counts: Counts = "patches", per_image: int = 1, most: float = 1e9
 ) -> float | None:
     """The n at which the curve comes within so many dB of its floor; None where that takes more than ``most``.
@@ -278,9 +278,9 @@ def within(
     A floor of 0 is never come near in dB.
 
     Raises:
-        Mistake: ``decibels``, ``counts`` or ``per_image`` is out of range.
+        UserError: ``decibels``, ``counts`` or ``per_image`` is out of range.
     """
-    real("decibels", decibels, open_end=True)
+    check_real("decibels", decibels, open_end=True)
     each, population = _each(counts, per_image), population_by(spectrum, counts, per_image)
     target = population.floor / population.outputs * 10 ** (decibels / 10)
 

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.operators import Operator
 from reconscale.theory.path import check_stable
@@ -45,7 +45,7 @@ def moments_of(covariance: ArrayLike, operator: Operator) -> Moments:
     """The moments of y = A x + z for x of a covariance.
 
     Raises:
-        Mistake: the covariance has another size, is not symmetric, not finite, or has a negative eigenvalue.
+        UserError: the covariance has another size, is not symmetric, not finite, or has a negative eigenvalue.
     """
     cov = checked_covariance(covariance, operator.pixels)
     cross = cov @ operator.matrix.T
@@ -91,11 +91,11 @@ def wiener_of(moments: Moments) -> Wiener:
     """The Wiener filter.
 
     Raises:
-        Mistake: y does not vary at all.
+        UserError: y does not vary at all.
     """
     variances, vectors = scipy.linalg.eigh(moments.gram)
     if variances[-1] <= 0:
-        raise Mistake("problem", "the measurements do not vary", "there is nothing to learn from")
+        raise UserError("problem", "the measurements do not vary", "there is nothing to learn from")
     keep = variances > NULL * variances[-1]
     variances, vectors = variances[keep], vectors[:, keep]
     response = moments.cross @ vectors / variances
@@ -112,7 +112,7 @@ def population_of(covariance: ArrayLike, operator: Operator) -> Population:
     0.5
 
     Raises:
-        Mistake: the covariance is none, or y does not vary.
+        UserError: the covariance is none, or y does not vary.
     """
     return wiener_of(moments_of(covariance, operator)).population
 
@@ -151,7 +151,7 @@ class LearnedPath:
         """The risk of an estimator on this path, for each entry of x.
 
         Raises:
-            Mistake: gradient descent with a step of 2 / (largest variance) or more, which diverges.
+            UserError: gradient descent with a step of 2 / (largest variance) or more, which diverges.
         """
         if isinstance(filter_, Descent):
             check_stable(filter_, self.extent[1])
@@ -177,15 +177,15 @@ def learned_path(x: Floats, y: Floats, moments: Moments) -> LearnedPath:
         moments: by which risks are measured.
 
     Raises:
-        Mistake: the shapes do not fit, a number is not finite, or y is 0.
+        UserError: the shapes do not fit, a number is not finite, or y is 0.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
-        raise Mistake("pairs", f"have the shapes {x.shape} and {y.shape}", "expected (n, pixels) and (n, m)")
+        raise UserError("pairs", f"have the shapes {x.shape} and {y.shape}", "expected (n, pixels) and (n, m)")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise Mistake("pairs", "hold a number that is not finite", "leave such pairs out")
+        raise UserError("pairs", "hold a number that is not finite", "leave such pairs out")
     if moments.cross.shape != (x.shape[1], y.shape[1]):
-        raise Mistake("moments", f"are of shape {moments.cross.shape}", f"{(x.shape[1], y.shape[1])} is expected")
+        raise UserError("moments", f"are of shape {moments.cross.shape}", f"{(x.shape[1], y.shape[1])} is expected")
     return _judged(_learned(x, y), moments)
 
 
@@ -195,7 +195,7 @@ def _learned(x: Floats, y: Floats) -> _Learned:
     root = scipy.linalg.qr(y, mode="r")[0][:m] if n > m else y
     size, right = scipy.linalg.svd(root, full_matrices=False)[1:]
     if size[0] <= 0:
-        raise Mistake("pairs", "measurements are all 0", "there is nothing to learn from")
+        raise UserError("pairs", "measurements are all 0", "there is nothing to learn from")
     variances = size**2 / n
     keep = variances > NULL * variances[0]
     vectors = right[keep].T
@@ -212,19 +212,19 @@ def checked_covariance(covariance: ArrayLike, pixels: int) -> Floats:
     """A covariance matrix, made exactly symmetric.
 
     Raises:
-        Mistake: its size is not ``pixels``, an entry is not finite, it is not symmetric to 1e-8, or an eigenvalue is
+        UserError: its size is not ``pixels``, an entry is not finite, it is not symmetric to 1e-8, or an eigenvalue is
             below -1e-8 of the largest.
     """
     cov = np.asarray(covariance, np.float64)
     if cov.shape != (pixels, pixels):
-        raise Mistake("covariance", f"has the shape {cov.shape}", f"{(pixels, pixels)} is expected")
+        raise UserError("covariance", f"has the shape {cov.shape}", f"{(pixels, pixels)} is expected")
     if not np.isfinite(cov).all():
-        raise Mistake("covariance", "holds a number that is not finite", "leave such images out")
+        raise UserError("covariance", "holds a number that is not finite", "leave such images out")
     scale = np.abs(cov).max()
     if np.abs(cov - cov.T).max() > 1e-8 * scale:
-        raise Mistake("covariance", "is not symmetric", "give E x x^T")
+        raise UserError("covariance", "is not symmetric", "give E x x^T")
     cov = (cov + cov.T) / 2
     least = float(scipy.linalg.eigvalsh(cov, subset_by_index=(0, 0))[0])
     if least < -1e-8 * pixels * scale:
-        raise Mistake("covariance", f"has the eigenvalue {least:.3g}", "a covariance has none below 0")
+        raise UserError("covariance", f"has the eigenvalue {least:.3g}", "a covariance has none below 0")
     return cov

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake, nearest
-from reconscale.theory.filters import real, whole
+from reconscale.errors import UserError, suggest
+from reconscale.theory.filters import check_int, check_real
 
 Floats = NDArray[np.float64]
 Shape = tuple[int, int, int]
@@ -53,7 +53,7 @@ class Operator:
 def denoising(shape: Shape, sigma: float) -> Operator:
     """A = I."""
     height, width, channels = shape = _checked(shape)
-    sigma = real("sigma", sigma)
+    sigma = check_real("sigma", sigma)
     return Operator("denoising", shape, np.eye(height * width * channels), sigma, f"noise of {sigma:.3g}")
 
 
@@ -67,10 +67,10 @@ def inpainting(shape: Shape, sigma: float, keep: float = 0.25, seed: int = 0) ->
         seed: of the choice.
 
     Raises:
-        Mistake: an argument is out of range.
+        UserError: an argument is out of range.
     """
     height, width, channels = shape = _checked(shape)
-    sigma, keep = real("sigma", sigma), _part("keep", keep)
+    sigma, keep = check_real("sigma", sigma), _part("keep", keep)
     kept = max(1, round(keep * height * width))
     chosen = np.sort(np.random.default_rng(seed).permutation(height * width)[:kept])
     rows = (chosen[:, None] * channels + np.arange(channels)).ravel()
@@ -88,11 +88,11 @@ def compressed_sensing(shape: Shape, sigma: float, keep: float = 0.25, seed: int
         seed: of the weights.
 
     Raises:
-        Mistake: an argument is out of range.
+        UserError: an argument is out of range.
     """
     shape = _checked(shape)
     pixels = math.prod(shape)
-    sigma, keep = real("sigma", sigma), _part("keep", keep)
+    sigma, keep = check_real("sigma", sigma), _part("keep", keep)
     count = max(1, round(keep * pixels))
     matrix = np.random.default_rng(seed).standard_normal((count, pixels)) / math.sqrt(count)
     words = f"{count} random combinations of {pixels} values, noise of {sigma:.3g}"
@@ -115,15 +115,17 @@ def masked_fourier(
         seed: of the other columns.
 
     Raises:
-        Mistake: an argument is out of range, or nothing would be measured.
+        UserError: an argument is out of range, or nothing would be measured.
     """
     height, width, channels = shape = _checked(shape)
-    sigma, acceleration = real("sigma", sigma), real("acceleration", acceleration, 1.0)
+    sigma, acceleration = check_real("sigma", sigma), check_real("acceleration", acceleration, 1.0)
     if acceleration > width:
-        raise Mistake("acceleration", f"found {acceleration:g}", f"a patch of {width} columns allows 1 to {width}")
-    kept, middle = max(1, round(width / acceleration)), round(real("center", center) * width)
+        raise UserError("acceleration", f"found {acceleration:g}", f"a patch of {width} columns allows 1 to {width}")
+    kept, middle = max(1, round(width / acceleration)), round(check_real("center", center) * width)
     if middle > kept:
-        raise Mistake("center", f"found {center:g}, {middle} columns", f"the mask has {kept}: at most {kept / width:g}")
+        raise UserError(
+            "center", f"found {center:g}, {middle} columns", f"the mask has {kept}: at most {kept / width:g}"
+        )
     order = np.argsort(np.abs(np.fft.fftfreq(width)), kind="stable")
     others = np.random.default_rng(seed).permutation(order[middle:])[: kept - middle]
     columns = np.sort(np.concatenate([order[:middle], others]))
@@ -144,12 +146,12 @@ def superresolution(shape: Shape, sigma: float, factor: int = 2) -> Operator:
         factor: 2 or more; divides height and width.
 
     Raises:
-        Mistake: an argument is out of range, or ``factor`` does not divide the patch.
+        UserError: an argument is out of range, or ``factor`` does not divide the patch.
     """
     height, width, channels = shape = _checked(shape)
-    sigma, factor = real("sigma", sigma), whole("factor", factor, 2)
+    sigma, factor = check_real("sigma", sigma), check_int("factor", factor, 2)
     if height % factor or width % factor:
-        raise Mistake("factor", f"{factor} does not divide a patch of {height} x {width}", "choose sides it divides")
+        raise UserError("factor", f"{factor} does not divide a patch of {height} x {width}", "choose sides it divides")
     tall, wide = (np.kron(np.eye(side // factor), np.full(factor, 1 / factor)) for side in (height, width))
     words = f"means of {factor} x {factor} pixels, noise of {sigma:.3g}"
     plane = np.asarray(np.kron(tall, wide), np.float64)
@@ -170,29 +172,29 @@ def operator_of(name: str, shape: Shape, sigma: float, **options: Any) -> Operat
     """An operator by its name.
 
     Raises:
-        Mistake: there is no such operator, or an option is out of range.
+        UserError: there is no such operator, or an option is out of range.
 
     >>> operator_of("superresolution", (8, 8, 1), 0.0, factor=4).measurements
     4
     """
     if name not in OPERATORS:
-        raise Mistake("problem", f"found '{name}'", nearest(name, OPERATORS))
+        raise UserError("problem", f"found '{name}'", suggest(name, OPERATORS))
     return OPERATORS[name](shape, sigma, **options)
 
 
 def _checked(shape: Shape) -> Shape:
     if len(shape) != 3:
-        raise Mistake("shape", f"found {shape}", "height, width and channels are expected")
+        raise UserError("shape", f"found {shape}", "height, width and channels are expected")
     height, width, channels = (
-        whole(name, side, 1) for name, side in zip(("height", "width", "channels"), shape, strict=True)
+        check_int(name, side, 1) for name, side in zip(("height", "width", "channels"), shape, strict=True)
     )
     return height, width, channels
 
 
 def _part(where: str, value: float) -> float:
-    value = real(where, value, open_end=True)
+    value = check_real(where, value, open_end=True)
     if value > 1:
-        raise Mistake(where, f"found {value:g}", "a part above 0 and at most 1 is expected")
+        raise UserError(where, f"found {value:g}", "a part above 0 and at most 1 is expected")
     return value
 
 
@@ -211,7 +213,7 @@ class Patches:
         shape: (height, width, channels).
 
     Raises:
-        Mistake: there is no patch, the shape is none, lengths do not fit, or a value is not finite.
+        UserError: there is no patch, the shape is none, lengths do not fit, or a value is not finite.
     """
 
     values: Floats
@@ -222,14 +224,14 @@ class Patches:
         values = np.ascontiguousarray(self.values, np.float64).view()  # read-only here, not for whom it belongs to
         image = np.array(self.image, np.int64)
         if len(self.shape) != 3 or min(self.shape) < 1:
-            raise Mistake("patches", f"are of {self.shape}", "height, width and channels are expected")
+            raise UserError("patches", f"are of {self.shape}", "height, width and channels are expected")
         pixels = int(np.prod(self.shape))
         if values.ndim != 2 or not len(values) or values.shape[1] != pixels:
-            raise Mistake("patches", f"have the shape {values.shape}", f"expected (M, {pixels}), M at least 1")
+            raise UserError("patches", f"have the shape {values.shape}", f"expected (M, {pixels}), M at least 1")
         if image.shape != (len(values),):
-            raise Mistake("patches", f"come with {image.size} labels", f"{len(values)} are expected, one for each")
+            raise UserError("patches", f"come with {image.size} labels", f"{len(values)} are expected, one for each")
         if not np.isfinite(values).all():
-            raise Mistake("patches", "hold a value that is not finite", "numbers from 0 to 1 are expected")
+            raise UserError("patches", "hold a value that is not finite", "numbers from 0 to 1 are expected")
         for name, array in (("values", values), ("image", image)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.subspace import Subspace
 
@@ -51,7 +51,7 @@ class SubspacePath:
         """The exact risk of an estimator on this path, per direction of the subspace.
 
         Raises:
-            Mistake: gradient descent with a step of 2 / (largest variance) or more, which diverges.
+            UserError: gradient descent with a step of 2 / (largest variance) or more, which diverges.
         """
         if isinstance(filter_, Descent):
             check_stable(filter_, self.extent[1])
@@ -120,9 +120,9 @@ def check_stable(descent: Descent, largest: float) -> None:
     """Refuse a gradient descent that diverges on this training set.
 
     Raises:
-        Mistake: step times the largest variance is 2 or more.
+        UserError: step times the largest variance is 2 or more.
     """
     if descent.k and descent.step * largest >= 2:
         limit = 2 / largest
-        raise Mistake("step", f"found {descent.step:g}, with which gradient descent diverges",
+        raise UserError("step", f"found {descent.step:g}, with which gradient descent diverges",
                       f"below {limit:.3g} it is stable on this training set")  # fmt: skip

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.errors import Mistake
-from reconscale.theory.filters import real, whole
+from reconscale.errors import UserError
+from reconscale.theory.filters import check_int, check_real
 from reconscale.theory.subspace import LARGEST, Population
 
 Floats = NDArray[np.float64]
@@ -38,10 +38,10 @@ def power_law_population(exponent: float, pixels: int, sigma: float = 0.0, scale
         scale: variance of the first direction, above 0.
 
     Raises:
-        Mistake: a number is out of range.
+        UserError: a number is out of range.
     """
-    exponent, scale = real("exponent", exponent, open_end=True), real("scale", scale, open_end=True)
-    pixels, power = whole("pixels", pixels, 1, LARGEST), real("sigma", sigma) ** 2
+    exponent, scale = check_real("exponent", exponent, open_end=True), check_real("scale", scale, open_end=True)
+    pixels, power = check_int("pixels", pixels, 1, LARGEST), check_real("sigma", sigma) ** 2
     counts, shares = _binned(exponent, pixels)
     clean = scale * shares
     noisy = clean + power
@@ -76,11 +76,11 @@ def power_law_risk(exponent: float, n: float, pixels: int, sigma: float = 0.0, s
     up to 14 % lower at 30,000.
 
     Raises:
-        Mistake: the exponent is not above 1, ``n`` is above a third of the pixels, or a number is out of range.
+        UserError: the exponent is not above 1, ``n`` is above a third of the pixels, or a number is out of range.
     """
     a, n, power, scale = _checked(exponent, n, sigma, scale)
-    if n > (pixels := whole("pixels", pixels, 1, LARGEST)) / 3:
-        raise Mistake("n", f"found {n:g}", f"at most a third of the pixels ({pixels / 3:g}); use Equivalent beyond")
+    if n > (pixels := check_int("pixels", pixels, 1, LARGEST)) / 3:
+        raise UserError("n", f"found {n:g}", f"at most a third of the pixels ({pixels / 3:g}); use Equivalent beyond")
     amount, tail = float(scale ** (1 / a)) * _constant(a), scale * float(pixels) ** (1 - a) / (a - 1)
 
     def sums(w: float) -> tuple[float, float]:
@@ -121,14 +121,14 @@ def power_law_regimes(exponent: float, pixels: int, sigma: float = 0.0, scale: f
     """Slopes of the learning curve, and where they change.
 
     Raises:
-        Mistake: the exponent is not above 1, or a number is out of range.
+        UserError: the exponent is not above 1, or a number is out of range.
 
     >>> regimes = power_law_regimes(2, 100_000, sigma=1e-3)
     >>> round(regimes.signal_slope, 3), round(regimes.noise_from, 1), regimes.noise_slope, regimes.floor_from
     (-1.0, 24.7, -0.5, 25000.0)
     """
     a, _, power, scale = _checked(exponent, 1.0, sigma, scale)
-    pixels = whole("pixels", pixels, 1, LARGEST)
+    pixels = check_int("pixels", pixels, 1, LARGEST)
     if power == 0:
         return Regimes(1 - a, math.inf, 1 / a - 1, math.inf, 0.0)
     noise_from = float((scale * _constant(a) ** a / (power * pixels)) ** (1 / (a - 1)))
@@ -137,8 +137,8 @@ def power_law_regimes(exponent: float, pixels: int, sigma: float = 0.0, scale: f
 
 
 def _checked(exponent: float, n: float, sigma: float, scale: float) -> tuple[float, float, float, float]:
-    a = real("exponent", exponent, 1.0, open_end=True)
-    return a, real("n", n, 1.0), real("sigma", sigma) ** 2, real("scale", scale, open_end=True)
+    a = check_real("exponent", exponent, 1.0, open_end=True)
+    return a, check_real("n", n, 1.0), check_real("sigma", sigma) ** 2, check_real("scale", scale, open_end=True)
 
 
 def _constant(a: float) -> float:

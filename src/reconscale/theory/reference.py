@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.theory.filters import best_flow, whole
-from reconscale.theory.images import Counts, Spectrum, check_counts, members
+from reconscale.theory.filters import best_flow, check_int
+from reconscale.theory.images import Counts, Spectrum, check_counts, fold_members
 from reconscale.theory.linear import learned_path, moments_of
 from reconscale.theory.operators import Patches
 from reconscale.theory.path import SubspacePath
@@ -48,7 +48,7 @@ class TrainingSet:
 
 def draw_training_set(model: Subspace, n: int, rng: np.random.Generator) -> TrainingSet:
     """Draw a subspace and n pairs, as the paper's code does: memory of ambient x n numbers."""
-    n = whole("n", n, 1)
+    n = check_int("n", n, 1)
     basis = np.linalg.qr(rng.standard_normal((model.ambient, model.dim)))[0]
     codes = rng.standard_normal((model.dim, n))
     clean = basis @ codes
@@ -140,14 +140,14 @@ def learned_curve(
         progress: called with (sizes done, sizes).
 
     Raises:
-        Mistake: an argument is out of range, or the patch shapes differ.
+        UserError: an argument is out of range, or the patch shapes differ.
     """
     check_counts(counts)
-    repeats, sizes = whole("repeats", repeats, 2), [whole("n", size, 1) for size in n]
-    operator, rng = spectrum.operator, np.random.default_rng(whole("seed", seed, 0))
+    repeats, sizes = check_int("repeats", repeats, 2), [check_int("n", size, 1) for size in n]
+    operator, rng = spectrum.operator, np.random.default_rng(check_int("seed", seed, 0))
     x = spectrum.centred(patches)
     moments = moments_of(x.T @ x / len(x), operator)
-    groups = members(patches.image) if counts == "images" else []
+    groups = fold_members(patches.image) if counts == "images" else []
     mse, error = [], []
     for done, size in enumerate(sizes, 1):
         risks = []

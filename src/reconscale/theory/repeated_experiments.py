@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from reconscale.theory.filters import Converged, Descent, best_descent, whole
+from reconscale.theory.filters import Converged, Descent, best_descent, check_int
 from reconscale.theory.path import stable_step
 from reconscale.theory.samplers import WIDEST, band_fits, check_side, sample, sample_converged, sample_truncated
 from reconscale.theory.subspace import Subspace
@@ -58,9 +58,9 @@ def experiment(model: Subspace, n: int, *, run: int = 0, seed: int = 0) -> Exper
     comes from its own small form: an independent training set with the same law.
 
     Raises:
-        Mistake: n, run or seed is out of range, or the problem too large to be drawn.
+        UserError: n, run or seed is out of range, or the problem too large to be drawn.
     """
-    n, run, seed = whole("n", n, 1), whole("run", run, 0), whole("seed", seed, 0)
+    n, run, seed = check_int("n", n, 1), check_int("run", run, 0), check_int("seed", seed, 0)
     side = min(n, model.ambient)
     if model.sigma > 0 and (side > 1200 or side > max(600, 60 * model.dim)):  # without noise dim is the whole rank
         found = _banded(model, n, run, seed)
@@ -114,9 +114,9 @@ def experiments(
         In the order of ``cases``, run by run.
 
     Raises:
-        Mistake: a case is too large to be drawn; before anything is drawn.
+        UserError: a case is too large to be drawn; before anything is drawn.
     """
-    runs, workers = whole("runs", runs, 1), whole("workers", workers, 1)
+    runs, workers = check_int("runs", runs, 1), check_int("workers", workers, 1)
     jobs = [(model, n, run, seed) for model, n in checked(cases) for run in range(runs)]
     order = sorted(range(len(jobs)), key=lambda i: -_side(jobs[i]))
     found: dict[int, Experiment] = {}
@@ -132,9 +132,9 @@ def checked(cases: Iterable[tuple[Subspace, int]]) -> list[tuple[Subspace, int]]
     """The cases, if all of them can be drawn.
 
     Raises:
-        Mistake: n is out of range, or a case too large.
+        UserError: n is out of range, or a case too large.
     """
-    listed = [(model, whole("n", n, 1)) for model, n in cases]
+    listed = [(model, check_int("n", n, 1)) for model, n in cases]
     for model, n in listed:
         if model.sigma == 0 or not band_fits(model, n, 16):
             check_side(model, n)

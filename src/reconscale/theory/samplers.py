@@ -14,8 +14,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
-from reconscale.theory.filters import whole
+from reconscale.errors import UserError
+from reconscale.theory.filters import check_int
 from reconscale.theory.path import SubspacePath
 from reconscale.theory.subspace import LARGEST, Subspace
 
@@ -34,9 +34,9 @@ def sample(model: Subspace, n: int, rng: np.random.Generator) -> SubspacePath:
     Costs one eigenvalue problem of side min(n, ambient); n and ``ambient`` beyond that enter as degrees of freedom.
 
     Raises:
-        Mistake: the matrix would have more than ``WIDEST`` rows; ``sample_truncated`` has no such limit.
+        UserError: the matrix would have more than ``WIDEST`` rows; ``sample_truncated`` has no such limit.
     """
-    n = whole("n", n, 1, LARGEST)
+    n = check_int("n", n, 1, LARGEST)
     check_side(model, n)
     rest = 0 if model.sigma == 0 else model.ambient - model.dim
     if n >= model.dim + rest:
@@ -53,14 +53,14 @@ def check_side(model: Subspace, n: int) -> None:
     """Refuse what ``sample`` cannot hold.
 
     Raises:
-        Mistake: the matrix would have more than ``WIDEST`` rows.
+        UserError: the matrix would have more than ``WIDEST`` rows.
     """
     if model.dim > WIDEST:
-        raise Mistake("dim", f"found {model.dim:,}", f"at most {WIDEST:,}: risks take matrices of this side")
+        raise UserError("dim", f"found {model.dim:,}", f"at most {WIDEST:,}: risks take matrices of this side")
     rank = model.dim if model.sigma == 0 else model.ambient
     if (side := min(n, rank)) > WIDEST:
         found = f"{n:,} images of {model.ambient:,} pixels in {model.dim:,} dimensions need a matrix of {side:,} rows"
-        raise Mistake("n", found, f"at most {WIDEST:,}; take a smaller dim, or a deterministic equivalent")
+        raise UserError("n", found, f"at most {WIDEST:,}; take a smaller dim, or a deterministic equivalent")
 
 
 def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Generator) -> SubspacePath:
@@ -72,12 +72,12 @@ def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Genera
     The same ``rng`` state with more blocks continues the same training set.
 
     Raises:
-        Mistake: the band has more columns than the data, or more than ``WIDEST``.
+        UserError: the band has more columns than the data, or more than ``WIDEST``.
     """
-    n, blocks = whole("n", n, 1, LARGEST), whole("blocks", blocks, 1)
+    n, blocks = check_int("n", n, 1, LARGEST), check_int("blocks", blocks, 1)
     width, rest, sigma = 2 * model.dim, model.ambient - model.dim, model.sigma
     if not band_fits(model, n, blocks):
-        raise Mistake("blocks", f"{blocks} blocks of {width} columns do not fit into {n:,} images of {rest:,} noise "
+        raise UserError("blocks", f"{blocks} blocks of {width} columns do not fit into {n:,} images of {rest:,} noise "
                       f"directions and {WIDEST:,} columns", "use fewer blocks, or sample")  # fmt: skip
     start = _triangle(width, n, rng).T
     noisy = np.zeros((model.dim + width * blocks, width * blocks))
@@ -106,7 +106,7 @@ def sample_converged(model: Subspace, n: int, rng: np.random.Generator) -> float
     and n - ambient + dim degrees of freedom. For 2 dim <= n <= ambient - dim: from the 2 dim x 2 dim compression
     of (Y^T Y)^-1 by Woodbury's identity. Without noise: the risk of the projection on the images' span.
     """
-    n, dim, sigma = whole("n", n, 1, LARGEST), model.dim, model.sigma
+    n, dim, sigma = check_int("n", n, 1, LARGEST), model.dim, model.sigma
     if sigma == 0:
         return max(0.0, 1 - n / dim)
     if n >= model.ambient:

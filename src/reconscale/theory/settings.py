@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.bound import theorem_bound
 from reconscale.theory.closed_form import converged_mean, knee, mean_is_infinite, numeric_knee, projection_risk
 from reconscale.theory.equivalents.equivalent import Equivalent
@@ -114,18 +114,18 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
     """The paper's fit.
 
     Raises:
-        Mistake: ``first`` or ``last`` is not among ``n``, there is one n only, or a risk is 0.
+        UserError: ``first`` or ``last`` is not among ``n``, there is one n only, or a risk is 0.
 
     >>> round(power_fit([1, 10, 100], [8.0, 0.8, 0.08], 1, 100).exponent, 6)
     -1.0
     """
     if missing := {first, last} - set(n):
-        raise Mistake("fit", f"n = {min(missing)} was not measured", "the fit begins and ends at measured n")
+        raise UserError("fit", f"n = {min(missing)} was not measured", "the fit begins and ends at measured n")
     chosen = [i for i, size in enumerate(n) if first <= size <= last]
     if len(chosen) < 2:
-        raise Mistake("fit", f"holds {len(chosen)} n", "at least two are needed")
+        raise UserError("fit", f"holds {len(chosen)} n", "at least two are needed")
     if zero := [n[i] for i in chosen if not risk[i] > 0]:
-        raise Mistake("fit", f"the risk at n = {zero[0]} is {risk[n.index(zero[0])]:g}", "a power law has none of 0")
+        raise UserError("fit", f"the risk at n = {zero[0]} is {risk[n.index(zero[0])]:g}", "a power law has none of 0")
     exponent, log = np.polyfit(np.log10([n[i] for i in chosen]), np.log10([risk[i] for i in chosen]), 1)
     return PowerFit(float(10**log), float(exponent), first, last)
 
@@ -195,7 +195,7 @@ def landmarks(model: Subspace) -> Landmarks:
 def _knees(model: Subspace) -> tuple[float | None, float | None]:
     try:
         return knee(model), numeric_knee(model)
-    except Mistake:  # without a floor, or with one above half the power, there is no such n
+    except UserError:  # without a floor, or with one above half the power, there is no such n
         return None, None
 
 

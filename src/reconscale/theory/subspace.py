@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.errors import Mistake
-from reconscale.theory.filters import real, whole
+from reconscale.errors import UserError
+from reconscale.theory.filters import check_int, check_real
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Population:
             count itself where the rest is independent of y; None: that.
 
     Raises:
-        Mistake: lengths differ, a number is not finite or out of range.
+        UserError: lengths differ, a number is not finite or out of range.
     """
 
     variances: Floats
@@ -56,13 +56,13 @@ class Population:
         for name, values in columns.items():
             object.__setattr__(self, name, _column(name, values, strict=name in ("variances", "counts")))
             if len(getattr(self, name)) != len(self.variances):
-                raise Mistake(f"Population, {name}", f"holds {len(getattr(self, name))} numbers",
+                raise UserError(f"Population, {name}", f"holds {len(getattr(self, name))} numbers",
                               f"variances hold {len(self.variances)}")  # fmt: skip
         if leverage is None:
             object.__setattr__(self, "leverage", None)
         for name, value, least in (("floor", floor, 0.0), ("outputs", outputs, np.nextafter(0.0, 1.0))):
             if not np.isfinite(value) or value < least:
-                raise Mistake(f"Population, {name}", f"found {value}", "a finite number of 0 or more is expected")
+                raise UserError(f"Population, {name}", f"found {value}", "a finite number of 0 or more is expected")
             object.__setattr__(self, name, float(value))
 
     @property
@@ -79,11 +79,11 @@ class Population:
 def _column(name: str, values: ArrayLike, strict: bool) -> Floats:
     array = np.array(values, dtype=np.float64).reshape(-1)
     if not len(array):
-        raise Mistake(f"Population, {name}", "is empty", "give at least one level")
+        raise UserError(f"Population, {name}", "is empty", "give at least one level")
     if not np.isfinite(array).all() or (array <= 0 if strict else array < 0).any():
         wrong = array[~np.isfinite(array) | (array <= 0 if strict else array < 0)][0]
         expected = "numbers above 0 are expected" if strict else "numbers of 0 or more are expected"
-        raise Mistake(f"Population, {name}", f"found {wrong:g}", expected)
+        raise UserError(f"Population, {name}", f"found {wrong:g}", expected)
     array.setflags(write=False)
     return array
 
@@ -109,7 +109,7 @@ class Subspace:
             precision.
 
     Raises:
-        Mistake: a size is not a whole number, or out of range.
+        UserError: a size is not a whole number, or out of range.
 
     >>> round(Subspace(dim=10, ambient=100, sigma=0.05).floor, 8)
     0.00249377
@@ -120,11 +120,11 @@ class Subspace:
     sigma: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ambient", whole("ambient", self.ambient, 1, LARGEST))
-        object.__setattr__(self, "dim", whole("dim", self.dim, 1, self.ambient))
-        object.__setattr__(self, "sigma", real("sigma", self.sigma))
+        object.__setattr__(self, "ambient", check_int("ambient", self.ambient, 1, LARGEST))
+        object.__setattr__(self, "dim", check_int("dim", self.dim, 1, self.ambient))
+        object.__setattr__(self, "sigma", check_real("sigma", self.sigma))
         if self.sigma and not QUIETEST <= self.sigma <= LOUDEST:
-            raise Mistake("sigma", f"found {self.sigma:g}", f"0, or {QUIETEST:g} to {LOUDEST:g} is expected")
+            raise UserError("sigma", f"found {self.sigma:g}", f"0, or {QUIETEST:g} to {LOUDEST:g} is expected")
 
     @property
     def floor(self) -> float:
@@ -137,7 +137,7 @@ class Subspace:
         1 / ((1 + eps) (1 + sigma^2)), eps = sqrt(10 (dim + sigma^2 ambient) ln(ambient) / n). It is below the limit
         of stability (2 over the largest eigenvalue of Y Y^T / n) with high probability, not always.
         """
-        n = whole("n", n, 1, LARGEST)
+        n = check_int("n", n, 1, LARGEST)
         spread = 10 * (self.dim + self.sigma**2 * self.ambient) * math.log(self.ambient) / n
         return 1 / ((1 + math.sqrt(spread)) * (1 + self.sigma**2))
 

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from reconscale.data import read_image, write_image
 from reconscale.data.image_files import SUFFIXES, read_header
 from reconscale.data.volumes.kspace_files import HDF5, list_kspace_arrays, scan_hdf5
-from reconscale.data.volumes.scan import Scan
-from reconscale.errors import Mistake
-from reconscale.files import write_whole
-from reconscale.networks import build, given_of, size_of
-from reconscale.networks.input_spec import Filtered, Given
+from reconscale.data.volumes.scan import VolumeInfo
+from reconscale.errors import UserError
+from reconscale.files import write_atomic
+from reconscale.networks import build, input_spec, size_of
+from reconscale.networks.input_spec import InputSpec, OnFilteredImage
 from reconscale.networks.registry import depth_of, family_of, upsampler_of
-from reconscale.physics.base import KSpace, Sensed, fixed_generator
+from reconscale.physics.base import KSpace, LinearMeasurement, fixed_generator
 from reconscale.physics.linear_operators import operator_of
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import zero_filled
@@ -54,12 +54,12 @@ def reconstruct_volume(
         The file written.
 
     Raises:
-        Mistake: the file cannot be read, is no k-space, or the output cannot be written.
+        UserError: the file cannot be read, is no k-space, or the output cannot be written.
     """
     if out.suffix.lower() not in (*HDF5, ".npy"):
-        raise Mistake(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
+        raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
     if out.resolve() == source.resolve():
-        raise Mistake(out, "is the volume that is given", "name another place with --out")
+        raise UserError(out, "is the volume that is given", "name another place with --out")
     scan = _scan(source)
     measured = _columns(scan)
     rows, columns = scan.shape[1:]
@@ -72,13 +72,13 @@ def reconstruct_volume(
     for index in range(scan.count):
         kspace = torch.from_numpy(scan.read(index))[None]
         if not torch.isfinite(torch.view_as_real(kspace)).all():
-            raise Mistake(source, f"holds NaN or infinite values in the k-space of slice {index}", "replace them")
+            raise UserError(source, f"holds NaN or infinite values in the k-space of slice {index}", "replace them")
         y = KSpace(kspace * mask[None], mask[None], center, size, method=problem.maps)
         with torch.inference_mode():
             empty = float(zero_filled(y).max()) == 0
             images.append((zero_filled(y) if empty else network(y))[0, 0].numpy())
         progress(index + 1, scan.count)
-    write_whole(out, _encoded(np.stack(images).astype(np.float32), out.suffix.lower()))
+    write_atomic(out, _encoded(np.stack(images).astype(np.float32), out.suffix.lower()))
     return out
 
 
@@ -91,26 +91,26 @@ def check_source(kind: str, source: Path) -> None:
     """Refuse a volume for a run of images, and images for a run of volumes.
 
     Raises:
-        Mistake: they do not belong together.
+        UserError: they do not belong together.
     """
     if kind == "mri" and not is_volume(source):
-        raise Mistake(
+        raise UserError(
             source, "is no k-space, and this run reconstructs MRI", "give a fastMRI .h5 file, or a .npy array"
         )
     if kind != "mri" and is_volume(source):
-        raise Mistake(source, f"may hold k-space, and this run is of {kind}", "give an image or a folder of images")
+        raise UserError(source, f"may hold k-space, and this run is of {kind}", "give an image or a folder of images")
 
 
-def _scan(source: Path) -> Scan:
+def _scan(source: Path) -> VolumeInfo:
     if not source.is_file():
-        raise Mistake(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
+        raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
     options = {"folders": (source.name,), "val": 1, "test": 1}
     if source.suffix.lower() == ".npy":
         return list_kspace_arrays(Images(source="kspace-array", **options), source.parent)[0]  # type: ignore[arg-type]
     return scan_hdf5(source.name, source, Images(source="fastmri", **options))  # type: ignore[arg-type]
 
 
-def _columns(scan: Scan) -> np.ndarray:
+def _columns(scan: VolumeInfo) -> np.ndarray:
     """(W,) bool: the columns that hold anything in some slice."""
     found = np.zeros(scan.shape[2], bool)
     for index in {0, scan.count // 2, scan.count - 1}:
@@ -118,18 +118,18 @@ def _columns(scan: Scan) -> np.ndarray:
     return found
 
 
-def _middle(scan: Scan, measured: np.ndarray) -> tuple[int, int]:
+def _middle(scan: VolumeInfo, measured: np.ndarray) -> tuple[int, int]:
     """(first, count) of the columns in the middle that were measured without gaps, as many on both sides."""
     half = len(measured) // 2
     left = int(np.argmin(np.append(measured[:half][::-1], False)))
     right = int(np.argmin(np.append(measured[half:], False)))
     if min(left, right) < 1:
-        raise Mistake(scan.name, "was measured with a mask that has no centre", "coil maps need lines in the middle")
+        raise UserError(scan.name, "was measured with a mask that has no centre", "coil maps need lines in the middle")
     side = min(left, right)
     return half - side, 2 * side
 
 
-def _size(scan: Scan, source: Path) -> tuple[int, int]:
+def _size(scan: VolumeInfo, source: Path) -> tuple[int, int]:
     """What the image is cut to: a stored reconstruction's size, else the header's, else what the k-space shows."""
     rows, columns = scan.shape[1:]
     wanted = (rows, columns)
@@ -187,18 +187,18 @@ class Trained:
     channels: int
 
     @property
-    def given(self) -> Given:
+    def given(self) -> InputSpec:
         """What the network gets."""
-        return given_of(self.run.problem, self.channels)
+        return input_spec(self.run.problem, self.channels)
 
     @property
     def measures(self) -> bool:
         """Whether the network takes what a linear operator has measured, not the filtered image alone."""
-        return self.given.form == "sensed" and not isinstance(self.network, Filtered)
+        return self.given.form == "sensed" and not isinstance(self.network, OnFilteredImage)
 
     def of_image(self, y: Tensor) -> Tensor:
         """Reconstruct an image (1, C, h, w); of linear problems one that is filtered already."""
-        network = self.network.network if isinstance(self.network, Filtered) else self.network
+        network = self.network.network if isinstance(self.network, OnFilteredImage) else self.network
         x: Tensor = network(y)
         return x
 
@@ -210,28 +210,28 @@ def load_trained(folder: Path) -> Trained:
         folder: the directory of the run: ``runs/<id>``.
 
     Raises:
-        Mistake: there is no such run, it is not done, or its weights are missing or damaged.
+        UserError: there is no such run, it is not done, or its weights are missing or damaged.
     """
     folder = folder.resolve()  # "." has the name of its run, too
     if not (folder / "result.json").is_file():
-        raise Mistake(folder, "holds no result", "give the directory of a run that is done: runs/<id>")
+        raise UserError(folder, "holds no result", "give the directory of a run that is done: runs/<id>")
     result = Result.read(folder, images=False)
     path = folder / "weights.safetensors"
     if result.status != "done" or not path.is_file():
-        raise Mistake(folder, "has no trained weights", "choose a run that is done, or run the study again")
+        raise UserError(folder, "has no trained weights", "choose a run that is done, or run the study again")
     try:
         weights = tensors_from_bytes(path.read_bytes())
     except Exception as error:  # safetensors raises its own class for every kind of damage
-        raise Mistake(path, "is damaged", "delete the run's directory and run again") from error
+        raise UserError(path, "is damaged", "delete the run's directory and run again") from error
     held = sum(values.numel() for values in weights.values())
     for channels in (3, 1):
-        if size_of(result.run.network, given_of(result.run.problem, channels)).p > held:
+        if size_of(result.run.network, input_spec(result.run.problem, channels)).p > held:
             continue  # nothing is allocated for a network that the file claims and does not hold
-        network = build(result.run.network, given_of(result.run.problem, channels))
+        network = build(result.run.network, input_spec(result.run.problem, channels))
         if {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in weights.items()}:
             network.load_state_dict(weights)
             return Trained(result.run, network.eval(), channels)
-    raise Mistake(path, "does not fit the network of its run", "delete the run's directory and run again")
+    raise UserError(path, "does not fit the network of its run", "delete the run's directory and run again")
 
 
 def reconstruct(
@@ -255,7 +255,7 @@ def reconstruct(
         The files written.
 
     Raises:
-        Mistake: the run has no weights, an image cannot be read, the output cannot be written, or it would replace an
+        UserError: the run has no weights, an image cannot be read, the output cannot be written, or it would replace an
             image that is given. What the headers and names tell is refused before anything is written.
     """
     trained = load_trained(folder)
@@ -263,7 +263,7 @@ def reconstruct(
     check_source(trained.run.problem.kind, source)
     if trained.measures and not isinstance(trained.run.problem, DeblurringProblem):
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
-        raise Mistake("network.family", found, "train another family, or call the network from Python")
+        raise UserError("network.family", found, "train another family, or call the network from Python")
     if isinstance(trained.run.problem, MRIProblem):
         return [reconstruct_volume(trained.network, trained.run.problem, source, out, tell)]
     pairs = list(_pairs(source, out))
@@ -283,15 +283,15 @@ def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
         if not files:
-            raise Mistake(source, "holds no PNG, JPEG or TIFF image", "give an image or a folder of images")
+            raise UserError(source, "holds no PNG, JPEG or TIFF image", "give an image or a folder of images")
         if out.exists() and not out.is_dir():
-            raise Mistake(out, "is a file, and a folder of images is given", "name a folder with --out")
+            raise UserError(out, "is a file, and a folder of images is given", "name a folder with --out")
         for path in files:
             yield path, out / (path.stem + (path.suffix if path.suffix.lower() in (".tif", ".tiff") else ".png"))
     elif source.is_file():
         yield source, (out / f"{source.stem}.png" if out.is_dir() else out)
     else:
-        raise Mistake(source, "does not exist", "give an image or a folder of images")
+        raise UserError(source, "does not exist", "give an image or a folder of images")
 
 
 def _check(pairs: list[tuple[Path, Path]]) -> None:
@@ -300,11 +300,11 @@ def _check(pairs: list[tuple[Path, Path]]) -> None:
     origin: dict[Path, Path] = {}
     for path, target in pairs:
         if target.suffix.lower() not in (".png", ".tif", ".tiff"):
-            raise Mistake(target, f"has the ending '{target.suffix}'", "images are written as .png or .tif")
+            raise UserError(target, f"has the ending '{target.suffix}'", "images are written as .png or .tif")
         if target.resolve() in given:
-            raise Mistake(target, "is an image that is given", "name another place with --out")
+            raise UserError(target, "is an image that is given", "name another place with --out")
         if target in origin:
-            raise Mistake(path, f"and {origin[target]} would both be written to {target}", "rename one of the two")
+            raise UserError(path, f"and {origin[target]} would both be written to {target}", "rename one of the two")
         origin[target] = path
         read_header(path)
 
@@ -376,7 +376,7 @@ def _deblurred(trained: Trained, y: Tensor) -> Tensor:
     problem = trained.run.problem
     assert isinstance(problem, DeblurringProblem)
     operator = operator_of(problem, (int(y.shape[1]), int(y.shape[2]), int(y.shape[3])), y.device)
-    x: Tensor = trained.network(Sensed(y, operator.filtered(y), operator))
+    x: Tensor = trained.network(LinearMeasurement(y, operator.filtered(y), operator))
     return x
 
 

@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from reconscale.data import ImageSet
-from reconscale.files import read_json, to_json, write_whole
-from reconscale.physics import Example, problem_of
-from reconscale.physics.base import Anchor
+from reconscale.files import read_json, to_json, write_atomic
+from reconscale.physics import Batch, problem_of
+from reconscale.physics.base import Baseline
 from reconscale.study import Folder, Study
-from reconscale.training.evaluate import EVALUATION_SEED, Tested, means, score, tested
+from reconscale.training.evaluate import EVALUATION_SEED, EvaluationSet, evaluation_sets, means, score
 
 RANKED_BY = ("psnr-y-crop-s", "psnr-rgb-clip", "psnr-fastmri-slice-v1", "psnr-from-noisy")
 """The metric that pictures are chosen by: the first of these that the problem is measured in."""
@@ -42,7 +42,7 @@ class Picture:
     rule: str
 
 
-def anchors(
+def measure_baselines(
     study: Study, images: ImageSet, folder: Folder, progress: Callable[[str, int, int], None]
 ) -> tuple[Picture, ...]:
     """Measure the anchors of a study once, and choose and draw its pictures.
@@ -69,7 +69,7 @@ def anchors(
     sets: dict[str, dict[str, dict[str, float]]] = {}
     ranking: dict[str, dict[str, float]] = {}
     main = study.images.main_test
-    on = tested(study.images, images, problem)
+    on = evaluation_sets(study.images, images, problem)
     for name, of in on.items():
         offers = offered if of.problem is problem else of.problem.anchors(images.val)
         for kind, anchor in offers.items():
@@ -90,7 +90,7 @@ def anchors(
     labels = {kind: anchor.label for kind, anchor in offered.items()}
     classical = labels["classical"]
     record = {"asked": asked, "classical_name": classical, "labels": labels, "sets": sets, "pictures": shown}
-    write_whole(path, to_json(record))
+    write_atomic(path, to_json(record))
     return pictures
 
 
@@ -103,23 +103,23 @@ def _chosen(scores: dict[str, dict[str, float]], test_set: str, profile: str) ->
     return tuple(chosen.values())
 
 
-def draw(picture: Picture, reconstruct: Callable[[Any], Tensor], of: Tested, path: Path) -> None:
+def draw(picture: Picture, reconstruct: Callable[[Any], Tensor], of: EvaluationSet, path: Path) -> None:
     """Write the patch of a reconstruction as PNG; the whole image is reconstructed, then cut."""
     example = _example(picture, of)
     with torch.inference_mode():
         x_hat = reconstruct(example.y)
-    write_whole(path, _png(of.problem.shown(x_hat, example)))
+    write_atomic(path, _png(of.problem.shown(x_hat, example)))
 
 
-def draw_given(picture: Picture, of: Tested, offered: Mapping[str, Anchor], paths: dict[str, Path]) -> None:
+def draw_given(picture: Picture, of: EvaluationSet, offered: Mapping[str, Baseline], paths: dict[str, Path]) -> None:
     """Write the patches of the truth and of every reconstruction without learning."""
     example = _example(picture, of)
-    write_whole(paths["truth"], _png(of.problem.shown(example.x, example)))
+    write_atomic(paths["truth"], _png(of.problem.shown(example.x, example)))
     for kind, anchor in offered.items():
         draw(picture, anchor.reconstruct, of, paths[kind])
 
 
-def _example(picture: Picture, of: Tested) -> Example:
+def _example(picture: Picture, of: EvaluationSet) -> Batch:
     return of.problem.fixed(of.pixels, of.pixels.names.index(picture.image), of.crop, EVALUATION_SEED)
 
 

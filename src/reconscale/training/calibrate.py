@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from reconscale.data import ImageSet, Pixels, Slices
-from reconscale.errors import Mistake
-from reconscale.files import read_json, to_json, write_whole
+from reconscale.data import ImageSet, ImageSubset, Slices
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
 from reconscale.study import Folder, Run
-from reconscale.training.evaluate import Tested, score, tested, together_on, validate
+from reconscale.training.evaluate import EvaluationSet, evaluation_sets, score, together_on, validate
 from reconscale.training.executors.base import Executor
 from reconscale.training.loop import Training
-from reconscale.training.precision import WAYS, refuse_slow_bf16
+from reconscale.training.precision import COMPUTE_MODES, refuse_slow_bf16
 from reconscale.training.schedule import most_steps, steps_between_looks
 from reconscale.training.worker import Placement, memory_of
 
@@ -72,22 +72,22 @@ def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement
         placement: how runs will be computed.
 
     Raises:
-        Mistake: the file names a way that there is not, or the process that measures was ended.
+        UserError: the file names a way that there is not, or the process that measures was ended.
     """
     if not path.is_file() and not executor.measures:
-        write_whole(path, to_json({"choice": "fp32", "reason": "nothing is measured before runs are handed in"}))
+        write_atomic(path, to_json({"choice": "fp32", "reason": "nothing is measured before runs are handed in"}))
     if not path.is_file():
         steps = most_steps(run.recipe, max(1, run.n))
         (trials,) = executor.apply(tried, run, images, placement)
         if trials is None:
-            raise Mistake("recipe.precision", "found 'auto', and the process that measures it was ended",
+            raise UserError("recipe.precision", "found 'auto', and the process that measures it was ended",
                           "if memory ran out, lower recipe.batch or images.patch")  # fmt: skip
         record = {name: trial.record() for name, trial in trials.items()}
-        write_whole(path, to_json({"choice": best(trials, steps), "seconds": record, "device": placement.device}))
+        write_atomic(path, to_json({"choice": best(trials, steps), "seconds": record, "device": placement.device}))
     record = read_json(path)
     found = record.get("choice") if isinstance(record, dict) else None
-    if not isinstance(found, str) or found not in WAYS:
-        raise Mistake(path, f"'choice' is '{found}'", f"known here: {', '.join(WAYS)}")
+    if not isinstance(found, str) or found not in COMPUTE_MODES:
+        raise UserError(path, f"'choice' is '{found}'", f"known here: {', '.join(COMPUTE_MODES)}")
     return found
 
 
@@ -105,7 +105,7 @@ def tried(run: Run, images: ImageSet, placement: Placement) -> dict[str, Trial]:
     """
     torch.set_num_threads(placement.threads)
     device = torch.device(placement.device)
-    names = [name for name, way in WAYS.items() if device.type == "cuda" or not way.compiled]
+    names = [name for name, way in COMPUTE_MODES.items() if device.type == "cuda" or not way.compiled]
     trials: dict[str, Trial] = {}
     ready: dict[str, Training] = {}
     limit = float("inf")
@@ -153,7 +153,7 @@ LEAST, ENOUGH, LONG = 8, 2.0, 12.0
 
 
 @dataclass(frozen=True)
-class Pace:
+class RunCost:
     """What a run takes on this machine, with as many runs side by side as there will be.
 
     Attributes:
@@ -180,7 +180,7 @@ class Pace:
         test = sum(_area(pixels, crop) for pixels in images.tests.values()) + len(levels) * _area(main, crop)
         return self.start + self.step * steps + self.look * val * looks + self.test * (val + test)
 
-    def stacked(self, count: int, gain: float) -> Pace:
+    def stacked(self, count: int, gain: float) -> RunCost:
         """Of a run among so many that are trained in one pass.
 
         Args:
@@ -190,7 +190,7 @@ class Pace:
         return replace(self, step=self.step / gain, memory=self.memory * count)
 
 
-def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
+def run_cost(run: Run, images: ImageSet, placement: Placement) -> RunCost:
     """Time the parts of a run, in a process of its own."""
     torch.set_num_threads(placement.threads)
     device = torch.device(placement.device)
@@ -210,16 +210,16 @@ def pace(run: Run, images: ImageSet, placement: Placement) -> Pace:
     step = statistics.fmean(seconds)  # not the median: what is asked for is a sum
     look = _of_a_pixel(lambda few: validate(training.network, training.problem, few, run.images.val_patch, device),
                        images.val, run.images.val_patch)  # fmt: skip
-    sets = tested(run.images, images, training.problem)
+    sets = evaluation_sets(run.images, images, training.problem)
     of, at_once = sets[run.images.main_test], together_on(device)
     training.network.eval()
-    hardest, largest = hardest_of(sets, at_once)
+    hardest, largest = largest_images(sets, at_once)
     score(training.network, hardest.problem, largest, crop=hardest.crop, together=at_once)  # decides the memory
     test = _of_a_pixel(lambda few: score(training.network, of.problem, few, crop=of.crop), of.pixels, of.crop)
-    return Pace(max(0.0, ready - began - WARM * step), step, look, test, memory_of(device))
+    return RunCost(max(0.0, ready - began - WARM * step), step, look, test, memory_of(device))
 
 
-def hardest_of(sets: Mapping[str, Tested], together: int) -> tuple[Tested, Pixels | Slices]:
+def largest_images(sets: Mapping[str, EvaluationSet], together: int) -> tuple[EvaluationSet, ImageSubset | Slices]:
     """The test set with the largest image, and as many of its largest as are reconstructed at once."""
     areas = {
         name: np.array([of.pixels.area(i, of.crop) for i in range(len(of.pixels))]) for name, of in sets.items()
@@ -230,7 +230,7 @@ def hardest_of(sets: Mapping[str, Tested], together: int) -> tuple[Tested, Pixel
     return sets[name], sets[name].pixels.pick(order[:count])
 
 
-_PACES = TypeAdapter(dict[str, Pace])
+_PACES = TypeAdapter(dict[str, RunCost])
 
 
 def _timed_enough(seconds: Sequence[float]) -> bool:
@@ -238,7 +238,7 @@ def _timed_enough(seconds: Sequence[float]) -> bool:
     return (len(seconds) >= LEAST and total > ENOUGH) or (len(seconds) >= 3 and total > LONG)
 
 
-def _of_a_pixel(work: Any, pixels: Pixels | Slices, crop: int | None) -> float:
+def _of_a_pixel(work: Any, pixels: ImageSubset | Slices, crop: int | None) -> float:
     """Seconds for a pixel: one image to warm up, then up to four, as long as it takes less than two seconds."""
     work(pixels.pick(np.arange(1)))
     spent, area = 0.0, 0
@@ -252,9 +252,9 @@ def _of_a_pixel(work: Any, pixels: Pixels | Slices, crop: int | None) -> float:
     return spent / area
 
 
-def paces(
+def measure_costs(
     runs: Sequence[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
-) -> dict[str, Pace]:
+) -> dict[str, RunCost]:
     """The pace of every width of a study, measured once for a machine and kept beside the results.
 
     It is measured with as many processes at once as there will be, so that what they take from each other counts.
@@ -277,25 +277,25 @@ def paces(
     missing = {keys[run.id]: run for run in runs if keys[run.id] not in kept} if executor.measures else {}
     for key, run in missing.items():
         placed = replace(placement, precision=precision[run.id])
-        measured = executor.apply(pace, run, images, placed, copies=_copies(executor))
+        measured = executor.apply(run_cost, run, images, placed, copies=_copies(executor))
         if found := [each for each in measured if each is not None]:
-            kept[key] = Pace(*(statistics.fmean(parts) for parts in zip(*map(astuple, found), strict=True)))
+            kept[key] = RunCost(*(statistics.fmean(parts) for parts in zip(*map(astuple, found), strict=True)))
     if missing and kept:
-        write_whole(path, to_json({**known, setting: {key: asdict(each) for key, each in kept.items()}}))
+        write_atomic(path, to_json({**known, setting: {key: asdict(each) for key, each in kept.items()}}))
     return {run: kept[key] for run, key in keys.items() if key in kept}
 
 
-def _kept(path: Path, setting: str) -> tuple[dict[str, Any], dict[str, Pace]]:
+def _kept(path: Path, setting: str) -> tuple[dict[str, Any], dict[str, RunCost]]:
     """All that was measured before, and the paces for a setting.
 
     Raises:
-        Mistake: the file does not hold that.
+        UserError: the file does not hold that.
     """
     known = read_json(path) if path.is_file() else {}
     try:
         return TypeAdapter(dict[str, Any]).validate_python(known), _PACES.validate_python(known.get(setting, {}))
     except (ValidationError, AttributeError) as error:
-        raise Mistake(path, "does not hold paces", "delete it: they are measured again") from error
+        raise UserError(path, "does not hold paces", "delete it: they are measured again") from error
 
 
 def _copies(executor: Executor) -> int:
@@ -327,10 +327,10 @@ def precision_of(
     """What each run's precision comes to here. ``auto`` is measured once for a study, at its largest width, and kept.
 
     Returns:
-        run id -> a name in ``WAYS``.
+        run id -> a name in ``COMPUTE_MODES``.
 
     Raises:
-        Mistake: the file names a way that there is not, or it would have to be measured where nothing can be.
+        UserError: the file names a way that there is not, or it would have to be measured where nothing can be.
     """
     auto = [run for run in runs if run.recipe.precision == "auto"]
     if not auto:
@@ -340,5 +340,5 @@ def precision_of(
     return {run.id: chosen if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
 
 
-def _area(pixels: Pixels | Slices, crop: int | None) -> int:
+def _area(pixels: ImageSubset | Slices, crop: int | None) -> int:
     return sum(pixels.area(i, crop) for i in range(len(pixels)))

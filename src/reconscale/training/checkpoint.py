@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from reconscale.errors import Damaged
-from reconscale.files import write_whole
+from reconscale.errors import DamagedFileError
+from reconscale.files import write_atomic
 from reconscale.study.results_folder import CHECKPOINTS
 
 NAME, BEFORE = CHECKPOINTS
@@ -25,13 +25,13 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     The last one stays as the one before, so that a disk that damages a file costs no more than the time between two.
 
     Raises:
-        Mistake: the folder cannot be written to; the last checkpoint is still there.
+        UserError: the folder cannot be written to; the last checkpoint is still there.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
     fresh = folder / f"{NAME}.new"
-    write_whole(fresh, content + hashlib.sha256(content).digest())
+    write_atomic(fresh, content + hashlib.sha256(content).digest())
     if (folder / NAME).is_file():
         (folder / NAME).replace(folder / BEFORE)
     fresh.replace(folder / NAME)
@@ -76,7 +76,7 @@ def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
     return state if isinstance(state, dict) else None
 
 
-class Witness:
+class InputGuard:
     """Remembers the files of the images as a run found them.
 
     Nothing that was computed after one of them has changed may be kept: the images are read through memory maps, so
@@ -93,14 +93,14 @@ class Witness:
         """Compare them with what was found.
 
         Raises:
-            Damaged: one has changed, or is gone.
+            DamagedFileError: one has changed, or is gone.
         """
         for path, stamp in self._seen.items():
             now = _stamp(path)
             if now != stamp or now is None:
                 what = "is gone" if now is None else "has changed while runs were reading it"
                 remedy = "restore the images (`reconscale data STUDY --verify` finds damaged ones), and run again: "
-                raise Damaged(path, what, remedy + "what was kept before is good")
+                raise DamagedFileError(path, what, remedy + "what was kept before is good")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

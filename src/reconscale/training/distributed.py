@@ -21,11 +21,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from reconscale.errors import Mistake
-from reconscale.physics.base import Example
+from reconscale.errors import UserError
+from reconscale.physics.base import Batch
 from reconscale.study import Run
 from reconscale.study.run import SELF_SUPERVISED
-from reconscale.training.executors.processes import alone, context
+from reconscale.training.executors.processes import context, detach
 
 if TYPE_CHECKING:
     from reconscale.training.worker import Task
@@ -39,7 +39,7 @@ ASK = 5
 
 
 @dataclass(frozen=True)
-class Share:
+class ProcessGroup:
     """One process's part of every batch.
 
     Attributes:
@@ -57,7 +57,7 @@ class Share:
         """Whether this process looks at the validation set, keeps checkpoints and speaks."""
         return self.rank == 0
 
-    def of(self, example: Example) -> Example | None:
+    def of(self, example: Batch) -> Batch | None:
         """This process's images of an example; none where there are fewer images than processes."""
         if self.size == 1:
             return example
@@ -97,27 +97,27 @@ class Share:
         return step % ASK == 0 and bool(self.agree([float(asked)])[0])
 
 
-ALONE = Share()
+ALONE = ProcessGroup()
 
 
 def refuse_what_cannot_be_divided(runs: Iterable[Run], devices: int) -> None:
     """Losses that draw numbers of their own would draw others for each share.
 
     Raises:
-        Mistake: a recipe has such a loss, or a batch smaller than the number of devices.
+        UserError: a recipe has such a loss, or a batch smaller than the number of devices.
     """
     for run in runs if devices > 1 else ():
         recipe = run.recipe
         if recipe.loss in SELF_SUPERVISED:
             remedy = f"the loss '{recipe.loss}' is computed on one device: leave it out"
-            raise Mistake("--devices", f"found {devices}", remedy)
+            raise UserError("--devices", f"found {devices}", remedy)
         if recipe.batch < devices:
             remedy = f"recipe.batch = {recipe.batch} can be divided among no more"
-            raise Mistake("--devices", f"found {devices}", remedy)
+            raise UserError("--devices", f"found {devices}", remedy)
 
 
 @contextmanager
-def divided(task: Task, follow: Callable[[Task, Share], None]) -> Iterator[Share]:
+def spawn(task: Task, follow: Callable[[Task, ProcessGroup], None]) -> Iterator[ProcessGroup]:
     """The share of this process, and the processes that have the others, for as long as a run takes.
 
     Where one of them ends, this process ends too (exit code ``LOST``): whoever started it continues the run from its
@@ -161,18 +161,18 @@ def device_of(task: Task, rank: int) -> torch.device:
     return torch.device(kind, rank) if kind == "cuda" and task.placement.devices > 1 else torch.device(kind)
 
 
-def _join(task: Task, rank: int, meeting: str) -> Share:
+def _join(task: Task, rank: int, meeting: str) -> ProcessGroup:
     size = task.placement.devices
     backend = "nccl" if task.placement.device == "cuda" else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(rank)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=size, timeout=PATIENCE)
-    return Share(rank, size, dist.new_group(backend="gloo", timeout=PATIENCE))
+    return ProcessGroup(rank, size, dist.new_group(backend="gloo", timeout=PATIENCE))
 
 
-def _follow(task: Task, rank: int, meeting: str, alive: Any, follow: Callable[[Task, Share], None]) -> None:
-    alone(alive)
+def _follow(task: Task, rank: int, meeting: str, alive: Any, follow: Callable[[Task, ProcessGroup], None]) -> None:
+    detach(alive)
     share = _join(task, rank, meeting)
     try:
         follow(task, share)
@@ -182,7 +182,7 @@ def _follow(task: Task, rank: int, meeting: str, alive: Any, follow: Callable[[T
 
 def _cut(value: Any, mine: slice) -> Any:
     """A part of the images of an example: every tensor's first dimension counts them."""
-    known = len(value.x) if isinstance(value, Example) else None
+    known = len(value.x) if isinstance(value, Batch) else None
     changes: dict[str, Any] = {}
     for field in fields(value):
         part = getattr(value, field.name)

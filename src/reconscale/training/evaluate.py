@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reconscale.data import ImageSet, Pixels, Slices
-from reconscale.files import to_json, write_whole
-from reconscale.physics import Measures
-from reconscale.physics.base import Example
+from reconscale.data import ImageSet, ImageSubset, Slices
+from reconscale.files import to_json, write_atomic
+from reconscale.physics import InverseProblem
+from reconscale.physics.base import Batch
 from reconscale.study import PROFILES, Folder, Images, Run, Study
 from reconscale.training.losses import Objective
 
@@ -29,7 +29,7 @@ def together_on(device: torch.device) -> int:
 
 
 def validate(
-    network: nn.Module, problem: Measures, pixels: Pixels | Slices, crop: int | None, device: torch.device,
+    network: nn.Module, problem: InverseProblem, pixels: ImageSubset | Slices, crop: int | None, device: torch.device,
     loss: Objective | None = None,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Means over the validation images, in full precision: MSE (range 1), PSNR (dB), and the loss (0 without one).
@@ -51,8 +51,12 @@ def validate(
 
 
 def reconstructed(
-    reconstruct: Callable[[Any], Tensor], problem: Measures, pixels: Pixels | Slices, crop: int | None, together: int
-) -> Iterator[tuple[Example, Tensor]]:
+    reconstruct: Callable[[Any], Tensor],
+    problem: InverseProblem,
+    pixels: ImageSubset | Slices,
+    crop: int | None,
+    together: int,
+) -> Iterator[tuple[Batch, Tensor]]:
     """Every image as it is measured, with its reconstruction (1, C, h, w), in order.
 
     Args:
@@ -63,7 +67,7 @@ def reconstructed(
         together: images of one size that follow each other are reconstructed at once, up to so many pixels; each
             comes out as alone but for rounding (1e-6). K-space and what operators measure go one by one.
     """
-    waiting: list[Example] = []
+    waiting: list[Batch] = []
     for index in range(len(pixels)):
         example = problem.fixed(pixels, index, crop, EVALUATION_SEED)
         if waiting and not _fits(waiting, example, together):
@@ -73,7 +77,7 @@ def reconstructed(
     yield from _at_once(reconstruct, waiting)
 
 
-def _fits(waiting: list[Example], example: Example, together: int) -> bool:
+def _fits(waiting: list[Batch], example: Batch, together: int) -> bool:
     first = waiting[0]
     if not (isinstance(first.y, Tensor) and isinstance(example.y, Tensor)):
         return False
@@ -81,7 +85,7 @@ def _fits(waiting: list[Example], example: Example, together: int) -> bool:
     return alike and (len(waiting) + 1) * example.x.shape[-2] * example.x.shape[-1] <= together
 
 
-def _at_once(reconstruct: Callable[[Any], Tensor], examples: list[Example]) -> Iterator[tuple[Example, Tensor]]:
+def _at_once(reconstruct: Callable[[Any], Tensor], examples: list[Batch]) -> Iterator[tuple[Batch, Tensor]]:
     if len(examples) == 1:
         yield examples[0], reconstruct(examples[0].y)
     elif examples:
@@ -91,8 +95,8 @@ def _at_once(reconstruct: Callable[[Any], Tensor], examples: list[Example]) -> I
 
 def score(
     reconstruct: Callable[[Any], Tensor],
-    problem: Measures,
-    pixels: Pixels | Slices,
+    problem: InverseProblem,
+    pixels: ImageSubset | Slices,
     *,
     crop: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -129,7 +133,7 @@ def means(*scores: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Tested:
+class EvaluationSet:
     """Images that reconstructions are measured on.
 
     Attributes:
@@ -138,12 +142,12 @@ class Tested:
         crop: the side that they are centre-cropped to at most; none: they are whole.
     """
 
-    problem: Measures
-    pixels: Pixels | Slices
+    problem: InverseProblem
+    pixels: ImageSubset | Slices
     crop: int | None
 
 
-def tested(options: Images, images: ImageSet, problem: Measures) -> dict[str, Tested]:
+def evaluation_sets(options: Images, images: ImageSet, problem: InverseProblem) -> dict[str, EvaluationSet]:
     """Every test set by name, and the main one at the other levels of noise that the problem names.
 
     Args:
@@ -152,9 +156,9 @@ def tested(options: Images, images: ImageSet, problem: Measures) -> dict[str, Te
         problem: of the study.
     """
     crop, main = options.test_patch, options.main_test
-    found = {name: Tested(problem, pixels, crop) for name, pixels in images.tests.items()}
+    found = {name: EvaluationSet(problem, pixels, crop) for name, pixels in images.tests.items()}
     for words, variant in problem.variants().items():
-        found[main + words] = Tested(variant, images.tests[main], crop)
+        found[main + words] = EvaluationSet(variant, images.tests[main], crop)
     return found
 
 
@@ -171,7 +175,7 @@ def training_sets(study: Study, images: ImageSet, folder: Folder) -> None:
         counts = [(len(s), len(set(s.volume_names)), len(set(s.units))) for s in subsets if isinstance(s, Slices)]
         means = [sum(column) / len(column) for column in zip(*counts, strict=True)]
         rows.append({"n": n, "slices": means[0], "volumes": means[1], "units": means[2]})
-    write_whole(folder.root / "training-sets.json", to_json({"sets": rows, "pixels": _area(images.train)}))
+    write_atomic(folder.root / "training-sets.json", to_json({"sets": rows, "pixels": _area(images.train)}))
 
 
 def pixels_of(run: Run, images: ImageSet) -> float:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from reconscale.data.image_set import ImageSet
 from reconscale.data.patches import patches_of
-from reconscale.data.subset import Pixels
-from reconscale.errors import Mistake
-from reconscale.files import read_json, to_json, write_whole
+from reconscale.data.subset import ImageSubset
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
 from reconscale.physics.linear_operators import operator_of
-from reconscale.physics.superresolution import reduced
+from reconscale.physics.superresolution import downscale
 from reconscale.study import Folder, Study
 from reconscale.study.problems import (
     CompressedSensingProblem,
@@ -26,7 +26,7 @@ from reconscale.study.problems import (
     SuperresolutionProblem,
     TomographyProblem,
 )
-from reconscale.theory.images import FEWEST, linear_curve, spectrum_of, within
+from reconscale.theory.images import FEWEST, linear_curve, n_within_db, spectrum_of
 from reconscale.theory.linear import moments_of, risk_of_filter
 from reconscale.theory.operators import Operator, Shape, denoising, inpainting
 
@@ -48,20 +48,20 @@ EDITION = 2
 
 def _denoising(problem: DenoisingProblem, channels: int, patch: int) -> Operator:
     if problem.truth == "noisy":
-        raise Mistake("problem.truth", "noisy images have no clean covariance", "its report goes without")
+        raise UserError("problem.truth", "noisy images have no clean covariance", "its report goes without")
     if problem.photons is not None:
-        raise Mistake("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
+        raise UserError("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
     return denoising((PATCH, PATCH, channels), problem.sigma / 255)
 
 
 def _superresolution(problem: SuperresolutionProblem, channels: int, patch: int) -> Operator:
     """The reduction of a patch; without noise, what is measured is rounded to 8 bit, which counts as noise."""
     if problem.jpeg is not None:
-        raise Mistake("problem.jpeg", "JPEG has no linear explanation", "its report goes without")
+        raise UserError("problem.jpeg", "JPEG has no linear explanation", "its report goes without")
     factor = problem.factor
     side = next(side for side in (8, 9) if side % factor == 0)
     sigma = math.hypot(problem.sigma / 255, 0.0 if problem.sigma else ROUNDING)
-    matrix = matrix_of(lambda x: reduced(x, factor, problem.kernel), (side, side, channels))
+    matrix = matrix_of(lambda x: downscale(x, factor, problem.kernel), (side, side, channels))
     small = side // factor
     words = f"{small} × {small} pixels by {problem.kernel} reduction"
     return Operator("superresolution", (side, side, channels), matrix, sigma, words)
@@ -85,7 +85,7 @@ def _inpainting(problem: InpaintingProblem, channels: int, patch: int) -> Operat
 
 def _compressed_sensing(problem: CompressedSensingProblem, channels: int, patch: int) -> Operator:
     if problem.block > BLOCK:
-        raise Mistake("problem.block", f"found {problem.block}", f"blocks up to {BLOCK} have an explanation")
+        raise UserError("problem.block", f"found {problem.block}", f"blocks up to {BLOCK} have an explanation")
     operator = operator_of(problem, (channels, problem.block, problem.block), torch.device("cpu"))
     shape = (problem.block, problem.block, channels)
     words = f"{problem.ratio:g} combinations a pixel of blocks of {problem.block}"
@@ -149,18 +149,20 @@ def explanation(
     try:
         with threadpool_limits(1):  # small matrices: more threads only wait for each other on a busy machine
             record = {"asked": asked, **_computed(study, images, progress)}
-    except Mistake as mistake:  # too few or too small images for a covariance: no reason not to train
+    except UserError as mistake:  # too few or too small images for a covariance: no reason not to train
         record = {"asked": asked, "lacking": str(mistake)}
-    write_whole(path, to_json(record))
+    write_atomic(path, to_json(record))
     return record
 
 
 def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
     if study.problem.kind not in OPERATORS_OF:
-        raise Mistake("problem.kind", f"'{study.problem.kind}' has no linear explanation", "its report goes without")
+        raise UserError("problem.kind", f"'{study.problem.kind}' has no linear explanation", "its report goes without")
     options, main = study.images, study.images.main_test
     train, held_out = images.train, images.tests[main]
-    assert isinstance(train, Pixels) and isinstance(held_out, Pixels)  # no problem of slices is among the operators
+    assert isinstance(train, ImageSubset) and isinstance(
+        held_out, ImageSubset
+    )  # no problem of slices is among the operators
     units, crop = options.counts == "units", options.patch if options.crop == "center" else None
     operator = OPERATORS_OF[study.problem.kind](study.problem, images.channels, options.patch)
     side = operator.shape[0]
@@ -174,7 +176,7 @@ def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int]
     on_test = risk_of_filter(spectrum.wiener, moments_of(x.T @ x / len(x), operator))
     return {
         "curve": {"n": list(curve.n), "mse": list(curve.mse)},
-        "within": {f"{db:g}": _at_least(within(spectrum, db, **counted)) for db in NEAR},
+        "within": {f"{db:g}": _at_least(n_within_db(spectrum, db, **counted)) for db in NEAR},
         "floor": curve.floor,
         "floor_held_out": spectrum.floor,
         "floor_on_test": on_test,

@@ -14,25 +14,25 @@ import torch
 from torch import Tensor, nn
 
 from reconscale.data import ImageSet
-from reconscale.networks import build, given_of
+from reconscale.networks import build, input_spec
 from reconscale.physics import problem_of
-from reconscale.physics.base import Crops, Example
+from reconscale.physics.base import Batch, Crops
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
-from reconscale.training.distributed import ALONE, Share
+from reconscale.training.distributed import ALONE, ProcessGroup
 from reconscale.training.evaluate import EVALUATION_SEED, validate
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
 from reconscale.training.hooks import AfterStep, Hooks
 from reconscale.training.hooks import Interrupted as Interrupted
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
-from reconscale.training.precision import WAYS
+from reconscale.training.precision import COMPUTE_MODES
 from reconscale.training.schedule import Action, Schedule, most_steps
 
 Read = Callable[[Sequence[int]], Any]
 
 
-class Order:
+class ShuffledSampler:
     """Endless passes over the training images, each in a new order. Batches run across the end of a pass."""
 
     def __init__(self, images: int, generator: torch.Generator) -> None:
@@ -52,7 +52,7 @@ class Order:
         return taken
 
 
-class Reader:
+class Prefetcher:
     """Reads batches in the order of training.
 
     One batch is read ahead where reading draws no random numbers: what is kept of the order in a checkpoint is then
@@ -65,7 +65,7 @@ class Reader:
         ahead: whether to read in a thread of its own.
     """
 
-    def __init__(self, order: Order, batch: int, read: Read, *, ahead: bool) -> None:
+    def __init__(self, order: ShuffledSampler, batch: int, read: Read, *, ahead: bool) -> None:
         self.order, self.batch, self.read = order, batch, read
         self._pool = ThreadPoolExecutor(1, "reader") if ahead else None
         self._next: Future[Any] | None = None
@@ -118,11 +118,13 @@ class Training:
         run: what is trained.
         images: of its study.
         device: where.
-        precision: a name in ``WAYS``: how steps are computed.
+        precision: a name in ``COMPUTE_MODES``: how steps are computed.
         share: this process's part of every batch.
     """
 
-    def __init__(self, run: Run, images: ImageSet, device: torch.device, precision: str, share: Share = ALONE) -> None:
+    def __init__(
+        self, run: Run, images: ImageSet, device: torch.device, precision: str, share: ProcessGroup = ALONE
+    ) -> None:
         self.run, self.device, self.share = run, device, share
         self.recipe: Recipe = run.recipe
         self.pixels = images.training(run.n, run.subset_seed)
@@ -134,11 +136,11 @@ class Training:
         self.guard = Guard(device) if self.recipe.policy == "fast" else None
         self.problem = problem_of(run.problem, device, run.seed)
         self.generator = torch.Generator().manual_seed(run.seed)
-        self.order = Order(len(self.pixels), self.generator)
+        self.order = ShuffledSampler(len(self.pixels), self.generator)
         crops = self.generator if run.images.crop == "random" else None
         turns = self.generator if run.images.augment else None
         read = partial(self.problem.read, self.pixels, patch=run.images.patch, generator=crops, turns=turns)
-        self.reader = Reader(self.order, self.recipe.batch, read, ahead=run.images.volumes)
+        self.reader = Prefetcher(self.order, self.recipe.batch, read, ahead=run.images.volumes)
         self.schedule = Schedule.of(run)
         self.objective = objective_of(self.recipe.loss, self.problem, self.generator)
         self.step, self.best_step, self.best_psnr = 0, 0, float("-inf")
@@ -151,14 +153,14 @@ class Training:
     def _untrained(self) -> nn.Module:
         """The network as the run's seed makes it."""
         torch.manual_seed(self.run.seed)
-        return build(self.run.network, given_of(self.run.problem, self.channels)).to(self.device).train()
+        return build(self.run.network, input_spec(self.run.problem, self.channels)).to(self.device).train()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         return OPTIMIZERS[self.recipe.optimizer](self.network, self.run.lr, self.recipe.weight_decay)
 
     def _compute(self, precision: str) -> None:
         """Choose the way of computing steps."""
-        self.precision, self.way = precision, WAYS[precision]
+        self.precision, self.way = precision, COMPUTE_MODES[precision]
         self.trained = self.way.arrange(self.network)
 
     @property
@@ -176,7 +178,7 @@ class Training:
         """One optimisation step. Nothing in it waits for the device."""
         self.move(self.judged(self.gradients(self.measured())))
 
-    def measured(self) -> list[Example]:
+    def measured(self) -> list[Batch]:
         """The first part of a step: the next batch is read and measured; images of each shape are one example."""
         rate = self.schedule.lr(self.step)
         for group in self.optimizer.param_groups:
@@ -186,7 +188,7 @@ class Training:
         self.clock.book("data")
         return self.problem.examples(raw)
 
-    def gradients(self, examples: list[Example]) -> Tensor:
+    def gradients(self, examples: list[Batch]) -> Tensor:
         """The second part: gradients of the loss of a batch, left in the network; returns that loss."""
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)

@@ -13,11 +13,11 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from reconscale.physics.base import Example, KSpace, Sensed
+from reconscale.physics.base import Batch, KSpace, LinearMeasurement
 from reconscale.physics.denoising import Denoising
-from reconscale.physics.linear_operators import seeded
+from reconscale.physics.linear_operators import fork_seed
 from reconscale.physics.metrics import ssim
-from reconscale.training.precision import Way
+from reconscale.training.precision import ComputeMode
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From reconstructions (B, C, h, w), truths of the same shape and their data ranges (B,) to one number."""
@@ -25,7 +25,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 Reconstruct = Callable[[Any], Tensor]
 """A network, or anything that maps what was measured to images."""
 
-Objective = Callable[[Reconstruct, Example], Tensor]
+Objective = Callable[[Reconstruct, Batch], Tensor]
 """From a network and an example to one number with a gradient."""
 
 
@@ -68,7 +68,7 @@ def _noise2noise(problem: Denoising, generator: torch.Generator) -> Objective:
     """Lehtinen et al. 2018: the target is a second noisy copy."""
     del generator
 
-    def loss(network: Reconstruct, example: Example) -> Tensor:
+    def loss(network: Reconstruct, example: Batch) -> Tensor:
         return functional.mse_loss(network(example.y).float(), problem.second(example))
 
     return loss
@@ -81,10 +81,10 @@ def _neighbor2neighbor(problem: Denoising, generator: torch.Generator) -> Object
     del problem
     measured = Neighbor2Neighbor()
 
-    def loss(network: Reconstruct, example: Example) -> Tensor:
+    def loss(network: Reconstruct, example: Batch) -> Tensor:
         assert isinstance(example.y, Tensor)
         y = example.y[..., : example.y.shape[-2] // 2 * 2, : example.y.shape[-1] // 2 * 2]
-        with seeded(_drawn(generator)):
+        with fork_seed(_drawn(generator)):
             value: Tensor = measured(y, None, lambda y, _: network(y).float())
         return value
 
@@ -99,10 +99,10 @@ def _sure(problem: Denoising, generator: torch.Generator) -> Objective:
     measured = SureGaussianLoss(problem.sigma)
     identity = Identity()
 
-    def loss(network: Reconstruct, example: Example) -> Tensor:
+    def loss(network: Reconstruct, example: Batch) -> Tensor:
         model = lambda y, _: network(y).float()  # noqa: E731
         device = example.x.device.type  # a difference of two close outputs says nothing in bf16
-        with torch.autocast(device, enabled=False), seeded(_drawn(generator)):
+        with torch.autocast(device, enabled=False), fork_seed(_drawn(generator)):
             value: Tensor = measured(example.y, model(example.y, None), identity, model).mean()  # type: ignore[no-untyped-call]
         return value
 
@@ -144,7 +144,7 @@ def losses_of(network: nn.Module, loss: Loss) -> Callable[..., Tensor]:
 
 
 @contextmanager
-def as_trained(way: Way, device: torch.device) -> Iterator[None]:
+def as_trained(way: ComputeMode, device: torch.device) -> Iterator[None]:
     """What the forward pass of a stack runs in."""
     if not way.bf16:
         yield
@@ -186,19 +186,19 @@ class Kind:
     operator: Any = field(default=None, compare=False)
 
 
-def form_of(example: Example) -> tuple[Any, ...]:
+def form_of(example: Batch) -> tuple[Any, ...]:
     """What must be equal for examples to be computed at once."""
     parts, kind = parts_of(example)
     return kind, example.x.shape, example.scale.shape, *((part.shape, part.dtype) for part in parts)
 
 
-def parts_of(example: Example) -> tuple[tuple[Tensor, ...], Kind]:
+def parts_of(example: Batch) -> tuple[tuple[Tensor, ...], Kind]:
     """The tensors that a network is given of an example, and what else it is given."""
     y = example.y
     if isinstance(y, KSpace):
         maps = () if y.maps is None else (y.maps,)
         return (y.values, y.mask, *maps), Kind("kspace", (y.center, y.size, y.method))
-    if isinstance(y, Sensed):
+    if isinstance(y, LinearMeasurement):
         return (y.values, y.image), Kind("sensed", operator=y.operator)
     return (y,), Kind("image")
 
@@ -208,4 +208,4 @@ def _whole(parts: tuple[Tensor, ...], kind: Kind) -> Any:
     if kind.form == "kspace":
         center, size, method = kind.facts
         return KSpace(parts[0], parts[1], center, size, parts[2] if len(parts) > 2 else None, method)
-    return Sensed(parts[0], parts[1], kind.operator) if kind.form == "sensed" else parts[0]
+    return LinearMeasurement(parts[0], parts[1], kind.operator) if kind.form == "sensed" else parts[0]

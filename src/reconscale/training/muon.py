@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 
 MOMENTUM = 0.9
 """Of the moving mean of gradients, taken with Nesterov's look ahead."""
@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
         weight_decay: of matrices.
 
     Raises:
-        Mistake: the network has no matrices.
+        UserError: the network has no matrices.
     """
 
     def __init__(self, network: nn.Module, lr: float, weight_decay: float = 0.0) -> None:
@@ -162,11 +162,11 @@ def matrices_of(network: nn.Module) -> list[nn.Parameter]:
     """The trainable weights that Muon makes orthogonal.
 
     Raises:
-        Mistake: there are none.
+        UserError: there are none.
     """
     matrices = [w for w in network.parameters() if w.requires_grad and min(_as_matrix(w).shape) > 1]
     if not matrices:
-        raise Mistake("recipe.optimizer", "found 'muon', and the network has no matrices of weights",
+        raise UserError("recipe.optimizer", "found 'muon', and the network has no matrices of weights",
                       "set it to 'adam'")  # fmt: skip
     return matrices
 

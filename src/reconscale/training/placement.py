@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.training.executors.base import Executor, Tell
 from reconscale.training.executors.local import Local
 from reconscale.training.executors.processes import cores
@@ -21,7 +21,7 @@ MOST_STACKED = 64
 
 
 @dataclass(frozen=True)
-class Where:
+class ExecutionConfig:
     """Where and how a study is carried out.
 
     Attributes:
@@ -49,29 +49,29 @@ class Where:
     ray: str | None = None
     slurm: tuple[str, ...] = ()
 
-    def resolved(self) -> Where:
+    def resolved(self) -> ExecutionConfig:
         """The same with the data folder known, and with the device known where it is this machine's.
 
         Raises:
-            Mistake: a value that cannot be.
+            UserError: a value that cannot be.
         """
         if self.device not in ("auto", "cpu", "cuda"):
-            raise Mistake("--device", f"found '{self.device}'", "known here: auto, cpu, cuda")
+            raise UserError("--device", f"found '{self.device}'", "known here: auto, cpu, cuda")
         if self.tracker not in (None, *TRACKERS):
-            raise Mistake("--track", f"found '{self.tracker}'", f"known here: {', '.join(TRACKERS)}")
+            raise UserError("--track", f"found '{self.tracker}'", f"known here: {', '.join(TRACKERS)}")
         if self.threads < 1 or (self.workers is not None and self.workers < 1):
-            raise Mistake("--workers and --threads", "found a number below 1", "give at least 1")
+            raise UserError("--workers and --threads", "found a number below 1", "give at least 1")
         if self.devices < 1:
-            raise Mistake("--devices", f"found {self.devices}", "give at least 1")
+            raise UserError("--devices", f"found {self.devices}", "give at least 1")
         if not 0 <= self.keep_seconds < float("inf"):
-            raise Mistake("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
+            raise UserError("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
         data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
         return replace(self, data=data, device=self._known_device(), stack=self._known_stack())
 
     def _known_stack(self) -> int | None:
         """One where runs go one by one in any case."""
         if self.stack is not None and not 1 <= self.stack <= MOST_STACKED:
-            raise Mistake("--stack", f"found {self.stack}", f"give a number from 1 to {MOST_STACKED}, or auto")
+            raise UserError("--stack", f"found {self.stack}", f"give a number from 1 to {MOST_STACKED}, or auto")
         reasons = {
             "--devices": self.devices > 1,
             "--ray": self.ray is not None,
@@ -80,13 +80,13 @@ class Where:
         }
         for flag in (flag for flag, given in reasons.items() if given):
             if self.stack is not None and self.stack > 1:
-                raise Mistake("--stack", f"found {self.stack}", f"with {flag}, runs go one by one: leave it out")
+                raise UserError("--stack", f"found {self.stack}", f"with {flag}, runs go one by one: leave it out")
             return 1
         return self.stack
 
     def _known_device(self) -> str:
         if self.ray and self.slurm:
-            raise Mistake("--ray and --slurm", "found both", "give one: Ray may run within a job of Slurm")
+            raise UserError("--ray and --slurm", "found both", "give one: Ray may run within a job of Slurm")
         if self.slurm:
             return "cpu" if self.device == "auto" else self.device  # this machine's GPU says nothing of the nodes'
         return self.device if self.ray else self._own_device()
@@ -94,10 +94,10 @@ class Where:
     def _own_device(self) -> str:
         there = torch.cuda.is_available()
         if self.device == "cuda" and not there:
-            raise Mistake("--device", "found 'cuda'", "torch sees no GPU here; use --device cpu")
+            raise UserError("--device", "found 'cuda'", "torch sees no GPU here; use --device cpu")
         device = self.device if self.device != "auto" else ("cuda" if there else "cpu")
         if device == "cuda" and self.devices > torch.cuda.device_count():
-            raise Mistake("--devices", f"found {self.devices}", f"this machine has {torch.cuda.device_count()} GPUs")
+            raise UserError("--devices", f"found {self.devices}", f"this machine has {torch.cuda.device_count()} GPUs")
         return device
 
     @contextmanager
@@ -105,12 +105,12 @@ class Where:
         """What carries out the runs, for a while.
 
         Raises:
-            Mistake: it cannot be had.
+            UserError: it cannot be had.
         """
         if self.ray:
-            from reconscale.training.executors.ray import leased
+            from reconscale.training.executors.ray import ray_executor
 
-            with leased(self, tell) as cluster:
+            with ray_executor(self, tell) as cluster:
                 yield cluster
             return
         if self.slurm:

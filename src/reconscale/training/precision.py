@@ -9,12 +9,12 @@ from typing import cast
 import torch
 from torch import nn
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Run
 
 
 @dataclass(frozen=True)
-class Way:
+class ComputeMode:
     """How the steps of a run are computed. Evaluation is in fp32 and uncompiled, whatever the way.
 
     Attributes:
@@ -45,15 +45,15 @@ class Way:
         return cast(nn.Module, torch.compile(network))
 
 
-WAYS = {
-    "fp32": Way(),
-    "bf16": Way(bf16=True),
-    "fp32+channels_last": Way(channels_last=True),
-    "bf16+channels_last": Way(bf16=True, channels_last=True),
-    "fp32+compile": Way(compiled=True),
-    "bf16+compile": Way(bf16=True, compiled=True),
-    "fp32+channels_last+compile": Way(channels_last=True, compiled=True),
-    "bf16+channels_last+compile": Way(bf16=True, channels_last=True, compiled=True),
+COMPUTE_MODES = {
+    "fp32": ComputeMode(),
+    "bf16": ComputeMode(bf16=True),
+    "fp32+channels_last": ComputeMode(channels_last=True),
+    "bf16+channels_last": ComputeMode(bf16=True, channels_last=True),
+    "fp32+compile": ComputeMode(compiled=True),
+    "bf16+compile": ComputeMode(bf16=True, compiled=True),
+    "fp32+channels_last+compile": ComputeMode(channels_last=True, compiled=True),
+    "bf16+channels_last+compile": ComputeMode(bf16=True, channels_last=True, compiled=True),
 }
 """By the names that ``precision.json`` and the provenance of a result have."""
 
@@ -75,8 +75,8 @@ def refuse_slow_bf16(run: Run, device: str) -> None:
         device: what it will be computed on.
 
     Raises:
-        Mistake: the processor has no instructions for bf16.
+        UserError: the processor has no instructions for bf16.
     """
     if run.recipe.precision == "bf16" and not bf16_is_native(device):
-        raise Mistake("recipe.precision", "found 'bf16', and this processor has no instructions for it",
+        raise UserError("recipe.precision", "found 'bf16', and this processor has no instructions for it",
                       "set it to 'auto', which takes what is quickest here, or to 'fp32'")  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reconscale.physics.base import Example
+from reconscale.physics.base import Batch
 from reconscale.physics.denoising import Denoising
 from reconscale.study import Run
 from reconscale.training.hooks import AfterStep, Hooks, Interrupted
@@ -103,7 +103,7 @@ class Stack:
         reading = _share(self.trainings, before, "data")
         _share(self.trainings, before, "train", time.perf_counter() - began - reading)
 
-    def gradients(self, measured: Sequence[list[Example]]) -> list[Tensor]:
+    def gradients(self, measured: Sequence[list[Batch]]) -> list[Tensor]:
         """Gradients of the loss of a batch of every run, left in the networks.
 
         Runs whose batches have the same shapes are computed at once. Those of volumes may have others, and go alone.
@@ -126,7 +126,7 @@ class Stack:
                 totals.update(zip(members, together, strict=True))
         return [totals[index] for index in range(len(measured))]
 
-    def _together(self, members: list[int], measured: Sequence[list[Example]]) -> Tensor:
+    def _together(self, members: list[int], measured: Sequence[list[Batch]]) -> Tensor:
         """The losses of some of the runs, (runs,); their gradients are left in the networks."""
         weights = self._weights
         if len(members) < len(self.trainings):
@@ -150,7 +150,7 @@ class Stack:
                 self.trainings[index].network.get_parameter(name).grad = part
         return total.detach()
 
-    def _target(self, index: int, example: Example) -> Tensor:
+    def _target(self, index: int, example: Batch) -> Tensor:
         """What reconstructions of a run are compared with."""
         training = self.trainings[index]
         if training.recipe.loss in LOSSES:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor
 
 from reconscale.data import ImageSet
-from reconscale.errors import Mistake
-from reconscale.files import read_json, to_json, write_whole
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
 from reconscale.study import Folder, Run
 from reconscale.training.calibrate import key_of
 from reconscale.training.executors.base import Executor
@@ -93,7 +93,7 @@ def stacks_of(
         run id -> how it is trained.
 
     Raises:
-        Mistake: more than one were asked for, and they cannot be trained in one pass; the file is damaged.
+        UserError: more than one were asked for, and they cannot be trained in one pass; the file is damaged.
     """
     if asked == 1 or (asked is None and (executor.device != "cuda" or not executor.measures)):
         return {run.id: Stacked() for run in runs}
@@ -111,11 +111,11 @@ def stacks_of(
         counts = () if asked else tuple(count for count in COUNTS if count <= most)
         if most > 1 and not _known(kept.get(key), counts):
             kept[key] = _answered(executor, run, images, placement, counts)
-            write_whole(path, to_json({name: tried.model_dump(mode="json") for name, tried in kept.items()}))
+            write_atomic(path, to_json({name: tried.model_dump(mode="json") for name, tried in kept.items()}))
         tried = kept.get(key, Tried())
         if asked and most > 1 and tried.failed is not None:
             what = f"runs of '{run.network.family}' cannot be trained in one pass here ({tried.failed})"
-            raise Mistake("--stack", f"found {asked}, and {what}", "leave it out")
+            raise UserError("--stack", f"found {asked}, and {what}", "leave it out")
         count = most if asked else min(most, tried.best)
         found |= {run.id: Stacked(count, tried.gain(count)) for run in members}
     return found
@@ -139,7 +139,7 @@ def _kept(path: Path) -> dict[str, Tried]:
     try:
         return TypeAdapter(dict[str, Tried]).validate_python(read_json(path))
     except ValidationError as error:
-        raise Mistake(path, "does not hold rates of stacks", "delete it: they are measured again") from error
+        raise UserError(path, "does not hold rates of stacks", "delete it: they are measured again") from error
 
 
 def tried_together(run: Run, images: ImageSet, placement: Placement, counts: Sequence[int] = ()) -> Tried:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from reconscale.errors import Mistake
-from reconscale.training.checkpoint import Witness
+from reconscale.errors import UserError
+from reconscale.training.checkpoint import InputGuard
 from reconscale.training.distributed import ALONE
 from reconscale.training.hooks import Interrupted
 from reconscale.training.loop import Training
@@ -19,11 +19,11 @@ from reconscale.training.worker import (
     Report,
     Task,
     asked_to_stop,
-    begun,
-    carry_out,
-    concluded,
+    finish_run,
     hooks_of,
     name_the_fault,
+    restore_or_start,
+    run_task,
     written,
 )
 
@@ -43,7 +43,7 @@ def carry_out_together(tasks: Sequence[Task], report: Report) -> str:
         ``done``, or ``interrupted``: the runs that are not over have kept their states.
 
     Raises:
-        Mistake: the results cannot be written; runs that are not over stay open.
+        UserError: the results cannot be written; runs that are not over stay open.
     """
     stop = asked_to_stop()
     left = {task.run.id: task for task in tasks}
@@ -51,14 +51,14 @@ def carry_out_together(tasks: Sequence[Task], report: Report) -> str:
         _train_together(tasks, left, report, stop)
     except Interrupted:
         return "interrupted"
-    except Mistake as mistake:
+    except UserError as mistake:
         name_the_fault(mistake, _of(tasks[0], report))
         raise
     except Exception:
         traceback.print_exc()
         print("what cannot be trained in one pass goes on one by one", flush=True)
     for task in list(left.values()):
-        end = "interrupted" if stop() else carry_out(task, _of(task, report), stop)
+        end = "interrupted" if stop() else run_task(task, _of(task, report), stop)
         if end == "interrupted":
             return end
         report({"run": task.run.id, "end": end})
@@ -72,8 +72,8 @@ def _train_together(tasks: Sequence[Task], left: dict[str, Task], report: Report
         Interrupted: see :func:`carry_out_together`.
     """
     began = time.perf_counter()
-    witness = Witness(tasks[0].images.files())
-    trainings = [begun(task, ALONE, _of(task, report))[0] for task in tasks]
+    witness = InputGuard(tasks[0].images.files())
+    trainings = [restore_or_start(task, ALONE, _of(task, report))[0] for task in tasks]
     before = {id(training): sum(training.clock.spent.values()) for training in trainings}
     task_of = {id(training): task for training, task in zip(trainings, tasks, strict=True)}
     asked = _Once(stop)
@@ -82,7 +82,7 @@ def _train_together(tasks: Sequence[Task], left: dict[str, Task], report: Report
     def ended(training: Training) -> None:
         task = task_of[id(training)]
         own = start + sum(training.clock.spent.values()) - before[id(training)]  # its part of the time until now
-        result = concluded(task, training, _of(task, report), witness, time.perf_counter() - own)
+        result = finish_run(task, training, _of(task, report), witness, time.perf_counter() - own)
         witness.check()
         status = written(task, result)
         del left[task.run.id]

@@ -11,17 +11,17 @@ from pathlib import Path
 import torch
 
 from reconscale.data import ImageSet, Slices, open_images
-from reconscale.errors import Mistake
-from reconscale.files import read_json, to_json, write_whole
-from reconscale.networks import build, given_of, size_of
-from reconscale.networks.registry import depth_of, family_of, least_of
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
+from reconscale.networks import build, input_spec, size_of
+from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
 from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
-from reconscale.study.plan import Need, cells_of, makespan
-from reconscale.study.results_folder import Fault, note
+from reconscale.study.plan import ResourceEstimate, group_cells, makespan
+from reconscale.study.results_folder import Incident, append_incident
 from reconscale.training import checkpoint
-from reconscale.training.baselines import anchors
-from reconscale.training.calibrate import Pace, paces, precision_of
+from reconscale.training.baselines import measure_baselines
+from reconscale.training.calibrate import RunCost, measure_costs, precision_of
 from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
 from reconscale.training.evaluate import pixels_of, training_sets
@@ -29,7 +29,7 @@ from reconscale.training.executors.base import Event, Executor, Tell, fault_even
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
-from reconscale.training.placement import Where
+from reconscale.training.placement import ExecutionConfig
 from reconscale.training.stack_size import stacks_of
 from reconscale.training.worker import Placement, Task
 
@@ -39,7 +39,9 @@ MOST = 8
 """Runs on one GPU at most."""
 
 
-def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace], stacked: int = 1) -> float:
+def choose_workers(
+    executor: Executor, where: ExecutionConfig, measured: Mapping[str, RunCost], stacked: int = 1
+) -> float:
     """Set how many processes go side by side, where the user has not said so.
 
     On a CPU as many as there are cores for, less where memory does not allow it; on a GPU as many as its memory
@@ -55,7 +57,7 @@ def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace], stack
         The share of a GPU that a process gets; 1 on a CPU.
 
     Raises:
-        Mistake: not even one run fits into memory.
+        UserError: not even one run fits into memory.
     """
     need = max((pace.memory for pace in measured.values()), default=0.0)
     if executor.device == "cuda":
@@ -71,7 +73,7 @@ def fitted(executor: Executor, where: Where, measured: Mapping[str, Pace], stack
         if room < 1:
             remedy = "lower recipe.batch, images.patch or sweep.width" + ", or --stack" * (stacked > 1)
             what = "a run needs" if stacked == 1 else f"{stacked} runs in one pass need"
-            raise Mistake("memory", f"{what} {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free", remedy)
+            raise UserError("memory", f"{what} {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free", remedy)
         if where.workers is None:
             executor.workers = min(executor.workers, room)
     return 1.0
@@ -100,7 +102,7 @@ TOUCH = 5.0
 
 
 @contextmanager
-def recorded(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
+def incident_log(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
     """Pass events on and note the faults among them, the sudden end of the command before this one included.
 
     Args:
@@ -109,7 +111,7 @@ def recorded(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
         tell: takes the events.
 
     Raises:
-        Mistake: the folder cannot be written to.
+        UserError: the folder cannot be written to.
     """
     running = folder.root / RUNNING
     touched = 0.0
@@ -117,7 +119,7 @@ def recorded(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
     def record(event: Event) -> None:
         nonlocal touched
         if event["event"] == "fault":
-            note(folder.root, Fault.model_validate(event["fault"]))
+            append_incident(folder.root, Incident.model_validate(event["fault"]))
         elif time.monotonic() - touched > TOUCH:
             touched = time.monotonic()
             running.touch()
@@ -125,7 +127,9 @@ def recorded(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
 
     if running.exists():
         record(
-            fault_event(Fault(kind="driver died", detail="it ended without a word", lost=_lost(folder, runs, running)))
+            fault_event(
+                Incident(kind="driver died", detail="it ended without a word", lost=_lost(folder, runs, running))
+            )
         )
     running.touch()
     try:
@@ -151,11 +155,11 @@ def _lost(folder: Folder, runs: Sequence[Run], running: Path) -> float:
 Progress = Callable[[str, int, int], None]
 
 
-def prepare(study: Study, where: Where, progress: Progress | None = None) -> ImageSet:
+def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = None) -> ImageSet:
     """Open the images of a study and refuse what cannot work, before anything is trained.
 
     Raises:
-        Mistake: no such family, too few images, a patch that the network cannot take, bad images.
+        UserError: no such family, too few images, a patch that the network cannot take, bad images.
     """
     if not study.images.volumes:
         for key in ("patch", "val_patch", "test_patch"):
@@ -168,7 +172,7 @@ def prepare(study: Study, where: Where, progress: Progress | None = None) -> Ima
                 _refuse_small(study, volume.name, min(volume.facts["size"]), min(volume.shape[1:]))
         problem.check(pixels, study.images.patch)
     if max(study.sweep.n) > images.available:
-        raise Mistake("sweep.n", f"found {max(study.sweep.n)}",
+        raise UserError("sweep.n", f"found {max(study.sweep.n)}",
                       f"the images allow at most {images.available} {study.images.counts} for training")  # fmt: skip
     _refuse_without_matrices(study, images.channels)
     return images
@@ -181,22 +185,22 @@ def _refuse_without_matrices(study: Study, channels: int) -> None:
         cells = (study.cell_recipe(n, width) for n in study.sweep.n)
         if any(recipe is not None and recipe.optimizer == "muon" for recipe in cells):
             with torch.device("meta"):
-                matrices_of(build(study.cell_network(width), given_of(study.problem, channels)))
+                matrices_of(build(study.cell_network(width), input_spec(study.problem, channels)))
 
 
 def _refuse_small(study: Study, where: str, side: int | None, of_kspace: int | None = None) -> None:
     """Refuse images that a network of the study cannot take: one of MRI without cascades sees what is shown alone."""
     for width in study.sweep.width:
         network = study.cell_network(width)
-        least = least_of(network, given_of(study.problem, 1))
+        least = min_image_size(network, input_spec(study.problem, 1))
         seen = of_kspace if of_kspace is not None and family_of(network).cascades else side
         if seen is not None and seen < least:
             depth, found = depth_of(network, study.problem.kind), f"found {seen}" + " pixels" * (of_kspace is not None)
-            raise Mistake(where, found, f"{network.family} of depth {depth} needs at least {least}")
+            raise UserError(where, found, f"{network.family} of depth {depth} needs at least {least}")
 
 
 def plan(
-    study: Study, folder: Folder, where: Where, progress: Progress | None = None, *, calibrate: bool = True
+    study: Study, folder: Folder, where: ExecutionConfig, progress: Progress | None = None, *, calibrate: bool = True
 ) -> Plan:
     """What a study will do, how far it is, and what the rest will take.
 
@@ -208,34 +212,34 @@ def plan(
         calibrate: time a few steps of every width; else no time is estimated.
 
     Raises:
-        Mistake: see :func:`prepare`; a damaged result.
+        UserError: see :func:`prepare`; a damaged result.
     """
     where = where.resolved()
     images = prepare(study, where, progress)
     runs = runs_of(study)
     over = {result.run.id: result.status for result in folder.results(runs, images=False)}
     left = [run for run in runs if run.id not in over]
-    measured: dict[str, Pace] = {}
+    measured: dict[str, RunCost] = {}
     workers = where.workers or 1
     if calibrate and left:
         with where.executor(_silent) as executor:
             _, measured, _ = _measured(left, images, folder, executor, where)
             workers = executor.workers
-    size = lambda run: ((s := size_of(run.network, given_of(run.problem, images.channels))).p, s.flops)  # noqa: E731
-    cells = cells_of(
+    size = lambda run: ((s := size_of(run.network, input_spec(run.problem, images.channels))).p, s.flops)  # noqa: E731
+    cells = group_cells(
         runs, over, size, lambda run: _need(measured.get(run.id), run, images), lambda run: pixels_of(run, images)
     )
     return Plan(cells, workers)
 
 
-def _need(pace: Pace | None, run: Run, images: ImageSet) -> Need | None:
-    return None if pace is None else Need(pace.seconds(run, images), pace.memory)
+def _need(pace: RunCost | None, run: Run, images: ImageSet) -> ResourceEstimate | None:
+    return None if pace is None else ResourceEstimate(pace.seconds(run, images), pace.memory)
 
 
 def run(
     study: Study,
     folder: Folder,
-    where: Where | None = None,
+    where: ExecutionConfig | None = None,
     *,
     progress: Progress | None = None,
     tell: Tell | None = None,
@@ -252,14 +256,14 @@ def run(
         retry_failed: carry out failed and diverged runs again.
 
     Raises:
-        Mistake: see :func:`prepare`; another command holds the folder; results were measured on other images.
+        UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
-    where, progress = (where or Where()).resolved(), progress or _silent_progress
+    where, progress = (where or ExecutionConfig()).resolved(), progress or _silent_progress
     refuse_what_cannot_be_divided(runs_of(study), where.devices)
     images = prepare(study, where, progress)
     runs = runs_of(study)
-    with folder.held(), recorded(folder, runs, tell or _silent) as record:
+    with folder.held(), incident_log(folder, runs, tell or _silent) as record:
         _refuse_beside_jobs(folder, where)
         _pin(folder, images)
         training_sets(study, images, folder)
@@ -273,12 +277,12 @@ def run(
 
 
 def _carry_out(
-    study: Study, folder: Folder, where: Where, images: ImageSet, left: list[Run],
+    study: Study, folder: Folder, where: ExecutionConfig, images: ImageSet, left: list[Run],
     progress: Progress, tell: Tell,
 ) -> None:  # fmt: skip
     with where.executor(tell) as executor:
         placements, measured, share = _measured(left, images, folder, executor, where)
-        pictures = anchors(study, images, folder, progress)
+        pictures = measure_baselines(study, images, folder, progress)
         needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
         seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
         # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
@@ -295,29 +299,29 @@ def _carry_out(
 
 
 def _measured(
-    left: list[Run], images: ImageSet, folder: Folder, executor: Executor, where: Where
-) -> tuple[dict[str, Placement], dict[str, Pace], float]:
+    left: list[Run], images: ImageSet, folder: Folder, executor: Executor, where: ExecutionConfig
+) -> tuple[dict[str, Placement], dict[str, RunCost], float]:
     """How runs are computed, what they take, and the share of a GPU that a process gets; sets the workers."""
     placement = _placement(where, executor)
-    measured = paces(left, images, folder, executor, placement)
+    measured = measure_costs(left, images, folder, executor, placement)
     precision = precision_of(left, images, folder, executor, placement)
     placements = {run.id: replace(placement, precision=precision[run.id]) for run in left}
     stacks = stacks_of(left, images, folder, executor, placements, where.stack)
     measured = {run: pace.stacked(stacks[run].count, stacks[run].gain) for run, pace in measured.items()}
-    share = fitted(executor, where, measured, max(stack.count for stack in stacks.values()))
+    share = choose_workers(executor, where, measured, max(stack.count for stack in stacks.values()))
     return {run: replace(placements[run], stack=stacks[run].count) for run in placements}, measured, share
 
 
-def _placement(where: Where, executor: Executor) -> Placement:
+def _placement(where: ExecutionConfig, executor: Executor) -> Placement:
     return Placement(
         executor.device, where.threads, keep_seconds=where.keep_seconds, tracker=where.tracker, devices=where.devices
     )
 
 
-def _refuse_beside_jobs(folder: Folder, where: Where) -> None:
+def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
     jobs = () if where.slurm else under_way(folder)
     if jobs:
-        raise Mistake(folder.root, f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})",
+        raise UserError(folder.root, f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})",
                       "watch them with --slurm, or cancel them and delete runs/.slurm")  # fmt: skip
 
 
@@ -327,10 +331,10 @@ def _pin(folder: Folder, images: ImageSet) -> None:
     if not path.is_file():
         described = images.describe()
         del described["cache"]  # a place of this machine, not a property of the images
-        write_whole(path, to_json(described))
+        write_atomic(path, to_json(described))
         return
     if read_json(path).get("digest") != images.digest:
-        raise Mistake(folder.root, "the images are not those that this study began with",
+        raise UserError(folder.root, "the images are not those that this study began with",
                       "restore them, or copy the study file to a new folder")  # fmt: skip
 
 

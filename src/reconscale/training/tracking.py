@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Run
 
 Log = Callable[[int, dict[str, float]], None]
@@ -65,8 +65,8 @@ def _mlflow(run: Run, folder: Path) -> Iterator[Log]:
         yield lambda step, values: mlflow.log_metrics(values, step=step)
 
 
-def _missing(package: str) -> Mistake:
-    return Mistake(f"--track {package}", f"{package} is not installed", f"pip install 'reconscale[{package}]'")
+def _missing(package: str) -> UserError:
+    return UserError(f"--track {package}", f"{package} is not installed", f"pip install 'reconscale[{package}]'")
 
 
 TRACKERS: dict[str, Callable[[Run, Path], AbstractContextManager[Log]]] = {

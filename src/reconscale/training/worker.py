@@ -21,15 +21,15 @@ import torch
 from safetensors.torch import save as tensors_as_bytes
 
 from reconscale.data import ImageSet
-from reconscale.errors import Damaged, Mistake
-from reconscale.files import write_whole
-from reconscale.networks import given_of, size_of
+from reconscale.errors import DamagedFileError, UserError
+from reconscale.files import write_atomic
+from reconscale.networks import input_spec, size_of
 from reconscale.study import Folder, Result, Run
 from reconscale.training import checkpoint
 from reconscale.training.baselines import Picture, draw
-from reconscale.training.checkpoint import Witness
-from reconscale.training.distributed import LOST, Share, device_of, divided
-from reconscale.training.evaluate import Tested, means, score, tested, together_on
+from reconscale.training.checkpoint import InputGuard
+from reconscale.training.distributed import LOST, ProcessGroup, device_of, spawn
+from reconscale.training.evaluate import EvaluationSet, evaluation_sets, means, score, together_on
 from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.precision import refuse_slow_bf16
@@ -50,7 +50,7 @@ class Placement:
     Attributes:
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of the process. Recorded: another number of threads may change the last digits.
-        precision: a name in ``WAYS``: what the recipe's precision came to on this machine.
+        precision: a name in ``COMPUTE_MODES``: what the recipe's precision came to on this machine.
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
         devices: processes that the run is divided among; on GPUs one each.
@@ -89,7 +89,7 @@ class Task:
     share: float = 1.0
 
 
-def carry_out(task: Task, report: Report, stop: Callable[[], bool] | None = None) -> str:
+def run_task(task: Task, report: Report, stop: Callable[[], bool] | None = None) -> str:
     """Carry out one run and write its result.
 
     Args:
@@ -101,15 +101,15 @@ def carry_out(task: Task, report: Report, stop: Callable[[], bool] | None = None
         ``done``, ``diverged``, ``failed``, or ``interrupted`` (a checkpoint has been kept).
 
     Raises:
-        Mistake: the results cannot be written; the run stays open.
+        UserError: the results cannot be written; the run stays open.
     """
-    witness = Witness(task.images.files())
+    witness = InputGuard(task.images.files())
     try:
         result = _train_and_test(task, report, witness, stop or asked_to_stop())
         witness.check()
     except Interrupted:
         return "interrupted"
-    except Mistake as mistake:
+    except UserError as mistake:
         name_the_fault(mistake, report)
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -134,16 +134,16 @@ def written(task: Task, result: Result) -> str:
     return result.status
 
 
-def _raise_if_damaged(witness: Witness, report: Report, error: Exception) -> None:
+def _raise_if_damaged(witness: InputGuard, report: Report, error: Exception) -> None:
     """A run does not fail because its images have been taken away: it stays open."""
     try:
         witness.check()
-    except Damaged as damaged:
+    except DamagedFileError as damaged:
         name_the_fault(damaged, report)
         raise damaged from error
 
 
-def begun(task: Task, share: Share, report: Report = lambda message: None) -> tuple[Training, Path]:
+def restore_or_start(task: Task, share: ProcessGroup, report: Report = lambda message: None) -> tuple[Training, Path]:
     """A run as it begins, or as its checkpoint left it; and its directory.
 
     Args:
@@ -169,23 +169,23 @@ def begun(task: Task, share: Share, report: Report = lambda message: None) -> tu
     return training, folder
 
 
-def train_along(task: Task, share: Share) -> None:
+def train_along(task: Task, share: ProcessGroup) -> None:
     """What the processes of a run after the first one do: train their share, write nothing."""
-    training, _ = begun(task, share)
+    training, _ = restore_or_start(task, share)
     with suppress(Interrupted):
         training.carry_on(Hooks())
 
 
-def _train_and_test(task: Task, report: Report, witness: Witness, stop: Callable[[], bool]) -> Result:
+def _train_and_test(task: Task, report: Report, witness: InputGuard, stop: Callable[[], bool]) -> Result:
     began = time.perf_counter()
-    with divided(task, train_along) as share:
-        training, folder = begun(task, share, report)
+    with spawn(task, train_along) as share:
+        training, folder = restore_or_start(task, share, report)
         with TRACKERS[task.placement.tracker or "none"](task.run, folder) as log:
             training.carry_on(hooks_of(task, report, witness, stop, log))
-    return concluded(task, training, report, witness, began)
+    return finish_run(task, training, report, witness, began)
 
 
-def hooks_of(task: Task, report: Report, witness: Witness, stop: Callable[[], bool], log: Log) -> Hooks:
+def hooks_of(task: Task, report: Report, witness: InputGuard, stop: Callable[[], bool], log: Log) -> Hooks:
     """What the loop calls for a run that a worker carries out."""
     folder = task.folder.of(task.run)
     return Hooks(
@@ -198,7 +198,7 @@ def hooks_of(task: Task, report: Report, witness: Witness, stop: Callable[[], bo
     )
 
 
-def concluded(task: Task, training: Training, report: Report, witness: Witness, began: float) -> Result:
+def finish_run(task: Task, training: Training, report: Report, witness: InputGuard, began: float) -> Result:
     """What came out of a run whose training is over: the test of its best weights, or why there is none.
 
     Args:
@@ -217,16 +217,16 @@ def concluded(task: Task, training: Training, report: Report, witness: Witness, 
     return _test(task, training, report, began)
 
 
-def _keep(folder: Path, state: dict[str, Any], report: Report, witness: Witness) -> None:
+def _keep(folder: Path, state: dict[str, Any], report: Report, witness: InputGuard) -> None:
     witness.check()
     checkpoint.save(folder, state)
     report({"kept": state["position"][0]})
 
 
-def name_the_fault(mistake: Mistake, report: Report) -> None:
+def name_the_fault(mistake: UserError, report: Report) -> None:
     """Tell the driver what stands behind a mistake, where it is a fault of the surroundings."""
     cause = mistake.__cause__
-    if isinstance(mistake, Damaged):
+    if isinstance(mistake, DamagedFileError):
         report({"fault": {"kind": "images damaged", "detail": f"{Path(mistake.where).name} {mistake.found}"}})
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         report({"fault": {"kind": "disk full", "detail": mistake.where}})
@@ -240,8 +240,8 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
     network.eval()
     problem = training.problem
     training.clock.since = time.perf_counter()
-    val = Tested(problem, training.val, run.images.val_patch)
-    sets = {"val": val, **tested(run.images, task.images, problem)}
+    val = EvaluationSet(problem, training.val, run.images.val_patch)
+    sets = {"val": val, **evaluation_sets(run.images, task.images, problem)}
     scores, volumes = {}, {}
     for name, of in sets.items():
         tell = lambda done, total, name=name: report({"testing": name, "done": done, "of": total})  # noqa: E731
@@ -252,7 +252,7 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
             volumes[name] = by_volume
     training.clock.book("test")
     weights = {name: value.detach().cpu().contiguous() for name, value in training.best.items()}
-    write_whole(folder / "weights.safetensors", tensors_as_bytes(weights))
+    write_atomic(folder / "weights.safetensors", tensors_as_bytes(weights))
     for index, picture in enumerate(task.pictures):
         draw(picture, network, sets[picture.test_set], folder / f"picture-{index}.png")
     metrics = {name: means(of_set, volumes.get(name, {})) for name, of_set in scores.items()}
@@ -261,7 +261,7 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
 
 
 def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0, **more: Any) -> Result:
-    size = size_of(task.run.network, given_of(task.run.problem, task.images.channels))
+    size = size_of(task.run.network, input_spec(task.run.problem, task.images.channels))
     times = {kind: round(spent, 3) for kind, spent in training.clock.spent.items()}
     return Result(
         status=status,  # type: ignore[arg-type]
@@ -281,7 +281,7 @@ def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0
 
 
 def _failed(task: Task, reason: str) -> Result:
-    size = size_of(task.run.network, given_of(task.run.problem, task.images.channels))
+    size = size_of(task.run.network, input_spec(task.run.problem, task.images.channels))
     return Result(status="failed", run=task.run, p=size.p, flops=size.flops, reason=reason, provenance=provenance(task))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from reconscale.data import ImageSet, Slices, open_images
 from reconscale.data.verify import verify_images
-from reconscale.errors import Damaged, Mistake
+from reconscale.errors import DamagedFileError, UserError
 from reconscale.study import Images
 from tests import phantoms
 
@@ -60,7 +60,7 @@ def test_a_bit_of_what_was_prepared(images: Images, tmp_path: Path) -> None:
     file = "truth.bin" if images is MEASURED else "image.bin"
     path = train(before).volumes[int(train(before).rows[0, 0])].path / file
     flip(path, 40)
-    with pytest.raises(Damaged, match=f"{file}: does not match its checksum at slice 0.*delete its folder"):
+    with pytest.raises(DamagedFileError, match=f"{file}: does not match its checksum at slice 0.*delete its folder"):
         pickle.loads(pickle.dumps(train(before))).slice(0)
     found = verify_images(images, data=tmp_path, cache=tmp_path / "cache")
     assert len(found.damaged) == 1 and file in found.damaged[0] and not path.exists()
@@ -79,7 +79,7 @@ def test_damaged_facts_are_found_anew(images: Images, tmp_path: Path, content: s
         facts = json.loads(path.read_text())
         path.write_text(json.dumps(facts | {"peak": 2 * facts["peak"]}) if content is None else content)
     fresh = pickle.loads(pickle.dumps(train(before)))
-    with pytest.raises(Damaged, match=r"facts.json: .*delete its folder"):
+    with pytest.raises(DamagedFileError, match=r"facts.json: .*delete its folder"):
         fresh.peak(0)
     again = opened(images, tmp_path)
     assert again.digest == before.digest
@@ -93,7 +93,7 @@ def test_a_file_that_was_cut_short_is_prepared_anew(images: Images, tmp_path: Pa
     assert opened(images, tmp_path).digest == before.digest
     assert not verify_images(images, data=tmp_path, cache=tmp_path / "cache").damaged
     path.unlink()
-    with pytest.raises(Damaged, match="truth.bin: cannot be read"):
+    with pytest.raises(DamagedFileError, match="truth.bin: cannot be read"):
         train(before).volumes[0].truth(0)
     facts = path.with_name("facts.json")
     facts.unlink()
@@ -109,12 +109,12 @@ def test_measured_k_space_that_changes_where_it_lies(tmp_path: Path) -> None:
     volume = train(before).volumes[int(train(before).rows[0, 0])]
     assert volume.place is not None and volume.place.offset is not None
     flip(volume.place.path, volume.place.offset + 8)
-    with pytest.raises(Damaged, match="does not match its checksum at slice 0.*restore the file"):
+    with pytest.raises(DamagedFileError, match="does not match its checksum at slice 0.*restore the file"):
         train(before).slice(0)
 
 
 def test_what_was_never_prepared(images: Images, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="--verify: found no prepared volumes of this study"):
+    with pytest.raises(UserError, match="--verify: found no prepared volumes of this study"):
         verify_images(images, data=tmp_path, cache=tmp_path / "cache")
     opened(images, tmp_path)
     whole = verify_images(images, data=tmp_path, cache=tmp_path / "cache")

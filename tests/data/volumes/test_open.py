@@ -14,7 +14,7 @@ import pytest
 
 from reconscale.data import ImageSet, Slices, open_images
 from reconscale.data.volumes.cache import center, root_sum_of_squares, to_image, to_kspace
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 from tests import phantoms
 
@@ -244,11 +244,11 @@ BAD: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
     "not HDF5": (damaged("text"), "bad.h5: cannot be read as HDF5"),
     "NaN": (damaged("nan"), "bad.h5: holds NaN or infinite values in the k-space of slice 2"),
     "another RSS": (damaged("other rss"), r"reconstruction of slice 2 that differs by 50.0% .*0.5 times as bright"),
-    "magnitudes": (damaged("magnitude"), "real numbers as the k-space of slice 2: it looks like a magnitude image"),
+    "magnitudes": (damaged("magnitude"), "real numbers as k-space of slice 2: it looks like a magnitude image"),
     "images": (damaged("image"), "it looks like an image, not like k-space; .*complex"),
     "zero frequency in a corner": (damaged("corner"), r"at row \d+, column \d+ .*save np.fft.fftshift"),
     "real numbers": (damaged("real"), "holds float32 numbers of shape .* where complex k-space is expected"),
-    "slices that do not match": (damaged("slices"), "holds 4 slices of k-space and reconstruction_rss of shape"),
+    "slices that do not match": (damaged("slices"), "holds 4 k-space slices and reconstruction_rss of shape"),
     "nothing": (damaged("zeros"), "holds nothing but zeros"),
     "no slices": (damaged("none"), r"bad.h5: holds k-space of shape \(0, 3, 32, 40\), which is none; remove the file"),
     "tiny slices": (damaged("tiny"), "8 rows, 12 columns; slices have at least 16 x 16 pixels"),
@@ -270,7 +270,7 @@ BAD: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {
 def test_bad_volumes_are_named(opened: Opened, fastmri: Path, name: str) -> None:
     make, sentence = BAD[name]
     options = make(fastmri)
-    with pytest.raises(Mistake, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         opened(**options)
 
 
@@ -354,7 +354,7 @@ class TestImages:
             data.mkdir()
             np.save(data / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
             sentence = "a.npy: cannot be read \\(it holds Python objects\\)"
-        with pytest.raises(Mistake, match=sentence):
+        with pytest.raises(UserError, match=sentence):
             opened("complex", **options)
 
 
@@ -377,7 +377,7 @@ class TestMedical:
         nibabel = pytest.importorskip("nibabel")
         (tmp_path / "data").mkdir()
         nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2)), np.eye(4)), tmp_path / "data" / "a.nii")
-        with pytest.raises(Mistake, match="expected one magnitude volume of three axes"):
+        with pytest.raises(UserError, match="expected one magnitude volume of three axes"):
             opened("nifti")
 
     def test_dicom_slices_are_sorted_along_the_normal(self, opened: Opened, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from reconscale.laws import Points
-from reconscale.laws.curve.discrepancy import Belief, conditioned, departures, marginal, matern
-from reconscale.laws.curve.ensemble import stack
-from reconscale.laws.curve.family import DIMENSIONS, FORMS, Prior, Shapes, shapes
-from reconscale.laws.curve.posterior import MOST_LEVELS, known, posterior
-from reconscale.laws.grouping import levels
+from reconscale.laws.curve.discrepancy import NoisePrior, build_discrepancy, marginalise, matern, predict
+from reconscale.laws.curve.ensemble import fit_ensemble
+from reconscale.laws.curve.family import DIMENSIONS, FORMS, CurveDraws, Prior, curves_from_normals
+from reconscale.laws.curve.posterior import MOST_LEVELS, infer_posterior, summarise
+from reconscale.laws.grouping import group_by_size
 from reconscale.laws.inference import smc
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
@@ -18,7 +18,7 @@ U = np.array([-4.0, -2.5, -1.0, 0.0])
 
 def one(share=0.0, bend=1.0, exponents=(0.5, 0.5, 0.5), places=(-1.0, -1.0), widths=(0.5, 0.5)):
     columns = [np.array([value], dtype=float) for value in (share, bend, exponents, places, widths)]
-    return Shapes(*columns, np.array([0]))
+    return CurveDraws(*columns, np.array([0]))
 
 
 class TestFamily:
@@ -50,16 +50,16 @@ class TestFamily:
     def test_curves_fall_start_from_the_level_and_are_finite(self, first, seed):
         v = np.random.default_rng(seed).standard_normal((64, DIMENSIONS)) * 2
         u = np.linspace(first, 3, 20)
-        drawn = shapes(v, first, Prior())
+        drawn = curves_from_normals(v, first, Prior())
         curves = drawn.log_shape(u)
         assert np.isfinite(curves).all()
         once = drawn.form < FORMS.index("two breaks")  # two wide breaks may overlap, and lift a curve for a while
         assert (np.diff(curves[once], axis=1) <= 1e-9).all()
-        np.testing.assert_allclose(shapes(v, first, Prior()).log_shape(np.zeros(1)), 0, atol=1e-9)
+        np.testing.assert_allclose(curves_from_normals(v, first, Prior()).log_shape(np.zeros(1)), 0, atol=1e-9)
 
     def test_probabilities_of_the_forms_are_the_priors(self):
         belief = Prior()
-        drawn = shapes(smc.normal(8192, DIMENSIONS), -3.0, belief)
+        drawn = curves_from_normals(smc.normal_sequence(8192, DIMENSIONS), -3.0, belief)
         assert (drawn.share > 0).mean() == pytest.approx(belief.floor, abs=0.02)
         names = [FORMS[k] for k in drawn.form]
         assert np.mean([name.startswith("power") for name in names]) == pytest.approx(belief.kinds[0], abs=0.02)
@@ -69,7 +69,7 @@ class TestFamily:
 
 
 class TestDepartures:
-    PARTS = departures(U, np.full(4, 0.3), 1.2, True, Belief())
+    PARTS = build_discrepancy(U, np.full(4, 0.3), 1.2, True, NoisePrior())
 
     def covariance(self, j, u=U):
         parts = self.PARTS
@@ -92,12 +92,12 @@ class TestDepartures:
         both = self.PARTS.likelihood((3, 4))(residual)
         alone = self.PARTS.until(3).likelihood((3,))(residual[:, :3])
         np.testing.assert_allclose(both[:, 0], alone[:, 0], rtol=1e-8)
-        assert marginal(both).shape == (3, 2)
+        assert marginalise(both).shape == (3, 2)
 
     def test_the_forecast_is_universal_kriging(self):
         """A level shared by all comes back whole, and far away nothing else is known."""
         ahead = np.array([0.0, 1.0, 80.0])
-        mean, root = conditioned(self.PARTS, 3, np.full((1, 4), 0.7), ahead)
+        mean, root = predict(self.PARTS, 3, np.full((1, 4), 0.7), ahead)
         np.testing.assert_allclose(mean[0], 0.7, atol=1e-9)
         spread = np.sqrt(np.diag(root @ root.T))
         assert spread[0] < spread[1] <= spread[2] * (1 + 1e-9)
@@ -106,7 +106,9 @@ class TestDepartures:
 
 class TestPosterior:
     def test_a_clear_floor_is_found(self, make):
-        about = known(posterior(levels(make(0.3, 3, 0.6, noise=0.003), MOST_LEVELS), rng=np.random.default_rng(0)))
+        about = summarise(
+            infer_posterior(group_by_size(make(0.3, 3, 0.6, noise=0.003), MOST_LEVELS), rng=np.random.default_rng(0))
+        )
         true = 0.3 / (0.3 + 3 * 3000**-0.6)
         assert about["floor"].low <= true <= about["floor"].high
         assert about["floor"].identified
@@ -118,15 +120,17 @@ class TestPosterior:
         error = np.exp(-0.15 * np.minimum(np.log(n / 800), 0) - 0.8 * np.maximum(np.log(n / 800), 0))
         noisy = np.repeat(error, 3) * np.exp(0.005 * np.random.default_rng(0).standard_normal(39))
         points = Points(np.repeat(n, 3), noisy, np.tile(np.arange(3), 13))
-        place = known(posterior(levels(points, MOST_LEVELS), rng=np.random.default_rng(0)))["break"]
+        place = summarise(infer_posterior(group_by_size(points, MOST_LEVELS), rng=np.random.default_rng(0)))["break"]
         assert place.probability > 0.9
         assert place.low < 800 < place.high
-        straight = known(posterior(levels(Points(n, n**-0.3), MOST_LEVELS), rng=np.random.default_rng(0)))["break"]
+        straight = summarise(
+            infer_posterior(group_by_size(Points(n, n**-0.3), MOST_LEVELS), rng=np.random.default_rng(0))
+        )["break"]
         assert straight.probability < place.probability
 
     def test_two_sizes_leave_the_exponent_to_the_prior(self):
-        two = posterior(levels(Points([10, 100], [0.3, 0.2]), MOST_LEVELS), rng=np.random.default_rng(0))
-        about = known(two)
+        two = infer_posterior(group_by_size(Points([10, 100], [0.3, 0.2]), MOST_LEVELS), rng=np.random.default_rng(0))
+        about = summarise(two)
         assert not about["exponent"].identified
         assert not about["floor"].identified
         assert sum(two.forms.values()) == pytest.approx(1)
@@ -135,14 +139,14 @@ class TestPosterior:
         calm = make(0.1, 1, 0.5, noise=0.01)
         y = np.where(calm.n == calm.n.max(), 1.5 * calm.y, calm.y)
         found = [
-            posterior(levels(points, MOST_LEVELS), 1, rng=np.random.default_rng(0)).surprise
+            infer_posterior(group_by_size(points, MOST_LEVELS), 1, rng=np.random.default_rng(0)).surprise
             for points in (calm, Points(calm.n, y, calm.seed))
         ]
         assert found[0] < 2 < found[1]
 
     def test_curves_pass_through_the_measurements_and_noise_is_that_of_seeds(self, make):
         points = make(0.1, 1, 0.5)
-        made = stack(levels(points, MOST_LEVELS), np.random.default_rng(0))
+        made = fit_ensemble(group_by_size(points, MOST_LEVELS), np.random.default_rng(0))
         drawn, owner = made.curves(np.log(points.sizes), 2000, np.random.default_rng(0))
         middle = np.exp(np.median(drawn, axis=0))
         np.testing.assert_allclose(middle, [points.y[points.n == n].mean() for n in points.sizes], rtol=0.03)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from reconscale.laws.inference import smc
-from reconscale.laws.inference.smc import carried
+from reconscale.laws.inference.smc import smc_sample
 
 
 def normal(mean, sd):
@@ -17,7 +17,7 @@ def normal(mean, sd):
 
 def test_a_normal_posterior_and_its_evidence_are_exact():
     mean, sd = 1.5, 0.05
-    clouds = carried(normal(mean, sd), smc.normal(4000, 3), np.random.default_rng(0))
+    clouds = smc_sample(normal(mean, sd), smc.normal_sequence(4000, 3), np.random.default_rng(0))
     shrunk, spread = mean / (1 + sd**2), sd / np.sqrt(1 + sd**2)
     evidence = np.log(spread) - 0.5 * mean**2 / (1 + sd**2)
     for index, cloud in enumerate(clouds):
@@ -33,18 +33,20 @@ def test_two_modes_are_both_found():
         one, other = -0.5 * ((v[:, :1] - 2) / 0.1) ** 2, -0.5 * ((v[:, :1] + 2) / 0.1) ** 2
         return np.logaddexp(one, other)
 
-    (cloud,) = carried(stages, smc.normal(2000, 2), np.random.default_rng(0))
+    (cloud,) = smc_sample(stages, smc.normal_sequence(2000, 2), np.random.default_rng(0))
     assert np.mean(cloud.v[:, 0] > 0) == pytest.approx(0.5, abs=0.12)
 
 
 def test_what_is_impossible_is_left():
-    (cloud,) = carried(lambda v: np.where(v[:, :1] > 1, 0.0, -np.inf), smc.normal(1000, 2), np.random.default_rng(0))
+    (cloud,) = smc_sample(
+        lambda v: np.where(v[:, :1] > 1, 0.0, -np.inf), smc.normal_sequence(1000, 2), np.random.default_rng(0)
+    )
     assert (cloud.v[:, 0] > 1).all()
     assert cloud.log_evidence == pytest.approx(np.log(0.1587), abs=0.05)
 
 
 def test_even_draws_are_even_and_normal():
-    draws = smc.normal(4096, 8)
+    draws = smc.normal_sequence(4096, 8)
     assert np.abs(draws.mean(0)).max() < 0.02
     np.testing.assert_allclose(draws.std(0), 1, atol=0.02)
     assert np.abs(np.corrcoef(draws.T) - np.eye(8)).max() < 0.05

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
-from reconscale.laws import Noise, Points, comparison, exchange_sentence, exchanges
+from reconscale.errors import UserError
+from reconscale.laws import NoiseLevel, Points, comparison, exchange_sentence, exchanges
 
 SIZES = (10, 30, 100, 300, 1000)
 
@@ -68,7 +68,7 @@ def test_without_a_common_n_there_are_no_differences() -> None:
 
 def test_methods_in_other_metrics() -> None:
     one = points(2e-3, 2e-3)
-    with pytest.raises(Mistake, match="found metric 'psnr' and 'ssim'"):
+    with pytest.raises(UserError, match="found metric 'psnr' and 'ssim'"):
         comparison(one, Points(one.n, np.full(len(one), 0.9), metric="ssim", unit="images"))
 
 
@@ -91,9 +91,9 @@ class TestExchange:
     def test_noise(self) -> None:
         """A PSNR of -20 log10(sigma): 0.1 dB is 1.14 % less noise."""
         rows = tuple(tuple(30 + s - 20 * math.log10(sigma) for sigma in (20, 25, 30)) for s in (0.0, 0.1, 0.2))
-        found = exchanges(points(1e-9, 1e-2), Noise((20.0, 25.0, 30.0), rows, 25.0))
+        found = exchanges(points(1e-9, 1e-2), NoiseLevel((20.0, 25.0, 30.0), rows, 25.0))
         assert found[-1].what == "sigma" and found[-1].factor.median == pytest.approx(10**-0.005, rel=1e-6)
-        upward = exchanges(points(1e-9, 1e-2), Noise((25.0, 30.0), tuple(row[1:] for row in rows), 25.0))
+        upward = exchanges(points(1e-9, 1e-2), NoiseLevel((25.0, 30.0), tuple(row[1:] for row in rows), 25.0))
         assert upward[-1].factor.median == pytest.approx(10**-0.005, rel=1e-6)
         sentence = exchange_sentence(found, "slices")
         assert sentence.startswith("+0.1 dB = 1.05 times the slices") and "1.1 % less noise" in sentence

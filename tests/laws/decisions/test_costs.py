@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import Costs, Hours, decide, hours_of, price
 
 COSTS = Costs(Hours(0.01, 1.0), per_hour=2.0, per_image=5.0, currency="EUR")
@@ -63,13 +63,13 @@ def test_decide_says_what_each_doubling_costs(make):
 
 def test_refusals(make):
     for wrong in ({"per_hour": -1}, {"per_hour": np.nan}, {"per_hour": 1, "per_image": -2}, {"have": np.inf}):
-        with pytest.raises(Mistake, match="0 or more is expected"):
+        with pytest.raises(UserError, match="0 or more is expected"):
             Costs(Hours(1, 1), **wrong)
-    with pytest.raises(Mistake, match="say what an hour of training costs too"):
+    with pytest.raises(UserError, match="say what an hour of training costs too"):
         Costs(Hours(1, 1), per_image=3)
-    with pytest.raises(Mistake, match="0 or more hours are expected"):
+    with pytest.raises(UserError, match="0 or more hours are expected"):
         price(make(0.0, 1.0, 0.5), Costs(lambda n, p: float("nan")))
-    with pytest.raises(Mistake, match="hours_of, seconds: found shape"):
+    with pytest.raises(UserError, match="hours_of, seconds: found shape"):
         hours_of([1, 2], [1])
-    with pytest.raises(Mistake, match="leave out runs without a time"):
+    with pytest.raises(UserError, match="leave out runs without a time"):
         hours_of([1, 2], [1, np.nan])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import Points, crossing
 
 
@@ -75,9 +75,9 @@ def test_two_sizes_and_determinism(make):
 
 def test_refusals(make):
     a = make(0.1, 1, 0.5)
-    with pytest.raises(Mistake, match="found metric 'error' and 'psnr'"):
+    with pytest.raises(UserError, match="found metric 'error' and 'psnr'"):
         crossing(a, make(0.1, 1, 0.5, metric="psnr"))
-    with pytest.raises(Mistake, match="found profile 'x' and 'y'"):
+    with pytest.raises(UserError, match="found profile 'x' and 'y'"):
         crossing(make(0.1, 1, 0.5, profile="x"), make(0.1, 1, 0.5, profile="y"))
-    with pytest.raises(Mistake, match="ranges of n must overlap"):
+    with pytest.raises(UserError, match="ranges of n must overlap"):
         crossing(a, make(0.1, 1, 0.5, sizes=np.array([4000.0, 8000.0])))

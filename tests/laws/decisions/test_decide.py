@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
-from reconscale.laws import Points, decide, wording
+from reconscale.errors import UserError
+from reconscale.laws import Points, decide, likelihood_words
 
 
 def grid(floor, by_n, by_p, widths=(8, 16, 32), noise=0.002):
@@ -118,16 +118,16 @@ def test_same_answer_twice_and_on_a_page():
     ],
 )
 def test_wording(probability, word):
-    assert wording(probability) == word
+    assert likelihood_words(probability) == word
 
 
 def test_refusals(make):
     points = make(0.1, 1, 0.5)
-    with pytest.raises(Mistake, match="double: found 'width'"):
+    with pytest.raises(UserError, match="double: found 'width'"):
         decide(points, double="width")
-    with pytest.raises(Mistake, match="worthwhile: found -1"):
+    with pytest.raises(UserError, match="worthwhile: found -1"):
         decide(points, worthwhile=-1)
-    with pytest.raises(Mistake, match="at least 2"):
+    with pytest.raises(UserError, match="at least 2"):
         decide(Points([1], [1]))
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import Candidate, Costs, Hours, Points, decide, next_experiments
-from reconscale.laws.decisions.value_of_information import Belief, candidates_of, worlds
+from reconscale.laws.decisions.value_of_information import ScenarioDraws, candidates_of, simulate_scenarios
 
 SAME = Costs(lambda n, p: 1.0)
 """Every run costs the same, as with a fixed number of steps."""
@@ -29,7 +29,9 @@ def test_what_a_measurement_teaches_about_a_gaussian_is_known():
     normal = rng.standard_normal((2000, 2))
     aim = 0.6 * normal[:, 0] + 0.8 * normal[:, 1]
     zero = np.zeros(1)
-    start = worlds(Belief(normal[:, :1], zero, np.array([0.5]), aim[:, None], zero, 0.0, np.ones(2000)), rng)
+    start = simulate_scenarios(
+        ScenarioDraws(normal[:, :1], zero, np.array([0.5]), aim[:, None], zero, 0.0, np.ones(2000)), rng
+    )
     after = start.tried(rng)[0]
     left = after.left(0.0).variance / start.left(0.0).variance
     assert left == pytest.approx(1 - 0.36 / (1 + 0.25), abs=0.04)
@@ -148,5 +150,5 @@ def test_refusals(make):
         ({"candidates": [Candidate(-3)]}, "candidates, n: found -3"),
         ({"candidates": [Candidate(3, seeds=0)]}, "candidates, seeds: found 0"),
     ):
-        with pytest.raises(Mistake, match=said):
+        with pytest.raises(UserError, match=said):
             next_experiments(points, **wrong)

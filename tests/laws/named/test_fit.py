@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import LAWS, Points, evaluate, fit
 from reconscale.laws.named.fit import point_fit
 
@@ -67,7 +67,7 @@ class TestEveryLaw:
         least = LAWS[name].least
         assert least >= len(LAWS[name].parameters)
         if least > 3:
-            with pytest.raises(Mistake, match=f"the law '{name}' needs at least {least}"):
+            with pytest.raises(UserError, match=f"the law '{name}' needs at least {least}"):
                 fit(self.exact(name).rows(np.arange(least - 1)), name)
 
     def test_same_bits_twice_and_other_bits_with_another_seed(self, name):
@@ -116,9 +116,9 @@ def test_power_and_floor_agree_with_curve_fit(make):
 
 
 def _weights(points):
-    from reconscale.laws.grouping import levels
+    from reconscale.laws.grouping import group_by_size
 
-    return np.sqrt(levels(points).variance)
+    return np.sqrt(group_by_size(points).variance)
 
 
 def test_a_power_law_is_a_straight_line_in_log_log(make):
@@ -198,16 +198,16 @@ def test_fits_are_of_the_frontier(make):
     ],
 )
 def test_refusals(points, law, message):
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         fit(points, law)
 
 
 def test_bad_arguments_are_refused(make):
-    with pytest.raises(Mistake, match="20 or more"):
+    with pytest.raises(UserError, match="20 or more"):
         fit(make(0, 1, 0.4), draws=3)
-    with pytest.raises(Mistake, match="found 0; one or more finite numbers above 0"):
+    with pytest.raises(UserError, match="found 0; one or more finite numbers above 0"):
         fit(make(0, 1, 0.4)).evaluate([1, 0])
-    with pytest.raises(Mistake, match=r"level: found 1\.5"):
+    with pytest.raises(UserError, match=r"level: found 1\.5"):
         fit(make(0, 1, 0.4)).interval([1], 1.5)
 
 

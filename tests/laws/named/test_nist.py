@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reconscale.laws.named.law import grid
-from reconscale.laws.named.variable_projection import search
+from reconscale.laws.named.variable_projection import multistart
 
 FILE = Path(__file__).parents[2] / "reference" / "nist_nonlinear.txt"
 
@@ -109,6 +109,6 @@ def data_sets():
 def test_certified_values(name):
     certified = data_sets()[name]
     x, y = np.array(certified["x"]), np.array(certified["y"])
-    found = search(CURVES[name], x, y, np.ones_like(x))
+    found = multistart(CURVES[name], x, y, np.ones_like(x))
     np.testing.assert_allclose(found.rss, certified["rss"], rtol=1e-9)
     np.testing.assert_allclose(found.theta[0], certified["b"], rtol=1e-6)

@@ -10,7 +10,14 @@ from reconscale.laws import LAWS, Points, evaluate, fit
 from reconscale.laws.named.fit import point_fit
 from reconscale.laws.named.law import grid
 from reconscale.laws.named.power_laws import log_way
-from reconscale.laws.named.variable_projection import Problem, descend, follow, linear_fit, project, search
+from reconscale.laws.named.variable_projection import (
+    Problem,
+    levenberg_marquardt,
+    linear_fit,
+    multistart,
+    project,
+    refit,
+)
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=15, database=None)
 X = np.log(np.geomspace(10, 1e5, 14))
@@ -51,7 +58,7 @@ def test_nothing_better_is_found_by_differential_evolution(name, index, noise):
         maxiter=150,
         tol=1e-10,
     )
-    assert search(law, X, u, np.ones_like(X)).rss[0] <= found.fun * (1 + 1e-6)
+    assert multistart(law, X, u, np.ones_like(X)).rss[0] <= found.fun * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("index", range(3))
@@ -71,7 +78,7 @@ def test_nothing_better_is_found_by_many_descents_of_scipy(index):
         least_squares(lambda t: project(problem, u, t).residual, start, bounds=(0, 1), max_nfev=60).cost
         for start in starts
     ]
-    assert search(law, X, u, np.ones_like(X)).rss[0] <= 2 * min(many) * 1.05
+    assert multistart(law, X, u, np.ones_like(X)).rss[0] <= 2 * min(many) * 1.05
 
 
 @pytest.mark.parametrize("name", ["power+floor", "shifted", "M4", "bnsl-1", "paper"])
@@ -81,8 +88,8 @@ def test_copies_find_their_own_optimum(name):
     u, ones = noisy(name, 0, 0.02), np.ones_like(X)
     scale = 0.02 if law.of == "error" else 0.001
     copies = u + scale * rng.standard_normal((24, len(X)))
-    rss = follow(search(law, X, u, ones), copies)[2]
-    full = np.array([search(law, X, copy, ones).rss[0] for copy in copies])
+    rss = refit(multistart(law, X, u, ones), copies)[2]
+    full = np.array([multistart(law, X, copy, ones).rss[0] for copy in copies])
     assert np.median(rss / full) < 1.001
     assert (rss / full).max() < 1.3
 
@@ -194,7 +201,7 @@ def test_descent_never_leaves_the_cube_nor_goes_up():
     law, u = LAWS["M4"], noisy("M4", 0, 0.05)
     problem, starts = Problem(law, X, np.ones_like(X)), grid(4)[:64]
     many = np.broadcast_to(u, (64, len(u)))
-    t, rss = descend(problem, many, starts, 30, 1e-6)
+    t, rss = levenberg_marquardt(problem, many, starts, 30, 1e-6)
     assert ((t >= 0) & (t <= 1)).all()
     assert (rss <= project(problem, many, starts).rss).all()
     np.testing.assert_allclose(project(problem, many, t).rss, rss)

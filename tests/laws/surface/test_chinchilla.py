@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws import Points, chinchilla
 
 
@@ -58,7 +58,7 @@ def test_a_constant_error_and_other_scales_are_no_trouble(make):
 
 
 def test_too_little_is_refused():
-    with pytest.raises(Mistake, match="1 distinct p"):
+    with pytest.raises(UserError, match="1 distinct p"):
         chinchilla(([1, 2, 3, 4, 5, 6], [1] * 6, [6, 5, 4, 3, 2, 1.0]))
-    with pytest.raises(Mistake, match="no p"):
+    with pytest.raises(UserError, match="no p"):
         chinchilla(Points([1, 2, 3], [3, 2, 1.0]))

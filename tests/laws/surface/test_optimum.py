@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
-from reconscale.laws import surface
+from reconscale.errors import UserError
+from reconscale.laws import infer_surface
 
 
 @pytest.fixture(scope="module")
 def told(make, true):
-    return surface(make(true("additive"), noise=0.003)), true("additive")
+    return infer_surface(make(true("additive"), noise=0.003)), true("additive")
 
 
 def test_the_optimum_is_the_closed_form_of_the_additive_law(told):
@@ -68,17 +68,17 @@ def test_the_isoquant_reaches_its_target(told):
 
 def test_arguments_out_of_range_are_refused(told):
     posterior, _ = told
-    with pytest.raises(Mistake, match="worthwhile"):
+    with pytest.raises(UserError, match="worthwhile"):
         posterior.frontier(100.0, worthwhile=0.0)
-    with pytest.raises(Mistake, match="target"):
+    with pytest.raises(UserError, match="target"):
         posterior.isoquant(-1.0, 100.0)
-    with pytest.raises(Mistake, match="budget"):
+    with pytest.raises(UserError, match="budget"):
         posterior.compute_optimal(0.0)
-    with pytest.raises(Mistake, match="too small"):
+    with pytest.raises(UserError, match="too small"):
         posterior.compute_optimal(1e-3, lambda n, p: 1.0 + n * p)
-    with pytest.raises(Mistake, match="allowed"):
+    with pytest.raises(UserError, match="allowed"):
         posterior.frontier(100.0, allowed=(1e5, 1e4))
-    with pytest.raises(Mistake, match="double"):
+    with pytest.raises(UserError, match="double"):
         posterior.gain(100.0, 1e4, "width")
-    with pytest.raises(Mistake, match="level"):
+    with pytest.raises(UserError, match="level"):
         posterior.interval(100.0, 1e4, 1.5)

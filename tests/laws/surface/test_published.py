@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.laws import Points, surface
+from reconscale.laws import Points, infer_surface
 
 SPLITS = {
     "up to 760M": (lambda p, ratio: p < 8e8, 0.006),
@@ -27,7 +27,7 @@ def test_larger_networks_are_forecast(ladder, split):
     n, p, ratio, loss = ladder
     seen, allowed = SPLITS[split]
     seen = seen(p, ratio)
-    told = surface(Points(n[seen], loss[seen], p=p[seen]))
+    told = infer_surface(Points(n[seen], loss[seen], p=p[seen]))
     away = np.log(told.median(n, p) / loss)
     assert np.sqrt((away[~seen] ** 2).mean()) <= allowed
     assert np.sqrt((away[p > 2e9] ** 2).mean()) <= allowed + 0.0005
@@ -38,6 +38,6 @@ def test_larger_networks_are_forecast(ladder, split):
 
 def test_three_billion_from_a_quarter_of_that(ladder):
     n, p, _, loss = ladder
-    told = surface(Points(n[p < 8e8], loss[p < 8e8], p=p[p < 8e8]))
+    told = infer_surface(Points(n[p < 8e8], loss[p < 8e8], p=p[p < 8e8]))
     large = p > 2e9
     assert np.sqrt((np.log(told.median(n[large], p[large]) / loss[large]) ** 2).mean()) <= 0.006

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.equivalents import contour
 from reconscale.theory.equivalents.equivalent import Equivalent, SampleLaw, levels_of
 from reconscale.theory.filters import Converged, Descent, Flow, Ridge, best_descent, best_flow, best_ridge
@@ -205,7 +205,7 @@ def test_no_time_is_too_long_but_where_the_risk_has_no_limit():
     assert math.isfinite(Equivalent(spread_out(), 30).risk(Flow(1e308)))
     square = Equivalent(spread_out(), 20)
     assert square.risk(Flow(1e20)) > 1e3
-    with pytest.raises(Mistake, match="no limit"):
+    with pytest.raises(UserError, match="no limit"):
         square.risk(Flow(1e40))
     assert best_flow(square).risk < spread_out().power
 
@@ -213,7 +213,7 @@ def test_no_time_is_too_long_but_where_the_risk_has_no_limit():
 def test_steps_beyond_stability_are_refused_and_those_just_within_are_right():
     equivalent = Equivalent(Population([1.0, 0.2], [5, 20], [1.0, 1.0], 0.1), 30)
     high = equivalent.extent[1]
-    with pytest.raises(Mistake, match="diverges"):
+    with pytest.raises(UserError, match="diverges"):
         equivalent.risk(Descent(2.001 / high, 3))
     for factor in (1.5, 1.9):
         step = factor / high
@@ -224,20 +224,20 @@ def test_steps_beyond_stability_are_refused_and_those_just_within_are_right():
 
 def test_failure_of_the_solver_is_said(monkeypatch):
     monkeypatch.setattr(contour, "TURNS", ())
-    with pytest.raises(Mistake, match="no self-consistent solution"):
+    with pytest.raises(UserError, match="no self-consistent solution"):
         Equivalent(spread_out(), 7).risk(Flow(1))
     monkeypatch.undo()
     monkeypatch.setattr(contour, "_axes", lambda shape: (0.0, 0.5, 1.0))
-    with pytest.raises(Mistake, match=r"contour is wrong|no self-consistent"):
+    with pytest.raises(UserError, match=r"contour is wrong|no self-consistent"):
         Equivalent(spread_out(), 7).risk(Flow(1))
 
 
 @pytest.mark.parametrize("n", [0.5, 0, -3, math.nan, math.inf, "7", True])
 def test_there_is_no_size_below_one(n):
-    with pytest.raises(Mistake, match="1 or more"):
+    with pytest.raises(UserError, match="1 or more"):
         Equivalent(Population([1], [1], [1], 0), n)
 
 
 def test_a_filter_of_another_kind_is_refused():
-    with pytest.raises(Mistake, match="known here"):
+    with pytest.raises(UserError, match="known here"):
         Equivalent(spread_out(), 7).risk(object())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory import Converged, Flow, Ridge, Subspace, best_descent, experiments, sample
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.hybrid import ESTIMATORS, draw_hybrid, expected_risk, hybrid_mean
@@ -58,9 +58,9 @@ def test_one_door_says_how_it_knows():
     assert told.error > 0
     for estimator in ESTIMATORS:
         assert expected_risk(model, 60, estimator).method in ("limit", "exact")
-    with pytest.raises(Mistake, match="did you mean 'early-stopped'"):
+    with pytest.raises(UserError, match="did you mean 'early-stopped'"):
         expected_risk(model, 16, "early-stoped")
-    with pytest.raises(Mistake, match="n: found 0"):
+    with pytest.raises(UserError, match="n: found 0"):
         expected_risk(model, 0, "pca")
 
 

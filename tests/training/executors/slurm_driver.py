@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder, Study, runs_of
 from reconscale.study.study_file import load_study
-from reconscale.training import Where, prepare
+from reconscale.training import ExecutionConfig, prepare
 from reconscale.training.executors.local import Local
 from reconscale.training.executors.slurm import Slurm
 from reconscale.training.executors.slurm_cli import parse_slurm
@@ -21,7 +21,7 @@ from reconscale.training.worker import Placement, Task
 
 
 def tasks_of(study: Study, folder: Folder, keep_seconds: float) -> list[Task]:
-    images = prepare(study, Where(device="cpu").resolved())
+    images = prepare(study, ExecutionConfig(device="cpu").resolved())
     return [
         Task(run, images, folder, Placement(keep_seconds=keep_seconds))
         for run in runs_of(study)
@@ -42,7 +42,7 @@ def main() -> int:
             (Slurm(parse_slurm(settings), tell) if settings else Local(1, tell)).carry_out(tasks)
     except KeyboardInterrupt:
         return 130
-    except Mistake as mistake:
+    except UserError as mistake:
         print(mistake, file=sys.stderr)
         return 2
     return 0

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from reconscale.data import open_images
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder, load_study, runs_of
 from reconscale.training.executors.local import Local
-from reconscale.training.executors.ray_worker import Asked, Line, carry_out_here, fetch
+from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 from reconscale.training.worker import Placement, Task
 
 from ...cli.test_sweep import records
@@ -142,12 +142,12 @@ def test_without_a_shared_folder(nodes: Nodes, finished: Path, tmp_path: Path) -
     task = Task(run, images, Folder(home), Placement(keep_seconds=0.2))
     ray.init(address=nodes.address, log_to_driver=False)
     try:
-        line = ray.remote(num_cpus=0)(Line).remote(images.files())
+        line = ray.remote(num_cpus=0)(DriverActor).remote(images.files())
         ray.get(line.write_below.remote(home))
         slot = ray.remote(num_cpus=1, max_retries=0)(carry_out_here)
         assert ray.get(slot.remote(task, line, "the token of a folder that this is not")) == {}
         heard = ray.get(line.heard.remote())
-        copied = fetched(images.files()[0], tmp_path, Asked(line))
+        copied = fetched(images.files()[0], tmp_path, RemoteCall(line))
     finally:
         ray.shutdown()
     assert {"start", "progress", "end"} == {event["event"] for event in heard} and any("kept" in e for e in heard)
@@ -156,7 +156,7 @@ def test_without_a_shared_folder(nodes: Nodes, finished: Path, tmp_path: Path) -
     assert copied == images.files()[0].read_bytes()
 
 
-def fetched(path: Path, tmp_path: Path, ask: Asked) -> bytes:
+def fetched(path: Path, tmp_path: Path, ask: RemoteCall) -> bytes:
     """What a node gets that does not have the file: here under another name."""
     missing = tmp_path / "node" / path.name
 
@@ -168,7 +168,7 @@ def fetched(path: Path, tmp_path: Path, ask: Asked) -> bytes:
 
 
 def test_nothing_but_images_is_read_and_nothing_but_results_written(tmp_path: Path) -> None:
-    line = Line((tmp_path / "pixels.bin",))
+    line = DriverActor((tmp_path / "pixels.bin",))
     with pytest.raises(PermissionError):
         line.keep("run", "result.json", b"")
     line.write_below(tmp_path)
@@ -217,7 +217,7 @@ def test_what_breaks_while_it_is_measured_is_told(capfd: pytest.CaptureFixture[s
 
 
 def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         Local(1, lambda event: None).apply(load_study, tmp_path / "none.toml")
 
 

@@ -20,12 +20,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder
 from reconscale.study.study_file import load_study
 from reconscale.training.executors.slurm import Slurm, under_way
 from reconscale.training.executors.slurm_cli import READERS, SlurmOptions, minutes, parameters, parse_slurm
-from reconscale.training.executors.slurm_job import Diary, Element, Ledger, keep_tasks, read_tasks, restored
+from reconscale.training.executors.slurm_job import JobStatusFile, JobStore, SlurmJob, keep_tasks, read_tasks, restored
 from reconscale.training.worker import Placement, Task
 
 from .slurm_driver import tasks_of
@@ -59,7 +59,7 @@ def handed_in(queue: Path) -> int:
     return len(calls.read_text().split()) if calls.is_file() else 0
 
 
-def say(queue: Path, ledger: Ledger, state: str = "RUNNING") -> None:
+def say(queue: Path, ledger: JobStore, state: str = "RUNNING") -> None:
     """Let squeue list all jobs of a ledger."""
     lines = [f"{'|'.join([*job.id.split('_'), 'N/A'][:2])}|{state}|reconscale-{job.token}" for job in ledger.jobs()]
     (queue / "squeue.says").write_text("\n".join(lines) + "\n")
@@ -105,14 +105,14 @@ def test_options_reach_sbatch() -> None:
     ],
 )
 def test_bad_options_are_refused(items: list[str], says: str) -> None:
-    with pytest.raises(Mistake, match="--slurm") as refused:
+    with pytest.raises(UserError, match="--slurm") as refused:
         parse_slurm(items)
     assert says in str(refused.value)
 
 
 @given(st.lists(st.text("aet=,-%\n 1", max_size=12), max_size=4))
 def test_any_text_is_read_or_refused(items: list[str]) -> None:
-    with contextlib.suppress(Mistake):
+    with contextlib.suppress(UserError):
         assert parse_slurm(items).packed >= 1
 
 
@@ -137,7 +137,7 @@ def test_commas_belong_to_values_unless_a_key_follows(given_: dict[str, str]) ->
 
 def test_no_slurm_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Mistake, match="sbatch is not on this machine"):
+    with pytest.raises(UserError, match="sbatch is not on this machine"):
         Slurm(SlurmOptions(), print)
 
 
@@ -149,7 +149,7 @@ def test_no_submitit_here(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delitem(sys.modules, "submitit", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    with pytest.raises(Mistake, match=r"pip install 'reconscale\[slurm\]'"):
+    with pytest.raises(UserError, match=r"pip install 'reconscale\[slurm\]'"):
         Slurm(SlurmOptions(), print)
 
 
@@ -158,7 +158,7 @@ def test_handed_in_once(queue: Path, tasks: list[Task]) -> None:
     options, events = parse_slurm(["wait=no,runs=2"]), []  # 12 runs; an array here may have 5 jobs: 3 runs each
     Slurm(options, events.append).carry_out(tasks)
     folder = tasks[0].folder
-    ledger = Ledger.beside(folder.root)
+    ledger = JobStore.beside(folder.root)
     assert handed_in(queue) == 1 and [len(job.runs) for job in ledger.jobs()] == [3, 3, 3, 3]
     assert "handed in: 4 jobs of 101" in events[-1]["text"]
     assert under_way(folder) == ("101_0", "101_1", "101_2", "101_3")
@@ -170,9 +170,9 @@ def test_handed_in_once(queue: Path, tasks: list[Task]) -> None:
     assert {"event": "queue", "waiting": 4, "running": 0} in events
     lines = (queue / "squeue.says").read_text().splitlines()
     (queue / "squeue.says").write_text("\n".join([lines[0], lines[2], *lines[3:]]) + "\n")
-    lost = next(iter(Ledger.beside(folder.root).arrays.values())).elements[1]
+    lost = next(iter(JobStore.beside(folder.root).arrays.values())).elements[1]
     Slurm(options, events.append).carry_out(tasks)
-    fresh = [job for job in Ledger.beside(folder.root).jobs() if job.id.startswith("102")]
+    fresh = [job for job in JobStore.beside(folder.root).jobs() if job.id.startswith("102")]
     assert handed_in(queue) == 2 and [run for job in fresh for run in job.runs] == list(lost)
 
 
@@ -188,7 +188,7 @@ def test_killed_between_sbatch_and_the_ledger(queue: Path, tasks: list[Task]) ->
     """The array's name tells that it is ours though its number was never written down."""
     options = parse_slurm(["wait=no,runs=4"])
     Slurm(options, lambda event: None).carry_out(tasks)
-    ledger = Ledger.beside(tasks[0].folder.root)
+    ledger = JobStore.beside(tasks[0].folder.root)
     say(queue, ledger)
     (array,) = ledger.arrays.values()
     array.job = None
@@ -200,17 +200,17 @@ def test_killed_between_sbatch_and_the_ledger(queue: Path, tasks: list[Task]) ->
 
 def test_sbatch_refuses(queue: Path, tasks: list[Task]) -> None:
     (queue / "sbatch.refuses").touch()
-    with pytest.raises(Mistake, match=r"^sbatch: refused the jobs \(no such partition\)"):
+    with pytest.raises(UserError, match=r"^sbatch: refused the jobs \(no such partition\)"):
         Slurm(SlurmOptions(wait=False), lambda event: None).carry_out(tasks)
     assert under_way(tasks[0].folder) == ()
 
 
 def test_jobs_that_never_begin_are_a_mistake_not_a_result(queue: Path, tasks: list[Task]) -> None:
     """Vanished three times before any run began: the runs stay open, and the message shows what the job printed."""
-    log = Ledger.beside(tasks[0].folder.root).logs / "103_0_0_log.err"
+    log = JobStore.beside(tasks[0].folder.root).logs / "103_0_0_log.err"
     log.parent.mkdir()
     log.write_text("loading\nModuleNotFoundError: No module named 'torch'\n")
-    with pytest.raises(Mistake, match="jobs end before a run begins .*No module named 'torch'"):
+    with pytest.raises(UserError, match="jobs end before a run begins .*No module named 'torch'"):
         Slurm(parse_slurm(["poll=0.02,runs=6"]), lambda event: None).carry_out(tasks)
     assert handed_in(queue) == 3
     assert not any(task.folder.is_over(task.run) for task in tasks)
@@ -224,20 +224,20 @@ def test_a_run_that_gets_no_further_fails(queue: Path, tasks: list[Task]) -> Non
     options = parse_slurm(["wait=no,runs=2"])
     for _ in range(3):
         Slurm(options, events.append).carry_out([first, second])
-        (job,) = Ledger.beside(root).jobs()
-        Diary(Ledger.beside(root).state(job.token, job.index)).tell({"event": "start", "run": first.run.id})
+        (job,) = JobStore.beside(root).jobs()
+        JobStatusFile(JobStore.beside(root).state(job.token, job.index)).tell({"event": "start", "run": first.run.id})
     Slurm(options, events.append).carry_out([first, second])
     result = first.folder.read(first.run)
     assert result is not None and result.status == "failed" and result.reason is not None
     assert result.reason.startswith("its jobs ended 3 times without it getting further, last 103")
     assert events.count({"event": "end", "run": first.run.id, "status": "failed"}) == 1
-    (job,) = Ledger.beside(root).jobs()
+    (job,) = JobStore.beside(root).jobs()
     assert job.runs == (second.run.id,) and handed_in(queue) == 4
 
 
 def test_getting_further_counts(tmp_path: Path) -> None:
     """A run whose checkpoint is newer than at its last death begins to count again."""
-    ledger, checkpoint = Ledger(tmp_path), tmp_path / "checkpoint.pt"
+    ledger, checkpoint = JobStore(tmp_path), tmp_path / "checkpoint.pt"
     assert [ledger.died("a", checkpoint), ledger.died("a", checkpoint)] == [1, 2]
     checkpoint.touch()
     assert [ledger.died("a", checkpoint), ledger.died("a", checkpoint)] == [1, 2]
@@ -248,17 +248,17 @@ def test_getting_further_counts(tmp_path: Path) -> None:
 def test_cancelled_runs_stay_open(queue: Path, tasks: list[Task]) -> None:
     events: list[dict[str, Any]] = []
     Slurm(parse_slurm(["wait=no,runs=3"]), events.append).carry_out(tasks)
-    say(queue, Ledger.beside(tasks[0].folder.root), "CANCELLED")
+    say(queue, JobStore.beside(tasks[0].folder.root), "CANCELLED")
     Slurm(parse_slurm(["poll=0.02"]), events.append).carry_out(tasks)
     assert handed_in(queue) == 1
     assert events[-1]["text"].startswith("12 runs stay open: their jobs were cancelled")
 
 
 def test_a_damaged_ledger_is_refused(queue: Path, tasks: list[Task]) -> None:
-    ledger = Ledger.beside(tasks[0].folder.root)
+    ledger = JobStore.beside(tasks[0].folder.root)
     for content in ("{", '{"arrays": 3}', '{"arrays": {"a": {"elements": {"x": []}}}, "deaths": {}}'):
         ledger.path.write_text(content)
-        with pytest.raises(Mistake, match="jobs.json"):
+        with pytest.raises(UserError, match="jobs.json"):
             Slurm(SlurmOptions(wait=False), print).carry_out(tasks)
     assert handed_in(queue) == 0
 
@@ -270,12 +270,12 @@ def test_tasks_that_others_can_write_are_not_opened(tmp_path: Path, tasks: list[
     assert [task.run for task in read_tasks(folder / "a.tasks")] == [task.run for task in tasks]
     assert stat.S_IMODE((folder / "a.tasks").stat().st_mode) == 0o600
     folder.chmod(0o770)
-    with pytest.raises(Mistake, match="others than you can write"):
+    with pytest.raises(UserError, match="others than you can write"):
         read_tasks(folder / "a.tasks")
 
 
 def test_a_diary_is_strict_json(tmp_path: Path) -> None:
-    diary = Diary(tmp_path / "state" / "a.json")
+    diary = JobStatusFile(tmp_path / "state" / "a.json")
     event = {"event": "progress", "run": "a", "step": 0, "steps": 9, "psnr": float("-inf")}
     diary.tell(event)
     content = json.loads(diary.path.read_text(), parse_constant=lambda name: pytest.fail(name))
@@ -334,5 +334,5 @@ def below(pid: int) -> list[int]:
 
 def test_what_is_handed_in_is_small(tasks: list[Task], tmp_path: Path) -> None:
     cloudpickle = pytest.importorskip("cloudpickle")
-    element = Element(tmp_path / "a.tasks", tuple(task.run.id for task in tasks[:8]), 2, tmp_path / "a.json")
+    element = SlurmJob(tmp_path / "a.tasks", tuple(task.run.id for task in tasks[:8]), 2, tmp_path / "a.json")
     assert len(cloudpickle.dumps(element)) < 1500

@@ -19,9 +19,9 @@ import scipy.fft
 from filelock import FileLock
 
 from reconscale.data.volumes.kspace_files import read_slice
-from reconscale.data.volumes.scan import Place, Scan
-from reconscale.errors import Damaged, Mistake
-from reconscale.files import read_json, to_json, write_whole
+from reconscale.data.volumes.scan import KSpaceLocation, VolumeInfo
+from reconscale.errors import DamagedFileError, UserError
+from reconscale.files import read_json, to_json, write_atomic
 
 FACTS, TRUTHS, IMAGES = "facts.json", "truth.bin", "image.bin"
 """The files of a prepared volume. The facts are written last."""
@@ -41,7 +41,7 @@ class Volume:
     """
 
     path: Path
-    place: Place | None
+    place: KSpaceLocation | None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Volume, (self.path, self.place))
@@ -51,15 +51,15 @@ class Volume:
         """Name, unit, kind, sizes, maxima and hashes of its slices.
 
         Raises:
-            Damaged: they are missing, or not what was written.
+            DamagedFileError: they are missing, or not what was written.
         """
         path = self.path / FACTS
         try:
             facts = read_json(path)
-        except Mistake as mistake:
-            raise Damaged(path, mistake.found, ANEW) from mistake
+        except UserError as mistake:
+            raise DamagedFileError(path, mistake.found, ANEW) from mistake
         if not isinstance(facts, dict) or facts.pop("sha256", None) != _sum(facts):
-            raise Damaged(path, "does not match its checksum", ANEW)
+            raise DamagedFileError(path, "does not match its checksum", ANEW)
         return facts
 
     @property
@@ -82,7 +82,7 @@ class Volume:
         """(h, w) float32 magnitude image of a slice.
 
         Raises:
-            Damaged: it is not what was prepared.
+            DamagedFileError: it is not what was prepared.
         """
         height, width = self.facts["size"]
         return self._row(TRUTHS, index, (height, width), np.dtype(np.float32), "truths")
@@ -91,7 +91,7 @@ class Volume:
         """(H, W) complex64 image of a slice, where its acquisition is simulated.
 
         Raises:
-            Damaged: it is not what was prepared.
+            DamagedFileError: it is not what was prepared.
         """
         return self._row(IMAGES, index, self.shape[1:], np.dtype(np.complex64), "hashes")
 
@@ -99,8 +99,8 @@ class Volume:
         """(coils, H, W) complex64 measured k-space of a slice.
 
         Raises:
-            Mistake: the file has gone, or was cut short.
-            Damaged: it holds other values than it did.
+            UserError: the file has gone, or was cut short.
+            DamagedFileError: it holds other values than it did.
         """
         assert self.place is not None
         values = read_slice(self.place, self.shape, index)
@@ -112,14 +112,14 @@ class Volume:
         parts: list[Callable[[int], np.ndarray]] = [self.truth, self.image if self.place is None else self.kspace]
         try:
             count = int(self.facts["count"])
-        except Damaged as damaged:
+        except DamagedFileError as damaged:
             yield f"{damaged.where}: {damaged.found}"
             return
         for read in parts:
             for index in range(count):
                 try:
                     read(index)
-                except Mistake as mistake:
+                except UserError as mistake:
                     yield f"{mistake.where}: {mistake.found}"
                     break
 
@@ -128,7 +128,7 @@ class Volume:
         try:
             facts = self.facts
             sizes = [(self.path / name).stat().st_size for name in (TRUTHS, IMAGES)]
-        except (Damaged, OSError):
+        except (DamagedFileError, OSError):
             return False
         height, width = facts["size"]
         of_images = 0 if facts["kind"] == "kspace" else 8 * facts["count"] * facts["shape"][1] * facts["shape"][2]
@@ -141,9 +141,9 @@ class Volume:
                 stream.seek(index * values.nbytes)
                 short = stream.readinto(values.data.cast("B")) != values.nbytes
         except OSError as error:
-            raise Damaged(self.path / file, f"cannot be read ({error.strerror})", ANEW) from error
+            raise DamagedFileError(self.path / file, f"cannot be read ({error.strerror})", ANEW) from error
         if short:
-            raise Damaged(self.path / file, "is cut short", ANEW)
+            raise DamagedFileError(self.path / file, "is cut short", ANEW)
         self._check(self.path / file, index, values, sums, ANEW)
         return values
 
@@ -151,7 +151,9 @@ class Volume:
         if (path, index) in self._checked:
             return
         if sum_of(values) != self.facts[sums][index]:
-            raise Damaged(path, f"does not match its checksum at slice {index}: it was damaged or changed", remedy)
+            raise DamagedFileError(
+                path, f"does not match its checksum at slice {index}: it was damaged or changed", remedy
+            )
         self._checked.add((path, index))
 
     @cached_property
@@ -163,9 +165,9 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write what a folder holds, with a checksum over it.
 
     Raises:
-        Mistake: the folder cannot be written to.
+        UserError: the folder cannot be written to.
     """
-    write_whole(folder / FACTS, to_json({**facts, "sha256": _sum(facts)}))
+    write_atomic(folder / FACTS, to_json({**facts, "sha256": _sum(facts)}))
 
 
 def sum_of(values: np.ndarray) -> str:
@@ -225,7 +227,9 @@ AGREEMENT = 0.01
 Progress = Callable[[str, int, int], None]
 
 
-def prepared(scans: Sequence[Scan], root: Path, matrix: int | None, progress: Progress) -> Iterator[Volume | Mistake]:
+def prepare_volumes(
+    scans: Sequence[VolumeInfo], root: Path, matrix: int | None, progress: Progress
+) -> Iterator[Volume | UserError]:
     """The volumes of scans, in their order; those that are missing in the cache are prepared first.
 
     Args:
@@ -238,7 +242,7 @@ def prepared(scans: Sequence[Scan], root: Path, matrix: int | None, progress: Pr
         The volume, or what is wrong with it.
 
     Raises:
-        Mistake: the cache cannot be written.
+        UserError: the cache cannot be written.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -247,18 +251,18 @@ def prepared(scans: Sequence[Scan], root: Path, matrix: int | None, progress: Pr
                 progress("preparing volumes", done, len(scans))
                 yield volume
     except OSError as error:
-        raise Mistake(root, f"the cache cannot be written ({error.strerror or error})",
+        raise UserError(root, f"the cache cannot be written ({error.strerror or error})",
                       "free some space, or choose another one with RECONSCALE_CACHE") from error  # fmt: skip
 
 
-def kept(scan: Scan, root: Path, matrix: int | None) -> Volume:
+def load_cached(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume:
     """Where a volume is kept once it is prepared."""
     asked = json.dumps([FORMAT, scan.name, scan.patient, scan.identity, matrix], sort_keys=True)
     return Volume(root / hashlib.sha256(asked.encode()).hexdigest()[:24], scan.place)
 
 
-def _volume(scan: Scan, root: Path, matrix: int | None) -> Volume | Mistake:
-    volume = kept(scan, root, matrix)
+def _volume(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume | UserError:
+    volume = load_cached(scan, root, matrix)
     home = volume.path
     if volume.is_whole():
         return volume
@@ -268,14 +272,14 @@ def _volume(scan: Scan, root: Path, matrix: int | None) -> Volume | Mistake:
         shutil.rmtree(home, ignore_errors=True)  # damaged, or left by a process that died
         part.chmod(0o755)
         part.rename(home)
-    except Mistake as mistake:
+    except UserError as mistake:
         return mistake
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Volume(home, scan.place)
 
 
-def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
+def _read_through(scan: VolumeInfo, part: Path, matrix: int | None) -> dict[str, Any]:
     """Read every slice once: check it, hash it, and write what is kept."""
     hashes, truths, maxima, peaks = [], [], [], []
     size, shape = (0, 0), scan.shape
@@ -297,7 +301,7 @@ def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
             peaks.append(float(square(truth).max()))
             shown.write(np.ascontiguousarray(truth, np.float32).data)
     if max(maxima) <= 0:
-        raise Mistake(scan.name, "holds nothing but zeros", "remove it")
+        raise UserError(scan.name, "holds nothing but zeros", "remove it")
     return {
         "name": scan.name, "patient": scan.patient, "acquisition": scan.acquisition, "kind": scan.kind,
         "count": scan.count, "shape": list(shape), "size": list(size),
@@ -306,22 +310,22 @@ def _read_through(scan: Scan, part: Path, matrix: int | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_finite(scan: Scan, index: int, values: np.ndarray) -> None:
+def _check_finite(scan: VolumeInfo, index: int, values: np.ndarray) -> None:
     if not np.isfinite(values.view(np.float32)).all():
         what = "k-space" if scan.kind == "kspace" else "image"
-        raise Mistake(scan.name, f"holds NaN or infinite values in the {what} of slice {index}",
+        raise UserError(scan.name, f"holds NaN or infinite values in the {what} of slice {index}",
                       "replace them, or remove the file")  # fmt: skip
 
 
-def _lowered(scan: Scan, image: np.ndarray, matrix: int) -> np.ndarray:
+def _lowered(scan: VolumeInfo, image: np.ndarray, matrix: int) -> np.ndarray:
     if min(image.shape) < matrix:
-        raise Mistake(
+        raise UserError(
             scan.name, f"is {image.shape[1]} x {image.shape[0]} pixels", f"images.matrix = {matrix} needs more"
         )
     return of_lower_resolution(image, matrix)
 
 
-def _truth_of(scan: Scan, index: int, kspace: np.ndarray) -> np.ndarray:
+def _truth_of(scan: VolumeInfo, index: int, kspace: np.ndarray) -> np.ndarray:
     """The magnitude image of a slice of measured k-space, cut to what the k-space can show."""
     middle = index == scan.count // 2
     if middle:
@@ -330,7 +334,7 @@ def _truth_of(scan: Scan, index: int, kspace: np.ndarray) -> np.ndarray:
         return root_sum_of_squares(kspace)
     stored = scan.truth(index)
     if not np.isfinite(stored).all():
-        raise Mistake(scan.name, f"holds NaN or infinite values in the reconstruction of slice {index}",
+        raise UserError(scan.name, f"holds NaN or infinite values in the reconstruction of slice {index}",
                       "replace them, or remove the file")  # fmt: skip
     height, width = (min(pair) for pair in zip(stored.shape, kspace.shape[-2:], strict=True))
     truth = center(stored, height, width)
@@ -339,7 +343,7 @@ def _truth_of(scan: Scan, index: int, kspace: np.ndarray) -> np.ndarray:
     return truth
 
 
-def _check_kspace(scan: Scan, index: int, kspace: np.ndarray) -> None:
+def _check_kspace(scan: VolumeInfo, index: int, kspace: np.ndarray) -> None:
     """Refuse what is not centred k-space: images, and transforms with the zero frequency elsewhere.
 
     K-space is more peaked than its image: the energy of the zero frequency is that of the mean over all pixels.
@@ -348,23 +352,23 @@ def _check_kspace(scan: Scan, index: int, kspace: np.ndarray) -> None:
     if energy.max() == 0:
         return  # an empty slice; an empty volume is refused later
     if not kspace.imag.any():
-        raise Mistake(scan.name, f"holds real numbers as the k-space of slice {index}: it looks like a magnitude image",
+        raise UserError(scan.name, f"holds real numbers as k-space of slice {index}: it looks like a magnitude image",
                       'give images through source = "complex", "nifti" or "dicom"')  # fmt: skip
     if energy.max() < (np.abs(to_image(kspace)) ** 2).sum(0).max():
         found = f"is less peaked in slice {index} than its Fourier transform: it looks like an image, not like k-space"
-        raise Mistake(scan.name, found, 'give complex images through source = "complex"')
+        raise UserError(scan.name, found, 'give complex images through source = "complex"')
     rows, columns = energy.shape
     row, column = (int(place) for place in np.unravel_index(energy.argmax(), energy.shape))
     if abs(row - rows // 2) > rows // 4 or abs(column - columns // 2) > columns // 4:
         found = f"has the zero frequency of slice {index} at row {row}, column {column} of {rows} x {columns}"
-        raise Mistake(scan.name, found, "it belongs in the middle: save np.fft.fftshift(kspace, axes=(-2, -1))")
+        raise UserError(scan.name, found, "it belongs in the middle: save np.fft.fftshift(kspace, axes=(-2, -1))")
 
 
-def _check_agreement(scan: Scan, index: int, computed: np.ndarray, stored: np.ndarray) -> None:
+def _check_agreement(scan: VolumeInfo, index: int, computed: np.ndarray, stored: np.ndarray) -> None:
     difference = float(np.linalg.norm(computed - stored)) / max(float(np.linalg.norm(stored)), 1e-30)
     if difference > AGREEMENT:
         ratio = float((computed * stored).sum()) / max(float((stored * stored).sum()), 1e-30)
-        raise Mistake(
+        raise UserError(
             scan.name,
             f"holds a reconstruction of slice {index} that differs by {difference:.1%} from the root sum of squares of "
             f"its k-space (which is {ratio:.3g} times as bright)",

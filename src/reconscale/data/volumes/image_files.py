@@ -13,8 +13,8 @@ import numpy as np
 
 from reconscale.data.folders import data_folder, files_of, stamp
 from reconscale.data.volumes.kspace_files import HDF5, check_links, opened_array
-from reconscale.data.volumes.scan import DEFLATE, Scan, check_claims, first_line, patient_of, regular
-from reconscale.errors import Mistake
+from reconscale.data.volumes.scan import DEFLATE, VolumeInfo, check_claimed_size, first_line, patient_of, require_file
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 MOST_VOXELS = 1 << 30
@@ -48,7 +48,7 @@ def nifti_header(path: Path) -> tuple[tuple[int, int, int], tuple[float, float, 
     """Shape and voxel sizes of a NIfTI file.
 
     Raises:
-        Mistake: nibabel is not installed, the file is damaged, or it claims to be no volume or too large a one.
+        UserError: nibabel is not installed, the file is damaged, or it claims to be no volume or too large a one.
     """
     image = _nifti(path)
     shape, zooms = tuple(image.shape), tuple(float(zoom) for zoom in image.header.get_zooms())
@@ -59,17 +59,17 @@ def nifti_volume(path: Path) -> np.ndarray:
     """The magnitudes of a NIfTI file, in the order of the file.
 
     Raises:
-        Mistake: as :func:`nifti_header`, or its numbers are complex.
+        UserError: as :func:`nifti_header`, or its numbers are complex.
     """
     image = _nifti(path)
     try:
         values = np.asarray(image.dataobj)
     except Exception as error:  # nibabel raises classes of every kind on damaged files
-        raise Mistake(path, f"cannot be read as NIfTI ({first_line(error)})", "replace or remove the file") from error
+        raise UserError(path, f"cannot be read as NIfTI ({first_line(error)})", "replace or remove the file") from error
     if values.dtype.kind == "c":
-        raise Mistake(path, "holds complex numbers", 'save them as .npy for source = "complex"')
+        raise UserError(path, "holds complex numbers", 'save them as .npy for source = "complex"')
     if values.dtype.kind not in "fiu":
-        raise Mistake(path, f"holds values of type {values.dtype}", "save it with one number a voxel")
+        raise UserError(path, f"holds values of type {values.dtype}", "save it with one number a voxel")
     return values.astype(np.float32)
 
 
@@ -78,25 +78,25 @@ def _nifti(path: Path) -> Any:
     nibabel = _library("nibabel")
     try:
         kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)  # not nibabel.load, which also reads kinds that hold XML
-        kind = next((kind for kind in kinds if kind.path_maybe_image(regular(path))[0]), None)
+        kind = next((kind for kind in kinds if kind.path_maybe_image(require_file(path))[0]), None)
         if kind is None:
             raise ValueError("it is no NIfTI file")
         _check_header(path, kind.header_class)
         image = kind.from_filename(path)
         shape, dtype = tuple(image.shape), image.get_data_dtype()
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # as above
-        raise Mistake(path, f"cannot be read as NIfTI ({first_line(error)})", "replace or remove the file") from error
+        raise UserError(path, f"cannot be read as NIfTI ({first_line(error)})", "replace or remove the file") from error
     if len(shape) != 3 or min(shape) < 1:
-        raise Mistake(path, f"holds an array of shape {shape}", "expected one magnitude volume of three axes")
+        raise UserError(path, f"holds an array of shape {shape}", "expected one magnitude volume of three axes")
     size = math.prod(shape)
     smaller = DEFLATE if path.suffix.lower() == ".gz" else 1
     if size > MOST_VOXELS:
-        raise Mistake(path, f"claims to hold {size:,} values", f"volumes have at most {MOST_VOXELS:,}")
+        raise UserError(path, f"claims to hold {size:,} values", f"volumes have at most {MOST_VOXELS:,}")
     if size * dtype.itemsize > smaller * path.stat().st_size:
         found = f"cannot be read as NIfTI (a file of its size cannot hold the shape {shape} that it claims)"
-        raise Mistake(path, found, "replace or remove the file")
+        raise UserError(path, found, "replace or remove the file")
     return image
 
 
@@ -115,18 +115,18 @@ def dicom_header(path: Path) -> Header:
     """The header of a DICOM file of one grey slice.
 
     Raises:
-        Mistake: pydicom is not installed, or the file is damaged, holds more than one slice, or is compressed as a
+        UserError: pydicom is not installed, or the file is damaged, holds more than one slice, or is compressed as a
             whole.
     """
     pydicom = _library("pydicom")
     try:
-        meta = pydicom.filereader.read_file_meta_info(regular(path))
+        meta = pydicom.filereader.read_file_meta_info(require_file(path))
         if str(meta.get("TransferSyntaxUID", "")) == DEFLATED:
-            raise Mistake(path, "is a deflated DICOM file", "save it in another transfer syntax")
+            raise UserError(path, "is a deflated DICOM file", "save it in another transfer syntax")
         header = pydicom.dcmread(path, stop_before_pixels=True)
         frames, samples = header.get("NumberOfFrames", 1) or 1, header.get("SamplesPerPixel", 1) or 1
         if int(frames) != 1 or int(samples) != 1:
-            raise Mistake(path, "holds several frames or colours", "save every slice as a file of its own, in grey")
+            raise UserError(path, "holds several frames or colours", "save every slice as a file of its own, in grey")
         size = int(header.Rows), int(header.Columns)
         number = header.get("SeriesNumber", None)
         found = Header(
@@ -139,11 +139,11 @@ def dicom_header(path: Path) -> Header:
         )
         if not math.isfinite(found.along):
             raise ValueError("its position is not finite")
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # pydicom raises classes of every kind on damaged files
-        raise Mistake(path, f"cannot be read as DICOM ({first_line(error)})", "replace or remove the file") from error
-    check_claims(path, 1, *size)
+        raise UserError(path, f"cannot be read as DICOM ({first_line(error)})", "replace or remove the file") from error
+    check_claimed_size(path, 1, *size)
     return found
 
 
@@ -159,7 +159,7 @@ def dicom_image(path: Path) -> np.ndarray:
     """The magnitudes of a DICOM file: complex64 (rows, columns).
 
     Raises:
-        Mistake: pydicom is not installed, or the file is damaged.
+        UserError: pydicom is not installed, or the file is damaged.
     """
     size = dicom_header(path).size
     try:
@@ -169,7 +169,7 @@ def dicom_image(path: Path) -> np.ndarray:
         if values.shape != size:
             raise ValueError(f"it holds values of shape {values.shape}")
     except Exception as error:  # as above
-        raise Mistake(path, f"cannot be decoded ({first_line(error)})", "replace or remove the file") from error
+        raise UserError(path, f"cannot be decoded ({first_line(error)})", "replace or remove the file") from error
     return values
 
 
@@ -179,7 +179,7 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise Mistake("images.source", f"needs the package {name}, which is not installed",
+        raise UserError("images.source", f"needs the package {name}, which is not installed",
                       "pip install 'reconscale[mri]'") from error  # fmt: skip
 
 
@@ -190,7 +190,7 @@ PATIENTS, ACQUISITIONS = ("patient_id", "patient", "subject"), ("acquisition", "
 """Names of one-dimensional data sets that label every slice."""
 
 
-def list_complex(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
+def list_complex(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
     """Volumes of complex images: HDF5 files, and .npy files of one volume each.
 
     An array is complex (slices, H, W), or real (slices, 2, H, W) with real and imaginary parts. In an HDF5 file, data
@@ -199,7 +199,7 @@ def list_complex(images: Images, data: Path | None, key: str = "images.folders")
     acquisition, in the order of the file, are a volume.
 
     Raises:
-        Mistake: no data folder, no such file, or a file that is damaged or of another layout.
+        UserError: no data folder, no such file, or a file that is damaged or of another layout.
     """
     root, scans = data_folder(key, data), []
     for name, path in files_of(images, root, (*HDF5, ".npy"), key):
@@ -213,25 +213,25 @@ def list_complex(images: Images, data: Path | None, key: str = "images.folders")
     return scans
 
 
-def _complex_hdf5(name: str, path: Path, images: Images) -> list[Scan]:
+def _complex_hdf5(name: str, path: Path, images: Images) -> list[VolumeInfo]:
     import h5py
 
     try:
-        with h5py.File(regular(path)) as file:
+        with h5py.File(require_file(path)) as file:
             check_links(path, file)
             key = _dataset(path, file)
             count, *side = _complex_shape(path, file[key].shape, file[key].dtype)
             arrays = {word: held for word in file if isinstance(held := file[word], h5py.Dataset)}
             labels = {word: held[()] for word, held in arrays.items() if held.shape == (count,)}
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # h5py raises classes of every kind on damaged files
-        raise Mistake(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+        raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
     patients = _labels(labels, PATIENTS, count)
     acquisitions = _labels(labels, ACQUISITIONS, count)
     peaks = labels.get("max")
     if peaks is not None and (peaks.dtype.kind not in "fiu" or not np.isfinite(peaks).all()):
-        raise Mistake(path, f"holds 'max' of type {peaks.dtype}", "give a finite number for every slice")
+        raise UserError(path, f"holds 'max' of type {peaks.dtype}", "give a finite number for every slice")
     rows: dict[tuple[str, str], list[int]] = {}
     for row in range(count):
         rows.setdefault((patients[row], acquisitions[row]), []).append(row)
@@ -250,7 +250,7 @@ def _dataset(path: Path, file: Any) -> str:
     candidates = [word for word in file if getattr(file[word], "ndim", 0) >= 3]
     named = [word for word in IMAGES if word in candidates]
     if not named and len(candidates) != 1:
-        raise Mistake(path, f"holds no data set of images among: {', '.join(file) or 'nothing'}",
+        raise UserError(path, f"holds no data set of images among: {', '.join(file) or 'nothing'}",
                       "name it 'image': complex (slices, H, W), or real (slices, 2, H, W)")  # fmt: skip
     return str((named or candidates)[0])
 
@@ -258,11 +258,11 @@ def _dataset(path: Path, file: Any) -> str:
 def _complex_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int, int]:
     plain = dtype.kind == "c" and len(shape) == 3
     if plain or (dtype.kind in "fiu" and len(shape) == 4 and shape[1] == 2):
-        check_claims(path, *shape)
+        check_claimed_size(path, *shape)
         return shape[0], shape[-2], shape[-1]
     kind = "magnitude images? " if dtype.kind in "fiu" and len(shape) == 3 else ""
     expected = "expected complex images (slices, H, W), or their real and imaginary parts (slices, 2, H, W)"
-    raise Mistake(path, f"holds {dtype} numbers of shape {shape}", f"{kind}{expected}")
+    raise UserError(path, f"holds {dtype} numbers of shape {shape}", f"{kind}{expected}")
 
 
 def _as_complex(values: np.ndarray) -> np.ndarray:
@@ -278,7 +278,7 @@ def _hdf5_image(path: Path, key: str, row: int, peaks: np.ndarray | None) -> np.
         with h5py.File(path) as file:
             image = _as_complex(np.asarray(file[key][row]))
     except Exception as error:  # as above
-        raise Mistake(path, f"cannot be read at slice {row} ({first_line(error)})",
+        raise UserError(path, f"cannot be read at slice {row} ({first_line(error)})",
                       "replace or remove the file") from error  # fmt: skip
     peak = float(np.abs(image).max())
     return image if peaks is None or peak == 0 else image * np.float32(peaks[row] / peak)
@@ -291,17 +291,17 @@ def _labels(found: dict[str, np.ndarray], names: tuple[str, ...], count: int) ->
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values.tolist()]
 
 
-def list_nifti(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
+def list_nifti(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
     """Magnitude volumes in NIfTI files, cut along the axis of the thickest slices (the last one where all are equal).
 
     Raises:
-        Mistake: no data folder, no such file, nibabel is not installed, or a file that is damaged or no volume.
+        UserError: no data folder, no such file, nibabel is not installed, or a file that is damaged or no volume.
     """
     root = data_folder(key, data)
     return [_nifti_scan(name, path, images) for name, path in files_of(images, root, NIFTI, key)]
 
 
-def _nifti_scan(name: str, path: Path, images: Images) -> Scan:
+def _nifti_scan(name: str, path: Path, images: Images) -> VolumeInfo:
     shape, zooms = nifti_header(path)
     axis = max(range(3), key=lambda a: (round(zooms[a], 2), a))
     count = shape[axis]
@@ -317,11 +317,11 @@ def _nifti_values(path: Path) -> np.ndarray:
     return nifti_volume(path)
 
 
-def list_dicom(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
+def list_dicom(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
     """Magnitude volumes in DICOM files (also without an ending): a volume is a series, sorted along its normal.
 
     Raises:
-        Mistake: no data folder, no such file, pydicom is not installed, or a file that is damaged or no MR image.
+        UserError: no data folder, no such file, pydicom is not installed, or a file that is damaged or no MR image.
     """
     root = data_folder(key, data)
     series: dict[tuple[str, str], list[tuple[float, str, Path, Header]]] = {}
@@ -335,7 +335,7 @@ def list_dicom(images: Images, data: Path | None, key: str = "images.folders") -
         sizes = {header.size for _, _, _, header in files}
         if len(sizes) > 1:
             spelt = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(sizes))
-            raise Mistake(files[0][2], f"lies in a series of slices of several sizes ({spelt})", "separate them")
+            raise UserError(files[0][2], f"lies in a series of slices of several sizes ({spelt})", "separate them")
         part = f"series-{first.number or uid[-6:]}"
         name = f"{folder}/{part}" if folder else part
         read = lambda index, files=files: dicom_image(files[index][2])  # noqa: E731
@@ -355,8 +355,8 @@ def _contrast(name: str, images: Images) -> str:
 def _scan(
     name: str, labels: tuple[str, str], identity: Any, shape: tuple[int, int, int],
     read: Callable[[int], np.ndarray], kind: str = "complex",
-) -> Scan:  # fmt: skip
+) -> VolumeInfo:  # fmt: skip
     count, height, width = shape
     if math.prod(shape) == 0:
-        raise Mistake(name, f"holds no image (shape {shape})", "remove it")
-    return Scan(name, *labels, [kind, identity], count, (1, height, width), kind, read)
+        raise UserError(name, f"holds no image (shape {shape})", "remove it")
+    return VolumeInfo(name, *labels, [kind, identity], count, (1, height, width), kind, read)

@@ -11,14 +11,14 @@ from reconscale.data.folders import data_folder, files_of, stamp
 from reconscale.data.volumes.scan import (
     LEAST_SIDE,
     MOST_COILS,
-    Place,
-    Scan,
-    check_claims,
+    KSpaceLocation,
+    VolumeInfo,
+    check_claimed_size,
     first_line,
     patient_of,
-    regular,
+    require_file,
 )
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 from reconscale.study import Images
 
 HDF5 = (".h5", ".hdf5")
@@ -26,51 +26,51 @@ TRUTHS = ("reconstruction_rss", "reconstruction_esc")
 """Data sets of fastMRI files that hold the magnitude images of the fully sampled k-space."""
 
 
-def list_fastmri(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
+def list_fastmri(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
     """The volumes of fastMRI HDF5 files: ``kspace``, and ``reconstruction_rss`` or ``reconstruction_esc``.
 
     Raises:
-        Mistake: no data folder, no such file, or a file that is damaged or of another layout.
+        UserError: no data folder, no such file, or a file that is damaged or of another layout.
     """
     root = data_folder(key, data)
     return [scan_hdf5(name, path, images) for name, path in files_of(images, root, HDF5, key)]
 
 
-def scan_hdf5(name: str, path: Path, images: Images) -> Scan:
+def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
     """One fastMRI file, from its header.
 
     Raises:
-        Mistake: it is damaged, or of another layout.
+        UserError: it is damaged, or of another layout.
     """
     import h5py
 
     try:
-        with h5py.File(regular(path)) as file:
+        with h5py.File(require_file(path)) as file:
             check_links(path, file)
             if "kspace" not in file:
                 _without_kspace(path, file)
             dataset = file["kspace"]
             if not isinstance(dataset, h5py.Dataset):
-                raise Mistake(path, "holds a group 'kspace'", "expected an array (slices, coils, rows, columns)")
+                raise UserError(path, "holds a group 'kspace'", "expected an array (slices, coils, rows, columns)")
             axes = axes_of(path, dataset.shape, dataset.dtype, images)
             truth = next((word for word in TRUTHS if word in file), None)
             if truth is not None and (file[truth].ndim != 3 or len(file[truth]) != len(dataset)):
-                raise Mistake(path, f"holds {len(dataset)} slices of k-space and {truth} of shape {file[truth].shape}",
+                raise UserError(path, f"holds {len(dataset)} k-space slices and {truth} of shape {file[truth].shape}",
                               "write one reconstruction (rows, columns) for every slice")  # fmt: skip
             if truth is not None:
-                check_claims(path, *file[truth].shape)
+                check_claimed_size(path, *file[truth].shape)
                 if file[truth].dtype.kind not in "fiu":
-                    raise Mistake(path, f"holds {truth} of type {file[truth].dtype}", "give real magnitudes")
+                    raise UserError(path, f"holds {truth} of type {file[truth].dtype}", "give real magnitudes")
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
-            place = Place(path, "kspace", axes, dataset.id.get_offset() if plain else None)
+            place = KSpaceLocation(path, "kspace", axes, dataset.id.get_offset() if plain else None)
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
             maximum = _maximum(path, file.attrs.get("max"))
             shape = dict(zip(axes, dataset.shape, strict=True))
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # h5py raises classes of every kind on damaged files
-        raise Mistake(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
-    return Scan(
+        raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+    return VolumeInfo(
         name=name,
         patient=patient_of(name, images, stated["patient_id"]),
         acquisition=stated["acquisition"],
@@ -93,7 +93,7 @@ def check_links(path: Path, file: Any) -> None:
         file: it, opened.
 
     Raises:
-        Mistake: a link, a virtual data set or external storage leads out of it.
+        UserError: a link, a virtual data set or external storage leads out of it.
     """
     import h5py
 
@@ -102,16 +102,16 @@ def check_links(path: Path, file: Any) -> None:
         if not outside and isinstance(held := file.get(word), h5py.Dataset):
             outside = held.is_virtual or bool(held.external)
         if outside:
-            raise Mistake(path, f"holds '{word}', whose data lie in another file", "copy them into the file")
+            raise UserError(path, f"holds '{word}', whose data lie in another file", "copy them into the file")
 
 
-def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> list[Scan]:
+def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
     """The volumes of .npy files of complex k-space: a file a volume, axes as ``images.axes`` says.
 
     An array of one axis less than ``images.axes`` is one slice.
 
     Raises:
-        Mistake: no data folder, no such file, or an array of another kind.
+        UserError: no data folder, no such file, or an array of another kind.
     """
     root, scans = data_folder(key, data), []
     for name, path in files_of(images, root, (".npy",), key):
@@ -120,9 +120,9 @@ def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.fol
         sizes = dict(zip(axes, array.shape, strict=True))
         shape = (sizes.get("c", 1), sizes["h"], sizes["w"])
         plain = array.dtype == np.complex64 and array.flags.c_contiguous and axes in ("schw", "shw", "chw")
-        place = Place(path, "", axes, int(getattr(array, "offset", 0)) if plain else None)
+        place = KSpaceLocation(path, "", axes, int(getattr(array, "offset", 0)) if plain else None)
         scans.append(
-            Scan(
+            VolumeInfo(
                 name=name,
                 patient=patient_of(name, images),
                 acquisition="",
@@ -141,28 +141,28 @@ def opened_array(path: Path) -> Any:
     """A .npy file, memory-mapped.
 
     Raises:
-        Mistake: it is damaged, or holds Python objects.
+        UserError: it is damaged, or holds Python objects.
     """
     try:
-        array = np.load(regular(path), mmap_mode="r", allow_pickle=False)
+        array = np.load(require_file(path), mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is a .npz archive")
         return array
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # numpy raises classes of every kind on damaged files
         reason = "it holds Python objects" if "bject" in str(error) else first_line(error)
-        raise Mistake(path, f"cannot be read ({reason})", "save numbers with numpy.save") from error
+        raise UserError(path, f"cannot be read ({reason})", "save numbers with numpy.save") from error
 
 
 def axes_of(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Images) -> str:
     """The order of the axes of an array of k-space.
 
     Raises:
-        Mistake: it is not complex, or its axes cannot be those that the study states.
+        UserError: it is not complex, or its axes cannot be those that the study states.
     """
     if dtype.kind != "c":
-        raise Mistake(path, f"holds {dtype} numbers of shape {shape} where complex k-space is expected",
+        raise UserError(path, f"holds {dtype} numbers of shape {shape} where complex k-space is expected",
                       'give magnitude images through source = "nifti" or "dicom", complex ones through "complex"'
                       )  # fmt: skip
     stated = images.axes
@@ -171,20 +171,20 @@ def axes_of(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Im
     else:
         axes = stated
     if len(shape) != len(axes):
-        raise Mistake(path, f"holds k-space of shape {shape}, which has {len(shape)} axes",
+        raise UserError(path, f"holds k-space of shape {shape}, which has {len(shape)} axes",
                       f'expected {len(stated)} axes in the order images.axes = "{stated}" '
                       "(s slices, c coils, h rows, w columns)")  # fmt: skip
     sizes = dict(zip(axes, shape, strict=True))
     if 0 in shape:
-        raise Mistake(path, f"holds k-space of shape {shape}, which is none", "remove the file")
-    check_claims(path, sizes.get("s", 1), sizes.get("c", 1), sizes["h"], sizes["w"])
+        raise UserError(path, f"holds k-space of shape {shape}, which is none", "remove the file")
+    check_claimed_size(path, sizes.get("s", 1), sizes.get("c", 1), sizes["h"], sizes["w"])
     misplaced = sizes.get("c", 1) > MOST_COILS or min(sizes["h"], sizes["w"]) < LEAST_SIDE
     if misplaced and _likely(shape) != axes:
-        raise Mistake(path, f'holds k-space of shape {shape}, which in the order "{axes}" means {_spelt(sizes)}',
+        raise UserError(path, f'holds k-space of shape {shape}, which in the order "{axes}" means {_spelt(sizes)}',
                       f'state the order of its axes, for instance images.axes = "{_likely(shape)}"')  # fmt: skip
     if misplaced:
         found = f"holds k-space of {_spelt(sizes)}"
-        raise Mistake(
+        raise UserError(
             path, found, f"slices have at least {LEAST_SIDE} x {LEAST_SIDE} pixels and {MOST_COILS} coils at most"
         )
     return axes
@@ -198,7 +198,7 @@ def _likely(shape: tuple[int, ...]) -> str:
     return "s" + "".join("c" if axis == coils else next(others) for axis in range(1, 4))
 
 
-def read_slice(place: Place, shape: tuple[int, int, int], index: int) -> np.ndarray:
+def read_slice(place: KSpaceLocation, shape: tuple[int, int, int], index: int) -> np.ndarray:
     """The k-space of one slice.
 
     Args:
@@ -210,7 +210,7 @@ def read_slice(place: Place, shape: tuple[int, int, int], index: int) -> np.ndar
         complex64 (coils, H, W).
 
     Raises:
-        Mistake: the file has gone, or was cut short.
+        UserError: the file has gone, or was cut short.
     """
     try:
         if place.offset is not None:
@@ -221,17 +221,17 @@ def read_slice(place: Place, shape: tuple[int, int, int], index: int) -> np.ndar
                     raise OSError("the file ends before its k-space does")
             return values
         array = _through_library(place, index)
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # as above
-        raise Mistake(place.path, f"cannot be read at slice {index} ({first_line(error)})",
+        raise UserError(place.path, f"cannot be read at slice {index} ({first_line(error)})",
                       "replace or remove the file") from error  # fmt: skip
     left = place.axes.replace("s", "")
     ordered = array.transpose([left.index(axis) for axis in "chw" if axis in left])
     return np.ascontiguousarray(ordered, dtype=np.complex64).reshape(shape)
 
 
-def _through_library(place: Place, index: int) -> np.ndarray:
+def _through_library(place: KSpaceLocation, index: int) -> np.ndarray:
     where: list[Any] = [slice(None)] * len(place.axes)
     if "s" in place.axes:
         where[place.axes.index("s")] = index
@@ -250,7 +250,7 @@ def _read_truth(path: Path, key: str, index: int) -> np.ndarray:
         with h5py.File(path) as file:
             return np.asarray(file[key][index], np.float32)
     except Exception as error:  # as above
-        raise Mistake(path, f"cannot be read at slice {index} of '{key}' ({first_line(error)})",
+        raise UserError(path, f"cannot be read at slice {index} of '{key}' ({first_line(error)})",
                       "replace or remove the file") from error  # fmt: skip
 
 
@@ -258,26 +258,26 @@ def holds_kspace(path: Path) -> bool:
     """Whether an HDF5 file has a data set ``kspace``.
 
     Raises:
-        Mistake: it is damaged.
+        UserError: it is damaged.
     """
     import h5py
 
     try:
-        with h5py.File(regular(path)) as file:
+        with h5py.File(require_file(path)) as file:
             return "kspace" in file
-    except Mistake:
+    except UserError:
         raise
     except Exception as error:  # as above
-        raise Mistake(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+        raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
 
 
 def _without_kspace(path: Path, file: Any) -> NoReturn:
     names = sorted(file)
     if "dataset" in names and "xml" in file["dataset"]:
-        raise Mistake(path, "is an ISMRMRD file", 'convert it to arrays of k-space for source = "kspace-array"')
-    likely = f"; {nearest('kspace', names)}" if names else ""
+        raise UserError(path, "is an ISMRMRD file", 'convert it to arrays of k-space for source = "kspace-array"')
+    likely = f"; {suggest('kspace', names)}" if names else ""
     found = f"has no data set 'kspace' (it has: {', '.join(names[:6]) or 'nothing'})"
-    raise Mistake(path, found, f"a fastMRI file holds kspace (slices, coils, rows, columns){likely}")
+    raise UserError(path, found, f"a fastMRI file holds kspace (slices, coils, rows, columns){likely}")
 
 
 def _maximum(path: Path, stated: Any) -> float | None:
@@ -287,7 +287,7 @@ def _maximum(path: Path, stated: Any) -> float | None:
     try:
         value = float(stated)
     except (TypeError, ValueError) as error:
-        raise Mistake(path, f"has the attribute max = {_text(stated)!r}", "give a number, or leave it out") from error
+        raise UserError(path, f"has the attribute max = {_text(stated)!r}", "give a number, or leave it out") from error
     return value if 0 < value < float("inf") else None
 
 

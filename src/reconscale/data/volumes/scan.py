@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 MOST_COILS = 128
@@ -31,7 +31,7 @@ DEFLATE = 1032
 
 
 @dataclass(frozen=True)
-class Place:
+class KSpaceLocation:
     """Where the k-space of a volume lies on the disk.
 
     Attributes:
@@ -49,7 +49,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Scan:
+class VolumeInfo:
     """A volume as its file describes it.
 
     Attributes:
@@ -76,10 +76,10 @@ class Scan:
     read: Callable[[int], np.ndarray]
     truth: Callable[[int], np.ndarray] | None = None
     maximum: float | None = None
-    place: Place | None = None
+    place: KSpaceLocation | None = None
 
 
-def check_claims(where: object, count: int, *shape: int) -> None:
+def check_claimed_size(where: object, count: int, *shape: int) -> None:
     """Refuse sizes that a file claims and nobody has, before anything is allocated for them.
 
     Args:
@@ -88,24 +88,24 @@ def check_claims(where: object, count: int, *shape: int) -> None:
         shape: of one slice: coils, rows, columns.
 
     Raises:
-        Mistake: there are none, or too many.
+        UserError: there are none, or too many.
     """
     spelt = " x ".join(map(str, (count, *shape)))
     if min(count, *shape) < 1:
-        raise Mistake(where, f"holds no image (shape {spelt})", "remove it")
+        raise UserError(where, f"holds no image (shape {spelt})", "remove it")
     if count > MOST_SLICES or math.prod(shape) > MOST_VALUES:
         found = f"claims to hold {spelt} values"
-        raise Mistake(where, found, f"slices have at most {MOST_VALUES:,} values, and files {MOST_SLICES:,} slices")
+        raise UserError(where, found, f"slices have at most {MOST_VALUES:,} values, and files {MOST_SLICES:,} slices")
 
 
-def regular(path: Path) -> Path:
+def require_file(path: Path) -> Path:
     """The path, if it is a file: pipes never end.
 
     Raises:
-        Mistake: it is a pipe or a device.
+        UserError: it is a pipe or a device.
     """
     if path.exists() and not path.is_file():
-        raise Mistake(path, "is not a regular file", "remove it")
+        raise UserError(path, "is not a regular file", "remove it")
     return path
 
 
@@ -114,19 +114,19 @@ def patient_of(name: str, images: Images, stated: str = "") -> str:
     "folder"``) the folder it lies in; empty where nothing tells.
 
     Raises:
-        Mistake: ``images.patient`` does not match the path.
+        UserError: ``images.patient`` does not match the path.
     """
     if images.patient:
         found = re.search(images.patient, name)
         if found is None:
-            raise Mistake(name, f"is not matched by images.patient = '{images.patient}'", "widen the expression")
+            raise UserError(name, f"is not matched by images.patient = '{images.patient}'", "widen the expression")
         return found.group(1) if found.groups() else found.group(0)
     if images.unit == "folder":
         return name.rpartition("/")[0] or "."
     return stated
 
 
-def wanted(scan: Scan, images: Images) -> bool:
+def is_selected(scan: VolumeInfo, images: Images) -> bool:
     """Whether a volume's acquisition is asked for."""
     return not images.acquisition or scan.acquisition in images.acquisition
 

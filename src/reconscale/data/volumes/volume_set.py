@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from reconscale.data.folders import data_folder, place_below
-from reconscale.data.subset import divided
-from reconscale.data.volumes.cache import Progress, Volume, prepared
+from reconscale.data.subset import split_sources
+from reconscale.data.volumes.cache import Progress, Volume, prepare_volumes
 from reconscale.data.volumes.image_files import DICOM, NIFTI, list_complex, list_dicom, list_nifti
 from reconscale.data.volumes.kspace_files import HDF5, holds_kspace, list_fastmri, list_kspace_arrays
-from reconscale.data.volumes.scan import Scan, wanted
-from reconscale.errors import Mistake
+from reconscale.data.volumes.scan import VolumeInfo, is_selected
+from reconscale.errors import UserError
 from reconscale.study import Images
 
 
@@ -108,7 +108,7 @@ class Slices:
         """Read one slice.
 
         Raises:
-            Mistake: its file has gone, or was cut short.
+            UserError: its file has gone, or was cut short.
             Damaged: it is not what was prepared.
         """
         index, number = self.rows[i].tolist()
@@ -142,7 +142,7 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-VOLUME_SOURCES: dict[str, Callable[[Images, Path | None, str], list[Scan]]] = {
+VOLUME_SOURCES: dict[str, Callable[[Images, Path | None, str], list[VolumeInfo]]] = {
     "fastmri": list_fastmri,
     "kspace-array": list_kspace_arrays,
     "complex": list_complex,
@@ -168,14 +168,14 @@ def open_volumes(
         left out: (name, reason).
 
     Raises:
-        Mistake: volumes are missing, damaged, contradict themselves, are too few, or one patient is on both sides of
+        UserError: volumes are missing, damaged, contradict themselves, are too few, or one patient is on both sides of
             the line.
     """
     skipped: list[tuple[str, str]] = []
     listed = list_volumes(images, data)
     scans, options = listed.pop("")
     whole = _slices(scans, options, root, progress, skipped)
-    train, val, test = divided(list(whole.units), images, whole.names)
+    train, val, test = split_sources(list(whole.units), images, whole.names)
     sets = {"train": whole.pick(train), "val": whole.pick(val)}
     if images.test:
         sets["test"] = whole.pick(test)
@@ -188,11 +188,11 @@ def open_volumes(
     return sets, tuple(skipped)
 
 
-def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[Scan], Images]]:
+def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[VolumeInfo], Images]]:
     """What a study reads: further test set -> its volumes and the options for them; the name of its own is empty.
 
     Raises:
-        Mistake: volumes are missing, or damaged.
+        UserError: volumes are missing, or damaged.
     """
     found = {"": (VOLUME_SOURCES[images.source](images, data, "images.folders"), images)}
     for name, place in images.test_sets.items():
@@ -219,25 +219,25 @@ def _source_of(images: Images, data: Path | None, key: str) -> str:
 
 
 def _slices(
-    scans: list[Scan], images: Images, root: Path, progress: Progress, skipped: list[tuple[str, str]]
+    scans: list[VolumeInfo], images: Images, root: Path, progress: Progress, skipped: list[tuple[str, str]]
 ) -> Slices:
     """Prepared slices, sorted by unit, then name; unwanted acquisitions and empty slices are left out."""
-    chosen = [scan for scan in scans if wanted(scan, images)]
+    chosen = [scan for scan in scans if is_selected(scan, images)]
     if not chosen:
         found = ", ".join(sorted({scan.acquisition or "not stated" for scan in scans}))
-        raise Mistake("images.acquisition", f"none of the {len(scans)} volumes is one of {list(images.acquisition)}",
+        raise UserError("images.acquisition", f"none of the {len(scans)} volumes is one of {list(images.acquisition)}",
                       f"acquisitions here: {found}")  # fmt: skip
     volumes: list[Volume] = []
-    for scan, volume in zip(chosen, prepared(chosen, root, images.matrix, progress), strict=True):
-        if isinstance(volume, Mistake):
+    for scan, volume in zip(chosen, prepare_volumes(chosen, root, images.matrix, progress), strict=True):
+        if isinstance(volume, UserError):
             if images.unreadable == "refuse":
                 remedy = f'{volume.remedy}, or set images.unreadable = "skip"'
-                raise Mistake(volume.where, volume.found, remedy)
+                raise UserError(volume.where, volume.found, remedy)
             skipped.append((scan.name, volume.found))
         else:
             volumes.append(volume)
     if not volumes:
-        raise Mistake("images.folders", f"none of the {len(chosen)} volumes can be read", skipped[-1][1])
+        raise UserError("images.folders", f"none of the {len(chosen)} volumes can be read", skipped[-1][1])
     volumes.sort(key=lambda volume: (volume.unit, volume.name))
     first, last = images.slices or (0, max(volume.facts["count"] for volume in volumes))
     rows = []
@@ -248,7 +248,7 @@ def _slices(
         if empty:
             skipped.append((volume.name, f"{empty} of {len(peaks)} slices hold nothing but zeros"))
     if not rows:
-        raise Mistake("images.slices", f"no volume has a slice between {first} and {last}", "slices count from 0")
+        raise UserError("images.slices", f"no volume has a slice between {first} and {last}", "slices count from 0")
     return Slices(tuple(volumes), np.array(rows, np.int64))
 
 
@@ -269,9 +269,9 @@ def _apart(
     if images.duplicates == "refuse":
         more = f" (and {len(reasons) - 1} more units)" if len(reasons) > 1 else ""
         remedy = 'keep a patient on one side, or set images.duplicates = "skip" to leave it out of training'
-        raise Mistake("images", f"{first}{more}", remedy)
+        raise UserError("images", f"{first}{more}", remedy)
     skipped += [(unit, reason) for unit, reason in sorted(reasons.items())]
     keep = np.array([unit not in reasons for unit in slices.units])
     if not keep.any():
-        raise Mistake("images", f"every {label} unit is in {name}, too", "add volumes, or separate the folders")
+        raise UserError("images", f"every {label} unit is in {name}, too", "add volumes, or separate the folders")
     return slices.pick(np.flatnonzero(keep))

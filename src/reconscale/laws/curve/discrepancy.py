@@ -1,6 +1,6 @@
 """How measured errors depart from a curve: noise, and what no curve of the family can follow.
 
-Departures of ln(error) are Gaussian with covariance
+DiscrepancyGP of ln(error) are Gaussian with covariance
 
     noise^2 / runs  +  rough^2 * matern(|u - u'| / length)
 
@@ -28,7 +28,7 @@ FEW = 7
 
 
 @dataclass(frozen=True)
-class Belief:
+class NoisePrior:
     """What is believed about departures beforehand; all are log normal.
 
     Attributes:
@@ -52,7 +52,7 @@ class Belief:
 
 
 @dataclass(frozen=True, eq=False)
-class Departures:
+class DiscrepancyGP:
     """J combinations of noise and roughness for K levels.
 
     Attributes:
@@ -68,7 +68,7 @@ class Departures:
     length: Floats
     factor: Floats
 
-    def until(self, last: int) -> Departures:
+    def until(self, last: int) -> DiscrepancyGP:
         """Of the first ``last`` levels alone."""
         return replace(self, u=self.u[:last], factor=self.factor[:, :last, :last])
 
@@ -102,7 +102,7 @@ class Departures:
         return of
 
 
-def departures(u: Floats, variance: Floats, change: float, known: bool, belief: Belief) -> Departures:
+def build_discrepancy(u: Floats, variance: Floats, change: float, known: bool, belief: NoisePrior) -> DiscrepancyGP:
     """The covariance of the levels in every combination.
 
     Args:
@@ -112,14 +112,14 @@ def departures(u: Floats, variance: Floats, change: float, known: bool, belief: 
         known: whether replicates say what the noise is.
         belief: the prior.
     """
-    draws = smc.normal(belief.count, 3)
+    draws = smc.normal_sequence(belief.count, 3)
     single = (belief.noise_of_few if len(u) <= FEW else belief.noise) * np.exp(belief.noise_sd * draws[:, 0])
     noise = np.exp(belief.known_sd * draws[:, 0]) if known else single
     rough = change * belief.rough * np.exp(belief.rough_sd * draws[:, 1])
     length = belief.length * np.exp(belief.length_sd * draws[:, 2])
     covariance = rough[:, None, None] ** 2 * matern(u, u, length)
     covariance += noise[:, None, None] ** 2 * np.diag(variance) + 1e-12 * np.eye(len(u))
-    return Departures(u, noise, rough, length, np.asarray(np.linalg.cholesky(covariance), dtype=np.float64))
+    return DiscrepancyGP(u, noise, rough, length, np.asarray(np.linalg.cholesky(covariance), dtype=np.float64))
 
 
 def matern(u: Floats, other: Floats, length: Floats) -> Floats:
@@ -128,7 +128,7 @@ def matern(u: Floats, other: Floats, length: Floats) -> Floats:
     return np.asarray((1.0 + away) * np.exp(-away))
 
 
-def conditioned(parts: Departures, j: int, residual: Floats, ahead: Floats) -> tuple[Floats, Floats]:
+def predict(parts: DiscrepancyGP, j: int, residual: Floats, ahead: Floats) -> tuple[Floats, Floats]:
     """What combination j expects of ln(error) less the curve at u = ahead (M,), having seen ``residual`` (D, K).
 
     Returns:
@@ -147,6 +147,6 @@ def conditioned(parts: Departures, j: int, residual: Floats, ahead: Floats) -> t
     return mean, np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def marginal(logs: Floats) -> Floats:
+def marginalise(logs: Floats) -> Floats:
     """(D, S) from (D, S, J): the mean likelihood over the combinations."""
     return np.asarray(logsumexp(logs, axis=2) - np.log(logs.shape[2]))

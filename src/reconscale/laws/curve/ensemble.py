@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws.curve.discrepancy import FEW
-from reconscale.laws.curve.posterior import Posterior, posterior
+from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.grouping import Levels
+from reconscale.laws.grouping import SizeMeans
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def calibration() -> dict[str, Any]:
     return value
 
 
-def group_of(level: Levels, surprise: float) -> str:
+def calibration_group(level: SizeMeans, surprise: float) -> str:
     """Which group of curves a curve belongs to; ``surprise`` is NaN where nothing was held back."""
     if len(level.x) > FEW:
         return "many"
@@ -46,18 +46,18 @@ def group_of(level: Levels, surprise: float) -> str:
     return kind if np.isnan(surprise) else f"{kind} {int(np.searchsorted(SURPRISES, surprise))}"
 
 
-def stretched(drawn: Floats, x: Floats, level: Levels, surprise: float) -> Floats:
+def conformal_stretch(drawn: Floats, x: Floats, level: SizeMeans, surprise: float) -> Floats:
     """Draws (D, N) of ln(error) at x = ln n, their distance from the median multiplied by what was learnt.
 
     The factor is 1 within the data and beyond them a function of the multiple of the largest n.
     """
-    learnt = calibration()["factor"].get(group_of(level, surprise), {"multiple": [1.0], "by": [1.0]})
+    learnt = calibration()["factor"].get(calibration_group(level, surprise), {"multiple": [1.0], "by": [1.0]})
     factor = np.interp(x - level.x[-1], np.log(learnt["multiple"]), learnt["by"])
     middle = np.median(drawn, axis=0)
     return np.asarray(middle + factor * (drawn - middle))
 
 
-def features(level: Levels, x: float) -> dict[str, float]:
+def features(level: SizeMeans, x: float) -> dict[str, float]:
     """What places a curve, and a forecast at x = ln n, among those that the calibration was learnt on."""
     return {
         "number of sizes": float(len(level.x)),
@@ -67,7 +67,7 @@ def features(level: Levels, x: float) -> dict[str, float]:
     }
 
 
-def outside(level: Levels, x: float) -> list[Finding]:
+def out_of_calibration(level: SizeMeans, x: float) -> list[Finding]:
     """The finding that a curve, or the distance of its forecast, lies outside what the calibration was learnt on."""
     away = []
     for name, value in features(level, x).items():
@@ -94,7 +94,7 @@ BEND_TAILS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class LinearExtrapolation:
     """A straight line in log-log with the uncertainty of its two coefficients.
 
     Attributes:
@@ -118,7 +118,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class Ensemble:
     """Members and their weights.
 
     Attributes:
@@ -129,13 +129,13 @@ class Stack:
     """
 
     curve: Posterior
-    last: Line
-    line: Line
+    last: LinearExtrapolation
+    line: LinearExtrapolation
     weights: dict[str, float]
     drift: float
 
     @property
-    def level(self) -> Levels:
+    def level(self) -> SizeMeans:
         """What all of it was learnt from."""
         return self.curve.level
 
@@ -154,12 +154,12 @@ class Stack:
             (C, N) curves, and (C,) the draw of the posterior that each belongs to.
         """
         drawn, owner = self.curve.curves(x, count, rng)
-        away = beyond(x, self.level)
+        away = distance_outside(x, self.level)
         trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
         for name, member in (("last value", self.last), ("line", self.line)):
             drawn = drawn + self.weights[name] * trust * (member.drawn(x, count, rng) - drawn)
         drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
-        return (stretched(drawn, x, self.level, self.curve.surprise) if calibrated else drawn), owner
+        return (conformal_stretch(drawn, x, self.level, self.curve.surprise) if calibrated else drawn), owner
 
     def apart(self, x: float) -> float:
         """How far the naive forecasts of ln(error) at x lie apart, beyond what the line is unsure of."""
@@ -169,7 +169,7 @@ class Stack:
         return max(0.0, abs(line - last) - unsure)
 
 
-def stack(level: Levels, rng: np.random.Generator) -> Stack:
+def fit_ensemble(level: SizeMeans, rng: np.random.Generator) -> Ensemble:
     """Infer the curve, and weigh it against the naive members by their forecasts of the last levels.
 
     Args:
@@ -178,23 +178,25 @@ def stack(level: Levels, rng: np.random.Generator) -> Stack:
     """
     many = len(level.x)
     held = max(1, many // 6) if many > 3 else 0
-    curve = posterior(level, held, rng=rng)
+    curve = infer_posterior(level, held, rng=rng)
     weights = dict(WEIGHTS)
     if held:
         seen = level.until(many - held)
-        scores = np.array([curve.held_out / held, *(_score(make(seen), level, held) for make in (last_value, line))])
+        scores = np.array(
+            [curve.held_out / held, *(_score(make(seen), level, held) for make in (last_value, extrapolate_line))]
+        )
         behind = np.clip(scores.max() - scores - TOLERANCE, 0.0, 60.0)
         learnt = np.array(list(WEIGHTS.values())) * np.exp(-LEARNING * behind)
         weights = dict(zip(WEIGHTS, (learnt / learnt.sum()).tolist(), strict=True))
-    return Stack(curve, last_value(level), line(level), weights, drift(level))
+    return Ensemble(curve, last_value(level), extrapolate_line(level), weights, extrapolation_sd(level))
 
 
-def last_value(level: Levels) -> Line:
+def last_value(level: SizeMeans) -> LinearExtrapolation:
     """What one forecasts who believes that nothing will change."""
-    return Line(float(level.x[-1]), (float(level.z[-1]), 0.0), (float(np.sqrt(level.variance[-1])), 0.0))
+    return LinearExtrapolation(float(level.x[-1]), (float(level.z[-1]), 0.0), (float(np.sqrt(level.variance[-1])), 0.0))
 
 
-def line(level: Levels) -> Line:
+def extrapolate_line(level: SizeMeans) -> LinearExtrapolation:
     """The straight line through the last third of the levels, at least three of them (two where there are but two)."""
     x, z, variance = (column[last_third(len(level.x))] for column in (level.x, level.z, level.variance))
     weight = 1.0 / variance
@@ -202,7 +204,7 @@ def line(level: Levels) -> Line:
     away = x - centre
     spread = float(weight @ away**2)
     mean = (float(weight @ z / weight.sum()), float((weight * away) @ z / spread))
-    return Line(centre, mean, (float(weight.sum() ** -0.5), spread**-0.5))
+    return LinearExtrapolation(centre, mean, (float(weight.sum() ** -0.5), spread**-0.5))
 
 
 def last_third(count: int) -> slice:
@@ -210,17 +212,17 @@ def last_third(count: int) -> slice:
     return slice(max(0, count - max(3, -(-count // 3))), count)
 
 
-def drift(level: Levels) -> float:
+def extrapolation_sd(level: SizeMeans) -> float:
     """How fast the expected curve may go wrong beyond the data: spread of ln(error) for each factor e of n."""
-    return float(np.hypot(ALWAYS_WRONG, BENDS * np.clip(line(level).mean[1], -2.0, 2.0)))
+    return float(np.hypot(ALWAYS_WRONG, BENDS * np.clip(extrapolate_line(level).mean[1], -2.0, 2.0)))
 
 
-def beyond(x: Floats, level: Levels) -> Floats:
+def distance_outside(x: Floats, level: SizeMeans) -> Floats:
     """How far ln n = x lies outside the data, 0 inside."""
     return np.asarray(np.maximum(np.maximum(x - level.x[-1], level.x[0] - x), 0.0))
 
 
-def _score(member: Line, level: Levels, held: int) -> float:
+def _score(member: LinearExtrapolation, level: SizeMeans, held: int) -> float:
     """Mean log density (Student t5) of the last ``held`` levels."""
     x, z = level.x[-held:], level.z[-held:]
     away = x - level.x[-held - 1]

@@ -62,7 +62,7 @@ DIMENSIONS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Shapes:
+class CurveDraws:
     """Parameters of D curves.
 
     Attributes:
@@ -98,7 +98,7 @@ def softplus(value: Floats) -> Floats:
     return np.logaddexp(0.0, value)
 
 
-def shapes(v: Floats, first: float, belief: Prior) -> Shapes:
+def curves_from_normals(v: Floats, first: float, belief: Prior) -> CurveDraws:
     """Parameters from coordinates v (D, 10); ``first`` is ln(smallest n / largest n)."""
     unit = ndtr(v)
     floored = unit[:, 0] < belief.floor
@@ -120,4 +120,4 @@ def shapes(v: Floats, first: float, belief: Prior) -> Shapes:
     bend = np.where(shifted, np.clip(last, 0.02, 1.0), 1.0)
     form = 3 * np.select([kind == 0, kind == 1, ~second], [0, 1, 2], 3) + floored + shifted
     places = np.where(second[:, None], np.sort(places, axis=1), places[:, [1, 0]])
-    return Shapes(share, bend, np.stack([start, middle, last], axis=1), places, widths, form)
+    return CurveDraws(share, bend, np.stack([start, middle, last], axis=1), places, widths, form)

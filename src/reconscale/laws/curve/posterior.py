@@ -9,14 +9,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.curve.discrepancy import Belief, Departures, conditioned, departures, marginal
-from reconscale.laws.curve.family import DIMENSIONS, FORMS, HEADS, TAILS, Prior, Shapes, shapes
-from reconscale.laws.grouping import Levels
+from reconscale.laws.curve.discrepancy import DiscrepancyGP, NoisePrior, build_discrepancy, marginalise, predict
+from reconscale.laws.curve.family import DIMENSIONS, FORMS, HEADS, TAILS, CurveDraws, Prior, curves_from_normals
+from reconscale.laws.grouping import SizeMeans
 from reconscale.laws.inference import smc
 
 Floats = NDArray[np.float64]
 
-BELIEF = Belief()
+BELIEF = NoisePrior()
 MANY_LEVELS = 8
 """From so many levels on a curve may have two breaks; with fewer these would be noise."""
 FEW = Prior(second=0.0)
@@ -28,7 +28,7 @@ CLOUD = 1000
 MOST_LEVELS = 20
 """More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
 LEAST_CHANGE = 0.02
-"""Departures are a part of the curve's whole change of ln(error), which is taken to be this at least."""
+"""DiscrepancyGP are a part of the curve's whole change of ln(error), which is taken to be this at least."""
 JOINT = 48
 """Up to so many sizes are drawn jointly; between them curves are straight in log-log."""
 
@@ -48,10 +48,10 @@ class Posterior:
             forecast; NaN where nothing was held back.
     """
 
-    level: Levels
-    shapes: Shapes
+    level: SizeMeans
+    shapes: CurveDraws
     which: NDArray[np.int64]
-    departures: Departures
+    departures: DiscrepancyGP
     log_evidence: float
     held_out: float
     surprise: float
@@ -92,7 +92,7 @@ class Posterior:
         drawn = self.shapes.log_shape(ahead)[owner]
         for j in np.unique(self.which):
             mine = np.flatnonzero(self.which[owner] == j)
-            mean, root = conditioned(self.departures, int(j), residual[mine], ahead)
+            mean, root = predict(self.departures, int(j), residual[mine], ahead)
             drawn[mine] += mean + rng.standard_normal((len(mine), len(ahead))) @ root.T
         return drawn[:, back], owner
 
@@ -102,7 +102,7 @@ def prior_for(levels: int) -> Prior:
     return MANY if levels >= MANY_LEVELS else FEW
 
 
-def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Posterior:
+def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator) -> Posterior:
     """Infer the curve.
 
     Args:
@@ -113,16 +113,16 @@ def posterior(level: Levels, held: int = 0, *, rng: np.random.Generator) -> Post
     u = level.x - level.x[-1]
     variance = level.variance if level.replicated else 1.0 / level.count
     change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
-    parts = departures(u, variance, change, level.replicated, BELIEF)
+    parts = build_discrepancy(u, variance, change, level.replicated, BELIEF)
     cuts = (len(u) - held, len(u)) if held else (len(u),)
 
     likelihood, belief = parts.likelihood(cuts), prior_for(len(u))
 
     def stages(v: Floats) -> Floats:
-        return marginal(likelihood(_residual(level, shapes(v, float(u[0]), belief))))
+        return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
 
-    clouds = smc.carried(stages, smc.normal(CLOUD, DIMENSIONS), rng)
-    drawn = [shapes(cloud.v, float(u[0]), belief) for cloud in clouds]
+    clouds = smc.smc_sample(stages, smc.normal_sequence(CLOUD, DIMENSIONS), rng)
+    drawn = [curves_from_normals(cloud.v, float(u[0]), belief) for cloud in clouds]
     which = [_which(likelihood(_residual(level, drawn[s]))[:, s], rng) for s in range(len(cuts))]
     score = surprise = float("nan")
     if held:
@@ -138,20 +138,22 @@ def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.asarray(np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1))
 
 
-def _surprise(level: Levels, drawn: Shapes, which: NDArray[np.int64], seen: Departures, variance: Floats) -> float:
+def _surprise(
+    level: SizeMeans, drawn: CurveDraws, which: NDArray[np.int64], seen: DiscrepancyGP, variance: Floats
+) -> float:
     """Distance of the last level from the forecast of the draws, in standard deviations of the forecast."""
     u = level.x - level.x[-1]
     residual = (level.z - drawn.log_shape(u))[:, : len(seen.u)]
     mean, spread = drawn.log_shape(u[-1:])[:, 0], np.empty(len(which))
     for j in np.unique(which):
         mine = np.flatnonzero(which == j)
-        away, root = conditioned(seen, int(j), residual[mine], u[-1:])
+        away, root = predict(seen, int(j), residual[mine], u[-1:])
         mean[mine] += away[:, 0]
         spread[mine] = root[0, 0] ** 2 + seen.noise[j] ** 2 * variance[-1]
     return float(abs(level.z[-1] - np.median(mean)) / np.sqrt(mean.var() + spread.mean()))
 
 
-def _residual(level: Levels, drawn: Shapes) -> Floats:
+def _residual(level: SizeMeans, drawn: CurveDraws) -> Floats:
     return np.asarray(level.z - drawn.log_shape(level.x - level.x[-1]))
 
 
@@ -166,7 +168,7 @@ TELLING = 0.25
 
 
 @dataclass(frozen=True)
-class Known:
+class ParameterSummary:
     """A quantity of the curve.
 
     Attributes:
@@ -184,14 +186,14 @@ class Known:
     identified: bool
     probability: float = 1.0
 
-    def scaled(self, scale: Callable[[float], float]) -> Known:
+    def scaled(self, scale: Callable[[float], float]) -> ParameterSummary:
         """The same quantity in other units; ``scale`` must rise."""
         values = (self.median, self.low, self.high, self.prior_low, self.prior_high)
         median, low, high, prior_low, prior_high = (float(scale(value)) for value in values)
-        return Known(median, low, high, prior_low, prior_high, self.identified, self.probability)
+        return ParameterSummary(median, low, high, prior_low, prior_high, self.identified, self.probability)
 
 
-def known(posterior: Posterior) -> dict[str, Known]:
+def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     """What is known about the curve.
 
     Returns:
@@ -213,33 +215,33 @@ def known(posterior: Posterior) -> dict[str, Known]:
 
 
 @cache
-def _before(first: float, levels: int) -> Shapes:
-    return shapes(smc.normal(CLOUD, DIMENSIONS), first, prior_for(levels))
+def _before(first: float, levels: int) -> CurveDraws:
+    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, prior_for(levels))
 
 
-def _compared(after: Floats, before: Floats) -> Known:
+def _compared(after: Floats, before: Floats) -> ParameterSummary:
     low, median, high = np.quantile(after, [0.05, 0.5, 0.95]).tolist()
     prior_low, prior_high = np.quantile(before, [0.05, 0.95]).tolist()
-    return Known(median, low, high, prior_low, prior_high, high - low < COINCIDE * (prior_high - prior_low))
+    return ParameterSummary(median, low, high, prior_low, prior_high, high - low < COINCIDE * (prior_high - prior_low))
 
 
-def _slope(drawn: Shapes) -> Floats:
+def _slope(drawn: CurveDraws) -> Floats:
     step = 1e-3
     return np.asarray(drawn.log_shape(np.array([0.0, step])) @ np.array([1.0, -1.0]) / step)
 
 
-def _break(drawn: Shapes, before: Shapes, first: float) -> Known:
+def _break(drawn: CurveDraws, before: CurveDraws, first: float) -> ParameterSummary:
     """In ln(n / largest n)."""
     there, place = _inside(drawn, first)
     prior_there, prior_place = _inside(before, first)
     probability = float(there.mean())
     if not there.any() or not prior_there.any():
         nan = float("nan")
-        return Known(nan, nan, nan, nan, nan, False, probability)
+        return ParameterSummary(nan, nan, nan, nan, nan, False, probability)
     return replace(_compared(place[there], prior_place[prior_there]), probability=probability)
 
 
-def _inside(drawn: Shapes, first: float) -> tuple[NDArray[np.bool_], Floats]:
+def _inside(drawn: CurveDraws, first: float) -> tuple[NDArray[np.bool_], Floats]:
     """Which curves have a telling break within the range of n, and where the largest of their breaks is."""
     change = np.abs(np.diff(drawn.exponents, axis=1)) / drawn.exponents.max(1, keepdims=True)
     within = (drawn.places > first) & (drawn.places < 0.0) & (change > TELLING)

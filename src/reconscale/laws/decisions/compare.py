@@ -8,12 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reconscale.errors import Mistake
-from reconscale.laws.decisions.intervals import Range, between, chance, ranged, rounded, wording
-from reconscale.laws.decisions.prediction import DRAWS, Ahead, ahead, ladder, reached
-from reconscale.laws.decisions.requirements import n_for
-from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.grouping import frontier
+from reconscale.errors import UserError
+from reconscale.laws.decisions.intervals import (
+    Interval,
+    format_chance,
+    format_interval,
+    likelihood_words,
+    round_interval,
+    summarise,
+)
+from reconscale.laws.decisions.prediction import DRAWS, CurvePosterior, first_n_reaching, infer_curve, n_grid
+from reconscale.laws.decisions.requirements import required_n
+from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 
 Floats = NDArray[np.float64]
@@ -46,7 +53,7 @@ class Crossing:
 
     names: tuple[str, str]
     overtakes: str
-    n: Range
+    n: Interval
     largest: float
     better: float
     better_tenfold: float
@@ -76,23 +83,23 @@ def crossing(
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: the two are in different metrics, profiles or units, or have fewer than two distinct n.
+        UserError: the two are in different metrics, profiles or units, or have fewer than two distinct n.
     """
     _comparable(points_a, points_b)
-    best = frontier(points_a), frontier(points_b)
+    best = select_width(points_a), select_width(points_b)
     correlation = _shared(*best)
-    one, other = ahead(points_a, seed), ahead(points_b, seed)
-    other = Ahead(other.made, (seed, 3), one.again)
+    one, other = infer_curve(points_a, seed), infer_curve(points_b, seed)
+    other = CurvePosterior(other.made, (seed, 3), one.again)
     paired = _same_images(points_a, points_b)
     if not paired:
-        other = Ahead(other.made, other.generator, (seed, 4))
+        other = CurvePosterior(other.made, other.generator, (seed, 4))
     last = min(one.last, other.last)
-    rungs = ladder(max(float(one.level.x[0]), float(other.level.x[0])), last)
+    rungs = n_grid(max(float(one.level.x[0]), float(other.level.x[0])), last)
     places = np.append(rungs, [last, last + np.log(10.0)])
     behind = _relative_difference(one, other, places, correlation, seed)
     second_behind = bool(np.median(behind[:, 0]) >= 0.0)
     better, tenfold = ((behind[:, -2:] < 0).mean(0)).tolist()
-    n = ranged(reached(rungs, behind[:, :-2] * (1.0 if second_behind else -1.0)))
+    n = summarise(first_n_reaching(rungs, behind[:, :-2] * (1.0 if second_behind else -1.0)))
     largest = float(np.exp(last))
     found = _named_once(points_a, points_b)
     if FAR * largest < n.median < np.inf:
@@ -107,7 +114,7 @@ def crossing(
         correlation=correlation,
         assumed=_assumed(correlation, paired),
         sentence=_sentence(names, second_behind, n, (largest, better, tenfold), points_a.unit),
-        findings=merged(one.level.findings, other.level.findings, tuple(found)),
+        findings=unique_findings(one.level.findings, other.level.findings, tuple(found)),
     )
 
 
@@ -115,9 +122,11 @@ def _comparable(a: Points, b: Points) -> None:
     for name in ("metric", "profile", "unit"):
         first, second = getattr(a, name), getattr(b, name)
         if first != second and (name != "profile" or (first and second)):
-            raise Mistake("crossing", f"found {name} '{first}' and '{second}'", "measure both methods in the same way")
+            raise UserError(
+                "crossing", f"found {name} '{first}' and '{second}'", "measure both methods in the same way"
+            )
     if a.n.max() < b.n.min() or b.n.max() < a.n.min():
-        raise Mistake(
+        raise UserError(
             "crossing",
             f"found n = {a.n.min():g} to {a.n.max():g} and {b.n.min():g} to {b.n.max():g}",
             "the two ranges of n must overlap",
@@ -160,7 +169,9 @@ def _by_run(points: Points) -> dict[tuple[float, int], float]:
     return {(n, seed): value for n, seed, value in rows}
 
 
-def _relative_difference(one: Ahead, other: Ahead, places: Floats, correlation: float, seed: int) -> Floats:
+def _relative_difference(
+    one: CurvePosterior, other: CurvePosterior, places: Floats, correlation: float, seed: int
+) -> Floats:
     """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
 
     The curves are paired so that their levels at the last place but one, the largest n of both, are correlated; the
@@ -193,17 +204,21 @@ def _assumed(correlation: float, paired: bool) -> str:
     return f"{seeds}; {images}."
 
 
-def _sentence(names: tuple[str, str], second_behind: bool, n: Range, now: tuple[float, float, float], unit: str) -> str:
+def _sentence(
+    names: tuple[str, str], second_behind: bool, n: Interval, now: tuple[float, float, float], unit: str
+) -> str:
     largest, better, tenfold = now
     ahead_of, behind = names if second_behind else names[::-1]
     chances = (
-        f"The chance that {names[1]} is better is {chance(better)} at n = {largest:,.6g} ({wording(better)}) "
-        f"and {chance(tenfold)} at ten times that."
+        f"The chance that {names[1]} is better is {format_chance(better)} "
+        f"at n = {largest:,.6g} ({likelihood_words(better)}) "
+        f"and {format_chance(tenfold)} at ten times that."
     )
     if np.isinf(n.median):
-        return f"{behind} is not expected to overtake {ahead_of} (chance {chance(1.0 - n.never)}). {chances}"
-    never = f"; the chance that it never does is {chance(n.never)}" if n.never >= 0.005 else ""
-    return f"{behind} overtakes {ahead_of} at about {rounded(n.median)} {unit} ({between(n)}){never}. {chances}"
+        return f"{behind} is not expected to overtake {ahead_of} (chance {format_chance(1.0 - n.never)}). {chances}"
+    never = f"; the chance that it never does is {format_chance(n.never)}" if n.never >= 0.005 else ""
+    where = f"at about {round_interval(n.median)} {unit} ({format_interval(n)}){never}"
+    return f"{behind} overtakes {ahead_of} {where}. {chances}"
 
 
 @dataclass(frozen=True)
@@ -240,7 +255,7 @@ class Worth:
     worse: str
     n: float
     value: float
-    needed: Range
+    needed: Interval
     sentence: str
 
 
@@ -271,10 +286,10 @@ def comparison(
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: see :func:`reconscale.laws.crossing`.
+        UserError: see :func:`reconscale.laws.crossing`.
     """
     made = crossing(points_a, points_b, names=names, seed=seed)
-    best = frontier(points_a), frontier(points_b)
+    best = select_width(points_a), select_width(points_b)
     sizes = sorted(set(best[0].sizes.tolist()) & set(best[1].sizes.tolist()))
     differences = tuple(_difference(*best, n) for n in sizes)
     return Comparison(made, differences, _worth(best, names, differences[-1], seed) if differences else None)
@@ -311,14 +326,14 @@ def _worth(best: tuple[Points, Points], names: tuple[str, str], last: Difference
     ahead, behind = (1, 0) if last.gain >= 0 else (0, 1)
     leader, follower = best[ahead], best[behind]
     value = float(leader.y[leader.n == last.n].mean())
-    needed = n_for(follower, value, seed=seed)
+    needed = required_n(follower, value, seed=seed)
     said = f"{names[ahead]} is ahead by {abs(last.gain):.2g} {METRICS[leader.metric].unit} at n = {last.n:,.6g}"
     if np.isinf(needed.n.median):
         sentence = f"{said}; {names[behind]} is not expected to reach that with any number of {leader.unit}."
     else:
         factor = needed.n.median / last.n
         sentence = (
-            f"{said}; {names[behind]} needs about {rounded(needed.n.median)} {leader.unit} for it "
-            f"({between(needed.n)}), {rounded(factor)} times as many."
+            f"{said}; {names[behind]} needs about {round_interval(needed.n.median)} {leader.unit} for it "
+            f"({format_interval(needed.n)}), {round_interval(factor)} times as many."
         )
     return Worth(names[ahead], names[behind], last.n, value, needed.n, sentence)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.errors import Mistake
-from reconscale.laws.decisions.intervals import rounded
+from reconscale.errors import UserError
+from reconscale.laws.decisions.intervals import round_interval
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Costs:
         hour_unit: what the hours are called: those of a CPU are not ``GPU-hours``.
 
     Raises:
-        Mistake: a price is below 0 or not a number, or images have a price and hours have none.
+        UserError: a price is below 0 or not a number, or images have a price and hours have none.
     """
 
     hours: Callable[[float, float | None], float]
@@ -63,15 +63,15 @@ class Costs:
         for name in ("per_hour", "per_image", "have"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value >= 0):
-                raise Mistake(f"costs, {name}", f"found {value}", "0 or more is expected")
+                raise UserError(f"costs, {name}", f"found {value}", "0 or more is expected")
         if self.per_image is not None and self.per_hour is None:
-            raise Mistake(
+            raise UserError(
                 "costs, per_hour",
                 "found none",
                 "images have a price, so say what an hour of training costs too (0 if nothing)",
             )
 
-    def bill(self, n: float, p: float | None, have: float, runs: int = 1) -> Bill:
+    def bill(self, n: float, p: float | None, have: float, runs: int = 1) -> CostEstimate:
         """What ``runs`` runs at n and p cost, with the images beyond those at hand.
 
         Args:
@@ -81,13 +81,13 @@ class Costs:
             runs: how many.
 
         Raises:
-            Mistake: ``hours`` is not a number of 0 or more.
+            UserError: ``hours`` is not a number of 0 or more.
         """
         hours = float(self.hours(n, p)) * runs
         if not (np.isfinite(hours) and hours >= 0):
-            raise Mistake("costs, hours", f"found {hours} for n = {n:g}", "0 or more hours are expected")
+            raise UserError("costs, hours", f"found {hours} for n = {n:g}", "0 or more hours are expected")
         images = max(0.0, n - (have if self.have is None else self.have))
-        return Bill(images, hours, self.total(images, hours), self.currency, self.hour_unit)
+        return CostEstimate(images, hours, self.total(images, hours), self.currency, self.hour_unit)
 
     def total(self, images: float, hours: float) -> float | None:
         """In the currency, or None where hours are not priced."""
@@ -97,7 +97,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Bill:
+class CostEstimate:
     """What something costs.
 
     Attributes:
@@ -115,10 +115,12 @@ class Bill:
     hour_unit: str = "GPU-hours"
 
     def __str__(self) -> str:
-        parts = [f"{rounded(self.images)} more images"] if self.images else []
-        parts.append(f"{rounded(self.hours)} {self.hour_unit}")
+        parts = [f"{round_interval(self.images)} more images"] if self.images else []
+        parts.append(f"{round_interval(self.hours)} {self.hour_unit}")
         said = " and ".join(parts)
-        return said if self.total is None else f"{rounded(self.total)} {self.currency} ({said})".replace("  ", " ")
+        return (
+            said if self.total is None else f"{round_interval(self.total)} {self.currency} ({said})".replace("  ", " ")
+        )
 
 
 def hours_of(n: ArrayLike, seconds: ArrayLike, p: ArrayLike | None = None) -> Hours:
@@ -134,14 +136,14 @@ def hours_of(n: ArrayLike, seconds: ArrayLike, p: ArrayLike | None = None) -> Ho
         budgets are usually steps.
 
     Raises:
-        Mistake: lengths differ, or a number is not finite and above 0.
+        UserError: lengths differ, or a number is not finite and above 0.
     """
     columns = [np.asarray(values, dtype=np.float64) for values in (n, seconds, *([] if p is None else [p]))]
     for name, column in zip(("n", "seconds", "p"), columns, strict=False):
         if column.ndim != 1 or column.shape != columns[0].shape or not column.size:
-            raise Mistake(f"hours_of, {name}", f"found shape {column.shape}", "one number a run is expected")
+            raise UserError(f"hours_of, {name}", f"found shape {column.shape}", "one number a run is expected")
         if not (np.isfinite(column) & (column > 0)).all():
-            raise Mistake(f"hours_of, {name}", "found a number that is not above 0", "leave out runs without a time")
+            raise UserError(f"hours_of, {name}", "found a number that is not above 0", "leave out runs without a time")
     x, z, *more = (np.log(column) for column in columns)
     design, fixed, shown = [np.ones_like(x)], np.zeros_like(x), []
     assumed = {"n": 0.0, "p": 1.0 if more else 0.0}

@@ -8,14 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
-from reconscale.errors import Mistake
-from reconscale.laws.curve.ensemble import stack
+from reconscale.errors import UserError
+from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
-from reconscale.laws.decisions.costs import Bill, Costs
-from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, chance, short, wording
-from reconscale.laws.decisions.prediction import DRAWS, Ahead, ahead, surface_of
-from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.grouping import Levels, best_dial, frontier, image_shift, levels, resample
+from reconscale.laws.decisions.costs import CostEstimate, Costs
+from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, format_chance, format_short, likelihood_words
+from reconscale.laws.decisions.prediction import DRAWS, CurvePosterior, infer_curve, surface_of
+from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.grouping import (
+    SizeMeans,
+    best_widths,
+    group_by_size,
+    image_bootstrap_shift,
+    resample,
+    select_width,
+)
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.cells import LEAST_CELLS, LEAST_SIZES
 
@@ -27,7 +34,7 @@ PARAMETERS = 3
 """What the curve takes from the points: level, slope, and a bend or a floor."""
 
 
-def cautions(told: Ahead) -> tuple[Finding, ...]:
+def list_cautions(told: CurvePosterior) -> tuple[Finding, ...]:
     """That the points scatter more than seeds explain, and that laws disagree at twice the largest n."""
     found = _misfit(told)
     twice = told.last + float(np.log(2.0))
@@ -37,7 +44,7 @@ def cautions(told: Ahead) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _misfit(told: Ahead) -> list[Finding]:
+def _misfit(told: CurvePosterior) -> list[Finding]:
     """By the curve that comes closest to the points, in a chi-square test at 1 %."""
     level, spare = told.level, len(told.level.x) - PARAMETERS
     if spare < 1 or not level.replicated:
@@ -78,7 +85,7 @@ class Gain:
     factor: float = 2.0
 
 
-def gains_n(told: Ahead, metric: str, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
+def gains_n(told: CurvePosterior, metric: str, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
     """What each factor of n adds to the largest n, coherently."""
     places = told.last + np.log(np.array([1.0, *factors]))
     error = np.exp(told.curves(places))
@@ -109,7 +116,7 @@ def gain_p(points: Points, best: Points, worthwhile: float, seed: int) -> tuple[
     there = points.rows(points.n == last)
     many = 0 if there.p is None else len(np.unique(there.p))
     if many >= LEAST_P and there.p is not None:
-        chosen = best_dial(there, there.p, last)
+        chosen = best_widths(there, there.p, last)
         along = _along_p(there)
         x = np.log([chosen, 2.0 * chosen])
         if x[1] <= along.x[-1]:
@@ -118,7 +125,7 @@ def gain_p(points: Points, best: Points, worthwhile: float, seed: int) -> tuple[
             error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
             return p, _gain(error[:, 0], error[:, 1], points.metric, worthwhile), "measured"
         if not has_surface(points):
-            told = Ahead(stack(along, np.random.default_rng((seed, 7))), (seed, 8), (seed, 2))
+            told = CurvePosterior(fit_ensemble(along, np.random.default_rng((seed, 7))), (seed, 8), (seed, 2))
             error = np.exp(told.curves(x))
             return p, _gain(error[:, 0], error[:, 1], points.metric, worthwhile), "curve"
     if has_surface(points):
@@ -141,16 +148,16 @@ def _from_surface(points: Points, there: Points, at: tuple[float, float], worthw
     drawn = surface_of(points, seed).log_error([n, n], [p, 2.0 * p])
     if there.images is not None and there.p is not None and len(np.unique(there.p)) >= LEAST_P:
         rng = np.random.default_rng((seed, 2))
-        drawn = drawn + image_shift(_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
+        drawn = drawn + image_bootstrap_shift(_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
     error = np.exp(drawn)
     return _gain(error[:, 0], error[:, 1], points.metric, worthwhile)
 
 
-def _along_p(there: Points) -> Levels:
+def _along_p(there: Points) -> SizeMeans:
     """The runs at one n as a curve over p."""
     assert there.p is not None
     along = Points(there.p, there.y, there.seed, metric=there.metric, images=there.images)
-    return levels(along, MOST_LEVELS)
+    return group_by_size(along, MOST_LEVELS)
 
 
 def _gain(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
@@ -197,13 +204,15 @@ class Decision:
     gain_p_from: str
     worthwhile: float
     unit: str
-    cost_n: Bill | None
-    cost_p: Bill | None
+    cost_n: CostEstimate | None
+    cost_p: CostEstimate | None
     sentence: str
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.verdict} ({wording(self.probability)})", self.sentence, *map(str, self.findings)])
+        return "\n".join(
+            [f"{self.verdict} ({likelihood_words(self.probability)})", self.sentence, *map(str, self.findings)]
+        )
 
 
 def decide(
@@ -223,13 +232,13 @@ def decide(
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n, or an argument is out of range.
+        UserError: there are fewer than two distinct n, or an argument is out of range.
     """
     if double not in ("n", "p"):
-        raise Mistake("double", f"found '{double}'", "'n' or 'p' is expected")
-    checked_worthwhile(worthwhile)
-    best = frontier(points)
-    told = ahead(points, seed)
+        raise UserError("double", f"found '{double}'", "'n' or 'p' is expected")
+    check_worthwhile(worthwhile)
+    best = select_width(points)
+    told = infer_curve(points, seed)
     twice, tenfold = gains_n(told, points.metric, worthwhile, (2.0, 10.0))
     p, larger, source = gain_p(points, best, worthwhile, seed)
     verdict, probability = _verdict(twice, larger, double)
@@ -251,23 +260,23 @@ def decide(
         cost_n=None if costs is None else costs.bill(2.0 * n, p, n),
         cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
         sentence="",
-        findings=merged(told.level.findings, cautions(told)),
+        findings=unique_findings(told.level.findings, list_cautions(told)),
     )
     return replace(answer, sentence=_sentence(answer, points, double))
 
 
-def checked_worthwhile(worthwhile: float) -> float:
+def check_worthwhile(worthwhile: float) -> float:
     """The number itself.
 
     Raises:
-        Mistake: it is not a number of 0 or more.
+        UserError: it is not a number of 0 or more.
     """
     if not (np.isfinite(worthwhile) and worthwhile >= 0):
-        raise Mistake("worthwhile", f"found {worthwhile}", "a gain of 0 or more is expected")
+        raise UserError("worthwhile", f"found {worthwhile}", "a gain of 0 or more is expected")
     return float(worthwhile)
 
 
-def _measured(best: Points, level: Levels) -> tuple[float, float]:
+def _measured(best: Points, level: SizeMeans) -> tuple[float, float]:
     """Mean over seeds at the largest n, and its standard error, in units of the metric."""
     measured = float(best.y[best.n == best.n.max()].mean())
     metric = METRICS[best.metric]
@@ -288,7 +297,7 @@ def _verdict(gain_n: Gain, gain_p: Gain | None, double: str) -> tuple[str, float
 
 def _sentence(answer: Decision, points: Points, double: str) -> str:
     digits = 4 if answer.unit == "SSIM" else 2
-    network = "" if answer.p is None else f" and p = {short(answer.p)}"
+    network = "" if answer.p is None else f" and p = {format_short(answer.p)}"
     profile = f" [{points.profile}]" if points.profile else ""
     first = f"At n = {answer.n:,.6g} {points.unit}{network} we measure {_value(answer, points, digits)}{profile}."
     about_n = _about("n", answer.gain_n, answer, digits)
@@ -321,5 +330,6 @@ def _about(what: str, gain: Gain, answer: Decision, digits: int) -> str:
     return (
         f"Doubling {what} is expected to add {gain.median:.{digits}f} {answer.unit} "
         f"(90 % interval {gain.low:.{digits}f} to {gain.high:.{digits}f}); the chance that it exceeds your "
-        f"{answer.worthwhile:g} {answer.unit} is {chance(gain.probability)} ({wording(gain.probability)})."
+        f"{answer.worthwhile:g} {answer.unit} "
+        f"is {format_chance(gain.probability)} ({likelihood_words(gain.probability)})."
     )

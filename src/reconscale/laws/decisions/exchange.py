@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.intervals import Range, ranged
-from reconscale.laws.decisions.prediction import DRAWS, REACH, ahead, ladder, reached, surface_of
+from reconscale.laws.decisions.intervals import Interval, summarise
+from reconscale.laws.decisions.prediction import DRAWS, REACH, first_n_reaching, infer_curve, n_grid, surface_of
 from reconscale.laws.decisions.requirements import STEP
-from reconscale.laws.grouping import best_dial, frontier
+from reconscale.laws.grouping import best_widths, select_width
 from reconscale.laws.points import METRICS, Points
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ FACTORS = 24
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseLevel:
     """The same networks at other levels of noise.
 
     Attributes:
@@ -53,11 +53,11 @@ class Exchange:
     what: str
     step: float
     unit: str
-    factor: Range
+    factor: Interval
     basis: str
 
 
-def exchanges(points: Points, noise: Noise | None = None, *, seed: int = 0) -> list[Exchange]:
+def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
     """What 0.1 dB (0.01 SSIM) is worth at the largest n, for the network chosen there.
 
     Args:
@@ -66,27 +66,27 @@ def exchanges(points: Points, noise: Noise | None = None, *, seed: int = 0) -> l
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n.
+        UserError: there are fewer than two distinct n.
     """
     unit = METRICS[points.metric].unit
     step = STEP[unit]
-    told = ahead(points, seed)
-    rungs = ladder(told.last, told.last)
+    told = infer_curve(points, seed)
+    rungs = n_grid(told.last, told.last)
     log_error = told.curves(rungs)
     gain = METRICS[points.metric].gain(np.exp(log_error[:, :1]), np.exp(log_error))
-    n = reached(rungs, step - gain) / np.exp(told.last)
-    found = [Exchange("n", step, unit, ranged(n), "the curve over n")]
+    n = first_n_reaching(rungs, step - gain) / np.exp(told.last)
+    found = [Exchange("n", step, unit, summarise(n), "the curve over n")]
     along = _parameters(points, step, seed)
     if along is not None:
-        found.append(Exchange("p", step, unit, ranged(along[0]), along[1]))
+        found.append(Exchange("p", step, unit, summarise(along[0]), along[1]))
     if noise is not None and len(noise.sigma) > 1:
-        found.append(Exchange("sigma", step, unit, ranged(_noise(noise, points.metric, step, seed)), _levels(noise)))
+        found.append(Exchange("sigma", step, unit, summarise(_noise(noise, points.metric, step, seed)), _levels(noise)))
     return found
 
 
 def _parameters(points: Points, step: float, seed: int) -> tuple[Floats, str] | None:
     """The factors of p that bring the step at the largest n, and what they rest on; none where p was not varied."""
-    best = frontier(points)
+    best = select_width(points)
     if points.p is None or best.p is None:
         return None
     last = float(points.n.max())
@@ -98,10 +98,10 @@ def _parameters(points: Points, step: float, seed: int) -> tuple[Floats, str] | 
         places = np.linspace(0.0, np.log(REACH), FACTORS)
         error = np.exp(surface_of(points, seed).log_error([last] * FACTORS, (p * np.exp(places)).tolist()))
         gain = METRICS[points.metric].gain(error[:, :1], error)
-        return reached(places, step - gain), "the surface over n and p"
+        return first_n_reaching(places, step - gain), "the surface over n and p"
     if len(sizes) < 2:
         return None
-    chosen = float(best_dial(there, there.p, last))
+    chosen = float(best_widths(there, there.p, last))
     ends = (sizes[sizes < chosen].max(), chosen) if (sizes < chosen).any() else (chosen, sizes[1])
     low, high = (np.asarray(there.error[there.p == size]) for size in ends)
     reference, metric = np.full(1, low.mean()), METRICS[points.metric]
@@ -121,7 +121,7 @@ def _slopes(low: Floats, high: Floats, seed: int) -> Floats:
     return np.asarray(difference + error * drawn)
 
 
-def _noise(noise: Noise, metric: str, step: float, seed: int) -> Floats:
+def _noise(noise: NoiseLevel, metric: str, step: float, seed: int) -> Floats:
     """Factors of sigma below 1 that bring the step, from the slope towards the next lower level (else the higher)."""
     here = noise.sigma.index(noise.trained)
     other = here - 1 if here > 0 else here + 1
@@ -147,7 +147,7 @@ def _factor(step: float, slope: Floats) -> Floats:
     return np.asarray(np.where((slope > 0) & (factor <= REACH), factor, np.inf))
 
 
-def _levels(noise: Noise) -> str:
+def _levels(noise: NoiseLevel) -> str:
     here = noise.sigma.index(noise.trained)
     other = here - 1 if here > 0 else here + 1
     return f"the same networks at sigma {noise.trained:g} and {noise.sigma[other]:g}"

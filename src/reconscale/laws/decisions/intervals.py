@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Range:
+class Interval:
     """An uncertain amount; each of the three numbers may be inf.
 
     Attributes:
@@ -28,18 +28,18 @@ class Range:
     never: float
 
 
-def ranged(draws: Floats) -> Range:
+def summarise(draws: Floats) -> Interval:
     """The range of equally likely draws (D,); a quantile is a draw, so that infinite ones do no harm."""
     ordered = np.sort(draws)
     low, median, high = (float(ordered[round(q * (len(ordered) - 1))]) for q in (0.05, 0.5, 0.95))
-    return Range(median, low, high, float(np.isinf(ordered).mean()))
+    return Interval(median, low, high, float(np.isinf(ordered).mean()))
 
 
 LIKELY, UNLIKELY = 0.8, 0.2
 """A gain counts as worthwhile from the first probability on, and as ruled out below the second."""
 
 
-def wording(probability: float) -> str:
+def likelihood_words(probability: float) -> str:
     """``very likely`` from 95 %, ``likely`` from 80 %, ``undecided`` from 20 %, else ``unlikely``."""
     for least, word in ((0.95, "very likely"), (LIKELY, "likely"), (UNLIKELY, "undecided")):
         if probability >= least:
@@ -47,14 +47,14 @@ def wording(probability: float) -> str:
     return "unlikely"
 
 
-def chance(probability: float) -> str:
+def format_chance(probability: float) -> str:
     """In per cent, never closer to certainty than 1 %."""
     if probability > 0.99:
         return "above 99 %"
     return "below 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
-def short(p: float) -> str:
+def format_short(p: float) -> str:
     """A number of parameters with its unit letter."""
     for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if p >= size:
@@ -62,10 +62,10 @@ def short(p: float) -> str:
     return f"{p:.3g}"
 
 
-def rounded(value: float, digits: int = 2) -> str:
+def round_interval(value: float, digits: int = 2) -> str:
     """An amount with ``digits`` leading digits and no exponent; ``never`` where it is infinite.
 
-    >>> rounded(1234.0), rounded(0.0321), rounded(float("inf"))
+    >>> round_interval(1234.0), round_interval(0.0321), round_interval(float("inf"))
     ('1,200', '0.032', 'never')
     """
     if math.isinf(value):
@@ -76,6 +76,6 @@ def rounded(value: float, digits: int = 2) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
-def between(amount: Range) -> str:
+def format_interval(amount: Interval) -> str:
     """The 90 % interval in words."""
-    return f"90 % interval {rounded(amount.low)} to {rounded(amount.high)}"
+    return f"90 % interval {round_interval(amount.low)} to {round_interval(amount.high)}"

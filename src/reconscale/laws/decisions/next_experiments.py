@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reconscale.errors import Mistake
-from reconscale.laws.decisions.costs import Bill, Costs
-from reconscale.laws.decisions.decide import checked_worthwhile, has_surface
-from reconscale.laws.decisions.intervals import chance, rounded, short
-from reconscale.laws.decisions.prediction import ahead, surface_of
+from reconscale.errors import UserError
+from reconscale.laws.decisions.costs import CostEstimate, Costs
+from reconscale.laws.decisions.decide import check_worthwhile, has_surface
+from reconscale.laws.decisions.intervals import format_chance, format_short, round_interval
+from reconscale.laws.decisions.prediction import infer_curve, surface_of
 from reconscale.laws.decisions.value_of_information import (
-    Belief,
     Candidate,
-    Left,
-    Worlds,
-    belief_1d,
-    belief_2d,
+    ExpectedLoss,
+    ScenarioDraws,
+    Scenarios,
     candidates_of,
-    checked,
-    worlds,
+    check_candidate,
+    draws_1d,
+    draws_2d,
+    simulate_scenarios,
 )
-from reconscale.laws.grouping import frontier
+from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 
 SETTLED = 0.05
@@ -62,7 +62,7 @@ class Experiment:
     regret: float | None
     cost: float
     cost_unit: str
-    bill: Bill | None
+    bill: CostEstimate | None
     why: str
 
     def __str__(self) -> str:
@@ -110,30 +110,30 @@ def next_experiments(
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n, or an argument is out of range.
+        UserError: there are fewer than two distinct n, or an argument is out of range.
     """
-    checked_worthwhile(worthwhile)
+    check_worthwhile(worthwhile)
     if forecast_at is not None and not (np.isfinite(forecast_at) and forecast_at > 0):
-        raise Mistake("forecast_at", f"found {forecast_at}", "a number above 0 is expected")
+        raise UserError("forecast_at", f"found {forecast_at}", "a number above 0 is expected")
     if count < 1:
-        raise Mistake("count", f"found {count}", "1 or more is expected")
-    offered = candidates_of(points) if candidates is None else checked(candidates, points)
+        raise UserError("count", f"found {count}", "1 or more is expected")
+    offered = candidates_of(points) if candidates is None else check_candidate(candidates, points)
     plan = _Plan(points, costs, offered, None if forecast_at is not None else worthwhile, forecast_at)
     rng = np.random.default_rng((seed, 9))
-    now = worlds(_belief(plan, seed, rng), rng)
+    now = simulate_scenarios(_belief(plan, seed, rng), rng)
     return _chosen(plan, now, count, rng)
 
 
-def _belief(plan: _Plan, seed: int, rng: np.random.Generator) -> Belief:
+def _belief(plan: _Plan, seed: int, rng: np.random.Generator) -> ScenarioDraws:
     if has_surface(plan.points):
-        best = frontier(plan.points)
+        best = select_width(plan.points)
         assert best.p is not None
         p = float(np.median(best.p[best.n == best.n.max()]))
-        return belief_2d(surface_of(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p, rng)
-    return belief_1d(ahead(plan.points, seed), plan.candidates, plan.points.metric, plan.forecast_at, rng)
+        return draws_2d(surface_of(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p, rng)
+    return draws_1d(infer_curve(plan.points, seed), plan.candidates, plan.points.metric, plan.forecast_at, rng)
 
 
-def _chosen(plan: _Plan, now: Worlds, count: int, rng: np.random.Generator) -> tuple[Experiment, ...]:
+def _chosen(plan: _Plan, now: Scenarios, count: int, rng: np.random.Generator) -> tuple[Experiment, ...]:
     start = before = now.left(plan.worthwhile)
     chosen: list[Experiment] = []
     have = float(plan.points.n.max())
@@ -159,13 +159,13 @@ def _chosen(plan: _Plan, now: Worlds, count: int, rng: np.random.Generator) -> t
     return tuple(chosen)
 
 
-def _settled(plan: _Plan, left: Left) -> str:
+def _settled(plan: _Plan, left: ExpectedLoss) -> str:
     if plan.worthwhile is None or left.regret >= SETTLED * plan.worthwhile:
         return ""
     return f"the decision is settled: choosing now is expected to cost {_amount(plan, left.regret)}"
 
 
-def _best(plan: _Plan, before: Left, left: list[Left], have: float) -> tuple[int | None, str]:
+def _best(plan: _Plan, before: ExpectedLoss, left: list[ExpectedLoss], have: float) -> tuple[int | None, str]:
     """The candidate that removes the most variance per cost, or None and why there is none."""
     gained = np.array([max(0.0, np.log(before.variance / max(item.variance, 1e-300))) for item in left])
     cost = np.array([_cost(plan, item, have)[0] for item in plan.candidates])
@@ -194,7 +194,7 @@ def _worth(plan: _Plan) -> float | None:
     return None if total is None else total / plan.worthwhile
 
 
-def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, Bill | None]:
+def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, CostEstimate | None]:
     """Cost, its unit, and the bill."""
     if plan.costs is None:
         last, usual = float(plan.points.n.max()), _usual_p(plan)
@@ -207,11 +207,11 @@ def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, Bill |
 
 
 def _usual_p(plan: _Plan) -> float | None:
-    best = frontier(plan.points)
+    best = select_width(plan.points)
     return None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
 
 
-def _experiment(plan: _Plan, item: Candidate, share: float, left: Left, have: float) -> Experiment:
+def _experiment(plan: _Plan, item: Candidate, share: float, left: ExpectedLoss, have: float) -> Experiment:
     cost, unit, bill = _cost(plan, item, have)
     kind = _kind(plan.points, item)
     runs = "one run" if item.seeds == 1 else f"{item.seeds} runs"
@@ -221,14 +221,16 @@ def _experiment(plan: _Plan, item: Candidate, share: float, left: Left, have: fl
         "new size": f"{runs} at the new size n = {item.n:,.6g}",
         "other width": f"{runs} at n = {item.n:,.6g} with {network}",
     }[kind]
-    why = f"{place} should remove {chance(share)} of the variance of {_aim(plan)}, for {_price(cost, unit, bill)}"
+    why = (
+        f"{place} should remove {format_chance(share)} of the variance of {_aim(plan)}, for {_price(cost, unit, bill)}"
+    )
     regret = None if plan.worthwhile is None else left.regret
     return Experiment(
         kind, item.n, item.p, item.width, item.seeds, share, regret, cost, unit, bill, f"{why[0].upper()}{why[1:]}."
     )
 
 
-def _stop(plan: _Plan, left: Left, reason: str) -> Experiment:
+def _stop(plan: _Plan, left: ExpectedLoss, reason: str) -> Experiment:
     unit = _cost(plan, plan.candidates[0], float(plan.points.n.max()))[1]
     why = f"Stop experimenting: {reason}."
     return Experiment("stop", None, None, None, 0, 0.0, left.regret, 0.0, unit, None, why)
@@ -239,13 +241,13 @@ def _kind(points: Points, item: Candidate) -> str:
     same = at if item.p is None or points.p is None else at & (np.abs(np.log(points.p / item.p)) < 1e-6)
     if same.any():
         return "repeat"
-    best = frontier(points)
+    best = select_width(points)
     usual = item.p is None or best.p is None or bool((np.abs(np.log(best.p / item.p)) < 1e-6).any())
     return "new size" if usual and not at.any() else "other width"
 
 
 def _named(item: Candidate) -> str:
-    return f"width {item.width}" if item.width is not None else f"p = {short(item.p or 0.0)}"
+    return f"width {item.width}" if item.width is not None else f"p = {format_short(item.p or 0.0)}"
 
 
 def _aim(plan: _Plan) -> str:
@@ -254,9 +256,9 @@ def _aim(plan: _Plan) -> str:
     return "the gains of doubling n and p" if has_surface(plan.points) else "the gain of doubling n"
 
 
-def _price(cost: float, unit: str, bill: Bill | None) -> str:
-    return str(bill) if bill is not None else f"the cost of {rounded(cost)} {unit}"
+def _price(cost: float, unit: str, bill: CostEstimate | None) -> str:
+    return str(bill) if bill is not None else f"the cost of {round_interval(cost)} {unit}"
 
 
 def _amount(plan: _Plan, value: float) -> str:
-    return f"{rounded(value)} {METRICS[plan.points.metric].unit}"
+    return f"{round_interval(value)} {METRICS[plan.points.metric].unit}"

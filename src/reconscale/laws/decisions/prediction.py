@@ -8,14 +8,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
-from reconscale.laws.curve.ensemble import Stack, stack
+from reconscale.errors import UserError
+from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
-from reconscale.laws.grouping import Levels, image_shift, levels
+from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.optimum import first_below
-from reconscale.laws.surface.posterior import surface
+from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.surface import Surface
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ RUNGS = 46
 
 
 @dataclass(frozen=True, eq=False)
-class Ahead:
+class CurvePosterior:
     """What is believed about one curve.
 
     Attributes:
@@ -38,12 +38,12 @@ class Ahead:
         again: seed of the draws of test images; curves that share it are seen on the same images.
     """
 
-    made: Stack
+    made: Ensemble
     generator: tuple[int, ...]
     again: tuple[int, ...]
 
     @property
-    def level(self) -> Levels:
+    def level(self) -> SizeMeans:
         """What all of it was learnt from."""
         return self.made.level
 
@@ -61,7 +61,7 @@ class Ahead:
         """
         drawn, _ = self.made.curves(x, DRAWS, np.random.default_rng(self.generator))
         if images:
-            drawn = drawn + image_shift(self.level, x, DRAWS, np.random.default_rng(self.again))
+            drawn = drawn + image_bootstrap_shift(self.level, x, DRAWS, np.random.default_rng(self.again))
         return bounded(drawn)
 
     def stretch(self, x: float) -> float:
@@ -79,7 +79,7 @@ class Ahead:
 
 
 @lru_cache(maxsize=4)
-def ahead(points: Points, seed: int = 0) -> Ahead:
+def infer_curve(points: Points, seed: int = 0) -> CurvePosterior:
     """Infer the curve of ``points`` (first reduced to their frontier), once for all questions about the same points.
 
     Args:
@@ -87,24 +87,26 @@ def ahead(points: Points, seed: int = 0) -> Ahead:
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n.
+        UserError: there are fewer than two distinct n.
     """
-    return Ahead(stack(levels(points, MOST_LEVELS), np.random.default_rng(seed)), (seed, 1), (seed, 2))
+    return CurvePosterior(
+        fit_ensemble(group_by_size(points, MOST_LEVELS), np.random.default_rng(seed)), (seed, 1), (seed, 2)
+    )
 
 
 @lru_cache(maxsize=4)
 def surface_of(points: Points, seed: int = 0) -> Surface:
     """The surface over n and p, once for all questions about the same points."""
-    return surface(points, seed)
+    return infer_surface(points, seed)
 
 
-def ladder(first: float, last: float) -> Floats:
+def n_grid(first: float, last: float) -> Floats:
     """(RUNGS,) ln n from ``first`` to ``REACH`` times beyond ``last``; half of them within ten times of it."""
     near = np.linspace(first, last + np.log(10.0), RUNGS // 2, endpoint=False)
     return np.concatenate([near, np.linspace(last + np.log(10.0), last + np.log(REACH), RUNGS - len(near))])
 
 
-def reached(rungs: Floats, values: Floats) -> Floats:
+def first_n_reaching(rungs: Floats, values: Floats) -> Floats:
     """(D,) the n at which each row of values (D, L) first comes down to 0; inf where it does not by the last rung."""
     return first_below(rungs, values, 0.0)
 
@@ -113,7 +115,7 @@ def error_of(value: float, metric: str, where: str) -> float:
     """A value of the metric as an error.
 
     Raises:
-        Mistake: it is not a value of the metric.
+        UserError: it is not a value of the metric.
     """
     if np.isfinite(value):
         with np.errstate(over="ignore", under="ignore"):
@@ -125,4 +127,4 @@ def error_of(value: float, metric: str, where: str) -> float:
         "psnr": "a PSNR in dB is expected",
         "ssim": "an SSIM below 1 is expected",
     }[metric]
-    raise Mistake(where, f"found {value}", remedy)
+    raise UserError(where, f"found {value}", remedy)

@@ -7,10 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconscale.laws.decisions.costs import Costs
-from reconscale.laws.decisions.intervals import Range, between, chance, ranged, rounded, wording
-from reconscale.laws.decisions.prediction import REACH, ahead, error_of, ladder, reached
-from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.grouping import frontier
+from reconscale.laws.decisions.intervals import (
+    Interval,
+    format_chance,
+    format_interval,
+    likelihood_words,
+    round_interval,
+    summarise,
+)
+from reconscale.laws.decisions.prediction import REACH, error_of, first_n_reaching, infer_curve, n_grid
+from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 
 FAR = 10.0
@@ -18,7 +25,7 @@ FAR = 10.0
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredSize:
     """The n that a target needs.
 
     Attributes:
@@ -33,7 +40,7 @@ class Needed:
     """
 
     target: float
-    n: Range
+    n: Interval
     already: float
     largest: float
     metric: str
@@ -44,7 +51,7 @@ class Needed:
         return "\n".join([self.sentence, *map(str, self.findings)])
 
 
-def n_for(points: Points, target: float, *, seed: int = 0) -> Needed:
+def required_n(points: Points, target: float, *, seed: int = 0) -> RequiredSize:
     """The training-set size at which the mean over seeds, for images like the test images, reaches ``target``.
 
     Args:
@@ -53,36 +60,36 @@ def n_for(points: Points, target: float, *, seed: int = 0) -> Needed:
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n, or ``target`` is not a value of the metric.
+        UserError: there are fewer than two distinct n, or ``target`` is not a value of the metric.
     """
     error = error_of(float(target), points.metric, "target")
-    told = ahead(points, seed)
+    told = infer_curve(points, seed)
     first = float(told.level.x[0])
-    rungs = ladder(first, told.last)
+    rungs = n_grid(first, told.last)
     places = np.append(rungs, told.last)
     above = told.curves(places) - np.log(error)
-    n = ranged(reached(rungs, above[:, :-1]))
+    n = summarise(first_n_reaching(rungs, above[:, :-1]))
     already = float((above[:, -1] <= 0).mean())
     largest = float(np.exp(told.last))
     found = []
     if FAR * largest < n.median < np.inf:
         found.append(finding("beyond-reach", what=f"the n for {target:g}", factor=n.median / largest))
     sentence = _sentence(target, n, already, points)
-    return Needed(
-        float(target), n, already, largest, points.metric, sentence, merged(told.level.findings, tuple(found))
+    return RequiredSize(
+        float(target), n, already, largest, points.metric, sentence, unique_findings(told.level.findings, tuple(found))
     )
 
 
-def _sentence(target: float, n: Range, already: float, points: Points) -> str:
+def _sentence(target: float, n: Interval, already: float, points: Points) -> str:
     goal = f"an error of {target:g}" if points.metric == "error" else f"{target:g} {METRICS[points.metric].unit}"
     most = f"{REACH:,.0f} times the largest n"
     if np.isinf(n.median):
-        least = "" if np.isinf(n.low) else f"; if it is, hardly with fewer than {rounded(n.low)} {points.unit}"
-        return f"{goal} is not expected to be reached by {most} (chance {chance(1.0 - n.never)}){least}."
+        least = "" if np.isinf(n.low) else f"; if it is, hardly with fewer than {round_interval(n.low)} {points.unit}"
+        return f"{goal} is not expected to be reached by {most} (chance {format_chance(1.0 - n.never)}){least}."
     if already >= 0.5:
-        return f"{goal} is reached at the largest n = {points.n.max():,.6g} already ({wording(already)})."
-    never = f"; the chance that it is never reached is {chance(n.never)}" if n.never >= 0.005 else ""
-    return f"{goal} needs about {rounded(n.median)} {points.unit} ({between(n)}){never}."
+        return f"{goal} is reached at the largest n = {points.n.max():,.6g} already ({likelihood_words(already)})."
+    never = f"; the chance that it is never reached is {format_chance(n.never)}" if n.never >= 0.005 else ""
+    return f"{goal} needs about {round_interval(n.median)} {points.unit} ({format_interval(n)}){never}."
 
 
 STEP = {"dB": 0.1, "SSIM": 0.01}
@@ -107,10 +114,10 @@ class Price:
 
     step: float
     unit: str
-    n: Range
-    images: Range
-    hours: Range
-    total: Range | None
+    n: Interval
+    images: Interval
+    hours: Interval
+    total: Interval | None
     currency: str
     sentence: str
     findings: tuple[Finding, ...]
@@ -128,28 +135,28 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: there are fewer than two distinct n, or ``costs`` gives no number.
+        UserError: there are fewer than two distinct n, or ``costs`` gives no number.
     """
     unit = METRICS[points.metric].unit
-    told = ahead(points, seed)
-    rungs = ladder(told.last, told.last)
+    told = infer_curve(points, seed)
+    rungs = n_grid(told.last, told.last)
     log_error = told.curves(rungs)
     gain = METRICS[points.metric].gain(np.exp(log_error[:, :1]), np.exp(log_error))
-    n = reached(rungs, STEP[unit] - gain)
-    best = frontier(points)
+    n = first_n_reaching(rungs, STEP[unit] - gain)
+    best = select_width(points)
     largest = float(points.n.max())
     p = None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
     images, hours, total = np.full((3, len(n)), np.inf)
     for row in np.flatnonzero(np.isfinite(n)):
         bill = costs.bill(float(n[row]), p, largest)
         images[row], hours[row], total[row] = bill.images, bill.hours, np.nan if bill.total is None else bill.total
-    priced = None if costs.per_hour is None else ranged(total)
+    priced = None if costs.per_hour is None else summarise(total)
     answer = Price(
         step=STEP[unit],
         unit=unit,
-        n=ranged(n),
-        images=ranged(images),
-        hours=ranged(hours),
+        n=summarise(n),
+        images=summarise(images),
+        hours=summarise(hours),
         total=priced,
         currency=costs.currency,
         sentence="",
@@ -160,12 +167,14 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
 
 def _said(answer: Price, points: Points, hour_unit: str) -> Price:
     what = f"The next {answer.step:g} {answer.unit}"
-    never = f"; the chance that no amount of data brings it is {chance(answer.n.never)}"
+    never = f"; the chance that no amount of data brings it is {format_chance(answer.n.never)}"
     if np.isinf(answer.n.median):
         return replace(answer, sentence=f"{what} is not expected from more data{never}.")
-    parts = [f"{rounded(answer.images.median)} more {points.unit} ({between(answer.images)})"]
-    parts.append(f"{rounded(answer.hours.median)} {hour_unit} of training ({between(answer.hours)})")
+    parts = [f"{round_interval(answer.images.median)} more {points.unit} ({format_interval(answer.images)})"]
+    parts.append(f"{round_interval(answer.hours.median)} {hour_unit} of training ({format_interval(answer.hours)})")
     if answer.total is not None:
-        parts.append(f"{rounded(answer.total.median)} {answer.currency} in all ({between(answer.total)})")
+        parts.append(
+            f"{round_interval(answer.total.median)} {answer.currency} in all ({format_interval(answer.total)})"
+        )
     said = f"{what} costs about {', '.join(parts)}{never if answer.n.never >= 0.005 else ''}."
     return replace(answer, sentence=said)

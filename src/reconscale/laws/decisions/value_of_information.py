@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws.curve.ensemble import BEND_TAILS
 from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.prediction import Ahead
-from reconscale.laws.grouping import frontier
+from reconscale.laws.decisions.prediction import CurvePosterior
+from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.discrepancy import SMOOTH
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
@@ -64,7 +64,7 @@ def candidates_of(points: Points) -> tuple[Candidate, ...]:
     surface over n and p exists, also the other networks at the largest n, and the three largest, with one of twice
     the largest width (four times the largest p), at twice that n.
     """
-    best = frontier(points)
+    best = select_width(points)
     places = [_network(best, n) for n in _sizes(best.sizes)]
     if has_surface(points):
         last = float(best.n.max())
@@ -79,21 +79,21 @@ def candidates_of(points: Points) -> tuple[Candidate, ...]:
     return tuple(replace(place, seeds=seeds) for place in places for seeds in SEEDS)
 
 
-def checked(candidates: Sequence[Candidate], points: Points) -> tuple[Candidate, ...]:
+def check_candidate(candidates: Sequence[Candidate], points: Points) -> tuple[Candidate, ...]:
     """The user's candidates, with the network chosen at the nearest n where they name none.
 
     Raises:
-        Mistake: there are none, or a number is not above 0.
+        UserError: there are none, or a number is not above 0.
     """
     if not candidates:
-        raise Mistake("candidates", "found none", "name one or more, or leave them out")
-    best = frontier(points)
+        raise UserError("candidates", "found none", "name one or more, or leave them out")
+    best = select_width(points)
     filled = []
     for item in candidates:
         for name in ("n", "p", "width", "seeds"):
             value = getattr(item, name)
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise Mistake(f"candidates, {name}", f"found {value}", "a number above 0 is expected")
+                raise UserError(f"candidates, {name}", f"found {value}", "a number above 0 is expected")
         usual = _network(best, item.n)
         if item.p is None and item.width is not None and item.width != usual.width:
             item = replace(item, p=_p_of(points, item.width))
@@ -157,7 +157,7 @@ TRIM = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class ScenarioDraws:
     """Equally likely possibilities.
 
     Attributes:
@@ -192,7 +192,7 @@ class Belief:
 
 
 @dataclass(frozen=True)
-class Left:
+class ExpectedLoss:
     """What is expected to be left after some measurements.
 
     Attributes:
@@ -204,15 +204,19 @@ class Left:
     regret: float
 
 
-def belief_1d(
-    told: Ahead, candidates: tuple[Candidate, ...], metric: str, forecast_at: float | None, rng: np.random.Generator
-) -> Belief:
+def draws_1d(
+    told: CurvePosterior,
+    candidates: tuple[Candidate, ...],
+    metric: str,
+    forecast_at: float | None,
+    rng: np.random.Generator,
+) -> ScenarioDraws:
     """From a curve over n; the aim is the gain of doubling n, or the forecast."""
     x = np.log([item.n for item in candidates])
     places = np.array([told.last + np.log(2.0) if forecast_at is None else np.log(forecast_at)])
     drawn = told.curves(np.concatenate([x, places, [told.last]]), images=False)[:PARTICLES]
     runs = np.array([item.seeds for item in candidates], dtype=np.float64)
-    return Belief(
+    return ScenarioDraws(
         at=drawn[:, : len(x)],
         x=x,
         noise=told.noise(x) / np.sqrt(runs),
@@ -225,14 +229,14 @@ def belief_1d(
     )
 
 
-def belief_2d(
+def draws_2d(
     drawn: Surface,
     candidates: tuple[Candidate, ...],
     points: Points,
     forecast_at: float | None,
     p: float,
     rng: np.random.Generator,
-) -> Belief:
+) -> ScenarioDraws:
     """From a surface over n and p; the aims are the gains of doubling n and p at the chosen network, or the forecast.
 
     A gain of p lies at the largest n, where nothing bends anew.
@@ -245,7 +249,7 @@ def belief_2d(
     seeds, wrong = drawn.parameters["seed_sd"][0], drawn.parameters["wrong_sd"][0]
     runs = np.array([item.seeds for item in candidates], dtype=np.float64)
     slope = float(np.median(log_error[:, -2] - log_error[:, -1])) / NUDGE
-    return Belief(
+    return ScenarioDraws(
         at=log_error[:, : len(n)],
         x=np.log(n),
         noise=np.sqrt(seeds**2 / runs + (1.0 - SMOOTH) * wrong**2),
@@ -259,7 +263,7 @@ def belief_2d(
 
 
 @dataclass(frozen=True, eq=False)
-class Worlds:
+class Scenarios:
     """Worlds in which some candidates have been measured already.
 
     Attributes:
@@ -269,7 +273,7 @@ class Worlds:
         far: the largest ln n measured by now.
     """
 
-    belief: Belief
+    belief: ScenarioDraws
     truth: NDArray[np.int64]
     weight: Floats
     far: float
@@ -279,20 +283,20 @@ class Worlds:
         """How many draws still count, in a typical world."""
         return float(np.median(1.0 / (self.weight**2).sum(axis=1)))
 
-    def left(self, worthwhile: float | None) -> Left:
+    def left(self, worthwhile: float | None) -> ExpectedLoss:
         """What is left now; without ``worthwhile`` there is no decision to regret."""
         told = self.belief.told(self.far)
         aims = np.clip(told, *np.quantile(told, [TRIM, 1.0 - TRIM], axis=0))
         aims = aims - aims.mean(axis=0)
         variance = float((self.weight @ aims**2 - (self.weight @ aims) ** 2).sum(axis=1).mean())
         if worthwhile is None:
-            return Left(variance, 0.0)
+            return ExpectedLoss(variance, 0.0)
         net = told - worthwhile
         known = self.weight @ np.maximum(net.max(axis=1), 0.0)
         chosen = np.maximum((self.weight @ net).max(axis=1), 0.0)
-        return Left(variance, float(np.maximum(known - chosen, 0.0).mean()))
+        return ExpectedLoss(variance, float(np.maximum(known - chosen, 0.0).mean()))
 
-    def after(self, candidate: int, least: float, rng: np.random.Generator) -> Worlds:
+    def after(self, candidate: int, least: float, rng: np.random.Generator) -> Scenarios:
         """The same worlds, with one more candidate measured.
 
         Args:
@@ -308,20 +312,20 @@ class Worlds:
         square -= square.min(axis=1, keepdims=True)
         while True:
             weight = self.weight * np.exp(-0.5 * square / noise**2)
-            made = Worlds(belief, self.truth, weight / weight.sum(axis=1, keepdims=True), far)
+            made = Scenarios(belief, self.truth, weight / weight.sum(axis=1, keepdims=True), far)
             if made.effective >= least:
                 return made
             noise *= 1.4
 
-    def tried(self, rng: np.random.Generator) -> list[Worlds]:
+    def tried(self, rng: np.random.Generator) -> list[Scenarios]:
         """The worlds after each candidate."""
         least = min(LEAST_EFFECTIVE, 0.5 * self.effective)
         return [self.after(k, least, rng) for k in range(len(self.belief.x))]
 
 
-def worlds(belief: Belief, rng: np.random.Generator) -> Worlds:
+def simulate_scenarios(belief: ScenarioDraws, rng: np.random.Generator) -> Scenarios:
     """Worlds in which nothing has been measured yet."""
     truth = rng.permutation(len(belief.at))[:WORLDS]
     weight = np.full((len(truth), len(belief.at)), 1.0 / (len(belief.at) - 1))
     weight[np.arange(len(truth)), truth] = 0.0
-    return Worlds(belief, truth, weight, belief.last)
+    return Scenarios(belief, truth, weight, belief.last)

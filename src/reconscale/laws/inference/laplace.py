@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws.inference.smc import Cloud, carried
-from reconscale.laws.surface.discrepancy import Noise
+from reconscale.laws.inference.smc import Particles, smc_sample
+from reconscale.laws.surface.discrepancy import SurfaceNoise
 
 Floats = NDArray[np.float64]
 Residual = Callable[[Floats], Floats]
@@ -21,7 +21,7 @@ ENOUGH = 1e-4
 STEP = 1e-5
 
 
-def peak(residual: Residual, noise: Noise, starts: Floats) -> tuple[Floats, Floats]:
+def map_estimate(residual: Residual, noise: SurfaceNoise, starts: Floats) -> tuple[Floats, Floats]:
     """Descend from all ``starts`` (S, Q) and keep the best.
 
     Levenberg-Marquardt on the weighted residuals and the prior. The weights are the mean inverse variances given
@@ -38,7 +38,7 @@ def peak(residual: Residual, noise: Noise, starts: Floats) -> tuple[Floats, Floa
     return best, np.linalg.cholesky(np.linalg.inv(curvature))
 
 
-def _descended(residual: Residual, noise: Noise, v: Floats, rounds: int) -> tuple[Floats, Floats]:
+def _descended(residual: Residual, noise: SurfaceNoise, v: Floats, rounds: int) -> tuple[Floats, Floats]:
     """Where the rows of v (S, Q) come to in so many rounds, each with its own damping, and their costs (S,)."""
     cost = _cost(residual, noise, v)
     damping = np.full((len(v), 1, 1), 1e-2)
@@ -58,12 +58,12 @@ def _descended(residual: Residual, noise: Noise, v: Floats, rounds: int) -> tupl
     return v, cost
 
 
-def _cost(residual: Residual, noise: Noise, v: Floats) -> Floats:
+def _cost(residual: Residual, noise: SurfaceNoise, v: Floats) -> Floats:
     cost = 0.5 * (v**2).sum(1) - noise.log_likelihood(residual(v))
     return np.where(np.isfinite(cost), cost, np.inf)
 
 
-def _slope(residual: Residual, noise: Noise, v: Floats) -> tuple[Floats, Floats]:
+def _slope(residual: Residual, noise: SurfaceNoise, v: Floats) -> tuple[Floats, Floats]:
     """Slope (S, Q) of the cost and its Gauss-Newton curvature (S, Q, Q)."""
     count, dimensions = v.shape
     moved = np.concatenate([v[None], v + STEP * np.eye(dimensions)[:, None, :]]).reshape(-1, dimensions)
@@ -92,7 +92,9 @@ MOVES = 5
 """Moves of every draw after each step of the sampler."""
 
 
-def reference(log_likelihood: LogLikelihood, unit: Floats, mean: Floats, root: Floats) -> tuple[Floats, Floats, float]:
+def fit_proposal(
+    log_likelihood: LogLikelihood, unit: Floats, mean: Floats, root: Floats
+) -> tuple[Floats, Floats, float]:
     """A normal distribution that covers the posterior.
 
     Adaptive importance sampling: draw, weigh, take the moments of the weighted draws, again; the weights are tempered
@@ -123,10 +125,10 @@ def reference(log_likelihood: LogLikelihood, unit: Floats, mean: Floats, root: F
     return mean, root, evidence
 
 
-def posterior(
+def importance_posterior(
     log_likelihood: LogLikelihood, mean: Floats, root: Floats, unit: Floats, rng: np.random.Generator
-) -> Cloud:
-    """The posterior's cloud: the sampler, started from the normal distribution of :func:`reference`.
+) -> Particles:
+    """The posterior's cloud: the sampler, started from the normal distribution of :func:`fit_proposal`.
 
     In that distribution's own coordinates the target is the same if the likelihood is multiplied by prior over
     reference; so is the evidence.
@@ -136,8 +138,8 @@ def posterior(
         v = mean + w @ root.T
         return (log_likelihood(v) + _ratio(w, v, root))[:, None]
 
-    cloud = carried(stages, unit, rng, moves=MOVES)[-1]
-    return Cloud(mean + cloud.v @ root.T, cloud.log_evidence)
+    cloud = smc_sample(stages, unit, rng, moves=MOVES)[-1]
+    return Particles(mean + cloud.v @ root.T, cloud.log_evidence)
 
 
 def _ratio(w: Floats, v: Floats, root: Floats) -> Floats:

@@ -23,7 +23,7 @@ KEEP = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Cloud:
+class Particles:
     """Equally weighted draws from a posterior.
 
     Attributes:
@@ -38,7 +38,7 @@ class Cloud:
         return len(self.v)
 
 
-def carried(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4) -> list[Cloud]:
+def smc_sample(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4) -> list[Particles]:
     """Carry draws from the prior to the posterior of each stage in turn, along geometric paths.
 
     Args:
@@ -64,7 +64,7 @@ def carried(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: i
             v, logs = v[kept], logs[kept]
             for _ in range(moves):
                 v, logs = _moved(v, logs, stages, _mixed(stage, part), rng)
-        clouds.append(Cloud(v, evidence))
+        clouds.append(Particles(v, evidence))
     return clouds
 
 
@@ -112,7 +112,7 @@ def _moved(
     return np.where(take[:, None], there, v), np.where(take[:, None], new, logs)
 
 
-def places(count: int, dimensions: int) -> Floats:
+def uniform_sequence(count: int, dimensions: int) -> Floats:
     """(count, Q) places in the unit cube; the first is its middle."""
     root = 2.0
     for _ in range(64):
@@ -121,6 +121,6 @@ def places(count: int, dimensions: int) -> Floats:
     return np.asarray((0.5 + np.outer(np.arange(count), steps)) % 1.0)
 
 
-def normal(count: int, dimensions: int) -> Floats:
+def normal_sequence(count: int, dimensions: int) -> Floats:
     """(count, Q) standard normal draws."""
-    return np.asarray(ndtri(places(count + 1, dimensions)[1:]))
+    return np.asarray(ndtri(uniform_sequence(count + 1, dimensions)[1:]))

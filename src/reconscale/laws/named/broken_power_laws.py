@@ -11,15 +11,15 @@ from reconscale.laws.inference import smc
 from reconscale.laws.named.law import (
     bounded,
     constant,
-    floor_place,
     floored,
-    geometric,
     grid,
-    log_floor,
+    log_floor_from_unit,
+    log_grid,
     middle,
-    signed,
     signed_place,
+    sinh_grid,
     split,
+    unit_from_log_floor,
 )
 from reconscale.laws.named.variable_projection import linear_fit
 
@@ -32,7 +32,7 @@ SHARP, BLUNT = 0.005, 1.0
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenPowerLaw:
     """error = a + b n^-c0 prod_i (1 + (n / d_i)^(1 / f_i))^(-c_i f_i), a >= 0, with ``breaks`` breaks.
 
     The exponent is c0 far below the first break d1 and c_i more beyond d_i (each from -5 to 5: the error may rise);
@@ -77,17 +77,17 @@ class Broken:
         span = x[-1] - x[0]
         triples = t[..., 2:].reshape(*t.shape[:-1], self.breaks, 3)
         place = x[0] - MARGIN * span + triples[..., 1] * (1.0 + 2.0 * MARGIN) * span
-        width = geometric(triples[..., 2], SHARP * span, BLUNT * span)
-        return signed(t[..., 1:2]), np.stack([signed(triples[..., 0]), place, width], axis=-1)
+        width = log_grid(triples[..., 2], SHARP * span, BLUNT * span)
+        return sinh_grid(t[..., 1:2]), np.stack([sinh_grid(triples[..., 0]), place, width], axis=-1)
 
     def nodes(self, x: Floats, u: Floats) -> Floats:
         """For many floors, places and widths the exponents that fit ln(error - floor) best, to first order in u."""
         span = x[-1] - x[0]
-        free = smc.places(2048 * self.breaks, 1 + 2 * self.breaks)
+        free = smc.uniform_sequence(2048 * self.breaks, 1 + 2 * self.breaks)
         share = (1.0 - 1e-3 ** free[:, :1]) * np.exp(u.min() - u)
         triples = np.empty((len(free), self.breaks, 3))
         places = np.sort(free[:, 1 : 1 + self.breaks], axis=-1)
-        triples[..., 0], triples[..., 2] = 1.0, geometric(free[:, 1 + self.breaks :], SHARP * span, BLUNT * span)
+        triples[..., 0], triples[..., 2] = 1.0, log_grid(free[:, 1 + self.breaks :], SHARP * span, BLUNT * span)
         triples[..., 1] = x[0] + (places * (1.0 + 2.0 * MARGIN) - MARGIN) * span
         bends = [_bend(x, triples[:, i]) - _bend(middle(x), triples[:, i]) for i in range(self.breaks)]
         columns = np.stack([np.ones_like(share), np.broadcast_to(middle(x) - x, share.shape), *bends], axis=-1)
@@ -96,7 +96,7 @@ class Broken:
         triples[..., 0] = np.concatenate(c, axis=-1)
         falling = _falling(x, c0, triples) - _falling(np.array([middle(x)]), c0, triples)
         with np.errstate(divide="ignore"):
-            floor = floor_place(np.log(share[:, :1]) + u[0] - level, falling)
+            floor = unit_from_log_floor(np.log(share[:, :1]) + u[0] - level, falling)
         rest = np.stack([signed_place(triples[..., 0]), places, free[:, 1 + self.breaks :]], axis=-1)
         t = np.concatenate([floor, signed_place(c0), rest.reshape(len(free), -1)], axis=-1)
         return np.asarray(np.clip(t, 0.0, 1.0))
@@ -105,14 +105,14 @@ class Broken:
         """ln(r + the falling part) relative to the falling part at mid size; a level."""
         c0, triples = self._shape(x, t)
         falling = _falling(x, c0, triples) - _falling(np.array([middle(x)]), c0, triples)
-        known = np.logaddexp(log_floor(t[..., 0:1], falling), falling)
+        known = np.logaddexp(log_floor_from_unit(t[..., 0:1], falling), falling)
         return known, constant(known)
 
     def theta(self, x: Floats, t: Floats, linear: Floats) -> Floats:
         """(..., 3 + 3 B): a, b, c0, then c_i, d_i and f_i of each break."""
         c0, triples = self._shape(x, t)
         half_way = _falling(np.array([middle(x)]), c0, triples)
-        a = floored(linear + log_floor(t[..., 0:1], _falling(x, c0, triples) - half_way))
+        a = floored(linear + log_floor_from_unit(t[..., 0:1], _falling(x, c0, triples) - half_way))
         order = np.argsort(triples[..., 1], axis=-1, kind="stable")[..., None]
         triples = np.take_along_axis(triples, order, axis=-2)
         triples[..., 1] = np.exp(bounded(triples[..., 1]))
@@ -147,7 +147,7 @@ MOST = 290.0
 
 
 @dataclass(frozen=True)
-class Paper:
+class SegmentedPowerLaw:
     """The paper's law: log10(metric) against log10(n) is straight lines that meet at ``breaks`` breaks.
 
     ``alpha1``, ``alpha2``, ... are the signed exponents from left to right, ``value`` is the metric at the first

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc
 
-from reconscale.errors import Mistake
-from reconscale.laws.findings import Finding, finding, merged
-from reconscale.laws.grouping import Levels, from_working, levels, resample, to_working
+from reconscale.errors import UserError
+from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.grouping import SizeMeans, from_working, group_by_size, resample, to_working
 from reconscale.laws.named.law import Law
-from reconscale.laws.named.registry import LAWS, checked_sizes, key_of
-from reconscale.laws.named.variable_projection import Solution, follow, scatter, search
+from reconscale.laws.named.registry import LAWS, check_sizes, key_of
+from reconscale.laws.named.variable_projection import Solution, linearised_covariance, multistart, refit
 from reconscale.laws.points import METRICS, Points
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ class Bootstrap:
         return from_working(u, self.law.of, self.metric)
 
 
-def bootstrap(law: Law, level: Levels, draws: int, rng: np.random.Generator, *, images: bool = False) -> Bootstrap:
+def bootstrap(law: Law, level: SizeMeans, draws: int, rng: np.random.Generator, *, images: bool = False) -> Bootstrap:
     """Fit ``law`` to the levels, and again to ``draws`` hierarchically resampled copies of them.
 
     Weights are inverse seed variances. Where the residuals are larger than seeds explain, the resampled noise is
@@ -77,20 +77,20 @@ def bootstrap(law: Law, level: Levels, draws: int, rng: np.random.Generator, *, 
     ratio = max(1.0, (3.0 + chi2) / (3.0 + spare))
     shift, stretch = resample(level, draws, rng, images)
     copies = to_working_safely(level.z + shift * np.sqrt(ratio), law, level.metric)
-    t, theta, _ = follow(found, copies)
-    loose = _loose(found, t, scatter(found, copies)) if law.curved else ()
+    t, theta, _ = refit(found, copies)
+    loose = _loose(found, t, linearised_covariance(found, copies)) if law.curved else ()
     return Bootstrap(law, level.metric, found.theta, theta, stretch, ratio, rms(residual, spare), spare, loose)
 
 
-def fit_levels(law: Law, level: Levels) -> Solution:
+def fit_levels(law: Law, level: SizeMeans) -> Solution:
     """Weighted least squares of ``law`` through the levels, in its own working scale."""
     u = to_working(level.z, law.of, level.metric)
     jump = to_working(level.z + 1e-4, law.of, level.metric) - u
     weight = (1e-4 / np.maximum(np.abs(jump), 1e-300)) ** 2 / level.variance
-    return search(law, level.x, u, weight / weight.mean())
+    return multistart(law, level.x, u, weight / weight.mean())
 
 
-def residuals(found: Solution, level: Levels) -> Floats:
+def residuals(found: Solution, level: SizeMeans) -> Floats:
     """(K',) what is left of ln(error) at the levels that the law is fitted to."""
     law = found.problem.law
     fitted = from_working(law.working(level.x, found.theta), law.of, level.metric)[0]
@@ -147,19 +147,19 @@ class Fit:
         """(N,) the law's value of the metric at n (N,).
 
         Raises:
-            Mistake: some n is not a number above 0.
+            UserError: some n is not a number above 0.
         """
-        x = np.log(checked_sizes(n))
+        x = np.log(check_sizes(n))
         return METRICS[self.metric].from_error(np.exp(self._bootstrap.log_error(x, self._bootstrap.theta)[0]))
 
     def interval(self, n: ArrayLike, level: float = 0.9) -> tuple[Floats, Floats]:
         """(N,), (N,) central interval of the law's value at n, as if this law were true; see ``forecast`` otherwise.
 
         Raises:
-            Mistake: some n is not a number above 0, or ``level`` is not between 0 and 1.
+            UserError: some n is not a number above 0, or ``level`` is not between 0 and 1.
         """
-        tail = 0.5 * (1.0 - checked_level(level))
-        values = METRICS[self.metric].from_error(np.exp(self._bootstrap.log_error(np.log(checked_sizes(n)))))
+        tail = 0.5 * (1.0 - check_level(level))
+        values = METRICS[self.metric].from_error(np.exp(self._bootstrap.log_error(np.log(check_sizes(n)))))
         low, high = np.quantile(values, [tail, 1.0 - tail], axis=0)
         return low, high
 
@@ -193,10 +193,10 @@ class PointFit:
         """(N,) the law's value of the metric at n (N,).
 
         Raises:
-            Mistake: some n is not a number above 0.
+            UserError: some n is not a number above 0.
         """
         law, theta = LAWS[self.law], np.array(list(self.parameters.values()))
-        log_error = from_working(law.working(np.log(checked_sizes(n)), theta), law.of, self.metric)
+        log_error = from_working(law.working(np.log(check_sizes(n)), theta), law.of, self.metric)
         return METRICS[self.metric].from_error(np.exp(log_error))
 
 
@@ -208,7 +208,7 @@ def point_fit(points: Points, law: str = "power+floor") -> PointFit:
         law: as for :func:`fit`.
 
     Raises:
-        Mistake: as for :func:`fit`.
+        UserError: as for :func:`fit`.
     """
     key, level = _checked(points, law)
     found = fit_levels(LAWS[key], level)
@@ -232,10 +232,10 @@ def fit(points: Points, law: str = "power+floor", draws: int = 400, seed: int = 
         seed: the same seed gives the same bits.
 
     Raises:
-        Mistake: the law is unknown, or there are too few distinct n for it.
+        UserError: the law is unknown, or there are too few distinct n for it.
     """
     if draws < 20:
-        raise Mistake("draws", f"found {draws}", "20 or more are needed for an interval")
+        raise UserError("draws", f"found {draws}", "20 or more are needed for an interval")
     key, level = _checked(points, law)
     form = LAWS[key]
     result = bootstrap(form, level, draws, np.random.default_rng(seed), images=True)
@@ -243,32 +243,32 @@ def fit(points: Points, law: str = "power+floor", draws: int = 400, seed: int = 
     columns = zip(form.parameters, result.theta[0].tolist(), low.tolist(), high.tolist(), strict=True)
     parameters = {name: (value, min(value, below), max(value, above)) for name, value, below, above in columns}
     seed_sd = float(np.sqrt((level.sd**2).mean()))
-    findings = merged(level.findings, tuple(_cautions(result, form, level)))
+    findings = unique_findings(level.findings, tuple(_cautions(result, form, level)))
     return Fit(
         key, parameters, result.draws, result.residual_sd, seed_sd, findings, level.metric, np.exp(level.x), result
     )
 
 
-def _checked(points: Points, law: str) -> tuple[str, Levels]:
+def _checked(points: Points, law: str) -> tuple[str, SizeMeans]:
     """The key of the law and the levels of the points, which do not depend on the order of rows."""
     key = key_of(law)
     columns = [points.n, points.y, points.seed, points.width, points.p, points.validation]
     order = np.lexsort([column for column in reversed(columns) if column is not None])
-    level = levels(points.rows(order))
+    level = group_by_size(points.rows(order))
     if len(level.x) < LAWS[key].least:
         needed = f"the law '{law}' needs at least {LAWS[key].least}"
-        raise Mistake("points", f"found {len(level.x)} distinct n", needed)
+        raise UserError("points", f"found {len(level.x)} distinct n", needed)
     return key, level
 
 
-def checked_level(level: float) -> float:
+def check_level(level: float) -> float:
     """``level`` if it is a probability strictly between 0 and 1.
 
     Raises:
-        Mistake: it is not.
+        UserError: it is not.
     """
     if not 0.0 < level < 1.0:
-        raise Mistake("level", f"found {level}", "a number between 0 and 1 is expected, e.g. 0.9")
+        raise UserError("level", f"found {level}", "a number between 0 and 1 is expected, e.g. 0.9")
     return level
 
 
@@ -285,7 +285,7 @@ def floor_is_identified(draws: Floats, x: Floats) -> bool:
     return bool(x[-1] - x[0] >= 1.5 * np.log(10.0) and low > 0.05)
 
 
-def misfit(result: Bootstrap, level: Levels) -> list[Finding]:
+def misfit(result: Bootstrap, level: SizeMeans) -> list[Finding]:
     """The finding that residuals are larger than seeds explain, where a chi-square test at 1 % says so."""
     if result.spare == 0 or not len(level.pool):
         return []
@@ -296,7 +296,7 @@ def misfit(result: Bootstrap, level: Levels) -> list[Finding]:
     return [finding("misfit", law=f"'{result.law.name}'", residual=100 * result.residual_sd, seed=100 * seed)]
 
 
-def _cautions(result: Bootstrap, form: Law, level: Levels) -> list[Finding]:
+def _cautions(result: Bootstrap, form: Law, level: SizeMeans) -> list[Finding]:
     found = misfit(result, level)
     # the floor has a caution of its own
     loose = [name for name in result.loose if (form.name, name) != ("power+floor", "a")]

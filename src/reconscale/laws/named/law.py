@@ -73,7 +73,7 @@ def split(theta: ArrayLike) -> list[Floats]:
 def grid(many: int) -> Floats:
     """Places (N, Q) that fill the unit cube of ``many`` coordinates evenly; one place without coordinates."""
     if many not in FINE:
-        return smc.places(512, many)
+        return smc.uniform_sequence(512, many)
     axis = (np.arange(FINE[many]) + 0.5) / FINE[many]
     return np.array(list(product(axis, repeat=many)))
 
@@ -83,27 +83,27 @@ def constant(known: Floats) -> Floats:
     return np.broadcast_to(1.0, (*known.shape, 1))
 
 
-def geometric(t: Floats, low: Floats | float, high: Floats | float) -> Floats:
+def log_grid(t: Floats, low: Floats | float, high: Floats | float) -> Floats:
     """From ``low`` to ``high`` (both above 0), evenly on the log scale."""
     return np.asarray(low * (high / low) ** t)
 
 
-def signed(t: Floats, most: float = STEEPEST) -> Floats:
+def sinh_grid(t: Floats, most: float = STEEPEST) -> Floats:
     """From -``most`` to ``most``, 0 in the middle and finer there; nowhere flat."""
     return np.asarray(most * np.sinh(4.0 * (2.0 * t - 1.0)) / np.sinh(4.0))
 
 
-def from_zero(t: Floats, small: Floats | float, most: Floats | float) -> Floats:
+def log1p_grid(t: Floats, small: Floats | float, most: Floats | float) -> Floats:
     """From exactly 0 to ``most``: evenly up to about ``small``, from there on evenly on the log scale."""
     return np.asarray(small * np.expm1(t * np.log1p(most / small)))
 
 
 def signed_place(value: Floats, most: float = STEEPEST) -> Floats:
-    """The inverse of :func:`signed`."""
+    """The inverse of :func:`sinh_grid`."""
     return np.asarray(0.5 * (1.0 + np.arcsinh(value / most * np.sinh(4.0)) / 4.0))
 
 
-def log_floor(t: Floats, falling: Floats) -> Floats:
+def log_floor_from_unit(t: Floats, falling: Floats) -> Floats:
     """Ln of a floor (..., 1) that is added to exp(falling) (..., K); t (..., 1) = 0 is no floor at all.
 
     At t = 1 the falling part is nowhere more than a part in 10^8 of the floor: the curve is constant. Half way, the
@@ -115,8 +115,8 @@ def log_floor(t: Floats, falling: Floats) -> Floats:
     return np.asarray(low + np.log(1e-3) + rise)
 
 
-def floor_place(log_value: Floats, falling: Floats) -> Floats:
-    """The inverse of :func:`log_floor`."""
+def unit_from_log_floor(log_value: Floats, falling: Floats) -> Floats:
+    """The inverse of :func:`log_floor_from_unit`."""
     low, high = falling.min(-1, keepdims=True), falling.max(-1, keepdims=True)
     rise = np.logaddexp(0.0, log_value - low - np.log(1e-3))
     return np.asarray(np.clip(rise / (high - low + np.log(1e11)), 0.0, 1.0))

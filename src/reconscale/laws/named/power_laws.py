@@ -12,12 +12,12 @@ from reconscale.laws.named.law import (
     bounded,
     constant,
     floored,
-    from_zero,
-    geometric,
     grid,
-    log_floor,
+    log1p_grid,
+    log_floor_from_unit,
+    log_grid,
     middle,
-    signed,
+    sinh_grid,
     split,
 )
 
@@ -81,9 +81,9 @@ class PowerFloor:
         return slice(0, count)
 
     def _shape(self, x: Floats, t: Floats) -> tuple[Floats, Floats, Floats]:
-        c = geometric(t[..., 0:1], 0.02, 4.0)
+        c = log_grid(t[..., 0:1], 0.02, 4.0)
         falling = -c * (x - middle(x))
-        return c, falling, log_floor(t[..., 1:2], falling)
+        return c, falling, log_floor_from_unit(t[..., 1:2], falling)
 
     def nodes(self, x: Floats, u: Floats) -> Floats:  # noqa: ARG002
         """A grid."""
@@ -126,7 +126,7 @@ class Shifted:
 
     def _shape(self, x: Floats, t: Floats) -> tuple[Floats, Floats]:
         half = np.exp(0.5 * (x[-1] - x[0]))
-        return signed(t[..., 0:1]), from_zero(t[..., 1:2], 1e-3 / half, 1e3 * half)
+        return sinh_grid(t[..., 0:1]), log1p_grid(t[..., 1:2], 1e-3 / half, 1e3 * half)
 
     def nodes(self, x: Floats, u: Floats) -> Floats:  # noqa: ARG002
         """A grid."""
@@ -152,7 +152,7 @@ class Shifted:
 
 
 @dataclass(frozen=True)
-class Last:
+class LastValue:
     """error = b, the mean at the largest n: what one forecasts who believes that nothing will change."""
 
     name: str = "last value"
@@ -185,7 +185,7 @@ class Last:
 
 
 @dataclass(frozen=True)
-class ChanceToFloor:
+class M4:
     """(error - e) / (e0 - error)^a = b n^-c: from chance e0 at small n to the floor e >= 0 at large n.
 
     c is from 0.02 to 5 and a from 0.05 to 5. With few data the curve is flat at e0, later it is a power law above a
@@ -207,11 +207,11 @@ class ChanceToFloor:
 
     def _shape(self, x: Floats, t: Floats) -> tuple[Floats, ...]:
         """c, a, the right-hand side at mid size, ln of the way from e to e0 (..., K), and ln of e relative to it."""
-        c, a = geometric(t[..., 0:1], 0.02, 5.0), geometric(t[..., 3:4], 0.05, 5.0)
+        c, a = log_grid(t[..., 0:1], 0.02, 5.0), log_grid(t[..., 3:4], 0.05, 5.0)
         place = 10.0 - 22.0 * t[..., 2:3]
         half_way = a * np.logaddexp(0.0, place) - np.logaddexp(0.0, -place)
         way = log_way(half_way - c * (x - middle(x)), a)
-        return c, a, half_way, way, log_floor(t[..., 1:2], way)
+        return c, a, half_way, way, log_floor_from_unit(t[..., 1:2], way)
 
     def nodes(self, x: Floats, u: Floats) -> Floats:  # noqa: ARG002
         """A grid."""

@@ -79,7 +79,7 @@ def linear_fit(columns: Floats, target: Floats) -> Fitted:
     return Fitted(linear, target, basis, (target**2).sum(-1))
 
 
-def descend(problem: Problem, u: Floats, t: Floats, rounds: int, enough: float) -> tuple[Floats, Floats]:
+def levenberg_marquardt(problem: Problem, u: Floats, t: Floats, rounds: int, enough: float) -> tuple[Floats, Floats]:
     """Levenberg-Marquardt on the projected residuals in the unit cube, each row with its own damping.
 
     A coordinate at an edge from which the descent points outwards is held there. A row stops when its step is
@@ -214,7 +214,7 @@ class Solution:
 
 
 def solve(law: Law, x: Floats, u: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Weighted least squares for D data sets that are much alike: :func:`search` of the first, then :func:`follow`.
+    """Weighted least squares for D data sets that are much alike: :func:`multistart` of the first, then :func:`refit`.
 
     Args:
         law: the law.
@@ -225,14 +225,14 @@ def solve(law: Law, x: Floats, u: Floats, weight: Floats) -> tuple[Floats, Float
     Returns:
         theta (D, P) and the weighted sums of squares (D,).
     """
-    first = search(law, x, u[0], weight)
+    first = multistart(law, x, u[0], weight)
     if len(u) == 1:
         return first.theta, first.rss
-    _, theta, rss = follow(first, u[1:])
+    _, theta, rss = refit(first, u[1:])
     return np.concatenate([first.theta, theta]), np.concatenate([first.rss, rss])
 
 
-def search(law: Law, x: Floats, u: Floats, weight: Floats) -> Solution:
+def multistart(law: Law, x: Floats, u: Floats, weight: Floats) -> Solution:
     """Weighted least squares of ``law`` for one data set: the global optimum, as far as its nodes can tell.
 
     With up to five coordinates the best of many descents has been the best of all that is known; with more (two
@@ -252,7 +252,7 @@ def search(law: Law, x: Floats, u: Floats, weight: Floats) -> Solution:
     return Solution(problem, u, ends, law.theta(x, ends[:1], best.linear), best.rss)
 
 
-def follow(first: Solution, copies: Floats) -> tuple[Floats, Floats, Floats]:
+def refit(first: Solution, copies: Floats) -> tuple[Floats, Floats, Floats]:
     """The same for noisy copies of the data set, from where its descents ended and from each copy's own best nodes.
 
     Args:
@@ -269,7 +269,7 @@ def follow(first: Solution, copies: Floats) -> tuple[Floats, Floats, Floats]:
     return t, law.theta(x, t, fitted.linear), fitted.rss
 
 
-def scatter(first: Solution, copies: Floats) -> Floats:
+def linearised_covariance(first: Solution, copies: Floats) -> Floats:
     """(Q, Q) root of the covariance of t, linearised at the best end, for noise as large as that of the copies (D, K).
 
     Directions that the data do not determine get WIDE as their standard deviation.
@@ -285,11 +285,11 @@ def _optima(problem: Problem, u: Floats) -> Floats:
     """Where descents from the best nodes end (N, Q), best first, then where the others had come and had begun."""
     nodes = problem.law.nodes(problem.x, u)
     begun = nodes[np.argsort(project(problem, u, nodes).rss, kind="stable")[: BEGUN.get(nodes.shape[1], 256)]]
-    t, rss = descend(problem, _copies(u, begun), begun, 8, 1e-3)
+    t, rss = levenberg_marquardt(problem, _copies(u, begun), begun, 8, 1e-3)
     t = t[np.argsort(rss, kind="stable")]
-    carried, rss = descend(problem, _copies(u, t[:CARRIED]), t[:CARRIED], 60, 1e-5)
+    carried, rss = levenberg_marquardt(problem, _copies(u, t[:CARRIED]), t[:CARRIED], 60, 1e-5)
     carried = carried[np.argsort(rss, kind="stable")]
-    ends, rss = descend(problem, _copies(u, carried[:FINISHED]), carried[:FINISHED], 200, 1e-15)
+    ends, rss = levenberg_marquardt(problem, _copies(u, carried[:FINISHED]), carried[:FINISHED], 200, 1e-15)
     return np.concatenate([ends[np.argsort(rss, kind="stable")], carried[FINISHED:], t[CARRIED:], begun])
 
 
@@ -306,12 +306,12 @@ def _follow(first: Solution, copies: Floats) -> Floats:
     for j in range(at.basis.shape[-1]):
         rss -= (target @ at.basis[..., j].T) ** 2
     own = first.ends[rss.argmin(axis=1)]
-    away = ndtri(smc.places(len(copies), many)) @ scatter(first, copies).T
+    away = ndtri(smc.uniform_sequence(len(copies), many)) @ linearised_covariance(first, copies).T
     near = np.clip(first.ends[0] + away, 0.0, 1.0)
     starts = np.stack([own, near], axis=1)
-    t, found = descend(problem, np.repeat(copies, 2, axis=0), starts.reshape(-1, many), 6, 1e-3)
+    t, found = levenberg_marquardt(problem, np.repeat(copies, 2, axis=0), starts.reshape(-1, many), 6, 1e-3)
     best = t.reshape(starts.shape)[np.arange(len(copies)), found.reshape(-1, 2).argmin(1)]
-    return descend(problem, copies, best, 25, 1e-6)[0]
+    return levenberg_marquardt(problem, copies, best, 25, 1e-6)[0]
 
 
 def _copies(u: Floats, t: Floats) -> Floats:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
-from reconscale.laws.findings import Finding, finding, merged
+from reconscale.errors import UserError
+from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.points import Points
 
 Floats = NDArray[np.float64]
@@ -62,10 +62,10 @@ def cells(points: Points) -> Cells:
     """Reduce ``points`` to cells; the order of their rows does not matter, to the last bit.
 
     Raises:
-        Mistake: p is not known, or there are fewer than 3 distinct n, 3 distinct p or 6 cells.
+        UserError: p is not known, or there are fewer than 3 distinct n, 3 distinct p or 6 cells.
     """
     if points.p is None:
-        raise Mistake("points", "found no p", "a surface over n and p needs the number of parameters of every run")
+        raise UserError("points", "found no p", "a surface over n and p needs the number of parameters of every run")
     order = np.lexsort((points.error, points.p, points.n))
     n, p, log_error = points.n[order], points.p[order], np.log(points.error[order])
     sizes, group = np.unique(np.stack([n, p], axis=1), axis=0, return_inverse=True)
@@ -84,7 +84,7 @@ def cells(points: Points) -> Cells:
         x, y, z = (_sum(owner, count * part) / runs for part in (x, y, z))
         squares, dof, count = _sum(owner, squares), _sum(owner, dof), runs
     hull = convex(np.stack([x, y], axis=1))
-    return Cells(x, y, z, count, squares, dof, hull, points.metric, merged(points.findings, tuple(found)))
+    return Cells(x, y, z, count, squares, dof, hull, points.metric, unique_findings(points.findings, tuple(found)))
 
 
 def convex(places: Floats) -> Floats:
@@ -125,7 +125,7 @@ def _turn(first: Floats, second: Floats, third: Floats) -> float:
 def _enough(sizes: Floats) -> None:
     n, p = (len(np.unique(column)) for column in sizes.T)
     if n < LEAST_SIZES or p < LEAST_SIZES or len(sizes) < LEAST_CELLS:
-        raise Mistake(
+        raise UserError(
             "points",
             f"found {n} distinct n and {p} distinct p in {len(sizes)} cells",
             f"a surface needs at least {LEAST_SIZES} of each and {LEAST_CELLS} cells",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws.points import Points
 from reconscale.laws.surface.cells import LEAST_CELLS, LEAST_SIZES
-from reconscale.laws.surface.optimum import checked_level
+from reconscale.laws.surface.optimum import check_level
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +56,9 @@ class Chinchilla:
         """Name -> (low, high), from the resampled runs.
 
         Raises:
-            Mistake: ``level`` is not between 0 and 1.
+            UserError: ``level`` is not between 0 and 1.
         """
-        tail = 0.5 * (1.0 - checked_level(level))
+        tail = 0.5 * (1.0 - check_level(level))
         low, high = np.quantile(self.draws, [tail, 1.0 - tail], axis=0)
         return {name: (float(low[i]), float(high[i])) for i, name in enumerate(NAMES)}
 
@@ -82,7 +82,7 @@ def chinchilla(points: Points | tuple[ArrayLike, ArrayLike, ArrayLike], *, seed:
         seed: of the resampling of runs that the intervals come from; the optimum does not depend on it.
 
     Raises:
-        Mistake: p is not known, or there are fewer than 3 distinct n, 3 distinct p or 6 runs.
+        UserError: p is not known, or there are fewer than 3 distinct n, 3 distinct p or 6 runs.
     """
     x, y, z = _columns(points)
     middle = np.array([x.mean(), y.mean(), np.median(z)])
@@ -102,11 +102,11 @@ def _columns(points: Points | tuple[ArrayLike, ArrayLike, ArrayLike]) -> tuple[F
         n, p, error = (np.asarray(column, dtype=np.float64) for column in points)
         points = Points(n, error, p=p)
     if points.p is None:
-        raise Mistake("points", "found no p", "the number of parameters of every run is needed")
+        raise UserError("points", "found no p", "the number of parameters of every run is needed")
     n_count, p_count = len(np.unique(points.n)), len(np.unique(points.p))
     if min(n_count, p_count) < LEAST_SIZES or len(points) < LEAST_CELLS:
         found = f"found {n_count} distinct n and {p_count} distinct p in {len(points)} runs"
-        raise Mistake("points", found, f"at least {LEAST_SIZES} of each and {LEAST_CELLS} runs are needed")
+        raise UserError("points", found, f"at least {LEAST_SIZES} of each and {LEAST_CELLS} runs are needed")
     order = np.lexsort((points.error, points.p, points.n))
     x, y, z = np.log(points.n[order]), np.log(points.p[order]), np.log(points.error[order])
     return x, y, z

@@ -38,7 +38,7 @@ WAVES = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Noise:
+class SurfaceNoise:
     """The covariance of the cell means, diagonalised once for all scales.
 
     Attributes:
@@ -88,7 +88,7 @@ class Noise:
         return np.asarray(logsumexp(self.log_likelihoods(residual), axis=1))
 
 
-def noise(cells: Cells) -> Noise:
+def fit_noise(cells: Cells) -> SurfaceNoise:
     """The noise of the means of ``cells``."""
     relative = _relative(cells)
     spread = np.sqrt(relative / cells.count)
@@ -101,7 +101,7 @@ def noise(cells: Cells) -> Noise:
     tau = WRONG * np.exp(WRONG_SPREAD * units)
     scales = np.stack(np.meshgrid(sigma, tau, indexing="ij"), axis=-1).reshape(-1, 2)
     log_prior = np.full(len(scales), -np.log(len(scales)))
-    return Noise(scales, log_prior, spread, turn, np.maximum(strength, 0.0), waves)
+    return SurfaceNoise(scales, log_prior, spread, turn, np.maximum(strength, 0.0), waves)
 
 
 def basis(cells: Cells, x: Floats, y: Floats) -> Floats:
@@ -110,14 +110,14 @@ def basis(cells: Cells, x: Floats, y: Floats) -> Floats:
     Source: Rahimi and Recht, Random features for large-scale kernel machines (2007); squared-exponential kernel, with
     frequencies that are the same every time.
     """
-    rates = smc.normal(WAVES, 2) / (REACH * np.array(cells.span))
+    rates = smc.normal_sequence(WAVES, 2) / (REACH * np.array(cells.span))
     place = np.stack([x, y], axis=-1) - np.array(cells.centre)
     phase = place @ rates.T
     return np.asarray(np.concatenate([np.cos(phase), np.sin(phase)], axis=-1) / np.sqrt(WAVES))
 
 
 @dataclass(frozen=True, eq=False)
-class Wrongs:
+class DiscrepancyDraws:
     """One draw of everything that the noise hides, for each draw of the shape.
 
     Attributes:
@@ -131,7 +131,7 @@ class Wrongs:
     scales: Floats
 
 
-def draw(noise: Noise, residual: Floats, rng: np.random.Generator) -> Wrongs:
+def sample_discrepancy(noise: SurfaceNoise, residual: Floats, rng: np.random.Generator) -> DiscrepancyDraws:
     """Draw scales, level and smooth function given the residuals (D, K) of unknown level."""
     logs = noise.log_likelihoods(residual)
     shares = np.cumsum(np.exp(logs - logs.max(1, keepdims=True)), axis=1)
@@ -148,7 +148,7 @@ def draw(noise: Noise, residual: Floats, rng: np.random.Generator) -> Wrongs:
     other = np.hypot(sigma * noise.spread, tau * np.sqrt(1.0 - SMOOTH)) * rng.standard_normal(residual.shape)
     left = noise.turned(residual - level - loud * sums @ noise.waves.T - other) * weight
     learnt = (left @ noise.turn.T / noise.spread) @ noise.waves
-    return Wrongs(level, loud * (sums + loud * learnt), noise.scales[pick])
+    return DiscrepancyDraws(level, loud * (sums + loud * learnt), noise.scales[pick])
 
 
 def _relative(cells: Cells) -> Floats:

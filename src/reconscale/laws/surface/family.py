@@ -66,7 +66,7 @@ FORMS = _forms()
 
 
 @dataclass(frozen=True, eq=False)
-class Shapes:
+class SurfaceDraws:
     """D surfaces, but for their level; ln n and ln p are counted from the middle of the data.
 
     Attributes:
@@ -95,7 +95,7 @@ class Shapes:
         return np.asarray(u + np.maximum(apart, 0.0) + self.k * np.log1p(np.exp(-np.abs(apart) / self.k)))
 
 
-def shapes(form: Form, v: Floats) -> Shapes:
+def surfaces_from_normals(form: Form, v: Floats) -> SurfaceDraws:
     """The surfaces of parameters v (D, Q), standard normal a priori."""
     alpha, beta = EXPONENT * np.exp(EXPONENT_SPREAD * np.clip(v[:, :2].T, -9.0, 5.0))
     share = MOST_SHARE * ndtr(v[:, 3]) if form.floor else np.zeros(len(v))
@@ -103,10 +103,10 @@ def shapes(form: Form, v: Floats) -> Shapes:
         k = COUPLING * np.exp(COUPLING_SPREAD * np.clip(v[:, -1], -6.0, 6.0))
     else:
         k = (alpha, beta, np.ones(len(v)))[form.tied]
-    return Shapes(*(part[:, None] for part in (alpha, beta, BALANCE_SPREAD * v[:, 2], k, share)))
+    return SurfaceDraws(*(part[:, None] for part in (alpha, beta, BALANCE_SPREAD * v[:, 2], k, share)))
 
 
-def stacked(parts: Sequence[Shapes]) -> Shapes:
+def concatenate(parts: Sequence[SurfaceDraws]) -> SurfaceDraws:
     """All surfaces of several groups, in order."""
     columns = zip(*((s.alpha, s.beta, s.balance, s.k, s.share) for s in parts), strict=True)
-    return Shapes(*(np.concatenate(column) for column in columns))
+    return SurfaceDraws(*(np.concatenate(column) for column in columns))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.surface.cells import Cells
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Quantity:
+class Draws:
     """N uncertain numbers; a row of draws is one coherent possibility.
 
     Attributes:
@@ -34,17 +34,17 @@ class Quantity:
         """(N,) the value that is not exceeded with probability ``q``; a draw, so that infinite ones do no harm.
 
         Raises:
-            Mistake: ``q`` is not between 0 and 1.
+            UserError: ``q`` is not between 0 and 1.
         """
-        return np.asarray(np.sort(self.draws, axis=0)[round(checked_level(q) * (len(self.draws) - 1))])
+        return np.asarray(np.sort(self.draws, axis=0)[round(check_level(q) * (len(self.draws) - 1))])
 
     def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
         """(N,), (N,) the central interval that holds the number with probability ``level``.
 
         Raises:
-            Mistake: ``level`` is not between 0 and 1.
+            UserError: ``level`` is not between 0 and 1.
         """
-        tail = 0.5 * (1.0 - checked_level(level))
+        tail = 0.5 * (1.0 - check_level(level))
         return self.quantile(tail), self.quantile(1.0 - tail)
 
     def chance(self, above: float) -> Floats:
@@ -52,14 +52,14 @@ class Quantity:
         return np.asarray((self.draws > above).mean(0))
 
 
-def checked_level(level: float) -> float:
+def check_level(level: float) -> float:
     """``level`` itself.
 
     Raises:
-        Mistake: it is not between 0 and 1.
+        UserError: it is not between 0 and 1.
     """
     if not 0.0 < level < 1.0:
-        raise Mistake("level", f"found {level}", "a probability between 0 and 1 is expected")
+        raise UserError("level", f"found {level}", "a probability between 0 and 1 is expected")
     return float(level)
 
 
@@ -87,9 +87,9 @@ class Optimum:
 
     n: float
     p: float
-    n_draws: Quantity
-    p_draws: Quantity
-    value: Quantity
+    n_draws: Draws
+    p_draws: Draws
+    value: Draws
     findings: tuple[Finding, ...]
 
 
@@ -145,22 +145,22 @@ def optimum(log_error: Callable[[Floats], Floats], ladder: Floats, budget: float
         cells: they say where n is looked for.
 
     Raises:
-        Mistake: no p on the ladder is within the budget.
+        UserError: no p on the ladder is within the budget.
     """
     if not (np.isfinite(budget) and budget > 0):
-        raise Mistake("budget", f"found {budget}", "a finite number above 0 is expected")
+        raise UserError("budget", f"found {budget}", "a finite number above 0 is expected")
     bounds = float(cells.x.min()) - WIDEST, float(cells.x.max()) + WIDEST
     log_n = _spent(ladder, budget, cost, bounds)
     possible = np.isfinite(log_n)
     if possible.sum() < 3:
         least = f"p = {np.exp(ladder[0]):.3g}"
-        raise Mistake("budget", f"found {budget:g}", f"it is too small for all but the smallest network ({least})")
+        raise UserError("budget", f"found {budget:g}", f"it is too small for all but the smallest network ({least})")
     ladder, log_n = ladder[possible], log_n[possible]
     values = log_error(np.stack([log_n, ladder]))
     every = _lowest(ladder, values)
     best = _lowest(ladder, values.mean(0, keepdims=True))
     n, p = np.exp(_spent(best, budget, cost, bounds)), np.exp(best)
-    draws = [Quantity(np.exp(part)[:, None]) for part in (_spent(every, budget, cost, bounds), every)]
+    draws = [Draws(np.exp(part)[:, None]) for part in (_spent(every, budget, cost, bounds), every)]
     found = []
     for side, rung in (("smallest", 0), ("largest", -1)):
         share = float((every == ladder[rung]).mean())

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from reconscale.laws.findings import finding, merged
+from reconscale.laws.findings import finding, unique_findings
 from reconscale.laws.inference import smc
-from reconscale.laws.inference.laplace import peak, posterior, reference
+from reconscale.laws.inference.laplace import fit_proposal, importance_posterior, map_estimate
 from reconscale.laws.points import Points
 from reconscale.laws.surface.cells import Cells, cells
-from reconscale.laws.surface.discrepancy import Noise, draw, noise
-from reconscale.laws.surface.family import COUPLINGS, FORMS, Form, Shapes, shapes, stacked
+from reconscale.laws.surface.discrepancy import SurfaceNoise, fit_noise, sample_discrepancy
+from reconscale.laws.surface.family import COUPLINGS, FORMS, Form, SurfaceDraws, concatenate, surfaces_from_normals
 from reconscale.laws.surface.surface import Surface
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ class _Guess(NamedTuple):
     log_weight: float
 
 
-def surface(points: Points, seed: int = 0) -> Surface:
+def infer_surface(points: Points, seed: int = 0) -> Surface:
     """The posterior over surfaces error(n, p) = E + A (n^-a + R p^-b)^k.
 
     Additive (Hoffmann et al. 2022), Kaplan's (2020) and free coupling, each with and without a floor, are averaged by
@@ -53,10 +53,10 @@ def surface(points: Points, seed: int = 0) -> Surface:
         seed: the same seed gives the same bits, whatever the order of the rows.
 
     Raises:
-        Mistake: there are too few cells, or p is not known.
+        UserError: there are too few cells, or p is not known.
     """
     known = cells(points)
-    scatter = noise(known)
+    scatter = fit_noise(known)
     rng = np.random.default_rng(seed)
     guesses = [_guess(form, known, scatter) for form in FORMS]
     best = max(guess.log_weight for guess in guesses)
@@ -65,9 +65,9 @@ def surface(points: Points, seed: int = 0) -> Surface:
     for index, guess in enumerate(guesses):
         if guess.log_weight < best - NEGLIGIBLE:
             continue
-        unit = smc.normal(PARTICLES, guess.form.dimensions)
+        unit = smc.normal_sequence(PARTICLES, guess.form.dimensions)
         likely = _likelihood(guess.form, known, scatter)
-        clouds[index] = posterior(likely, guess.mean, guess.root, unit, rng)
+        clouds[index] = importance_posterior(likely, guess.mean, guess.root, unit, rng)
         log_weights[index] = np.log(guess.form.weight) + clouds[index].log_evidence
     chances = np.exp(log_weights - log_weights.max())
     chances /= chances.sum()
@@ -76,19 +76,21 @@ def surface(points: Points, seed: int = 0) -> Surface:
     parts = []
     for index, cloud in clouds.items():
         count = int((owner == index).sum())
-        parts.append(shapes(FORMS[index], cloud.v[rng.permutation(DRAWS)[:count] % len(cloud)]))
-    return _assembled(known, scatter, stacked(parts), chances, rng)
+        parts.append(surfaces_from_normals(FORMS[index], cloud.v[rng.permutation(DRAWS)[:count] % len(cloud)]))
+    return _assembled(known, scatter, concatenate(parts), chances, rng)
 
 
-def _assembled(known: Cells, scatter: Noise, drawn: Shapes, chances: Floats, rng: np.random.Generator) -> Surface:
+def _assembled(
+    known: Cells, scatter: SurfaceNoise, drawn: SurfaceDraws, chances: Floats, rng: np.random.Generator
+) -> Surface:
     x, y = known.centre
-    wrongs = draw(scatter, known.z - drawn.log(known.x - x, known.y - y), rng)
+    wrongs = sample_discrepancy(scatter, known.z - drawn.log(known.x - x, known.y - y), rng)
     couplings = {name: _total(chances, [form.coupling == name for form in FORMS]) for name in COUPLINGS}
     corner = np.exp(drawn.log(np.array([known.x.max() - x]), np.array([known.y.max() - y])))
     share = drawn.share / corner
     found = known.findings
     if (share < NOTHING).mean() > 0.05:
-        found = merged(found, (finding("floor-unidentified", share=float(np.quantile(share, 0.95))),))
+        found = unique_findings(found, (finding("floor-unidentified", share=float(np.quantile(share, 0.95))),))
     return Surface(
         couplings=couplings,
         floor=_total(chances, [form.floor for form in FORMS]),
@@ -101,21 +103,21 @@ def _assembled(known: Cells, scatter: Noise, drawn: Shapes, chances: Floats, rng
     )
 
 
-def _likelihood(form: Form, known: Cells, scatter: Noise) -> LogLikelihood:
+def _likelihood(form: Form, known: Cells, scatter: SurfaceNoise) -> LogLikelihood:
     x, y = known.centre
-    return lambda v: scatter.log_likelihood(known.z - shapes(form, v).log(known.x - x, known.y - y))
+    return lambda v: scatter.log_likelihood(known.z - surfaces_from_normals(form, v).log(known.x - x, known.y - y))
 
 
-def _guess(form: Form, known: Cells, scatter: Noise) -> _Guess:
+def _guess(form: Form, known: Cells, scatter: SurfaceNoise) -> _Guess:
     """About where the posterior of ``form`` lies, and how much of the whole it holds."""
     x, y = known.centre
 
     def residual(v: Floats) -> Floats:
-        return known.z - shapes(form, v).log(known.x - x, known.y - y)
+        return known.z - surfaces_from_normals(form, v).log(known.x - x, known.y - y)
 
-    start, root = peak(residual, scatter, smc.normal(STARTS, form.dimensions))
-    unit = smc.normal(PARTICLES, form.dimensions)
-    mean, root, evidence = reference(_likelihood(form, known, scatter), unit, start, root)
+    start, root = map_estimate(residual, scatter, smc.normal_sequence(STARTS, form.dimensions))
+    unit = smc.normal_sequence(PARTICLES, form.dimensions)
+    mean, root, evidence = fit_proposal(_likelihood(form, known, scatter), unit, start, root)
     return _Guess(form, mean, root, evidence + float(np.log(form.weight)))
 
 

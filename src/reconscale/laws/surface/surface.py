@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import METRICS
 from reconscale.laws.surface.cells import Cells, nearest_inside
-from reconscale.laws.surface.discrepancy import Wrongs, basis
-from reconscale.laws.surface.family import Shapes
-from reconscale.laws.surface.optimum import Optimum, Quantity, first_below, first_not_worthwhile, grid, optimum, six_n_p
+from reconscale.laws.surface.discrepancy import DiscrepancyDraws, basis
+from reconscale.laws.surface.family import SurfaceDraws
+from reconscale.laws.surface.optimum import Draws, Optimum, first_below, first_not_worthwhile, grid, optimum, six_n_p
 
 Floats = NDArray[np.float64]
 
@@ -47,8 +47,8 @@ class Surface:
     metric: str
     findings: tuple[Finding, ...]
     _cells: Cells
-    _shapes: Shapes
-    _wrongs: Wrongs
+    _shapes: SurfaceDraws
+    _wrongs: DiscrepancyDraws
     _bends: Floats
 
     @property
@@ -70,23 +70,23 @@ class Surface:
         slope as well, so that intervals widen with the distance.
 
         Raises:
-            Mistake: some n or p is not a finite number above 0, or their lengths differ.
+            UserError: some n or p is not a finite number above 0, or their lengths differ.
         """
         return self._at(np.log(_pairs(n, p)))
 
-    def error(self, n: ArrayLike, p: ArrayLike) -> Quantity:
+    def error(self, n: ArrayLike, p: ArrayLike) -> Draws:
         """The expected value of the metric at n and p (N,).
 
         Raises:
-            Mistake: as in :meth:`log_error`.
+            UserError: as in :meth:`log_error`.
         """
-        return Quantity(METRICS[self.metric].from_error(np.exp(self.log_error(n, p))))
+        return Draws(METRICS[self.metric].from_error(np.exp(self.log_error(n, p))))
 
     def median(self, n: ArrayLike, p: ArrayLike) -> Floats:
         """(N,) the middle of the expected metric's distribution.
 
         Raises:
-            Mistake: as in :meth:`log_error`.
+            UserError: as in :meth:`log_error`.
         """
         return self.error(n, p).median
 
@@ -94,27 +94,25 @@ class Surface:
         """(N,), (N,) central interval of the expected metric.
 
         Raises:
-            Mistake: as in :meth:`log_error`, or ``level`` is not between 0 and 1.
+            UserError: as in :meth:`log_error`, or ``level`` is not between 0 and 1.
         """
         return self.error(n, p).interval(level)
 
-    def gain(self, n: ArrayLike, p: ArrayLike, double: str = "p") -> Quantity:
+    def gain(self, n: ArrayLike, p: ArrayLike, double: str = "p") -> Draws:
         """What doubling ``p`` or ``n`` adds at n and p (N,), in dB or, for ``ssim``, in SSIM; above 0 is better.
 
         Raises:
-            Mistake: as in :meth:`log_error`, or ``double`` is something else.
+            UserError: as in :meth:`log_error`, or ``double`` is something else.
         """
         if double not in ("n", "p"):
-            raise Mistake("double", f"found '{double}'", "'n' or 'p' is expected")
+            raise UserError("double", f"found '{double}'", "'n' or 'p' is expected")
         before = np.log(_pairs(n, p))
         after = before + np.log(2.0) * np.array([[double == "n"], [double == "p"]])
         both = self._at(np.concatenate([before, after], axis=1))
         count = before.shape[1]
-        return Quantity(METRICS[self.metric].gain(np.exp(both[:, :count]), np.exp(both[:, count:])))
+        return Draws(METRICS[self.metric].gain(np.exp(both[:, :count]), np.exp(both[:, count:])))
 
-    def frontier(
-        self, n: ArrayLike, *, worthwhile: float = 0.1, allowed: tuple[float, float] | None = None
-    ) -> Quantity:
+    def frontier(self, n: ArrayLike, *, worthwhile: float = 0.1, allowed: tuple[float, float] | None = None) -> Draws:
         """The network that is large enough for each n (N,): beyond it a doubling gains less than ``worthwhile``.
 
         Without a cost the best p of these laws is infinite; this is where larger stops being worth it.
@@ -128,10 +126,10 @@ class Surface:
             p (D, N); inf where even at the largest p allowed doubling is worthwhile.
 
         Raises:
-            Mistake: an argument is out of range.
+            UserError: an argument is out of range.
         """
         if not worthwhile > 0:
-            raise Mistake("worthwhile", f"found {worthwhile}", "a gain above 0 is expected")
+            raise UserError("worthwhile", f"found {worthwhile}", "a gain above 0 is expected")
         ladder = grid(self._allowed(allowed, 1.0, FAR))
         doubled = np.concatenate([ladder, ladder + np.log(2.0)])
         metric = METRICS[self.metric]
@@ -141,9 +139,9 @@ class Surface:
             gains = metric.gain(error[:, : len(ladder)], error[:, len(ladder) :])
             return first_not_worthwhile(ladder, gains, worthwhile)
 
-        return Quantity(np.stack([at(x) for x in np.log(_pairs(n, 1.0)[0])], axis=1))
+        return Draws(np.stack([at(x) for x in np.log(_pairs(n, 1.0)[0])], axis=1))
 
-    def isoquant(self, target: float, n: ArrayLike) -> Quantity:
+    def isoquant(self, target: float, n: ArrayLike) -> Draws:
         """The p that is needed at each n (N,) for the expected metric to reach ``target``.
 
         Args:
@@ -155,17 +153,17 @@ class Surface:
             enough.
 
         Raises:
-            Mistake: ``target`` is not a value of the metric, or some n is not a number above 0.
+            UserError: ``target`` is not a value of the metric, or some n is not a number above 0.
         """
         error = float(METRICS[self.metric].to_error(np.array([target], dtype=np.float64))[0])
         if not (np.isfinite(error) and error > 0):
-            raise Mistake("target", f"found {target}", f"a value of the metric '{self.metric}' is expected")
+            raise UserError("target", f"found {target}", f"a value of the metric '{self.metric}' is expected")
         ladder = grid(self._allowed(None, 100.0, REACH))
 
         def at(log_n: float) -> Floats:
             return first_below(ladder, self._at(np.stack([np.full(len(ladder), log_n), ladder])), np.log(error))
 
-        return Quantity(np.stack([at(x) for x in np.log(_pairs(n, 1.0)[0])], axis=1))
+        return Draws(np.stack([at(x) for x in np.log(_pairs(n, 1.0)[0])], axis=1))
 
     def compute_optimal(
         self,
@@ -182,19 +180,19 @@ class Surface:
             allowed: smallest and largest p; none: the measured range and ten times beyond at either end.
 
         Raises:
-            Mistake: the budget is too small for any network allowed, or an argument is out of range.
+            UserError: the budget is too small for any network allowed, or an argument is out of range.
         """
         ladder = grid(self._allowed(allowed, 10.0, 10.0))
         best = optimum(self._at, ladder, budget, cost, self._cells)
         to_metric = METRICS[self.metric].from_error
-        value = Quantity(to_metric(np.exp(self._at(np.log(_pairs(best.n, best.p))))))
+        value = Draws(to_metric(np.exp(self._at(np.log(_pairs(best.n, best.p))))))
         return Optimum(best.n, best.p, best.n_draws, best.p_draws, value, best.findings + self.cautions(best.n, best.p))
 
     def cautions(self, n: ArrayLike, p: ArrayLike) -> tuple[Finding, ...]:
         """A finding each for n and p that lie more than four times beyond the measured range, the farthest one.
 
         Raises:
-            Mistake: as in :meth:`log_error`.
+            UserError: as in :meth:`log_error`.
         """
         found = []
         for name, asked, known in zip("np", _pairs(n, p), (self._cells.x, self._cells.y), strict=True):
@@ -227,11 +225,11 @@ class Surface:
             return float(y.min() - np.log(below)), float(y.max() + np.log(above))
         low, high = allowed
         if not 0 < low < high < np.inf:
-            raise Mistake("allowed", f"found {low:g} to {high:g}", "a smaller and a larger p above 0 are expected")
+            raise UserError("allowed", f"found {low:g} to {high:g}", "a smaller and a larger p above 0 are expected")
         return float(np.log(low)), float(np.log(high))
 
 
-def parameters(shapes: Shapes, wrongs: Wrongs, centre: tuple[float, float]) -> dict[str, Floats]:
+def parameters(shapes: SurfaceDraws, wrongs: DiscrepancyDraws, centre: tuple[float, float]) -> dict[str, Floats]:
     """The parameters of the formula, (D, 1) each, for n and p as they are."""
     a, b = shapes.alpha / shapes.k, shapes.beta / shapes.k
     level = np.exp(wrongs.level)
@@ -255,14 +253,14 @@ def _pairs(n: ArrayLike, p: ArrayLike) -> Floats:
     """Sizes n and p as floats (2, N), numbers and arrays combined.
 
     Raises:
-        Mistake: they do not fit together, or one is not a finite number above 0.
+        UserError: they do not fit together, or one is not a finite number above 0.
     """
     columns = [np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (n, p)]
     for name, column in zip("np", columns, strict=True):
         bad = ~(np.isfinite(column) & (column > 0))
         if column.ndim != 1 or not column.size or bad.any():
             found = f"found {column[bad][0]:g}" if bad.any() else f"found shape {column.shape}"
-            raise Mistake(name, found, "one or more finite numbers above 0 are expected")
+            raise UserError(name, found, "one or more finite numbers above 0 are expected")
     if len({len(column) for column in columns} - {1}) > 1:
-        raise Mistake("p", f"found {len(columns[1])} values for {len(columns[0])} n", "as many p as n are expected")
+        raise UserError("p", f"found {len(columns[1])} values for {len(columns[0])} n", "as many p as n are expected")
     return np.stack(np.broadcast_arrays(*columns))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.filters import Descent, Flow, Ridge
 
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def solve(law: SelfConsistent, z: Complex) -> Complex:
         z: (J,) off the real axis.
 
     Raises:
-        Mistake: a root was not found; never a wrong root.
+        UserError: a root was not found; never a wrong root.
     """
     start, k = _real_roots(law, np.abs(z)), np.full(len(z), np.nan + 0j)
     todo = np.arange(len(z))
@@ -83,7 +83,7 @@ def solve(law: SelfConsistent, z: Complex) -> Complex:
             good = (np.abs(step) <= SOLVED * np.abs(k[todo])) & (k[todo].imag * z[todo].imag > 0)
             if not len(todo := todo[~good]):
                 return k
-    raise Mistake("deterministic equivalent", f"no self-consistent solution at {len(todo)} of {len(z)} nodes",
+    raise UserError("deterministic equivalent", f"no self-consistent solution at {len(todo)} of {len(z)} nodes",
                   "merge nearly equal variances or drop the smallest ones")  # fmt: skip
 
 
@@ -155,13 +155,13 @@ def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Shape
         high: upper end.
 
     Raises:
-        Mistake: the spectrum reaches down to 0 and the filter all but converges.
+        UserError: the spectrum reaches down to 0 and the filter all but converges.
     """
     shift = 0.0
     if low == 0:
         moved = max(_moved(filter_), 1 / high)
         if moved * high > LONGEST:
-            raise Mistake("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
+            raise UserError("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
         shift = 0.25 * 10.0 ** (-4 * math.ceil(math.log10(moved) / 4))
     shape = Shape(low, high, shift, 0)
     return shape._replace(tightness=_tightness(shape, filter_.step)) if isinstance(filter_, Descent) else shape
@@ -192,11 +192,11 @@ def ellipse(shape: Shape, digits: float) -> Curve:
         digits: accuracy asked for.
 
     Raises:
-        Mistake: it would need too many nodes.
+        UserError: it would need too many nodes.
     """
     centre, half, outer = _axes(shape)
     if (needed := digits * math.log(10) / (outer / 2)) > MOST_NODES:
-        raise Mistake("deterministic equivalent", "the filter grows too fast just outside the spectrum",
+        raise UserError("deterministic equivalent", "the filter grows too fast just outside the spectrum",
                       "take a smaller step of gradient descent")  # fmt: skip
     nodes = 2 * math.ceil(needed / 2)
     t = (np.arange(nodes // 2) + 0.5) * 2 * np.pi / nodes
@@ -218,11 +218,11 @@ def check_known(found: Floats, expected: Floats | float) -> None:
     """Compare integrals over a contour with what they are known to be.
 
     Raises:
-        Mistake: they differ by more than ``HONEST``.
+        UserError: they differ by more than ``HONEST``.
     """
     error = float(np.abs(found - expected).max())
     if not error <= HONEST:
-        raise Mistake("deterministic equivalent", f"the contour is wrong by {error:.1g}",
+        raise UserError("deterministic equivalent", f"the contour is wrong by {error:.1g}",
                       "merge nearly equal variances or drop the smallest ones")  # fmt: skip
 
 

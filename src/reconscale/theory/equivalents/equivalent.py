@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
-from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, real
+from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, check_real
 from reconscale.theory.path import check_stable
 from reconscale.theory.subspace import Population
 
@@ -188,7 +188,7 @@ class Equivalent:
         digits: accuracy of the contour integrals.
 
     Raises:
-        Mistake: ``n`` is out of range.
+        UserError: ``n`` is out of range.
 
     >>> from reconscale.theory.subspace import Subspace
     >>> equivalent = Equivalent(Subspace(dim=50, ambient=1000, sigma=0.1).population, n=400)
@@ -202,7 +202,7 @@ class Equivalent:
     _kernels: dict[Shape, _Kernel] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", real("n", self.n, 1.0))
+        object.__setattr__(self, "n", check_real("n", self.n, 1.0))
 
     @cached_property
     def law(self) -> SampleLaw:
@@ -226,7 +226,7 @@ class Equivalent:
         floor is 0; the limit below, and exact there too for a single level.
 
         Raises:
-            Mistake: a descent diverges; the contour failed (never a wrong number); the filter is not one of these.
+            UserError: a descent diverges; the contour failed (never a wrong number); the filter is not one of these.
         """
         if isinstance(filter_, Converged):
             excess = self._converged()
@@ -235,7 +235,7 @@ class Equivalent:
         elif isinstance(filter_, Descent | Flow):
             excess = self._filtered(filter_)
         else:
-            raise Mistake("filter", f"found {type(filter_).__name__}", "known here: Converged, Descent, Flow, Ridge")
+            raise UserError("filter", f"found {type(filter_).__name__}", "known here: Converged, Descent, Flow, Ridge")
         return (self.population.floor + excess) / self.population.outputs
 
     def _ridge(self, penalty: float) -> float:

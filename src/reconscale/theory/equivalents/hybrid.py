@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.errors import Mistake, nearest
+from reconscale.errors import UserError, suggest
 from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.pca import pca_equivalent
-from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, best_descent, whole
+from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, best_descent, check_int
 from reconscale.theory.path import check_stable, stable_step
 from reconscale.theory.subspace import LARGEST, Subspace
 
@@ -171,13 +171,13 @@ class Hybrid:
         """The risk per direction of the subspace.
 
         Raises:
-            Mistake: a descent diverges; the contour failed (never a wrong number); the filter is not one of
+            UserError: a descent diverges; the contour failed (never a wrong number); the filter is not one of
                 Converged, Descent, Flow, Ridge.
         """
         if isinstance(filter_, Descent):
             check_stable(filter_, self.extent[1])
         if not isinstance(filter_, Converged | Descent | Flow | Ridge):
-            raise Mistake("filter", f"found {type(filter_).__name__}", "known here: Converged, Descent, Flow, Ridge")
+            raise UserError("filter", f"found {type(filter_).__name__}", "known here: Converged, Descent, Flow, Ridge")
         if self._law is None:
             gain = filter_.gain(self.signal)
             moved = (gain * self.signal) ** 2
@@ -213,9 +213,9 @@ def draw_hybrid(model: Subspace, n: int, rng: np.random.Generator) -> Hybrid:
     """Draw the spectrum of the signal block: (1 + sigma^2) / n times a Wishart matrix of ``dim`` rows.
 
     Raises:
-        Mistake: ``n`` is not a whole number from 1 to 10^12.
+        UserError: ``n`` is not a whole number from 1 to 10^12.
     """
-    n, dim = whole("n", n, 1, LARGEST), model.dim
+    n, dim = check_int("n", n, 1, LARGEST), model.dim
     if n <= 2 * dim:
         root = rng.standard_normal((dim, n))
     else:
@@ -248,9 +248,9 @@ def hybrid_mean(model: Subspace, n: int, draws: int = 200, seed: int = 0, *, con
         converged: the end of gradient descent instead of its best point.
 
     Raises:
-        Mistake: a number is out of range.
+        UserError: a number is out of range.
     """
-    draws, rng, step = whole("draws", draws, 2), np.random.default_rng(seed), model.step(n)
+    draws, rng, step = check_int("draws", draws, 2), np.random.default_rng(seed), model.step(n)
     risks = []
     for _ in range(draws):
         hybrid = draw_hybrid(model, n, rng)
@@ -327,11 +327,11 @@ def expected_risk(model: Subspace, n: int, estimator: Estimator, draws: int = 20
         seed: of these.
 
     Raises:
-        Mistake: a number is out of range, or the estimator is none of these.
+        UserError: a number is out of range, or the estimator is none of these.
     """
-    n = whole("n", n, 1, LARGEST)
+    n = check_int("n", n, 1, LARGEST)
     if estimator not in ESTIMATORS:
-        raise Mistake("estimator", f"found {estimator!r}", nearest(str(estimator), ESTIMATORS))
+        raise UserError("estimator", f"found {estimator!r}", suggest(str(estimator), ESTIMATORS))
     if estimator == "pca":
         return Expected(pca_equivalent(model, n), 0.0, "limit")
     equivalent = Equivalent(model.population, n)

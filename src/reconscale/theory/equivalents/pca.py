@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.theory.equivalents.contour import boundary
 from reconscale.theory.equivalents.equivalent import SampleLaw, levels_of
-from reconscale.theory.filters import real
+from reconscale.theory.filters import check_real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 Floats = NDArray[np.float64]
@@ -53,10 +53,10 @@ def pca_equivalent(model: Subspace, n: float) -> float:
     (:meth:`~reconscale.theory.path.SubspacePath.pca`).
 
     Raises:
-        Mistake: ``n`` is not a number from 1 to 10^12; the density does not add up (never a wrong number).
+        UserError: ``n`` is not a number from 1 to 10^12; the density does not add up (never a wrong number).
     """
-    if (n := real("n", n, 1.0)) > LARGEST:
-        raise Mistake("n", f"found {n:g}", f"at most {LARGEST:.0e} is expected")
+    if (n := check_real("n", n, 1.0)) > LARGEST:
+        raise UserError("n", f"found {n:g}", f"at most {LARGEST:.0e} is expected")
     shrink = 1 / (1 + model.sigma**2)
     return model.floor + shrink * (2 - shrink) * _missed(model, n) / model.dim
 
@@ -144,7 +144,7 @@ def _missed_by_leading(model: Subspace, law: SampleLaw) -> float:
     first, last = density.at[[0, -1]]
     expected = model.dim if (parted := law.n > separation(model)) else min(law.n, law.rank)
     if not abs(error := float(number(last)) / expected - 1) < HONEST:
-        raise Mistake("PCA equivalent", f"the spectral density is off by {error:.1g}",
+        raise UserError("PCA equivalent", f"the spectral density is off by {error:.1g}",
                       "take another n or more noise")  # fmt: skip
     if parted:
         return float(outside(last))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconscale.study import Result
-from reconscale.study.results_folder import Fault
+from reconscale.study.results_folder import Incident
 from reconscale.training.worker import Task, provenance
 
 ATTEMPTS = 3
@@ -36,7 +36,7 @@ class Executor(Protocol):
         """Call a function in so many fresh workers at the same time; what each gave, None for one that died.
 
         Raises:
-            Mistake: the function raised it.
+            UserError: the function raised it.
         """
         ...
 
@@ -45,7 +45,7 @@ class Executor(Protocol):
 
         Raises:
             KeyboardInterrupt: asked to stop; every run under way has kept its state.
-            Mistake: results cannot be written, or images are no longer there.
+            UserError: results cannot be written, or images are no longer there.
         """
         ...
 
@@ -74,7 +74,7 @@ class Attempts:
         return self.deaths[run] < ATTEMPTS
 
 
-def give_up(task: Task, how: str) -> None:
+def write_failure(task: Task, how: str) -> None:
     """Write the result of a run whose process dies again and again.
 
     Args:
@@ -99,6 +99,6 @@ def ended_by(code: int | None) -> str:
     return f"signal {-code} ({signal.Signals(-code).name})" if code is not None and code < 0 else f"exit code {code}"
 
 
-def fault_event(fault: Fault, **more: Any) -> Event:
+def fault_event(fault: Incident, **more: Any) -> Event:
     """A fault as an event of the sweep."""
     return {"event": "fault", "run": fault.run, "fault": fault.model_dump(), **more}

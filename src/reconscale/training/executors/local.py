@@ -14,14 +14,14 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
-from reconscale.errors import Mistake
-from reconscale.study.results_folder import Fault
-from reconscale.training.executors.base import Attempts, Event, Tell, ended_by, fault_event, give_up
-from reconscale.training.executors.processes import alone, context
+from reconscale.errors import UserError
+from reconscale.study.results_folder import Incident
+from reconscale.training.executors.base import Attempts, Event, Tell, ended_by, fault_event, write_failure
+from reconscale.training.executors.processes import context, detach
 from reconscale.training.executors.processes import environment as environment_of
 from reconscale.training.executors.stacks import Group, grouped
 from reconscale.training.stack_worker import carry_out_together
-from reconscale.training.worker import Task, carry_out, redirect_output, run_log
+from reconscale.training.worker import Task, redirect_output, run_log, run_task
 
 GRACE = 30.0
 """Seconds that workers get to keep their state when the sweep is stopped."""
@@ -30,7 +30,7 @@ SILENT = 1800.0
 
 
 @dataclass(frozen=True)
-class Broken:
+class RemoteError:
     """What comes instead of a value where the function has raised.
 
     Attributes:
@@ -86,10 +86,10 @@ class Local:
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
         """Call a function in so many fresh processes at the same time; what each gave, None for one that died.
 
-        Where the function raises anything but a ``Mistake``, that is told as a note, and there is None as well.
+        Where the function raises anything but a ``UserError``, that is told as a note, and there is None as well.
 
         Raises:
-            Mistake: the function raised it.
+            UserError: the function raised it.
         """
         started = []
         for _ in range(copies):
@@ -107,18 +107,18 @@ class Local:
                 process.kill()
                 process.join()
         for answer in answers:
-            if isinstance(answer, Mistake):
+            if isinstance(answer, UserError):
                 raise answer
-        for why in {answer.why for answer in answers if isinstance(answer, Broken)}:
+        for why in {answer.why for answer in answers if isinstance(answer, RemoteError)}:
             self.tell({"event": "note", "text": f"what runs take cannot be measured ({why})"})
-        return [None if isinstance(answer, Broken) else answer for answer in answers]
+        return [None if isinstance(answer, RemoteError) else answer for answer in answers]
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
         """Carry out all tasks, in this order as workers become free.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
-            Mistake: results cannot be written; the other runs under way have kept their state where they could.
+            UserError: results cannot be written; the other runs under way have kept their state where they could.
         """
         waiting = list(reversed(grouped(tasks, self.workers)))
         try:
@@ -129,7 +129,7 @@ class Local:
                     while waiting and len(self._slots) < self.workers:
                         self._start(waiting.pop())
                     waiting += reversed(self._poll())
-        except (KeyboardInterrupt, Mistake):
+        except (KeyboardInterrupt, UserError):
             self._wind_down()
             raise
         finally:
@@ -185,7 +185,7 @@ class Local:
                     slot.kept = slot.heard
                     self._attempts.kept(run, message["kept"])
                 if "fault" in message:
-                    self.tell(fault_event(Fault.model_validate({"run": run, **message["fault"]})))
+                    self.tell(fault_event(Incident.model_validate({"run": run, **message["fault"]})))
                 else:
                     self.tell({"event": "progress", "run": run, **message})
         except (EOFError, OSError):
@@ -199,7 +199,7 @@ class Local:
         slot.messages.close()
         end = last["end"]
         if end == "mistake":
-            raise Mistake(*last["mistake"])
+            raise UserError(*last["mistake"])
         if end == "died":
             _end_for_good(slot.process.pid)
             return self._died(slot, ended_by(code))
@@ -220,14 +220,14 @@ class Local:
                 if self._attempts.again(task.run.id):
                     again.append(task)
                     continue
-                give_up(task, how)
+                write_failure(task, how)
             self.tell({"event": "end", "run": task.run.id, "status": end})
         if any(self._attempts.deaths[task.run.id] > 1 for task in again):
             return [(task,) for task in again]
         return [tuple(again)] if again else []
 
     def _tell_fault(self, task: Task, kind: str, detail: str, lost: float) -> None:
-        fault = Fault(kind=kind, run=task.run.id, detail=detail, lost=round(lost, 1))  # type: ignore[arg-type]
+        fault = Incident(kind=kind, run=task.run.id, detail=detail, lost=round(lost, 1))  # type: ignore[arg-type]
         self.tell(fault_event(fault))
 
     def _wind_down(self) -> None:
@@ -261,7 +261,7 @@ def _end_for_good(pid: int | None) -> None:
 
 def _work(tasks: Group, messages: Connection, alive: Connection, environment: dict[str, str]) -> None:
     """What a worker process does. What several runs print goes to the log of the first."""
-    alone(alive, environment)
+    detach(alive, environment)
     log = run_log(tasks[0].folder.of(tasks[0].run))
     try:
         redirect_output(log)
@@ -271,10 +271,8 @@ def _work(tasks: Group, messages: Connection, alive: Connection, environment: di
         return
     try:
         several = len(tasks) > 1
-        end: Event = {
-            "end": carry_out_together(tasks, messages.send) if several else carry_out(tasks[0], messages.send)
-        }
-    except Mistake as mistake:
+        end: Event = {"end": carry_out_together(tasks, messages.send) if several else run_task(tasks[0], messages.send)}
+    except UserError as mistake:
         end = {"end": "mistake", "mistake": (mistake.where, mistake.found, mistake.remedy)}
     messages.send(end)
 
@@ -284,13 +282,13 @@ def _apply(
     environment: dict[str, str],
 ) -> None:  # fmt: skip
     """What a process does that is asked for a value."""
-    alone(alive, environment)
+    detach(alive, environment)
     try:
         answer.send(function(*arguments))
-    except Mistake as mistake:
+    except UserError as mistake:
         answer.send(mistake)
     except Exception as error:  # a run that breaks in the same way says why in its result
-        answer.send(Broken(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"))
+        answer.send(RemoteError(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"))
 
 
 def _answer(receiver: Connection) -> Any:

@@ -36,7 +36,7 @@ def environment(gpu: str | None = None) -> dict[str, str]:
     return {} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}
 
 
-def alone(alive: Connection, more: Mapping[str, str] | None = None) -> None:
+def detach(alive: Connection, more: Mapping[str, str] | None = None) -> None:
     """Give this process a session of its own, which ends when whoever holds the other end of ``alive`` is gone.
 
     Args:

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconscale.data import ImageSet
-from reconscale.errors import Mistake
-from reconscale.files import write_whole
-from reconscale.study.results_folder import Fault
-from reconscale.training.executors.base import Attempts, Tell, fault_event, give_up
+from reconscale.errors import UserError
+from reconscale.files import write_atomic
+from reconscale.study.results_folder import Incident
+from reconscale.training.executors.base import Attempts, Tell, fault_event, write_failure
 from reconscale.training.executors.local import GRACE, Local, sigterm_as_interrupt
 from reconscale.training.executors.processes import cores
-from reconscale.training.executors.ray_worker import Asked, Line, carry_out_here, fetch
+from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 from reconscale.training.worker import Task
 
 if TYPE_CHECKING:
-    from reconscale.training.placement import Where
+    from reconscale.training.placement import ExecutionConfig
 
 STORE = 200_000_000
 """Bytes of the object store of a cluster that is started here; checkpoints and images pass through it in pieces."""
@@ -40,11 +40,11 @@ PATIENCE = 10.0
 
 
 @contextmanager
-def leased(where: Where, tell: Tell) -> Iterator[Cluster]:
+def ray_executor(where: ExecutionConfig, tell: Tell) -> Iterator[Cluster]:
     """Slots of a cluster: of the one at an address, of the one that this machine belongs to, or of one started here.
 
     Raises:
-        Mistake: Ray is not installed, or there is no cluster at the address.
+        UserError: Ray is not installed, or there is no cluster at the address.
     """
     address = _running() if where.ray == "auto" else where.ray
     if address is None:  # one is started here; Ray listens on all interfaces: nobody else may send it work
@@ -79,7 +79,7 @@ def _ray() -> Any:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise Mistake(
+        raise UserError(
             "--ray", "needs the package ray, which is not installed", "pip install 'reconscale[ray]'"
         ) from error
     return ray
@@ -91,7 +91,7 @@ def _connect(ray: Any, address: str, quiet: dict[str, Any]) -> None:
         ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise Mistake("--ray", f"no cluster of Ray answers at '{address}' ({first})",
+        raise UserError("--ray", f"no cluster of Ray answers at '{address}' ({first})",
                       "start one with ray start, or use auto without RAY_ADDRESS") from error  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _knock(address: str) -> None:
         pass
 
 
-def _start(ray: Any, where: Where, quiet: dict[str, Any]) -> None:
+def _start(ray: Any, where: ExecutionConfig, quiet: dict[str, Any]) -> None:
     each = where.threads * where.devices
     workers = where.workers or max(1, cores() // each)
     ray.init(address="local", num_cpus=workers * each, include_dashboard=False, object_store_memory=STORE, **quiet)
@@ -127,17 +127,17 @@ class Cluster:
         tell: takes the events of the sweep.
 
     Raises:
-        Mistake: GPUs are asked for and no node has one.
+        UserError: GPUs are asked for and no node has one.
     """
 
     measures = True
 
-    def __init__(self, ray: Any, where: Where, tell: Tell) -> None:
+    def __init__(self, ray: Any, where: ExecutionConfig, tell: Tell) -> None:
         self.ray, self.where, self.tell = ray, where, tell
         total = ray.cluster_resources()
         gpus = int(total.get("GPU", 0))
         if where.device == "cuda" and not gpus:
-            raise Mistake("--device", "found 'cuda'", "no node of the cluster has a GPU; use --device cpu")
+            raise UserError("--device", "found 'cuda'", "no node of the cluster has a GPU; use --device cpu")
         self.device = where.device if where.device != "auto" else ("cuda" if gpus else "cpu")
         room = gpus if self.device == "cuda" else int(total.get("CPU", 1)) // where.threads
         self.workers = where.workers or max(1, room // where.devices)
@@ -149,7 +149,7 @@ class Cluster:
         """Call a function in so many fresh processes at the same time, each on a slot; None for one that died.
 
         Raises:
-            Mistake: the function raised it.
+            UserError: the function raised it.
         """
         slot = self.ray.remote(max_retries=0, **self._resources(0.0, 1.0))(_applied)
         images = next((each for each in arguments if isinstance(each, ImageSet)), None)
@@ -163,7 +163,7 @@ class Cluster:
             except self.ray.exceptions.RayError:
                 answers.append(None)
         for answer in answers:
-            if isinstance(answer, Mistake):
+            if isinstance(answer, UserError):
                 raise answer
         return answers
 
@@ -172,7 +172,7 @@ class Cluster:
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
-            Mistake: results cannot be written, images are not there, a node lacks the package, or Ray ended on this
+            UserError: results cannot be written, images are not there, a node lacks the package, or Ray ended on this
                 machine.
         """
         if not tasks:
@@ -180,13 +180,13 @@ class Cluster:
         try:
             self._carry_out(tasks)
         except self.ray.exceptions.RayError as error:  # those of slots are dealt with where they are heard
-            raise Mistake("--ray", f"Ray ended on this machine ({type(error).__name__})",
+            raise UserError("--ray", f"Ray ended on this machine ({type(error).__name__})",
                           "start the command again: runs go on from their last checkpoints") from error  # fmt: skip
 
     def _carry_out(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]
         token = secrets.token_hex(16)
-        write_whole(first.folder.root / ".cluster", token)
+        write_atomic(first.folder.root / ".cluster", token)
         line = self.line(first.images)
         self.ray.get(line.write_below.remote(first.folder.root.resolve()))
         images = self.ray.put(first.images)
@@ -194,7 +194,7 @@ class Cluster:
         try:
             with sigterm_as_interrupt():
                 sweep.carry_out(tasks)
-        except (KeyboardInterrupt, Mistake):
+        except (KeyboardInterrupt, UserError):
             sweep.wind_down()
             raise
         except self.ray.exceptions.RayError as error:
@@ -204,10 +204,10 @@ class Cluster:
             (first.folder.root / ".cluster").unlink(missing_ok=True)
 
     def line(self, images: ImageSet) -> Any:
-        """The actor on this node that slots speak to: see ``Line``. One for all sweeps of the same images."""
+        """The actor on this node that slots speak to: see ``DriverActor``. One for all sweeps of the same images."""
         if self._line is None or self._line[0] is not images:
             here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._node, soft=False)
-            actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(Line)
+            actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(DriverActor)
             self._line = images, actor.remote(images.files())
         return self._line[1]
 
@@ -278,7 +278,7 @@ class _Sweep:
             return self._lost(task, type(error).__name__)
         self._hear()
         if "mistake" in ended:
-            raise Mistake(*ended["mistake"])
+            raise UserError(*ended["mistake"])
         return []
 
     def _lost(self, task: Task, how: str) -> list[Task]:
@@ -289,10 +289,10 @@ class _Sweep:
             return []
         name = task.run.id
         lost = round(time.monotonic() - self.kept.get(name, time.monotonic()), 1)
-        self.tell(fault_event(Fault(kind="node lost", run=name, detail=how, lost=lost)))
+        self.tell(fault_event(Incident(kind="node lost", run=name, detail=how, lost=lost)))
         if self.cluster._attempts.again(name):
             return [task]
-        give_up(task, how)
+        write_failure(task, how)
         self.tell({"event": "end", "run": name, "status": "failed"})
         return []
 
@@ -314,7 +314,7 @@ class _Sweep:
         now = time.monotonic()
         under_way = [task.run.id for task in self.slots.values() if task.run.id in self.started]
         lost = round(sum(now - self.kept[name] for name in under_way), 1)
-        self.tell(fault_event(Fault(kind="node lost", detail=f"the one of this command, {how}", lost=lost)))
+        self.tell(fault_event(Incident(kind="node lost", detail=f"the one of this command, {how}", lost=lost)))
 
     def wind_down(self) -> None:
         """Ask all slots to keep the state of their runs and end."""
@@ -340,16 +340,16 @@ def _leased(task: Task, images: Any, line: Any, token: str) -> dict[str, Any]:
 def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: str, line: Any) -> Any:
     try:
         if line is not None:
-            fetch(Asked(line))
+            fetch(RemoteCall(line))
         return Local(1, lambda event: None, device=device).apply(function, *arguments)[0]
-    except Mistake as mistake:
+    except UserError as mistake:
         return mistake
 
 
-def _of_node(error: Any) -> Mistake:
+def _of_node(error: Any) -> UserError:
     """What went wrong in a slot itself, in one sentence."""
     last = str(error).strip().splitlines()[-1][:300]
-    return Mistake("a node of the cluster", f"cannot carry out a run ({last})",
+    return UserError("a node of the cluster", f"cannot carry out a run ({last})",
                    "install the same reconscale with its extras 'train' and 'ray' on all nodes")  # fmt: skip
 
 

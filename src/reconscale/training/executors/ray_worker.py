@@ -18,8 +18,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from reconscale.errors import Mistake
-from reconscale.files import write_whole
+from reconscale.errors import UserError
+from reconscale.files import write_atomic
 from reconscale.study import Folder
 from reconscale.training.executors.base import Event
 from reconscale.training.executors.local import Local
@@ -33,7 +33,7 @@ CARRIED = ("checkpoint.pt", "result.json", "images.csv", "volumes.csv", "weights
 """Files of a run that travel, besides its pictures; ``result.json``, which says that all is there, goes last."""
 
 
-class Line:
+class DriverActor:
     """The driver's end of the line to all slots: an actor on the driver's node.
 
     Args:
@@ -87,7 +87,7 @@ class Line:
 
     def keep(self, run: str, name: str, content: bytes) -> None:
         """Write a file of a run into the folder of results."""
-        write_whole(self._file(run, name), content)
+        write_atomic(self._file(run, name), content)
 
     def _file(self, run: str, name: str) -> Path:
         if self._root is None or Path(run).name != run or Path(name).name != name:
@@ -96,7 +96,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RemoteCall:
     """Calls a method of the line and waits for its answer."""
 
     line: Any
@@ -113,13 +113,13 @@ def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
 
     Args:
         task: the run, with the driver's folder of results.
-        line: the handle of the actor ``Line``.
+        line: the handle of the actor ``DriverActor``.
         token: what the file ``.cluster`` of the folder of results holds; where it does not, the folder is not shared.
 
     Returns:
         ``{"mistake": (where, found, remedy)}``, ``{"interrupted": True}``, or nothing where the run is over.
     """
-    ask = Asked(line)
+    ask = RemoteCall(line)
     try:
         fetch(ask)
         if _is_shared(task.folder, token):
@@ -127,15 +127,15 @@ def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="reconscale-") as home:
             here = replace(task, folder=Folder(Path(home) / "runs"))
             if (content := ask("checkpoint", task.run.id)) is not None:
-                write_whole(here.folder.of(task.run) / "checkpoint.pt", content)
+                write_atomic(here.folder.of(task.run) / "checkpoint.pt", content)
             ended = _carry_out(here, ask, lambda event: _send_checkpoint(event, here, ask))
             send(here, ask)
             return ended
-    except Mistake as mistake:
+    except UserError as mistake:
         return {"mistake": (mistake.where, mistake.found, mistake.remedy)}
 
 
-def _carry_out(task: Task, ask: Asked, more: Callable[[Event], None]) -> dict[str, Any]:
+def _carry_out(task: Task, ask: RemoteCall, more: Callable[[Event], None]) -> dict[str, Any]:
     stopping, asked, waiting = False, time.monotonic(), list[Event]()
 
     def speak() -> None:
@@ -170,14 +170,14 @@ def _is_shared(folder: Folder, token: str) -> bool:
     return False
 
 
-def _send_checkpoint(event: Event, task: Task, ask: Asked) -> None:
+def _send_checkpoint(event: Event, task: Task, ask: RemoteCall) -> None:
     if "kept" in event:
         path = task.folder.of(task.run) / "checkpoint.pt"
         with suppress(FileNotFoundError):  # the run may just have ended
             ask("keep", task.run.id, path.name, path.read_bytes())
 
 
-def send(task: Task, ask: Asked) -> None:
+def send(task: Task, ask: RemoteCall) -> None:
     """Send what a run has written to the driver's folder of results; what says that it is over goes last."""
     home = task.folder.of(task.run)
     names = [name for name in CARRIED if name != "result.json"] + sorted(p.name for p in home.glob("picture-*.png"))
@@ -190,7 +190,7 @@ def fetch(ask: Callable[..., Any]) -> None:
     """Fetch the files of the images that are not on this node, to the same places.
 
     Raises:
-        Mistake: they cannot be written.
+        UserError: they cannot be written.
     """
     for path in map(Path, ask("files")):
         if path.is_file():
@@ -201,7 +201,7 @@ def fetch(ask: Callable[..., Any]) -> None:
                 if not path.is_file():
                     _fetch(path, ask)
         except OSError as error:
-            raise Mistake(
+            raise UserError(
                 path, f"cannot be written on this node ({error.strerror})",
                 "give all nodes a cache they may write to, or share one, with RECONSCALE_CACHE",
             ) from error  # fmt: skip

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from reconscale.errors import Mistake
+from reconscale.errors import UserError
 from reconscale.study import Folder, Result
-from reconscale.study.results_folder import Fault
+from reconscale.study.results_folder import Incident
 from reconscale.training import checkpoint
 from reconscale.training.executors.base import Event, Tell, fault_event
 from reconscale.training.executors.slurm_cli import (
@@ -30,7 +30,7 @@ from reconscale.training.executors.slurm_cli import (
     states,
     submit,
 )
-from reconscale.training.executors.slurm_job import ATTEMPTS, Element, Job, Ledger, keep_tasks, restored
+from reconscale.training.executors.slurm_job import ATTEMPTS, Job, JobStore, SlurmJob, keep_tasks, restored
 from reconscale.training.worker import Task, provenance
 
 LOOKS = 2
@@ -49,7 +49,7 @@ class Slurm:
             "running": jobs}`` and ``{"event": "note", "text": sentence}``.
 
     Raises:
-        Mistake: Slurm or submitit is not here.
+        UserError: Slurm or submitit is not here.
     """
 
     measures = False
@@ -70,12 +70,12 @@ class Slurm:
 
         Raises:
             KeyboardInterrupt: Ctrl-C; the jobs go on, and the next call finds them again.
-            Mistake: Slurm refuses the jobs; a job cannot write its results, or none of them can begin.
+            UserError: Slurm refuses the jobs; a job cannot write its results, or none of them can begin.
         """
         tasks = [_placed(task) for task in tasks]
         if not tasks:
             return
-        ledger = Ledger.beside(tasks[0].folder.root)
+        ledger = JobStore.beside(tasks[0].folder.root)
         sweep = _Sweep(ledger, {task.run.id: task for task in tasks}, self.options, self.tell)
         try:
             sweep.begin()
@@ -87,7 +87,7 @@ class Slurm:
             self._note(f"the jobs go on ({sweep.spelled()}); the same command shows them again; "
                        f"cancel them with: scancel {' '.join(sweep.arrays())}")  # fmt: skip
             raise
-        except Mistake:
+        except UserError:
             if sweep.watched:
                 self._note(f"the other jobs go on ({sweep.spelled()})")
             raise
@@ -104,7 +104,7 @@ def under_way(folder: Folder) -> tuple[str, ...]:
     """The ids of the jobs that were handed in for this folder of results and are not known to be over."""
     if not (folder.root / ".slurm" / "jobs.json").is_file():
         return ()
-    return tuple(job.id for job in Ledger.beside(folder.root).jobs())
+    return tuple(job.id for job in JobStore.beside(folder.root).jobs())
 
 
 @dataclass
@@ -126,7 +126,7 @@ class _Watch:
 class _Sweep:
     """One call: the runs that are open, and the jobs that carry them out."""
 
-    def __init__(self, ledger: Ledger, tasks: dict[str, Task], options: SlurmOptions, tell: Any) -> None:
+    def __init__(self, ledger: JobStore, tasks: dict[str, Task], options: SlurmOptions, tell: Any) -> None:
         self.ledger, self.tasks, self.options, self.tell = ledger, tasks, options, tell
         self.open = dict(tasks)
         self.watched: dict[str, _Watch] = {}
@@ -200,11 +200,11 @@ class _Sweep:
             tasks = self.ledger.tasks(token)
             keep_tasks(tasks, left)
             elements = [
-                Element(tasks, chunk, self.options.workers, self.ledger.state(token, index))
+                SlurmJob(tasks, chunk, self.options.workers, self.ledger.state(token, index))
                 for index, chunk in enumerate(chunks)
             ]
             job = submit(elements, self.options, left[0].placement, self.ledger.logs, _job_name(token))
-        except Mistake:
+        except UserError:
             self.ledger.forget(token)
             raise
         self.ledger.name(token, job)
@@ -214,7 +214,7 @@ class _Sweep:
         """Ask Slurm which jobs are still there."""
         try:
             queue = states()
-        except Mistake as mistake:
+        except UserError as mistake:
             self.tell({"event": "note", "text": str(mistake)})
             return
         self._tell_queue(queue)
@@ -283,7 +283,7 @@ class _Sweep:
 
     def _again(self, run: str, why: str) -> None:
         self.running.discard(run)
-        self.tell(fault_event(Fault(kind="node lost", run=run, detail=why)))
+        self.tell(fault_event(Incident(kind="node lost", run=run, detail=why)))
 
     def _confirm(self) -> None:
         """Runs are over when their result can be seen from here."""
@@ -316,14 +316,14 @@ class _Sweep:
         never_began = bool(left) and not watch.started()
         self.ledger.remove(job)
         if left and content.get("mistake"):
-            raise Mistake(*content["mistake"])
+            raise UserError(*content["mistake"])
         if left and (state == "CANCELLED" or (state is None and content.get("stopped") == "end")):
             self._leave_open(left)
             return
         how = f"{job.id} ({state or 'ended, not known how'})"
         if never_began and max(counts.values()) >= ATTEMPTS:
             self._forgive(left)
-            raise Mistake(self.ledger.log(job), f"jobs end before a run begins ({_last_line(self.ledger.log(job))})",
+            raise UserError(self.ledger.log(job), f"jobs end before a run begins ({_last_line(self.ledger.log(job))})",
                           "mend that, perhaps by --slurm setup=..., and run again")  # fmt: skip
         for run in left:
             if counts.get(run, 0) >= ATTEMPTS:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake, nearest
-from reconscale.training.executors.slurm_job import Element
+from reconscale.errors import UserError, suggest
+from reconscale.training.executors.slurm_job import SlurmJob
 from reconscale.training.worker import Placement
 
 FLAG = "--slurm"
@@ -75,7 +75,7 @@ def parse_slurm(given: Iterable[str]) -> SlurmOptions:
     the whole item; an item that begins with ``--`` is handed to sbatch as it is.
 
     Raises:
-        Mistake: an unknown key, a value that cannot be, an option of sbatch that is set here.
+        UserError: an unknown key, a value that cannot be, an option of sbatch that is set here.
 
     >>> options = parse_slurm(["partition=gpu,time=4:00:00,array=8", "setup=module load cuda", "--mail-type=END"])
     >>> options.partition, options.time, options.array, options.setup, options.extra
@@ -83,7 +83,7 @@ def parse_slurm(given: Iterable[str]) -> SlurmOptions:
     >>> parse_slurm(["partitoin=gpu"])
     Traceback (most recent call last):
     ...
-    reconscale.errors.Mistake: --slurm: found 'partitoin'; did you mean 'partition'?
+    reconscale.errors.UserError: --slurm: found 'partitoin'; did you mean 'partition'?
     """
     found: dict[str, Any] = {}
     setup: list[str] = []
@@ -97,7 +97,7 @@ def parse_slurm(given: Iterable[str]) -> SlurmOptions:
             for pair in re.split(r",(?=\s*[A-Za-z_-]+=)", item):
                 key, value = _pair(pair)
                 if key in found:
-                    raise Mistake(FLAG, f"found '{key}' twice", "give it once")
+                    raise UserError(FLAG, f"found '{key}' twice", "give it once")
                 found[key] = READERS[key](key, value)
     return SlurmOptions(**found, setup=tuple(setup), extra=tuple(extra))
 
@@ -105,49 +105,49 @@ def parse_slurm(given: Iterable[str]) -> SlurmOptions:
 def _pair(pair: str) -> tuple[str, str]:
     key, equals, value = (part.strip() for part in pair.partition("="))
     if key not in READERS:
-        remedy = nearest(key, (*READERS, "setup"))
-        raise Mistake(FLAG, f"found '{key}'", remedy if equals else f"give key=value; {remedy}")
+        remedy = suggest(key, (*READERS, "setup"))
+        raise UserError(FLAG, f"found '{key}'", remedy if equals else f"give key=value; {remedy}")
     if not value:
-        raise Mistake(FLAG, f"found '{key}' without a value", f"give {key}=...")
+        raise UserError(FLAG, f"found '{key}' without a value", f"give {key}=...")
     return key, value
 
 
 def _extra(item: str) -> tuple[str, str]:
     name, _, value = item[2:].partition("=")
     if re.fullmatch(r"[a-z][a-z0-9-]*", name) is None or "\n" in value:
-        raise Mistake(FLAG, f"found '{item}'", "give an option of sbatch as --name=value")
+        raise UserError(FLAG, f"found '{item}'", "give an option of sbatch as --name=value")
     if name in OURS:
-        raise Mistake(FLAG, f"found '--{name}', which is set by reconscale", f"known here: {', '.join(READERS)}")
+        raise UserError(FLAG, f"found '--{name}', which is set by reconscale", f"known here: {', '.join(READERS)}")
     return name, value
 
 
 def _word(key: str, value: str) -> str:
     if re.search(r"\s", value):
-        raise Mistake(f"{FLAG} {key}", f"found '{value}'", "give it without spaces, as sbatch takes it")
+        raise UserError(f"{FLAG} {key}", f"found '{value}'", "give it without spaces, as sbatch takes it")
     return value
 
 
 def _count(key: str, value: str) -> int:
     if re.fullmatch(r"[1-9][0-9]{0,8}", value) is None:
-        raise Mistake(f"{FLAG} {key}", f"found '{value}'", "give a whole number of at least 1")
+        raise UserError(f"{FLAG} {key}", f"found '{value}'", "give a whole number of at least 1")
     return int(value)
 
 
 def _seconds(key: str, value: str) -> float:
     if re.fullmatch(r"[0-9]{1,6}(\.[0-9]*)?", value) is None or not float(value) > 0:
-        raise Mistake(f"{FLAG} {key}", f"found '{value}'", "give a number of seconds above 0")
+        raise UserError(f"{FLAG} {key}", f"found '{value}'", "give a number of seconds above 0")
     return float(value)
 
 
 def _memory(key: str, value: str) -> str:
     if re.fullmatch(r"[0-9]+[KMGT]?", value, re.IGNORECASE) is None:
-        raise Mistake(f"{FLAG} {key}", f"found '{value}'", "give it as sbatch takes it: 16G, 500M")
+        raise UserError(f"{FLAG} {key}", f"found '{value}'", "give it as sbatch takes it: 16G, 500M")
     return value
 
 
 def _yes(key: str, value: str) -> bool:
     if value not in ("yes", "no"):
-        raise Mistake(f"{FLAG} {key}", f"found '{value}'", "give yes or no")
+        raise UserError(f"{FLAG} {key}", f"found '{value}'", "give yes or no")
     return value == "yes"
 
 
@@ -155,7 +155,7 @@ def minutes(key: str, value: str) -> int:
     """A time as sbatch takes it, in whole minutes, rounded up.
 
     Raises:
-        Mistake: it is none, or zero.
+        UserError: it is none, or zero.
 
     >>> [minutes("time", text) for text in ("90", "90:30", "4:00:00", "1-12", "1-12:30", "2-0:0:1")]
     [90, 91, 240, 2160, 2190, 2881]
@@ -173,7 +173,7 @@ def minutes(key: str, value: str) -> int:
             total = sum(int(part) * weight for part, weight in zip(match.groups(), weights, strict=True))
             if total > 0:
                 return -(-total // 60)
-    raise Mistake(f"{FLAG} {key}", f"found '{value}'", "give minutes, hours:minutes:seconds or days-hours")
+    raise UserError(f"{FLAG} {key}", f"found '{value}'", "give minutes, hours:minutes:seconds or days-hours")
 
 
 READERS: dict[str, Callable[[str, str], Any]] = {
@@ -208,24 +208,26 @@ def check_slurm() -> None:
     """Refuse a machine from which no jobs can be handed in.
 
     Raises:
-        Mistake: Slurm's commands or submitit are not here.
+        UserError: Slurm's commands or submitit are not here.
     """
     missing = [name for name in ("sbatch", "squeue", "srun", "scontrol") if shutil.which(name) is None]
     if missing:
-        raise Mistake(FLAG, f"{missing[0]} is not on this machine", "run this where jobs are handed in (a login node)")
+        raise UserError(
+            FLAG, f"{missing[0]} is not on this machine", "run this where jobs are handed in (a login node)"
+        )
     try:
         import submitit  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "submitit":
             raise
-        raise Mistake(FLAG, "submitit is not installed", "pip install 'reconscale[slurm]'") from error
+        raise UserError(FLAG, "submitit is not installed", "pip install 'reconscale[slurm]'") from error
 
 
 def states() -> dict[str, tuple[str, str]]:
     """This user's jobs: id (``12`` or ``12_3``) -> (name, state), those that ended a short time ago too.
 
     Raises:
-        Mistake: the controller does not answer.
+        UserError: the controller does not answer.
     """
     command = ["squeue", "--noheader", "--array", "--states=all", f"--user={pwd.getpwuid(os.getuid()).pw_name}",
                "--format=%F|%K|%T|%j"]  # fmt: skip
@@ -253,7 +255,7 @@ def most_elements() -> int:
 
 
 def submit(
-    elements: Sequence[Element], options: SlurmOptions, placement: Placement, logs: Path, name: str
+    elements: Sequence[SlurmJob], options: SlurmOptions, placement: Placement, logs: Path, name: str
 ) -> str:  # fmt: skip
     """Hand jobs in, as one array.
 
@@ -261,7 +263,7 @@ def submit(
         The id of the job or array.
 
     Raises:
-        Mistake: sbatch refuses.
+        UserError: sbatch refuses.
     """
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -276,7 +278,7 @@ def submit(
     except (FailedJobError, FailedSubmissionError) as error:
         told = str(error).strip() or said.getvalue().strip() or "it gave no reason"
         reason = told.splitlines()[0].removeprefix("sbatch: ").removeprefix("error: ")
-        raise Mistake("sbatch", f"refused the jobs ({reason})", f"change what {FLAG} says") from error
+        raise UserError("sbatch", f"refused the jobs ({reason})", f"change what {FLAG} says") from error
     return str(jobs[0].job_id).partition("_")[0]
 
 
@@ -317,13 +319,13 @@ def _ask(command: list[str]) -> str:
     """What a command of Slurm prints.
 
     Raises:
-        Mistake: it fails or does not answer.
+        UserError: it fails or does not answer.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired as error:
-        raise Mistake(command[0], "Slurm does not answer", "try again; jobs in the queue go on") from error
+        raise UserError(command[0], "Slurm does not answer", "try again; jobs in the queue go on") from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise Mistake(command[0], f"failed ({lines[0]})", "try again; jobs in the queue go on")
+        raise UserError(command[0], f"failed ({lines[0]})", "try again; jobs in the queue go on")
     return done.stdout

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import Mistake
-from reconscale.files import read_json, to_json, write_whole
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
 from reconscale.training.executors.base import Event
 from reconscale.training.executors.local import Local
 from reconscale.training.worker import Task
@@ -29,7 +29,7 @@ LINGER_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Element:
+class SlurmJob:
     """One job: some of the runs that were handed in together.
 
     This, two paths and a few numbers, is all that is handed to submitit.
@@ -50,13 +50,13 @@ class Element:
         """Carry out what is left of the runs; on USR2 keep their state and have the job queued again.
 
         Raises:
-            Mistake: results cannot be written.
+            UserError: results cannot be written.
         """
         picked = set(self.picked)
         tasks = [task for task in read_tasks(self.tasks) if task.run.id in picked and not task.folder.is_over(task.run)]
         queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's: it dumps what is left, requeues and exits
         signals = _Signals()
-        diary = Diary(self.state)
+        diary = JobStatusFile(self.state)
         # What is ignored here stays so in the fork server: Slurm signals every process of a job. Workers listen to
         # SIGTERM again as soon as they begin.
         local = Local(self.workers, diary.tell, stop=signals.heard)
@@ -68,7 +68,7 @@ class Element:
             if signals.linger() and callable(queue_again):
                 diary.stopped("again")
                 queue_again(signal.SIGUSR2, None)
-        except Mistake as mistake:
+        except UserError as mistake:
             diary.gave_up(mistake)
             raise
 
@@ -130,7 +130,7 @@ def _in_a_thread(work: Callable[[list[Task]], None], tasks: list[Task]) -> None:
 
 
 @dataclass
-class Diary:
+class JobStatusFile:
     """Tells in a file how far a job is: what happened, in order, and the last word of every run under way.
 
     The file is replaced as a whole, seldom, and stays small: a reader on another machine looks at its time only.
@@ -161,7 +161,7 @@ class Diary:
         self.stop = then
         self.write()
 
-    def gave_up(self, mistake: Mistake) -> None:
+    def gave_up(self, mistake: UserError) -> None:
         """The job cannot go on."""
         self.mistake = (mistake.where, mistake.found, mistake.remedy)
         self.write()
@@ -174,7 +174,7 @@ class Diary:
             "happened": [_plain(event) for event in self.happened],
             "latest": {run: _plain(event) for run, event in self.latest.items()},
         }  # fmt: skip
-        write_whole(self.path, to_json(content))
+        write_atomic(self.path, to_json(content))
 
 
 def _plain(event: Event) -> Event:
@@ -186,7 +186,7 @@ def _plain(event: Event) -> Event:
 
 
 def restored(event: Event) -> Event:
-    """The event that was told: see :class:`Diary`."""
+    """The event that was told: see :class:`JobStatusFile`."""
     return {key: float(value) if value in ("inf", "-inf", "nan") else value for key, value in event.items()}
 
 
@@ -194,9 +194,9 @@ def keep_tasks(path: Path, tasks: Sequence[Task]) -> None:
     """Write tasks to a file that only this user can read or change.
 
     Raises:
-        Mistake: it cannot be written.
+        UserError: it cannot be written.
     """
-    write_whole(path, pickle.dumps(list(tasks)))
+    write_atomic(path, pickle.dumps(list(tasks)))
     path.chmod(0o600)
 
 
@@ -204,12 +204,12 @@ def read_tasks(path: Path) -> list[Task]:
     """The tasks of a file of ours.
 
     Raises:
-        Mistake: somebody else owns it or can change it: it will not be opened.
+        UserError: somebody else owns it or can change it: it will not be opened.
     """
     for place in (path, path.parent):
         state = place.stat()
         if state.st_uid != os.getuid() or state.st_mode & 0o022:
-            raise Mistake(place, "others than you can write to it", f"delete {path.parent} and run again")
+            raise UserError(place, "others than you can write to it", f"delete {path.parent} and run again")
     tasks: list[Task] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, in a folder of this user
     return tasks
 
@@ -245,7 +245,7 @@ class Array:
 
 
 @dataclass
-class Ledger:
+class JobStore:
     """The jobs of a folder of results.
 
     Attributes:
@@ -259,18 +259,20 @@ class Ledger:
     deaths: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
-    def beside(cls, results: Path) -> Ledger:
+    def beside(cls, results: Path) -> JobStore:
         """The ledger of a folder of results; an empty one where there is none.
 
         Raises:
-            Mistake: it is damaged, or the folder cannot be written to.
+            UserError: it is damaged, or the folder cannot be written to.
         """
         root = results.resolve() / ".slurm"
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             root.chmod(0o700)
         except OSError as error:
-            raise Mistake(root, f"cannot be written ({error.strerror})", "choose a folder you may write to") from error
+            raise UserError(
+                root, f"cannot be written ({error.strerror})", "choose a folder you may write to"
+            ) from error
         ledger = cls(root)
         if ledger.path.is_file():
             remedy = "cancel the jobs of this study with scancel, delete it and run again"
@@ -279,7 +281,7 @@ class Ledger:
                 ledger.arrays = {token: _array(of) for token, of in content["arrays"].items()}
                 ledger.deaths = {run: (int(count), int(mark)) for run, (count, mark) in content["deaths"].items()}
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise Mistake(ledger.path, "is not a list of jobs", remedy) from error
+                raise UserError(ledger.path, "is not a list of jobs", remedy) from error
         return ledger
 
     @property
@@ -350,13 +352,13 @@ class Ledger:
         """Replace the file.
 
         Raises:
-            Mistake: it cannot be written.
+            UserError: it cannot be written.
         """
         arrays = {}
         for token, of in self.arrays.items():
             elements = {str(index): list(runs) for index, runs in of.elements.items()}
             arrays[token] = {"job": of.job, "single": of.single, "elements": elements}
-        write_whole(self.path, to_json({"arrays": arrays, "deaths": self.deaths}))
+        write_atomic(self.path, to_json({"arrays": arrays, "deaths": self.deaths}))
 
 
 def _array(content: dict[str, Any]) -> Array:
