@@ -51,3 +51,14 @@ def suggest(word: str, known: Iterable[str]) -> str:
     word = word[:100]  # difflib takes quadratic time
     close = difflib.get_close_matches(word, words, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(words)}"
+
+
+def check_level(level: float) -> float:
+    """``level`` if it is a probability strictly between 0 and 1.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not 0.0 < level < 1.0:
+        raise UserError("level", f"found {level}", "a number between 0 and 1 is expected, e.g. 0.9")
+    return level

@@ -9,16 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, logsumexp
 
+from reconscale.arrays import Floats
+from reconscale.errors import check_level
 from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble, out_of_calibration
 from reconscale.laws.curve.posterior import MOST_LEVELS, ParameterSummary, summarise
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import group_by_size, select_width
-from reconscale.laws.named.fit import check_level
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes
 from reconscale.laws.points import METRICS, Points
-
-Floats = NDArray[np.float64]
 
 FAR = 10.0
 """Beyond this multiple of the largest n a forecast is refused unless the floor is identified."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
@@ -63,8 +64,6 @@ def _edge(points: Points, dial: NDArray[np.generic], what: str) -> list[Finding]
     side, direction = ("largest", "larger") if best == tried[-1] else ("smallest", "smaller")
     return [finding("width-at-edge", n=last, what=what, value=best, side=side, direction=direction)]
 
-
-Floats = NDArray[np.float64]
 
 LEAST_SD = 0.002
 """No spread of the log error between seeds is taken to be smaller: intervals are never of zero width."""

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
 from reconscale.laws.csv_table import IMAGE, choose_metric, read_table, write_table
 from reconscale.laws.findings import Finding
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

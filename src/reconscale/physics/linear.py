@@ -16,7 +16,6 @@ from reconscale.physics.baselines import fista_tv
 from reconscale.physics.linear_operators import (
     NEAR,
     LinearOperator,
-    Shape,
     adjointness,
     inpainting_operator,
     operator_of,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from reconscale.arrays import Shape
 from reconscale.errors import UserError, suggest
 from reconscale.study.problems import (
     CompressedSensingProblem,
@@ -22,7 +23,6 @@ from reconscale.study.problems import (
     TomographyProblem,
 )
 
-Shape = tuple[int, int, int]
 """Channels, height and width."""
 Map = Callable[[Tensor], Tensor]
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws import (
     USUAL,
@@ -124,8 +124,6 @@ def summarise_decision(
         costs=known,
     )
 
-
-Floats = NDArray[np.float64]
 
 NEAR, FAR = 4.0, 10.0
 """Multiples of the largest n up to which the band is drawn shaded, and hatched."""

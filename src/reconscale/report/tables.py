@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.laws import Finding, Points, Surface, likelihood_words
 from reconscale.laws.csv_table import table_text
 from reconscale.report.analysis import FAR, NEAR, Analysis, DecisionSummary
@@ -245,8 +245,6 @@ def _status(n: float, largest: float, refused: bool) -> str:
             return name
     return "beyond 10x"
 
-
-Floats = NDArray[np.float64]
 
 INSIDE, BEYOND = 21, 9
 """Places of the map along n, and along p, within the measured range and beyond it."""

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from reconscale.arrays import Array, Floats
 from reconscale.errors import UserError
 
 
@@ -57,9 +57,6 @@ def check_real(where: str, value: object, least: float = 0.0, *, open_end: bool 
         )
     return float(value)  # type: ignore[arg-type]
 
-
-Floats = NDArray[np.float64]
-Array = NDArray[Any]
 
 LONGEST = 2**53
 """Largest number of steps: beyond it a float no longer counts."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.filters import best_flow, check_int, check_real
@@ -18,7 +19,6 @@ from reconscale.theory.linear import Wiener, moments_of, risk_of_filter, wiener_
 from reconscale.theory.operators import Operator, Patches
 from reconscale.theory.subspace import Population
 
-Floats = NDArray[np.float64]
 Counts = Literal["patches", "images"]
 
 FEW = 10

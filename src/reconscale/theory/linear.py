@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.operators import Operator
 from reconscale.theory.path import check_stable
 from reconscale.theory.subspace import Population
-
-Floats = NDArray[np.float64]
 
 NULL = 1e-12
 """Directions with less than this part of the largest variance count as never measured: eigenvalues are known to 1e-16

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.arrays import Floats, Shape
 from reconscale.errors import UserError, suggest
 from reconscale.theory.filters import check_int, check_real
 
-Floats = NDArray[np.float64]
-Shape = tuple[int, int, int]
 """Height, width and channels of a patch."""
 
 

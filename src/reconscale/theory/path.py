@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.subspace import Subspace
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.filters import check_int, check_real
 from reconscale.theory.subspace import LARGEST, Population
-
-Floats = NDArray[np.float64]
 
 EXACT = 1000
 """So many pixels get a level each."""

@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.theory.filters import best_flow, check_int
 from reconscale.theory.images import Counts, Spectrum, check_counts, fold_members
 from reconscale.theory.linear import learned_path, moments_of
 from reconscale.theory.operators import Patches
 from reconscale.theory.path import SubspacePath
 from reconscale.theory.subspace import Subspace
-
-Floats = NDArray[np.float64]
 
 PATIENCE = 100
 """The paper's code stops after so many steps, in all, that did not improve on the best risk so far."""

@@ -12,14 +12,12 @@ import math
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.filters import check_int
 from reconscale.theory.path import SubspacePath
 from reconscale.theory.subspace import LARGEST, Subspace
-
-Floats = NDArray[np.float64]
 
 WIDEST = 6000
 """Side of the largest matrix that is decomposed: 0.3 GB, and about a minute."""

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.filters import check_int, check_real
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from reconscale.arrays import Shape
 from reconscale.data.image_set import ImageSet
 from reconscale.data.patches import patches_of
 from reconscale.data.subset import ImageSubset
@@ -28,7 +29,7 @@ from reconscale.study.problems import (
 )
 from reconscale.theory.images import FEWEST, linear_curve, n_within_db, spectrum_of
 from reconscale.theory.linear import moments_of, risk_of_filter
-from reconscale.theory.operators import Operator, Shape, denoising, inpainting
+from reconscale.theory.operators import Operator, denoising, inpainting
 
 PATCH = 8
 """Side of the patches, in pixels: 64 values, or 192 in colour, whose covariance a few photographs give."""

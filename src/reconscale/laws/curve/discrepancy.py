@@ -15,13 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import logsumexp
 
+from reconscale.arrays import Floats
 from reconscale.laws.inference import smc
-
-Floats = NDArray[np.float64]
 
 FEW = 7
 """Up to so many sizes a curve counts as one of few."""

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.laws.curve.discrepancy import FEW
 from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.grouping import SizeMeans
-
-Floats = NDArray[np.float64]
 
 CLEAR = 40.0
 """A curve is clear when its ln(error) changes by more than so many standard deviations of one run, else faint."""

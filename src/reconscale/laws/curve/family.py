@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-Floats = NDArray[np.float64]
+from reconscale.arrays import Floats
 
 HEADS = ("power", "saturating", "break", "two breaks")
 TAILS = ("", "+floor", "+shift")

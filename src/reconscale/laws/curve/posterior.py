@@ -9,12 +9,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.laws.curve.discrepancy import DiscrepancyGP, NoisePrior, build_discrepancy, marginalise, predict
 from reconscale.laws.curve.family import DIMENSIONS, FORMS, HEADS, TAILS, CurveDraws, Prior, curves_from_normals
 from reconscale.laws.grouping import SizeMeans
 from reconscale.laws.inference import smc
-
-Floats = NDArray[np.float64]
 
 BELIEF = NoisePrior()
 MANY_LEVELS = 8

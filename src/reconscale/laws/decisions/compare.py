@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.decisions.intervals import (
     Interval,
@@ -22,8 +23,6 @@ from reconscale.laws.decisions.requirements import required_n
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
-
-Floats = NDArray[np.float64]
 
 FAR = 10.0
 """Beyond this multiple of the largest n a crossing rests on which law holds."""

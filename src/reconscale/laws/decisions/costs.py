@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from reconscale.errors import UserError
 from reconscale.laws.decisions.intervals import round_interval
-
-Floats = NDArray[np.float64]
 
 MOST = 2.0
 """Exponents of training time beyond this, or below 0, are noise."""

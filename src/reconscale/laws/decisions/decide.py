@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
@@ -59,8 +59,6 @@ def _misfit(told: CurvePosterior) -> list[Finding]:
     seeds = float(np.sqrt(level.variance.mean()))
     return [finding("misfit", law="every curve", residual=100 * scatter, seed=100 * seeds)]
 
-
-Floats = NDArray[np.float64]
 
 LEAST_P = 3
 """Sizes of network at one n from which on a curve along p is drawn."""

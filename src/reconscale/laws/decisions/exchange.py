@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from reconscale.arrays import Floats
 from reconscale.laws.decisions.decide import has_surface
 from reconscale.laws.decisions.intervals import Interval, summarise
 from reconscale.laws.decisions.prediction import DRAWS, REACH, first_n_reaching, infer_curve, n_grid, surface_of
 from reconscale.laws.decisions.requirements import STEP
 from reconscale.laws.grouping import best_widths, select_width
 from reconscale.laws.points import METRICS, Points
-
-Floats = NDArray[np.float64]
 
 FACTORS = 24
 """Sizes of network that are tried up to ``REACH`` times the one chosen."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
@@ -17,8 +17,6 @@ from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.optimum import first_below
 from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.surface import Surface
-
-Floats = NDArray[np.float64]
 
 DRAWS = 4000
 """Curves drawn."""

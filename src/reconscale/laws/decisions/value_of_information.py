@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.ensemble import BEND_TAILS
 from reconscale.laws.decisions.decide import has_surface
@@ -26,8 +27,6 @@ from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.discrepancy import SMOOTH
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
-
-Floats = NDArray[np.float64]
 
 FARTHER = (1.5, 2.0, 3.0, 4.0)
 """Multiples of the largest n that are considered; a forecast reaches no farther with confidence."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reconscale.laws.inference.smc import Particles, smc_sample
+from reconscale.arrays import Floats
+from reconscale.laws.inference.smc import Particles, effective_share, smc_sample
 from reconscale.laws.surface.discrepancy import SurfaceNoise
 
-Floats = NDArray[np.float64]
 Residual = Callable[[Floats], Floats]
 """From parameters (D, Q), standard normal a priori, to the residuals of the cell means (D, K), of unknown level."""
 
@@ -149,18 +148,13 @@ def _ratio(w: Floats, v: Floats, root: Floats) -> Floats:
 
 def _heat(logs: Floats) -> tuple[float, float]:
     """The largest power of the weights, 1 at most, that leaves the share ``LEAST`` effective; the share at 1."""
-
-    def effective(heat: float) -> float:
-        weight = np.exp(heat * (logs - logs.max()))
-        return float(weight.sum() ** 2 / (weight**2).sum() / len(weight))
-
-    whole = effective(1.0)
+    whole = effective_share(logs, 1.0)
     if whole >= LEAST:
         return 1.0, whole
     low, high = 0.0, 1.0
     for _ in range(25):
         middle = 0.5 * (low + high) if low else 0.1 * high
-        low, high = (middle, high) if effective(middle) >= LEAST else (low, middle)
+        low, high = (middle, high) if effective_share(logs, middle) >= LEAST else (low, middle)
     return low, whole
 
 

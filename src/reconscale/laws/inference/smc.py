@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-Floats = NDArray[np.float64]
+from reconscale.arrays import Floats
+
 Stages = Callable[[Floats], Floats]
 """From parameters (D, Q) to the log likelihoods (D, S) of S growing parts of the data; -inf where impossible."""
 
@@ -75,19 +76,20 @@ def _mixed(stage: int, part: float) -> Callable[[Floats], Floats]:
     return lambda logs: (1.0 - part) * logs[:, stage - 1] + part * logs[:, stage]
 
 
+def effective_share(logs: Floats, power: float) -> float:
+    """Effective sample size over the number of draws, for weights exp(power * logs)."""
+    weight = np.exp(power * (logs - logs.max()))
+    return float(weight.sum() ** 2 / (weight**2).sum() / len(weight))
+
+
 def _step(change: Floats, most: float) -> float:
     """The largest step, ``most`` at most, that leaves the share ``KEEP`` of the draws effective."""
-
-    def effective(step: float) -> float:
-        weight = np.exp(step * (change - change.max()))
-        return float(weight.sum() ** 2 / (weight**2).sum() / len(weight))
-
-    if effective(most) >= KEEP:
+    if effective_share(change, most) >= KEEP:
         return most
     low, high = 0.0, most
     for _ in range(30):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if effective(middle) >= KEEP else (low, middle)
+        low, high = (middle, high) if effective_share(change, middle) >= KEEP else (low, middle)
     return max(low, 1e-9)
 
 

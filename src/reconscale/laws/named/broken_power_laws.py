@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.laws.inference import smc
 from reconscale.laws.named.law import (
     bounded,
@@ -22,8 +23,6 @@ from reconscale.laws.named.law import (
     unit_from_log_floor,
 )
 from reconscale.laws.named.variable_projection import linear_fit
-
-Floats = NDArray[np.float64]
 
 MARGIN = 0.25
 """A break may lie beyond the data by this part of their range of ln n."""

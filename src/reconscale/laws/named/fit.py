@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import chdtrc
 
-from reconscale.errors import UserError
+from reconscale.arrays import Floats
+from reconscale.errors import UserError, check_level
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import SizeMeans, from_working, group_by_size, resample, to_working
 from reconscale.laws.named.law import Law
 from reconscale.laws.named.registry import LAWS, check_sizes, key_of
 from reconscale.laws.named.variable_projection import Solution, linearised_covariance, multistart, refit
 from reconscale.laws.points import METRICS, Points
-
-Floats = NDArray[np.float64]
 
 EDGE = 1e-3
 """A coordinate of the unit cube nearer than this to 0 or 1 is at the edge of what is allowed."""
@@ -259,17 +258,6 @@ def _checked(points: Points, law: str) -> tuple[str, SizeMeans]:
         needed = f"the law '{law}' needs at least {LAWS[key].least}"
         raise UserError("points", f"found {len(level.x)} distinct n", needed)
     return key, level
-
-
-def check_level(level: float) -> float:
-    """``level`` if it is a probability strictly between 0 and 1.
-
-    Raises:
-        UserError: it is not.
-    """
-    if not 0.0 < level < 1.0:
-        raise UserError("level", f"found {level}", "a number between 0 and 1 is expected, e.g. 0.9")
-    return level
 
 
 def floor_share(draws: Floats, x: float) -> tuple[float, float]:

@@ -6,11 +6,10 @@ from itertools import product
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.laws.inference import smc
-
-Floats = NDArray[np.float64]
 
 LOG_LIMIT = 690.0
 """Log errors are kept within this bound, so that their exponential is a number."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.laws.named.law import (
     STEEPEST,
     bounded,
@@ -20,8 +21,6 @@ from reconscale.laws.named.law import (
     sinh_grid,
     split,
 )
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

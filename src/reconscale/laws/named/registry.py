@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
 from reconscale.laws.named.broken_power_laws import BrokenPowerLaw, SegmentedPowerLaw
 from reconscale.laws.named.law import LOG_LIMIT, Law, bounded
@@ -32,7 +33,6 @@ __all__ = [
     "solve",
 ]
 
-Floats = NDArray[np.float64]
 
 LAWS: dict[str, Law] = {
     "power": Power(),

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from reconscale.arrays import Floats
 from reconscale.laws.inference import smc
 from reconscale.laws.named.law import Law
-
-Floats = NDArray[np.float64]
 
 CLOSE = 1e-5
 """Step of the central differences in the unit cube."""

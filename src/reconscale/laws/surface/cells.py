@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.points import Points
-
-Floats = NDArray[np.float64]
 
 LEAST_SIZES, LEAST_CELLS = 3, 6
 """Distinct n, distinct p, and cells that a surface needs."""

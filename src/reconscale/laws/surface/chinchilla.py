@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from reconscale.errors import UserError
+from reconscale.arrays import Floats
+from reconscale.errors import UserError, check_level
 from reconscale.laws.points import Points
 from reconscale.laws.surface.cells import LEAST_CELLS, LEAST_SIZES
-from reconscale.laws.surface.optimum import check_level
-
-Floats = NDArray[np.float64]
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 DELTA = 1e-3

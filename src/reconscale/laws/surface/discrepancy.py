@@ -11,14 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtri
 
+from reconscale.arrays import Floats
 from reconscale.laws.grouping import GUESSED_SD
 from reconscale.laws.inference import smc
 from reconscale.laws.surface.cells import Cells
-
-Floats = NDArray[np.float64]
 
 SEED_SPREAD = 1.0
 """Spread of ln of the standard deviation between seeds about ``GUESSED_SD``, before any data."""

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
-Floats = NDArray[np.float64]
+from reconscale.arrays import Floats
 
 COUPLINGS = ("additive", "kaplan", "free")
 """The forms that are averaged, each with the same weight before any data."""

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reconscale.errors import UserError
+from reconscale.arrays import Floats
+from reconscale.errors import UserError, check_level
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.surface.cells import Cells
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +48,6 @@ class Draws:
     def chance(self, above: float) -> Floats:
         """(N,) probability that the number is larger than ``above``."""
         return np.asarray((self.draws > above).mean(0))
-
-
-def check_level(level: float) -> float:
-    """``level`` itself.
-
-    Raises:
-        UserError: it is not between 0 and 1.
-    """
-    if not 0.0 < level < 1.0:
-        raise UserError("level", f"found {level}", "a probability between 0 and 1 is expected")
-    return float(level)
 
 
 Cost = Callable[[Floats, Floats], Floats]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from reconscale.arrays import Floats
 from reconscale.laws.findings import finding, unique_findings
 from reconscale.laws.inference import smc
 from reconscale.laws.inference.laplace import fit_proposal, importance_posterior, map_estimate
@@ -17,8 +17,6 @@ from reconscale.laws.surface.cells import Cells, cells
 from reconscale.laws.surface.discrepancy import SurfaceNoise, fit_noise, sample_discrepancy
 from reconscale.laws.surface.family import COUPLINGS, FORMS, Form, SurfaceDraws, concatenate, surfaces_from_normals
 from reconscale.laws.surface.surface import Surface
-
-Floats = NDArray[np.float64]
 
 DRAWS = 1024
 PARTICLES = 512

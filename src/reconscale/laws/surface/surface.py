@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.registry import bounded
@@ -16,8 +17,6 @@ from reconscale.laws.surface.cells import Cells, nearest_inside
 from reconscale.laws.surface.discrepancy import DiscrepancyDraws, basis
 from reconscale.laws.surface.family import SurfaceDraws
 from reconscale.laws.surface.optimum import Draws, Optimum, first_below, first_not_worthwhile, grid, optimum, six_n_p
-
-Floats = NDArray[np.float64]
 
 ALWAYS_WRONG = 0.004
 """No surface is exact: relative error for each factor e beyond the convex range of the cells, at least."""

@@ -13,16 +13,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reconscale.arrays import Array, Complex, Floats
 from reconscale.errors import UserError
 from reconscale.theory.filters import Descent, Flow, Ridge
-
-Floats = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 NARROWEST = 0.05
 """Least half-width, in log x, of what a contour encloses."""
@@ -55,10 +52,10 @@ class SelfConsistent(Protocol):
     def lift(self) -> float:
         """A bound of k - z on the real axis right of ``zero``."""
 
-    def z(self, k: NDArray[Any]) -> NDArray[Any]:
+    def z(self, k: Array) -> Array:
         """The penalty that acts as k."""
 
-    def slope(self, k: NDArray[Any]) -> NDArray[Any]:
+    def slope(self, k: Array) -> Array:
         """dz/dk."""
 
 

@@ -11,19 +11,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from reconscale.arrays import Array, Complex, Floats
 from reconscale.errors import UserError
 from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
 from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, check_real
 from reconscale.theory.path import check_stable
 from reconscale.theory.subspace import Population
-
-Floats = NDArray[np.float64]
 
 MOST_LEVELS = 1000
 """Populations of more distinct variances are binned."""
@@ -72,8 +69,6 @@ def levels_of(population: Population, most: int = MOST_LEVELS) -> Levels:
     return Levels(merged, total(count), total(signal * variance) / merged, total(leverage * variance) / merged)
 
 
-Complex = NDArray[np.complex128]
-
 SQUARE = 1e-6
 """|n / rank - 1| below which the spectrum is taken to reach down to 0."""
 
@@ -105,7 +100,7 @@ class SampleLaw:
         """Sum m s / n."""
         return float(self.levels.count @ self.levels.variance) / self.n
 
-    def z(self, k: NDArray[Any]) -> NDArray[Any]:
+    def z(self, k: Array) -> Array:
         """Written so that 1 - df1 / n keeps its digits where n is close to the rank, and where it is far below."""
         inverse = 1 / (self.levels.variance + k[:, None])
         if self.n < self.rank / 2:
@@ -126,7 +121,7 @@ class SampleLaw:
         low, high = math.log(penalty) - 1e-9, math.log(penalty + 2 * self.lift)
         return zero + math.exp(brentq(missing, low, high, xtol=1e-14))
 
-    def slope(self, k: NDArray[Any]) -> NDArray[Any]:
+    def slope(self, k: Array) -> Array:
         """1 - df2(k) / n, df2(k) = sum m s^2 / (s + k)^2."""
         return np.asarray(1 - (1 / (self.levels.variance + k[:, None])) ** 2 @ self._squared / self.n)
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from reconscale.arrays import Array, Complex, Floats
 from reconscale.errors import UserError, suggest
 from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
 from reconscale.theory.equivalents.equivalent import Equivalent
@@ -24,9 +24,6 @@ from reconscale.theory.equivalents.pca import pca_equivalent
 from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, best_descent, check_int
 from reconscale.theory.path import check_stable, stable_step
 from reconscale.theory.subspace import LARGEST, Subspace
-
-Floats = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 DIGITS = 11.0
 """Accuracy of the contour integrals."""
@@ -73,19 +70,19 @@ class NoiseLaw:
         """The factor g sigma^2."""
         return self.power * self.rest / self.n
 
-    def s(self, k: NDArray[Any]) -> NDArray[Any]:
+    def s(self, k: Array) -> Array:
         """S(k), the limit of the trace of (Y^T Y / n + z)^-1 / n."""
         return np.asarray(((self.n - len(self.signal)) / k + (1 / (self.signal + k[:, None])).sum(-1)) / self.n)
 
-    def _grown(self, k: NDArray[Any]) -> NDArray[Any]:
+    def _grown(self, k: Array) -> Array:
         return np.asarray(k + self.power / self.n * (k[:, None] / (self.signal + k[:, None])).sum(-1))
 
-    def z(self, k: NDArray[Any]) -> NDArray[Any]:
+    def z(self, k: Array) -> Array:
         """Written so that nothing cancels where n is close to the rank."""
         grown = self._grown(k)
         return np.asarray(k * (self._short + grown) / (self._null + grown))
 
-    def slope(self, k: NDArray[Any]) -> NDArray[Any]:
+    def slope(self, k: Array) -> Array:
         """dz/dk."""
         spread = self.n - len(self.signal) + ((k[:, None] / (self.signal + k[:, None])) ** 2).sum(-1)
         return np.asarray(1 - self.lift * self.power * spread / self.n / (self._null + self._grown(k)) ** 2)

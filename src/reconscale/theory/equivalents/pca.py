@@ -12,17 +12,15 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.theory.equivalents.contour import boundary
 from reconscale.theory.equivalents.equivalent import SampleLaw, levels_of
 from reconscale.theory.filters import check_real
 from reconscale.theory.subspace import LARGEST, Subspace
-
-Floats = NDArray[np.float64]
 
 GRID = 3000
 """Points along the spectrum."""
