@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reconscale.arrays import Shape
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
 from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, LinearMeasurement, add_noise, fixed_generator
