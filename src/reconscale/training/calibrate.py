@@ -148,7 +148,7 @@ def _wait(device: torch.device) -> None:
 
 WARM = 2
 """Steps before the clock starts."""
-LEAST, ENOUGH, LONG = 8, 2.0, 12.0
+LEAST, SECONDS, LONG = 8, 2.0, 12.0
 """Steps are timed until there are so many and so many seconds have passed, or until it takes long and there are 3."""
 
 
@@ -235,7 +235,7 @@ _PACES = TypeAdapter(dict[str, RunCost])
 
 def _timed_enough(seconds: Sequence[float]) -> bool:
     total = sum(seconds)
-    return (len(seconds) >= LEAST and total > ENOUGH) or (len(seconds) >= 3 and total > LONG)
+    return (len(seconds) >= LEAST and total > SECONDS) or (len(seconds) >= 3 and total > LONG)
 
 
 def _of_a_pixel(work: Any, pixels: ImageSubset | Slices, crop: int | None) -> float:

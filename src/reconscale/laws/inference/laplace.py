@@ -13,7 +13,7 @@ from reconscale.laws.surface.discrepancy import SurfaceNoise
 Residual = Callable[[Floats], Floats]
 """From parameters (D, Q), standard normal a priori, to the residuals of the cell means (D, K), of unknown level."""
 
-FIRST, ROUNDS = 7, 24
+FIRST_ROUNDS, LAST_ROUNDS = 7, 24
 """Rounds of all descents, and then of the best quarter of them."""
 ENOUGH = 1e-4
 """A descent that gains less than so many nats in a round has arrived."""
@@ -29,9 +29,9 @@ def map_estimate(residual: Residual, noise: SurfaceNoise, starts: Floats) -> tup
     Returns:
         v (Q,) at the peak, and a root (Q, Q) of the inverse of the curvature there.
     """
-    v, cost = _descended(residual, noise, starts, FIRST)
+    v, cost = _descended(residual, noise, starts, FIRST_ROUNDS)
     best = cost.argsort(kind="stable")[: max(1, len(v) // 4)]
-    v, cost = _descended(residual, noise, v[best], ROUNDS)
+    v, cost = _descended(residual, noise, v[best], LAST_ROUNDS)
     best = v[cost.argmin()]
     curvature = _slope(residual, noise, best[None])[1][0]
     return best, np.linalg.cholesky(np.linalg.inv(curvature))
