@@ -1,18 +1,21 @@
-"""Cautions that have a code and travel with the numbers they are about."""
+"""Coded cautions about results."""
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
+
+from reconscale.format import amount, short
 
 CODES: dict[str, tuple[str, str]] = {
     "width-at-edge": (
         "warning",
-        "at n = {n:g} the best {what} is the {side} one tried ({value:g}); "
-        "a {direction} one may be better, and the curve may be flattened by the grid",
+        "at n = {n:size} the best {what} is the {side} one tried ({value:short}); "
+        "a {direction} one may be better, and this limit may flatten the curve",
     ),
     "selected-on-test": (
         "warning",
-        "there are no validation values, so the {what} was chosen on the reported values themselves; "
+        "there are no validation values, so the {what} was chosen on the test values themselves; "
         "this flatters the result",
     ),
     "few-sizes": (
@@ -21,7 +24,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "short-range": (
         "caution",
-        "n spans a factor of {factor:.3g}; with less than a factor of 10 the exponent is hardly identified",
+        "the largest n is only {factor:.3g} times the smallest; the exponent is hardly identified below a factor of 10",
     ),
     "misfit": (
         "caution",
@@ -30,130 +33,132 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "unequal-seeds": (
         "note",
-        "between {low} and {high} runs a size; means are used, never the best run, but the precision differs",
+        "between {low} and {high} runs per size; means are used, never the best run, but their precision differs",
     ),
     "no-seeds": (
         "caution",
-        "no size was run twice, so the noise between seeds is guessed from the scatter about the curve",
+        "no size was run twice, so the noise between seeds is estimated from the scatter about the curve",
     ),
     "floor-unidentified": (
         "caution",
-        "the points do not say where the error stops falling; the floor may be anything from none "
+        "the points do not show where the error stops falling; the floor may be anything from none "
         "to {share:.0%} of the error at the largest n",
     ),
     "exponent-unidentified": (
         "note",
-        "the points do not say how steep the falling part of the error is: its exponent may be {low:.2g} to "
-        "{high:.2g}, about what was believed before any measurement",
+        "the points do not show how steeply the error falls; its exponent may be {low:.2g} to {high:.2g}, "
+        "hardly narrower than the prior",
     ),
     "outside-calibration": (
         "caution",
-        "the width of intervals was calibrated on other curves than this one: {what}",
+        "the interval widths were calibrated on curves that differ from this one: {what}",
     ),
     "too-far": (
         "warning",
-        "{count} of the sizes asked for lie too far beyond the largest measured n = {n:g}: {why}",
+        "{count} of the requested sizes are too far beyond the largest measured n = {n:size}: {why}",
     ),
     "laws-disagree": (
         "caution",
-        "at n = {n:g} the last value and the straight line through the last sizes differ by {spread:.2g} dB; the "
-        "answer rests on how the curve goes on",
+        "at n = {n:size} the last value and a straight line through the last sizes differ by {spread:.2g} dB; the "
+        "answer depends on how the curve continues",
     ),
     "error-rises": (
         "warning",
-        "the error rises from n = {low:g} to n = {high:g}; more data should not hurt, so look at the recipe first",
+        "the error rises from n = {low:size} to n = {high:size}; more data should not hurt, so check the recipe first",
     ),
     "psnr-of-error": (
         "note",
-        "the paper's law is a law of the metric; the error was read as an MSE for range 1 and turned into PSNR in dB",
+        "the paper's law describes the metric itself; the error was read as an MSE for range 1 and converted to PSNR",
     ),
     "outlier": (
         "warning",
-        "{count} of the runs lie far from the others at their size (the first at n = {n:g}: {value:.4g}); the median "
-        "is used there; look at what went wrong",
+        "{count} of the runs lie far from the others at their size (the first at n = {n:size}: {value:.4g}); the "
+        "median is used there; check these runs",
     ),
     "copies": (
         "note",
-        "{count} of the rows repeat the n and the value of another, and no seed tells them apart; they count once",
+        "{count} of the rows repeat the n and the value of another row without a seed; they count once",
     ),
     "sizes-merged": (
         "note",
-        "{sizes} sizes were merged into {levels} neighbouring groups before fitting",
+        "{sizes} sizes were merged into {levels} groups of neighbours before fitting",
     ),
     "not-identified": (
         "caution",
-        "not identified by these points: {names} of the law {law} (at an edge of what is allowed, or anything goes); "
+        "not identified by these points: {names} of the law {law} (at a limit, or not constrained); "
         "read the curve, not these parameters",
     ),
     "p-follows-n": (
         "warning",
-        "the networks grow in step with n (correlation {correlation:.2f}), so what either does alone is not identified",
+        "the networks grow with n (correlation {correlation:.2f}), so the effect of each alone is not identified",
     ),
     "overfits": (
         "caution",
-        "at n = {n:g} the error rises from p = {low:g} to p = {high:g}; no surface here has such a rise, "
-        "so it counts as discrepancy and the intervals are wider",
+        "at n = {n:size} the error rises from p = {low:short} to p = {high:short}; the surface cannot rise there, "
+        "so this counts as discrepancy and widens the intervals",
     ),
     "far-in-n": (
         "warning",
-        "n = {n:g} is {factor:.3g} times beyond the measured {low:g} to {high:g}; beyond 4 times do not rely on it",
+        "n = {n:size} is {factor:.3g} times beyond the measured {low:size} to {high:size}; beyond 4 times the forecast "
+        "is not reliable",
     ),
     "far-in-p": (
         "warning",
-        "p = {p:g} is {factor:.3g} times beyond the measured {low:g} to {high:g}; beyond 4 times do not rely on it",
+        "p = {p:short} is {factor:.3g} times beyond the measured {low:short} to {high:short}; beyond 4 times the "
+        "forecast is not reliable",
     ),
     "optimum-at-edge": (
         "caution",
-        "in {share:.0%} of the draws the best network is the {side} one allowed (p = {p:g}); allow a wider range",
+        "in {share:.0%} of the draws the best network is the {side} one allowed (p = {p:short}); allow a wider range",
     ),
     "beyond-reach": (
         "caution",
-        "{what} lies {factor:.3g} times beyond the largest n measured; beyond 10 times it rests on which law holds",
+        "{what} is {factor:.3g} times the largest n measured; beyond 10 times it depends on which law holds",
     ),
     "mixed-profiles": (
         "warning",
-        "{what}; values that were measured in different ways must not be compared",
+        "{what}; values measured in different ways must not be compared",
     ),
     "data-crime": (
         "warning",
-        "k-space was simulated from magnitude images ({source}): it has no phase, no noise of its own, and has been "
-        "through the scanner's processing, so that reconstruction looks easier than it is; the numbers compare "
-        "networks and sizes with each other and say nothing about a scanner (Shimron et al. 2022)",
+        "k-space was simulated from magnitude images ({source}): it has no phase and no noise of its own, and it has "
+        "been through the scanner's processing, so reconstruction looks easier than it is; the numbers compare "
+        "networks and sizes with each other, not with a scanner (Shimron et al. 2022)",
     ),
     "fixed-masks": (
         "note",
-        "every training volume keeps one mask, as in the official code; fresh masks make more of the same slices",
+        "every training volume keeps one mask, as in the official code; fresh masks get more from the same slices",
     ),
     "no-truth": (
         "note",
-        "nobody has the truth: quality is estimated from two copies of every noisy image with independent noise, for "
-        "1.12 times its noise, and rests on the level of noise that the study gives; intervals hold the scatter of "
-        "seeds, not that of test images",
+        "there is no ground truth: quality is estimated from two copies of every noisy image with independent noise, "
+        "at 1.12 times its noise level, and depends on the noise level given in the study; intervals include the "
+        "scatter between seeds, not between test images",
     ),
     "budget-too-small": (
         "warning",
-        "in {count} of {runs} runs, the largest at n = {n:g}, the best checkpoint is the last one; longer training may "
-        "be better there, and the curve may be flattened by the budget",
+        "in {count} of {runs} runs, the largest at n = {n:size}, the best checkpoint is the last one; longer training "
+        "may be better there, and the training budget may flatten the curve",
     ),
     "restarted-runs": (
         "caution",
-        "in {count} of {runs} runs training diverged and went on from earlier weights at a third of the rate "
-        "(n = {sizes}); a lower recipe.lr (it was {lr:g}) would use all of their steps",
+        "in {count} of {runs} runs training diverged and continued from earlier weights at a third of the rate "
+        "(n = {sizes}); a recipe.lr below {lr:g} would use all of their steps",
     ),
     "rate-of-adam": (
         "warning",
-        "recipe.lr = {lr:g} is a rate for Adam and far too small for Muon, whose own is near 0.02: the networks have "
-        "hardly moved; leave lr out, or set recipe.optimizer to 'adam'",
+        "recipe.lr = {lr:g} is a rate for Adam and far too small for Muon, which needs about 0.02: the networks have "
+        "hardly changed; leave lr out, or set recipe.optimizer to 'adam'",
     ),
     "untrained-runs": (
         "warning",
-        "in {count} of {runs} runs nothing was better on validation than the network before training (n = {sizes}): "
-        "that network is what was measured; look at recipe.lr and recipe.steps",
+        "in {count} of {runs} runs training never improved on the untrained network (n = {sizes}), so that network "
+        "was measured; check recipe.lr and recipe.steps",
     ),
     "failed-runs": (
         "warning",
-        "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if they failed for being "
-        "hard, the means are too good",
+        "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if the hard ones failed, "
+        "the means are too good",
     ),
 }
 """Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
@@ -165,7 +170,7 @@ class Finding:
 
     Attributes:
         code: a key of :data:`CODES`.
-        text: the caution in one plain sentence, with its numbers.
+        text: the caution in one sentence, with its numbers.
         severity: ``note`` (good to know), ``caution`` (the interval may mislead) or ``warning`` (do not rely on it).
     """
 
@@ -177,6 +182,15 @@ class Finding:
         return f"{self.severity} [{self.code}]: {self.text}"
 
 
+class _Templates(string.Formatter):
+    """Templates with two more formats: ``size`` for n, ``short`` for p."""
+
+    def format_field(self, value: float, spec: str) -> str:
+        """One value in a template."""
+        own = {"size": amount, "short": short}.get(spec)
+        return str(super().format_field(value, spec)) if own is None else own(float(value))
+
+
 def finding(code: str, **values: object) -> Finding:
     """The finding ``code`` with its numbers filled in.
 
@@ -184,7 +198,7 @@ def finding(code: str, **values: object) -> Finding:
         KeyError: ``code`` is not in :data:`CODES`, or a number that its template needs is missing.
     """
     severity, template = CODES[code]
-    return Finding(code, template.format(**values), severity)
+    return Finding(code, _Templates().format(template, **values), severity)
 
 
 def unique_findings(*groups: tuple[Finding, ...]) -> tuple[Finding, ...]:

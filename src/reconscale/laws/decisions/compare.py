@@ -10,6 +10,7 @@ from scipy import stats
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
+from reconscale.format import amount
 from reconscale.laws.decisions.intervals import (
     Interval,
     format_chance,
@@ -127,7 +128,7 @@ def _comparable(a: Points, b: Points) -> None:
     if a.n.max() < b.n.min() or b.n.max() < a.n.min():
         raise UserError(
             "crossing",
-            f"found n = {a.n.min():g} to {a.n.max():g} and {b.n.min():g} to {b.n.max():g}",
+            f"found n = {amount(a.n.min())} to {amount(a.n.max())} and {amount(b.n.min())} to {amount(b.n.max())}",
             "the two ranges of n must overlap",
         )
 
@@ -210,7 +211,7 @@ def _sentence(
     ahead_of, behind = names if second_behind else names[::-1]
     chances = (
         f"The chance that {names[1]} is better is {format_chance(better)} "
-        f"at n = {largest:,.6g} ({likelihood_words(better)}) "
+        f"at n = {amount(largest)} ({likelihood_words(better)}) "
         f"and {format_chance(tenfold)} at ten times that."
     )
     if np.isinf(n.median):
@@ -326,7 +327,7 @@ def _worth(best: tuple[Points, Points], names: tuple[str, str], last: Difference
     leader, follower = best[ahead], best[behind]
     value = float(leader.y[leader.n == last.n].mean())
     needed = required_n(follower, value, seed=seed)
-    said = f"{names[ahead]} is ahead by {abs(last.gain):.2g} {METRICS[leader.metric].unit} at n = {last.n:,.6g}"
+    said = f"{names[ahead]} is ahead by {abs(last.gain):.2g} {METRICS[leader.metric].unit} at n = {amount(last.n)}"
     if np.isinf(needed.n.median):
         sentence = f"{said}; {names[behind]} is not expected to reach that with any number of {leader.unit}."
     else:

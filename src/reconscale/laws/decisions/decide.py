@@ -9,10 +9,11 @@ from scipy.special import chdtrc
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
+from reconscale.format import amount, general, plain, short
 from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.decisions.costs import CostEstimate, Costs
-from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, format_chance, format_short, likelihood_words
+from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, format_chance, likelihood_words
 from reconscale.laws.decisions.prediction import DRAWS, CurvePosterior, infer_curve, surface_of
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import (
@@ -295,9 +296,9 @@ def _verdict(gain_n: Gain, gain_p: Gain | None, double: str) -> tuple[str, float
 
 def _sentence(answer: Decision, points: Points, double: str) -> str:
     digits = 4 if answer.unit == "SSIM" else 2
-    network = "" if answer.p is None else f" and p = {format_short(answer.p)}"
+    network = "" if answer.p is None else f" and p = {short(answer.p)}"
     profile = f" [{points.profile}]" if points.profile else ""
-    first = f"At n = {answer.n:,.6g} {points.unit}{network} we measure {_value(answer, points, digits)}{profile}."
+    first = f"At n = {amount(answer.n)} {points.unit}{network} we measure {_value(answer, points, digits)}{profile}."
     about_n = _about("n", answer.gain_n, answer, digits)
     if answer.gain_p is not None:
         about_p = _about("p", answer.gain_p, answer, digits)
@@ -320,14 +321,14 @@ def _bills(answer: Decision) -> list[str]:
 
 def _value(answer: Decision, points: Points, digits: int) -> str:
     if points.metric == "error":
-        return f"an error of {answer.measured:.4g} ± {answer.error_bar:.1g}"
-    return f"{answer.measured:.{digits}f} ± {answer.error_bar:.{digits}f} {answer.unit}"
+        return f"an error of {general(answer.measured)} ± {answer.error_bar:.1g}"
+    return f"{plain(answer.measured, digits)} ± {plain(answer.error_bar, digits)} {answer.unit}"
 
 
 def _about(what: str, gain: Gain, answer: Decision, digits: int) -> str:
     return (
-        f"Doubling {what} is expected to add {gain.median:.{digits}f} {answer.unit} "
-        f"(90 % interval {gain.low:.{digits}f} to {gain.high:.{digits}f}); the chance that it exceeds your "
+        f"Doubling {what} is expected to add {plain(gain.median, digits)} {answer.unit} "
+        f"(90 % interval {plain(gain.low, digits)} to {plain(gain.high, digits)}); the chance that it exceeds your "
         f"{answer.worthwhile:g} {answer.unit} "
         f"is {format_chance(gain.probability)} ({likelihood_words(gain.probability)})."
     )

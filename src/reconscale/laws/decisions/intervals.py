@@ -1,13 +1,24 @@
-"""Fixed words for uncertain things."""
+"""Intervals, and fixed words for probabilities."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from reconscale.arrays import Floats
+from reconscale.format import format_chance, round_interval
+
+__all__ = [
+    "LIKELY",
+    "UNLIKELY",
+    "Interval",
+    "format_chance",
+    "format_interval",
+    "likelihood_words",
+    "round_interval",
+    "summarise",
+]
 
 
 @dataclass(frozen=True)
@@ -44,35 +55,6 @@ def likelihood_words(probability: float) -> str:
         if probability >= least:
             return word
     return "unlikely"
-
-
-def format_chance(probability: float) -> str:
-    """In per cent, never closer to certainty than 1 %."""
-    if probability > 0.99:
-        return "above 99 %"
-    return "below 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
-
-
-def format_short(p: float) -> str:
-    """A number of parameters with its unit letter."""
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if p >= size:
-            return f"{p / size:.3g}{letter}"
-    return f"{p:.3g}"
-
-
-def round_interval(value: float, digits: int = 2) -> str:
-    """An amount with ``digits`` leading digits and no exponent; ``never`` where it is infinite.
-
-    >>> round_interval(1234.0), round_interval(0.0321), round_interval(float("inf"))
-    ('1,200', '0.032', 'never')
-    """
-    if math.isinf(value):
-        return "never"
-    if value == 0:
-        return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{round(value, places):,.{max(0, places)}f}"
 
 
 def format_interval(amount: Interval) -> str:

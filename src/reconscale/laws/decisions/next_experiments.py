@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconscale.errors import UserError
+from reconscale.format import amount, short
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.decide import check_worthwhile, has_surface
-from reconscale.laws.decisions.intervals import format_chance, format_short, round_interval
+from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.laws.decisions.prediction import infer_curve, surface_of
 from reconscale.laws.decisions.value_of_information import (
     Candidate,
@@ -199,7 +200,7 @@ def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, CostEs
     if plan.costs is None:
         last, usual = float(plan.points.n.max()), _usual_p(plan)
         larger = 1.0 if item.p is None or usual is None else item.p / usual
-        return item.seeds * item.n / last * larger, f"runs at n = {last:,.6g}", None
+        return item.seeds * item.n / last * larger, f"runs at n = {amount(last)}", None
     bill = plan.costs.bill(item.n, item.p, have, item.seeds)
     if bill.total is None:
         return bill.hours, bill.hour_unit, bill
@@ -217,9 +218,9 @@ def _experiment(plan: _Plan, item: Candidate, share: float, left: ExpectedLoss, 
     runs = "one run" if item.seeds == 1 else f"{item.seeds} runs"
     network = "" if kind != "other width" else _named(item)
     place = {
-        "repeat": f"{runs} more at n = {item.n:,.6g}, measured already,",
-        "new size": f"{runs} at the new size n = {item.n:,.6g}",
-        "other width": f"{runs} at n = {item.n:,.6g} with {network}",
+        "repeat": f"{runs} more at n = {amount(item.n)}, measured already,",
+        "new size": f"{runs} at the new size n = {amount(item.n)}",
+        "other width": f"{runs} at n = {amount(item.n)} with {network}",
     }[kind]
     why = (
         f"{place} should remove {format_chance(share)} of the variance of {_aim(plan)}, for {_price(cost, unit, bill)}"
@@ -247,12 +248,12 @@ def _kind(points: Points, item: Candidate) -> str:
 
 
 def _named(item: Candidate) -> str:
-    return f"width {item.width}" if item.width is not None else f"p = {format_short(item.p or 0.0)}"
+    return f"width {item.width}" if item.width is not None else f"p = {short(item.p or 0.0)}"
 
 
 def _aim(plan: _Plan) -> str:
     if plan.forecast_at is not None:
-        return f"the forecast at n = {plan.forecast_at:,.6g}"
+        return f"the forecast at n = {amount(plan.forecast_at)}"
     return "the gains of doubling n and p" if has_surface(plan.points) else "the gain of doubling n"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reconscale.format import amount, duration
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.intervals import (
     Interval,
@@ -87,7 +88,7 @@ def _sentence(target: float, n: Interval, already: float, points: Points) -> str
         least = "" if np.isinf(n.low) else f"; if it is, hardly with fewer than {round_interval(n.low)} {points.unit}"
         return f"{goal} is not expected to be reached by {most} (chance {format_chance(1.0 - n.never)}){least}."
     if already >= 0.5:
-        return f"{goal} is reached at the largest n = {points.n.max():,.6g} already ({likelihood_words(already)})."
+        return f"{goal} is reached at the largest n = {amount(points.n.max())} already ({likelihood_words(already)})."
     never = f"; the chance that it is never reached is {format_chance(n.never)}" if n.never >= 0.005 else ""
     return f"{goal} needs about {round_interval(n.median)} {points.unit} ({format_interval(n)}){never}."
 
