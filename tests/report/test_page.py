@@ -152,7 +152,11 @@ def test_one_size_says_what_to_run(tmp_path: Path) -> None:
 def test_two_sizes_give_a_fan_with_warnings(tmp_path: Path) -> None:
     page = report_points(Points([100, 1000], [30.0, 31.0], metric="psnr"), tmp_path, title="two")
     text = check_safe(page.read_text(encoding="utf-8")).text
-    assert "few-sizes" in text and "needs at least 3" in text and "not identified: the prior speaks" in text
+    assert (
+        "few-sizes" in text
+        and "needs at least 3" in text
+        and "not identified (the interval is mostly the prior)" in text
+    )
     assert "has not been put to the test" in text
     assert (tmp_path / "fan.csv").exists() and not (tmp_path / "backtest.csv").exists()
 
@@ -223,7 +227,7 @@ def test_answer_as_text(written: Written, curve: Points) -> None:
     said = "\n".join(answer_lines(curve.rows(curve.n <= 250)))
     assert said.startswith("UNDECIDED") and "There is no curve yet" in said and "Add training sizes" in said
     said = "\n".join(answer_lines(curve.rows(curve.n <= 2000), asked=[1e9]))
-    assert "refused" in said and "the prior speaks" in said
+    assert "refused" in said and "(the interval is mostly the prior)" in said
 
 
 def test_text_of_a_study_without_runs(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 from reconscale.laws import Costs, Points, select_width
 from reconscale.report import page_text as prose
 from reconscale.report.analysis import Analysis, analyse, hours_unknown, summarise_decision
-from reconscale.report.format import MetricFormat
 from reconscale.report.next_steps import next_steps
 from reconscale.report.run_tables import (
     baseline_findings,
@@ -25,7 +24,7 @@ from reconscale.report.run_tables import (
     shift_table,
     training_findings,
 )
-from reconscale.report.sentences import price_sentence, target_sentence
+from reconscale.report.sentences import target_sentence
 from reconscale.report.study_data import gather, run_findings
 from reconscale.report.tables import (
     budget_table,
@@ -129,13 +128,12 @@ def test_gains_are_the_decision_s(answer: Analysis) -> None:
 
 
 def test_hours_are_told_only_where_they_were_measured(curve: Points) -> None:
-    quantity = MetricFormat("error", "nmse", "volumes")
     priced = summarise_decision(curve, costs=Costs(hours_unknown, per_hour=0.0, per_image=2.0))
-    assert "in all" in price_sentence(priced, quantity) and "for a run" not in price_sentence(priced, quantity)
+    assert " in all " in priced.price.sentence and "of training" not in priced.price.sentence
     assert gains_table(priced).column("total")[0] == 2.0 * 8000
     assert "runs at n" in str(priced.experiments[0].cost_unit)
     timed = summarise_decision(curve, costs=Costs(lambda n, p: 2.0))
-    assert "for a run" in price_sentence(timed, quantity) and gains_table(timed).column("hours")[0] == 2.0
+    assert " and 2 h of training; " in timed.price.sentence and gains_table(timed).column("hours")[0] == 2.0
 
 
 def test_a_target_says_how_much_it_needs(curve: Points) -> None:

@@ -32,7 +32,7 @@ from reconscale.report.run_tables import (
     volumes_grid,
     volumes_table,
 )
-from reconscale.report.sentences import backtest_lines, members_sentence, price_sentence, target_sentence
+from reconscale.report.sentences import backtest_lines, members_sentence, target_sentence
 from reconscale.report.study_data import StudyAnalysis, gather
 from reconscale.report.tables import (
     Table,
@@ -242,7 +242,7 @@ def _page(material: ReportData, title: str, verdict: tuple[str, str]) -> Page:
         page,
         surety=answer.surety,
         gains=None if choice is None else html_tables.gains_grid(tables["gains"], choice, answer.quantity),
-        needs=() if choice is None else (*target_sentence(choice), price_sentence(choice, answer.quantity)),
+        needs=() if choice is None else (*target_sentence(choice), choice.price.sentence),
         sizes=html_tables.sizes_grid(answer),
         exchange=rates_grid(tables["exchange"]),
         known=html_tables.known_grid(tables["known"], largest),

@@ -1,4 +1,4 @@
-"""What to run next: what is unfinished first, then what teaches most for its cost."""
+"""What to run next: unfinished runs first, then the experiments that tell most for their cost."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from reconscale.report.tables import Cell, Table, table
 from reconscale.study import Result, Run
 
 STEPS = "kind action reason runs n p width hours cost cost_unit reduction regret"
-"""Columns. ``reduction``: share of the variance of what is asked that goes; ``regret``: what is then left, in dB."""
+"""Columns. ``reduction``: share of the variance that is removed; ``regret``: expected regret that remains, in dB."""
 
 ACT = {
-    "COLLECT MORE": "collect more",
-    "TRAIN LARGER": "train larger",
-    "STOP": "more of either is not worth it",
-    "UNDECIDED": "what is known has to do",
+    "COLLECT MORE": "No further experiments needed: collect more data",
+    "TRAIN LARGER": "No further experiments needed: train a larger network",
+    "STOP": "No further experiments needed: neither more data nor a larger network is worth it",
+    "UNDECIDED": "No further experiments: decide with what is known",
 }
-"""What to do where no more experiments are worth it."""
+"""What to do where no further experiment is worth it."""
 
 
 def next_steps(
     answer: Analysis | None, runs: Sequence[Run] = (), results: Sequence[Result] = (), hours: Hours | None = None
 ) -> Table:
-    """The next steps: what, why, how many runs, and what they cost.
+    """The next steps: what, why, how many runs, at what cost.
 
     Args:
-        answer: what the measured runs say; none where no run is done.
+        answer: the analysis of the measured runs; none where no run is done.
         runs: every run of the study; empty for points from a CSV file.
-        results: those that are over.
+        results: of the finished runs.
         hours: measured time of a run by n and width (in the place of p), or None.
     """
     rows = _unfinished(runs, results, hours)
@@ -60,7 +60,7 @@ def experiment_rows(choice: DecisionSummary, *, both: bool) -> list[tuple[Cell, 
 def _worded(item: Experiment, choice: DecisionSummary, aim: str) -> tuple[str, str]:
     """What to do and why."""
     if item.kind == "stop" or item.n is None:
-        return f"No more experiments: {ACT[choice.decision.verdict]}", item.why.removeprefix("Stop experimenting: ")
+        return ACT[choice.decision.verdict], item.why
     network = f"width {item.width}" if item.width is not None else "" if item.p is None else f"p = {short(item.p)}"
     place = f"n = {amount(item.n)}{f', {network}' if network else ''}"
     action = {
@@ -68,10 +68,7 @@ def _worded(item: Experiment, choice: DecisionSummary, aim: str) -> tuple[str, s
         "new size": f"Add the new size {place}",
         "other width": f"Train another network: {place}",
     }[item.kind]
-    reason = f"should remove {format_chance(item.reduction)} of the uncertainty (variance) about {aim}"
-    if item.regret is not None:
-        reason += f"; deciding after it is expected to fall {item.regret:.2g} {choice.decision.unit} short of the best"
-    return action, reason
+    return action, f"should remove {format_chance(item.reduction)} of the variance of {aim}"
 
 
 def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | None) -> list[tuple[Cell, ...]]:
@@ -85,7 +82,7 @@ def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | N
         rows.append(_step("finish", "Finish the plan: reconscale run", why, len(left), time))
     lost = [result for result in results if result.status != "done"]
     if lost:
-        why = "they are missing from the curve; read their reasons in the list of runs, and change what caused them"
+        why = "they are missing from the curve; the list of runs says why they failed"
         rows.append(_step("repeat lost runs", "Repeat the runs that failed or diverged", why, len(lost), None))
     return rows
 
@@ -94,7 +91,7 @@ def _more_sizes(answer: Analysis) -> tuple[Cell, ...]:
     n = float(answer.points.n.max())
     sizes = [max(1.0, float(f"{n / factor:.2g}")) for factor in (9, 3)] if n >= 18 else [3 * n, 9 * n]
     named = " and ".join(amount(size) for size in sizes)
-    why = f"there is one training size; a curve needs {LEAST_SIZES} at least, and 4 or more to see whether it bends"
+    why = f"there is one training size; a curve needs at least {LEAST_SIZES}, and 4 or more to see whether it bends"
     return _step("new size", f"Add training sizes, for instance n = {named}", why, None, None)
 
 

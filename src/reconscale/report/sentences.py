@@ -1,4 +1,4 @@
-"""Sentences about what is known and what things cost, the same on the page and on the command line."""
+"""Sentences shared by the page and the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconscale.laws import Finding, Forecast, Points, likelihood_words
 from reconscale.laws.curve.posterior import ParameterSummary
 from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.intervals import Interval, format_chance, format_interval, round_interval
+from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.report.analysis import Analysis, DecisionSummary, analyse
 from reconscale.report.format import MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.next_steps import STEPS, experiment_rows, next_steps
@@ -26,15 +26,15 @@ from reconscale.report.tables import (
 
 FORMS = {
     "power": "no break",
-    "saturating": "flat at small n",
+    "saturating": "a plateau at small n",
     "break": "one break",
     "two breaks": "two breaks",
 }
-MEMBERS = {"curve": "the posterior curve", "last value": "no change from here on", "line": "straight on"}
+MEMBERS = {"curve": "the posterior curve", "last value": "the last value", "line": "a straight line"}
 QUANTITIES = {
     "exponent": "exponent beyond the last break",
     "slope": "slope at n = {n}",
-    "floor": "floor, part of the error at n = {n}",
+    "floor": "floor, as part of the error at n = {n}",
     "break": "break, at n",
 }
 
@@ -52,12 +52,12 @@ def members_sentence(outlook: Forecast) -> list[str]:
 
 
 def known_name(name: str, largest: float) -> str:
-    """A quantity of the curve in words."""
+    """The name of a parameter of the curve."""
     return QUANTITIES.get(name, name).format(n=amount(largest))
 
 
 def known_value(name: str, value: float | None) -> str:
-    """A value of it: a size for the break, per cent for the floor."""
+    """Its value: a size for the break, per cent for the floor."""
     if value is None or value != value:
         return "unknown"
     if name == "break":
@@ -66,47 +66,28 @@ def known_value(name: str, value: float | None) -> str:
 
 
 def known_verdict(name: str, identified: bool, probability: float) -> str:
-    """Whether the measurements or the prior speak, and the chance that there is such a thing."""
-    said = "identified" if identified else "not identified: the prior speaks"
-    there = {"floor": "chance that there is one", "break": "chance of one within the data"}.get(name)
-    return said if there is None else f"{said} ({there}: {format_chance(probability)})"
+    """Whether the data identify a quantity, and the chance that it exists."""
+    said = "identified" if identified else "not identified (the interval is mostly the prior)"
+    exists = {"floor": "chance of a floor", "break": "chance of a break within the data"}.get(name)
+    return said if exists is None else f"{said}; {exists}: {format_chance(probability)}"
 
 
 def known_sentence(name: str, known: ParameterSummary, largest: float) -> str:
-    """A quantity of the curve with its intervals, in one sentence."""
+    """A parameter of the curve with its intervals, in one sentence."""
     numbers = (known.median, known.low, known.high, known.prior_low, known.prior_high)
     median, low, high, prior_low, prior_high = (known_value(name, value) for value in numbers)
     verdict = known_verdict(name, known.identified, known.probability)
-    before = f"before any measurement {prior_low} to {prior_high}"
-    return f"{known_name(name, largest)}: {median} ({low} to {high}; {before}), {verdict}"
+    before = f"prior {prior_low} to {prior_high}"
+    return f"{known_name(name, largest)}: {median} ({low} to {high}; {before}); {verdict}"
 
 
 def target_sentence(choice: DecisionSummary) -> list[str]:
-    """What the target needs; nothing without one."""
+    """The n that the target needs; nothing without a target."""
     return [] if choice.needed is None else [f"Target: {choice.needed.sentence}"]
 
 
-def price_sentence(choice: DecisionSummary, quantity: MetricFormat) -> str:
-    """What the next 0.1 dB (0.01 SSIM) costs, as far as prices are known."""
-    price = choice.price
-    what = f"The next {price.step:g} {price.unit}"
-    never = f"the chance that no amount of data brings it is {format_chance(price.n.never)}"
-    if price.n.median == float("inf"):
-        return f"{what} is not expected from more data ({never})."
-    parts = [f"about {round_interval(price.images.median)} more {quantity.unit} ({format_interval(price.images)})"]
-    if choice.timed:
-        parts.append(f"{_time(price.hours)} for a run with them")
-    if price.total is not None:
-        parts.append(
-            f"{round_interval(price.total.median)} {price.currency}".rstrip()
-            + f" in all ({format_interval(price.total)})"
-        )
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"{what} takes {listed}; {never}."
-
-
 def step_cost(row: Mapping[str, Cell]) -> str:
-    """What a step costs: its time where that is known, money where hours have a price, else the usual runs."""
+    """The cost of a step: time where it is known, money where hours have a price, else usual runs."""
     parts = [] if row["hours"] is None else [f"about {duration(3600 * number(row['hours']))}"]
     unit, cost = row["cost_unit"], row["cost"]
     if row["kind"] != "stop" and cost is not None and unit not in (GPU_HOURS, HOURS):
@@ -117,10 +98,6 @@ def step_cost(row: Mapping[str, Cell]) -> str:
             else f"cost of {round_interval(number(cost))} {unit}",
         )
     return ", ".join(parts)
-
-
-def _time(hours: Interval) -> str:
-    return duration(3600 * hours.median) if hours.median < float("inf") else "no known time"
 
 
 def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[float] = ()) -> list[str]:
@@ -142,12 +119,12 @@ def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[flo
 
 
 def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> list[str]:
-    """The lines of :func:`answer_lines`, of an answer that is known already.
+    """The lines of :func:`answer_lines` for an existing analysis.
 
     Args:
-        answer: what the laws say.
+        answer: the analysis.
         steps: what to run next.
-        findings: all cautions, those about the runs included.
+        findings: all findings, those about the runs included.
     """
     quantity = answer.quantity
     blocks = [
@@ -165,7 +142,7 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
 
 
 def decided_lines(choice: DecisionSummary, points: Points, findings: Iterable[Finding]) -> list[str]:
-    """The decision alone: verdict, gains, what the target and the next step need, what to run next, cautions."""
+    """The decision alone: verdict, gains, target, price, next experiments, findings."""
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     decision = choice.decision
     surety = "" if decision.verdict == "UNDECIDED" else likelihood_words(decision.probability)
@@ -184,12 +161,12 @@ def joined(blocks: Iterable[list[str]]) -> list[str]:
 
 
 def verdict_line(verdict: str, surety: str) -> str:
-    """The verdict and how sure it is."""
+    """The verdict and its likelihood."""
     return f"{verdict} ({surety})" if surety else verdict
 
 
 def choice_lines(choice: DecisionSummary, quantity: MetricFormat) -> list[str]:
-    """What more of each is expected to add, and what the target and the next step need."""
+    """The gains of more data and of a larger network, the size that the target needs, and the price of a step."""
     lines = [f"gains, with 90 % intervals, and the chance of more than {quantity.gain(choice.decision.worthwhile)}"]
     for row in gains_table(choice).records():
         gain, low, high = (quantity.gain(number(row[name])) for name in ("median", "low90", "high90"))
@@ -197,45 +174,46 @@ def choice_lines(choice: DecisionSummary, quantity: MetricFormat) -> list[str]:
         lines.append(
             f"  {head:>6}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
         )
-    return [*lines, *target_sentence(choice), price_sentence(choice, quantity)]
+    return [*lines, *target_sentence(choice), choice.price.sentence]
 
 
 def believed_lines(outlook: Forecast | None, largest: float) -> list[str]:
-    """What the forecast is made of, and what is known about the curve."""
+    """The members of the forecast and the parameters of the curve."""
     if outlook is None:
         return []
     lines = [f"  {sentence}" for sentence in members_sentence(outlook)]
     lines += [f"  {known_sentence(name, known, largest)}" for name, known in outlook.known.items()]
-    return ["what the forecast is made of, and what is known of the curve (90 % intervals)", *lines]
+    return ["members of the forecast, and parameters of the curve (90 % intervals)", *lines]
 
 
 def backtest_lines(answer: Analysis) -> list[str]:
-    """The back-test, one sentence a size that was held back."""
+    """The back-test, one sentence for each size held back."""
     quantity, made, lines = answer.quantity, backtest_table(answer), []
     for row in made.records():
         stop, n, median, low, high, seen, inside = (row[name] for name in made.columns)
         verdict = "inside" if inside else "outside"
         lines.append(
-            f"Had we stopped at n = {amount(number(stop))} we would have forecast {quantity.say(number(median))} "
+            f"Had we stopped at n = {amount(number(stop))}, we would have forecast {quantity.say(number(median))} "
             f"({quantity.bare(number(low))} to {quantity.bare(number(high))}) at n = {amount(number(n))}; "
-            f"we saw {quantity.say(number(seen))}, {verdict} the 90 % interval."
+            f"we measured {quantity.say(number(seen))}, {verdict} the 90 % interval."
         )
     return lines
 
 
 def step_lines(steps: Table) -> list[str]:
-    """What to run next, one line a step."""
+    """What to run next, one line for each step."""
     lines = []
     for place, row in enumerate(steps.records(), start=1):
         runs = "" if row["runs"] is None else f" ({row['runs']} run{'' if row['runs'] == 1 else 's'}"
         cost = step_cost(row)
         more = f"{runs}{f', {cost}' if cost and runs else ''}{')' if runs else ''}"
-        lines.append(f"  {place}. {row['action']}{more}: {row['reason']}")
+        link = "." if row["kind"] == "stop" else ":"
+        lines.append(f"  {place}. {row['action']}{more}{link} {row['reason']}")
     return ["what to run next", *lines] if lines else []
 
 
 def finding_lines(findings: Iterable[Finding]) -> list[str]:
-    """Every caution, the gravest first."""
+    """Every finding, the most severe first."""
     return [f"{row['severity']} [{row['code']}]: {row['text']}" for row in findings_table(findings).records()]
 
 
@@ -272,7 +250,7 @@ def _expected(answer: Analysis, quantity: MetricFormat) -> list[str]:
         for n, reach, middle, inner, outer in forecast_rows(answer)
     ]
     if answer.outlook is not None and answer.outlook.reason:
-        lines.append(f"  refused: {answer.outlook.reason}")
+        lines.append(f"  not forecast: {answer.outlook.reason}")
     return [f"expected of a new run ({quantity.title})", *lines] if lines else []
 
 
@@ -284,7 +262,7 @@ def _laws(answer: Analysis) -> list[str]:
             continue
         value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
         lines.append(f"  {row['law']}: {row['parameter']} = {value} ({low} to {high})")
-    return ["named laws, each with 90 % intervals as if it were true", *lines] if lines else []
+    return ["named laws, with 90 % intervals that assume the law is true", *lines] if lines else []
 
 
 def _sd(value: float, quantity: MetricFormat) -> str:

@@ -42,7 +42,7 @@ def test_what_a_measurement_teaches_about_a_gaussian_is_known():
 def test_a_settled_decision_needs_no_experiment(make):
     only = next_experiments(make(0.0, 1.0, 0.5, metric="psnr"))
     assert [(item.kind, item.seeds, item.n, item.cost) for item in only] == [("stop", 0, None, 0)]
-    assert "the decision is settled" in only[0].why
+    assert "The decision is settled." in only[0].why
 
 
 def test_an_open_decision_is_tested_beyond_the_data(make):
@@ -83,7 +83,7 @@ def test_no_run_that_costs_more_than_it_spares(make):
     dear = Costs(Hours(1e-6, 1.0), per_hour=1.0, per_image=10.0, currency="EUR")
     only = next_experiments(points, dear, worthwhile=worthwhile, candidates=[Candidate(12_000)])
     assert only[0].kind == "stop"
-    assert "costs more than it is expected to spare" in only[0].why
+    assert "costs more than it is expected to save" in only[0].why
     at_hand = Costs(Hours(1e-6, 1.0), per_hour=1.0, per_image=10.0, currency="EUR", have=4500)
     first = next_experiments(points, at_hand, worthwhile=worthwhile, candidates=[Candidate(12_000), Candidate(4500)])[0]
     assert (first.n, first.cost_unit, first.bill.images) == (4500, "EUR", 0)
@@ -93,7 +93,7 @@ def test_runs_that_teach_nothing_are_not_made(make):
     points, worthwhile = undecided(make)
     only = next_experiments(points, SAME, worthwhile=worthwhile, candidates=[Candidate(30)])
     assert only[0].kind == "stop"
-    assert "no run considered changes the decision" in only[0].why
+    assert "No run considered would change the decision" in only[0].why
 
 
 def test_a_forecast_as_the_aim_goes_far_and_never_stops(make):

@@ -19,14 +19,14 @@ def test_a_target_within_the_data_is_found_there(make):
     assert needed.n.median == pytest.approx(400, rel=0.03)
     assert needed.n.never == 0
     assert needed.already == 1
-    assert "is reached at the largest n = 3,000 already (very likely)" in needed.sentence
+    assert "is already reached at the largest n = 3,000 (very likely)" in needed.sentence
 
 
 def test_below_the_floor_is_never(make):
     needed = required_n(make(0.2, 1.0, 0.8, noise=0.002), 0.1)
     assert needed.n.median == np.inf
     assert needed.n.never > 0.9
-    assert "is not expected to be reached by 1,000 times the largest n" in needed.sentence
+    assert "is probably out of reach (chance by 1,000 times the largest n: " in needed.sentence
 
 
 def test_the_sentence_and_the_other_metrics(make):

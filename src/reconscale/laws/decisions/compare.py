@@ -46,8 +46,8 @@ class Crossing:
         better: chance that the second is better there.
         better_tenfold: the same at ten times that n.
         correlation: between the seeds of the two at the same n, as far as it counts; 0 where seeds are not shared.
-        assumed: what pairing rests on, in plain words.
-        sentence: all of this in plain words.
+        assumed: what the pairing assumes.
+        sentence: all of this in a few sentences.
         findings: cautions.
     """
 
@@ -196,11 +196,11 @@ def _as_ranked(value: Floats, like: Floats) -> NDArray[np.int64]:
 
 def _assumed(correlation: float, paired: bool) -> str:
     seeds = (
-        f"Runs with the same n and seed are taken to share training images (correlation {correlation:.2f})"
+        f"Runs with the same n and seed are assumed to share training images (correlation {correlation:.2f})"
         if correlation > 0
-        else "The seeds of the two are taken to be independent"
+        else "The seeds of the two methods are assumed to be independent"
     )
-    images = "the test images are taken to be the same ones" if paired else "test images are not paired"
+    images = "the test images are assumed to be the same" if paired else "test images are not paired"
     return f"{seeds}; {images}."
 
 
@@ -248,7 +248,7 @@ class Worth:
         n: the largest n that both have.
         value: what the better one reaches there.
         needed: the n at which the worse one reaches it, for images like the test images.
-        sentence: in plain words.
+        sentence: all of this in one sentence.
     """
 
     better: str

@@ -187,7 +187,7 @@ class Decision:
         unit: of the gains, ``dB`` or ``SSIM``.
         cost_n: of doubling n: the images and one run there, or None.
         cost_p: of one run with p doubled, or None.
-        sentence: all of this in plain words.
+        sentence: all of this in a few sentences.
         findings: cautions.
     """
 
@@ -305,7 +305,7 @@ def _sentence(answer: Decision, points: Points, double: str) -> str:
     else:
         alone = "; this STOP rests on the data alone" if answer.verdict == "STOP" else ""
         about_p = (
-            f"What a larger network would add is not known (three or more sizes of it are needed at this n){alone}."
+            f"The gain of a larger network is not known (three or more network sizes are needed at this n){alone}."
         )
     return " ".join([first, *([about_p, about_n] if double == "p" else [about_n, about_p]), *_bills(answer)])
 

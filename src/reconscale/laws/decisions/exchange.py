@@ -45,7 +45,7 @@ class Exchange:
         unit: ``dB`` or ``SSIM``.
         factor: by which it is multiplied: above 1 of images and parameters, below 1 of noise; its ``never`` is the
             chance that no factor up to 1000 (of noise: no less noise) brings the step.
-        basis: what it rests on, in plain words.
+        basis: what it is computed from.
     """
 
     what: str
@@ -171,6 +171,6 @@ def _said(item: Exchange, unit: str) -> str:
         return f"{less[0]:.2g} % less noise ({less[1]:.2g} to {less[2]:.2g} %)"
     noun = unit if item.what == "n" else "parameters"
     if np.isinf(factor.median):
-        return f"no number of {noun} up to {REACH:g} times"
-    high = "more than 1000" if np.isinf(factor.high) else f"{factor.high:.3g}"
+        return f"no number of {noun} up to {REACH:,.0f} times"
+    high = "more than 1,000" if np.isinf(factor.high) else f"{factor.high:.3g}"
     return f"{factor.median:.3g} times the {noun} ({factor.low:.3g} to {high})"

@@ -1,4 +1,4 @@
-"""What to run next: the most learnt per cost, and when to stop."""
+"""What to run next: the most information per cost, and when to stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconscale.laws.decisions.value_of_information import (
     simulate_scenarios,
 )
 from reconscale.laws.grouping import select_width
-from reconscale.laws.points import METRICS, Points
+from reconscale.laws.points import Points
 
 SETTLED = 0.05
 """A decision is settled when its expected regret is below this part of what is worthwhile."""
@@ -51,7 +51,7 @@ class Experiment:
         cost: in ``cost_unit``.
         cost_unit: the currency where hours have a price, else ``Costs.hour_unit``; without costs, runs at largest n.
         bill: images, hours and money, or None without costs.
-        why: one plain sentence.
+        why: one sentence.
     """
 
     kind: str
@@ -163,7 +163,7 @@ def _chosen(plan: _Plan, now: Scenarios, count: int, rng: np.random.Generator) -
 def _settled(plan: _Plan, left: ExpectedLoss) -> str:
     if plan.worthwhile is None or left.regret >= SETTLED * plan.worthwhile:
         return ""
-    return f"the decision is settled: choosing now is expected to cost {_amount(plan, left.regret)}"
+    return "The decision is settled."
 
 
 def _best(plan: _Plan, before: ExpectedLoss, left: list[ExpectedLoss], have: float) -> tuple[int | None, str]:
@@ -175,12 +175,12 @@ def _best(plan: _Plan, before: ExpectedLoss, left: list[ExpectedLoss], have: flo
         spared = np.array([before.regret - item.regret for item in left])
         allowed = spared >= CHANGES * before.regret
         if not allowed.any():
-            return None, f"no run considered changes the decision (expected regret {_amount(plan, before.regret)})"
+            return None, "No run considered would change the decision."
         worth = _worth(plan)
         if worth is not None:
             allowed &= spared * worth >= cost
             if not allowed.any():
-                return None, "every run that may change the decision costs more than it is expected to spare"
+                return None, "Every run that may change the decision costs more than it is expected to save."
     allowed &= gained >= TELLING * gained[allowed].max()
     rate = np.where(allowed, gained / np.maximum(cost, 1e-300), -np.inf)
     return int(rate.argmax()), ""
@@ -218,7 +218,7 @@ def _experiment(plan: _Plan, item: Candidate, share: float, left: ExpectedLoss, 
     runs = "one run" if item.seeds == 1 else f"{item.seeds} runs"
     network = "" if kind != "other width" else _named(item)
     place = {
-        "repeat": f"{runs} more at n = {amount(item.n)}, measured already,",
+        "repeat": f"{runs} more at n = {amount(item.n)}, already measured,",
         "new size": f"{runs} at the new size n = {amount(item.n)}",
         "other width": f"{runs} at n = {amount(item.n)} with {network}",
     }[kind]
@@ -233,8 +233,7 @@ def _experiment(plan: _Plan, item: Candidate, share: float, left: ExpectedLoss, 
 
 def _stop(plan: _Plan, left: ExpectedLoss, reason: str) -> Experiment:
     unit = _cost(plan, plan.candidates[0], float(plan.points.n.max()))[1]
-    why = f"Stop experimenting: {reason}."
-    return Experiment("stop", None, None, None, 0, 0.0, left.regret, 0.0, unit, None, why)
+    return Experiment("stop", None, None, None, 0, 0.0, left.regret, 0.0, unit, None, reason)
 
 
 def _kind(points: Points, item: Candidate) -> str:
@@ -259,7 +258,3 @@ def _aim(plan: _Plan) -> str:
 
 def _price(cost: float, unit: str, bill: CostEstimate | None) -> str:
     return str(bill) if bill is not None else f"the cost of {round_interval(cost)} {unit}"
-
-
-def _amount(plan: _Plan, value: float) -> str:
-    return f"{round_interval(value)} {METRICS[plan.points.metric].unit}"

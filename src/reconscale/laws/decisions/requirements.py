@@ -36,7 +36,7 @@ class RequiredSize:
         already: chance that it is reached at the largest n measured.
         largest: that n.
         metric: name of the metric.
-        sentence: all of this in plain words.
+        sentence: all of this in one sentence.
         findings: cautions.
     """
 
@@ -85,10 +85,10 @@ def _sentence(target: float, n: Interval, already: float, points: Points) -> str
     goal = f"an error of {target:g}" if points.metric == "error" else f"{target:g} {METRICS[points.metric].unit}"
     most = f"{REACH:,.0f} times the largest n"
     if np.isinf(n.median):
-        least = "" if np.isinf(n.low) else f"; if it is, hardly with fewer than {round_interval(n.low)} {points.unit}"
-        return f"{goal} is not expected to be reached by {most} (chance {format_chance(1.0 - n.never)}){least}."
+        least = "" if np.isinf(n.low) else f"; if so, it needs at least about {round_interval(n.low)} {points.unit}"
+        return f"{goal} is probably out of reach (chance by {most}: {format_chance(1.0 - n.never)}){least}."
     if already >= 0.5:
-        return f"{goal} is reached at the largest n = {amount(points.n.max())} already ({likelihood_words(already)})."
+        return f"{goal} is already reached at the largest n = {amount(points.n.max())} ({likelihood_words(already)})."
     never = f"; the chance that it is never reached is {format_chance(n.never)}" if n.never >= 0.005 else ""
     return f"{goal} needs about {round_interval(n.median)} {points.unit} ({format_interval(n)}){never}."
 
@@ -109,7 +109,7 @@ class Price:
         hours: of one training at that n.
         total: in ``currency``, or None where hours have no price.
         currency: of the total.
-        sentence: all of this in plain words.
+        sentence: all of this in one sentence.
         findings: cautions.
     """
 
@@ -163,19 +163,19 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
         sentence="",
         findings=told.level.findings,
     )
-    return _said(answer, points, costs.hour_unit)
+    return replace(answer, sentence=_price_sentence(answer, points.unit))
 
 
-def _said(answer: Price, points: Points, hour_unit: str) -> Price:
+def _price_sentence(answer: Price, unit: str) -> str:
+    """Hours of 0 are hours that nobody measured; nothing is said about them."""
     what = f"The next {answer.step:g} {answer.unit}"
-    never = f"; the chance that no amount of data brings it is {format_chance(answer.n.never)}"
+    never = f"the chance that more data never brings it is {format_chance(answer.n.never)}"
     if np.isinf(answer.n.median):
-        return replace(answer, sentence=f"{what} is not expected from more data{never}.")
-    parts = [f"{round_interval(answer.images.median)} more {points.unit} ({format_interval(answer.images)})"]
-    parts.append(f"{round_interval(answer.hours.median)} {hour_unit} of training ({format_interval(answer.hours)})")
+        return f"{what} is not expected from more data ({never})."
+    images = f"about {round_interval(answer.images.median)} more {unit} ({format_interval(answer.images)})"
+    hours = f" and {duration(3600 * answer.hours.median)} of training" if answer.hours.median else ""
+    total = ""
     if answer.total is not None:
-        parts.append(
-            f"{round_interval(answer.total.median)} {answer.currency} in all ({format_interval(answer.total)})"
-        )
-    said = f"{what} costs about {', '.join(parts)}{never if answer.n.never >= 0.005 else ''}."
-    return replace(answer, sentence=said)
+        money = f"{round_interval(answer.total.median)} {answer.currency}".rstrip()
+        total = f", {money} in all ({format_interval(answer.total)})"
+    return f"{what} needs {images}{hours}{total}; {never}."
