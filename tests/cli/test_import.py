@@ -94,7 +94,7 @@ SAID = ("--value", "test/psnr", "--pattern", "n{n}_s{seed}")
         ((*SAID, "--choose-by", "valid/psnr"), "no run has a series 'valid/psnr'"),
         ((*SAID, "--kind", "tensorbord"), "did you mean 'tensorboard'?"),
         ((*SAID, "--kind", "basicsr"), "holds no BasicSR logs; it looks like tensorboard"),
-        ((*SAID, "--out", "points.txt"), "is not named .csv"),
+        ((*SAID, "--out", "points.txt"), "does not end in .csv"),
     ],
 )
 def test_refused(
@@ -123,7 +123,7 @@ def test_several_tools_in_one_folder(runs: Path, tmp_path: Path) -> None:
 def test_out(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "p.csv"
     out.write_text("precious")
-    assert "is already there; say --force" in refused("import", runs, *SAID, "--out", out)
+    assert "already exists; overwrite it with --force" in refused("import", runs, *SAID, "--out", out)
     assert out.read_text() == "precious"
     code, *_ = call("import", runs, *SAID, "--out", out, "--force")
     assert code == 0 and out.read_text().startswith("n,seed,psnr,run,step\n")

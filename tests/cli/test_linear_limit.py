@@ -72,15 +72,15 @@ def test_told_in_words_and_saved(photographs, tmp_path):
     assert "caution: All patches are from 6 images" in said
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [float(row["n"]) for row in rows] == [100, 1000]
-    assert "already there" in refused("theory", "from-images", photographs, "--out", out)
+    assert "already exists" in refused("theory", "from-images", photographs, "--out", out)
 
 
 def test_few_images_are_warned_about(photographs):
     code, said, _ = call("theory", "from-images", photographs, "--patch", 4)
-    assert code == 0 and "overlapping patches" in said and "too good" not in said
+    assert code == 0 and "overlapping patches" in said and "too optimistic" not in said
     assert said.index(" 3 ") < said.index(" 10 ") < said.index(" 60 ")
     code, said, _ = call("theory", "from-images", photographs, "--patch", 4, "--n", 2, "--within", 3)
-    assert code == 0 and "caution: below n = 3 images the curve is too good" in said
+    assert code == 0 and "caution: below n = 3 images the curve is too optimistic" in said
     assert "within 3 dB of it with 3 images or fewer" in said
 
 
@@ -106,7 +106,7 @@ def test_same_numbers_every_time(photographs):
         (("--n", "0.5"), "--n: found 0.5"),
         (("--data", "."), "is no study"),
         (("--seed=-1",), "--seed: found -1"),
-        (("--out", "curve.txt"), "is not named .csv"),
+        (("--out", "curve.txt"), "does not end in .csv"),
     ],
 )
 def test_refusals(photographs, words, said):

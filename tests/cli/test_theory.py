@@ -26,7 +26,7 @@ def reconscale(*words):
 
 def test_curve_says_where_it_turns():
     said = reconscale("theory", "curve", "--n", "1,8,16", "--n", "100", "--n", "1e3", "--runs", "2")
-    assert "floor R* = 0.00249377" in said
+    assert "floor R* = 0.002494: the risk of the best linear estimator" in said
     assert "cliff at n = dim = 10" in said
     assert "knee (twice the floor) at n = 23; 2 dim + sigma (1 - sigma) ambient = 25" in said
     assert "in brackets: the median, where the mean is infinite" in said
@@ -45,7 +45,7 @@ def test_curve_as_json_and_csv(tmp_path):
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["expected_converged"] != "" for row in rows] == [True, False, True]
     assert float(rows[2]["early_stopped"]) == record["rows"][2]["drawn"]["early_stopped"][0]
-    assert "already there" in refused("theory", "curve", "--n", "4", "--csv", str(out))
+    assert "already exists" in refused("theory", "curve", "--n", "4", "--csv", str(out))
     reconscale(*words, "--csv", str(out), "--force")
 
 
@@ -99,7 +99,7 @@ def test_same_numbers_with_two_workers():
         (("--n", "8", "--runs", "0"), "--runs: found 0"),
         (("--n", "8", "--seed=-1"), "--seed: found -1"),
         (("--n", "8", "--workers", "0"), "--workers: found 0"),
-        (("--n", "8", "--csv", "curve.txt"), "is not named .csv"),
+        (("--n", "8", "--csv", "curve.txt"), "does not end in .csv"),
         (("--dim", "1e5", "--ambient", "1e5", "--n", "10"), "dim: found 100,000; at most 6,000"),
         (("--dim", "4000", "--ambient", "1e6", "--n", "1e5"), "need a matrix of 100,000 rows"),
     ],

@@ -1,4 +1,4 @@
-"""Verbs that analyse: fit, forecast, report. None of them needs torch."""
+"""Verbs that analyse: fit, forecast, decide, compare, report. None of them needs torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import console, handle_errors, print_json
+from reconscale.cli.display import console, echo, handle_errors, print_json
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 Source = Annotated[
     Path,
-    typer.Argument(help="A study file (or its folder), or a CSV with columns n, a metric, and maybe p, width, seed."),
+    typer.Argument(help="A study file or its folder, or a CSV with columns n and a metric (optional: p, width, seed)."),
 ]
-Profile = Annotated[str | None, typer.Option(help="Metric profile of a study. [default: the study's own]")]
-TestSet = Annotated[str | None, typer.Option(help="Test set of a study. [default: its main one]")]
+Profile = Annotated[str | None, typer.Option(help="Metric profile of a study. [default: the study's]")]
+TestSet = Annotated[str | None, typer.Option(help="Test set of a study. [default: the main one]")]
 MetricName = Annotated[
-    str | None, typer.Option(help="What a CSV's numbers are: error, psnr or ssim. [default: from the column's name]")
+    str | None, typer.Option(help="Metric of a CSV: error, psnr or ssim. [default: the column's name]")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 FACTORS = (2.0, 4.0, 10.0)
 
@@ -35,7 +35,7 @@ def load_points(
     """The points of a CSV or of a study.
 
     Raises:
-        UserError: the source cannot be read, or an option does not belong to its kind.
+        UserError: the source cannot be read, or an option is not for this kind of source.
     """
     from reconscale.laws import Points
 
@@ -55,48 +55,47 @@ def fit(
     source: Source,
     law: Annotated[
         str | None,
-        typer.Option(
-            help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: the usual ones]"
-        ),
+        typer.Option(help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: several]"),
     ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
 ) -> None:
-    """Fit named laws to measured points, with 90 % intervals."""
+    """Fit named laws to the measurements, with 90 % intervals."""
     with handle_errors():
         from reconscale.laws import USUAL
         from reconscale.laws import fit as fit_law
 
         points = load_points(source, metric=metric, profile=profile, test_set=test_set)
         fits: list[Fit] = []
-        left_out: list[UserError] = []
+        failed: list[UserError] = []
         for name in [law] if law else USUAL:
             try:
                 fits.append(fit_law(points, name))
-            except UserError as mistake:
-                left_out.append(mistake)
+            except UserError as error:
+                failed.append(error)
         if not fits:
-            raise left_out[0]
+            raise failed[0]
         if json:
             print_json([_fit_record(value) for value in fits])
             return
-        echo(*map(str, fits), *(f"not fitted: {refused}" for refused in left_out))
+        echo(*(value.summary() for value in fits), *(f"not fitted: {error}" for error in failed))
+        echo(*dict.fromkeys(str(item) for value in fits for item in value.findings))
 
 
 def forecast(
     source: Source,
     n: Annotated[
         list[float] | None,
-        typer.Option(help="A size to forecast; may be given several times. [default: 2, 4 and 10 times the largest]"),
+        typer.Option(help="A size to forecast; repeatable. [default: 2, 4 and 10 times the largest n]"),
     ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
 ) -> None:
-    """Forecast quality at larger n, with 50 and 90 % intervals; refuse where the data do not carry."""
+    """Forecast quality at larger n. With 50 and 90 % intervals; sizes too far beyond the data are not forecast."""
     with handle_errors():
         from reconscale.laws import forecast as forecast_at
 
@@ -109,26 +108,22 @@ def forecast(
         else:
             _show(points, rows, made)
         if all(made.refused):
-            raise UserError("--n", made.reason, "forecast nearer sizes, or measure larger ones")
+            raise UserError("--n", made.reason, "forecast smaller sizes, or measure larger ones")
         if made.reason and not json:
-            echo(f"refused: {made.reason}")
+            echo(f"not forecast: {made.reason}")
 
 
 def report(
     source: Source,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder to write into. [default: report beside the source]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. [default: report, beside the source]")] = None,
     metric: MetricName = None,
     worthwhile: Annotated[
-        float | None, typer.Option(help="For a CSV: the smallest gain worth paying for. [default: 0.1 dB, 0.01 SSIM]")
+        float | None, typer.Option(help="For a CSV: the smallest worthwhile gain. [default: 0.1 dB, 0.01 SSIM]")
     ] = None,
-    target: Annotated[
-        float | None, typer.Option(help="A value of the metric; the report says how many images it needs.")
-    ] = None,
+    target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
     pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
 ) -> None:
-    """Write the report: one HTML page that opens offline, with its figures and tables beside it."""
+    """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
         from reconscale.laws import METRICS
         from reconscale.report import gather, report_points, study_lines, write_study
@@ -150,12 +145,6 @@ def report(
             page = write_study(known, out or results.root.parent / "report", pictures=pictures)
             echo(*study_lines(known))
         echo(f"report: {page}")
-
-
-def echo(*lines: str) -> None:
-    """Print lines as they are."""
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _fit_record(value: Fit) -> dict[str, Any]:
@@ -201,23 +190,24 @@ def _forecast_rows(made: Forecast) -> list[dict[str, Any]]:
 
 
 def _show(points: Points, rows: list[dict[str, Any]], made: Forecast) -> None:
+    from reconscale.format import amount
     from reconscale.report.sentences import believed_lines
 
     table = Table(f"n ({points.unit})", points.profile or points.metric, "50 % interval", "90 % interval")
     for row in rows:
         if row["refused"]:
-            table.add_row(f"{row['n']:g}", "refused", "", "")
+            table.add_row(amount(row["n"]), "not forecast", "", "")
         else:
             spans = (f"{_spell(a, points)} to {_spell(b, points)}" for a, b in (row["interval 50"], row["interval 90"]))
-            table.add_row(f"{row['n']:g}", _spell(row["median"], points), *spans)
+            table.add_row(amount(row["n"]), _spell(row["median"], points), *spans)
     console.print(table)
     echo(*believed_lines(made, float(points.n.max())), *map(str, made.findings))
 
 
 def _spell(value: float, points: Points) -> str:
-    return (
-        f"{value:.2f} dB" if points.metric == "psnr" else f"{value:.4f}" if points.metric == "ssim" else f"{value:.4g}"
-    )
+    from reconscale.report.format import MetricFormat
+
+    return MetricFormat(points.metric, points.profile, points.unit).say(value)
 
 
 def finding_records(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
@@ -225,29 +215,27 @@ def finding_records(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
     return [{"code": item.code, "text": item.text, "severity": item.severity} for item in findings]
 
 
-Price = "{}; a price in any currency."
+Price = "{}, in any currency."
 
 
 def decide(  # noqa: PLR0913 - flags
     source: Source,
     worthwhile: Annotated[
         float | None,
-        typer.Option(
-            help="The smallest gain worth paying for, in dB or SSIM. [default: a study's own, or 0.1 dB, 0.01 SSIM]"
-        ),
+        typer.Option(help="The smallest worthwhile gain, in dB or SSIM. [default: the study's, or 0.1 dB, 0.01 SSIM]"),
     ] = None,
-    target: Annotated[float | None, typer.Option(help="A value of the metric; say how many images it needs.")] = None,
-    double: Annotated[str, typer.Option(help="Which is looked at first where both are worth it: n or p.")] = "n",
-    cost_per_image: Annotated[float | None, typer.Option(help=Price.format("What one more image costs"))] = None,
+    target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
+    double: Annotated[str, typer.Option(help="Which to prefer if both are worthwhile: n or p.")] = "n",
+    cost_per_image: Annotated[float | None, typer.Option(help=Price.format("Cost of one more image"))] = None,
     cost_per_hour: Annotated[
-        float | None, typer.Option(help=Price.format("For a study: what an hour of training costs"))
+        float | None, typer.Option(help=Price.format("For a study: cost of an hour of training"))
     ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
 ) -> None:
-    """Say whether more data or a larger network is worth it, what a target needs, and what to run next."""
+    """Decide whether more data or a larger network is worth it. Also: the n for a target, and what to run next."""
     with handle_errors():
         from reconscale.laws.findings import unique_findings
         from reconscale.report import summarise_decision
@@ -267,16 +255,14 @@ def decide(  # noqa: PLR0913 - flags
 
 def compare(
     first: Source,
-    second: Annotated[Path, typer.Argument(help="The other method, in the same way.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Also write a page with figure, tables and numbers into this folder.")
-    ] = None,
+    second: Annotated[Path, typer.Argument(help="The other method: a study or a CSV.")],
+    out: Annotated[Path | None, typer.Option(help="Also write a page, its figure and tables into this folder.")] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
 ) -> None:
-    """Compare two methods as n grows: at which n the one overtakes the other, and what the difference is worth."""
+    """Compare two methods as n grows. Where does one overtake the other, and what is the difference worth?"""
     with handle_errors():
         from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compared, report_comparison
@@ -302,7 +288,7 @@ def compare(
 
 
 def load_noise_levels(source: Path, profile: str | None) -> NoiseLevel | None:
-    """The networks of a study at other levels of noise; a CSV says nothing about them."""
+    """The results of a study at other noise levels; a CSV has none."""
     if source.suffix.lower() == ".csv":
         return None
     from reconscale.study import Folder, load_study, runs_of
@@ -314,10 +300,10 @@ def load_noise_levels(source: Path, profile: str | None) -> NoiseLevel | None:
 
 
 def costs_from_options(source: Path, per_image: float | None, per_hour: float | None) -> Costs:
-    """Prices, with the measured hours of a study; those of a CSV are not known.
+    """Prices, with the measured hours of a study; a CSV has no hours.
 
     Raises:
-        UserError: a price is below 0, or hours are priced that nobody measured.
+        UserError: a price is below 0, or hours have a price but were not measured.
     """
     from reconscale.laws import Costs
     from reconscale.report.analysis import hours_unknown
@@ -339,7 +325,7 @@ def costs_from_options(source: Path, per_image: float | None, per_hour: float | 
 
 
 def _worthwhile(source: Path, points: Points) -> float:
-    """The study's own; for a CSV what its metric counts as worthwhile."""
+    """The smallest worthwhile gain: the study's; for a CSV the default of its metric."""
     if source.suffix.lower() == ".csv":
         from reconscale.laws import METRICS
 
@@ -350,7 +336,7 @@ def _worthwhile(source: Path, points: Points) -> float:
 
 
 def _run_findings(source: Path, points: Points, test_set: str | None) -> tuple[Finding, ...]:
-    """Cautions about the runs of a study; a CSV says nothing about them."""
+    """Findings about the runs of a study; a CSV has none."""
     if source.suffix.lower() == ".csv":
         return ()
     from reconscale.report import run_findings
@@ -360,7 +346,7 @@ def _run_findings(source: Path, points: Points, test_set: str | None) -> tuple[F
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:
-    """What to call two methods: by their files, or by their paths where these are called the same."""
+    """Names of two methods: their files' names, or their paths where these are equal."""
     folders = [place.parent if place.name == "study.toml" else place for place in (first, second)]
     names = [place.stem if place.suffix.lower() == ".csv" else place.resolve().name for place in folders]
     return (names[0], names[1]) if names[0] != names[1] else (str(first), str(second))

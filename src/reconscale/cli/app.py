@@ -1,25 +1,92 @@
-"""The verbs, gathered."""
+"""The command line: all verbs, and the options that they share."""
 
 from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
 from reconscale.cli import analysis, convert, study, theory
+from reconscale.cli.display import set_verbosity
 
 app = typer.Typer(
     name="reconscale",
     help="Would more data, or a larger network, make your reconstructions better - by how much, and is it worth it?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    rich_markup_mode=None,
 )
 
-for verb in (study.demo, study.plan, study.run, study.status, analysis.fit, analysis.forecast,
-             analysis.decide, analysis.compare, analysis.report, study.data, study.reconstruct,
-             convert.metrics):  # fmt: skip
-    app.command()(verb)
-app.command("import")(convert.import_logs)
-app.add_typer(theory.app, name="theory")
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="With an error, also its traceback.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reconscale {version('reconscale')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every verb."""
+    set_verbosity(quiet=quiet, verbose=verbose)
+
+
+def with_verbosity(verb: Callable[..., None]) -> Callable[..., None]:
+    """The same verb with -q and -v, so that they may stand behind it as well as before it."""
+
+    @functools.wraps(verb)
+    def call(*, quiet: bool, verbose: bool, **given: Any) -> None:
+        if quiet or verbose:
+            set_verbosity(quiet=quiet, verbose=verbose)
+        verb(**given)
+
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in (("quiet", Quiet), ("verbose", Verbose))
+    ]
+    signature = inspect.signature(verb, eval_str=True)
+    signature = signature.replace(parameters=[*signature.parameters.values(), *shared])
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    return call
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "demo": study.demo,
+    "plan": study.plan,
+    "run": study.run,
+    "status": study.status,
+    "fit": analysis.fit,
+    "forecast": analysis.forecast,
+    "decide": analysis.decide,
+    "compare": analysis.compare,
+    "report": analysis.report,
+    "data": study.data,
+    "reconstruct": study.reconstruct,
+    "metrics": convert.metrics,
+    "import": convert.import_logs,
+}
+"""Name -> what it runs, in the order of ``--help``."""
+
+for name, verb in VERBS.items():
+    app.command(name)(with_verbosity(verb))
+
+theory_app = typer.Typer(help=theory.HELP, no_args_is_help=True, rich_markup_mode=None)
+for name, verb in theory.VERBS.items():
+    theory_app.command(name)(with_verbosity(verb))
+app.add_typer(theory_app, name="theory")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The verb that imports logs of other tools. It needs no torch."""
+"""The verbs import (logs of other tools) and metrics. Import needs no torch."""
 
 from __future__ import annotations
 
@@ -10,38 +10,34 @@ import typer
 from rich import box
 from rich.table import Table
 
-from reconscale.cli.display import console, handle_errors, print_json
+from reconscale.cli.display import console, echo, handle_errors, print_json
 from reconscale.cli.options import check_output_path
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.importers import Imported
 
-KeyOf = "The setting that holds {}; 'pattern': take it from the name; 'none': leave it out. [default: usual names]"
+KeyOf = "Setting with {}; 'pattern': from the run's name; 'none': leave out. [default: usual names]"
 
 
 def import_logs(  # noqa: PLR0913 - flags
     source: Annotated[Path, typer.Argument(help="A folder of runs or a file: TensorBoard, Lightning, BasicSR, W&B.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("points.csv"),
     kind: Annotated[
-        str | None, typer.Option(help="tensorboard, lightning, basicsr or wandb. [default: what it looks like]")
+        str | None, typer.Option(help="tensorboard, lightning, basicsr or wandb. [default: detected]")
     ] = None,
     metric: Annotated[str | None, typer.Option(help="psnr, ssim, mse, nmse, error or loss.")] = None,
     value: Annotated[str | None, typer.Option(help="The full tag to read, such as test/psnr.")] = None,
     take: Annotated[str | None, typer.Option(help="last, best, or a step: 'at 5000'. [default: last]")] = None,
-    choose_by: Annotated[
-        str, typer.Option(help="A validation tag: read the value at the step where this one is best.")
-    ] = "",
+    choose_by: Annotated[str, typer.Option(help="A validation tag: take the value at its best step.")] = "",
     n_from: Annotated[str | None, typer.Option(help=KeyOf.format("n, the number of training images"))] = None,
     p_from: Annotated[str | None, typer.Option(help=KeyOf.format("p, the number of parameters"))] = None,
     width_from: Annotated[str | None, typer.Option(help=KeyOf.format("the width"))] = None,
     seed_from: Annotated[str | None, typer.Option(help=KeyOf.format("the seed"))] = None,
-    pattern: Annotated[
-        str, typer.Option(help="Where numbers stand in the runs' names, such as 'n{n}_w{width}_s{seed}'.")
-    ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    pattern: Annotated[str, typer.Option(help="Pattern of the runs' names, such as 'n{n}_w{width}_s{seed}'.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Turn logs of other tools into a CSV that fit, forecast and report read."""
+    """Turn logs of other tools into a CSV. Read it with fit, forecast, decide or report."""
     with handle_errors():
         from reconscale.importers import ColumnMapping, parse_take
         from reconscale.importers import import_logs as read
@@ -54,12 +50,11 @@ def import_logs(  # noqa: PLR0913 - flags
             labelling=labelling,
         )  # fmt: skip
         imported.to_csv(out)
-        for line in told(imported, out):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        echo(*summary_lines(imported, out))
 
 
-def told(imported: Imported, out: Path) -> list[str]:
-    """What was read from where, what was skipped and why, the cautions, and what to type next."""
+def summary_lines(imported: Imported, out: Path) -> list[str]:
+    """What was read and skipped, the findings, and the next command."""
     rows, skipped = imported.rows, imported.skipped
     absent = [label for label in ("p", "width", "seed") if label not in imported.origins]
     origins = [f"{label} from {origin}" for label, origin in imported.origins.items()]
@@ -76,10 +71,10 @@ def told(imported: Imported, out: Path) -> list[str]:
 
 def metrics(
     found: Annotated[Path, typer.Argument(help="The reconstruction: .npy, .h5, .nii, .png, .tif or .jpg.")],
-    truth: Annotated[Path, typer.Argument(help="The truth, of the same shape.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    truth: Annotated[Path, typer.Argument(help="The ground truth, of the same shape.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare a reconstruction with the truth under every convention: the same images, many numbers."""
+    """Compute PSNR and SSIM of a reconstruction. Under every convention: the same images give different numbers."""
     with handle_errors():
         try:
             from reconscale.physics.metric_conventions import conventions, read_images
@@ -93,10 +88,10 @@ def metrics(
         table = Table(box=box.SIMPLE_HEAD)
         table.add_column("convention", no_wrap=True)
         table.add_column("value", justify="right", no_wrap=True)
-        table.add_column("what it is", overflow="fold")
+        table.add_column("meaning", overflow="fold")
         for row in rows:
             shown = f"{row.value:.2f} dB" if row.unit == "dB" else f"{row.value:.5f}"
             table.add_row(row.name, shown, row.meaning)
         console.print(table)
-        console.print("Compare numbers of one convention only; studies here are measured in the first names.",
+        console.print("Compare numbers of one convention only. Studies use the first ones.",
                       markup=False, highlight=False)  # fmt: skip

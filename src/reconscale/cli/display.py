@@ -1,11 +1,13 @@
-"""What a command shows while it works, and how it says that something is wrong."""
+"""Output of commands: the console, progress, and errors."""
 
 from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -16,19 +18,20 @@ from rich.segment import Segment
 from rich.table import Table
 
 from reconscale.errors import UserError
+from reconscale.format import duration
 
 CONTROLS = dict.fromkeys((*range(32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�")
-"""Characters that move the cursor, colour the terminal or turn the text around; a terminal obeys them."""
+"""Characters that move the cursor, colour the terminal or reverse the text."""
 
 
 class PlainConsole(Console):
-    """A console that shows control characters in what it is told as replacement characters.
+    """A console that prints control characters as replacement characters.
 
-    Names of files and runs, and what files say, reach the terminal; what they hold must not.
+    Names of files and runs, and contents of files, reach the terminal; their control characters must not.
     """
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The pieces of text that go to the terminal; those that rich itself makes to move the cursor stay."""
+        """The pieces of text for the terminal; the control codes of rich itself stay."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=plain(segment.text))
 
@@ -47,41 +50,59 @@ console = PlainConsole(markup=False)
 errors = PlainConsole(stderr=True, markup=False)
 
 
+@dataclass
+class Verbosity:
+    """How much a command prints.
+
+    Attributes:
+        quiet: no progress and no notes.
+        verbose: the traceback of an error as well.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+VERBOSITY = Verbosity()
+"""Of this process; set by ``-q`` and ``-v``."""
+
+
+def set_verbosity(*, quiet: bool, verbose: bool) -> None:
+    """Set how much this process prints.
+
+    Raises:
+        typer.BadParameter: both are asked for.
+    """
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other")
+    VERBOSITY.quiet, VERBOSITY.verbose = quiet, verbose
+
+
 @contextmanager
 def handle_errors(resume: str | None = None) -> Iterator[None]:
-    """Turn a user's mistake into one sentence and exit code 2, and an interrupt into the command that continues."""
+    """Turn a user error into one line and exit code 2, and an interrupt into the command that continues."""
     try:
         yield
-    except UserError as mistake:
-        told = plain(str(mistake)).replace("\n", " ")
-        errors.print(f"reconscale: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+    except UserError as error:
+        if VERBOSITY.verbose:
+            errors.print(traceback.format_exc().rstrip(), markup=False, highlight=False, soft_wrap=True)
+        message = plain(str(error)).replace("\n", " ")
+        errors.print(f"reconscale: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        remedy = f"; continue with: {resume}" if resume else ""
-        errors.print(f"reconscale: stopped, nothing is lost{remedy}", markup=False, highlight=False, soft_wrap=True)
+        advice = f"; continue with: {resume}" if resume else ""
+        errors.print(f"reconscale: stopped, nothing is lost{advice}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(130) from None
 
 
-def format_duration(seconds: float) -> str:
-    """A duration for people.
-
-    >>> format_duration(42), format_duration(600), format_duration(7260)
-    ('42 s', '10 min', '2 h 1 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 class StageProgress:
-    """A bar for each thing that is prepared, shown only when it takes a while."""
+    """A progress bar for each stage of a preparation."""
 
     def __init__(self) -> None:
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            console=errors, transient=True, disable=not errors.is_terminal,
+            console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
         )  # fmt: skip
 
     def __enter__(self) -> Callable[[str, int, int], None]:
@@ -98,13 +119,12 @@ class StageProgress:
 
 
 class SweepProgress:
-    """One display for a whole sweep: an overall bar with the time left, and a line for each run at work.
+    """Progress of a sweep: an overall bar with the time left, and a bar for each running run.
 
-    Without a terminal it prints a line for each run that ends.
+    Without a terminal it prints a line for each finished run.
     """
 
-    def __init__(self, verbose: bool = True) -> None:
-        self._verbose = verbose
+    def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
         self._fraction: dict[str, float] = {}
         self._psnr: dict[str, float] = {}
@@ -113,18 +133,18 @@ class SweepProgress:
         self._ended = 0
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
-            console=errors, transient=True, disable=not errors.is_terminal,
+            console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
         )  # fmt: skip
         self._overall = self._progress.add_task("study", total=1.0, note="")
 
     def __enter__(self) -> Callable[[dict[str, Any]], None]:
         self._progress.start()
-        return self._tell
+        return self._show
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _show(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "plan":
             self._plan(event)
@@ -137,27 +157,27 @@ class SweepProgress:
         elif kind == "note":
             self._line(event["text"])
         elif kind == "queue":
-            self._line(f"in the queue: {event['waiting']} jobs waiting, {event['running']} running")
+            self._line(f"Slurm queue: {event['waiting']} jobs waiting, {event['running']} running")
         elif kind == "waiting":
-            self._line(f"waiting: no node of the cluster is large enough for a run ({event['for']})")
+            self._line(f"waiting: no node of the cluster is large enough for one run ({event['for']})")
         elif kind == "end":
             self._end(event)
 
     def _plan(self, event: dict[str, Any]) -> None:
         self._began = time.monotonic()
         self._seconds = event["seconds"]
-        estimate = f", about {format_duration(event['expected'])}" if event["expected"] else ""
+        estimate = f", about {duration(event['expected'])}" if event["expected"] else ""
         stack = event.get("stack", 1)
-        many = f"up to {stack} in one pass, " if stack > 1 else ""
-        self._line(f"{len(event['runs'])} runs to do, {many}{event['workers']} side by side{estimate}")
+        stacked = f"up to {stack} in one pass, " if stack > 1 else ""
+        self._line(f"{len(event['runs'])} runs to do, {stacked}{event['workers']} at a time{estimate}")
 
     def _fault(self, event: dict[str, Any]) -> None:
         fault = event["fault"]
-        lost = f", {format_duration(fault['lost'])} of work lost" if fault["lost"] else ""
-        goes_on = {"worker died": "; continuing from its checkpoint", "node lost": "; continuing elsewhere"}
+        lost = f", {duration(fault['lost'])} of work lost" if fault["lost"] else ""
+        continues = {"worker died": "; continuing from its checkpoint", "node lost": "; continuing elsewhere"}
         name, then = "", ""
         if event["run"]:
-            name, then = f"{event['run']}: ", goes_on.get(fault["kind"], "")
+            name, then = f"{event['run']}: ", continues.get(fault["kind"], "")
         if then:
             self._remove(event["run"])
         self._line(f"{name}{fault['kind']} ({fault['detail']}){lost}{then}")
@@ -165,7 +185,7 @@ class SweepProgress:
     def _work(self, event: dict[str, Any]) -> None:
         name = event["run"]
         bar = self._bars.get(name)
-        note = "checkpoint kept"
+        note = "checkpoint written"
         if "step" in event:
             self._fraction[name] = 0.95 * event["step"] / event["steps"]
             self._psnr[name] = event["psnr"]
@@ -182,7 +202,7 @@ class SweepProgress:
         self._ended += 1
         self._fraction[name] = 1.0
         self._remove(name)
-        psnr = f", best on validation {self._psnr[name]:.2f} dB" if name in self._psnr else ""
+        psnr = f", best validation {self._psnr[name]:.2f} dB" if name in self._psnr else ""
         self._line(f"[{self._ended}/{len(self._seconds)}] {name}: {event['status']}{psnr}; {self._left()}")
         self._show_overall()
 
@@ -196,7 +216,7 @@ class SweepProgress:
         total = sum(self._seconds.values())
         if done <= 0:
             return ""
-        return f"about {format_duration(max(0.0, total - done) * (time.monotonic() - self._began) / done)} left"
+        return f"about {duration(max(0.0, total - done) * (time.monotonic() - self._began) / done)} left"
 
     def _show_overall(self) -> None:
         total = sum(self._seconds.values()) or 1.0
@@ -204,7 +224,7 @@ class SweepProgress:
         self._progress.update(self._overall, completed=done / total, note=self._left())
 
     def _line(self, text: str) -> None:
-        if self._verbose:
+        if not VERBOSITY.quiet:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -212,8 +232,15 @@ def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
 
 
+def echo(*lines: str) -> None:
+    """Print lines as they are; with ``--quiet`` without notes."""
+    for line in lines:
+        if not (VERBOSITY.quiet and line.startswith("note [")):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
-    """Write strict JSON to standard output, for machines."""
+    """Write strict JSON to standard output."""
     from reconscale.files import to_json
 
     sys.stdout.write(to_json(value))

@@ -1,4 +1,4 @@
-"""The verb that computes the learning curve of a linear estimator on the user's own images. It needs no torch."""
+"""The verb ``theory from-images``: the learning curve of a linear estimator on the user's images. It needs no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import StageProgress, console, handle_errors, plain_table, print_json
+from reconscale.cli.display import StageProgress, console, echo, handle_errors, plain_table, print_json
 from reconscale.cli.options import check_output_path, parse_sizes
 from reconscale.errors import UserError, suggest
 
@@ -24,7 +24,7 @@ OPTIONS = {
     "inpainting": {"keep": "--keep"},
     "compressed-sensing": {"keep": "--keep"},
 }
-"""Problem -> what else it takes, and by which flag."""
+"""Problem -> its options and their flags."""
 
 
 def from_images(  # noqa: PLR0913 - flags
@@ -39,28 +39,29 @@ def from_images(  # noqa: PLR0913 - flags
     sigma: Annotated[
         float | None, typer.Option(help="Noise, in grey levels of 255. [default: the study's, or 25]")
     ] = None,
-    patch: Annotated[int, typer.Option(help="Side of the patches that the estimator sees, in pixels.")] = 8,
+    patch: Annotated[int, typer.Option(help="Patch side in pixels.")] = 8,
     factor: Annotated[int | None, typer.Option(help="For superresolution. [default: 2]")] = None,
     acceleration: Annotated[float | None, typer.Option(help="For masked-fourier. [default: 4]")] = None,
     center: Annotated[
-        float | None, typer.Option(help="For masked-fourier: the part around frequency 0. [default: 0.125]")
+        float | None, typer.Option(help="For masked-fourier: the fraction of central lines. [default: 0.125]")
     ] = None,
     keep: Annotated[
-        float | None, typer.Option(help="For inpainting, compressed-sensing: the part measured. [default: 0.25]")
+        float | None, typer.Option(help="For inpainting, compressed-sensing: the fraction measured. [default: 0.25]")
     ] = None,
     n: Annotated[list[str] | None, typer.Option(help="Sizes, such as 100 or 10,30,100. [default: a grid]")] = None,
-    counts: Annotated[str, typer.Option(help="What n counts: images (all their patches) or patches.")] = "images",
+    counts: Annotated[str, typer.Option(help="Unit of n: images (all their patches) or patches.")] = "images",
     within: Annotated[
-        list[float] | None, typer.Option(help="Say which n comes within so many dB. [default: 0.5, 0.1]")
+        list[float] | None,
+        typer.Option(help="Distance to the limit in dB: which n reaches it? [default: 0.5, 0.1]"),
     ] = None,
     channels: Annotated[str, typer.Option(help="auto, gray or rgb.")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="For a study: the folder that its images are below.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the places that patches are cut from.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="For a study: the folder of its images.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the patch positions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write the curve to this CSV file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """The learning curve of the best linear estimator on images like yours: an explanation, not a forecast."""
+    """Compute the linear learning curve of your images. An explanation, not a forecast."""
     with handle_errors():
         from threadpoolctl import threadpool_limits
 
@@ -86,8 +87,7 @@ def from_images(  # noqa: PLR0913 - flags
             return
         console.print(_shown(curve, counts))
         lines = _sentences(spectrum, curve, near, cut, counts)
-        for line in [*lines, *([f"table: {out}"] if out is not None else [])]:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        echo(*lines, *([f"table: {out}"] if out is not None else []))
 
 
 def _cut(  # noqa: PLR0913 - what was asked
@@ -159,8 +159,8 @@ def _near(spectrum: Spectrum, decibels: list[float], counted: dict[str, Any]) ->
 
 
 def _shown(curve: LinearCurve, counts: str) -> Table:
-    table = plain_table(f"n ({counts})", "MSE", "PSNR, dB", "below its limit, dB")
-    table.title = "the best linear estimator of patches, computed: an explanation, not a forecast"
+    table = plain_table(f"n ({counts})", "MSE", "PSNR, dB", "dB below its limit")
+    table.title = "the best linear estimator on patches: an explanation, not a forecast"
     for n, mse, psnr in zip(curve.n, curve.mse, curve.psnr, strict=True):
         away = 10 * math.log10(mse / curve.floor) if curve.floor > 0 else math.inf
         table.add_row(f"{n:,.0f}", f"{mse:.4g}", f"{psnr:.2f}", f"{away:.3f}")
@@ -176,22 +176,22 @@ def _sentences(
     lines = [f"{patch.name}: {patch.words}; {len(cut.patches):,} patches of {size} x {size} from {cut.used:,} images"]
     if curve.floor > 0:
         lines.append(f"limit (Wiener filter) {-10 * math.log10(curve.floor):.2f} dB; "
-                     f"answering the mean {-10 * math.log10(curve.power):.2f} dB")  # fmt: skip
+                     f"predicting the mean image {-10 * math.log10(curve.power):.2f} dB")  # fmt: skip
     else:
-        lines.append("limit: no error at all; the measurements say everything that varies")
+        lines.append("limit: no error; the measurements determine the image")
     for db, found in near.items():
-        reached = "at no n that was looked at" if found is None else f"at n = {found:,.0f} {counts}"
+        reached = "at no n up to the largest computed" if found is None else f"at n = {found:,.0f} {counts}"
         if found is not None and found < FEWEST and counts == "images":
             reached = f"with {FEWEST} images or fewer"
         lines.append(f"within {db:g} dB of it {reached}")
     if spectrum.slope is not None:
         lines.append(f"variances fall like rank^-{spectrum.slope:.2f}")
     if counts == "images":
-        lines.append(f"an image gives {curve.per_image:,} overlapping patches, and is allowed to err alike throughout")
+        lines.append(f"each image has {curve.per_image:,} overlapping patches, whose errors are correlated")
     lines += [f"caution: {text}" for text in spectrum.cautions]
     if counts == "images" and min(curve.n) < FEWEST:
-        lines.append(f"caution: below n = {FEWEST} images the curve is too good, with one image by 1 or 2 dB")
-    lines.append("it says nothing of where a network's curve ends; measure that: reconscale plan my-study")
+        lines.append(f"caution: below n = {FEWEST} images the curve is too optimistic (by 1 to 2 dB for one image)")
+    lines.append("the limit of a network may be better or worse; measure it: reconscale plan my-study")
     return lines
 
 

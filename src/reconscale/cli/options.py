@@ -1,4 +1,4 @@
-"""Options that several verbs read."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from reconscale.errors import UserError
 
 
 def check_output_path(out: Path, source: Path, force: bool) -> None:
-    """Refuse a file that must not be written, before anything is read.
+    """Refuse an output file that must not be written, before anything is read.
 
     Raises:
-        UserError: ``out`` is not named .csv, is a folder or the source, or is there and ``force`` is off.
+        UserError: ``out`` does not end in .csv, is a folder or the source, or exists and ``force`` is off.
     """
     if out.is_dir():
         raise UserError(out, "is a folder", "name the CSV file to write")
     if out.suffix.lower() != ".csv":
-        raise UserError(out, "is not named .csv", "the other commands know a file of points by that ending")
+        raise UserError(out, "does not end in .csv", "the other commands recognise measurements by this ending")
     if out.exists() and source.exists() and out.samefile(source):
         raise UserError(out, "is the source itself", "write to another file")
     if out.exists() and not force:
-        raise UserError(out, "is already there", "say --force to write over it, or name another file by --out")
+        raise UserError(out, "already exists", "overwrite it with --force, or choose another file with --out")
 
 
 def parse_sizes(texts: list[str] | None) -> list[int]:
-    """The n of all --n, sorted, each once."""
+    """The sizes of all --n, sorted, each once."""
     from reconscale.theory.filters import check_int
     from reconscale.theory.subspace import LARGEST
 
@@ -35,10 +35,10 @@ def parse_sizes(texts: list[str] | None) -> list[int]:
 
 
 def parse_number(flag: str, text: str) -> Any:
-    """A number that may be written as 1e6; whether it is whole is checked where it is used.
+    """A number that may be written as 1e6; callers check whether it is whole.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not a number.
     """
     try:
         value = float(text)

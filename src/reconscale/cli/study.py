@@ -1,10 +1,9 @@
-"""Verbs that measure: demo, plan, run, status, data, reconstruct."""
+"""Verbs about a study: demo, plan, run, status, data, reconstruct."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,32 +15,29 @@ from reconscale.cli.display import (
     StageProgress,
     SweepProgress,
     console,
+    echo,
     errors,
-    format_duration,
     handle_errors,
     print_json,
 )
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
+from reconscale.format import duration
 
 if TYPE_CHECKING:
     from reconscale.study import Folder, Status, Study
     from reconscale.training import ExecutionConfig
 
-StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder that holds a study.toml.")]
-Data = Annotated[Path | None, typer.Option(help="Where the study's folders are. [default: $RECONSCALE_DATA]")]
+StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder of a study.toml.")]
+Data = Annotated[Path | None, typer.Option(help="The folder above the image folders. [default: $RECONSCALE_DATA]")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int | None, typer.Option(help="Runs side by side. [default: one a core, or one on a GPU]")]
-Threads = Annotated[int, typer.Option(help="CPU threads of a run.")]
-Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) that each run is divided among.")]
-Stack = Annotated[
-    str, typer.Option(help="Runs trained in one pass where their shapes are equal: a number, or auto (on a CPU 1).")
-]
-Slurm = Annotated[
-    list[str] | None, typer.Option(help="Carry out in the queue of Slurm: key=value,key=value; may be repeated.")
-]
-Ray = Annotated[str | None, typer.Option(help="Carry out on Ray: auto, or the address of a cluster.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Workers = Annotated[int | None, typer.Option(help="Runs at a time. [default: one per core, or one on a GPU]")]
+Threads = Annotated[int, typer.Option(help="CPU threads per run.")]
+Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) per run.")]
+Stack = Annotated[str, typer.Option(help="Runs of equal shape trained in one pass: a number, or auto (1 on a CPU).")]
+Slurm = Annotated[list[str] | None, typer.Option(help="Submit runs as Slurm jobs: key=value,key=value; repeatable.")]
+Ray = Annotated[str | None, typer.Option(help="Run on Ray: auto, or the address of a cluster.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _load(path: Path) -> tuple[Study, Folder]:
@@ -50,21 +46,27 @@ def _load(path: Path) -> tuple[Study, Folder]:
     return load_study(path), Folder.beside(path)
 
 
-UNSAID: dict[str, Any] = {"device": "auto", "threads": 1, "devices": 1, "stack": "auto", "checkpoint_seconds": 30.0}
-"""Flags that need not be said, by their values."""
+DEFAULT_FLAGS: dict[str, Any] = {
+    "device": "auto",
+    "threads": 1,
+    "devices": 1,
+    "stack": "auto",
+    "checkpoint_seconds": 30.0,
+}
+"""Flags with their defaults, which a printed command leaves out."""
 
 
 def _run_command(study: Path, **flags: Any) -> str:
-    """The command that carries a study out, to be copied and pasted.
+    """The command that runs a study, to copy and paste.
 
     Args:
         study: its path.
-        flags: what was given where a study is carried out; what is as it is anyway is left out.
+        flags: the flags that were given; defaults are left out.
     """
     words = ["reconscale", "run", str(study)]
     for name, given in flags.items():
         for value in given if isinstance(given, list) else [given]:
-            if value is not None and value != UNSAID.get(name):
+            if value is not None and value != DEFAULT_FLAGS.get(name):
                 words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
@@ -81,7 +83,7 @@ def _where(
 
 
 def _stack(text: str) -> int | None:
-    """What ``--stack`` says; none: auto."""
+    """The value of ``--stack``; None is auto."""
     if text == "auto":
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 9):
@@ -94,12 +96,12 @@ DEMOS = {"denoising": "demo.toml", "mri": "demo-mri.toml"}
 
 def demo(
     problem: Annotated[str, typer.Option(help="denoising, or mri (simulated).")] = "denoising",
-    out: Annotated[Path | None, typer.Option(help="The folder to work in. [default: demo, demo-mri]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. [default: demo, demo-mri]")] = None,
     workers: Workers = None,
     threads: Threads = 1,
     stack: Stack = "auto",
 ) -> None:
-    """Measure, fit and report on photographs that come with the installation. Minutes on a laptop CPU."""
+    """Train, fit and report on bundled photographs. Takes minutes on a laptop CPU."""
     from reconscale.report import gather, study_lines, write_study
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
@@ -110,7 +112,7 @@ def demo(
         if not path.is_file():
             write_atomic(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
         study, folder = _load(path)
-        status = _carry_out(
+        status = _run_study(
             study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)), retry_failed=False
         )
         known = gather(study, folder)
@@ -132,7 +134,7 @@ def plan(  # noqa: PLR0913 - flags
     calibrate: Annotated[bool, typer.Option(help="Time a few steps of every width.")] = True,
     json: AsJson = False,
 ) -> None:
-    """Show every run of a study, its parameters and FLOPs, and the time that the rest will take."""
+    """Show the runs of a study and estimate their time. Also: parameters, FLOPs and memory."""
     with handle_errors():
         value, folder = _load(study)
         where = _where(data, device, workers, threads, devices=devices, stack=_stack(stack), ray=ray)
@@ -144,9 +146,9 @@ def plan(  # noqa: PLR0913 - flags
             print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
                         "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
             return
-        table = Table("n", "width", "p", "GFLOPs a run", "time a run", "memory", "seeds", "done", "failed")
+        table = Table("n", "width", "p", "GFLOPs per run", "time per run", "memory", "seeds", "done", "failed")
         for cell in made.cells:
-            estimate = "-" if cell.seconds is None else format_duration(cell.seconds)
+            estimate = "-" if cell.seconds is None else duration(cell.seconds)
             memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
             table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
                           str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
@@ -157,10 +159,7 @@ def plan(  # noqa: PLR0913 - flags
         )
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
-            estimate = (
-                f", about {format_duration(made.seconds)} and {made.memory / 1e9:.1f} GB"
-                f" with {made.workers} side by side"
-            )
+            estimate = f", about {duration(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} at a time"
         console.print(
             f"{left} runs to do{estimate}; start with: {again}",
             markup=False,
@@ -179,13 +178,11 @@ def run(  # noqa: PLR0913 - flags
     stack: Stack = "auto",
     ray: Ray = None,
     slurm: Slurm = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Carry out failed and diverged runs again.")
-    ] = False,
-    checkpoint_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 30.0,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Repeat failed and diverged runs.")] = False,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
-    """Train what is missing. Ctrl-C and continue at any time: nothing is lost."""
+    """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
     again = _run_command(
         study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
         slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
@@ -194,13 +191,13 @@ def run(  # noqa: PLR0913 - flags
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
-        status = _carry_out(value, folder, where, retry_failed=retry_failed)
-        _tell_status(status, study, again)
+        status = _run_study(value, folder, where, retry_failed=retry_failed)
+        _print_status(status, study, again)
     raise typer.Exit(_code(status))
 
 
 def status(study: StudyPath, json: AsJson = False) -> None:
-    """Show how far a study is."""
+    """Show the progress of a study."""
     with handle_errors():
         from reconscale.study import runs_of
 
@@ -209,18 +206,18 @@ def status(study: StudyPath, json: AsJson = False) -> None:
         if json:
             print_json(asdict(found))
             return
-        _tell_status(found, study)
+        _print_status(found, study)
 
 
 def data(
     study: StudyPath,
     data: Data = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read again all that is kept of the images; exit 2 if any is damaged.")
+        bool, typer.Option("--verify", help="Check all stored images; exit 2 if any is damaged.")
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Prepare the images of a study and describe them: counts, sizes, splits, what was skipped."""
+    """Prepare the images of a study and describe them. Shows counts, sizes, splits and skipped files."""
     with handle_errors():
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
@@ -249,24 +246,24 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
         print_json(asdict(found))
     else:
         for line in found.changed:
-            console.print(f"since then: {line}", markup=False, highlight=False, soft_wrap=True)
-        whole = f"{found.counted} read again: {len(found.damaged) or 'none'} damaged"
-        console.print(whole, markup=False, highlight=False, soft_wrap=True)
+            console.print(f"changed since: {line}", markup=False, highlight=False, soft_wrap=True)
+        checked = f"{found.counted} checked: {len(found.damaged) or 'none'} damaged"
+        console.print(checked, markup=False, highlight=False, soft_wrap=True)
         if found.changed and not found.damaged:
-            console.print("the next start takes in what changed", markup=False, highlight=False)
+            console.print("the next run reads the changed files", markup=False, highlight=False)
     if found.damaged:
         parts = "\n".join(f"  {line}" for line in found.damaged)
-        errors.print(f"damaged:\n{parts}\nset aside; take them in anew with: reconscale data {path}",
+        errors.print(f"damaged:\n{parts}\nset aside; read them again with: reconscale data {path}",
                      style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
         raise typer.Exit(2)
 
 
 def reconstruct(
-    run: Annotated[Path, typer.Argument(help="The directory of a run that is done: runs/<id>.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run: runs/<id>.")],
     image: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
-    out: Annotated[Path, typer.Option(help="The file to write, or the folder to write into.")],
+    out: Annotated[Path, typer.Option(help="Output file, or output folder for a folder.")],
 ) -> None:
-    """Apply a trained run to your own image or folder of images; size and bit depth are kept."""
+    """Apply a trained network to an image or a folder. Size and bit depth are kept."""
     with handle_errors():
         _where(None, "cpu", None, 1)
         from reconscale.training import reconstruct as reconstruct_file
@@ -278,37 +275,36 @@ def reconstruct(
                       + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
 
 
-def _carry_out(study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool) -> Status:
-    from reconscale.training import run as carry_out
+def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool) -> Status:
+    from reconscale.training import run as run_all
 
     with StageProgress() as progress:
         preparing = progress
-        with SweepProgress() as tell:
-            return carry_out(study, folder, where, progress=preparing, tell=tell, retry_failed=retry_failed)
+        with SweepProgress() as show:
+            return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed)
 
 
-def _tell_status(found: Status, path: Path, again: str | None = None) -> None:
+def _print_status(found: Status, path: Path, again: str | None = None) -> None:
     again = again or _run_command(path)
     from reconscale.study.results_folder import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
               "started": found.started, "to do": found.todo}  # fmt: skip
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    say(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()))
+    echo(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()))
     for name in ("diverged", "failed"):
         for run_id in counts[name]:
-            say(f"  {name}: {run_id} ({found.reasons[run_id]})")
+            echo(f"  {name}: {run_id} ({found.reasons[run_id]})")
     for kind, (count, lost) in found.faults.items():
-        again = f", {format_duration(lost)} of work done again" if lost or kind != DIVERGED else ""
-        say(f"  {kind}: {count} {'time' if count == 1 else 'times'}{again}")
+        repeated = f", {duration(lost)} of work repeated" if lost or kind != DIVERGED else ""
+        echo(f"  {kind}: {count} {'time' if count == 1 else 'times'}{repeated}")
     if found.others:
         from reconscale.study.results_folder import others_sentence
 
-        say(f"  {others_sentence(found.others)}")
+        echo(f"  {others_sentence(found.others)}")
     if found.diverged or found.failed:
-        say(f"carry them out again with: {again} --retry-failed")
-    follow = f"continue with: {again}" if found.open else f"now: reconscale report {path}"
-    say(follow)
+        echo(f"repeat them with: {again} --retry-failed")
+    follow = f"continue with: {again}" if found.open else f"next: reconscale report {path}"
+    echo(follow)
 
 
 def _code(found: Status) -> int:

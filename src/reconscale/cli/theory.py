@@ -1,4 +1,4 @@
-"""Verbs of the theory: curve, reproduce, from-images. None of them needs torch."""
+"""The verbs of ``reconscale theory``: curve, reproduce, from-images. None of them needs torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import typer
 from rich.table import Table
 
 from reconscale.cli.display import (
+    VERBOSITY,
     StageProgress,
     console,
+    echo,
     errors,
-    format_duration,
     handle_errors,
     plain_table,
     print_json,
@@ -23,40 +24,35 @@ from reconscale.cli.display import (
 from reconscale.cli.linear_limit import from_images
 from reconscale.cli.options import check_output_path, parse_number, parse_sizes
 from reconscale.errors import UserError
+from reconscale.format import duration
 
 if TYPE_CHECKING:
     from reconscale.theory import Experiment, Setting, Subspace
     from reconscale.theory.settings import Landmarks, RiskRow
 
-app = typer.Typer(
-    help="Why learning curves flatten: the linear estimator, computed exactly. It explains; it does not forecast.",
-    no_args_is_help=True,
-)
-
-app.command("from-images")(from_images)
+HELP = "Why learning curves flatten: a linear estimator. An exact computation; it explains and does not forecast."
 
 MOST_RUNS = 100_000
-Seed = Annotated[int, typer.Option(help="Of all draws; the same seed gives the same numbers.")]
-Workers = Annotated[int | None, typer.Option(help="Processes. [default: all cores where it takes long, else one]")]
+Seed = Annotated[int, typer.Option(help="Random seed; the same seed gives the same numbers.")]
+Workers = Annotated[int | None, typer.Option(help="Processes. [default: all cores if it takes long, else 1]")]
 
 
-@app.command()
 def curve(  # noqa: PLR0913 - flags
-    dim: Annotated[str, typer.Option(help="Dimension of the subspace that signals lie in.")] = "10",
+    dim: Annotated[str, typer.Option(help="Dimension of the subspace of the signals.")] = "10",
     ambient: Annotated[str, typer.Option(help="Number of pixels.")] = "100",
-    sigma: Annotated[float, typer.Option(help="Noise in each pixel; the signal is 1 in each direction.")] = 0.05,
+    sigma: Annotated[float, typer.Option(help="Noise per pixel; the signal is 1 in each direction.")] = 0.05,
     n: Annotated[
         list[str] | None,
-        typer.Option(help="Training images: 24, or 8,16,24, or 1e5; may be given several times. [default: a grid]"),
+        typer.Option(help="Training images: 24, or 8,16,24, or 1e5; repeatable. [default: a grid]"),
     ] = None,
-    runs: Annotated[int, typer.Option(help="Training sets drawn for each n.")] = 5,
+    runs: Annotated[int, typer.Option(help="Training sets drawn at each n.")] = 5,
     seed: Seed = 0,
     workers: Workers = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """The learning curve of the paper's linear estimator for any sizes: drawn, expected, bounded."""
+    """Compute the learning curve of the paper's linear estimator. Simulated values, expected values and the bound."""
     with handle_errors():
         from threadpoolctl import threadpool_limits
 
@@ -79,24 +75,20 @@ def curve(  # noqa: PLR0913 - flags
             print_json(_record(model, rows, marks, risks_table([(setting, found)]).records()))
             return
         console.print(_shown(rows, runs))
-        for line in _sentences(model, rows, marks):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-        if csv is not None:
-            console.print(f"table: {csv}", markup=False, highlight=False, soft_wrap=True)
+        echo(*_sentences(model, rows, marks), *([] if csv is None else [f"table: {csv}"]))
 
 
-@app.command()
 def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for theory.html, the figure and the CSV files.")] = Path("theory"),
     setting: Annotated[
         list[str] | None,
-        typer.Option(help="dim,ambient,sigma, such as 10,100,0.05; several times. [default: the paper's eight]"),
+        typer.Option(help="dim,ambient,sigma, such as 10,100,0.05; repeatable. [default: the paper's eight]"),
     ] = None,
-    runs: Annotated[int, typer.Option(help="Training sets drawn for each n.")] = 5,
+    runs: Annotated[int, typer.Option(help="Training sets drawn at each n.")] = 5,
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
-    """The paper's theory figure: risk against n in its eight settings, with fits, expectations and the bound."""
+    """Reproduce the paper's theory figure. Risk against n in eight settings, with fits, expectations and the bound."""
     with handle_errors():
         from reconscale.report.theory_page import literal_flops, report_theory
         from reconscale.theory.settings import landmarks, risk_rows
@@ -114,7 +106,7 @@ def reproduce(
         path, fits = report_theory(parts, out, runs=runs, seed=seed, seconds=took)
         console.print(_fits_shown(fits))
         console.print(
-            f"{len(found):,} training sets in {format_duration(took)}; gradient descent on full matrices would take "
+            f"{len(found):,} training sets in {duration(took)}; gradient descent on full matrices would take "
             f"{literal_flops(found):.2g} floating-point operations\nreport: {path}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
@@ -167,8 +159,8 @@ def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = workers if needed > 4 else 1
-    if (needed := needed / check_int("--workers", workers, 1, 1024)) > 2:
-        errors.print(f"{len(cases) * runs:,} training sets, about {format_duration(needed)}", highlight=False)
+    if (needed := needed / check_int("--workers", workers, 1, 1024)) > 2 and not VERBOSITY.quiet:
+        errors.print(f"{len(cases) * runs:,} training sets, about {duration(needed)}", highlight=False)
     with StageProgress() as tell:
         return experiments(cases, runs=runs, seed=seed, workers=workers,
                            progress=lambda done, of: tell("drawing training sets", done, of))  # fmt: skip
@@ -199,17 +191,19 @@ def _shown(rows: list[RiskRow], runs: int) -> Table:
 def _sentences(model: Subspace, rows: list[RiskRow], marks: Landmarks) -> list[str]:
     from reconscale.theory.equivalents.hybrid import FEW
 
-    floor = f"floor R* = {marks.floor:.6g}: what y does not say about x; no amount of data goes below it"
+    floor = f"floor R* = {marks.floor:.4g}: the risk of the best linear estimator; more data cannot go below it"
     if model.sigma == 0:
-        floor = "no noise, no floor: once the images span the subspace the risk is 0"
-    lines = [floor, f"cliff at n = dim = {marks.cliff:,}: fewer images leave directions unseen, whatever the estimator"]
+        floor = "no noise, no floor: the risk is 0 once the images span the subspace"
+    lines = [floor, f"cliff at n = dim = {marks.cliff:,}: fewer images miss directions of the subspace"]
     if marks.knee is not None and marks.numeric_knee is not None:
         closed = f"2 dim + sigma (1 - sigma) ambient = {marks.knee:,.0f}"
         lines.append(f"knee (twice the floor) at n = {marks.numeric_knee:,.0f}; {closed}")
     if marks.near is not None:
         lines.append(f"within 10 % of the floor at n = {marks.near:,.0f}")
     if model.dim < FEW and any(model.dim / 2 <= row.n <= 4 * model.dim for row in rows):
-        lines.append(f"expected is for many dimensions: with {model.dim} it may be up to 25 % too low near the cliff")
+        lines.append(
+            f"expected values assume many dimensions: with {model.dim} they may be 25 % too low near the cliff"
+        )
     flags = f"--dim {model.dim} --ambient {model.ambient} --sigma {model.sigma:g}"
     more = sorted({round(10 * rows[-1].n), *([round(marks.near)] if marks.near else [])})
     return [*lines, f"next: reconscale theory curve {flags} --n {','.join(map(str, more))}"]
@@ -234,3 +228,7 @@ def _fits_shown(fits: Any) -> Table:
         setting = ",".join(str(row[name]) for name in ("dim", "ambient", "sigma"))
         table.add_row(setting, *cells[:3], over[0], *cells[3:], over[1])
     return table
+
+
+VERBS = {"curve": curve, "reproduce": reproduce, "from-images": from_images}
+"""Name -> what it runs, in the order of ``--help``."""

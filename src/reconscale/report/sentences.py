@@ -224,7 +224,7 @@ def forecast_rows(answer: Analysis) -> list[tuple[str, str, str, str, str]]:
         n, reach = number(row["n"]), number(row["n"]) / float(answer.points.n.max())
         head = (amount(n), f"{reach:.3g}×")
         if row["median"] is None:
-            rows.append((*head, "refused", "", ""))
+            rows.append((*head, "not forecast", "", ""))
             continue
         middle, *ends = (quantity.bare(number(row[name])) for name in ("median", "low50", "high50", "low90", "high90"))
         rows.append((*head, middle, f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"))

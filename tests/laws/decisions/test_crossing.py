@@ -42,8 +42,8 @@ def test_shared_seeds_narrow_the_comparison():
     assert paired.correlation > 0.6
     assert apart.correlation == 0
     assert paired.better < apart.better
-    assert "taken to share training images" in paired.assumed
-    assert "taken to be independent" in apart.assumed
+    assert "assumed to share training images" in paired.assumed
+    assert "assumed to be independent" in apart.assumed
 
 
 def test_shared_test_images_are_drawn_together(make):
@@ -57,7 +57,7 @@ def test_shared_test_images_are_drawn_together(make):
     same = crossing(seen(a, hard), seen(b, hard))
     other = crossing(seen(a, hard), seen(b, np.exp(rng.standard_normal(30))))
     assert same.better < 0.01 < other.better
-    assert "the same ones" in same.assumed
+    assert "assumed to be the same" in same.assumed
     assert "not paired" in other.assumed
 
 

@@ -10,6 +10,7 @@ from scipy.special import chdtrc
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, check_level
+from reconscale.format import amount, general
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import SizeMeans, from_working, group_by_size, resample, to_working
 from reconscale.laws.named.law import Law
@@ -163,13 +164,16 @@ class Fit:
         return low, high
 
     def __str__(self) -> str:
-        lines = [
-            f"law {self.law} of {self.metric}, {len(self.sizes)} sizes from n = {self.sizes[0]:g} to {self.sizes[-1]:g}"
-        ]
+        return "\n".join([self.summary(), *(f"  {item}" for item in self.findings)])
+
+    def summary(self) -> str:
+        """The law with its parameters and their intervals, without the findings."""
+        first, last = amount(float(self.sizes[0])), amount(float(self.sizes[-1]))
+        lines = [f"law {self.law} of {self.metric}, {len(self.sizes)} sizes from n = {first} to {last}"]
         for name, (value, low, high) in self.parameters.items():
-            lines.append(f"  {name:<8} {value:.5g}   90 % interval {low:.5g} to {high:.5g}")
+            lines.append(f"  {name:<8} {general(value)}   90 % interval {general(low)} to {general(high)}")
         lines.append(f"  scatter about the law {self.residual_sd:.2%}, between seeds {self.seed_sd:.2%} of the error")
-        return "\n".join([*lines, *(f"  {item}" for item in self.findings)])
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, eq=False)
