@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -230,5 +231,5 @@ def _fits_shown(fits: Any) -> Table:
     return table
 
 
-VERBS = {"curve": curve, "reproduce": reproduce, "from-images": from_images}
+VERBS: dict[str, Callable[..., None]] = {"curve": curve, "reproduce": reproduce, "from-images": from_images}
 """Name -> what it runs, in the order of ``--help``."""
