@@ -1,4 +1,4 @@
-"""What a user got wrong, said in one sentence."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something that the user can put right: a study file, a data folder, a CSV, a flag.
+    """An error that the user can fix: in a study file, a data folder, a CSV, a flag.
 
-    The message says where, what was found, and what was expected or what to do instead.
-    The command line prints it without a traceback and leaves with exit code 2.
+    The message says where, what was found, and what helps. The command line prints it without a traceback and exits
+    with code 2.
 
     >>> raise UserError("study.toml, sweep.n", "found 700", "the images allow at most 600")
     Traceback (most recent call last):
@@ -23,15 +23,15 @@ class UserError(ValueError):
         self.where, self.found, self.remedy = str(where), found, remedy
 
     def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
-        return type(self), (self.where, self.found, self.remedy)  # so that it comes back whole from another process
+        return type(self), (self.where, self.found, self.remedy)  # so that it survives pickling between processes
 
 
 class DamagedFileError(UserError):
-    """Files that were good have been changed or taken away: a mistake of nobody's, which a user can put right."""
+    """An input file was changed or deleted after it was read."""
 
 
 def shorten(text: str, most: int = 1000) -> str:
-    """A text of at most ``most`` characters: what a file says may be as long as the file.
+    """A text of at most ``most`` characters: text from a file may be as long as the file.
 
     >>> shorten("what is found in a file", 16)
     'what is ... file'
@@ -40,7 +40,7 @@ def shorten(text: str, most: int = 1000) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Say which of the ``known`` words was probably meant.
+    """Suggest one of the ``known`` words.
 
     >>> suggest("widht", ["width", "depth"])
     "did you mean 'width'?"
