@@ -363,11 +363,11 @@ def quality(network: Any, images: Any) -> float:
     """Mean PSNR on the validation images, the same measurements for all."""
     import torch
 
-    from reconscale.physics import PROBLEMS
+    from reconscale.physics import problem_of
     from reconscale.study import DenoisingProblem
     from reconscale.training.evaluate import validate
 
-    problem = PROBLEMS["denoising"](DenoisingProblem(kind="denoising"), torch.device("cpu"), 0)
+    problem = problem_of(DenoisingProblem(kind="denoising"), torch.device("cpu"), 0)
     return validate(network.cpu(), problem, images.val, None, torch.device("cpu"))[1]
 
 

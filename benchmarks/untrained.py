@@ -16,7 +16,7 @@ from reconscale.data import ImageSet, open_images
 from reconscale.networks import FAMILIES, build, input_spec
 from reconscale.physics import InverseProblem, problem_of
 from reconscale.study import Images, Network
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.training.evaluate import reconstructed
 
 SIDE, WIDTH = 96, 12
@@ -29,10 +29,6 @@ FEW: dict[str, dict[str, int]] = {
     "varnet": {"cascades": 4},
 }
 """Dials of families that would take long; the others have their own."""
-OPTIONS: dict[str, dict[str, Any]] = {
-    "deepinv": {"operator": "Blur", "arguments": {"filter": ((0.5, 0.25), (0.25, 0.0)), "padding": "reflect"}},
-}
-"""Options of problems that have no defaults for all of them."""
 
 
 def main() -> None:
@@ -41,8 +37,8 @@ def main() -> None:
     images = open_images(Images(source="bundled", channels="gray", val=2, test=1, patch=SIDE))
     print("| problem | input, dB | family | head random | head zero |")
     print("|---|---|---|---|---|")
-    for kind, model in KINDS.items():
-        options = model(kind=kind, **OPTIONS.get(kind, {}))
+    for kind, model in PROBLEMS.items():
+        options = model(kind=kind, **model.example)
         problem = problem_of(options, torch.device("cpu"), 0)
         start = quality(problem.anchors(images.val)["input"].reconstruct, problem, images)
         for family, known in FAMILIES.items():

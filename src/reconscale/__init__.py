@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from reconscale.networks import FAMILIES
     from reconscale.report import report_points, report_study
-    from reconscale.study import PROFILES, Folder, Study, load_study, runs_of
+    from reconscale.study import PROBLEMS, PROFILES, SOURCES, Folder, Study, load_study, runs_of
     from reconscale.study.measurements import load_points
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
 
@@ -45,7 +45,8 @@ _HOME = {
     "UserError": "reconscale.errors",
     "FAMILIES": "reconscale.networks",
     **dict.fromkeys(("report_points", "report_study"), "reconscale.report"),
-    **dict.fromkeys(("PROFILES", "Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
+    **dict.fromkeys(("PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
+    **dict.fromkeys(("Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
     "load_points": "reconscale.study.measurements",
     **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }
@@ -53,7 +54,9 @@ _HOME = {
 __all__ = [
     "FAMILIES",
     "LAWS",
+    "PROBLEMS",
     "PROFILES",
+    "SOURCES",
     "Candidate",
     "ColumnMapping",
     "Costs",

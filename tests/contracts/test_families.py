@@ -27,16 +27,7 @@ CASES = [
 
 def small(family: str, width: int) -> Network:
     """The family's network with few blocks; one head, so that any width will do."""
-    known = FAMILIES[family]
-    few = {"swinir": 1, "restormer": 1, "drunet": 1, "rfdn": 2, "edsr": 2}
-    return Network(
-        family=family,
-        width=width,
-        depth=few.get(family),
-        cascades=2 if known.cascades else None,
-        layers=2 if known.layers else None,
-        heads=1 if known.heads else None,
-    )
+    return Network(family=family, width=width, **FAMILIES[family].small)
 
 
 def measured(given: InputSpec, x: Tensor, coils: int = 2, seed: int = 0) -> Tensor | KSpace:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from reconscale.data import ImageSet
 from reconscale.networks import FAMILIES, build, input_spec
 from reconscale.physics import problem_of
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.training.evaluate import validate
 
 from .test_families import small
-from .test_families_on_problems import CASES, CPU, PROBLEMS, SIDE, images
+from .test_families_on_problems import CASES, CPU, OPTIONS, SIDE, images
 
 __all__ = ["images"]
 
@@ -41,7 +41,7 @@ class Untouched(nn.Module):
 
 def begins(family: str, kind: str, images: ImageSet, **more: Any) -> tuple[float, float]:
     """Mean PSNR in dB of an untrained network, and of its input: noisy, enlarged, zero-filled or filtered."""
-    given = KINDS[kind](kind=kind, **PROBLEMS[kind])
+    given = PROBLEMS[kind](kind=kind, **OPTIONS[kind])
     problem = problem_of(given, CPU, 0)
     torch.manual_seed(0)
     network = build(small(family, 4).model_copy(update={"head": "zero", **more}), input_spec(given, images.channels))

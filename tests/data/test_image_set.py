@@ -20,9 +20,9 @@ from PIL import Image
 from reconscale.data import ImageSet, open_images, write_image
 from reconscale.data.build_store import open_store
 from reconscale.data.listing import Listing
-from reconscale.data.sources import SOURCES
+from reconscale.data.sources import lister_of
 from reconscale.errors import UserError
-from reconscale.study import Images
+from reconscale.study import SOURCES, Images, Source
 
 from .conftest import picture
 
@@ -388,11 +388,11 @@ def gradient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             load=lambda index: np.full((16, 16, 1), index / 4, np.float32),
         )
 
-    monkeypatch.setitem(SOURCES, "gradients", listing)
+    monkeypatch.setitem(SOURCES, "gradients", Source(listing))
     yield
 
 
 def test_a_new_source_is_one_entry(gradient: None, tmp_path: Path) -> None:
-    images = Images(source="bundled", val=1, test=1).model_copy(update={"source": "gradients"})
-    store = open_store(SOURCES["gradients"](images, None), tmp_path, channels="auto", downscale=1, unreadable="refuse")
+    images = Images(source="gradients", val=1, test=1)
+    store = open_store(lister_of(images)(images, None), tmp_path, channels="auto", downscale=1, unreadable="refuse")
     assert len(store) == 4 and store.dtype == "float32" and float(store.image(1)[0, 0, 0]) == 0.25

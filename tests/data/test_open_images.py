@@ -14,7 +14,7 @@ import torch
 
 from reconscale.data import ImageSet, open_images, write_image
 from reconscale.errors import UserError
-from reconscale.physics import METRICS
+from reconscale.physics.metrics import psnr_y
 
 from .conftest import picture
 from .test_image_files import BAD
@@ -78,7 +78,7 @@ def test_psnr_of_luma_by_hand() -> None:
     luma, luma_hat = ((65.481 * v[..., 0] + 128.553 * v[..., 1] + 24.966 * v[..., 2] + 16) / 255 for v in (x, x_hat))
     reference = 10 * np.log10(1 / np.mean((luma - luma_hat) ** 2))
     ours, truth = (torch.from_numpy(v.transpose(2, 0, 1)[None].copy()) for v in (x_hat, x))
-    assert float(METRICS["psnr-y"](ours, truth)) == pytest.approx(reference, abs=1e-9)
+    assert float(psnr_y(ours, truth)) == pytest.approx(reference, abs=1e-9)
 
 
 def test_training_photographs_and_a_standard_test_set(shared: Path, tmp_path: Path, opened: Open) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 from reconscale.errors import UserError
 from reconscale.networks import InputSpec, build, size_of
 from reconscale.networks.unrolled import UnrolledLinear, _Gradient
+from reconscale.physics import problem_of
 from reconscale.physics.base import LinearMeasurement
-from reconscale.physics.linear_operators import LinearOperator, operator_of
+from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.superresolution import upscale
 from reconscale.study import Network
 from reconscale.study.problems import CompressedSensingProblem, DeblurringProblem, LinearProblem, TomographyProblem
@@ -29,7 +30,7 @@ def sensed(problem: LinearProblem, channels: int = 1, side: int = 32) -> tuple[L
     """An image with edges as the problem measures it, and the image."""
     x = torch.full((2, channels, side, side), 0.3)
     x[..., 8:20, 10:25] = 0.8
-    operator = operator_of(problem, (channels, side, side), CPU)
+    operator = problem_of(problem, CPU, 0).operator_for((channels, side, side))  # type: ignore[attr-defined]
     y = operator.forward(x)
     return LinearMeasurement(y, operator.filtered(y).detach(), operator), x
 

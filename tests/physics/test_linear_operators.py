@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from reconscale.errors import UserError
+from reconscale.physics import problem_of
 from reconscale.physics.base import add_noise
-from reconscale.physics.linear import LinearImageProblem
+from reconscale.physics.linear import CompressedSensing
 from reconscale.physics.linear_operators import (
     LinearOperator,
     adjointness,
@@ -20,9 +21,8 @@ from reconscale.physics.linear_operators import (
     conjugate_gradients,
     inpainting_operator,
     linear_operators,
-    operator_of,
 )
-from reconscale.study.problems import KINDS, DeblurringProblem, DeepinvProblem
+from reconscale.study.problems import PROBLEMS, DeblurringProblem, DeepinvProblem
 
 CPU = torch.device("cpu")
 FILTER = ((0.05, 0.1, 0.05), (0.1, 0.4, 0.1), (0.05, 0.1, 0.05))
@@ -46,7 +46,8 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
 
 
 def made(kind: str, options: dict[str, Any], shape: tuple[int, int, int]) -> LinearOperator:
-    return operator_of(KINDS[kind](kind=kind, **options), shape, CPU)  # type: ignore[arg-type]
+    problem = problem_of(PROBLEMS[kind](kind=kind, **options), CPU, 0)
+    return problem.operator_for(shape)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind, options, shape", CASES)
@@ -169,7 +170,7 @@ def test_a_kernel_that_is_larger_than_the_image() -> None:
 
 
 def test_an_adjoint_that_is_none_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = LinearImageProblem(KINDS["compressed-sensing"](kind="compressed-sensing", block=4), CPU, 0)  # type: ignore[arg-type]
+    problem = CompressedSensing(PROBLEMS["compressed-sensing"](kind="compressed-sensing", block=4), CPU, 0)  # type: ignore[arg-type]
     right = made("compressed-sensing", {"block": 4}, (1, 8, 8))
     wrong = LinearOperator(right.forward, lambda y: 1.2 * right.adjoint(y), right.filtered)
     monkeypatch.setattr(problem, "operator", lambda x, generator: wrong)

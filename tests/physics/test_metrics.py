@@ -11,10 +11,16 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from reconscale.errors import UserError
-from reconscale.physics import METRICS, measure_image
+from reconscale.physics import measure_image
 from reconscale.physics.metrics import MOST_DB
+from reconscale.plugins import load_object
 from reconscale.study import PROFILES, profiles_of
 
+METRICS = {
+    name: load_object(profile.function)
+    for name, profile in PROFILES.items()
+    if profile.function and profile.takes != "volumes" and not profile.problems
+}
 SIZES = [(7, 7), (8, 31), (33, 20), (64, 64)]
 
 
@@ -32,6 +38,7 @@ def planes(x: torch.Tensor) -> np.ndarray:
 
 def test_every_profile_has_a_metric() -> None:
     assert tuple(METRICS) == profiles_of("denoising")
+    assert all(p.function or p.takes == "volumes" or p.truth == "noisy" for p in PROFILES.values())
 
 
 @pytest.mark.parametrize("name", METRICS)

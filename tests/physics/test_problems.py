@@ -12,31 +12,19 @@ import torch
 
 from reconscale.data import ImageSubset, open_images
 from reconscale.data.sources import list_bundled
-from reconscale.physics import PROBLEMS, Batch, Denoising, InverseProblem, measure_image, problem_of
+from reconscale.physics import Batch, Denoising, InverseProblem, measure_image, problem_of
 from reconscale.physics.base import Crops
-from reconscale.study import DenoisingProblem, Images, MRIProblem, profiles_of
-from reconscale.study.problems import (
-    CompressedSensingProblem,
-    DeblurringProblem,
-    DeepinvProblem,
-    InpaintingProblem,
-    SuperresolutionProblem,
-    TomographyProblem,
-)
+from reconscale.study import PROBLEMS, DenoisingProblem, Images, profiles_of
 
 CPU = torch.device("cpu")
 
 
-FILTER = ((0.1, 0.2, 0.1), (0.1, 0.2, 0.1), (0.05, 0.1, 0.05))
 OPTIONS = {
-    "denoising": DenoisingProblem(kind="denoising"),
-    "mri": MRIProblem(kind="mri", mask="random", coils=2, sigma=0.02),
-    "superresolution": SuperresolutionProblem(kind="superresolution", sigma=1.0),
-    "deblurring": DeblurringProblem(kind="deblurring"),
-    "inpainting": InpaintingProblem(kind="inpainting"),
-    "tomography": TomographyProblem(kind="tomography", sigma=1.0),
-    "compressed-sensing": CompressedSensingProblem(kind="compressed-sensing", block=4, sigma=1.0),
-    "deepinv": DeepinvProblem(kind="deepinv", operator="Blur", sigma=1.0, arguments={"filter": FILTER}),
+    kind: model(
+        kind=kind,
+        **dict(model.example) | ({"sigma": 0.02 if model.volumes else 2.0} if "sigma" in model.model_fields else {}),
+    )
+    for kind, model in PROBLEMS.items()
 }
 MULTIPLE = {"superresolution": 2, "compressed-sensing": 4}
 

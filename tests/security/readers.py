@@ -212,11 +212,12 @@ def _array(path: Path) -> object:
 def _scans(source: str) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         from reconscale.data.volumes.cache import _read_through
-        from reconscale.data.volumes.volume_set import VOLUME_SOURCES
+        from reconscale.plugins import load_object
+        from reconscale.study import SOURCES
 
         part = path.parent.parent / "part"
         part.mkdir(exist_ok=True)
-        scans = VOLUME_SOURCES[source](_images(source), path.parent, "images.folders")
+        scans = load_object(SOURCES[source].listing)(_images(source), path.parent, "images.folders")
         return [_read_through(scan, part, None) for scan in scans[:3]]
 
     return read

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from reconscale.study import Images, Recipe
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.study.study_file import Analysis, Architecture, Override, Sweep
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
@@ -24,4 +24,4 @@ def test_every_key_is_explained() -> None:
     }  # fmt: skip
     for title, model in models.items():
         assert found[title] == set(model.model_fields), title
-    assert found["[problem]"] == {key for model in KINDS.values() for key in model.model_fields}
+    assert found["[problem]"] == {key for model in PROBLEMS.values() for key in model.model_fields}

@@ -11,15 +11,18 @@ import torch
 
 from reconscale.data import ImageSet, open_images
 from reconscale.errors import UserError
+from reconscale.physics import problem_of
+from reconscale.physics.explanation import ROUNDING, matrix_of
 from reconscale.physics.superresolution import downscale
 from reconscale.study import Folder, Images
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.study.study_file import parse_study
-from reconscale.training.linear_explanation import OPERATORS_OF, ROUNDING, explanation, matrix_of
+from reconscale.training.linear_explanation import explanation
 
 
 def made(kind: str, channels: int = 1, patch: int = 48, **options: Any) -> Any:
-    return OPERATORS_OF[kind](KINDS[kind](kind=kind, **options), channels, patch)
+    problem = problem_of(PROBLEMS[kind](kind=kind, **options), torch.device("cpu"), 0)
+    return problem.patch_operator(channels, patch)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

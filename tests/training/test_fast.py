@@ -11,7 +11,7 @@ import torch
 
 from reconscale.data import ImageSet
 from reconscale.study import Folder, Network, Recipe, Result, Run
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.training import checkpoint, loop
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.precision import bf16_is_native
@@ -115,7 +115,7 @@ def test_a_run_that_diverges_again_is_over(images: ImageSet, tmp_path: Path) -> 
 def test_a_start_that_is_all_but_right_is_no_measure_of_divergence(images: ImageSet, tmp_path: Path) -> None:
     """Noise of a hundredth of a grey level: the first steps make that many times worse, and are healthy."""
     status, result, told = carried_out(
-        fast_run(problem=KINDS["denoising"](kind="denoising", sigma=0.01)), images, tmp_path
+        fast_run(problem=PROBLEMS["denoising"](kind="denoising", sigma=0.01)), images, tmp_path
     )
     errors = [look.mse for look in result.validation]
     assert max(errors) > 100 * errors[0] and status == "done" and told == []
@@ -123,7 +123,7 @@ def test_a_start_that_is_all_but_right_is_no_measure_of_divergence(images: Image
 
 def test_blind_training_may_be_worse_where_there_is_little_noise(images: ImageSet, tmp_path: Path) -> None:
     """Validation has sigma, training a range of levels."""
-    problem = KINDS["denoising"](kind="denoising", sigma=0.1, sigma_range=(0.0, 30.0))
+    problem = PROBLEMS["denoising"](kind="denoising", sigma=0.1, sigma_range=(0.0, 30.0))
     status, result, told = carried_out(fast_run(problem=problem), images, tmp_path)
     assert status == "done" and result.restarts == 0 and told == []
 

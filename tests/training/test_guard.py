@@ -10,7 +10,7 @@ import torch
 
 from reconscale.data import ImageSet, open_images
 from reconscale.study import Images, Network, Recipe, Run
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.training.guard import ENOUGH, FAR, LOST, RISEN, WINDOW, Guard
 from reconscale.training.hooks import CHECK_EVERY
 from reconscale.training.loop import Training
@@ -165,7 +165,7 @@ def test_single_crops_of_photographs(
     recipe = Recipe(
         policy="fast", steps=150, batch=1, optimizer="muon", lr=0.02, weight_decay=0.01, loss=more.get("loss", "mse")
     )
-    run = Run(problem=KINDS[kind](kind=kind, **options), images=images, n=3, network=network, recipe=recipe)
+    run = Run(problem=PROBLEMS[kind](kind=kind, **options), images=images, n=3, network=network, recipe=recipe)
     training = Training(run, photographs(images), CPU, "fp32")
     lost, guard = [], training.guard
     assert guard is not None

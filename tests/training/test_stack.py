@@ -15,7 +15,7 @@ from torch import Tensor
 from reconscale.data import ImageSet, open_images
 from reconscale.physics.base import Batch
 from reconscale.study import Images, Network, Recipe, Run
-from reconscale.study.problems import KINDS
+from reconscale.study.problems import PROBLEMS
 from reconscale.training import checkpoint
 from reconscale.training.guard import LOST
 from reconscale.training.hooks import Hooks, Interrupted
@@ -44,7 +44,7 @@ NEAR = 1e-5
 
 def run_of(n: int, seed: int, network: str = "unet", recipe: str = "adam", **more: Any) -> Run:
     kind = "mri" if network == "unrolled" else "denoising"
-    problem = KINDS[kind](kind=kind, **({"mask": "random", "coils": 2} if kind == "mri" else {}))
+    problem = PROBLEMS[kind](kind=kind, **({"mask": "random", "coils": 2} if kind == "mri" else {}))
     options = {"steps": 5, "batch": 3, "validate_every": 2} | RECIPES[recipe] | more
     return Run(problem=problem, images=OPTIONS, n=n, seed=seed, network=NETWORKS[network], recipe=Recipe(**options))
 
@@ -109,7 +109,7 @@ def test_a_run_of_a_stack_is_the_run_alone(images: ImageSet, network: str, recip
 def test_gradients_of_every_loss(images: ImageSet, loss: str, kind: str) -> None:
     if loss == "noise2noise" and kind != "denoising":
         return
-    problem = KINDS[kind](kind=kind)
+    problem = PROBLEMS[kind](kind=kind)
     runs = [run.model_copy(update={"problem": problem}) for run in three(loss=loss)]
     stack, known = Stack(begun(runs, images)), begun(runs, images)
     for _ in range(2):

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reconscale.data.image_files import read_image, write_image
     from reconscale.data.image_set import ImageSet, open_images
-    from reconscale.data.sources import SOURCES, source_of
+    from reconscale.data.sources import lister_of
     from reconscale.data.subset import ImageSubset
     from reconscale.data.volumes.volume_set import Slices
 
 _HOME = {
     **dict.fromkeys(("read_image", "write_image"), "image_files"),
     **dict.fromkeys(("ImageSet", "open_images"), "image_set"),
-    **dict.fromkeys(("SOURCES", "source_of"), "sources"),
+    "lister_of": "sources",
     "ImageSubset": "subset",
     "Slices": "volumes.volume_set",
 }
 
-__all__ = ["SOURCES", "ImageSet", "ImageSubset", "Slices", "open_images", "read_image", "source_of", "write_image"]
+__all__ = ["ImageSet", "ImageSubset", "Slices", "lister_of", "open_images", "read_image", "write_image"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from reconscale.data.build_store import Progress, open_store
 from reconscale.data.listing import unit_of
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
-from reconscale.data.sources import list_test_set, source_of
+from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
 from reconscale.data.subset import ImageSubset, nested_order, split_sources
 from reconscale.data.volumes.volume_set import Slices, open_volumes
@@ -222,7 +222,7 @@ def open_images(
             progress=progress,
         )
 
-    listing = source_of(images)(images, data)
+    listing = lister_of(images)(images, data)
     store = opened(listing, images.channels)
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)

@@ -1,4 +1,4 @@
-"""The places that images come from. A new one is a function and an entry in ``SOURCES``."""
+"""Images that need no files: bundled photographs and dead leaves; and what lists the images of a study's source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from reconscale.data.folders import list_arrays, list_folder
 from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.listing import Listing
 from reconscale.errors import UserError, suggest
-from reconscale.study import Images
+from reconscale.plugins import load_object
+from reconscale.study import SOURCES, Images
 
 
 @dataclass(frozen=True)
@@ -189,26 +190,20 @@ def _colours(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
     return np.clip(grey + rng.normal(0, 35, (count, channels)), 0, 255)
 
 
-Source = Callable[[Images, Path | None], Listing]
+Lister = Callable[[Images, Path | None], Listing]
 """From the options and the data folder (none: not given) to a listing."""
 
-SOURCES: dict[str, Source] = {
-    "bundled": list_bundled,
-    "folder": list_folder,
-    "deadleaves": list_deadleaves,
-    "array": list_arrays,
-}
 
-
-def source_of(images: Images) -> Source:
-    """The source that a study names.
+def lister_of(images: Images) -> Lister:
+    """What lists the images of the source that a study names.
 
     Raises:
         UserError: there is no such source.
     """
     if images.source not in SOURCES:
         raise UserError("images.source", f"found '{images.source}'", suggest(images.source, SOURCES))
-    return SOURCES[images.source]
+    found: Lister = load_object(SOURCES[images.source].listing)
+    return found
 
 
 def list_test_set(images: Images, name: str, data: Path | None) -> Listing:

@@ -15,7 +15,7 @@ from reconscale.data.build_store import StoreKey, store_key
 from reconscale.data.image_set import cache_folder
 from reconscale.data.listing import Listing
 from reconscale.data.shards import damage_of, set_aside
-from reconscale.data.sources import list_test_set, source_of
+from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
 from reconscale.data.volumes.cache import Progress, load_cached
 from reconscale.data.volumes.scan import is_selected
@@ -126,7 +126,7 @@ def verify_images(
     root = cache_folder(cache)
     if images.volumes:
         return verify_volumes(images, data, root.with_name("volumes"), progress)
-    listings = [source_of(images)(images, data), *(list_test_set(images, name, data) for name in images.test_sets)]
+    listings = [lister_of(images)(images, data), *(list_test_set(images, name, data) for name in images.test_sets)]
     damaged: list[str] = []
     changed: list[str] = []
     stores: dict[Path, Store] = {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from reconscale.networks.input_spec import LEVEL, Form, InputSpec
+from reconscale.networks.input_spec import LEVEL, InputSpec
 from reconscale.physics.superresolution import upscale
+from reconscale.study.base import Form
+from reconscale.study.problems import PROBLEMS
 
 MEAN_PIXEL = 0.45
 """Of photographs in [0, 1]."""
@@ -62,7 +64,7 @@ class BuildArgs:
     @property
     def denoises(self) -> bool:
         """Whether what the network sees is the image itself and noise."""
-        return self.given.kind == "denoising"
+        return PROBLEMS[self.given.kind].denoises
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ class Family:
         layers, heads: of transformers, in the same way.
         upsamplers: for super-resolution; the first holds when a study does not say.
         norms: the normalisations that it can have.
+        least_depth: the smallest depth; 0: the family has none.
+        width_multiple: what a width must be a multiple of.
+        residual: whether it has the choice of predicting what to take away from its input.
+        small: dials of a network that trains in seconds, for the contract suites.
     """
 
     build: Mapping[Form, Callable[[BuildArgs], nn.Module]]
@@ -95,10 +101,14 @@ class Family:
     heads: int = 0
     upsamplers: tuple[str, ...] = ("bicubic",)
     norms: tuple[str, ...] = ("instance",)
+    least_depth: int = 1
+    width_multiple: int = 1
+    residual: bool = False
+    small: Mapping[str, int] = field(default_factory=dict)
 
     def made_for(self, kind: str) -> bool:
         """Whether there is a network for a kind of problem."""
-        form = InputSpec(1, kind).form
+        form = PROBLEMS[kind].form
         return form in self.build or (form in ("lowres", "sensed") and "image" in self.build)
 
 

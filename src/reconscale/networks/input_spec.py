@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reconscale.physics.base import LinearMeasurement
+from reconscale.physics.base import KSpace, LinearMeasurement
 from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.superresolution import upscale
-from reconscale.study.problems import LINEAR, SuperresolutionProblem
-
-Form = Literal["image", "lowres", "kspace", "sensed"]
-"""``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
-linear operator has measured, with the image filtered from it."""
+from reconscale.study.base import Form, Problem
+from reconscale.study.problems import PROBLEMS
 
 LEVEL = 25 / 255
 """The level of noise that networks are told where the problem has none."""
@@ -42,20 +39,18 @@ class InputSpec:
     @property
     def form(self) -> Form:
         """The form of what is measured."""
-        forms: dict[str, Form] = {"mri": "kspace", "superresolution": "lowres", **dict.fromkeys(LINEAR, "sensed")}
-        return forms.get(self.kind, "image")
+        return PROBLEMS[self.kind].form
 
 
-def input_spec(problem: Any, channels: int) -> InputSpec:
+def input_spec(problem: Problem, channels: int) -> InputSpec:
     """What a problem of a study gives to a network.
 
     Args:
         problem: as the study names it.
         channels: of the images.
     """
-    factor = problem.factor if isinstance(problem, SuperresolutionProblem) else 1
-    sigma = problem.sigma / 255 if problem.sigma else LEVEL
-    return InputSpec(channels, problem.kind, factor, sigma, getattr(problem, "photons", None))
+    photons = getattr(problem, "photons", None)
+    return InputSpec(channels, problem.kind, problem.enlarges, problem.noise_level or LEVEL, photons)
 
 
 class OnFilteredImage(nn.Module):
@@ -112,7 +107,13 @@ class PadToMultiple(nn.Module):
 
 
 def meta_input(given: InputSpec, side: int) -> Any:
-    """What a network of an image of ``side`` pixels is given, on the meta device; the operator is not counted."""
+    """What a network of an image of ``side`` pixels is given, without values: one coil, an operator without cost."""
+    if given.form == "kspace":
+        values, mask = (
+            torch.empty(1, 1, side, side, dtype=torch.complex64),
+            torch.empty(1, 1, 1, side, dtype=torch.bool),
+        )
+        return KSpace(values, mask, (side // 2 - 2, 4), (side, side))
     image = torch.empty(1, given.channels, side // given.factor, side // given.factor)
     if given.form != "sensed":
         return image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +19,7 @@ from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
 from reconscale.networks.transformers import WINDOW, restormer, swinir
 from reconscale.networks.unet import SubpixelUNet, UNet
 from reconscale.networks.unrolled import UnrolledLinear, UnrolledMRI
-from reconscale.physics.base import KSpace
+from reconscale.study.problems import PROBLEMS
 from reconscale.study.run import Network
 
 
@@ -65,6 +64,7 @@ FAMILIES: dict[str, Family] = {
         source="Zbontar et al. 2018, as in Klug and Heckel 2023",
         upsamplers=("bicubic", "subpixel"),
         norms=("instance", "none"),
+        residual=True,
     ),
     "dncnn": Family(
         build={
@@ -87,6 +87,7 @@ FAMILIES: dict[str, Family] = {
         least=lambda depth: 8,
         context=lambda depth: 48 + 8 * depth,
         source="Zhang et al. 2021, from deepinv; told the problem's level of noise",
+        small={"depth": 1},
     ),
     "swinir": Family(
         build={
@@ -111,6 +112,7 @@ FAMILIES: dict[str, Family] = {
         layers=6,
         heads=6,
         upsamplers=("subpixel", "direct", "bicubic"),
+        small={"depth": 1, "layers": 2, "heads": 1},
     ),
     "restormer": Family(
         build={
@@ -122,6 +124,8 @@ FAMILIES: dict[str, Family] = {
         least=lambda depth: 8,
         context=lambda depth: 48 + 8 * depth,
         source="Zamir et al. 2022, from deepinv",
+        width_multiple=2,
+        small={"depth": 1},
     ),
     "edsr": Family(
         build={
@@ -135,6 +139,7 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: 2 * depth + 4,
         source="Lim et al. 2017",
         upsamplers=("subpixel", "bicubic"),
+        small={"depth": 2},
     ),
     "rfdn": Family(
         build={
@@ -148,6 +153,7 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: 16 + 4 * depth,
         source="Liu et al. 2020",
         upsamplers=("subpixel", "bicubic"),
+        small={"depth": 2},
     ),
     "resnet": Family(
         build={
@@ -196,6 +202,7 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: 64,
         source="the trained linear estimator, one convolution; width: pixels seen on each side",
         upsamplers=("subpixel", "bicubic"),
+        least_depth=0,
     ),
     "unrolled": Family(
         build={"kspace": lambda dials: Unrolled(dials.width, dials.depth, dials.cascades)},
@@ -204,6 +211,8 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: depth,
         source="Schlemper et al. 2018",
         cascades=5,
+        least_depth=2,
+        small={"cascades": 2},
     ),
     "unrolled-resnet": Family(
         build={
@@ -215,6 +224,7 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: 4 * depth + 6,
         source="gradient steps (Hammernik et al. 2018, Adler and Oktem 2017) and residual blocks in turns",
         cascades=5,
+        small={"cascades": 2},
     ),
     "varnet": Family(
         build={
@@ -225,6 +235,7 @@ FAMILIES: dict[str, Family] = {
         context=lambda depth: 8 * 2**depth,
         source="Sriram et al. 2020",
         cascades=12,
+        small={"cascades": 2},
     ),
 }
 
@@ -248,12 +259,13 @@ def family_of(network: Network, kind: str | None = None) -> Family:
         raise UserError("network.family", f"'{name}' is not made for {kind}", f"families for {kind}: {made}")
     _check_dials(network, family)
     if network.upsampler is not None and kind is not None:
-        if kind != "superresolution":
+        if PROBLEMS[kind].form != "lowres":
             raise UserError("network.upsampler", f"{kind} enlarges nothing", "leave the key out")
         if network.upsampler not in family.upsamplers:
             known = ", ".join(family.upsamplers)
             raise UserError("network.upsampler", f"'{name}' has no '{network.upsampler}'", f"it has: {known}")
-    if network.residual is not None and kind == "superresolution" and network.upsampler == "subpixel":
+    small = kind is not None and PROBLEMS[kind].form == "lowres"
+    if network.residual is not None and small and network.upsampler == "subpixel":
         raise UserError("network.residual", "with 'subpixel' the U-Net always adds to the enlarged image",
                       "leave the key out")  # fmt: skip
     return family
@@ -264,13 +276,14 @@ def _check_dials(network: Network, family: Family) -> None:
     for dial in ("cascades", "layers", "heads"):
         if getattr(network, dial) and not getattr(family, dial):
             raise UserError(f"network.{dial}", f"'{name}' has no {dial}", "leave the key out")
-    if name == "unrolled" and (network.depth or 2) < 2:
-        raise UserError("network.depth", "found 1", "the networks of 'unrolled' have at least 2 layers")
-    if name == "linear" and network.depth:
-        raise UserError("network.depth", "'linear' has no depth", "leave the key out")
+    if not family.least_depth and network.depth:
+        raise UserError("network.depth", f"'{name}' has no depth", "leave the key out")
+    if network.depth is not None and network.depth < family.least_depth:
+        least = f"the networks of '{name}' have at least {family.least_depth} layers"
+        raise UserError("network.depth", f"found {network.depth}", least)
     if network.norm not in family.norms:
         raise UserError("network.norm", f"found '{network.norm}', which '{name}' has not", "leave the key out")
-    if network.residual is not None and name != "unet":
+    if network.residual is not None and not family.residual:
         raise UserError("network.residual", f"'{name}' has no choice of it", "leave the key out")
     if network.residual is False and network.head == "zero":
         raise UserError("network.residual", "found false, and a head of zeros then gives an image of zeros",
@@ -284,20 +297,23 @@ def _check_width(network: Network, family: Family) -> None:
         fitting = max(1, round(width / heads)) * heads
         raise UserError("sweep.width", f"found {width}, which {heads} attention heads do not divide",
                       f"give a multiple, like {fitting}, or set network.heads")  # fmt: skip
-    if network.family == "restormer" and width % 2:
-        raise UserError("sweep.width", f"found {width}", f"'restormer' halves it: give an even width, like {width + 1}")
+    multiple = family.width_multiple
+    if width % multiple:
+        what = "halves it: give an even width" if multiple == 2 else f"divides it: give a multiple of {multiple}"
+        fitting = -(-width // multiple) * multiple
+        raise UserError("sweep.width", f"found {width}", f"'{network.family}' {what}, like {fitting}")
 
 
 def depth_of(network: Network, kind: str) -> int:
     """The network's depth: its own, or the family's default for the problem."""
-    depths, form = family_of(network, kind).depth, InputSpec(1, kind).form
+    depths, form = family_of(network, kind).depth, PROBLEMS[kind].form
     return network.depth or depths.get(form, depths.get("image", 1))
 
 
 def upsampler_of(network: Network, kind: str) -> str:
     """How the network enlarges small images; empty where the problem has none."""
     family = family_of(network, kind)
-    return (network.upsampler or family.upsamplers[0]) if kind == "superresolution" else ""
+    return (network.upsampler or family.upsamplers[0]) if PROBLEMS[kind].form == "lowres" else ""
 
 
 def min_image_size(network: Network, given: InputSpec) -> int:
@@ -345,14 +361,6 @@ def size_of(network: Network, given: InputSpec) -> Size:
         module = build(network, given)
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
-            module(_measured(given, side))
+            module(meta_input(given, side))
     p = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     return Size(p=p, flops=counter.get_total_flops() / side**2)
-
-
-def _measured(given: InputSpec, side: int) -> Any:
-    """What a network of this problem is given, without values."""
-    if given.form != "kspace":
-        return meta_input(given, side)
-    values, mask = torch.empty(1, 1, side, side, dtype=torch.complex64), torch.empty(1, 1, 1, side, dtype=torch.bool)
-    return KSpace(values, mask, (side // 2 - 2, 4), (side, side))

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reconscale.physics.base import Batch, KSpace
     from reconscale.physics.denoising import Denoising
-    from reconscale.physics.metrics import METRICS, measure_image
-    from reconscale.physics.registry import PROBLEMS, InverseProblem, problem_of
+    from reconscale.physics.metrics import measure_image
+    from reconscale.physics.registry import InverseProblem, problem_of
 
 _HOME = {
     **dict.fromkeys(("Batch", "KSpace"), "base"),
     "Denoising": "denoising",
-    **dict.fromkeys(("METRICS", "measure_image"), "metrics"),
-    **dict.fromkeys(("PROBLEMS", "InverseProblem", "problem_of"), "registry"),
+    "measure_image": "metrics",
+    **dict.fromkeys(("InverseProblem", "problem_of"), "registry"),
 }
 
-__all__ = ["METRICS", "PROBLEMS", "Batch", "Denoising", "InverseProblem", "KSpace", "measure_image", "problem_of"]
+__all__ = ["Batch", "Denoising", "InverseProblem", "KSpace", "measure_image", "problem_of"]
 
 
 def __getattr__(name: str) -> Any:

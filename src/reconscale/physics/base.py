@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from reconscale.data.subset import ImageSubset
+from reconscale.physics.explanation import refuse_explanation
 from reconscale.physics.metrics import measure_image, mse, psnr_rgb_clip
+from reconscale.study.base import Problem
 from reconscale.study.problems import with_sigma
+from reconscale.theory.operators import Operator
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,21 @@ class Baseline:
 
     label: str
     reconstruct: Callable[[Any], Tensor]
+
+
+class Measurement(Protocol):
+    """What was measured of B images, where it is more than an image: a form of measurement is a class with these."""
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What depends on the images, each (B, ...)."""
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """What must be equal for measurements to be given to networks at once."""
+
+    def with_tensors(self, tensors: tuple[Tensor, ...]) -> Any:
+        """The same measurement of other images."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,20 @@ class KSpace:
     maps: Tensor | None = None
     method: str = "lowres"
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Values and mask, and the maps if they are known."""
+        return (self.values, self.mask) if self.maps is None else (self.values, self.mask, self.maps)
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """The centre, the size of the image, and how maps are estimated."""
+        return self.center, self.size, self.method
+
+    def with_tensors(self, tensors: tuple[Tensor, ...]) -> KSpace:
+        """Other values, mask and maps."""
+        return KSpace(tensors[0], tensors[1], self.center, self.size, (*tensors[2:], None)[0], self.method)
+
 
 @dataclass(frozen=True)
 class LinearMeasurement:
@@ -63,6 +95,20 @@ class LinearMeasurement:
     values: Tensor
     image: Tensor
     operator: Any = None
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Values and the image filtered from them."""
+        return self.values, self.image
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """Nothing: operators are not compared."""
+        return ()
+
+    def with_tensors(self, tensors: tuple[Tensor, ...]) -> LinearMeasurement:
+        """Other values and image, of the same operator."""
+        return LinearMeasurement(tensors[0], tensors[1], self.operator)
 
 
 @dataclass(frozen=True)
@@ -87,7 +133,7 @@ class Batch:
         return len(self.x)
 
 
-P = TypeVar("P")
+P = TypeVar("P", bound=Problem)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +152,7 @@ class Crops:
 
 
 class ImageProblem(Generic[P]):
-    """The part of ``Measures`` that is the same for every problem of images.
+    """The part of ``InverseProblem`` that is the same for every problem of images.
 
     Attributes:
         problem: the options.
@@ -136,7 +182,7 @@ class ImageProblem(Generic[P]):
         generator: torch.Generator | None,
         turns: torch.Generator | None = None,
     ) -> Crops:
-        """Crops as they are stored: see ``Pixels.crops``."""
+        """Crops as they are stored: see ``ImageSubset.crops``."""
         values = data.crops(indices, patch, generator=generator, turns=turns)
         return Crops(data, values, tuple(data.names[i] for i in indices))
 
@@ -155,7 +201,7 @@ class ImageProblem(Generic[P]):
 
     def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
         """Every metric of one image: profile -> value."""
-        return measure_image(x_hat, example.x)
+        return measure_image(x_hat, example.x, self.problem)
 
     def quick(self, x_hat: Tensor, example: Batch) -> Tensor:
         """(2,) float64: sums of MSE and PSNR (clipped)."""
@@ -170,6 +216,15 @@ class ImageProblem(Generic[P]):
         """A reconstruction as it is drawn: as it is."""
         del example
         return x_hat
+
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """The same problem for a small patch, as a matrix; see ``reconscale.physics.registry.InverseProblem``.
+
+        Raises:
+            UserError: always, unless a problem says otherwise.
+        """
+        del channels, patch
+        refuse_explanation(self.problem.kind)
 
     def variants(self) -> dict[str, Self]:
         """The problem at the other levels of noise that are tested: what is added to a test set's name -> problem."""

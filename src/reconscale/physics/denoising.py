@@ -13,8 +13,11 @@ from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
 from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
 from reconscale.physics.baselines import bm3d, denoise_dct, local_wiener, nonlocal_means, offers_bm3d
+from reconscale.physics.explanation import PATCH
 from reconscale.physics.metrics import mse
 from reconscale.study import DenoisingProblem
+from reconscale.theory.operators import Operator
+from reconscale.theory.operators import denoising as identity_operator
 
 GREY = 0.4
 """Where noise depends on the pixel, classical denoisers are told its level at this value."""
@@ -104,6 +107,17 @@ class Denoising(ImageProblem[DenoisingProblem]):
             offered["bm3d"] = Baseline("BM3D", partial(bm3d, sigma=self.level))
         return offered | {"classical": Baseline("block DCT with Wiener filter", self.classical)}
 
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """The identity, with Gaussian noise.
+
+        Raises:
+            UserError: the noise is Poisson noise.
+        """
+        del patch
+        if self.problem.photons is not None:
+            raise UserError("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
+        return identity_operator((PATCH, PATCH, channels), self.sigma)
+
     def classical(self, y: Tensor) -> Tensor:
         """Reconstruct without learning; the noise level is known.
 
@@ -136,6 +150,15 @@ class NoGroundTruth(Denoising):
     def level(self) -> float:
         """Standard deviation of the noise of what is denoised in evaluation."""
         return self.sigma * math.sqrt(1 + ALPHA**2)
+
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """There is none.
+
+        Raises:
+            UserError: always.
+        """
+        del channels, patch
+        raise UserError("problem.truth", "noisy images have no clean covariance", "its report goes without")
 
     def examples(self, raw: Crops) -> list[Batch]:
         """Crops as they are: what is measured; there is no truth, and the image stands for it."""
@@ -175,3 +198,8 @@ class NoGroundTruth(Denoising):
 
 def _decibel(error: float) -> float:
     return -10 * math.log10(max(error, LEAST))
+
+
+def denoising(problem: DenoisingProblem, device: torch.device, seed: int) -> Denoising:
+    """What measures images for a problem: with the truth, or without."""
+    return (Denoising if problem.has_truth else NoGroundTruth)(problem, device, seed)

@@ -19,7 +19,6 @@ from reconscale.study.problems import (
     CompressedSensingProblem,
     DeblurringProblem,
     DeepinvProblem,
-    LinearProblem,
     TomographyProblem,
 )
 
@@ -51,23 +50,13 @@ class LinearOperator:
     norm2: float = 1.0
 
 
-def operator_of(problem: LinearProblem, shape: Shape, device: torch.device) -> LinearOperator:
-    """The operator of a problem for images of a shape. Masks of inpainting are drawn elsewhere.
-
-    Args:
-        problem: the options.
-        shape: of the images.
-        device: where they are.
-
-    Raises:
-        UserError: there is no such operator, it cannot be made or used for this shape, or its adjoint is none.
-    """
-    made = _BUILDERS[problem.kind](problem, shape, device)
-    if problem.input == "adjoint":
-        return _with(made, lambda y: made.adjoint(y) / made.norm2)
-    if problem.input == "pseudo-inverse":
-        return _with(made, lambda y: conjugate_gradients(made, y))
-    return made
+def with_input(operator: LinearOperator, word: str) -> LinearOperator:
+    """The operator with another filter: ``adjoint`` over the norm, ``pseudo-inverse``, or its own for ``auto``."""
+    if word == "adjoint":
+        return _with(operator, lambda y: operator.adjoint(y) / operator.norm2)
+    if word == "pseudo-inverse":
+        return _with(operator, lambda y: conjugate_gradients(operator, y))
+    return operator
 
 
 def adjointness(operator: LinearOperator, shape: Shape, device: torch.device, seed: int = 0) -> float:
@@ -113,7 +102,12 @@ def inpainting_operator(mask: Tensor) -> LinearOperator:
     return LinearOperator(lambda x: physics.A(x), lambda y: physics.A_adjoint(y), lambda y: physics.A_adjoint(y))
 
 
-def _deblurring(problem: DeblurringProblem, shape: Shape, device: torch.device) -> LinearOperator:
+def blur_operator(problem: DeblurringProblem, shape: Shape, device: torch.device) -> LinearOperator:
+    """Circular convolution with the kernel of a blur; the filter is Wiener's.
+
+    Raises:
+        UserError: the kernel is larger than the images.
+    """
     from deepinv.physics import BlurFFT
 
     kernel = blur_kernel(problem)
@@ -155,7 +149,8 @@ def blur_kernel(problem: DeblurringProblem) -> Tensor:
     return (values / values.sum()).float()[None, None]
 
 
-def _tomography(problem: TomographyProblem, shape: Shape, device: torch.device) -> LinearOperator:
+def tomography_operator(problem: TomographyProblem, shape: Shape, device: torch.device) -> LinearOperator:
+    """Parallel-beam projections of images padded to a square; the filter is filtered back-projection."""
     from deepinv.physics import Tomography
 
     side = max(shape[1:])
@@ -171,7 +166,10 @@ def _tomography(problem: TomographyProblem, shape: Shape, device: torch.device) 
     )
 
 
-def _compressed_sensing(problem: CompressedSensingProblem, shape: Shape, device: torch.device) -> LinearOperator:
+def compressed_sensing_operator(
+    problem: CompressedSensingProblem, shape: Shape, device: torch.device
+) -> LinearOperator:
+    """Random combinations of the pixels of every block, with orthonormal rows; the filter is the adjoint."""
     from deepinv.physics import CompressedSensing
 
     side = problem.block
@@ -195,7 +193,12 @@ def _compressed_sensing(problem: CompressedSensingProblem, shape: Shape, device:
     return LinearOperator(forward, adjoint, adjoint)
 
 
-def _deepinv(problem: DeepinvProblem, shape: Shape, device: torch.device) -> LinearOperator:
+def deepinv_operator(problem: DeepinvProblem, shape: Shape, device: torch.device) -> LinearOperator:
+    """An operator of deepinv by name.
+
+    Raises:
+        UserError: there is no such operator, it cannot be made or used for this shape, or its adjoint is none.
+    """
     physics = _instance(problem, shape, device)
 
     def forward(x: Tensor) -> Tensor:
@@ -308,11 +311,3 @@ def _tensor(key: str, value: Any, device: torch.device) -> Tensor:
     except (TypeError, ValueError) as raised:
         raise UserError(f"problem.arguments.{key}", "is no table of numbers", "give rows of equal length") from raised
     return made[None, None] if made.dim() == 2 else made
-
-
-_BUILDERS: dict[str, Callable[[Any, Shape, torch.device], LinearOperator]] = {
-    "deblurring": _deblurring,
-    "tomography": _tomography,
-    "compressed-sensing": _compressed_sensing,
-    "deepinv": _deepinv,
-}

@@ -128,7 +128,7 @@ def _of_volumes(a: np.ndarray, b: np.ndarray) -> list[Convention]:
     slices = {str(index): measure_slice(x, y, peak) for index, (x, y) in enumerate(tensors) if y.max() > 0}
     values = measure_volumes(slices, dict.fromkeys(slices, "volume"))["volume"]
     of_slices = {name: float(np.mean([one[name] for one in slices.values()])) for name in next(iter(slices.values()))}
-    names = [name for name, profile in PROFILES.items() if "mri" in profile.problems and name != "mse"]
+    names = [name for name, profile in PROFILES.items() if profile.takes == "volumes"]
     return [_convention(name, values.get(name, of_slices.get(name, math.nan))) for name in names]
 
 

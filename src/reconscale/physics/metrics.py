@@ -7,19 +7,17 @@ All sums are carried out in float64. What each profile means is written in ``rec
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from reconscale.errors import UserError
-from reconscale.study import PROFILES
+from reconscale.plugins import load_object
+from reconscale.study import PROFILES, Problem
 
 MOST_DB = 100.0
 """PSNR is capped here: identical images would give infinity. Rounding to 8 bit alone gives 59 dB."""
-
-Metric = Callable[[Tensor, Tensor], Tensor]
 
 
 def mse(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -103,19 +101,22 @@ def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     return value
 
 
-def measure_image(x_hat: Tensor, x: Tensor, factor: int | None = None) -> dict[str, float]:
+def measure_image(x_hat: Tensor, x: Tensor, problem: Problem | None = None) -> dict[str, float]:
     """Every metric of one image: profile -> value.
 
     Args:
         x_hat: (1, C, H, W).
         x: (1, C, H, W) in [0, 1].
-        factor: of super-resolution, whose own metric leaves out a border as wide; none: of other problems.
+        problem: decides what is measured, and the border that super-resolution leaves out; none: what all problems of
+            images are measured in.
     """
-    metrics = dict(METRICS)
-    if factor is not None:
-        metrics["psnr-y-crop-s"] = lambda x_hat, x: psnr_y_crop(x_hat, x, factor)
-    values = torch.stack([metric(x_hat, x)[0] for metric in metrics.values()]).tolist()
-    return dict(zip(metrics, values, strict=True))
+    values = {}
+    for name, profile in PROFILES.items():
+        fits = profile.fits(problem.kind) if problem else profile.takes != "volumes" and not profile.problems
+        if profile.function is not None and fits:
+            more = (problem.enlarges,) if profile.border and problem else ()
+            values[name] = load_object(profile.function)(x_hat, x, *more)[0]
+    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
 
 
 SSIM_OF_VOLUME, ENERGY = "ssim-of-volume-range", "energy"
@@ -142,8 +143,9 @@ def measure_slice(x_hat: Tensor, x: Tensor, peak: Tensor) -> dict[str, float]:
     a, b = square_crops(x_hat, x, peak)
     error, energy, largest = mse(a, b), b.square().mean((1, 2, 3)), b.amax((1, 2, 3))
     own = largest.clamp_min(1e-30)[:, None, None, None]
+    functions = {name: p.function for name, p in PROFILES.items() if p.takes != "images" and p.function is not None}
     values = {
-        "mse": error,
+        **{name: load_object(function)(a, b) for name, function in functions.items()},
         "ssim-fastmri-slice-v1": ssim(a / own, b / own),
         "psnr-fastmri-slice-v1": decibel(error / largest.square().clamp_min(1e-60)),
         "nmse-fastmri-slice-v1": error / energy.clamp_min(1e-60),
@@ -190,11 +192,3 @@ def measure_volumes(scores: dict[str, dict[str, float]], volumes: dict[str, str]
 def decibel(error: Tensor) -> Tensor:
     """PSNR in dB of a mean squared error of range 1, at most ``MOST_DB``."""
     return (-10 * torch.log10(error)).clamp(max=MOST_DB)
-
-
-METRICS: dict[str, Metric] = {
-    "mse": mse,
-    "psnr-rgb-clip": psnr_rgb_clip,
-    "psnr-y": psnr_y,
-    "ssim-uniform7": ssim_uniform7,
-}

@@ -16,9 +16,11 @@ from reconscale.data.volumes.volume_set import Slice, Slices
 from reconscale.errors import UserError
 from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator
 from reconscale.physics.baselines import cg_sense, total_variation
+from reconscale.physics.explanation import refuse_explanation
 from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
 from reconscale.study import MRIProblem
+from reconscale.theory.operators import Operator
 
 
 def center_lines(columns: int, problem: MRIProblem) -> int:
@@ -275,6 +277,15 @@ class MRI:
         """Every metric of every volume, from those of its slices: volume -> profile -> value."""
         volumes = data.volume_names if isinstance(data, Slices) else data.names
         return measure_volumes(scores, dict(zip(data.names, volumes, strict=True)))
+
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """There is none.
+
+        Raises:
+            UserError: always.
+        """
+        del channels, patch
+        refuse_explanation(self.problem.kind)
 
     def variants(self) -> dict[str, MRI]:
         """No other level of noise is tested."""

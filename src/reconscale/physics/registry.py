@@ -1,24 +1,23 @@
-"""The inverse problems by name. A new one is a class with the methods of :class:`InverseProblem` and an entry here."""
+"""What measures images for a problem. A new problem is a class with the methods of :class:`InverseProblem`, which the
+options in ``reconscale.study.problems`` name as their ``physics``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from reconscale.physics.base import Baseline, Batch
-from reconscale.physics.denoising import Denoising, NoGroundTruth
-from reconscale.physics.linear import LinearImageProblem
-from reconscale.physics.mri import MRI
-from reconscale.physics.superresolution import Superresolution
-from reconscale.study import DenoisingProblem
-from reconscale.study.problems import LINEAR
+from reconscale.plugins import load_object
+from reconscale.study import Problem
+from reconscale.theory.operators import Operator
 
 
 class InverseProblem(Protocol):
-    """What training, evaluation and the report ask of a problem. Data are ``Pixels`` or ``Slices``."""
+    """What training, evaluation and the report ask of a problem. Data are ``ImageSubset`` or ``Slices``."""
 
     def check(self, data: Any, patch: int) -> None:
         """Refuse data that cannot be measured, before anything is trained."""
@@ -60,23 +59,22 @@ class InverseProblem(Protocol):
     def shown(self, x_hat: Tensor, example: Batch) -> Tensor:
         """A reconstruction as it is drawn, in [0, 1]."""
 
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """The same problem for a small patch, as a matrix, from which a linear estimator explains the curve.
+
+        Args:
+            channels: of the images.
+            patch: side of the study's crops, in pixels.
+
+        Raises:
+            UserError: the problem has no linear explanation.
+        """
+
     def anchors(self, validation: Any) -> dict[str, Baseline]:
         """Reconstructions without learning: at least ``input`` and ``classical``."""
 
 
-def _denoising(problem: DenoisingProblem, device: torch.device, seed: int) -> Denoising:
-    return (NoGroundTruth if problem.truth == "noisy" else Denoising)(problem, device, seed)
-
-
-PROBLEMS: dict[str, Callable[[Any, torch.device, int], Any]] = {
-    "denoising": _denoising,
-    "mri": MRI,
-    "superresolution": Superresolution,
-    **dict.fromkeys(LINEAR, LinearImageProblem),
-}
-
-
-def problem_of(problem: Any, device: torch.device, seed: int) -> InverseProblem:
+def problem_of(problem: Problem, device: torch.device, seed: int) -> InverseProblem:
     """A problem as a study names it, ready to measure.
 
     Args:
@@ -84,5 +82,5 @@ def problem_of(problem: Any, device: torch.device, seed: int) -> InverseProblem:
         device: where examples go.
         seed: of what is fresh in training.
     """
-    made: InverseProblem = PROBLEMS[problem.kind](problem, device, seed)
+    made: InverseProblem = load_object(problem.physics)(problem, device, seed)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from functools import partial
 
 import numpy as np
@@ -14,8 +15,10 @@ from torch.nn import functional
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
 from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
-from reconscale.physics.metrics import measure_image, mse
+from reconscale.physics.explanation import PATCH, ROUNDING, matrix_of
+from reconscale.physics.metrics import mse
 from reconscale.study.problems import SuperresolutionProblem
+from reconscale.theory.operators import Operator
 
 STEPS = (1, 2, 4, 8, 16, 32)
 """Numbers of back-projections that are tried on validation images."""
@@ -59,9 +62,21 @@ class Superresolution(ImageProblem[SuperresolutionProblem]):
         y = add_noise(y, generator, sigma=problem.sigma / 255) if problem.sigma else (y.clamp(0, 1) * 255).round() / 255
         return y if problem.jpeg is None else jpeg_compress(y, problem.jpeg)
 
-    def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
-        """Every metric of one image: profile -> value."""
-        return measure_image(x_hat, example.x, self.problem.factor)
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """The reduction of a patch; without noise, what is measured is rounded to 8 bit, which counts as noise.
+
+        Raises:
+            UserError: the small image is compressed.
+        """
+        del patch
+        problem, factor = self.problem, self.problem.factor
+        if problem.jpeg is not None:
+            raise UserError("problem.jpeg", "JPEG has no linear explanation", "its report goes without")
+        side = next(side for side in (PATCH, PATCH + 1) if side % factor == 0)
+        sigma = math.hypot(problem.sigma / 255, 0.0 if problem.sigma else ROUNDING)
+        matrix = matrix_of(lambda x: downscale(x, factor, problem.kernel), (side, side, channels))
+        words = f"{side // factor} × {side // factor} pixels by {problem.kernel} reduction"
+        return Operator("superresolution", (side, side, channels), matrix, sigma, words)
 
     def anchors(self, validation: ImageSubset) -> dict[str, Baseline]:
         """Bicubic interpolation, and back-projections from there, as many as are best on validation images."""

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconscale.laws import LAWS
 from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.report.analysis import Analysis, DecisionSummary
 from reconscale.report.format import MINUS, MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Grid, Table
 from reconscale.study import PROFILES
-
-FORMULAS = {
-    "power": "error = b n^−c",
-    "power+floor": "error = a + b n^−c",
-    "shifted": "error = b (1/n + g)^c",
-    "paper": "metric = value (n / break)^alpha",
-}
-"""The laws as people write them."""
 
 
 def sizes_grid(answer: Analysis) -> Grid | None:
@@ -132,7 +125,7 @@ def laws_grid(laws: Table) -> Grid | None:
     rows: list[tuple[str, ...]] = []
     for law in dict.fromkeys(str(name) for name in laws.column("law")):
         for index, row in enumerate(laws.where(law=law).records()):
-            head = law if index == 0 else FORMULAS.get(law, "") if index == 1 else ""
+            head = law if index == 0 else (LAWS[law].formula if law in LAWS else "") if index == 1 else ""
             if row["value"] is None:
                 rows.append((head, str(row["note"]), "", "", ""))
                 continue

@@ -17,8 +17,6 @@ from reconscale.study import Folder, Result
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 4_000_000
 """Bytes; larger pictures are left out of the page."""
-PICTURE_PROFILES = ("psnr-y-crop-s", "psnr-rgb-clip", "psnr-fastmri-slice-v1")
-"""The quality written below a picture: the first of these that the problem is measured in."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def _run_picture(
         uri = embedded(folder.of(result.run), f"picture-{index}.png")
         if uri is not None:
             values = result.images.get(image[0], {}).get(image[1], {})
-            value = next((values[name] for name in PICTURE_PROFILES if name in values), None)
+            value = values.get(result.run.problem.picture_metric)
             note = "" if value is None else f"{plain(value)} dB"
             return Picture(f"network, n = {amount(cell[0])}", note, uri)
     return None

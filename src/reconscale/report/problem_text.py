@@ -1,80 +1,16 @@
-"""A study's problem, images and recipe in words: one function a kind of problem."""
+"""A study's problem, images and recipe in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from reconscale.laws import Finding, finding
+from reconscale.laws import Finding
 from reconscale.report.format import amount
-from reconscale.study import DenoisingProblem, MRIProblem, Study
-from reconscale.study.problems import SuperresolutionProblem
-
-MEASURED = ("fastmri", "kspace-array", "complex")
-"""Sources whose values come from a scanner with their phase; of all others, an MRI acquisition is made up."""
+from reconscale.study import Study
 
 
 def problem_words(study: Study) -> str:
     """The inverse problem in a few words."""
-    problem = study.problem
-    if isinstance(problem, MRIProblem):
-        return _mri_words(study, problem)
-    return WORDS[problem.kind](problem)
-
-
-def _mri_words(study: Study, problem: MRIProblem) -> str:
-    mask = {"equispaced": "equispaced lines", "random": "random lines", "gaussian": "lines denser in the middle",
-            "poisson": "points of a Poisson disc"}[problem.mask]  # fmt: skip
-    noise = f", noise of σ = {problem.sigma:g} of the maximum" if problem.sigma else ""
-    return (
-        f"MRI accelerated {problem.acceleration} times: {mask}, {100 * problem.center:g} % in the middle{noise}; "
-        f"{acquisition_words(study)}"
-    )
-
-
-def _denoising_words(problem: DenoisingProblem) -> str:
-    parts = [f"Gaussian noise, σ = {problem.sigma:g} of 255"] if problem.sigma else []
-    parts += [f"Poisson noise of {problem.photons:g} photons at white"] if problem.photons else []
-    said = f"denoising of {' and '.join(parts)}"
-    if problem.sigma_range:
-        said += ", trained from σ = {:g} to {:g}".format(*problem.sigma_range)
-    if problem.truth == "noisy":
-        return f"{said}; the images are noisy themselves, and nobody has the truth"
-    return f"{said}; one noisy copy of each training image" if problem.noise == "fixed" else said
-
-
-def _superresolution_words(problem: SuperresolutionProblem) -> str:
-    jpeg = f", JPEG of quality {problem.jpeg}" if problem.jpeg is not None else ""
-    return f"super-resolution {problem.factor} times, {problem.kernel} reduction{_noise(problem.sigma)}{jpeg}"
-
-
-def _noise(sigma: float) -> str:
-    return f", noise of σ = {sigma:g} of 255" if sigma else ""
-
-
-WORDS: dict[str, Callable[[Any], str]] = {
-    "denoising": _denoising_words,
-    "superresolution": _superresolution_words,
-    "deblurring": lambda p: f"deblurring of a {p.kernel} kernel of {p.radius:g} pixels{_noise(p.sigma)}",
-    "inpainting": lambda p: f"inpainting, {100 * p.keep:g} % of the pixels kept{_noise(p.sigma)}",
-    "tomography": lambda p: f"computed tomography from {p.angles} parallel-beam views{_noise(p.sigma)}",
-    "compressed-sensing": lambda p: (
-        f"compressed sensing, {100 * p.ratio:g} % of the pixels' number in random combinations of blocks of "
-        f"{p.block} × {p.block}{_noise(p.sigma)}"
-    ),
-    "deepinv": lambda p: f"deepinv's {p.operator}{_noise(p.sigma)}",
-}
-"""Kind of problem -> its options in words."""
-
-
-def acquisition_words(study: Study) -> str:
-    """Where k-space comes from."""
-    source, problem = study.images.source, study.problem
-    assert isinstance(problem, MRIProblem)
-    if source in ("fastmri", "kspace-array"):
-        return "measured k-space"
-    coils = "one uniform coil" if problem.coils == 1 else f"{problem.coils} coils"
-    return f"k-space of complex images, {coils}, simulated" if source == "complex" else f"simulated k-space of {coils}"
+    acquisition = study.problem.acquisition(study.images)
+    return f"{study.problem.words}; {acquisition}" if acquisition else study.problem.words
 
 
 def images_words(study: Study) -> str:
@@ -122,14 +58,4 @@ def recipe_words(study: Study) -> str:
 
 def problem_findings(study: Study) -> tuple[Finding, ...]:
     """Cautions that follow from the study file alone."""
-    problem, source = study.problem, study.images.source
-    if isinstance(problem, DenoisingProblem) and problem.truth == "noisy":
-        return (finding("no-truth"),)
-    if not isinstance(problem, MRIProblem):
-        return ()
-    found = []
-    if source not in MEASURED:
-        found.append(finding("data-crime", source=source))
-    if problem.masks == "volume":
-        found.append(finding("fixed-masks"))
-    return tuple(found)
+    return study.problem.findings(study.images)

@@ -1,15 +1,19 @@
 """What to run and what came out: the study file, runs and their identity, the plan, and the folder of results."""
 
+from reconscale.study.base import Problem
 from reconscale.study.plan import Cell, Plan, runs_of
-from reconscale.study.problems import DenoisingProblem, MRIProblem, Problem
+from reconscale.study.problems import PROBLEMS, DenoisingProblem, MRIProblem
 from reconscale.study.profiles import PROFILES, Profile, profiles_of
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, Status
 from reconscale.study.run import Images, Network, Recipe, Run
+from reconscale.study.sources import SOURCES, Source
 from reconscale.study.study_file import Study, load_study
 
 __all__ = [
+    "PROBLEMS",
     "PROFILES",
+    "SOURCES",
     "Cell",
     "DenoisingProblem",
     "Folder",
@@ -22,6 +26,7 @@ __all__ = [
     "Recipe",
     "Result",
     "Run",
+    "Source",
     "Status",
     "Study",
     "load_study",

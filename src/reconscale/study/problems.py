@@ -1,39 +1,32 @@
-"""Inverse problems y = A x + z as study files name them: one class a kind."""
+"""Inverse problems y = A x + z as study files name them: one class a kind, and the registry of all of them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from reconscale.laws import Finding, finding
+from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem
+from reconscale.study.sources import SOURCES
 
-class FrozenModel(BaseModel):
-    """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
+if TYPE_CHECKING:
+    from reconscale.study.run import Images
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+WITHOUT_TRUTH = "psnr-from-noisy"
+"""The metric of problems whose images are noisy themselves."""
 
-
-Level = Annotated[float, Field(ge=0, le=255)]
-
-
-class _Imaged(FrozenModel):
-    """Problems of images in [0, 1] with noise; sigma counts in grey levels of 255.
-
-    Attributes:
-        volumes: whether the truths are slices of volumes of any scale, not images in [0, 1].
-    """
-
-    volumes: ClassVar[bool] = False
-
-    @model_validator(mode="after")
-    def _different(self) -> Self:
-        levels = getattr(self, "test_sigma", ())
-        if len(set(levels)) != len(levels):
-            raise ValueError("test_sigma: a level is given twice; give each level once")
-        return self
+MASKS = {
+    "equispaced": "equispaced lines",
+    "random": "random lines",
+    "gaussian": "lines denser in the middle",
+    "poisson": "points of a Poisson disc",
+}
+"""Masks of k-space in words."""
 
 
-class DenoisingProblem(_Imaged):
+class DenoisingProblem(Problem):
     """A is the identity, z Gaussian noise, or Poisson noise, or both.
 
     Attributes:
@@ -48,6 +41,9 @@ class DenoisingProblem(_Imaged):
             nothing is added, and the quality is estimated without the truth.
         test_sigma: further levels that the main test set is measured at: how the networks stand a shift.
     """
+
+    physics = "reconscale.physics.denoising:denoising"
+    denoises = True
 
     kind: Literal["denoising"]
     sigma: float = Field(default=25.0, ge=0, le=255)
@@ -70,12 +66,59 @@ class DenoisingProblem(_Imaged):
             raise ValueError("sigma_range: is for fresh noise; leave it out, or set noise to 'fresh'")
         return self
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether the images are the truth: not where they are noisy themselves."""
+        return self.truth == "clean"
 
-class MRIProblem(FrozenModel):
+    @property
+    def picture_metric(self) -> str:
+        """The metric of images that pictures of the report are chosen by."""
+        return self.picture_profile if self.has_truth else WITHOUT_TRUTH
+
+    @classmethod
+    def usual_profile(cls, options: Mapping[str, Any]) -> str:
+        """The metric of curves: another one where nobody has the truth."""
+        return WITHOUT_TRUTH if options.get("truth") == "noisy" else cls.profile
+
+    @property
+    def words(self) -> str:
+        """The kinds of noise, and what is special in training."""
+        parts = [f"Gaussian noise, σ = {self.sigma:g} of 255"] if self.sigma else []
+        parts += [f"Poisson noise of {self.photons:g} photons at white"] if self.photons else []
+        said = f"denoising of {' and '.join(parts)}"
+        if self.sigma_range:
+            said += ", trained from σ = {:g} to {:g}".format(*self.sigma_range)
+        if self.truth == "noisy":
+            return f"{said}; the images are noisy themselves, and nobody has the truth"
+        return f"{said}; one noisy copy of each training image" if self.noise == "fixed" else said
+
+    def findings(self, images: Images) -> tuple[Finding, ...]:
+        """Where nobody has the truth, the quality is an estimate."""
+        del images
+        return () if self.has_truth else (finding("no-truth"),)
+
+    def check_losses(self, images: Images, losses: Sequence[str]) -> None:
+        """Refuse losses that the noise does not allow, and crops that one noisy copy does not.
+
+        Raises:
+            ValueError: as said.
+        """
+        if self.truth == "noisy" and not {"neighbor2neighbor", "sure"}.issuperset(losses):
+            raise ValueError("recipe.loss: without the truth, set it to 'neighbor2neighbor' or 'sure'")
+        if self.noise == "fixed" and (images.crop == "random" or images.augment):
+            raise ValueError(
+                "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"
+            )
+        blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
+        if blind == "sure" and (self.photons or self.sigma_range):
+            raise ValueError("recipe.loss: 'sure' needs Gaussian noise of one level; leave photons and sigma_range out")
+
+
+class MRIProblem(Problem):
     """Accelerated MRI: A takes some lines of the k-space of every coil; x is the magnitude image of a slice.
 
     Attributes:
-        volumes: the truths are slices of volumes of any scale.
         kind: ``mri``.
         mask: which lines are measured: ``equispaced`` (fastMRI's, spaced so that the total is right), ``random``,
             ``gaussian`` (denser in the middle) or ``poisson`` (points of a Poisson disc in both directions).
@@ -91,7 +134,13 @@ class MRIProblem(FrozenModel):
             over their root sum of squares) or ``espirit`` (needs sigpy).
     """
 
-    volumes: ClassVar[bool] = True
+    physics = "reconscale.physics.mri:MRI"
+    form: ClassVar[Form] = "kspace"
+    volumes = True
+    files_hold_y = False
+    profile = "ssim-fastmri-volume-v1"
+    picture_profile = "psnr-fastmri-slice-v1"
+    example: ClassVar[Mapping[str, Any]] = {"mask": "random", "coils": 2}
 
     kind: Literal["mri"]
     mask: Literal["equispaced", "random", "gaussian", "poisson"] = "equispaced"
@@ -107,8 +156,40 @@ class MRIProblem(FrozenModel):
         """The centre fraction that holds: the study's, or fastMRI's for this acceleration."""
         return self.center_fraction or (0.08 if self.acceleration < 8 else 0.04)
 
+    @property
+    def words(self) -> str:
+        """The mask and the noise."""
+        mask = MASKS[self.mask]
+        noise = f", noise of σ = {self.sigma:g} of the maximum" if self.sigma else ""
+        return f"MRI accelerated {self.acceleration} times: {mask}, {100 * self.center:g} % in the middle{noise}"
 
-class SuperresolutionProblem(_Imaged):
+    def acquisition(self, images: Images) -> str:
+        """Where the k-space comes from, in words."""
+        holds = SOURCES[images.source].holds
+        if holds == "kspace":
+            return "measured k-space"
+        coils = "one uniform coil" if self.coils == 1 else f"{self.coils} coils"
+        return (
+            f"k-space of complex images, {coils}, simulated" if holds == "complex" else f"simulated k-space of {coils}"
+        )
+
+    def findings(self, images: Images) -> tuple[Finding, ...]:
+        """An acquisition that is made up, and masks that do not change."""
+        made_up = SOURCES[images.source].holds == "magnitudes"
+        found = [finding("data-crime", source=images.source)] if made_up else []
+        return tuple(found + [finding("fixed-masks")] * (self.masks == "volume"))
+
+    def check_images(self, images: Images) -> None:
+        """Refuse images in colour.
+
+        Raises:
+            ValueError: as said.
+        """
+        if not images.volumes and images.channels == "rgb":
+            raise ValueError('images.channels: mri takes grey images; set it to "gray"')
+
+
+class SuperresolutionProblem(Problem):
     """A makes an image ``factor`` times smaller. Without noise the small image is rounded to 8 bit, as files are.
 
     Attributes:
@@ -122,6 +203,10 @@ class SuperresolutionProblem(_Imaged):
         test_sigma: further levels of noise that the main test set is measured at.
     """
 
+    physics = "reconscale.physics.superresolution:Superresolution"
+    form: ClassVar[Form] = "lowres"
+    profile = picture_profile = "psnr-y-crop-s"
+
     kind: Literal["superresolution"]
     factor: Literal[2, 3, 4, 8] = 2
     kernel: Literal["bicubic", "bilinear", "box", "gaussian"] = "bicubic"
@@ -129,8 +214,19 @@ class SuperresolutionProblem(_Imaged):
     jpeg: int | None = Field(default=None, ge=1, le=100)
     test_sigma: tuple[Level, ...] = ()
 
+    @property
+    def enlarges(self) -> int:
+        """The factor."""
+        return self.factor
 
-class _Linear(_Imaged):
+    @property
+    def words(self) -> str:
+        """The factor, the kernel, noise and compression."""
+        jpeg = f", JPEG of quality {self.jpeg}" if self.jpeg is not None else ""
+        return f"super-resolution {self.factor} times, {self.kernel} reduction{noise_words(self.sigma)}{jpeg}"
+
+
+class LinearProblem(Problem):
     """Problems that one adapter to deepinv's linear operators carries out: a network is given a filtered image.
 
     Attributes:
@@ -140,12 +236,15 @@ class _Linear(_Imaged):
         test_sigma: further levels of noise that the main test set is measured at.
     """
 
+    form: ClassVar[Form] = "sensed"
+    files_hold_y = False
+
     sigma: float = Field(default=0.0, ge=0, le=255)
     input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
     test_sigma: tuple[Level, ...] = ()
 
 
-class DeblurringProblem(_Linear):
+class DeblurringProblem(LinearProblem):
     """A is a circular convolution, the same for all channels; ``auto``: the Wiener filter of a flat spectrum.
 
     Attributes:
@@ -157,14 +256,22 @@ class DeblurringProblem(_Linear):
         operator_seed: what a random kernel is drawn from; the same for every run.
     """
 
+    physics = "reconscale.physics.linear:Deblurring"
+    files_hold_y = True
+
     kind: Literal["deblurring"]
     kernel: Literal["gaussian", "disk", "motion"] = "gaussian"
     radius: float = Field(default=1.6, gt=0, le=32)
     sigma: float = Field(default=2.55, ge=0, le=255)
     operator_seed: int = Field(default=0, ge=0)
 
+    @property
+    def words(self) -> str:
+        """The kernel and the noise."""
+        return f"deblurring of a {self.kernel} kernel of {self.radius:g} pixels{noise_words(self.sigma)}"
 
-class InpaintingProblem(_Linear):
+
+class InpaintingProblem(LinearProblem):
     """A keeps some pixels, with all their channels; ``auto``: the others are 0. Training draws a mask for every crop.
 
     Attributes:
@@ -173,11 +280,18 @@ class InpaintingProblem(_Linear):
         sigma: standard deviation of the noise of the pixels that are kept, in grey levels of 255.
     """
 
+    physics = "reconscale.physics.linear:Inpainting"
+
     kind: Literal["inpainting"]
     keep: float = Field(default=0.5, gt=0, lt=1)
 
+    @property
+    def words(self) -> str:
+        """What is kept, and the noise."""
+        return f"inpainting, {100 * self.keep:g} % of the pixels kept{noise_words(self.sigma)}"
 
-class TomographyProblem(_Linear):
+
+class TomographyProblem(LinearProblem):
     """Few-view computed tomography: A gives parallel-beam projections; images are padded to a square with zeros.
 
     ``auto`` is filtered back-projection.
@@ -188,11 +302,32 @@ class TomographyProblem(_Linear):
         sigma: standard deviation of the noise of projections, in grey levels of 255, with A scaled to norm 1.
     """
 
+    physics = "reconscale.physics.linear:Tomography"
+    example: ClassVar[Mapping[str, Any]] = {"angles": 8}
+
     kind: Literal["tomography"]
     angles: int = Field(default=30, ge=2, le=720)
 
+    @property
+    def words(self) -> str:
+        """The views and the noise."""
+        return f"computed tomography from {self.angles} parallel-beam views{noise_words(self.sigma)}"
 
-class CompressedSensingProblem(_Linear):
+    def check_images(self, images: Images) -> None:
+        """Refuse crops in training and whole images in tests: the views of a crop are not those of its image.
+
+        Raises:
+            ValueError: as said.
+        """
+        super().check_images(images)
+        if len({images.patch, images.val_patch, images.test_patch}) > 1:
+            raise ValueError(
+                "images.patch: the views of a crop are not those of its image; "
+                f"set val_patch and test_patch to {images.patch}, the patch, too"
+            )
+
+
+class CompressedSensingProblem(LinearProblem):
     """A takes random combinations of the pixels of every block, the same for all blocks and channels.
 
     ``auto`` is the adjoint.
@@ -205,13 +340,23 @@ class CompressedSensingProblem(_Linear):
         operator_seed: what the combinations are drawn from; the same for every run.
     """
 
+    physics = "reconscale.physics.linear:CompressedSensing"
+    example: ClassVar[Mapping[str, Any]] = {"block": 4}
+
     kind: Literal["compressed-sensing"]
     ratio: float = Field(default=0.25, gt=0, le=1)
     block: int = Field(default=16, ge=4, le=64)
     operator_seed: int = Field(default=0, ge=0)
 
+    @property
+    def words(self) -> str:
+        """How many combinations, of which blocks, and the noise."""
+        part = f"{100 * self.ratio:g} % of the pixels' number"
+        blocks = f"blocks of {self.block} × {self.block}"
+        return f"compressed sensing, {part} in random combinations of {blocks}{noise_words(self.sigma)}"
 
-class DeepinvProblem(_Linear):
+
+class DeepinvProblem(LinearProblem):
     """A is any linear operator of deepinv.
 
     ``input = "auto"`` is the adjoint where A A* is a multiple of the identity, as it is then the pseudo-inverse up to a
@@ -227,6 +372,12 @@ class DeepinvProblem(_Linear):
         operator_seed: what a random operator is drawn from; the same for every run.
     """
 
+    physics = "reconscale.physics.linear:DeepinvLinear"
+    example: ClassVar[Mapping[str, Any]] = {
+        "operator": "Blur",
+        "arguments": {"filter": ((0.5, 0.25), (0.25, 0.0)), "padding": "reflect"},
+    }
+
     kind: Literal["deepinv"]
     operator: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -237,32 +388,32 @@ class DeepinvProblem(_Linear):
     def _plain(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         return {key: _tuples(value) for key, value in arguments.items()}
 
+    @property
+    def words(self) -> str:
+        """The operator and the noise."""
+        return f"deepinv's {self.operator}{noise_words(self.sigma)}"
 
-Problem = Annotated[
-    DenoisingProblem
-    | MRIProblem
-    | SuperresolutionProblem
-    | DeblurringProblem
-    | InpaintingProblem
-    | TomographyProblem
-    | CompressedSensingProblem
-    | DeepinvProblem,
-    Field(discriminator="kind"),
-]
-"""Any of the problems; ``kind`` tells which."""
 
-LinearProblem = (
-    DeblurringProblem | InpaintingProblem | TomographyProblem | CompressedSensingProblem | DeepinvProblem
-)  # fmt: skip
-"""The problems that one adapter to deepinv's linear operators carries out."""
-
-KINDS: dict[str, type[FrozenModel]] = {
-    get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(get_args(Problem)[0])
+PROBLEMS: dict[str, type[Problem]] = {
+    "denoising": DenoisingProblem,
+    "mri": MRIProblem,
+    "superresolution": SuperresolutionProblem,
+    "deblurring": DeblurringProblem,
+    "inpainting": InpaintingProblem,
+    "tomography": TomographyProblem,
+    "compressed-sensing": CompressedSensingProblem,
+    "deepinv": DeepinvProblem,
 }
-"""The problems by their kind."""
+"""The problems by their kind. A new one is a class and an entry here."""
 
-LINEAR = tuple(kind for kind, model in KINDS.items() if issubclass(model, _Linear))
-"""The kinds of :data:`LinearProblem`."""
+
+def noise_words(sigma: float) -> str:
+    """Noise in words, as the end of a sentence; nothing where there is none.
+
+    >>> noise_words(2.55), noise_words(0)
+    (', noise of σ = 2.55 of 255', '')
+    """
+    return f", noise of σ = {sigma:g} of 255" if sigma else ""
 
 
 def _tuples(value: Any) -> Any:

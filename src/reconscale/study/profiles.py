@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from reconscale.study.problems import KINDS
-
-_of_slices = {kind: bool(getattr(model, "volumes", False)) for kind, model in KINDS.items()}
-IMAGES = tuple(kind for kind, volumes in _of_slices.items() if not volumes)
-VOLUMES = tuple(kind for kind, volumes in _of_slices.items() if volumes)
-"""The problems whose truths are images in [0, 1], and those whose truths are slices of volumes of any scale."""
+from reconscale.study.problems import PROBLEMS
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,12 @@ class Profile:
         window: side of the uniform SSIM window; 0 for the others.
         unit: what is written behind the number.
         description: one sentence for the report.
-        problems: the kinds of problems that it is measured for.
+        function: compares images: (x_hat, x), both (B, C, H, W) with x in [0, 1], to (B,) float64; or ``module:name``
+            of such a function, imported when something is measured. None: the problem measures it itself.
+        takes: ``images`` in [0, 1], slices of ``volumes`` of any scale, or ``both``.
+        problems: the only kinds of problems that it is for; none: all whose truths it takes.
+        border: whether a border as wide as the factor of super-resolution is left out; the function is then given the
+            factor as well.
         over: what one value is of, and what is averaged: an ``image`` (slice) or a ``volume``.
         truth: whether it compares with a ``clean`` truth, or does without one (``noisy``).
     """
@@ -37,7 +38,10 @@ class Profile:
     window: int
     unit: str
     description: str
-    problems: tuple[str, ...] = IMAGES
+    function: str | Callable[..., Any] | None = None
+    takes: Literal["images", "volumes", "both"] = "images"
+    problems: tuple[str, ...] = ()
+    border: bool = False
     over: Literal["image", "volume"] = "image"
     truth: Literal["clean", "noisy"] = "clean"
 
@@ -46,6 +50,13 @@ class Profile:
         """Whether a larger value is a better image."""
         return self.kind != "error"
 
+    def fits(self, kind: str) -> bool:
+        """Whether a kind of problem is measured in it."""
+        given = "volumes" if PROBLEMS[kind].volumes else "images"
+        return self.takes in (given, "both") and (not self.problems or kind in self.problems)
+
+
+_METRICS = "reconscale.physics.metrics"
 
 _ALL = (
     Profile(
@@ -56,7 +67,8 @@ _ALL = (
         0,
         "",
         "mean squared error over all pixels and channels, not clipped; range 1, of volumes: their maximum",
-        (*IMAGES, *VOLUMES),
+        f"{_METRICS}:mse",
+        takes="both",
     ),
     Profile(
         "psnr-rgb-clip",
@@ -66,6 +78,7 @@ _ALL = (
         0,
         "dB",
         "PSNR of the clipped image, range 255, not rounded; mean over images of the dB (the official code's)",
+        f"{_METRICS}:psnr_rgb_clip",
     ),
     Profile(
         "psnr-y",
@@ -75,6 +88,7 @@ _ALL = (
         0,
         "dB",
         "PSNR of the luma (BT.601, 16 to 235) of the clipped image, range 255; of a grey image as it is",
+        f"{_METRICS}:psnr_y",
     ),
     Profile(
         "psnr-y-crop-s",
@@ -85,7 +99,9 @@ _ALL = (
         "dB",
         "PSNR of the luma (BT.601, 16 to 235), image and luma rounded to 8 bit, without a border as wide as the factor "
         "(the convention of super-resolution)",
-        ("superresolution",),
+        f"{_METRICS}:psnr_y_crop",
+        problems=("superresolution",),
+        border=True,
     ),
     Profile(
         "psnr-from-noisy",
@@ -96,9 +112,9 @@ _ALL = (
         "dB",
         "PSNR of the mean squared error over all test images, estimated without the truth from two copies of each "
         "noisy image with independent noise; of denoising 1.12 times the noise",
-        ("denoising",),
-        "volume",
-        "noisy",
+        problems=("denoising",),
+        over="volume",
+        truth="noisy",
     ),
     Profile(
         "ssim-uniform7",
@@ -108,6 +124,7 @@ _ALL = (
         7,
         "",
         "SSIM, 7x7 uniform window, sample covariance, per channel, clipped, range 255 (scikit-image's default)",
+        f"{_METRICS}:ssim_uniform7",
     ),
 )
 
@@ -116,7 +133,7 @@ def _of_volumes(metric: Literal["psnr", "ssim", "error"], over: Literal["image",
     name = {"psnr": "psnr", "ssim": "ssim", "error": "nmse"}[metric]
     word = "volume" if over == "volume" else "slice"
     window, unit = (7 if metric == "ssim" else 0), ("dB" if metric == "psnr" else "")
-    return Profile(f"{name}-fastmri-{word}-v1", metric, "all", False, window, unit, how, VOLUMES, over)
+    return Profile(f"{name}-fastmri-{word}-v1", metric, "all", False, window, unit, how, takes="volumes", over=over)
 
 
 _SQUARE = "of magnitudes over the square centre crop"
@@ -133,16 +150,7 @@ _MRI = (
 )  # fmt: skip
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI)}
-
-WITHOUT_TRUTH = "psnr-from-noisy"
-"""The metric of studies whose images are noisy themselves."""
-
-DEFAULT_PROFILES = {
-    **dict.fromkeys(IMAGES, "psnr-rgb-clip"),
-    "superresolution": "psnr-y-crop-s",
-    "mri": "ssim-fastmri-volume-v1",
-}
-"""The metric that curves of a problem are drawn in unless a study says otherwise."""
+"""The metrics by name. A new one is a function and an entry here."""
 
 
 def profiles_of(kind: str, over: Literal["image", "volume"] | None = None, truth: str = "clean") -> tuple[str, ...]:
@@ -153,5 +161,5 @@ def profiles_of(kind: str, over: Literal["image", "volume"] | None = None, truth
         over: only those of images, or only those of volumes; none: all.
         truth: those that compare with a ``clean`` truth, or those that do without one (``noisy``).
     """
-    fitting = [p for p in PROFILES.values() if kind in p.problems and p.truth == truth]
+    fitting = [p for p in PROFILES.values() if p.fits(kind) and p.truth == truth]
     return tuple(p.name for p in fitting if over in (None, p.over))

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, read_limited, to_json, write_atomic
-from reconscale.study.problems import FrozenModel
+from reconscale.study.base import FrozenModel
 from reconscale.study.run import Run
 
 SCHEMA = 1

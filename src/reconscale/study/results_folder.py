@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from reconscale.errors import UserError
-from reconscale.study.problems import FrozenModel
+from reconscale.study.base import FrozenModel
 from reconscale.study.result import Result
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path

@@ -6,11 +6,14 @@ import hashlib
 import json
 import re
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from reconscale.study.problems import FrozenModel, Problem
+from reconscale.study.base import FrozenModel
+from reconscale.study.problem_field import AnyProblem
+from reconscale.study.sources import SOURCES
 
 WIDEST = 4096
 """Networks may be as wide as this."""
@@ -20,8 +23,13 @@ FAMILY = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$"
 """Names of network families: they are part of the names of folders."""
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
-VOLUMES = ("fastmri", "kspace-array", "complex", "nifti", "dicom")
-"""The sources whose images are slices of volumes."""
+
+
+def _known_source(name: Any) -> Any:
+    if name not in SOURCES:
+        *words, last = map(repr, SOURCES)
+        raise PydanticCustomError("literal_error", f"Input should be {', '.join(words)} or {last}")
+    return name
 
 
 class Images(FrozenModel):
@@ -30,7 +38,7 @@ class Images(FrozenModel):
     Attributes:
         source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, or an ``array`` file;
             or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``complex`` images, and magnitude
-            volumes in ``nifti`` or ``dicom``, whose acquisition is simulated.
+            volumes in ``nifti`` or ``dicom``, whose acquisition is simulated. A name in ``SOURCES``.
         folders: places below the data folder that is given when running.
         unit: what never crosses the line between train, validation and test: a ``file`` or the ``folder`` it lies in.
             The unit of a volume is the patient that its file (or ``patient``) names, else the ``file``.
@@ -61,7 +69,7 @@ class Images(FrozenModel):
         tile: for ``bundled``: photographs are cut into tiles of at least this many pixels a side.
     """
 
-    source: Literal["bundled", "folder", "deadleaves", "array", "fastmri", "kspace-array", "complex", "nifti", "dicom"]
+    source: Annotated[str, BeforeValidator(_known_source)]
     folders: tuple[str, ...] = (".",)
     unit: Literal["file", "folder"] = "file"
     patient: str | None = None
@@ -121,7 +129,7 @@ class Images(FrozenModel):
             raise ValueError(f"slices: found {list(self.slices)}; give the first and the last, counted from 0")
         if sorted(self.axes) not in (sorted("schw"), sorted("shw")):
             raise ValueError(f"axes: found '{self.axes}'; give s, c, h and w once each, in the order of the file")
-        if self.matrix is not None and self.source in ("fastmri", "kspace-array"):
+        if self.matrix is not None and SOURCES[self.source].holds == "kspace":
             raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
         try:
             re.compile(self.patient or "")
@@ -131,7 +139,7 @@ class Images(FrozenModel):
     @property
     def volumes(self) -> bool:
         """Whether the images are slices of volumes."""
-        return self.source in VOLUMES
+        return SOURCES[self.source].volumes
 
     @property
     def noun(self) -> str:
@@ -140,7 +148,7 @@ class Images(FrozenModel):
             return self.counts
         if self.counts == "images":
             return "slices"
-        named = self.patient is not None or self.unit == "folder" or self.source in ("fastmri", "complex", "dicom")
+        named = self.patient is not None or self.unit == "folder" or SOURCES[self.source].knows_patients
         return "patients" if named else "volumes"
 
     @property
@@ -179,10 +187,6 @@ class Network(FrozenModel):
     residual: bool | None = None
     head: Literal["random", "zero"] = "random"
     width: int = Field(ge=1, le=WIDEST)
-
-
-SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
-"""The losses that need no truth."""
 
 
 class Recipe(FrozenModel):
@@ -262,7 +266,7 @@ class Run(FrozenModel):
     file means where it says nothing is filled in before (:mod:`reconscale.study.defaults`).
     """
 
-    problem: Problem
+    problem: AnyProblem
     images: Images
     n: int = Field(ge=1, le=MOST)
     network: Network

@@ -13,10 +13,12 @@ from pydantic_core import ErrorDetails
 from reconscale.errors import UserError, suggest
 from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
+from reconscale.study.base import FrozenModel
 from reconscale.study.defaults import fill_in
-from reconscale.study.problems import KINDS, DenoisingProblem, FrozenModel, Problem
-from reconscale.study.profiles import DEFAULT_PROFILES, PROFILES, WITHOUT_TRUTH, profiles_of
-from reconscale.study.run import FAMILY, MOST, SELF_SUPERVISED, WIDEST, Images, Network, Recipe
+from reconscale.study.problem_field import AnyProblem
+from reconscale.study.problems import PROBLEMS
+from reconscale.study.profiles import PROFILES, profiles_of
+from reconscale.study.run import FAMILY, MOST, WIDEST, Images, Network, Recipe
 
 MOST_BYTES = 1 << 20
 """Bytes of a study file."""
@@ -98,7 +100,7 @@ class Analysis(FrozenModel):
 
     Attributes:
         profile: the metric that curves are drawn in, a name in ``PROFILES``; of a study file that does not say: the
-            first in ``DEFAULT_PROFILES`` that belongs to its problem.
+            usual one of its problem.
         worthwhile: the smallest gain worth paying for: dB for PSNR and MSE, the metric's own unit for SSIM.
         forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
     """
@@ -125,7 +127,7 @@ class Study(FrozenModel):
 
     version: Literal[1, 2] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
-    problem: Problem
+    problem: AnyProblem
     images: Images
     network: Architecture = Field(default_factory=Architecture)
     sweep: Sweep
@@ -145,11 +147,10 @@ class Study(FrozenModel):
         """Curves are drawn in the usual metric of the problem where the file does not say in which."""
         if not isinstance(content, Mapping) or not isinstance(content.get("problem"), Mapping):
             return content
-        usual = DEFAULT_PROFILES.get(str(content["problem"].get("kind")))
-        usual = WITHOUT_TRUTH if content["problem"].get("truth") == "noisy" else usual
-        analysis = content.get("analysis", {})
-        if usual is None or not isinstance(analysis, Mapping) or "profile" in analysis:
+        kind, analysis = PROBLEMS.get(str(content["problem"].get("kind"))), content.get("analysis", {})
+        if kind is None or not isinstance(analysis, Mapping) or "profile" in analysis:
             return content
+        usual = kind.usual_profile(content["problem"])
         worthwhile = METRICS[PROFILES[usual].kind].worthwhile
         return {**content, "analysis": {"worthwhile": worthwhile, **analysis, "profile": usual}}
 
@@ -157,40 +158,15 @@ class Study(FrozenModel):
     def _fitting(self) -> Self:
         """Problem, images and metric belong together."""
         kind, profile = self.problem.kind, self.analysis.profile
-        truth = getattr(self.problem, "truth", "clean")
+        truth: Literal["clean", "noisy"] = "clean" if self.problem.has_truth else "noisy"
         if profile not in profiles_of(kind, truth=truth):
             what = kind if truth == "clean" else "images without a truth"
             fitting = suggest(profile, profiles_of(kind, truth=truth))
             raise ValueError(f"analysis.profile: found '{profile}', which is not for {what}; {fitting}")
-        self._check_denoising()
-        if kind != "mri" and self.images.volumes:
-            raise ValueError(f"images.source: '{self.images.source}' gives volumes for mri; {kind} takes single images")
-        sides = {self.images.patch, self.images.val_patch, self.images.test_patch}
-        if kind == "tomography" and len(sides) > 1:
-            raise ValueError(
-                "images.patch: the views of a crop are not those of its image; "
-                f"set val_patch and test_patch to {self.images.patch}, the patch, too"
-            )
-        if kind == "mri" and not self.images.volumes and self.images.channels == "rgb":
-            raise ValueError('images.channels: mri takes grey images; set it to "gray"')
-        return self
-
-    def _check_denoising(self) -> None:
-        problem, images = self.problem, self.images
         losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
-        blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
-        if not isinstance(problem, DenoisingProblem):
-            if blind:
-                raise ValueError(f"recipe.loss: '{blind}' is for denoising; {problem.kind} needs the truth: set 'mse'")
-            return
-        if problem.truth == "noisy" and not {"neighbor2neighbor", "sure"}.issuperset(losses):
-            raise ValueError("recipe.loss: without the truth, set it to 'neighbor2neighbor' or 'sure'")
-        if problem.noise == "fixed" and (images.crop == "random" or images.augment):
-            raise ValueError(
-                "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"
-            )
-        if blind == "sure" and (problem.photons or problem.sigma_range):
-            raise ValueError("recipe.loss: 'sure' needs Gaussian noise of one level; leave photons and sigma_range out")
+        self.problem.check_losses(self.images, losses)
+        self.problem.check_images(self.images)
+        return self
 
     @model_validator(mode="after")
     def _overrides(self) -> Self:
@@ -325,13 +301,13 @@ def _tuples(value: Any) -> Any:
 
 def _sentence(detail: ErrorDetails) -> str:
     parts = [str(part) for part in detail["loc"]]
-    if parts[:1] == ["problem"] and parts[1:2] and parts[1] in KINDS:
+    if parts[:1] == ["problem"] and parts[1:2] and parts[1] in PROBLEMS:
         del parts[1]  # the kind tells the models apart; the file has no table of that name
     place = ".".join(parts)
     kind = detail["type"]
     if kind == "union_tag_invalid":
         found = detail["ctx"]["tag"]
-        return f"{place}.kind: found '{found}'; {suggest(str(found), KINDS)}"
+        return f"{place}.kind: found '{found}'; {suggest(str(found), PROBLEMS)}"
     if kind == "union_tag_not_found":
         return f"{place}.kind: is missing"
     if kind == "extra_forbidden":
@@ -351,8 +327,8 @@ def _keys_at(parents: list[str]) -> list[str]:
     for part in parents:
         if part == "problem":
             continue
-        if part in KINDS:
-            return list(KINDS[part].model_fields)
+        if part in PROBLEMS:
+            return list(PROBLEMS[part].model_fields)
         if part.isdigit():
             continue
         annotation = model.model_fields[part].annotation

@@ -22,12 +22,13 @@ from reconscale.files import write_atomic
 from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.input_spec import InputSpec, OnFilteredImage
 from reconscale.networks.registry import depth_of, family_of, upsampler_of
+from reconscale.physics import problem_of
 from reconscale.physics.base import KSpace, LinearMeasurement, fixed_generator
-from reconscale.physics.linear_operators import operator_of
+from reconscale.physics.linear import LinearImageProblem
+from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import zero_filled
-from reconscale.study import Images, MRIProblem, Result, Run
-from reconscale.study.problems import DeblurringProblem
+from reconscale.study import Images, MRIProblem, Problem, Result, Run
 
 FULL = 0.999
 """Columns of k-space that are measured to this fraction count as fully sampled: the run's mask is laid on them."""
@@ -87,18 +88,19 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith((*HDF5, ".npy"))
 
 
-def check_source(kind: str, source: Path) -> None:
+def check_source(problem: Problem, source: Path) -> None:
     """Refuse a volume for a run of images, and images for a run of volumes.
 
     Raises:
         UserError: they do not belong together.
     """
-    if kind == "mri" and not is_volume(source):
+    if problem.volumes and not is_volume(source):
         raise UserError(
             source, "is no k-space, and this run reconstructs MRI", "give a fastMRI .h5 file, or a .npy array"
         )
-    if kind != "mri" and is_volume(source):
-        raise UserError(source, f"may hold k-space, and this run is of {kind}", "give an image or a folder of images")
+    if not problem.volumes and is_volume(source):
+        found = f"may hold k-space, and this run is of {problem.kind}"
+        raise UserError(source, found, "give an image or a folder of images")
 
 
 def _scan(source: Path) -> VolumeInfo:
@@ -260,8 +262,8 @@ def reconstruct(
     """
     trained = load_trained(folder)
     tell = progress or (lambda done, total: None)
-    check_source(trained.run.problem.kind, source)
-    if trained.measures and not isinstance(trained.run.problem, DeblurringProblem):
+    check_source(trained.run.problem, source)
+    if trained.measures and not trained.run.problem.files_hold_y:
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
         raise UserError("network.family", found, "train another family, or call the network from Python")
     if isinstance(trained.run.problem, MRIProblem):
@@ -373,20 +375,22 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
 
 def _deblurred(trained: Trained, y: Tensor) -> Tensor:
     """Of a network that is given the blurred image with its operator, which is one for the whole image."""
-    problem = trained.run.problem
-    assert isinstance(problem, DeblurringProblem)
-    operator = operator_of(problem, (int(y.shape[1]), int(y.shape[2]), int(y.shape[3])), y.device)
+    operator = _operator(trained, y)
     x: Tensor = trained.network(LinearMeasurement(y, operator.filtered(y), operator))
     return x
 
 
 def _prepared(trained: Trained, y: Tensor) -> Tensor:
     """The image that the network takes: a blurred one is filtered first."""
-    problem = trained.run.problem
-    if not isinstance(problem, DeblurringProblem):
+    if trained.given.form != "sensed" or not trained.run.problem.files_hold_y:
         return y
-    shape = (int(y.shape[1]), int(y.shape[2]), int(y.shape[3]))
-    return operator_of(problem, shape, y.device).filtered(y)
+    return _operator(trained, y).filtered(y)
+
+
+def _operator(trained: Trained, y: Tensor) -> LinearOperator:
+    problem = problem_of(trained.run.problem, y.device, 0)
+    assert isinstance(problem, LinearImageProblem)
+    return problem.operator_for((int(y.shape[1]), int(y.shape[2]), int(y.shape[3])))
 
 
 def _at_least(y: Tensor, least: int) -> Tensor:

@@ -20,8 +20,6 @@ from reconscale.physics.base import Baseline
 from reconscale.study import Folder, Study
 from reconscale.training.evaluate import EVALUATION_SEED, EvaluationSet, evaluation_sets, means, score
 
-RANKED_BY = ("psnr-y-crop-s", "psnr-rgb-clip", "psnr-fastmri-slice-v1", "psnr-from-noisy")
-"""The metric that pictures are chosen by: the first of these that the problem is measured in."""
 SIDE = 128
 """Side of a picture, in pixels."""
 RULES = {"median": 50.0, "worst 5 %": 5.0}
@@ -78,9 +76,8 @@ def measure_baselines(
             sets.setdefault(name, {})[kind] = means(scores, of.problem.by_volume(scores, of.pixels))
             if (name, kind) == (main, "classical"):
                 ranking = scores
-    profile = next(name for name in RANKED_BY if name in next(iter(ranking.values())))
-    there_is_one = getattr(study.problem, "truth", "clean") == "clean"
-    pictures = _chosen(ranking, main, profile) if there_is_one else ()  # nothing to compare with
+    profile = study.problem.picture_metric
+    pictures = _chosen(ranking, main, profile) if study.problem.has_truth else ()  # else nothing to compare with
     shown = []
     for index, picture in enumerate(pictures):
         names = {kind: f"{index}-{kind}.png" for kind in ("truth", *offered)}

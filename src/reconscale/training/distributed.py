@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from reconscale.errors import UserError
 from reconscale.physics.base import Batch
 from reconscale.study import Run
-from reconscale.study.run import SELF_SUPERVISED
+from reconscale.study.base import SELF_SUPERVISED
 from reconscale.training.executors.processes import context, detach
 
 if TYPE_CHECKING:

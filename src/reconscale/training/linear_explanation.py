@@ -9,116 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
-from reconscale.arrays import Shape
 from reconscale.data.image_set import ImageSet
 from reconscale.data.patches import patches_of
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.physics.linear_operators import operator_of
-from reconscale.physics.superresolution import downscale
+from reconscale.physics import problem_of
 from reconscale.study import Folder, Study
-from reconscale.study.problems import (
-    CompressedSensingProblem,
-    DenoisingProblem,
-    InpaintingProblem,
-    SuperresolutionProblem,
-    TomographyProblem,
-)
 from reconscale.theory.images import FEWEST, linear_curve, n_within_db, spectrum_of
 from reconscale.theory.linear import moments_of, risk_of_filter
-from reconscale.theory.operators import Operator, denoising, inpainting
 
-PATCH = 8
-"""Side of the patches, in pixels: 64 values, or 192 in colour, whose covariance a few photographs give."""
-TOMOGRAPHY_PATCH = 12
-"""The same for tomography, where views must be told apart."""
-BLOCK = 12
-"""The largest side of blocks of compressed sensing."""
-ROUNDING = 1 / 255 / 12**0.5
-"""Standard deviation of the error of rounding to 8 bit: no measurement is taken to have less noise."""
 NEAR = (0.1, 0.5)
 """dB from the floor at which n is looked for."""
 AHEAD = (1, 2, 4, 10)
 """Times the largest n of the study."""
 EDITION = 2
 """Counts up when the same question gets another answer, so that old files are made anew."""
-
-
-def _denoising(problem: DenoisingProblem, channels: int, patch: int) -> Operator:
-    if problem.truth == "noisy":
-        raise UserError("problem.truth", "noisy images have no clean covariance", "its report goes without")
-    if problem.photons is not None:
-        raise UserError("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
-    return denoising((PATCH, PATCH, channels), problem.sigma / 255)
-
-
-def _superresolution(problem: SuperresolutionProblem, channels: int, patch: int) -> Operator:
-    """The reduction of a patch; without noise, what is measured is rounded to 8 bit, which counts as noise."""
-    if problem.jpeg is not None:
-        raise UserError("problem.jpeg", "JPEG has no linear explanation", "its report goes without")
-    factor = problem.factor
-    side = next(side for side in (8, 9) if side % factor == 0)
-    sigma = math.hypot(problem.sigma / 255, 0.0 if problem.sigma else ROUNDING)
-    matrix = matrix_of(lambda x: downscale(x, factor, problem.kernel), (side, side, channels))
-    small = side // factor
-    words = f"{small} × {small} pixels by {problem.kernel} reduction"
-    return Operator("superresolution", (side, side, channels), matrix, sigma, words)
-
-
-def _tomography(problem: TomographyProblem, channels: int, patch: int) -> Operator:
-    """Views of a patch, as many for its side as the study has for an image (views grow with the side: Crowther)."""
-    views = max(1, round(problem.angles * TOMOGRAPHY_PATCH / patch))
-    shape = (channels, TOMOGRAPHY_PATCH, TOMOGRAPHY_PATCH)
-    options = problem.model_copy(update={"angles": views, "input": "auto"})
-    operator = operator_of(options, shape, torch.device("cpu"))
-    sigma = max(problem.sigma / 255, ROUNDING)
-    words = f"{views} views, as dense as {problem.angles} of {patch} pixels"
-    matrix = matrix_of(operator.forward, (TOMOGRAPHY_PATCH, TOMOGRAPHY_PATCH, channels))
-    return Operator("tomography", (TOMOGRAPHY_PATCH, TOMOGRAPHY_PATCH, channels), matrix, sigma, words)
-
-
-def _inpainting(problem: InpaintingProblem, channels: int, patch: int) -> Operator:
-    return inpainting((PATCH, PATCH, channels), max(problem.sigma / 255, ROUNDING), problem.keep)
-
-
-def _compressed_sensing(problem: CompressedSensingProblem, channels: int, patch: int) -> Operator:
-    if problem.block > BLOCK:
-        raise UserError("problem.block", f"found {problem.block}", f"blocks up to {BLOCK} have an explanation")
-    operator = operator_of(problem, (channels, problem.block, problem.block), torch.device("cpu"))
-    shape = (problem.block, problem.block, channels)
-    words = f"{problem.ratio:g} combinations a pixel of blocks of {problem.block}"
-    sigma = max(problem.sigma / 255, ROUNDING)
-    return Operator("compressed-sensing", shape, matrix_of(operator.forward, shape), sigma, words)
-
-
-OPERATORS_OF: dict[str, Callable[[Any, int, int], Operator]] = {
-    "denoising": _denoising,
-    "superresolution": _superresolution,
-    "tomography": _tomography,
-    "inpainting": _inpainting,
-    "compressed-sensing": _compressed_sensing,
-}
-"""Kind of problem -> from it, the channels and the study's patch to the same problem for a small patch. Kinds that are
-missing here get no explanation."""
-
-
-def matrix_of(forward: Callable[[Tensor], Tensor], shape: Shape) -> np.ndarray:
-    """The matrix of a linear operator, one column for each pixel.
-
-    Args:
-        forward: (B, C, H, W) to what is measured.
-        shape: (height, width, channels) of a patch; columns are in the order of its values.
-
-    Returns:
-        (m, height * width * channels) float64.
-    """
-    height, width, channels = shape
-    pixels = height * width * channels
-    units = torch.eye(pixels).reshape(pixels, height, width, channels).permute(0, 3, 1, 2).contiguous()
-    return forward(units).reshape(pixels, -1).T.double().numpy()
 
 
 def explanation(
@@ -157,15 +64,11 @@ def explanation(
 
 
 def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
-    if study.problem.kind not in OPERATORS_OF:
-        raise UserError("problem.kind", f"'{study.problem.kind}' has no linear explanation", "its report goes without")
+    operator = problem_of(study.problem, torch.device("cpu"), 0).patch_operator(images.channels, study.images.patch)
     options, main = study.images, study.images.main_test
     train, held_out = images.train, images.tests[main]
-    assert isinstance(train, ImageSubset) and isinstance(
-        held_out, ImageSubset
-    )  # no problem of slices is among the operators
+    assert isinstance(train, ImageSubset) and isinstance(held_out, ImageSubset)  # no problem of slices has an operator
     units, crop = options.counts == "units", options.patch if options.crop == "center" else None
-    operator = OPERATORS_OF[study.problem.kind](study.problem, images.channels, options.patch)
     side = operator.shape[0]
     cut = patches_of(train, side, crop=crop, units=units, progress=progress)
     spectrum = spectrum_of(cut.patches, operator)

@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from reconscale.physics.base import Batch, KSpace, LinearMeasurement
+from reconscale.physics.base import Batch, Measurement
 from reconscale.physics.denoising import Denoising
 from reconscale.physics.linear_operators import fork_seed
 from reconscale.physics.metrics import ssim
@@ -175,15 +175,14 @@ class Kind:
     """What a network is given of an example besides tensors.
 
     Attributes:
-        form: ``image``, ``kspace`` or ``sensed``.
-        facts: of k-space: its centre, the size of its image, and how maps are estimated.
-        operator: of what was sensed. That of the first run stands for all; where each has its own, and the network asks
-            for it, gradients come out wrong, which is found before any run is trained.
+        facts: the form of the measurement and what must be equal for examples to be computed at once.
+        like: a measurement of that form; none: an image. That of the first run stands for all; where each has an
+            operator of its own, and the network asks for it, gradients come out wrong, which is found before any run is
+            trained.
     """
 
-    form: str
     facts: tuple[Any, ...] = ()
-    operator: Any = field(default=None, compare=False)
+    like: Measurement | None = field(default=None, compare=False)
 
 
 def form_of(example: Batch) -> tuple[Any, ...]:
@@ -195,17 +194,9 @@ def form_of(example: Batch) -> tuple[Any, ...]:
 def parts_of(example: Batch) -> tuple[tuple[Tensor, ...], Kind]:
     """The tensors that a network is given of an example, and what else it is given."""
     y = example.y
-    if isinstance(y, KSpace):
-        maps = () if y.maps is None else (y.maps,)
-        return (y.values, y.mask, *maps), Kind("kspace", (y.center, y.size, y.method))
-    if isinstance(y, LinearMeasurement):
-        return (y.values, y.image), Kind("sensed", operator=y.operator)
-    return (y,), Kind("image")
+    return ((y,), Kind()) if isinstance(y, Tensor) else (y.tensors, Kind((type(y), *y.facts), y))
 
 
 def _whole(parts: tuple[Tensor, ...], kind: Kind) -> Any:
     """What :func:`parts_of` took apart."""
-    if kind.form == "kspace":
-        center, size, method = kind.facts
-        return KSpace(parts[0], parts[1], center, size, parts[2] if len(parts) > 2 else None, method)
-    return LinearMeasurement(parts[0], parts[1], kind.operator) if kind.form == "sensed" else parts[0]
+    return parts[0] if kind.like is None else kind.like.with_tensors(parts)

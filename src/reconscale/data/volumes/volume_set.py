@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,12 @@ import numpy as np
 from reconscale.data.folders import data_folder, place_below
 from reconscale.data.subset import split_sources
 from reconscale.data.volumes.cache import Progress, Volume, prepare_volumes
-from reconscale.data.volumes.image_files import DICOM, NIFTI, list_complex, list_dicom, list_nifti
-from reconscale.data.volumes.kspace_files import HDF5, holds_kspace, list_fastmri, list_kspace_arrays
+from reconscale.data.volumes.image_files import DICOM, NIFTI
+from reconscale.data.volumes.kspace_files import HDF5, holds_kspace
 from reconscale.data.volumes.scan import VolumeInfo, is_selected
 from reconscale.errors import UserError
-from reconscale.study import Images
+from reconscale.plugins import load_object
+from reconscale.study import SOURCES, Images
 
 
 @dataclass(frozen=True)
@@ -142,16 +143,6 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-VOLUME_SOURCES: dict[str, Callable[[Images, Path | None, str], list[VolumeInfo]]] = {
-    "fastmri": list_fastmri,
-    "kspace-array": list_kspace_arrays,
-    "complex": list_complex,
-    "nifti": list_nifti,
-    "dicom": list_dicom,
-}
-"""The places that volumes come from. A new one is a function and an entry here."""
-
-
 def open_volumes(
     images: Images, data: Path | None, root: Path, progress: Progress
 ) -> tuple[dict[str, Slices], tuple[tuple[str, str], ...]]:
@@ -194,12 +185,18 @@ def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[Volu
     Raises:
         UserError: volumes are missing, or damaged.
     """
-    found = {"": (VOLUME_SOURCES[images.source](images, data, "images.folders"), images)}
+    found = {"": (_listed(images, data, "images.folders"), images)}
     for name, place in images.test_sets.items():
         key = f"images.test_sets.{name}"
         alone = images.model_copy(update={"folders": (place,), "test_sets": {}, "acquisition": (), "slices": None})
         alone = alone.model_copy(update={"source": _source_of(alone, data, key)})
-        found[name] = VOLUME_SOURCES[alone.source](alone, data, key), alone
+        found[name] = _listed(alone, data, key), alone
+    return found
+
+
+def _listed(images: Images, data: Path | None, key: str) -> list[VolumeInfo]:
+    """The volumes of a source."""
+    found: list[VolumeInfo] = load_object(SOURCES[images.source].listing)(images, data, key)
     return found
 
 

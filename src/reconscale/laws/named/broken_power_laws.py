@@ -54,6 +54,11 @@ class BrokenPowerLaw:
         return ("a", "b", "c0", *self._triples)
 
     @property
+    def formula(self) -> str:
+        """A product of one factor a break."""
+        return "error = a + b n^−c0 ∏ (1 + (n/di)^(1/fi))^(−ci fi)"
+
+    @property
     def least(self) -> int:
         """As many as there are parameters."""
         return 3 + 3 * self.breaks
@@ -167,6 +172,11 @@ class SegmentedPowerLaw:
     def parameters(self) -> tuple[str, ...]:
         """The breaks, the value at the first of them, and one exponent a line."""
         return (*self.curved, "value", *(f"alpha{line + 1}" for line in range(self.breaks + 1)))
+
+    @property
+    def formula(self) -> str:
+        """A power of n on every segment."""
+        return "metric = value (n / break)^alpha"
 
     @property
     def least(self) -> int:

@@ -31,6 +31,10 @@ class Law(Protocol):
         """Names of the P parameters, in the order of the last axis of ``theta``."""
 
     @property
+    def formula(self) -> str:
+        """The law as people write it."""
+
+    @property
     def of(self) -> str:
         """The working scale u of the fit: ``error`` for u = ln(error), ``metric`` for u = log10(metric)."""
 

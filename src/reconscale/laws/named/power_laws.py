@@ -33,6 +33,7 @@ class Power:
     name: str = "power"
     tail: bool = False
     parameters: tuple[str, ...] = ("b", "c")
+    formula: str = "error = b n^−c"
     of: str = "error"
     least: int = 3
     curved: tuple[str, ...] = ()
@@ -71,6 +72,7 @@ class PowerFloor:
 
     name: str = "power+floor"
     parameters: tuple[str, ...] = ("a", "b", "c")
+    formula: str = "error = a + b n^−c"
     of: str = "error"
     least: int = 3
     curved: tuple[str, ...] = ("c", "a")
@@ -115,6 +117,7 @@ class Shifted:
 
     name: str = "shifted"
     parameters: tuple[str, ...] = ("b", "g", "c")
+    formula: str = "error = b (1/n + g)^c"
     of: str = "error"
     least: int = 3
     curved: tuple[str, ...] = ("c", "g")
@@ -156,6 +159,7 @@ class LastValue:
 
     name: str = "last value"
     parameters: tuple[str, ...] = ("b",)
+    formula: str = "error = that of the largest n"
     of: str = "error"
     least: int = 1
     curved: tuple[str, ...] = ()
@@ -196,6 +200,7 @@ class M4:
 
     name: str = "M4"
     parameters: tuple[str, ...] = ("e", "e0", "a", "b", "c")
+    formula: str = "(error − e) / (e0 − error)^a = b n^−c"
     of: str = "error"
     least: int = 5
     curved: tuple[str, ...] = ("c", "e", "e0", "a")

@@ -1,0 +1,129 @@
+"""What every inverse problem of a study file says of itself: its options, and the facts that other rooms ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reconscale.laws import Finding
+
+if TYPE_CHECKING:
+    from reconscale.study.run import Images
+
+
+class FrozenModel(BaseModel):
+    """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Level = Annotated[float, Field(ge=0, le=255)]
+"""Standard deviation of noise, in grey levels of 255."""
+
+Form = Literal["image", "lowres", "kspace", "sensed"]
+"""``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
+linear operator has measured, with the image filtered from it."""
+
+SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
+"""The losses that need no truth."""
+
+
+class Problem(FrozenModel):
+    """An inverse problem y = A x + z, as a study file names it.
+
+    A subclass is one kind of problem: its fields are the keys of ``[problem]``, its class attributes say what other
+    rooms need to know, and its methods are its words. An entry in ``PROBLEMS`` makes it known.
+
+    Attributes:
+        kind: the word in study files; a subclass narrows it to one ``Literal``.
+        physics: what measures images, made from (options, device, seed): a class, or ``module:name`` of one, which is
+            imported when something is measured. See ``reconscale.physics.registry.InverseProblem``.
+        form: what a network is given.
+        volumes: whether the truths are slices of volumes of any scale, not images in [0, 1].
+        denoises: whether what a network is given is the truth and noise, nothing else.
+        files_hold_y: whether an image file can hold what was measured; else it holds the image filtered from it.
+        profile: the metric that curves are drawn in unless a study says otherwise, a name in ``PROFILES``.
+        picture_profile: the metric of images that pictures of the report are chosen by, where there is a truth.
+        example: options of a small example, for what has no default, and for the contract suites.
+    """
+
+    physics: ClassVar[Any]
+    form: ClassVar[Form] = "image"
+    volumes: ClassVar[bool] = False
+    denoises: ClassVar[bool] = False
+    files_hold_y: ClassVar[bool] = True
+    profile: ClassVar[str] = "psnr-rgb-clip"
+    picture_profile: ClassVar[str] = "psnr-rgb-clip"
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    kind: str
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        levels = getattr(self, "test_sigma", ())
+        if len(set(levels)) != len(levels):
+            raise ValueError("test_sigma: a level is given twice; give each level once")
+        return self
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the images are the truth."""
+        return True
+
+    @property
+    def enlarges(self) -> int:
+        """How many times larger than what is measured the truth is, in each direction."""
+        return 1
+
+    @property
+    def noise_level(self) -> float:
+        """Standard deviation of the Gaussian noise, for images in [0, 1]; 0: none, or none that is known."""
+        return float(getattr(self, "sigma", 0.0)) / 255
+
+    @property
+    def picture_metric(self) -> str:
+        """The metric of images that pictures of the report are chosen by."""
+        return self.picture_profile
+
+    @classmethod
+    def usual_profile(cls, options: Mapping[str, Any]) -> str:
+        """The metric that curves are drawn in where a study does not say, from what it says about the problem."""
+        del options
+        return cls.profile
+
+    @property
+    def words(self) -> str:
+        """The problem in a few words, for the report."""
+        return self.kind
+
+    def acquisition(self, images: Images) -> str:
+        """Where what is measured comes from, in words; empty where it is made from the images."""
+        del images
+        return ""
+
+    def findings(self, images: Images) -> tuple[Finding, ...]:
+        """Cautions that follow from the problem and the options of its images alone."""
+        del images
+        return ()
+
+    def check_losses(self, images: Images, losses: Sequence[str]) -> None:
+        """Refuse losses that networks for this problem cannot be trained with.
+
+        Raises:
+            ValueError: as said; the sentence begins with the key.
+        """
+        del images
+        blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
+        if blind:
+            raise ValueError(f"recipe.loss: '{blind}' is for denoising; {self.kind} needs the truth: set 'mse'")
+
+    def check_images(self, images: Images) -> None:
+        """Refuse options of images that do not go with this problem.
+
+        Raises:
+            ValueError: as said; the sentence begins with the key.
+        """
+        if images.volumes and not self.volumes:
+            raise ValueError(f"images.source: '{images.source}' gives volumes for mri; {self.kind} takes single images")

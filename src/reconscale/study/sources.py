@@ -1,0 +1,42 @@
+"""Where images can come from: the registry of sources, and what a study needs to know of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place that images come from.
+
+    Attributes:
+        listing: finds what is there: a function, or ``module:name`` of one, imported when images are read. Of single
+            images (options, data folder or none) -> ``reconscale.data.listing.Listing``; of volumes (options, data
+            folder or none, what messages call ``images.folders``) -> a list of ``VolumeInfo``.
+        volumes: whether it gives slices of volumes, not single images.
+        holds: ``magnitudes``, ``complex`` images with their phase, or measured ``kspace``.
+        knows_patients: of volumes: whether its files name the patient.
+    """
+
+    listing: str | Callable[..., Any]
+    volumes: bool = False
+    holds: Literal["magnitudes", "complex", "kspace"] = "magnitudes"
+    knows_patients: bool = False
+
+
+_VOLUMES = "reconscale.data.volumes"
+
+SOURCES: dict[str, Source] = {
+    "bundled": Source("reconscale.data.sources:list_bundled"),
+    "folder": Source("reconscale.data.folders:list_folder"),
+    "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
+    "array": Source("reconscale.data.folders:list_arrays"),
+    "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True),
+    "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace"),
+    "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True),
+    "nifti": Source(f"{_VOLUMES}.image_files:list_nifti", True),
+    "dicom": Source(f"{_VOLUMES}.image_files:list_dicom", True, knows_patients=True),
+}
+"""The sources by the word in study files. A new one is a function and an entry here."""
