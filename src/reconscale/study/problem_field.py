@@ -18,7 +18,8 @@ def _of_kind(value: Any, info: ValidationInfo) -> Problem:
     if isinstance(value, Problem):
         return value
     if not isinstance(value, Mapping):
-        raise PydanticCustomError("dict_type", "Input should be a valid dictionary")
+        found = "Input should be a valid dictionary or object to extract fields from"
+        raise PydanticCustomError("model_attributes_type", found)
     if "kind" not in value:
         raise PydanticCustomError("union_tag_not_found", "kind is missing")
     model = PROBLEMS.get(value["kind"]) if isinstance(value["kind"], str) else None
