@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
@@ -301,7 +301,7 @@ def _difference(a: Points, b: Points, n: float) -> Difference:
     paired = _paired(*sides)
     if len(paired) > 1:
         gains = metric.gain(paired[:, 0], paired[:, 1])
-        half = stats.t.ppf(0.95, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+        half = stdtrit(len(gains) - 1, 0.95) * gains.std(ddof=1) / np.sqrt(len(gains))
         mean = float(gains.mean())
         return Difference(n, mean, mean - float(half), mean + float(half), len(gains))
     one = metric.gain(np.ones(1), np.asarray(sides[0].error))
@@ -310,7 +310,7 @@ def _difference(a: Points, b: Points, n: float) -> Difference:
     if min(len(one), len(other)) < 2:
         return Difference(n, mean, None, None, 0)
     error = np.sqrt(one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other))
-    half = float(stats.t.ppf(0.95, len(one) + len(other) - 2) * error)
+    half = float(stdtrit(len(one) + len(other) - 2, 0.95) * error)
     return Difference(n, mean, mean - half, mean + half, 0)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from reconscale.arrays import Floats
 from reconscale.laws.decisions.decide import has_surface
@@ -115,7 +114,7 @@ def _slopes(low: Floats, high: Floats, seed: int) -> Floats:
         return np.full(DRAWS, difference)
     error = np.sqrt(np.var(low, ddof=1) / len(low) + np.var(high, ddof=1) / len(high))
     spare = len(low) + len(high) - 2
-    drawn = stats.t.rvs(spare, size=DRAWS, random_state=np.random.default_rng((seed, 11)))
+    drawn = np.random.default_rng((seed, 11)).standard_t(spare, size=DRAWS)
     return np.asarray(difference + error * drawn)
 
 
@@ -134,7 +133,7 @@ def _mean_draws(values: Floats, seed: int) -> Floats:
     mean = float(values.mean())
     if len(values) < 2:
         return np.full(DRAWS, mean)
-    drawn = stats.t.rvs(len(values) - 1, size=DRAWS, random_state=np.random.default_rng((seed, 12)))
+    drawn = np.random.default_rng((seed, 12)).standard_t(len(values) - 1, size=DRAWS)
     return np.asarray(mean + np.std(values, ddof=1) / np.sqrt(len(values)) * drawn)
 
 
