@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Any
 
 from reconscale.files import to_json, write_atomic
 from reconscale.laws import Finding, Points
-from reconscale.report import explanation, html_tables, page_text, plotly_figures, plotly_map
+from reconscale.report import explanation, figures, html_tables, page_text
 from reconscale.report.analysis import Analysis, analyse, choice_record, json_safe
 from reconscale.report.comparison import exchange_table, rates_grid
 from reconscale.report.explanation import Explanation, explanation_sentences, explanation_table
 from reconscale.report.format import amount, times
+from reconscale.report.marks import Figure
 from reconscale.report.next_steps import next_steps
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.pictures import strips_of
@@ -60,37 +61,38 @@ def plots_of(
     title: str, answer: Analysis | None, tables: Mapping[str, Table], made: Explanation | None = None
 ) -> tuple[dict[str, Plot], dict[str, bytes]]:
     """The figures of the page by name, and the content of their files by the file's name."""
-    from reconscale.report import figures
+    from reconscale.report.draw import figure_files, page_drawing
 
-    if answer is None:
-        return {}, {}
+    plots, files = {}, {}
+    for name, figure, alt, caption, used in [] if answer is None else _figures(answer, tables, made):
+        plots[name] = Plot(name, page_drawing(figure, name), alt, caption, used)
+        heading = f"{title}: explanation, not forecast" if name == "explanation" else title
+        files |= {f"{name}.{kind}": content for kind, content in figure_files(figure, heading).items()}
+    return plots, files
+
+
+def _figures(
+    answer: Analysis, tables: Mapping[str, Table], made: Explanation | None
+) -> Iterator[tuple[str, Figure, str, str, tuple[str, ...]]]:
+    """Name, figure, what it shows in words, how to read it, and the tables that it is drawn from."""
     quantity, cells, curves = answer.quantity, tables["network-size"], tables.get("validation")
     used = tuple(name for name in ("points", "curve", "fan", "backtest", "anchors") if len(tables[name]))
     words = (page_text.quality_alt(answer), page_text.quality_caption(answer))
-    figure = plotly_figures.quality_figure(tables, quantity)
-    drawn = [(Plot("quality", figure, *words, used), figures.quality_files(tables, quantity, title))]
+    yield "quality", figures.quality_figure(tables, quantity), *words, used
     if len(tables["map"]):
         used = tuple(name for name in ("map", "frontier", "budget", "network-size") if len(tables[name]) > 1)
         words = (page_text.map_alt(answer), page_text.MAP_CAPTION)
-        plot = Plot("map", plotly_map.map_figure(tables, quantity), *words, used)
-        drawn.append((plot, figures.map_files(tables, quantity, title)))
+        yield "map", figures.map_figure(tables, quantity), *words, used
     if len(set(cells.column("p"))) > 1:
         words = (page_text.size_alt(cells, quantity), page_text.SIZE_CAPTION)
-        figure = plotly_map.size_figure(tables, quantity)
-        plot = Plot("network-size", figure, *words, ("network-size", "points"))
-        drawn.append((plot, figures.size_files(tables, quantity, title)))
+        yield "network-size", figures.size_figure(tables, quantity), *words, ("network-size", "points")
     if curves is not None and any(step for step in curves.where(selected=1).column("step")):
         words = (page_text.VALIDATION_ALT, page_text.VALIDATION_CAPTION)
-        plot = Plot("validation", plotly_map.validation_figure(curves), *words, ("validation",))
-        drawn.append((plot, figures.validation_files(curves, title)))
+        yield "validation", figures.validation_figure(curves), *words, ("validation",)
     if made is not None and len(tables["explanation"]):
-        computed, unit = tables["explanation"], quantity.unit
+        computed = tables["explanation"]
         words = (explanation.explanation_alt(made, computed), explanation.CAPTION)
-        figure = plotly_map.explanation_figure(computed, unit)
-        plot = Plot("explanation", figure, *words, ("explanation",))
-        drawn.append((plot, figures.explanation_files(computed, unit, f"{title}: explanation, not forecast")))
-    plots = {plot.name: replace(plot, svg=files["svg"]) for plot, files in drawn}
-    return plots, {f"{plot.name}.{kind}": content for plot, files in drawn for kind, content in files.items()}
+        yield "explanation", figures.explanation_figure(computed, quantity.unit), *words, ("explanation",)
 
 
 Progress = Callable[[str], None]

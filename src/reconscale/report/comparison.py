@@ -25,6 +25,7 @@ from reconscale.laws import (
 )
 from reconscale.laws.decisions.intervals import format_chance
 from reconscale.report.analysis import grid_of, json_safe
+from reconscale.report.comparison_figure import comparison_figure
 from reconscale.report.format import MetricFormat, amount, plain
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Grid, Table, table
@@ -126,17 +127,17 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
     Raises:
         UserError: ``out`` cannot be written to.
     """
-    from reconscale.report.comparison_figure import comparison_figure, comparison_files, frame_of  # draws
+    from reconscale.report.draw import figure_files, page_drawing
 
     tables = [points_table(known), bands_table(known), differences_table(known), rates_table(known)]
     points, bands, differences, rates = tables
-    frame, crossing = frame_of(points, bands, known.quantity), known.made.crossing
+    crossing = known.made.crossing
     stretch = (crossing.n.low, crossing.n.median, crossing.n.high)
     title = " against ".join(crossing.names)
-    files = comparison_files(points, bands, frame, stretch, title)
-    figure = comparison_figure(points, bands, frame, stretch)
+    figure = comparison_figure(points, bands, known.quantity, stretch)
+    files = figure_files(figure, title)
     alt = f"Quality against n of two methods. {crossing.sentence}"
-    plot = Plot("comparison", figure, alt, CAPTION, ("points", "bands"), files["svg"])
+    plot = Plot("comparison", page_drawing(figure, "comparison"), alt, CAPTION, ("points", "bands"))
     written = [f"{item.name}.csv" for item in tables] + [f"comparison.{kind}" for kind in files] + ["numbers.json"]
     page = render_template(
         "compare.html.j2",

@@ -1,28 +1,17 @@
-"""The figures as files (PNG and SVG), drawn from the tables that are saved beside them, and from nothing else."""
+"""The figures of a report, as axes and marks, made from the tables that are saved beside them and from nothing else."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from typing import Any
-
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from reconscale.report.axes import (
     BLUE,
     GREEN,
     GREY,
-    GRID,
     INK,
     MAP_RAMP,
-    MUTED,
     PURPLE,
     SERIES,
     VERMILLION,
@@ -39,314 +28,262 @@ from reconscale.report.axes import (
     spread_labels,
     validation_frame,
 )
-from reconscale.report.format import MetricFormat, general, short
+from reconscale.report.format import MetricFormat, amount, general, short
+from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Surface
 from reconscale.report.tables import Table
 
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 12,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "text.parse_math": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "reconscale",
-    "hatch.linewidth": 0.6,
-    "figure.facecolor": "white",
-    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
-}
-DOTS_PER_INCH = 160
-
-
-def save(draw: Callable[[Figure], None], size: tuple[float, float]) -> dict[str, bytes]:
-    """Draw once, save twice, as ``png`` and ``svg``; the same tables give the same bytes.
-
-    Args:
-        draw: draws on an empty figure.
-        size: width and height, in inches.
-    """
-    files = {}
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "reconscale"})):
-            stream = io.BytesIO()
-            figure.savefig(stream, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
-            files[kind] = stream.getvalue()
-    return files
-
-
-def apply_axes(axes: Axes, frame: AxesSpec, title: str) -> None:
-    """Set ranges, ticks, titles and the right axis."""
-    if frame.log_x:
-        axes.set_xscale("log")
-    if frame.log_y:
-        axes.set_yscale("log")
-    axes.set_xlim(*frame.x)
-    axes.set_ylim(*frame.y)
-    axes.set_xticks([v for v, _ in frame.x_ticks], [t for _, t in frame.x_ticks], minor=False)
-    axes.set_yticks([v for v, _ in frame.y_ticks], [t for _, t in frame.y_ticks], minor=False)
-    axes.minorticks_off()
-    axes.set_xlabel(frame.x_title)
-    axes.set_ylabel(frame.y_title)
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=22 if frame.percent else 10)
-    if frame.percent:
-        right = axes.twinx()
-        if frame.log_y:
-            right.set_yscale("log")
-        right.set_ylim(*frame.y)
-        right.set_yticks([v for v, _ in frame.percent], [t for _, t in frame.percent], minor=False)
-        right.minorticks_off()
-        right.set_ylabel(frame.percent_title, color=MUTED)
-        right.tick_params(colors=MUTED)
-        right.grid(False)
-        right.spines["right"].set_visible(True)
-
-
 FILL = {"measured range": (0.20, 0.26), "up to 4x": (0.13, 0.18), "up to 10x": (0.0, 0.12), "beyond 10x": (0.0, 0.08)}
-DASH = {"measured range": "-", "up to 4x": "--", "up to 10x": ":", "beyond 10x": ":"}
+"""Opacity of the 90 % band and what the 50 % band adds to it, by stretch; far stretches are hatched."""
+DASH: dict[str, Dash] = {
+    "measured range": "solid",
+    "up to 4x": "dashed",
+    "up to 10x": "dotted",
+    "beyond 10x": "dotted",
+}
+LOOKS_SHOWN = 60
+"""Points of a training curve that say their numbers."""
 
 
-def quality_files(tables: Mapping[str, Table], quantity: MetricFormat, title: str) -> dict[str, bytes]:
-    """The main figure, quality against n, as ``png`` and ``svg``."""
-    frame = quality_frame(tables, quantity)
-    return _files(lambda axes: _quality(axes, tables, quantity, frame), frame, title, (8.2, 5.4))
-
-
-def map_files(tables: Mapping[str, Table], quantity: MetricFormat, title: str) -> dict[str, bytes]:
-    """The map of n and p, as ``png`` and ``svg``."""
-    frame = map_frame(tables, quantity)
-    return _files(lambda axes: _map(axes, tables, quantity), frame, title, (8.2, 5.6))
-
-
-def size_files(tables: Mapping[str, Table], quantity: MetricFormat, title: str) -> dict[str, bytes]:
-    """Quality against p, one line for each n, as ``png`` and ``svg``."""
-    frame = size_frame(tables, quantity)
-    return _files(lambda axes: _size(axes, tables, quantity, frame), frame, title, (8.2, 4.6))
-
-
-def validation_files(curves: Table, title: str) -> dict[str, bytes]:
-    """Validation quality over training, as ``png`` and ``svg``."""
-    frame = validation_frame(curves)
-    return _files(lambda axes: _validation(axes, curves, frame), frame, title, (8.2, 3.8))
-
-
-def explanation_files(drawn: Table, unit: str, title: str) -> dict[str, bytes]:
-    """The measured curve beside the computed one of a linear estimator, as ``png`` and ``svg``."""
-    frame = explanation_frame(drawn, unit)
-    return _files(lambda axes: _explanation(axes, drawn), frame, title, (8.2, 4.6))
-
-
-def _files(draw: Callable[[Axes], None], frame: AxesSpec, title: str, size: tuple[float, float]) -> dict[str, bytes]:
-    """One pair of axes with a legend below."""
-
-    def drawn(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        apply_axes(axes, frame, title)
-        draw(axes)
-        handles, labels = axes.get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize=11)
-
-    return save(drawn, size)
-
-
-def _quality(axes: Axes, tables: Mapping[str, Table], quantity: MetricFormat, frame: AxesSpec) -> None:
-    for index, (status, rows) in enumerate(segments(tables["fan"])):
-        n = [row["n"] for row in rows]
-        far = status in ("up to 10x", "beyond 10x")
-        for level, opacity in zip(("90", "50"), FILL[status], strict=True):
-            low, high = ([row[f"{side}{level}"] for row in rows] for side in ("low", "high"))
-            axes.fill_between(n, low, high, color=BLUE, alpha=opacity, linewidth=0, gid=f"band{level}-{index}")
-            if far and level == "90":
-                axes.fill_between(n, low, high, facecolor="none", edgecolor=BLUE, hatch="///", alpha=0.35, linewidth=0)
-        axes.plot(n, [row["median"] for row in rows], DASH[status], color=BLUE, linewidth=2, gid=f"expected-{index}")
-        if index:
-            axes.axvline(n[0], color=MUTED, linewidth=0.8, linestyle=":")
-        middle = (max(frame.x[0], n[0]) * n[-1]) ** 0.5
-        axes.annotate(
-            heading(frame, status, n[0], n[-1]),
-            (middle, 1),
-            xycoords=axes.get_xaxis_transform(),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            color=MUTED,
-            fontsize=11,
-        )
-    _anchor_lines(axes, tables["anchors"], quantity, frame)
-    points, curve = tables["points"].where(selected=1), tables["curve"]
-    axes.plot(curve.numbers("n"), curve.numbers("mean"), "_", color=INK, markersize=14, markeredgewidth=2, gid="means",
-              label="mean over seeds")  # fmt: skip
-    axes.plot(
-        points.numbers("n"),
-        points.numbers(quantity.metric),
-        "o",
-        color=INK,
-        alpha=0.6,
-        markersize=4.5,
-        markeredgewidth=0,
-        gid="runs",
-        label="every run",
+def quality_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
+    """Quality against n: every run a dot, means, the band, anchors, and the error in per cent on the right."""
+    axes, curve = quality_frame(tables, quantity), tables["curve"]
+    means = Series(
+        curve.numbers("n"),
+        curve.numbers("mean"),
+        "means",
+        "mean over seeds",
+        marker="_",
+        size=14,
+        hover=[_curve_text(row, quantity) for row in curve.records()],
     )
-    _heldback(axes, tables["backtest"], frame)
+    runs = _runs(tables["points"].where(selected=1), "n", quantity, INK, "runs", "every run")
+    marks = [*_anchors(tables["anchors"], axes, quantity), *_fan(tables["fan"], axes, quantity), means, runs]
+    return Figure(axes, (*marks, *_held_back(tables["backtest"], axes, quantity)), 5.4)
 
 
-def _heldback(axes: Axes, backtest: Table, frame: AxesSpec) -> None:
-    """For each size held back: the forecast made without it, its middle and 90 % interval."""
-    rows = offset_backtest(backtest, frame)
-    if rows:
-        middle = [row["median"] for _, row in rows]
-        ends = [[row["median"] - row["low90"] for _, row in rows], [row["high90"] - row["median"] for _, row in rows]]
-        axes.errorbar([x for x, _ in rows], middle, ends, fmt="D", color=PURPLE, markerfacecolor="white", markersize=5,
-                      capsize=3, linewidth=1.6, label="forecast made without this size, 90 %")  # fmt: skip
-
-
-def _map(axes: Axes, tables: Mapping[str, Table], quantity: MetricFormat) -> None:
-    field, cells = tables["map"], tables["network-size"]
-    across, up = (sorted(set(field.numbers(name))) for name in ("n", "p"))
-    rows = {(row["n"], row["p"]): row["median"] for row in field.records()}
-    value = np.array([[rows[n, p] for n in across] for p in up], dtype=np.float64)
-    levels = contours(field.numbers("median"), quantity.metric)
-    ramp = MAP_RAMP if quantity.larger_is_better else MAP_RAMP[::-1]
-    axes.grid(False)
-    if len(levels) > 1:
-        cmap = LinearSegmentedColormap.from_list("map", list(ramp))
-        axes.contourf(across, up, value, levels, cmap=cmap, extend="both")
-        lines = axes.contour(across, up, value, levels, colors="white", linewidths=0.8)
-        text = {level: quantity.bare(level) if quantity.metric == "error" else general(level) for level in levels}
-        axes.clabel(lines, fmt=text, fontsize=10, colors=INK)
-    inside = field.where(measured_range=1)
+def map_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
+    """The expected metric over n and p, with measured cells, the large-enough network and the best use of a budget."""
+    inside = tables["map"].where(measured_range=1)
     n, p = inside.numbers("n"), inside.numbers("p")
-    size = (max(n) - min(n), max(p) - min(p))
-    axes.add_patch(Rectangle((min(n), min(p)), *size, fill=False, edgecolor=MUTED, linestyle=":", linewidth=1.2))
-    _map_lines(axes, tables)
-    chosen, rest = cells.where(selected=1), cells.where(selected=0)
-    axes.plot(rest.numbers("n"), rest.numbers("p"), "o", color=INK, markersize=5, label="measured")
-    axes.plot(chosen.numbers("n"), chosen.numbers("p"), "o", markersize=8, markerfacecolor="white",
-              markeredgecolor=INK, markeredgewidth=2, label="measured, selected")  # fmt: skip
+    box = Box((min(n), max(n)), (min(p), max(p)))
+    marks: list[Mark] = [_surface(tables["map"], quantity), box, *_large_enough(tables["frontier"])]
+    marks += _best_use(tables["budget"])
+    for selected, name in ((0, "measured"), (1, "measured, selected")):
+        cells = tables["network-size"].where(selected=selected)
+        texts = [f"measured {quantity.say(row['mean'])}\n{_cell(row)}" for row in _records(cells)]
+        marks.append(
+            Series(cells.numbers("n"), cells.numbers("p"), name, name, marker="o", size=5 + 3 * selected,
+                   hollow=bool(selected), hover=texts)
+        )  # fmt: skip
+    return Figure(map_frame(tables, quantity), tuple(marks), 5.6)
 
 
-def _map_lines(axes: Axes, tables: Mapping[str, Table]) -> None:
-    frontier, budget = tables["frontier"], tables["budget"]
-    for column, dash, width, label in (
-        ("median", "-", 2.4, "network that is large enough"),
-        ("low90", ":", 1.3, "its 90 % interval"),
-        ("high90", ":", 1.3, None),
-    ):
-        if any(cell is not None for cell in frontier.column(column)):
-            axes.plot(frontier.numbers("n"), frontier.numbers(column), dash, color=VERMILLION, linewidth=width,
-                      label=label, gid=f"frontier-{column}")  # fmt: skip
-    if len(budget) > 1:
-        axes.plot(budget.numbers("n"), budget.numbers("p"), "--", color=GREEN, linewidth=2,
-                  label="best n and p for the same n p", gid="budget")  # fmt: skip
-
-
-def _anchor_lines(axes: Axes, anchors: Table, quantity: MetricFormat, frame: AxesSpec) -> None:
-    outside = {"low": 0, "high": 0}
-    crowded = any(frame.holds(value) and frame.height(value) < 0.14 for value in anchors.numbers("value"))
-    for row in anchors.records():
-        value, colour = float(row["value"] or 0), VERMILLION if row["kind"] == "classical" else GREY
-        label = f"{row['label']} {quantity.say(value)}"
-        if frame.holds(value):
-            axes.axhline(value, color=colour, linewidth=1.6, linestyle=(0, (6, 3)))
-            axes.annotate(
-                label,
-                (0.99, value),
-                xycoords=axes.get_yaxis_transform(),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="right",
-                va="bottom",
-                color=colour,
-            )
-            continue
-        edge = "low" if value < frame.y[0] else "high"
-        shift = (4 + 16 * outside[edge]) * (1 if edge == "low" else -1)
-        outside[edge] += 1
-        axes.annotate(
-            f"{'↓' if edge == 'low' else '↑'} {label}",
-            (0.6 if crowded and edge == "low" else 0.99, 0 if edge == "low" else 1),
-            xycoords="axes fraction",
-            xytext=(0, shift),
-            textcoords="offset points",
-            ha="right",
-            va="bottom" if edge == "low" else "top",
-            color=colour,
-        )
-
-
-def _size(axes: Axes, tables: Mapping[str, Table], quantity: MetricFormat, frame: AxesSpec) -> None:
-    cells = tables["network-size"]
+def size_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
+    """Quality against p: one line for each n, and every run a dot."""
+    axes, cells = size_frame(tables, quantity), tables["network-size"]
     sizes = sorted(set(cells.numbers("n")))
+    marks: list[Mark] = []
     ends = []
     for index, n in enumerate(sizes):
-        part, dots, colour = cells.where(n=n), tables["points"].where(n=n), colour_of(index, len(sizes))
-        p, mean = part.numbers("p"), part.numbers("mean")
-        axes.plot(dots.numbers("p"), dots.numbers(quantity.metric), "o", color=colour, alpha=0.6, markersize=4)
-        axes.plot(p, mean, "-o", color=colour, linewidth=1.8, markersize=5, gid=f"size-{index}")
-        chosen = part.where(selected=1)
-        axes.plot(
-            chosen.numbers("p"),
-            chosen.numbers("mean"),
-            "o",
-            markersize=9,
-            markerfacecolor="none",
-            markeredgecolor=colour,
-            markeredgewidth=2,
-        )
-        ends.append((mean[-1], f"n = {short(n)}"))
-    _end_labels(axes, ends, frame)
+        part, colour = cells.where(n=n), colour_of(index, len(sizes))
+        marks.append(_runs(tables["points"].where(n=n), "p", quantity, colour, f"runs {n:g}"))
+        for key, rows, look in (("size", part, {"width": 1.8}), ("selected", part.where(selected=1), {"size": 9.0})):
+            hover = [_size_text(row, quantity) for row in _records(rows)]
+            series = Series(rows.numbers("p"), rows.numbers("mean"), f"{key} {n:g}", colour=colour, marker="o",
+                            hollow=key == "selected", hover=hover, **look)  # fmt: skip
+            marks.append(series)
+        ends.append((part.numbers("mean")[-1], f"n = {short(n)}"))
+    return Figure(axes, (*marks, *_end_labels(ends, axes)), 4.6)
 
 
-def _validation(axes: Axes, curves: Table, frame: AxesSpec) -> None:
-    shown = curves.where(selected=1)
+def validation_figure(curves: Table) -> Figure:
+    """Validation quality over training, of the selected width at every n; one line a run."""
+    axes, shown = validation_frame(curves), curves.where(selected=1)
     sizes = sorted(set(shown.numbers("n")))
+    marks: list[Mark] = []
     ends = []
     for index, n in enumerate(sizes):
-        part, last = shown.where(n=int(n)), []
+        part, colour, last = shown.where(n=int(n)), colour_of(index, len(sizes)), []
         for name in dict.fromkeys(part.column("id")):
             run = part.where(id=name)
-            axes.plot(run.numbers("step"), run.numbers("psnr"), color=colour_of(index, len(sizes)), linewidth=1.3)
+            every = max(1, len(run) // LOOKS_SHOWN)
+            texts = ["" if index % every else f"n = {amount(n)}, seed {row['seed']}\n{_look_text(row)}"
+                     for index, row in enumerate(_records(run))]  # fmt: skip
+            x, y = run.numbers("step"), run.numbers("psnr")
+            marks.append(Series(x, y, f"run {name}", colour=colour, width=1.3, hover=texts))
             last.append(run.numbers("psnr")[-1])
         ends.append((sum(last) / len(last), f"n = {short(n)}"))
-    _end_labels(axes, ends, frame)
+    return Figure(axes, (*marks, *_end_labels(ends, axes)), 3.8)
 
 
-def _explanation(axes: Axes, drawn: Table) -> None:
-    network, linear, floor = (drawn.where(series=name) for name in ("network", "linear", "floor"))
-    middle, low, high = (np.array(network.numbers(name)) for name in ("db", "lowest", "highest"))
-    axes.errorbar(network.numbers("n"), middle, [middle - low, high - middle], fmt="o-", color=INK, linewidth=1.4,
-                  markersize=6, capsize=3, label=SERIES["network"])  # fmt: skip
-    axes.plot(linear.numbers("n"), linear.numbers("db"), "-", color=GREEN, linewidth=2.2, label=SERIES["linear"],
-              gid="linear")  # fmt: skip
-    axes.plot(floor.numbers("n"), floor.numbers("db"), "--", color=GREEN, linewidth=1.6, label=SERIES["floor"],
-              gid="linear-floor")  # fmt: skip
+def explanation_figure(drawn: Table, unit: str) -> Figure:
+    """The measured curve beside the computed one of a linear estimator, and the floor of that."""
+    looks: dict[str, dict[str, Any]] = {
+        "linear": {"colour": GREEN, "width": 2.2},
+        "floor": {"colour": GREEN, "width": 1.6, "dash": "dashed"},
+        "network": {"width": 1.4, "marker": "o", "size": 6.0},
+    }
+    marks = []
+    for name, look in looks.items():
+        part = drawn.where(series=name)
+        texts = [f"{SERIES[name]}\nn = {amount(row['n'])}\n{row['db']:.2f} dB" for row in _records(part)]
+        bars = {"low": part.numbers("lowest"), "high": part.numbers("highest")} if name == "network" else {}
+        look = look | bars | {"hover": texts}
+        marks.append(Series(part.numbers("n"), part.numbers("db"), name, SERIES[name], **look))
+    return Figure(explanation_frame(drawn, unit), tuple(marks), 4.6)
 
 
-def _end_labels(axes: Axes, ends: list[tuple[float, str]], frame: AxesSpec) -> None:
-    inside = [frame.height(min(max(value, frame.y[0]), frame.y[1])) for value, _ in ends]
-    for height, (_, label) in zip(spread_labels(inside, 0.06), ends, strict=True):
-        axes.annotate(
-            label,
-            (1, height),
-            xycoords="axes fraction",
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=11,
-            fontweight="bold",
-            annotation_clip=False,
-        )
+def _records(table: Table) -> list[dict[str, Any]]:
+    return list(table.records())
+
+
+def _runs(points: Table, across: str, quantity: MetricFormat, colour: str, key: str, name: str = "") -> Series:
+    """Every run a dot, at its n or p."""
+    texts = [
+        f"n = {amount(row['n'])}"
+        + (f", width {row['width']}" if row["width"] is not None else "")
+        + (f", seed {row['seed']}" if row["seed"] is not None else "")
+        + f"\n{quantity.say(row[quantity.metric])}"
+        for row in _records(points)
+    ]
+    x, y = points.numbers(across), points.numbers(quantity.metric)
+    return Series(x, y, key, name, colour=colour, alpha=0.6, marker="o", size=4.5, hover=texts)
+
+
+def _fan(fan: Table, axes: AxesSpec, quantity: MetricFormat) -> list[Mark]:
+    """The forecast, stretch by stretch: bands, the middle, a line where a stretch begins, and its heading."""
+    marks: list[Mark] = []
+    for index, (status, rows) in enumerate(segments(fan)):
+        n = [row["n"] for row in rows]
+        for level, opacity in zip(("90", "50"), FILL[status], strict=True):
+            low, high = ([row[f"{side}{level}"] for row in rows] for side in ("low", "high"))
+            hatched = level == "90" and status in ("up to 10x", "beyond 10x")
+            marks.append(Band(n, low, high, f"band{level} {status}", BLUE, opacity, hatched))
+        texts = [_fan_text(row, quantity) for row in rows]
+        middle = [row["median"] for row in rows]
+        line = Series(n, middle, f"expected {status}", colour=BLUE, width=2.0, dash=DASH[status], hover=texts)
+        marks += [line, *([Rule(n[0], "x")] if index else [])]
+        text = heading(axes, status, n[0], n[-1])
+        centre = (max(axes.x[0], n[0]) * n[-1]) ** 0.5
+        marks.append(Label(text, centre, 1, "y", "center", "bottom", (0, 4), short=text.split()[-1]))
+    return marks
+
+
+def _held_back(backtest: Table, axes: AxesSpec, quantity: MetricFormat) -> list[Series]:
+    """For each size held back: the forecast made without it, its middle and 90 % interval, beside what was measured."""
+    rows = offset_backtest(backtest, axes)
+    middle, low, high = ([row[name] for _, row in rows] for name in ("median", "low90", "high90"))
+    texts = [_held_text(row, quantity) for _, row in rows]
+    series = Series([x for x, _ in rows], middle, "backtest", "forecast made without this size, 90 %", colour=PURPLE,
+                    marker="D", hollow=True, low=low, high=high, hover=texts)  # fmt: skip
+    return [series] if rows else []
+
+
+def _anchors(anchors: Table, axes: AxesSpec, quantity: MetricFormat) -> list[Mark]:
+    """Lines for anchors that lie within the axes, and notes at their edge for those that do not."""
+    marks: list[Mark] = []
+    outside = {"bottom": 0, "top": 0}
+    crowded = any(axes.holds(value) and axes.height(value) < 0.14 for value in anchors.numbers("value"))
+    for row in _records(anchors):
+        value, colour = float(row["value"]), VERMILLION if row["kind"] == "classical" else GREY
+        text = f"{row['label']} {quantity.say(value)}"
+        if axes.holds(value):
+            marks.append(Rule(value, "y", colour, 1.6, "long"))
+            marks.append(Label(text, 0.99, value, "x", "right", "bottom", (0, 3), colour))
+        elif value < axes.y[0]:
+            across, shift = 0.6 if crowded else 0.99, 4 + 16 * outside["bottom"]
+            marks.append(Label(f"↓ {text}", across, 0, "xy", "right", "bottom", (0, shift), colour))
+            outside["bottom"] += 1
+        else:
+            marks.append(Label(f"↑ {text}", 0.99, 1, "xy", "right", "top", (0, -4 - 16 * outside["top"]), colour))
+            outside["top"] += 1
+    return marks
+
+
+def _surface(field: Table, quantity: MetricFormat) -> Surface:
+    across, up = (sorted(set(field.numbers(name))) for name in ("n", "p"))
+    row_at = {(row["n"], row["p"]): row for row in _records(field)}
+    rows = [[row_at[n, p] for n in across] for p in up]
+    levels = contours(field.numbers("median"), quantity.metric)
+    names = [quantity.bare(level) if quantity.metric == "error" else general(level) for level in levels]
+    ramp = MAP_RAMP if quantity.larger_is_better else (MAP_RAMP[1], MAP_RAMP[0])
+    texts = [[_map_text(row, quantity) for row in line] for line in rows]
+    return Surface(across, up, [[row["median"] for row in line] for line in rows], levels, names, ramp, texts)
+
+
+def _large_enough(frontier: Table) -> list[Series]:
+    """The smallest network that is large enough at each n, with its 90 % interval."""
+    name, interval = "network that is large enough", "its 90 % interval"
+    looks: tuple[tuple[str, str, Dash, float], ...] = (
+        ("median", name, "solid", 2.4),
+        ("low90", interval, "dotted", 1.3),
+        ("high90", "", "dotted", 1.3),
+    )
+    n, series = frontier.numbers("n"), []
+    for column, label, dash, width in looks:
+        p, what = frontier.numbers(column), name if column == "median" else interval
+        if not all(math.isnan(value) for value in p):
+            texts = _pair_texts(what, n, p)
+            series.append(Series(n, p, f"frontier {column}", label, VERMILLION, width=width, dash=dash, hover=texts))
+    return series
+
+
+def _best_use(budget: Table) -> list[Series]:
+    """How to share a budget of n p between n and p."""
+    name, n, p = "best n and p for the same n p", budget.numbers("n"), budget.numbers("p")
+    texts = _pair_texts(name, n, p)
+    return [Series(n, p, "budget", name, GREEN, width=2.0, dash="dashed", hover=texts)] if len(budget) > 1 else []
+
+
+def _pair_texts(what: str, n: list[float], p: list[float]) -> list[str]:
+    pairs = zip(n, p, strict=True)
+    return ["" if math.isnan(p) else f"{what}\nn = {amount(n)}, p = {short(p)}" for n, p in pairs]
+
+
+def _end_labels(ends: list[tuple[float, str]], axes: AxesSpec) -> list[Label]:
+    """Names of curves at their right end, pushed apart."""
+    heights = spread_labels([axes.height(min(max(value, axes.y[0]), axes.y[1])) for value, _ in ends], 0.065)
+    return [
+        Label(text, 1, height, "xy", "left", "center", (5, 0), INK, bold=True)
+        for height, (_, text) in zip(heights, ends, strict=True)
+    ]
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    return f"n = {amount(row['n'])}, p = {short(row['p'])}"
+
+
+def _map_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
+    interval = f"90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])}"
+    return f"{_cell(row)}\nexpected {quantity.say(row['median'])}\n{interval}"
+
+
+def _look_text(row: Mapping[str, Any]) -> str:
+    return f"step {row['step']:,}: {row['psnr']:.2f} dB"
+
+
+def _size_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
+    chosen = "\nselected on validation" if row["selected"] else ""
+    return f"{_cell(row)}\nmean {quantity.say(row['mean'])}, {row['runs']} run(s){chosen}"
+
+
+def _curve_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
+    width = f", width {row['width']}" if row["width"] is not None else ""
+    sd = f", sd between seeds {quantity.bare(row['sd'])}" if row["sd"] is not None else ""
+    return f"n = {amount(row['n'])}{width}\nmean {quantity.say(row['mean'])}{sd}\n{row['runs']} run(s)"
+
+
+def _fan_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
+    return (
+        f"n = {amount(row['n'])} ({row['status']})\nexpected {quantity.say(row['median'])}"
+        f"\n50 %: {quantity.bare(row['low50'])} to {quantity.bare(row['high50'])}"
+        f"\n90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])}"
+    )
+
+
+def _held_text(row: Mapping[str, Any], quantity: MetricFormat) -> str:
+    return (
+        f"n = {amount(row['n'])} as forecast from n up to {amount(row['stopped_at'])}\n"
+        f"{quantity.say(row['median'])} (90 %: {quantity.bare(row['low90'])} to {quantity.bare(row['high90'])})"
+        f"\nmeasured {quantity.say(row['measured'])}"
+    )

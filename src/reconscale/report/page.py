@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from reconscale.report.marks import Drawing
 from reconscale.report.page_text import READING
 from reconscale.report.pictures import Strip
 from reconscale.report.tables import Grid
@@ -35,40 +36,30 @@ class Plot:
 
     Attributes:
         name: key, and the stem of its files.
-        figure: plotly's JSON.
+        drawing: the figure, drawn for wide and for narrow screens.
         alt: what it shows, in words.
         caption: how to read it.
         tables: names of the CSV files that it is drawn from.
-        svg: the same figure for readers without scripts.
         file: the stem of its PNG and SVG files; empty: its name.
     """
 
     name: str
-    figure: dict[str, Any]
+    drawing: Drawing
     alt: str
     caption: str
     tables: tuple[str, ...]
-    svg: bytes = b""
     file: str = ""
 
     @property
-    def fallback(self) -> str:
-        """The SVG as a data URI."""
-        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
+    def texts(self) -> str:
+        """What the points say, as JSON; the template escapes it."""
+        return json.dumps(self.drawing.texts, ensure_ascii=False)
 
     @property
-    def data(self) -> Markup:
-        """The figure as JSON that no HTML parser mistakes for markup."""
-        text = json.dumps(self.figure, allow_nan=False, separators=(",", ":"))
-        for mark, code in (
-            ("&", "\\u0026"),
-            ("<", "\\u003c"),
-            (">", "\\u003e"),
-            ("\u2028", "\\u2028"),
-            ("\u2029", "\\u2029"),
-        ):
-            text = text.replace(mark, code)
-        return Markup(text)
+    def screens(self) -> list[tuple[str, Markup, str]]:
+        """For each width of screen its name, the drawing, and where the points are, as JSON."""
+        drawn, places = self.drawing.svg, self.drawing.places
+        return [(name, Markup(svg), json.dumps(places[name], separators=(",", ":"))) for name, svg in drawn.items()]
 
 
 @dataclass(frozen=True)
@@ -144,44 +135,14 @@ class Page:
         return LOOKS.get(self.verdict, LOOKS["UNDECIDED"])
 
 
-START = """
-(function () {
-  var options = {responsive: true, displayModeBar: false, scrollZoom: false};
-  function fit(layout, width) {
-    if (width >= 560) { return layout; }
-    layout.margin.r = Math.min(layout.margin.r, 74);
-    layout.height = Math.min(layout.height || 460, 400);
-    ['xaxis', 'yaxis', 'yaxis2'].forEach(function (name) {
-      if (layout[name]) { layout[name].title.font = Object.assign({}, layout[name].title.font, {size: 12}); }
-    });
-    layout.dragmode = false;
-    layout.annotations.forEach(function (note) { if (note.name) { note.text = note.name; } });
-    var x = layout.xaxis, every = x.tickvals.length > 4 ? 2 : 1;
-    ['tickvals', 'ticktext'].forEach(function (key) {
-      x[key] = x[key].filter(function (_, index) { return index % every === 0; });
-    });
-    return layout;
-  }
-  document.querySelectorAll('.plot').forEach(function (place) {
-    var figure = JSON.parse(document.getElementById(place.id + '-data').textContent);
-    Plotly.newPlot(place, figure.data, fit(figure.layout, place.clientWidth), options);
-  });
-  window.addEventListener('beforeprint', function () {
-    document.querySelectorAll('.plot').forEach(function (place) { Plotly.Plots.resize(place); });
-  });
-}());
-"""
-"""Draws the figures; they lie on the page as JSON."""
-
-
 def render(page: Page) -> str:
     """The report as HTML."""
     return render_template("report.html.j2", figures=bool(page.plots), page=page, reading=READING)
 
 
 def render_template(name: str, *, figures: bool, **shown: Any) -> str:
-    """A page from a template, with the library that draws its figures where it has any."""
-    scripts = [plotly_js(), START] if figures else []
+    """A page from a template, with the script of its figures where it has any."""
+    scripts = [figure_script()] if figures else []
     return (
         _environment()
         .get_template(name)
@@ -205,9 +166,9 @@ def nonbreaking(text: str) -> str:
 
 
 @cache
-def plotly_js() -> str:
-    """The library that draws the figures."""
-    return str(get_plotlyjs()).replace("\r\n", "\n")
+def figure_script() -> str:
+    """What lets figures say their numbers, and zooms them; they are seen without it."""
+    return (files("reconscale.report") / "templates" / "figure.js").read_text(encoding="utf-8")
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as MatplotlibFigure
-
 from reconscale.files import to_json, write_atomic
 from reconscale.report.analysis import json_safe
-from reconscale.report.axes import BLUE, GREEN, GREY, INK, MUTED, PURPLE, VERMILLION, AxesSpec, log_ticks
-from reconscale.report.figures import apply_axes, save
+from reconscale.report.axes import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION, AxesSpec, log_ticks
 from reconscale.report.format import amount, duration, general, plain
+from reconscale.report.marks import Dash, Figure, Label, Mark, Rule, Series
 from reconscale.report.page import Plot, render_template
-from reconscale.report.plotly_figures import LEGEND, Figure, layout_of, records
 from reconscale.report.tables import Grid, Table
 from reconscale.report.theory_tables import fits_table, risks_table, summary_table
 from reconscale.theory import Experiment, Setting
 from reconscale.theory.settings import Landmarks, RiskRow
 
 CURVES = {
-    "early_stopped": ("early-stopped gradient descent", BLUE, "circle"),
-    "converged": ("converged gradient descent", VERMILLION, "square"),
-    "pca": ("PCA", PURPLE, "diamond"),
+    "early_stopped": ("early-stopped gradient descent", BLUE, "o"),
+    "converged": ("converged gradient descent", VERMILLION, "s"),
+    "pca": ("PCA", PURPLE, "D"),
 }
 """Column -> name, colour and sign of what is drawn with error bars."""
 LINES = {
@@ -52,7 +47,7 @@ def risk_frame(rows: Table) -> AxesSpec:
     return AxesSpec(x, y, log_ticks(*x), ticks, "training images n", "risk per direction", log_y=True)
 
 
-def marks(rows: Table, knee: float | None) -> list[tuple[float, str]]:
+def turns(rows: Table, knee: float | None) -> list[tuple[float, str]]:
     """Vertical lines: where directions are missing, the knee, and the peak."""
     row = rows.records()[0]
     found = [(float(row["dim"] or 0), "dim"), (float(row["ambient"] or 0), "ambient")]
@@ -72,136 +67,57 @@ def fitted(fits: Table, which: str) -> tuple[list[float], list[float]] | None:
     return [first, last], [factor * n**exponent for n in (first, last)]
 
 
-MARKERS = {"circle": "o", "square": "s", "diamond": "D"}
-
-
-def settings_files(panels: Sequence[tuple[str, Table, Table, float | None]]) -> dict[str, bytes]:
-    """Small multiples, one panel (title, its summary, its fits, its knee) each; as ``png`` and ``svg``."""
-
-    def draw(figure: MatplotlibFigure) -> None:
-        columns = 1 if len(panels) == 1 else 2
-        axes = np.atleast_1d(figure.subplots(-(-len(panels) // columns), columns)).ravel()
-        for place, (title, rows, fits, knee) in zip(axes, panels, strict=False):
-            _panel(place, title, rows, fits, knee)
-        for place in axes[len(panels) :]:
-            place.set_axis_off()
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False, fontsize=11)
-
-    rows = -(-len(panels) // (1 if len(panels) == 1 else 2))
-    return save(draw, (8.2 if len(panels) == 1 else 11.5, 1.3 + 3.7 * rows))
-
-
-def _panel(axes: Axes, title: str, rows: Table, fits: Table, knee: float | None) -> None:
-    frame = risk_frame(rows)
-    apply_axes(axes, frame, "")
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=24)
+def risk_figure(rows: Table, fits: Table, knee: float | None) -> Figure:
+    """Risk against n of one setting: what is known, what was drawn, fitted power laws, and where the curve turns."""
     n = rows.numbers("n")
+    marks = _marks(rows, knee)
     for name, (label, colour) in LINES.items():
-        if any(v is not None for v in rows.column(name)):
-            style = "--" if name != "projection" else "-."
-            axes.plot(n, _positive(rows, name), color=colour, lw=1.3, ls=style, label=label)
-    for order, (name, (label, colour, sign)) in enumerate(reversed(CURVES.items())):
-        axes.plot(n, _positive(rows, f"expected_{name}"), color=colour, lw=1, alpha=0.7, zorder=3 + order)
-        mean, spread = _positive(rows, name), np.nan_to_num(rows.numbers(f"{name}_sd"))
-        down = np.minimum(spread, 0.95 * np.nan_to_num(mean))
-        bars: Any = {"yerr": [down, spread], "fmt": MARKERS[sign], "ms": 4, "lw": 1, "capsize": 2}
-        axes.errorbar(n, mean, color=colour, label=label, zorder=3 + order, **bars)
+        y = _positive(rows, name)
+        texts = _texts(label, n, y)
+        dash: Dash = "dashdot" if name == "projection" else "dashed"
+        if not all(map(math.isnan, y)):
+            marks.append(Series(n, y, name, label, colour, width=1.3, dash=dash, hover=texts))
+    for name, (label, colour, marker) in reversed(CURVES.items()):
+        expected = _positive(rows, f"expected_{name}")
+        marks.append(Series(n, expected, f"expected {name}", colour=colour, alpha=0.7, width=1.0))
+        mean = _positive(rows, name)
+        sd = [0.0 if math.isnan(value) else value for value in rows.numbers(f"{name}_sd")]
+        low = [value - min(spread, 0.95 * value) for value, spread in zip(mean, sd, strict=True)]
+        high = [value + spread for value, spread in zip(mean, sd, strict=True)]
+        texts = [_text(row, name, label) for row in rows.records()]
+        marks.append(Series(n, mean, name, label, colour, marker=marker, size=4, low=low, high=high, hover=texts))
     for which, name in (("early", "early_stopped"), ("pca", "pca")):
         if (ends := fitted(fits, which)) is not None:
-            axes.plot(*ends, color=CURVES[name][1], lw=4.5, alpha=0.35, ls=(0, (1, 0.8)))
-    for index, (at, name) in enumerate(marks(rows, knee)):
-        axes.axvline(at, color=MUTED, lw=0.8, ls=":", zorder=0)
-        axes.annotate(name, (at, 1), xycoords=("data", "axes fraction"), xytext=(0, 2 + 9 * (index % 2)),
-                      textcoords="offset points", ha="center", va="bottom", fontsize=9, color=MUTED)  # fmt: skip
+            texts = [f"fit n^{float(fits.records()[0][f'{which}_exponent'] or 0):.2f}"] * 2
+            colour = CURVES[name][1]
+            marks.append(Series(*ends, f"fit {which}", "", colour, 0.35, width=4.5, dash="dense", hover=texts))
+    return Figure(risk_frame(rows), tuple(marks), 5.0)
 
 
-def _positive(rows: Table, name: str) -> np.ndarray:
-    values = np.array(rows.numbers(name))
-    return np.where(values > 0, values, np.nan)
+def _marks(rows: Table, knee: float | None) -> list[Mark]:
+    """Dotted lines with their names above."""
+    marks: list[Mark] = []
+    for index, (n, name) in enumerate(turns(rows, knee)):
+        marks += [Rule(n, "x"), Label(name, n, 1, "y", "center", "bottom", (0, 2 + 10 * (index % 2)))]
+    return marks
 
 
-def risk_figure(rows: Table, fits: Table, knee: float | None) -> Figure:
-    """Risk against n of one setting."""
-    frame = risk_frame(rows)
-    traces = [_line(rows, name) for name in LINES if any(v is not None for v in rows.column(name))]
-    for name in reversed(CURVES):
-        traces += [_expected(rows, name), _drawn(rows, name)]
-    for which, name in (("early", "early_stopped"), ("pca", "pca")):
-        ends = fitted(fits, which)
-        if ends is None:
-            continue
-        exponent = float(fits.records()[0][f"{which}_exponent"] or 0)
-        traces.append(
-            {
-                "type": "scatter", "mode": "lines", "name": f"fit n^{exponent:.2f}", "x": ends[0], "y": ends[1],
-                "line": {"color": CURVES[name][1], "width": 5, "dash": "dot"}, "opacity": 0.45,
-                "showlegend": False, "hovertemplate": f"fit n^{exponent:.2f}<extra></extra>",
-            }
-        )  # fmt: skip
-    layout = layout_of(frame, right=20) | {"showlegend": True, "legend": LEGEND, "height": 520}
-    layout["margin"] |= {"t": 44, "b": 130}
-    layout["shapes"], layout["annotations"] = _marks(rows, knee)
-    return {"data": traces, "layout": layout}
+def _positive(rows: Table, name: str) -> list[float]:
+    """Values that a logarithmic axis can show."""
+    return [value if value > 0 else math.nan for value in rows.numbers(name)]
 
 
-def _line(rows: Table, name: str) -> Figure:
-    title, colour = LINES[name]
-    return {
-        "type": "scatter", "mode": "lines", "name": title, "x": rows.column("n"), "y": _positive_or_none(rows, name),
-        "line": {"color": colour, "width": 1.5, "dash": "dash" if name != "projection" else "longdashdot"},
-        "hovertemplate": f"{title}<br>n = %{{x:,}}<br>%{{y:.4g}}<extra></extra>",
-    }  # fmt: skip
+def _texts(what: str, n: Sequence[float], y: Sequence[float]) -> list[str]:
+    return [f"{what}\nn = {amount(size)}\n{general(value)}" for size, value in zip(n, y, strict=True)]
 
 
-def _expected(rows: Table, name: str) -> Figure:
-    return {
-        "type": "scatter", "mode": "lines", "x": rows.column("n"), "y": _positive_or_none(rows, f"expected_{name}"),
-        "line": {"color": CURVES[name][1], "width": 1.2}, "opacity": 0.7, "showlegend": False, "hoverinfo": "skip",
-    }  # fmt: skip
-
-
-def _drawn(rows: Table, name: str) -> Figure:
-    title, colour, sign = CURVES[name]
-    spread = [0.0 if sd is None else float(sd) for sd in rows.column(f"{name}_sd")]
-    down = [min(sd, 0.95 * float(mean or 0)) for sd, mean in zip(spread, rows.column(name), strict=True)]
-    return {
-        "type": "scatter", "mode": "markers", "name": title, "x": rows.column("n"), "y": _positive_or_none(rows, name),
-        "marker": {"color": colour, "size": 7, "symbol": sign},
-        "error_y": {"type": "data", "symmetric": False, "array": spread, "arrayminus": down, "color": colour,
-                    "thickness": 1.2, "width": 3},
-        "text": [_text(row, name, title) for row in records(rows)], "hovertemplate": "%{text}<extra></extra>",
-    }  # fmt: skip
-
-
-def _text(row: dict[str, Any], name: str, title: str) -> str:
+def _text(row: Mapping[str, Any], name: str, title: str) -> str:
+    if row[name] is None:
+        return ""
     sd = row[f"{name}_sd"]
     spread = "median; the mean is infinite" if sd is None else f"± {general(sd)} over runs"
-    steps = f"<br>at k = {row['k']:.0f}" if name == "early_stopped" else ""
-    return f"{title}<br>n = {amount(row['n'])}<br>{general(row[name])} {spread}{steps}"
-
-
-def _marks(rows: Table, knee: float | None) -> tuple[list[Figure], list[Figure]]:
-    shapes, notes = [], []
-    for index, (n, name) in enumerate(marks(rows, knee)):
-        line = {"color": MUTED, "width": 1, "dash": "dot"}
-        ends = {"xref": "x", "yref": "paper", "x0": n, "x1": n, "y0": 0, "y1": 1}
-        shapes.append({"type": "line", "layer": "below", "line": line, **ends})
-        place = {
-            "xref": "x",
-            "yref": "paper",
-            "x": math.log10(n),
-            "y": 1,
-            "yanchor": "bottom",
-            "yshift": 12 * (index % 2),
-        }
-        notes.append({"text": name, "showarrow": False, "font": {"size": 12, "color": MUTED}, **place})
-    return shapes, notes
-
-
-def _positive_or_none(rows: Table, name: str) -> list[float | None]:
-    """Values that a logarithmic axis can show."""
-    return [None if v is None or not float(v) > 0 else float(v) for v in rows.column(name)]
+    steps = f"\nat k = {row['k']:.0f}" if name == "early_stopped" else ""
+    return f"{title}\nn = {amount(row['n'])}\n{general(row[name])} {spread}{steps}"
 
 
 Part = tuple[Setting, Sequence[Experiment], Sequence[RiskRow], Landmarks]
@@ -239,6 +155,8 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     Raises:
         UserError: ``out`` cannot be written to.
     """
+    from reconscale.report.draw import page_drawing, panel_files
+
     risks = risks_table([(setting, found) for setting, found, _, _ in parts])
     summary = summary_table([(setting, rows) for setting, _, rows, _ in parts])
     fits = fits_table([(setting, rows) for setting, _, rows, _ in parts])
@@ -246,12 +164,12 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     for setting, _, _, marks in parts:
         which = {"dim": setting.model.dim, "ambient": setting.model.ambient, "sigma": setting.model.sigma}
         panels.append((_title(setting), summary.where(**which), fits.where(**which), marks.knee))
-    files = settings_files(panels)
-    plots = []
-    for i, ((title, rows, fit, knee), (_, _, _, marks)) in enumerate(zip(panels, parts, strict=True)):
-        caption, svg = (SHORT_CAPTION, b"") if i else (CAPTION.format(runs=runs), files["svg"])
-        figure = risk_figure(rows, fit, knee)
-        plots.append(Plot(f"setting-{i}", figure, _alt(title, marks), caption, ("summary",), svg, "settings"))
+    figures = [(title, risk_figure(rows, fit, knee)) for title, rows, fit, knee in panels]
+    files, plots = panel_files(figures), []
+    for i, ((title, figure), (_, _, _, marks)) in enumerate(zip(figures, parts, strict=True)):
+        name, caption = f"setting-{i}", SHORT_CAPTION if i else CAPTION.format(runs=runs)
+        drawing = page_drawing(figure, name)
+        plots.append(Plot(name, drawing, _alt(title, marks), caption, ("summary",), "settings"))
     page = render_template(
         "theory.html.j2",
         figures=True,
