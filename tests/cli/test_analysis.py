@@ -180,7 +180,7 @@ def test_training_without_torch_says_what_to_install(tiny_study: Path) -> None:
 def test_help_starts_without_heavy_libraries() -> None:
     code = "import sys, reconscale.cli; print(sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for heavy in ("torch", "deepinv", "scipy", "matplotlib", "plotly"):
+    for heavy in ("torch", "deepinv", "scipy", "matplotlib"):
         assert f"'{heavy}'" not in loaded
 
 

@@ -16,13 +16,14 @@ from reconscale.files import to_json, write_atomic
 from reconscale.laws import select_width
 from reconscale.report import report_study
 from reconscale.report.explanation import decibels, explanation_of, explanation_sentences, explanation_table
+from reconscale.report.figures import explanation_figure
 from reconscale.report.tables import Table
 from reconscale.study import Folder, runs_of
 from reconscale.study.measurements import points_from_results
 
 from .conftest import Written
 from .synthetic import study_of, write_results
-from .test_figures import on_page, trace
+from .test_figures import loaded, on_page
 from .test_page import check_safe
 
 EVIL = "<script>alert(1)</script>"
@@ -96,17 +97,15 @@ def test_the_panel_is_its_csv(reported: Path) -> None:
     html = (reported / "report.html").read_text(encoding="utf-8")
     headings = check_safe(html).headings
     assert "Why the curve flattens explanation, not forecast" in headings and EVIL not in html
-    figure = on_page(html)["explanation"]
-    for name, series in (("networks, measured", "network"), ("linear estimator, computed", "linear"),
-                         ("its floor", "floor")):  # fmt: skip
-        line, saved = trace(figure, name), rows(reported, series)
-        assert line["x"] == [float(row["n"]) for row in saved] and line["y"] == [float(row["db"]) for row in saved]
-    bars = trace(figure, "networks, measured")["error_y"]
+    figure = explanation_figure(loaded(reported)["explanation"], "images")
+    for series in ("network", "linear", "floor"):
+        line, saved = figure.series(series), rows(reported, series)
+        assert line.x == [float(row["n"]) for row in saved] and line.y == [float(row["db"]) for row in saved]
+        assert all(any(f"{y:.2f} dB" in text for text in on_page(html)["explanation"]) for y in line.y)
     network = rows(reported, "network")
-    for row, above, below in zip(network, bars["array"], bars["arrayminus"], strict=True):
-        assert float(row["db"]) + above == pytest.approx(float(row["highest"]))
-        assert float(row["db"]) - below == pytest.approx(float(row["lowest"]))
-    low, high = figure["layout"]["yaxis"]["range"]
+    assert figure.series("network").high == [float(row["highest"]) for row in network]
+    assert figure.series("network").low == [float(row["lowest"]) for row in network]
+    low, high = figure.axes.y
     assert all(low < float(row["db"]) < high for row in (*network, *rows(reported, "floor")))
     for name in ("explanation.png", "explanation.svg"):
         assert (reported / name).stat().st_size > 5000 and f'href="{name}"' in html

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import csv
+import html
 import itertools
 import json
+import math
 import re
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-import plotly.graph_objects as go
 import pytest
-from matplotlib.figure import Figure
 
 from reconscale.laws import Points
-from reconscale.report import figures
-from reconscale.report import figures as drawing
+from reconscale.report import draw_points
 from reconscale.report.analysis import analyse
-from reconscale.report.axes import colour_of, contours, quality_frame, spread_labels
+from reconscale.report.axes import AxesSpec, colour_of, contours, quality_axes, spread_labels
+from reconscale.report.draw import FILE, _drawn, figure_files, page_drawing, panel_files
+from reconscale.report.figures import map_figure, quality_figure, size_figure, validation_figure
 from reconscale.report.format import MetricFormat
-from reconscale.report.plotly_figures import quality_figure
-from reconscale.report.plotly_map import map_figure
+from reconscale.report.marks import Band, Box, Figure, Label, Series, Surface
 from reconscale.report.tables import (
     Table,
     backtest_table,
@@ -39,9 +37,10 @@ from reconscale.report.tables import (
 from .conftest import Written
 
 
-def on_page(html: str) -> dict[str, dict[str, Any]]:
-    found = re.findall(r'<script type="application/json" id="plot-([\w-]+)-data">(.*?)</script>', html, re.DOTALL)
-    return {name: json.loads(text) for name, text in found}
+def on_page(page: str) -> dict[str, list[str]]:
+    """What the points of every figure of a page say."""
+    found = re.findall(r'id="plot-([\w-]+)"[^>]* data-texts="([^"]*)"', page)
+    return {name: json.loads(html.unescape(text)) for name, text in found}
 
 
 def saved(path: Path) -> list[dict[str, str]]:
@@ -49,66 +48,77 @@ def saved(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def trace(figure: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(item for item in figure["data"] if item["name"] == name)
+def loaded(out: Path) -> dict[str, Table]:
+    """The tables as they are saved."""
+    tables = {}
+    for path in out.glob("*.csv"):
+        with path.open(newline="", encoding="utf-8") as stream:
+            head, *rows = csv.reader(stream)
+        tables[path.stem] = Table(path.stem, tuple(head), tuple(tuple(map(cell, row)) for row in rows))
+    return tables
+
+
+def cell(text: str) -> float | str | None:
+    try:
+        return None if text == "" else float(text)
+    except ValueError:
+        return text
+
+
+PSNR = MetricFormat("psnr", "psnr-rgb-clip", "images")
 
 
 def test_main_figure_is_its_csv(written: Written) -> None:
-    figure = on_page(written.html)["quality"]
-    dots = trace(figure, "every run")
+    figure = quality_figure(loaded(written.out), PSNR)
+    dots, means = figure.series("runs"), figure.series("means")
     rows = [row for row in saved(written.out / "points.csv") if row["selected"] == "1"]
-    assert list(zip(dots["x"], dots["y"], strict=True)) == [(float(r["n"]), float(r["psnr"])) for r in rows]
-    means = trace(figure, "mean over seeds")
+    assert list(zip(dots.x, dots.y, strict=True)) == [(float(r["n"]), float(r["psnr"])) for r in rows]
     curve = saved(written.out / "curve.csv")
-    assert list(zip(means["x"], means["y"], strict=True)) == [(float(r["n"]), float(r["mean"])) for r in curve]
+    assert list(zip(means.x, means.y, strict=True)) == [(float(r["n"]), float(r["mean"])) for r in curve]
     fan = {float(r["n"]): r for r in saved(written.out / "fan.csv")}
+    bands = {mark.key: mark for mark in figure.marks if isinstance(mark, Band)}
     for status in ("measured range", "up to 4x", "up to 10x"):
-        line = trace(figure, f"expected, {status}")
-        assert line["y"] == [float(fan[n]["median"]) for n in line["x"]]
+        line = figure.series(f"expected {status}")
+        assert line.y == [float(fan[n]["median"]) for n in line.x]
         for level in ("50", "90"):
-            band = trace(figure, f"{level} % band, {status}")
-            half = len(band["x"]) // 2
-            assert band["y"][:half] == [float(fan[n][f"high{level}"]) for n in band["x"][:half]]
-            assert band["y"][half:] == [float(fan[n][f"low{level}"]) for n in band["x"][half:]]
-    assert max(trace(figure, "expected, up to 10x")["x"]) == pytest.approx(6000)
+            band = bands[f"band{level} {status}"]
+            assert band.high == [float(fan[n][f"high{level}"]) for n in band.x]
+            assert band.low == [float(fan[n][f"low{level}"]) for n in band.x]
+            assert band.hatched == (level == "90" and status == "up to 10x")
+    assert max(figure.series("expected up to 10x").x) == pytest.approx(6000)
 
 
 def test_the_back_test_stands_beside_what_was_measured(written: Written) -> None:
-    drawn = trace(on_page(written.html)["quality"], "forecast made without this size, 90 %")
+    drawn = quality_figure(loaded(written.out), PSNR).series("backtest")
     rows = saved(written.out / "backtest.csv")
-    assert len(rows) == 3 and drawn["y"] == [float(r["median"]) for r in rows]
-    for k, row in enumerate(rows):
-        assert drawn["y"][k] + drawn["error_y"]["array"][k] == pytest.approx(float(row["high90"]))
-        assert drawn["y"][k] - drawn["error_y"]["arrayminus"][k] == pytest.approx(float(row["low90"]))
-        assert 0.8 * float(row["n"]) < drawn["x"][k] < float(row["n"])
-    assert len(set(drawn["x"])) == 3
+    for column, values in (("median", drawn.y), ("low90", drawn.low), ("high90", drawn.high)):
+        assert values == [float(r[column]) for r in rows] and len(rows) == 3
+    assert all(0.8 * float(row["n"]) < x < float(row["n"]) for x, row in zip(drawn.x, rows, strict=True))
+    assert len(set(drawn.x)) == 3
 
 
 def test_the_map_is_its_csv(written: Written) -> None:
-    figure = on_page(written.html)["map"]
-    field = trace(figure, "expected")
+    figure = map_figure(loaded(written.out), PSNR)
+    field, box = (next(mark for mark in figure.marks if isinstance(mark, kind)) for kind in (Surface, Box))
+    assert isinstance(field, Surface) and isinstance(box, Box)
     rows = {(float(r["n"]), float(r["p"])): float(r["median"]) for r in saved(written.out / "map.csv")}
-    assert len(rows) == len(field["x"]) * len(field["y"])
-    for j, p in enumerate(field["y"]):
-        assert field["z"][j] == [rows[n, p] for n in field["x"]]
-    enough = trace(figure, "network that is large enough")
-    frontier = saved(written.out / "frontier.csv")
-    assert [None if not r["median"] else float(r["median"]) for r in frontier] == enough["y"]
-    cells = trace(figure, "measured (ring: selected)")
-    measured = saved(written.out / "network-size.csv")
-    pairs = [(float(r["n"]), float(r["p"])) for r in measured]
-    assert list(zip(cells["x"], cells["y"], strict=True)) == pairs
-    box = figure["layout"]["shapes"][0]
-    assert (box["x0"], box["x1"]) == pytest.approx((10, 600))
-    assert max(field["x"]) == pytest.approx(2400)
+    assert len(rows) == len(field.x) * len(field.y)
+    for j, p in enumerate(field.y):
+        assert field.z[j] == [rows[n, p] for n in field.x]
+    frontier = [float(r["median"] or "nan") for r in saved(written.out / "frontier.csv")]
+    assert np.array_equal(frontier, figure.series("frontier median").y, equal_nan=True)
+    chosen, rest = figure.series("measured, selected"), figure.series("measured")
+    pairs = {(float(r["n"]), float(r["p"])) for r in saved(written.out / "network-size.csv")}
+    assert {*zip(chosen.x, chosen.y, strict=True), *zip(rest.x, rest.y, strict=True)} == pairs
+    assert box.x == pytest.approx((10, 600))
+    assert max(field.x) == pytest.approx(2400)
 
 
-def test_the_map_of_an_error_is_coloured_by_its_logarithm(plane: Points) -> None:
-    tables, quantity = tables_of(plane), MetricFormat("error", "", "units")
-    field = trace(map_figure(tables, quantity), "expected")
-    assert field["z"][0][0] == pytest.approx(np.log10(tables["map"].numbers("median")[0]))
-    assert field["reversescale"] and field["showscale"]
-    figures.map_files(tables, quantity, "a map")
+def test_small_errors_are_good_on_the_map(plane: Points) -> None:
+    figure = map_figure(tables_of(plane), MetricFormat("error", "", "units"))
+    field = figure.marks[0]
+    assert isinstance(field, Surface) and field.ramp[0] < field.ramp[1]  # dark, then light
+    assert set(figure_files(figure, "a map")) == {"png", "svg"}
 
 
 def test_contours_are_round_and_inside() -> None:
@@ -117,21 +127,55 @@ def test_contours_are_round_and_inside() -> None:
 
 
 def test_other_figures_are_their_csv(written: Written) -> None:
-    shown = on_page(written.html)
-    cells = saved(written.out / "network-size.csv")
-    for item in shown["network-size"]["data"]:
-        if item["mode"] == "lines+markers":
-            rows = [r for r in cells if f"n = {int(float(r['n']))}" == item["name"]]
-            assert item["y"] == [float(r["mean"]) for r in rows] and item["x"] == [float(r["p"]) for r in rows]
-    looks = saved(written.out / "validation.csv")
-    drawn = sum(len(item["y"]) for item in shown["validation"]["data"])
-    assert drawn == sum(row["selected"] == "1" for row in looks)
+    tables = loaded(written.out)
+    figure, cells = size_figure(tables, PSNR), saved(written.out / "network-size.csv")
+    for n in {float(row["n"]) for row in cells}:
+        line, rows = figure.series(f"size {n:g}"), [row for row in cells if float(row["n"]) == n]
+        assert line.y == [float(r["mean"]) for r in rows] and line.x == [float(r["p"]) for r in rows]
+    curves = validation_figure(tables["validation"])
+    drawn = sum(len(mark.y) for mark in curves.marks if isinstance(mark, Series))
+    assert drawn == sum(row["selected"] == "1" for row in saved(written.out / "validation.csv"))
 
 
-def test_plotly_accepts_the_figures(written: Written, alone: Path) -> None:
-    for html in (written.html, (alone / "report.html").read_text()):
-        for figure in on_page(html).values():
-            go.Figure(figure)
+def test_points_on_the_page_say_their_numbers(written: Written, alone: Path) -> None:
+    texts = on_page(written.html)
+    assert set(texts) == {"quality", "map", "network-size", "validation"}
+    assert set(on_page((alone / "report.html").read_text(encoding="utf-8"))) == {"quality"}
+    for row in saved(written.out / "curve.csv"):
+        assert any(f"mean {float(row['mean']):.2f} dB" in text for text in texts["quality"])
+    places = re.findall(r'data-places="([^"]*)"', written.html)
+    assert [len(json.loads(p)) for p in places] == [len(t) for t in texts.values() for _ in ("wide", "narrow")]
+    assert len(written.html) < 2_000_000
+
+
+def test_points_are_told_of_where_they_are_drawn() -> None:
+    """In a page of two widths, with what lies outside far away, and silent points left out."""
+    axes = AxesSpec((1, 100), (0, 1), ((1, "1"), (100, "100")), ((0, "0"), (1, "1")), "n", "y")
+    figure = Figure(axes, (Series([1, 10, 10, 100], [0, 0.5, 2, 1], "a", marker="o", hover=["a", "b", "c", ""]),), 4)
+    drawing = page_drawing(figure, "name")
+    assert drawing.texts == ["a", "b", "c"]
+    for screen, svg in drawing.svg.items():
+        first, middle, outside = drawing.places[screen]
+        drawn = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*?x="([\d.]+)" y="([\d.]+)"', svg)]
+        near = [min(math.dist(place, other) for other in drawn) for place in (first, middle)]
+        assert max(near) < 0.1 and outside == (-999, -999)
+
+
+def test_drawings_for_pages_share_no_names() -> None:
+    """Ids of several drawings in one page differ, and no style of theirs reaches the page."""
+    axes = AxesSpec((1, 100), (0, 1), ((1, "1"),), ((0, "0"),), "n", "y")
+    figure = Figure(axes, (Band([1, 9], [0, 0], [1, 1], "b", "#000000", 0.1, hatched=True),), 4)
+    drawings = [svg for name in ("a", "b") for svg in page_drawing(figure, name).svg.values()]
+    ids = [name for svg in drawings for name in re.findall(r' id="([^"]*)"', svg)]
+    assert len(ids) == len(set(ids)) > 0
+    for svg in drawings:
+        assert (
+            svg.startswith("<svg")
+            and "<style" not in svg
+            and "<metadata" not in svg
+            and "http" not in svg.split(">", 1)[1]
+        )
+        assert set(re.findall(r'(?:href="|url\()#([^")]*)', svg)) <= set(re.findall(r' id="([^"]*)"', svg))
 
 
 def tables_of(points: Points, *anchors: tuple[str, str, float]) -> dict[str, Table]:
@@ -142,49 +186,57 @@ def tables_of(points: Points, *anchors: tuple[str, str, float]) -> dict[str, Tab
     return {item.name: item for item in (*measured, *expected, *plane)}
 
 
-def test_files_show_the_same_numbers(curve: Points) -> None:
-    tables, quantity = tables_of(curve), MetricFormat("error", "nmse", "volumes")
-    with mpl.rc_context(drawing.STYLE):
-        axes = Figure().add_subplot()
-        figures._quality(axes, tables, quantity, quality_frame(tables, quantity))
-    lines = {line.get_gid(): line for line in axes.lines}
-    assert np.array_equal(lines["runs"].get_ydata(), tables["points"].numbers("error"))
-    assert np.array_equal(lines["means"].get_ydata(), tables["curve"].numbers("mean"))
-    drawn = {(x, y) for key, line in lines.items() if str(key).startswith("expected") for x, y in line.get_xydata()}
-    fan = tables["fan"]
-    assert drawn == set(zip(fan.numbers("n"), fan.numbers("median"), strict=True))
+def test_what_is_drawn_are_the_numbers(curve: Points) -> None:
+    figure = quality_figure(tables_of(curve), MetricFormat("error", "nmse", "volumes"))
+    with _drawn([("", figure)], FILE, "salt") as (_, (axes, *_)):
+        lines = {line.get_gid(): line for line in axes.lines}
+    for mark in figure.marks:
+        if isinstance(mark, Series) and not len(mark.low):
+            assert np.array_equal(lines[mark.key].get_ydata(), mark.y)
+            assert np.array_equal(lines[mark.key].get_xdata(), mark.x)
 
 
 def test_files_are_whole_and_repeatable(written: Written, curve: Points) -> None:
     for name in ("quality", "map", "network-size", "validation"):
         assert (written.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (written.out / f"{name}.svg").read_bytes()
-    tables, quantity = tables_of(curve), MetricFormat("error", "nmse", "volumes")
-    first, second = (figures.quality_files(tables, quantity, "$a_b$ 图") for _ in range(2))
+    figure = quality_figure(tables_of(curve), MetricFormat("error", "nmse", "volumes"))
+    first, second = (figure_files(figure, "$a_b$ 图") for _ in range(2))
     assert first == second and b"$a_b$" in first["svg"]
+    assert page_drawing(figure, "a") == page_drawing(figure, "a")
+    assert b"PNG" in panel_files([("one", figure)] * 3)["png"][:8]
+
+
+def test_points_alone_are_drawn(curve: Points) -> None:
+    drawn = draw_points(curve, title="a curve")
+    assert b"a curve" in drawn["svg"] and drawn["png"][1:4] == b"PNG"
 
 
 def test_far_anchors_do_not_squeeze_the_curve(curve: Points) -> None:
     quantity = MetricFormat("error", "nmse", "volumes")
     near = tables_of(curve, ("classical", "<b>TV</b>", 0.035), ("input", "input", 5.0))
-    frame = quality_frame(near, quantity)
+    frame = quality_axes(near, quantity)
     assert frame.y[1] < 0.1 and frame.holds(0.035)
     figure = quality_figure(near, quantity)
-    texts = [note["text"] for note in figure["layout"]["annotations"]]
-    assert any(text.startswith("↑ input") for text in texts) and any("&lt;b&gt;TV" in text for text in texts)
+    texts = [mark.text for mark in figure.marks if isinstance(mark, Label)]
+    assert any(text.startswith("↑ input") for text in texts) and any("<b>TV" in text for text in texts)
+    assert all("<b>" not in svg and "&lt;b&gt;TV" in svg for svg in page_drawing(figure, "quality").svg.values())
 
 
 def test_right_axis_is_the_error_in_per_cent(written: Written) -> None:
-    layout = on_page(written.html)["quality"]["layout"]
+    axes = quality_axes(loaded(written.out), PSNR)
     last = float(saved(written.out / "curve.csv")[-1]["mean"])
-    for value, label in zip(layout["yaxis2"]["tickvals"], layout["yaxis2"]["ticktext"], strict=True):
+    for value, label in axes.percent:
         assert 100 * 10 ** (-(value - last) / 10) == pytest.approx(float(label.removesuffix(" %")))
 
 
 def test_text_is_large_enough(written: Written) -> None:
-    for figure in on_page(written.html).values():
-        assert all(int(size) >= 12 for size in re.findall(r'"size": (\d+), "color": "#[0-9a-f]+"}', json.dumps(figure)))
-        assert figure["layout"]["font"]["size"] >= 12
+    """Where the page is as wide as it gets, and on a phone of 390 pixels."""
+    for screen, pixels in (("wide", 920), ("narrow", 361)):
+        for svg in re.findall(rf'<div class="{screen}"[^>]*>(<svg.*?</svg>)', written.html, re.DOTALL):
+            width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+            sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:[\w ]* )?([\d.]+)px", svg)]
+            assert sizes and min(sizes) * pixels / width >= 11.5
 
 
 def test_labels_are_pushed_apart() -> None:

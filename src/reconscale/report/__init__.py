@@ -1,7 +1,7 @@
 """Reports: tables, then figures, then a page. Reads results; never trains, never imports torch."""
 
 from reconscale.report.analysis import Analysis, DecisionSummary, analyse, summarise_decision
-from reconscale.report.build import report_points, report_study, write_study
+from reconscale.report.build import draw_points, report_points, report_study, write_study
 from reconscale.report.sentences import answer_lines
 from reconscale.report.study_data import StudyAnalysis, gather, run_findings, study_lines
 
@@ -11,6 +11,7 @@ __all__ = [
     "StudyAnalysis",
     "analyse",
     "answer_lines",
+    "draw_points",
     "gather",
     "report_points",
     "report_study",

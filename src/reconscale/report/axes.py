@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,35 +21,8 @@ MAP_RAMP = ("#eef5fa", "#6fb0d8")
 RAMP = ((0x8A, 0xC4, 0xE8), (0x00, 0x72, 0xB2), (0x0A, 0x26, 0x40))
 """From the smallest n to the largest: lightness alone tells them apart."""
 PERCENT = (
-    1000,
-    700,
-    500,
-    400,
-    300,
-    250,
-    200,
-    170,
-    150,
-    130,
-    120,
-    110,
-    105,
-    100,
-    95,
-    90,
-    85,
-    80,
-    75,
-    70,
-    60,
-    50,
-    40,
-    30,
-    20,
-    10,
-    5,
-    2,
-    1,
+    *(1000, 700, 500, 400, 300, 250, 200, 170, 150, 130, 120, 110, 105),
+    *(100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 30, 20, 10, 5, 2, 1),
 )
 ROOM = 1.5
 """The band may widen the figure by this multiple of the range of the measured values, to either side."""
@@ -69,7 +42,7 @@ Ticks = tuple[tuple[float, str], ...]
 
 @dataclass(frozen=True)
 class AxesSpec:
-    """AxesSpec of one figure.
+    """The axes of one figure.
 
     Attributes:
         x, y: what is shown, in data units.
@@ -99,64 +72,58 @@ class AxesSpec:
         low, high, at = (math.log10(v) if self.log_y else v for v in (*self.y, value))
         return (at - low) / (high - low)
 
-    def at_height(self, height: float) -> float:
-        """The inverse of :meth:`height`."""
-        low, high = (math.log10(v) if self.log_y else v for v in self.y)
-        value = low + height * (high - low)
-        return float(10**value) if self.log_y else value
 
-
-def quality_frame(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
-    """AxesSpec of the main figure: quality against n."""
+def quality_axes(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
+    """Axes of the main figure: quality against n."""
     curve, points = tables["curve"], tables["points"].where(selected=1)
     fan = [row for row in tables["fan"].records() if row["median"] is not None]
     sizes = curve.numbers("n")
     right = max([*sizes, *(float(row["n"] or 0) for row in fan)])
-    seen = points.numbers(quantity.metric)
-    span = _span(seen, quantity.metric)
     band = [float(row[name] or 0) for row in fan for name in ("low90", "high90")]
     band += [value for name in ("low90", "high90") for value in tables["backtest"].numbers(name)]
-    anchors = tables["anchors"].numbers("value")
-    y = _y_range(seen, band, anchors, quantity.metric, span)
-    width = math.log10(right / sizes[0])
-    x = (sizes[0] / 10 ** (0.03 * width + 0.03), right * 10 ** (0.02 * width + 0.03))
-    percent = _percent_ticks(y, curve.numbers("mean")[-1], quantity.metric)
+    anchors, seen = tables["anchors"].numbers("value"), points.numbers(quantity.metric)
+    axes = curves_axes((sizes[0], right), seen, band, quantity, anchors)
+    percent = _percent_ticks(axes.y, curve.numbers("mean")[-1], quantity.metric)
     what = "MSE" if quantity.metric == "psnr" else "1 − SSIM" if quantity.metric == "ssim" else "error"
-    return AxesSpec(
-        x,
-        y,
-        log_ticks(*x),
-        _y_ticks(y, quantity),
-        f"training set size n, number of {quantity.unit}",
-        _y_title(quantity),
-        log_y=quantity.metric == "error",
-        percent=percent,
-        percent_title=f"{what}, % of that at n = {short(sizes[-1])}",
-    )
+    return replace(axes, percent=percent, percent_title=f"{what}, % of that at n = {short(sizes[-1])}")
 
 
-def curves_frame(
-    x: tuple[float, float], seen: Sequence[float], band: Sequence[float], quantity: MetricFormat
+def curves_axes(
+    x: tuple[float, float],
+    seen: Sequence[float],
+    band: Sequence[float],
+    quantity: MetricFormat,
+    anchors: Sequence[float] = (),
 ) -> AxesSpec:
-    """AxesSpec of several curves over n.
+    """Axes of several curves over n.
 
     Args:
         x: the smallest and the largest n that is drawn.
         seen: measured values.
         band: ends of the bands around the curves; those far beyond what was measured are cut off.
         quantity: what the values are.
+        anchors: values that are shown where they are close.
     """
-    y = _y_range(seen, band, [], quantity.metric, _span(seen, quantity.metric))
+    y = _y_range(seen, band, anchors, quantity.metric, _span(seen, quantity.metric))
+    x = _widened(x, 0.03, 0.02)
+    return _measured_axes(x, y, f"training set size n, number of {quantity.unit}", quantity)
+
+
+def _measured_axes(x: tuple[float, float], y: tuple[float, float], across: str, quantity: MetricFormat) -> AxesSpec:
+    """Axes of a metric against something on a logarithmic axis."""
+    title = f"{quantity.title} [{quantity.profile}]" if quantity.profile else quantity.title
+    return AxesSpec(x, y, log_ticks(*x), _y_ticks(y, quantity), across, title, log_y=quantity.metric == "error")
+
+
+def _widened(x: tuple[float, float], left: float, right: float) -> tuple[float, float]:
+    """A range with room at its ends: parts of it, and a little."""
     width = math.log10(x[1] / x[0])
-    x = (x[0] / 10 ** (0.03 * width + 0.03), x[1] * 10 ** (0.02 * width + 0.03))
-    across = f"training set size n, number of {quantity.unit}"
-    ticks = log_ticks(*x), _y_ticks(y, quantity)
-    return AxesSpec(x, y, *ticks, across, _y_title(quantity), log_y=quantity.metric == "error")
+    return x[0] / 10 ** (left * width + 0.03), x[1] * 10 ** (right * width + 0.03)
 
 
-def offset_backtest(backtest: Table, frame: AxesSpec) -> list[tuple[float, dict[str, Any]]]:
+def offset_backtest(backtest: Table, axes: AxesSpec) -> list[tuple[float, dict[str, Any]]]:
     """Where the forecasts of a back-test are drawn, a little to the left of the size that they are for."""
-    step = (frame.x[1] / frame.x[0]) ** 0.014
+    step = (axes.x[1] / axes.x[0]) ** 0.014
     places: dict[Any, int] = {}
     rows: list[tuple[float, dict[str, Any]]] = []
     for row in backtest.records():
@@ -165,8 +132,8 @@ def offset_backtest(backtest: Table, frame: AxesSpec) -> list[tuple[float, dict[
     return rows
 
 
-def map_frame(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
-    """AxesSpec of the map of n and p."""
+def map_axes(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
+    """Axes of the map of n and p."""
     n, p = tables["map"].numbers("n"), tables["map"].numbers("p")
     x, y = (min(n) / 1.08, max(n)), (min(p) / 1.08, max(p))
     across = f"training set size n, number of {quantity.unit}"
@@ -181,25 +148,15 @@ def contours(values: Sequence[float], metric: str) -> list[float]:
     return [value for value, _ in _y_ticks((low, high), MetricFormat("error", "", "")) if low < value < high]
 
 
-def size_frame(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
-    """AxesSpec of the figure of quality against p."""
+def size_axes(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
+    """Axes of the figure of quality against p."""
     p, values = tables["network-size"].numbers("p"), tables["points"].numbers(quantity.metric)
     y = _y_range(values, [], [], quantity.metric, _span(values, quantity.metric))
-    width = math.log10(max(p) / min(p))
-    x = (min(p) / 10 ** (0.05 * width + 0.03), max(p) * 10 ** (0.05 * width + 0.03))
-    return AxesSpec(
-        x,
-        y,
-        log_ticks(*x),
-        _y_ticks(y, quantity),
-        "number of network parameters p",
-        _y_title(quantity),
-        log_y=quantity.metric == "error",
-    )
+    return _measured_axes(_widened((min(p), max(p)), 0.05, 0.05), y, "number of network parameters p", quantity)
 
 
-def validation_frame(curves: Table) -> AxesSpec:
-    """AxesSpec of the curves over training. The first looks, far below the rest, are cut off."""
+def validation_axes(curves: Table) -> AxesSpec:
+    """Axes of the curves over training. The first looks, far below the rest, are cut off."""
     shown = curves.where(selected=1)
     psnr, steps = np.array(shown.numbers("psnr")), shown.numbers("step")
     low, high = float(np.quantile(psnr, 0.1)), float(psnr.max())
@@ -212,15 +169,14 @@ def validation_frame(curves: Table) -> AxesSpec:
     )
 
 
-def explanation_frame(drawn: Table, unit: str) -> AxesSpec:
-    """AxesSpec of the linear explanation: dB of the mean MSE against n. What is far below the networks is cut off."""
+def explanation_axes(drawn: Table, unit: str) -> AxesSpec:
+    """Axes of the linear explanation: dB of the mean MSE against n. What is far below the networks is cut off."""
     n = drawn.numbers("n")
     networks, rest = drawn.where(series="network"), drawn.where(series="linear")
     seen = [v for name in ("db", "lowest", "highest") for v in networks.numbers(name)]
     seen += drawn.where(series="floor").numbers("db")
     y = _y_range(seen, rest.numbers("db"), [], "psnr", _span(seen, "psnr"))
-    room = 10 ** (0.03 * math.log10(max(n) / min(n)) + 0.03)
-    x, y_title = (min(n) / room, max(n) * room), "10 log₁₀(1 / mean MSE), dB"
+    x, y_title = _widened((min(n), max(n)), 0.03, 0.03), "10 log₁₀(1 / mean MSE), dB"
     ticks = _y_ticks(y, MetricFormat("psnr", "", ""))
     return AxesSpec(x, y, log_ticks(*x), ticks, f"training set size n, number of {unit}", y_title)
 
@@ -238,10 +194,10 @@ def segments(fan: Table) -> list[tuple[str, list[dict[str, Any]]]]:
     return pieces
 
 
-def heading(frame: AxesSpec, status: str, left: float, right: float) -> str:
+def heading(axes: AxesSpec, status: str, left: float, right: float) -> str:
     """What stands over a stretch of the band from ``left`` to ``right``: as much as there is room for."""
     title = dict(STRETCHES)[status]
-    share = math.log(right / max(left, frame.x[0])) / math.log(frame.x[1] / frame.x[0])
+    share = math.log(right / max(left, axes.x[0])) / math.log(axes.x[1] / axes.x[0])
     words = (title, title.removeprefix("forecast "), title.split()[-1])
     return next((text for text in words if share > 0.0115 * len(text)), words[-1])
 
@@ -276,10 +232,6 @@ def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
     for rank, index in enumerate(order):
         result[index] = placed[rank]
     return result
-
-
-def _y_title(quantity: MetricFormat) -> str:
-    return f"{quantity.title} [{quantity.profile}]" if quantity.profile else quantity.title
 
 
 def _span(values: Sequence[float], metric: str) -> float:

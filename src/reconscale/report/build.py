@@ -63,7 +63,8 @@ def plots_of(
     """The figures of the page by name, and the content of their files by the file's name."""
     from reconscale.report.draw import figure_files, page_drawing
 
-    plots, files = {}, {}
+    plots: dict[str, Plot] = {}
+    files: dict[str, bytes] = {}
     for name, figure, alt, caption, used in [] if answer is None else _figures(answer, tables, made):
         plots[name] = Plot(name, page_drawing(figure, name), alt, caption, used)
         heading = f"{title}: explanation, not forecast" if name == "explanation" else title
@@ -205,6 +206,15 @@ def report_points(
         commands=("reconscale report points.csv",),
     )
     return _write(page, material, out, lambda _: None)
+
+
+def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
+    """The main figure of measurements, quality against n with the forecast, as ``png`` and ``svg``."""
+    from reconscale.report.draw import figure_files
+
+    answer = analyse(points)
+    made = (points_table(answer), curve_table(answer), fan_table(answer), backtest_table(answer), baselines_table([]))
+    return figure_files(figures.quality_figure({item.name: item for item in made}, answer.quantity), title)
 
 
 def _material(

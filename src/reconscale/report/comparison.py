@@ -25,7 +25,7 @@ from reconscale.laws import (
 )
 from reconscale.laws.decisions.intervals import format_chance
 from reconscale.report.analysis import grid_of, json_safe
-from reconscale.report.comparison_figure import comparison_figure
+from reconscale.report.figures import comparison_figure
 from reconscale.report.format import MetricFormat, amount, plain
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Grid, Table, table

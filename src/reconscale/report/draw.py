@@ -59,7 +59,7 @@ class Layout:
 
 FILE = Layout(8.2, 12.0, 2)
 PANELS = Layout(11.5, 12.0, 2)
-SCREENS = {"wide": Layout(10.2, 10.5, 3), "narrow": Layout(4.8, 11.0, 1, narrow=True)}
+SCREENS = {"wide": Layout(10.2, 10.5, 3), "narrow": Layout(4.4, 11.0, 1, narrow=True)}
 
 
 def figure_files(figure: Figure, title: str) -> dict[str, bytes]:
@@ -127,7 +127,8 @@ def _set_axes(axes: Axes, figure: Figure, title: str, layout: Layout) -> None:
     every = 2 if layout.narrow and len(spec.x_ticks) > 4 else 1
     axes.set_xticks([v for v, _ in spec.x_ticks[::every]], [t for _, t in spec.x_ticks[::every]], minor=False)
     axes.set_xlabel(spec.x_title)
-    _set_y(axes, spec.y, spec.log_y, spec.y_ticks)
+    axes.xaxis.set_gid("axis-x")
+    _set_y(axes, spec.y, spec.log_y, spec.y_ticks, "axis-y")
     axes.set_ylabel(spec.y_title)
     axes.minorticks_off()
     axes.set_xlim(*spec.x)
@@ -135,7 +136,7 @@ def _set_axes(axes: Axes, figure: Figure, title: str, layout: Layout) -> None:
     axes.set_title(title, loc="left", fontsize=layout.font, fontweight="bold", pad=22 if above else 10)
     if spec.percent:
         right = axes.twinx()
-        _set_y(right, spec.y, spec.log_y, spec.percent)
+        _set_y(right, spec.y, spec.log_y, spec.percent, "axis-right")
         right.minorticks_off()
         right.set_ylabel(spec.percent_title, color=MUTED)
         right.tick_params(colors=MUTED)
@@ -143,7 +144,8 @@ def _set_axes(axes: Axes, figure: Figure, title: str, layout: Layout) -> None:
         right.spines["right"].set_visible(True)
 
 
-def _set_y(axes: Axes, y: tuple[float, float], log: bool, ticks: Sequence[tuple[float, str]]) -> None:
+def _set_y(axes: Axes, y: tuple[float, float], log: bool, ticks: Sequence[tuple[float, str]], name: str) -> None:
+    axes.yaxis.set_gid(name)  # the page's script keeps it in sight
     if log:
         axes.set_yscale("log")
     axes.set_yticks([v for v, _ in ticks], [t for _, t in ticks], minor=False)
@@ -216,7 +218,7 @@ def _draw_surface(axes: Axes, mark: Surface, layout: Layout) -> None:
         axes.contourf(mark.x, mark.y, mark.z, mark.levels, cmap=ramp, extend="both")
         lines = axes.contour(mark.x, mark.y, mark.z, mark.levels, colors="white", linewidths=0.8)
         names: Any = dict(zip(mark.levels, mark.labels, strict=True))
-        axes.clabel(lines, fmt=names, fontsize=0.85 * layout.font, colors=INK)
+        axes.clabel(lines, fmt=names, fontsize=SMALL * layout.font, colors=INK)
 
 
 def _texts(mark: Series | Surface) -> list[str]:
@@ -230,7 +232,7 @@ def _places(mark: Series | Surface, axes: Axes) -> list[tuple[float, float]]:
     """Where the points of a mark lie in a drawing that is saved; far away where they are not to be seen."""
     series = isinstance(mark, Series)
     data = list(zip(mark.x, mark.y, strict=True)) if series else [(x, y) for y in mark.y for x in mark.x]
-    seen = axes.get_window_extent()
+    seen = axes.get_window_extent().padded(1)
     height = float(axes.figure.bbox.height)
     places = axes.transData.transform(np.asarray(data, dtype=np.float64).reshape(-1, 2)).tolist()
     return [(round(x, 1), round(height - y, 1)) if seen.contains(x, y) else (-999.0, -999.0) for x, y in places]
@@ -240,4 +242,5 @@ def _element(svg: str) -> str:
     """The drawing alone: no prologue, no style that would hold for the whole page, no ids but those referred to."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", "", svg, count=1)
-    return re.sub(r'<g id="[^"]*"', "<g", re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2))
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    return re.sub(r'<g id="[^"]*"', "<g", re.sub(r'<g id="(axis-\w+)"', r'<g class="\1"', svg))

@@ -18,18 +18,19 @@ from reconscale.report.axes import (
     AxesSpec,
     colour_of,
     contours,
-    explanation_frame,
+    curves_axes,
+    explanation_axes,
     heading,
-    map_frame,
+    map_axes,
     offset_backtest,
-    quality_frame,
+    quality_axes,
     segments,
-    size_frame,
+    size_axes,
     spread_labels,
-    validation_frame,
+    validation_axes,
 )
 from reconscale.report.format import MetricFormat, amount, general, short
-from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Surface
+from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Span, Surface
 from reconscale.report.tables import Table
 
 FILL = {"measured range": (0.20, 0.26), "up to 4x": (0.13, 0.18), "up to 10x": (0.0, 0.12), "beyond 10x": (0.0, 0.08)}
@@ -40,13 +41,17 @@ DASH: dict[str, Dash] = {
     "up to 10x": "dotted",
     "beyond 10x": "dotted",
 }
-LOOKS_SHOWN = 60
+SHOWN_LOOKS = 60
 """Points of a training curve that say their numbers."""
+METHODS = ((BLUE, "o"), (VERMILLION, "D"))
+"""Colour and marker of the first and the second method."""
+Stretch = tuple[float, float, float]
+"""Low end, middle and high end of the crossing; may be infinite."""
 
 
 def quality_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     """Quality against n: every run a dot, means, the band, anchors, and the error in per cent on the right."""
-    axes, curve = quality_frame(tables, quantity), tables["curve"]
+    axes, curve = quality_axes(tables, quantity), tables["curve"]
     means = Series(
         curve.numbers("n"),
         curve.numbers("mean"),
@@ -75,30 +80,34 @@ def map_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
             Series(cells.numbers("n"), cells.numbers("p"), name, name, marker="o", size=5 + 3 * selected,
                    hollow=bool(selected), hover=texts)
         )  # fmt: skip
-    return Figure(map_frame(tables, quantity), tuple(marks), 5.6)
+    return Figure(map_axes(tables, quantity), tuple(marks), 5.6)
 
 
 def size_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     """Quality against p: one line for each n, and every run a dot."""
-    axes, cells = size_frame(tables, quantity), tables["network-size"]
+    axes, cells = size_axes(tables, quantity), tables["network-size"]
     sizes = sorted(set(cells.numbers("n")))
     marks: list[Mark] = []
     ends = []
     for index, n in enumerate(sizes):
         part, colour = cells.where(n=n), colour_of(index, len(sizes))
         marks.append(_runs(tables["points"].where(n=n), "p", quantity, colour, f"runs {n:g}"))
-        for key, rows, look in (("size", part, {"width": 1.8}), ("selected", part.where(selected=1), {"size": 9.0})):
-            hover = [_size_text(row, quantity) for row in _records(rows)]
-            series = Series(rows.numbers("p"), rows.numbers("mean"), f"{key} {n:g}", colour=colour, marker="o",
-                            hollow=key == "selected", hover=hover, **look)  # fmt: skip
-            marks.append(series)
+        marks += [_cells(part, quantity, f"size {n:g}", colour, 5, 1.8),
+                  _cells(part.where(selected=1), quantity, f"selected {n:g}", colour, 9)]  # fmt: skip
         ends.append((part.numbers("mean")[-1], f"n = {short(n)}"))
     return Figure(axes, (*marks, *_end_labels(ends, axes)), 4.6)
 
 
+def _cells(cells: Table, quantity: MetricFormat, key: str, colour: str, size: float, width: float = 0.0) -> Series:
+    """Means at each p; rings where there is no line."""
+    texts = [_size_text(row, quantity) for row in _records(cells)]
+    p, mean = cells.numbers("p"), cells.numbers("mean")
+    return Series(p, mean, key, colour=colour, width=width, marker="o", size=size, hollow=not width, hover=texts)
+
+
 def validation_figure(curves: Table) -> Figure:
     """Validation quality over training, of the selected width at every n; one line a run."""
-    axes, shown = validation_frame(curves), curves.where(selected=1)
+    axes, shown = validation_axes(curves), curves.where(selected=1)
     sizes = sorted(set(shown.numbers("n")))
     marks: list[Mark] = []
     ends = []
@@ -106,7 +115,7 @@ def validation_figure(curves: Table) -> Figure:
         part, colour, last = shown.where(n=int(n)), colour_of(index, len(sizes)), []
         for name in dict.fromkeys(part.column("id")):
             run = part.where(id=name)
-            every = max(1, len(run) // LOOKS_SHOWN)
+            every = max(1, len(run) // SHOWN_LOOKS)
             texts = ["" if index % every else f"n = {amount(n)}, seed {row['seed']}\n{_look_text(row)}"
                      for index, row in enumerate(_records(run))]  # fmt: skip
             x, y = run.numbers("step"), run.numbers("psnr")
@@ -130,7 +139,43 @@ def explanation_figure(drawn: Table, unit: str) -> Figure:
         bars = {"low": part.numbers("lowest"), "high": part.numbers("highest")} if name == "network" else {}
         look = look | bars | {"hover": texts}
         marks.append(Series(part.numbers("n"), part.numbers("db"), name, SERIES[name], **look))
-    return Figure(explanation_frame(drawn, unit), tuple(marks), 4.6)
+    return Figure(explanation_axes(drawn, unit), tuple(marks), 4.6)
+
+
+def comparison_figure(points: Table, bands: Table, quantity: MetricFormat, stretch: Stretch) -> Figure:
+    """Both curves with their bands and runs, and where they cross."""
+    n = [*points.numbers("n"), *bands.numbers("n")]
+    ends = [*bands.numbers("low90"), *bands.numbers("high90")]
+    axes = curves_axes((min(n), max(n)), points.numbers("value"), ends, quantity)
+    marks = _crossing(axes, stretch)
+    methods = dict.fromkeys(str(name) for name in points.column("method"))
+    for name, (colour, marker) in zip(methods, METHODS, strict=True):
+        marks += _method(name, points.where(method=name), bands.where(method=name), colour, marker)
+    return Figure(axes, tuple(marks), 5.2)
+
+
+def _method(name: str, runs: Table, band: Table, colour: str, marker: str) -> list[Mark]:
+    inside, beyond = band.where(measured_range=1), band.where(measured_range=0)
+    beyond = Table(band.name, band.columns, inside.rows[-1:] + beyond.rows)
+    low, high = band.numbers("low90"), band.numbers("high90")
+    marks: list[Mark] = [Band(band.numbers("n"), low, high, f"band {name}", colour, 0.15)]
+    stretches: tuple[tuple[str, Table, Dash], ...] = (("inside", inside, "solid"), ("beyond", beyond, "dashed"))
+    for where, part, dash in stretches:
+        n, median = part.numbers("n"), part.numbers("median")
+        texts = [f"{name}, expected\nn = {amount(size)}\n{general(y)}" for size, y in zip(n, median, strict=True)]
+        marks.append(Series(n, median, f"{where} {name}", colour=colour, width=2.0, dash=dash, hover=texts))
+    texts = [
+        f"{name}\nn = {amount(float(row['n'] or 0))}, width {row['width']}, seed {row['seed']}\n{row['value']:.4g}"
+        for row in runs.records()
+    ]
+    x, y = runs.numbers("n"), runs.numbers("value")
+    return [*marks, Series(x, y, f"runs {name}", name, colour, 0.75, marker=marker, hover=texts)]
+
+
+def _crossing(axes: AxesSpec, stretch: Stretch) -> list[Mark]:
+    low, middle, high = (min(max(value, axes.x[0]), axes.x[1]) for value in stretch)
+    marks: list[Mark] = [Span(low, high)] if low < high else []
+    return [*marks, Rule(middle, "x", GREY, 1.5, "solid")] if axes.x[0] < middle < axes.x[1] else marks
 
 
 def _records(table: Table) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ LINES = {
 """Column -> name and colour of what is known without drawing."""
 
 
-def risk_frame(rows: Table) -> AxesSpec:
+def risk_axes(rows: Table) -> AxesSpec:
     """Axes of one setting, wide enough for every marker."""
     n = rows.numbers("n")
     usual = [v for name in ("early_stopped", "pca", "projection") for v in rows.numbers(name)]
@@ -91,7 +91,7 @@ def risk_figure(rows: Table, fits: Table, knee: float | None) -> Figure:
             texts = [f"fit n^{float(fits.records()[0][f'{which}_exponent'] or 0):.2f}"] * 2
             colour = CURVES[name][1]
             marks.append(Series(*ends, f"fit {which}", "", colour, 0.35, width=4.5, dash="dense", hover=texts))
-    return Figure(risk_frame(rows), tuple(marks), 5.0)
+    return Figure(risk_axes(rows), tuple(marks), 5.0)
 
 
 def _marks(rows: Table, knee: float | None) -> list[Mark]:

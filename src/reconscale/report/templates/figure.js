@@ -42,13 +42,35 @@
 
   function zoom(svg) {
     var home = svg.viewBox.baseVal, whole = [home.x, home.y, home.width, home.height], start = null, frame = null;
+    function resize(shape, to, factor) {  // marks and texts keep their size, so that crowds part
+      var x = Number(shape.getAttribute('x')), y = Number(shape.getAttribute('y')), moved = to(x, y);
+      shape.dataset.own = shape.dataset.own || shape.getAttribute('transform') || ' ';
+      shape.setAttribute('transform', 'translate(' + moved + ') scale(' + factor + ') translate(' + [-x, -y] + ')' + shape.dataset.own);
+    }
     function view(box) {
       var factor = box[2] / whole[2];
+      function left(x) { return box[0] + factor * x; }
+      function right(x) { return box[0] + box[2] - factor * (whole[2] - x); }
+      function top(y) { return box[1] + factor * y; }
+      function bottom(y) { return box[1] + box[3] - factor * (whole[3] - y); }
+      var ticks = {
+        'axis-x': function (x, y) { return [x, bottom(y)]; },
+        'axis-y': function (x, y) { return [left(x), y]; },
+        'axis-right': function (x, y) { return [right(x), y]; }
+      };
+      var titles = {
+        'axis-x': function (x, y) { return [left(x), bottom(y)]; },
+        'axis-y': function (x, y) { return [left(x), top(y)]; },
+        'axis-right': function (x, y) { return [right(x), top(y)]; }
+      };
       svg.setAttribute('viewBox', box.join(' '));
-      svg.querySelectorAll('path').forEach(function (path) { path.style.vectorEffect = 'non-scaling-stroke'; });
-      svg.querySelectorAll('use').forEach(function (use) {  // markers keep their size, so that crowds part
-        var x = use.getAttribute('x') || 0, y = use.getAttribute('y') || 0;
-        use.setAttribute('transform', 'translate(' + x + ' ' + y + ') scale(' + factor + ') translate(' + -x + ' ' + -y + ')');
+      svg.classList.toggle('zoomed', factor < 1);
+      svg.querySelectorAll('use, text').forEach(function (shape) {  // areas are placed at x = 0; they grow
+        if (Number(shape.getAttribute('x'))) { resize(shape, function (x, y) { return [x, y]; }, factor); }
+      });
+      Object.keys(ticks).forEach(function (name) {  // the axes stay in sight
+        var texts = svg.querySelectorAll('.' + name + ' text');
+        texts.forEach(function (text, index) { resize(text, (index < texts.length - 1 ? ticks : titles)[name], factor); });
       });
     }
     function cancel() { if (frame) { frame.remove(); } start = frame = null; }
