@@ -99,8 +99,8 @@ def analysis(answer: Analysis | None) -> list[str]:
         "without a floor, saturating, with up to two breaks) with a calibrated prior, averaged with two naive "
         "forecasts, no change from here on and straight on in log-log, and with a discrepancy that grows with the "
         f"distance from the data. {' '.join(members_sentence(answer.forecast))} The back-test repeats all of it "
-        "without the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
-        "where they are known, test images; no forecast rests on them."
+        "without the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over "
+        "seeds and, where they are known, test images; no forecast rests on them."
     ]
 
 
