@@ -28,8 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reconscale.laws import Candidate, Costs, Points, next_experiments
-from reconscale.laws.decisions.prediction import infer_curve
+from reconscale.laws import Candidate, Costs, Points, infer, next_experiments
 from simulated import NOISE, Simulated, Truth, studies
 
 Floats = NDArray[np.float64]
@@ -112,7 +111,7 @@ def _with(made: Points, law: Truth, n: float, rng: np.random.Generator) -> Point
 
 
 def _state(points: Points, law: Truth, target: float, cost: float) -> State:
-    drawn = infer_curve(points).curves(np.log([target]), images=False)[:, 0]
+    drawn = infer(points).draw(np.log([target]), images=False)[:, 0]
     low, median, high = np.quantile(drawn, [0.05, 0.5, 0.95])
     away = abs(float(median - law.log_error([target])[0]))
     return State(cost, len(points), away, 0.5 * float(high - low))

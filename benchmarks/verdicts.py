@@ -24,10 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curves import PLACE, Curve, halves, lcdb
-from reconscale.laws import Points
+from reconscale.laws import Points, infer
 from reconscale.laws.decisions.decide import gains_n
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
-from reconscale.laws.decisions.prediction import infer_curve
 from simulated import KINDS, Simulated, studies
 
 Floats = NDArray[np.float64]
@@ -63,8 +62,8 @@ class Judged:
 
 def judged(study: Simulated) -> Judged:
     """What would be said about one study."""
-    told = infer_curve(study.points)
-    gains = [gains_n(told, study.points.metric, amount, (2.0,))[0] for amount in WORTHWHILE]
+    told = infer(study.points)
+    gains = [gains_n(told, amount, (2.0,))[0] for amount in WORTHWHILE]
     first = gains[0]
     stated = np.array([gain.probability for gain in gains])
     return Judged(study.kind, stated, study.gain(2.0), first.low, first.median, first.high)
@@ -72,8 +71,8 @@ def judged(study: Simulated) -> Judged:
 
 def judged_curve(curve: Curve) -> Judged:
     """What would be said about one measured curve."""
-    told = infer_curve(Points(curve.n, curve.y, curve.seed))
-    gains = [gains_n(told, "error", amount, (2.0,))[0] for amount in WORTHWHILE]
+    told = infer(Points(curve.n, curve.y, curve.seed))
+    gains = [gains_n(told, amount, (2.0,))[0] for amount in WORTHWHILE]
     last = curve.n.max()
     after = np.log(curve.truth[np.isclose(curve.ahead, 2.0 * last)]).mean()
     true = float(10.0 / np.log(10.0) * (np.log(curve.y[curve.n == last]).mean() - after))

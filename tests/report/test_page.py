@@ -226,7 +226,7 @@ def test_answer_as_text(written: Written, curve: Points) -> None:
     assert "[failed-runs]" in said and "10 x n" in said and "what to run next" in said
     said = "\n".join(answer_lines(curve.rows(curve.n <= 250)))
     assert said.startswith("UNDECIDED") and "There is no curve yet" in said and "Add training sizes" in said
-    said = "\n".join(answer_lines(curve.rows(curve.n <= 2000), asked=[1e9]))
+    said = "\n".join(answer_lines(curve.rows(curve.n <= 2000), requested_n=[1e9]))
     assert "not forecast" in said and "(the interval is mostly the prior)" in said
 
 

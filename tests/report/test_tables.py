@@ -13,7 +13,7 @@ import pytest
 
 from reconscale.laws import Costs, Points, select_width
 from reconscale.report import page_text as prose
-from reconscale.report.analysis import Analysis, analyse, hours_unknown, summarise_decision
+from reconscale.report.analysis import Analysis, analyse, hours_unknown
 from reconscale.report.next_steps import next_steps
 from reconscale.report.run_tables import (
     baseline_findings,
@@ -97,7 +97,7 @@ def test_sizes_of_the_band_are_distinct(answer: Analysis) -> None:
 
 def test_refused_sizes_have_no_numbers(curve: Points) -> None:
     small = curve.rows(curve.n <= 2000)
-    fan = fan_table(analyse(small, asked=[4000.0, 1e9]))
+    fan = fan_table(analyse(small, requested_n=[4000.0, 1e9]))
     far = fan.where(n=1e9).records()[0]
     assert far["status"] == "refused" and far["median"] is None and far["high90"] is None
     assert fan.where(n=4000.0).records()[0]["asked"] == 1
@@ -112,15 +112,13 @@ def test_every_metric(curve: Points, metric: str) -> None:
 
 
 def test_the_line_is_the_posterior_median_within_the_data_too(answer: Analysis) -> None:
-    told, fan = answer.outlook, fan_table(answer)
-    assert told is not None
+    told, fan = answer.forecast, fan_table(answer)
     assert fan.numbers("median") == np.median(told.expected, axis=0).tolist()
     assert fan.numbers("low90") == told.interval(0.9)[0].tolist()
 
 
 def test_gains_are_the_decision_s(answer: Analysis) -> None:
-    assert answer.choice is not None and answer.decision is not None
-    rows = gains_table(answer.choice).records()
+    rows = gains_table(answer).records()
     assert [(row["what"], row["factor"]) for row in rows] == [("n", 2.0), ("n", 10.0), ("p", 2.0)]
     assert rows[0]["median"] == answer.decision.gain_n.median
     assert rows[1]["size"] == 6000.0 and rows[1]["images"] == 5400.0
@@ -128,18 +126,18 @@ def test_gains_are_the_decision_s(answer: Analysis) -> None:
 
 
 def test_hours_are_told_only_where_they_were_measured(curve: Points) -> None:
-    priced = summarise_decision(curve, costs=Costs(hours_unknown, per_hour=0.0, per_image=2.0))
+    priced = analyse(curve, costs=Costs(hours_unknown, per_hour=0.0, per_image=2.0))
     assert " in all " in priced.price.sentence and "of training" not in priced.price.sentence
     assert gains_table(priced).column("total")[0] == 2.0 * 8000
     assert "runs at n" in str(priced.experiments[0].cost_unit)
-    timed = summarise_decision(curve, costs=Costs(lambda n, p: 2.0))
+    timed = analyse(curve, costs=Costs(lambda n, p: 2.0))
     assert " and 2 h of training; " in timed.price.sentence and gains_table(timed).column("hours")[0] == 2.0
 
 
 def test_a_target_says_how_much_it_needs(curve: Points) -> None:
-    (said,) = target_sentence(summarise_decision(curve, target=0.022))
+    (said,) = target_sentence(analyse(curve, target=0.022))
     assert said.startswith("Target: an error of 0.022")
-    assert target_sentence(summarise_decision(curve)) == []
+    assert target_sentence(analyse(curve)) == []
 
 
 def test_weights_and_forms_are_probabilities(answer: Analysis) -> None:
@@ -249,10 +247,9 @@ def test_one_size_asks_for_more_sizes() -> None:
 
 def test_next_steps_are_the_experiments(curve: Points) -> None:
     answer = analyse(curve)
-    assert answer.choice is not None
     steps = next_steps(answer)
-    assert steps.column("kind") == [item.kind for item in answer.choice.experiments]
-    assert steps.column("n") == [item.n for item in answer.choice.experiments]
+    assert steps.column("kind") == [item.kind for item in answer.experiments]
+    assert steps.column("n") == [item.n for item in answer.experiments]
     assert all("should remove" in str(why) for why in steps.column("reason")) or steps.column("kind") == ["stop"]
 
 
@@ -260,7 +257,9 @@ def test_all_cautions_about_runs_are_found(written: Written) -> None:
     known = gather(written.study, written.folder)
     codes = {item.code for item in known.findings}
     assert "failed-runs" in codes and known.answer is not None
-    assert {item.code for item in run_findings(written.study, written.folder, known.answer.points)} <= codes
+    assert {
+        item.code for item in run_findings(written.study, written.folder, known.results, known.answer.points)
+    } <= codes
 
 
 def test_a_budget_that_is_too_small_is_a_finding() -> None:

@@ -10,12 +10,13 @@ import typer
 from rich.table import Table
 
 from reconscale.cli.display import console, echo, handle_errors, print_json
+from reconscale.cli.source import Source, StudySource, is_csv, open_source
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
-    from reconscale.laws import Costs, Finding, Fit, Forecast, NoiseLevel, Points
+    from reconscale.laws import Finding, Fit, Forecast, Points
 
-Source = Annotated[
+SourcePath = Annotated[
     Path,
     typer.Argument(help="A study file or its folder, or a CSV with columns n and a metric (optional: p, width, seed)."),
 ]
@@ -29,30 +30,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FACTORS = (2.0, 4.0, 10.0)
 
 
-def load_points(
-    source: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None
-) -> Points:
-    """The points of a CSV or of a study.
-
-    Raises:
-        UserError: the source cannot be read, or an option is not for this kind of source.
-    """
-    from reconscale.laws import Points
-
-    if source.suffix.lower() == ".csv":
-        if profile or test_set:
-            raise UserError(source, "--profile and --test-set are for studies", "leave them out, or give a study file")
-        return Points.from_csv(source, metric=metric)
-    if metric:
-        raise UserError(source, "--metric is for CSV files", "use --profile, or give a CSV")
-    from reconscale.study import Folder, load_study
-    from reconscale.study.measurements import load_points
-
-    return load_points(load_study(source), Folder.beside(source), profile=profile, test_set=test_set)
-
-
 def fit(
-    source: Source,
+    source: SourcePath,
     law: Annotated[
         str | None,
         typer.Option(help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: several]"),
@@ -67,7 +46,7 @@ def fit(
         from reconscale.laws import USUAL
         from reconscale.laws import fit as fit_law
 
-        points = load_points(source, metric=metric, profile=profile, test_set=test_set)
+        points = open_source(source, metric=metric, profile=profile, test_set=test_set).points
         fits: list[Fit] = []
         failed: list[UserError] = []
         for name in [law] if law else USUAL:
@@ -85,7 +64,7 @@ def fit(
 
 
 def forecast(
-    source: Source,
+    source: SourcePath,
     n: Annotated[
         list[float] | None,
         typer.Option(help="A size to forecast; repeatable. [default: 2, 4 and 10 times the largest n]"),
@@ -97,11 +76,11 @@ def forecast(
 ) -> None:
     """Forecast quality at larger n. With 50 and 90 % intervals; sizes too far beyond the data are not forecast."""
     with handle_errors():
-        from reconscale.laws import forecast as forecast_at
+        from reconscale.laws import infer
 
-        points = load_points(source, metric=metric, profile=profile, test_set=test_set)
+        points = open_source(source, metric=metric, profile=profile, test_set=test_set).points
         sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
-        made = forecast_at(points, sizes)
+        made = infer(points).forecast(sizes)
         rows = _forecast_rows(made)
         if json:
             print_json(_forecast_record(points, made, rows))
@@ -114,7 +93,7 @@ def forecast(
 
 
 def report(
-    source: Source,
+    source: SourcePath,
     out: Annotated[Path | None, typer.Option(help="Output folder. [default: report, beside the source]")] = None,
     metric: MetricName = None,
     worthwhile: Annotated[
@@ -125,25 +104,21 @@ def report(
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
-        from reconscale.laws import METRICS
         from reconscale.report import gather, report_points, study_lines, write_study
 
-        if source.suffix.lower() == ".csv":
-            points = load_points(source, metric=metric)
-            least = METRICS[points.metric].worthwhile if worthwhile is None else worthwhile
-            folder = out or source.parent / "report"
-            page = report_points(points, folder, title=source.stem, worthwhile=least, target=target)
-        else:
-            from reconscale.study import Folder, load_study
-
-            if metric is not None or worthwhile is not None:
-                raise UserError(
-                    source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
-                )
-            results = Folder.beside(source)
-            known = gather(load_study(source), results, target=target)
-            page = write_study(known, out or results.root.parent / "report", pictures=pictures)
+        if not is_csv(source) and (metric is not None or worthwhile is not None):
+            raise UserError(
+                source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
+            )
+        opened = open_source(source, metric=metric)
+        if isinstance(opened, StudySource):
+            known = gather(opened.study, opened.folder, results=opened.results, target=target)
+            page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures)
             echo(*study_lines(known))
+        else:
+            least = opened.worthwhile if worthwhile is None else worthwhile
+            folder = out or source.parent / "report"
+            page = report_points(opened.points, folder, title=opened.name, worthwhile=least, target=target)
         echo(f"report: {page}")
 
 
@@ -219,7 +194,7 @@ Price = "{}, in any currency."
 
 
 def decide(  # noqa: PLR0913 - flags
-    source: Source,
+    source: SourcePath,
     worthwhile: Annotated[
         float | None,
         typer.Option(help="The smallest worthwhile gain, in dB or SSIM. [default: the study's, or 0.1 dB, 0.01 SSIM]"),
@@ -238,23 +213,24 @@ def decide(  # noqa: PLR0913 - flags
     """Decide whether more data or a larger network is worth it. Also: the n for a target, and what to run next."""
     with handle_errors():
         from reconscale.laws.findings import unique_findings
-        from reconscale.report import summarise_decision
-        from reconscale.report.analysis import choice_record, json_safe
+        from reconscale.report import analyse
+        from reconscale.report.analysis import decision_record, json_safe
         from reconscale.report.sentences import decided_lines
 
-        points = load_points(source, metric=metric, profile=profile, test_set=test_set)
-        costs = costs_from_options(source, cost_per_image, cost_per_hour)
-        least = _worthwhile(source, points) if worthwhile is None else worthwhile
-        choice = summarise_decision(points, worthwhile=least, double=double, target=target, costs=costs)
-        findings = unique_findings(choice.findings, _run_findings(source, points, test_set))
+        opened = open_source(source, metric=metric, profile=profile, test_set=test_set)
+        points = opened.points
+        costs = opened.costs(*check_prices(cost_per_image, cost_per_hour))
+        least = opened.worthwhile if worthwhile is None else worthwhile
+        answer = analyse(points, worthwhile=least, double=double, target=target, costs=costs)
+        findings = unique_findings(answer.decision_findings, opened.run_findings())
         if json:
-            print_json(json_safe(choice_record(choice) | {"findings": finding_records(findings)}))
+            print_json(json_safe(decision_record(answer) | {"findings": finding_records(findings)}))
         else:
-            echo(*decided_lines(choice, points, findings))
+            echo(*decided_lines(answer, findings))
 
 
 def compare(
-    first: Source,
+    first: SourcePath,
     second: Annotated[Path, typer.Argument(help="The other method: a study or a CSV.")],
     out: Annotated[Path | None, typer.Option(help="Also write a page, its figure and tables into this folder.")] = None,
     metric: MetricName = None,
@@ -267,15 +243,9 @@ def compare(
         from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compared, report_comparison
 
-        names = _names(first, second)
-        methods = [
-            Method(
-                name,
-                load_points(place, metric=metric, profile=profile, test_set=test_set),
-                load_noise_levels(place, profile),
-            )
-            for name, place in zip(names, (first, second), strict=True)
-        ]
+        sources = [open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second)]
+        names = method_names(sources[0], sources[1])
+        methods = [Method(name, item.points, item.noise) for name, item in zip(names, sources, strict=True)]
         known = compared(methods[0], methods[1])
         if json:
             print_json(json_safe(known.record() | {"findings": finding_records(known.findings)}))
@@ -287,66 +257,19 @@ def compare(
                 echo(f"Written: {path}")
 
 
-def load_noise_levels(source: Path, profile: str | None) -> NoiseLevel | None:
-    """The results of a study at other noise levels; a CSV has none."""
-    if source.suffix.lower() == ".csv":
-        return None
-    from reconscale.study import Folder, load_study, runs_of
-    from reconscale.study.measurements import noise_levels_from_results
-
-    study = load_study(source)
-    done = [result for result in Folder.beside(source).results(runs_of(study)) if result.status == "done"]
-    return noise_levels_from_results(done, profile=profile or study.analysis.profile, test_set=study.images.main_test)
-
-
-def costs_from_options(source: Path, per_image: float | None, per_hour: float | None) -> Costs:
-    """Prices, with the measured hours of a study; a CSV has no hours.
+def check_prices(per_image: float | None, per_hour: float | None) -> tuple[float | None, float | None]:
+    """Both prices; an hour costs nothing where only images have a price.
 
     Raises:
-        UserError: a price is below 0, or hours have a price but were not measured.
+        UserError: a price is below 0.
     """
-    from reconscale.laws import Costs
-    from reconscale.report.analysis import hours_unknown
-
     for flag, value in (("--cost-per-image", per_image), ("--cost-per-hour", per_hour)):
         if value is not None and not 0 <= value < float("inf"):
             raise UserError(flag, f"found {value:g}", "a price of 0 or more is expected")
-    if per_image is not None and per_hour is None:
-        per_hour = 0.0
-    if source.suffix.lower() == ".csv":
-        if per_hour:
-            raise UserError("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
-        return Costs(hours_unknown, per_hour, per_image)
-    from reconscale.report.run_tables import costs_from
-    from reconscale.study import Folder, load_study, runs_of
-
-    results = Folder.beside(source).results(runs_of(load_study(source)))
-    return costs_from(results, per_hour, per_image)
+    return per_image, 0.0 if per_image is not None and per_hour is None else per_hour
 
 
-def _worthwhile(source: Path, points: Points) -> float:
-    """The smallest worthwhile gain: the study's; for a CSV the default of its metric."""
-    if source.suffix.lower() == ".csv":
-        from reconscale.laws import METRICS
-
-        return METRICS[points.metric].worthwhile
-    from reconscale.study import load_study
-
-    return load_study(source).analysis.worthwhile
-
-
-def _run_findings(source: Path, points: Points, test_set: str | None) -> tuple[Finding, ...]:
-    """Findings about the runs of a study; a CSV has none."""
-    if source.suffix.lower() == ".csv":
-        return ()
-    from reconscale.report import run_findings
-    from reconscale.study import Folder, load_study
-
-    return run_findings(load_study(source), Folder.beside(source), points, test_set)
-
-
-def _names(first: Path, second: Path) -> tuple[str, str]:
+def method_names(first: Source, second: Source) -> tuple[str, str]:
     """Names of two methods: their files' names, or their paths where these are equal."""
-    folders = [place.parent if place.name == "study.toml" else place for place in (first, second)]
-    names = [place.stem if place.suffix.lower() == ".csv" else place.resolve().name for place in folders]
-    return (names[0], names[1]) if names[0] != names[1] else (str(first), str(second))
+    names = (first.name, second.name)
+    return names if names[0] != names[1] else (str(first.path), str(second.path))

@@ -1,15 +1,15 @@
 """Curves through measured points: laws, their uncertainty, forecasts and decisions (numpy and scipy only)."""
 
-from reconscale.laws.decisions.compare import Comparison, Crossing, Difference, comparison, crossing
+from reconscale.laws.decisions.compare import Comparison, Crossing, Difference
 from reconscale.laws.decisions.costs import CostEstimate, Costs, Hours, hours_of
-from reconscale.laws.decisions.decide import Decision, Gain, decide
-from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_sentence, exchanges
+from reconscale.laws.decisions.decide import Decision, Gain
+from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_sentence
 from reconscale.laws.decisions.intervals import Interval, likelihood_words
-from reconscale.laws.decisions.next_experiments import Experiment, next_experiments
-from reconscale.laws.decisions.requirements import Price, RequiredSize, price, required_n
+from reconscale.laws.decisions.next_experiments import Experiment
+from reconscale.laws.decisions.requirements import Price, RequiredSize
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
-from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast
+from reconscale.laws.forecasting import BacktestRow, Forecast, backtest
 from reconscale.laws.grouping import select_width
 from reconscale.laws.named.fit import Fit, PointFit, fit, point_fit
 from reconscale.laws.named.registry import (
@@ -27,6 +27,18 @@ from reconscale.laws.named.registry import (
     evaluate,
 )
 from reconscale.laws.points import METRICS, Metric, Points
+from reconscale.laws.questions import (
+    Curve,
+    comparison,
+    crossing,
+    decide,
+    exchanges,
+    forecast,
+    infer,
+    next_experiments,
+    price,
+    required_n,
+)
 from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surface.optimum import Draws, Optimum
 from reconscale.laws.surface.posterior import infer_surface
@@ -47,6 +59,7 @@ __all__ = [
     "CostEstimate",
     "Costs",
     "Crossing",
+    "Curve",
     "Decision",
     "Difference",
     "Draws",
@@ -84,6 +97,7 @@ __all__ = [
     "fit",
     "forecast",
     "hours_of",
+    "infer",
     "infer_surface",
     "likelihood_words",
     "next_experiments",

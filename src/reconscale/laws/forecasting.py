@@ -11,10 +11,11 @@ from scipy.special import gammaln, logsumexp
 
 from reconscale.arrays import Floats
 from reconscale.errors import check_level
-from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble, out_of_calibration
-from reconscale.laws.curve.posterior import MOST_LEVELS, ParameterSummary, summarise
+from reconscale.laws.curve.ensemble import out_of_calibration
+from reconscale.laws.curve.posterior import ParameterSummary, summarise
+from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import group_by_size, select_width
+from reconscale.laws.grouping import select_width
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes
 from reconscale.laws.points import METRICS, Points
@@ -125,7 +126,7 @@ class BacktestRow(NamedTuple):
     seen: float
 
 
-def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
+def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
     """Forecast the measured value of the metric at other training-set sizes, on the same test set.
 
     The posterior over one nested family of curves (power laws with or without a floor, saturating, with up to two
@@ -134,28 +135,24 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
     Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.select_width`.
 
     Args:
-        points: the measurements, two or more distinct n.
+        curve: the curve, inferred from points.
         n: one or more sizes.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: there are fewer than two distinct n, or some n is not a number above 0.
+        UserError: some n is not a number above 0.
     """
-    sizes = check_sizes(n)
-    rng = np.random.default_rng(seed)
-    made = fit_ensemble(group_by_size(points, MOST_LEVELS), rng)
+    sizes, made, rng = check_sizes(n), curve.ensemble, curve.generator()
     x = np.log(sizes)
     centre, owner = made.curves(x, DRAWS, rng)
     centre = np.clip(centre, -LOG_LIMIT, LOG_LIMIT)
     sd = made.curve.noise(x)[owner]
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
-    to_metric = METRICS[points.metric].from_error
-    largest = float(points.n.max())
+    to_metric = METRICS[curve.points.metric].from_error
     about = summarise(made.curve)
-    refused, reason = _refusals(about, sizes, largest)
-    found = _cautions(about, made, x)
+    refused, reason = _refusals(about, sizes, curve.largest)
+    found = _cautions(about, curve, x)
     if reason:
-        found.append(finding("too-far", count=int(refused.sum()), n=largest, why=reason))
+        found.append(finding("too-far", count=int(refused.sum()), n=curve.largest, why=reason))
     return Forecast(
         n=sizes,
         draws=to_metric(np.exp(np.clip(centre + sd * noise, -LOG_LIMIT, LOG_LIMIT))),
@@ -166,7 +163,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
         forms=made.curve.forms,
         known=about,
         findings=unique_findings(made.level.findings, tuple(found)),
-        metric=points.metric,
+        metric=curve.points.metric,
         _centre=centre,
         _scale=np.hypot(sd * np.sqrt((TAILS - 2) / TAILS), 0.15 * centre.std(0)),
     )
@@ -177,7 +174,7 @@ def backtest(points: Points, *, seed: int = 0) -> list[BacktestRow]:
 
     Args:
         points: the measurements; four or more distinct n for the first comparison, five for the second.
-        seed: as in :func:`forecast`.
+        seed: the same seed gives the same bits.
 
     Returns:
         One line for the largest n seen from all others, then two for the two largest seen from the rest; empty
@@ -189,7 +186,7 @@ def backtest(points: Points, *, seed: int = 0) -> list[BacktestRow]:
         if len(sizes) - back < 3:
             break
         held = sizes[-back:]
-        told = forecast(points.rows(points.n < held[0]), held, seed=seed)
+        told = forecast_curve(CurvePosterior.infer(points.rows(points.n < held[0]), seed), held)
         low, high = told.interval(0.9)
         measured = _means(points, held)
         seen = [sizes[-back - 1]] * back
@@ -213,13 +210,13 @@ def _refusals(about: dict[str, ParameterSummary], sizes: Floats, largest: float)
     return refused, f"more than {FAR:g} times the largest n needs a floor that the points identify, and these do not"
 
 
-def _cautions(about: dict[str, ParameterSummary], made: Ensemble, x: Floats) -> list[Finding]:
+def _cautions(about: dict[str, ParameterSummary], curve: CurvePosterior, x: Floats) -> list[Finding]:
     found = []
     if not about["floor"].identified:
         found.append(finding("floor-unidentified", share=about["floor"].high))
     if not about["exponent"].identified:
         found.append(finding("exponent-unidentified", low=about["exponent"].low, high=about["exponent"].high))
-    apart = made.apart(float(x.max()))
+    apart = curve.ensemble.apart(float(x.max()))
     if apart > LAWS_APART:
         found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=10.0 / np.log(10.0) * apart))
-    return found + out_of_calibration(made.level, float(x.max()))
+    return found + out_of_calibration(curve.level, float(x.max()))

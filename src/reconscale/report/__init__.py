@@ -1,13 +1,12 @@
 """Reports: tables, then figures, then a page. Reads results; never trains, never imports torch."""
 
-from reconscale.report.analysis import Analysis, DecisionSummary, analyse, summarise_decision
+from reconscale.report.analysis import Analysis, analyse
 from reconscale.report.build import draw_points, report_points, report_study, write_study
 from reconscale.report.sentences import answer_lines
 from reconscale.report.study_data import StudyAnalysis, gather, run_findings, study_lines
 
 __all__ = [
     "Analysis",
-    "DecisionSummary",
     "StudyAnalysis",
     "analyse",
     "answer_lines",
@@ -17,6 +16,5 @@ __all__ = [
     "report_study",
     "run_findings",
     "study_lines",
-    "summarise_decision",
     "write_study",
 ]

@@ -1,10 +1,11 @@
-"""Everything that the laws have to say about one set of points, asked once and kept together."""
+"""Everything that the laws have to say about one set of points: asked of one curve, and kept together."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reconscale.laws import (
     BacktestRow,
     CostEstimate,
     Costs,
+    Curve,
     Decision,
     Exchange,
     Experiment,
@@ -28,19 +30,11 @@ from reconscale.laws import (
     Price,
     RequiredSize,
     Surface,
-    backtest,
-    decide,
-    exchanges,
     fit,
-    forecast,
+    infer,
     likelihood_words,
-    next_experiments,
-    price,
-    required_n,
     select_width,
 )
-from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.prediction import surface_of
 from reconscale.laws.findings import unique_findings
 from reconscale.laws.grouping import LEAST_SIZES
 from reconscale.report.format import MetricFormat
@@ -49,80 +43,6 @@ from reconscale.report.format import MetricFormat
 def hours_unknown(n: float, p: float | None) -> float:
     """Hours of a run where nobody measured them: prices of images are counted, and nothing is said about hours."""
     return 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class DecisionSummary:
-    """What to do, and why.
-
-    Attributes:
-        decision: the verdict with its gains.
-        needed: the n that the target needs, or None without one.
-        price: what the next 0.1 dB (0.01 SSIM) costs.
-        experiments: what to run next.
-        costs: prices and measured hours; hours are ``hours_unknown`` where nobody measured them.
-    """
-
-    decision: Decision
-    needed: RequiredSize | None
-    price: Price
-    experiments: tuple[Experiment, ...]
-    costs: Costs
-
-    @property
-    def timed(self) -> bool:
-        """Whether the hours of a run are known."""
-        return self.costs.hours is not hours_unknown
-
-    @property
-    def gains(self) -> list[tuple[str, Gain]]:
-        """``n`` or ``p``, and what more of it adds, in the order in which they are shown."""
-        more = [("n", self.decision.gain_n), ("n", self.decision.gain_tenfold)]
-        return more if self.decision.gain_p is None else [*more, ("p", self.decision.gain_p)]
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Cautions, each code once."""
-        needed = () if self.needed is None else self.needed.findings
-        return unique_findings(self.decision.findings, needed, self.price.findings)
-
-    def bill(self, what: str, factor: float) -> CostEstimate:
-        """What ``factor`` times the n, or the p, costs: the images and one run there."""
-        n, p = self.decision.n, self.decision.p
-        if what == "n":
-            return self.costs.bill(factor * n, p, n)
-        return self.costs.bill(n, None if p is None else factor * p, n)
-
-
-def summarise_decision(
-    points: Points,
-    *,
-    worthwhile: float = 0.1,
-    double: str = "n",
-    target: float | None = None,
-    costs: Costs | None = None,
-) -> DecisionSummary:
-    """Ask for everything that a decision needs.
-
-    Args:
-        points: the measurements, two or more distinct n.
-        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
-        double: which is looked at first, ``n`` or ``p``.
-        target: a value of the metric whose n is asked for.
-        costs: prices and hours; none: nothing is known about either.
-
-    Raises:
-        UserError: there are fewer than two distinct n, or an argument is out of range.
-    """
-    known = costs or Costs(hours_unknown)
-    timed = None if known.hours is hours_unknown else known
-    return DecisionSummary(
-        decision=decide(points, double=double, worthwhile=worthwhile),
-        needed=None if target is None else required_n(points, target),
-        price=price(points, known),
-        experiments=next_experiments(points, timed, worthwhile=worthwhile),
-        costs=known,
-    )
 
 
 NEAR, FAR = 4.0, 10.0
@@ -135,33 +55,95 @@ INSIDE, BEYOND = 17, 5
 class Analysis:
     """What is known and expected.
 
+    The curve is inferred when it is first needed, once; each answer below is asked of it then, and kept. Where there is
+    but one training size there is no curve (``has_curve``), and whoever asks it is told so by a UserError.
+
     Attributes:
         points: every measured run.
-        best: those of the width that was selected for their n.
-        worthwhile: the smallest gain worth paying for.
-        asked: sizes whose forecast was asked for.
-        fits: the usual named laws, as far as they could be fitted.
-        unfitted: law -> why it could not be fitted.
-        outlook: the forecast at all sizes of the band and at those asked for; none without a curve.
-        held: the back-test, one line a size that was held back.
-        choice: the verdict, and what to do; none without a curve.
-        rates: what one step of quality is worth in images, parameters and noise.
-        surface: quality over n and p; none where there are too few cells.
-        lacking: why there is no curve; empty where there is one.
+        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        requested_n: sizes whose forecast was asked for.
+        double: which is looked at first, ``n`` or ``p``.
+        target: a value of the metric whose n is asked for, or None.
+        costs: prices and measured hours; hours are ``hours_unknown`` where nobody measured them.
+        noise: the networks at the largest n at other levels of noise, or None.
     """
 
     points: Points
-    best: Points
     worthwhile: float
-    asked: tuple[float, ...]
-    fits: tuple[Fit, ...] = ()
-    unfitted: tuple[tuple[str, str], ...] = ()
-    outlook: Forecast | None = None
-    held: tuple[BacktestRow, ...] = ()
-    choice: DecisionSummary | None = None
-    rates: tuple[Exchange, ...] = ()
-    surface: Surface | None = None
-    lacking: str = ""
+    requested_n: tuple[float, ...]
+    double: str
+    target: float | None
+    costs: Costs
+    noise: NoiseLevel | None
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether there are sizes enough for a curve."""
+        return len(self.points.sizes) >= LEAST_SIZES
+
+    @cached_property
+    def curve(self) -> Curve:
+        """The curve that everything is asked of."""
+        return infer(self.points)
+
+    @cached_property
+    def best(self) -> Points:
+        """The runs of the width that was selected for their n."""
+        return self.curve.best if self.has_curve else select_width(self.points)
+
+    @cached_property
+    def decision(self) -> Decision:
+        """The verdict with its gains."""
+        return self.curve.decide(double=self.double, worthwhile=self.worthwhile)
+
+    @cached_property
+    def required(self) -> RequiredSize | None:
+        """The n that the target needs, or None without one."""
+        return None if self.target is None else self.curve.required_n(self.target)
+
+    @cached_property
+    def price(self) -> Price:
+        """What the next 0.1 dB (0.01 SSIM) costs."""
+        return self.curve.price(self.costs)
+
+    @cached_property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """What to run next."""
+        return self.curve.next_experiments(self.costs if self.timed else None, worthwhile=self.worthwhile)
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """The forecast at all sizes of the band and at those asked for."""
+        return self.curve.forecast(grid_of(self.points, self.requested_n))
+
+    @cached_property
+    def backtest(self) -> tuple[BacktestRow, ...]:
+        """What would have been forecast of the largest sizes: one line a size that was held back."""
+        return tuple(self.curve.backtest()) if self.has_curve else ()
+
+    @cached_property
+    def exchange(self) -> tuple[Exchange, ...]:
+        """What one step of quality is worth in images, parameters and noise."""
+        return tuple(self.curve.exchanges(self.noise)) if self.has_curve else ()
+
+    @property
+    def surface(self) -> Surface | None:
+        """Quality over n and p; None where there are too few cells."""
+        return self.curve.surface if self.has_curve else None
+
+    @cached_property
+    def _fits(self) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], ...]]:
+        return usual_fits(self.points) if self.has_curve else ((), ())
+
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        """The usual named laws, as far as they could be fitted."""
+        return self._fits[0]
+
+    @property
+    def unfitted(self) -> tuple[tuple[str, str], ...]:
+        """Law -> why it could not be fitted."""
+        return self._fits[1]
 
     @property
     def quantity(self) -> MetricFormat:
@@ -169,75 +151,104 @@ class Analysis:
         return MetricFormat(self.points.metric, self.points.profile, self.points.unit)
 
     @property
-    def decision(self) -> Decision | None:
-        """The verdict with its gains."""
-        return None if self.choice is None else self.choice.decision
-
-    @property
     def verdict(self) -> str:
         """One of COLLECT MORE, TRAIN LARGER, STOP and UNDECIDED."""
-        return "UNDECIDED" if self.decision is None else self.decision.verdict
+        return self.decision.verdict if self.has_curve else "UNDECIDED"
 
     @property
     def surety(self) -> str:
         """How sure the verdict is, in fixed words; empty where it is that nothing is sure."""
-        return (
-            "" if self.decision is None or self.verdict == "UNDECIDED" else likelihood_words(self.decision.probability)
-        )
+        return "" if self.verdict == "UNDECIDED" else likelihood_words(self.decision.probability)
 
     @property
     def sentence(self) -> str:
         """The answer in words."""
-        return self.lacking if self.decision is None else self.decision.sentence
+        return self.decision.sentence if self.has_curve else _missing(self.points)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the hours of a run are known."""
+        return self.costs.hours is not hours_unknown
+
+    @property
+    def gains(self) -> list[tuple[str, Gain]]:
+        """``n`` or ``p``, and what more of it adds, in the order in which they are shown."""
+        more = [("n", self.decision.gain_n), ("n", self.decision.gain_tenfold)]
+        return more if self.decision.gain_p is None else [*more, ("p", self.decision.gain_p)]
+
+    def bill(self, what: str, factor: float) -> CostEstimate:
+        """What ``factor`` times the n, or the p, costs: the images and one run there."""
+        n, p = self.decision.n, self.decision.p
+        if what == "n":
+            return self.costs.bill(factor * n, p, n)
+        return self.costs.bill(n, None if p is None else factor * p, n)
+
+    @property
+    def decision_findings(self) -> tuple[Finding, ...]:
+        """Cautions about the decision, the target and the price, each code once."""
+        required = () if self.required is None else self.required.findings
+        return unique_findings(self.decision.findings, required, self.price.findings)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All cautions about the answer, each code once; those about a single law stay with that law."""
-        parts = [item.findings for item in (self.outlook, self.choice, self.surface) if item is not None]
-        return unique_findings(self.best.findings, *parts)
+        if not self.has_curve:
+            return unique_findings(self.best.findings)
+        surface = () if self.surface is None else self.surface.findings
+        return unique_findings(self.best.findings, self.forecast.findings, self.decision_findings, surface)
+
+    def complete(self, progress: Callable[[str], None]) -> None:
+        """Ask everything now, and say what is being computed.
+
+        Raises:
+            UserError: a size asked for is not a number above 0, or the target is not a value of the metric.
+        """
+        if self.has_curve:
+            for said, ask in STAGES.items():
+                progress(said)
+                ask(self)
+
+
+STAGES: dict[str, Callable[[Analysis], object]] = {
+    "deciding": lambda answer: (answer.decision_findings, answer.experiments),
+    "forecasting": lambda answer: answer.forecast,
+    "testing the forecast against sizes held back": lambda answer: answer.backtest,
+    "fitting laws": lambda answer: (answer.fits, answer.exchange, answer.surface),
+}
 
 
 def analyse(
     points: Points,
     *,
     worthwhile: float = 0.1,
-    asked: Sequence[float] = (),
+    requested_n: Sequence[float] = (),
+    double: str = "n",
     target: float | None = None,
     costs: Costs | None = None,
     noise: NoiseLevel | None = None,
-    progress: Callable[[str], None] | None = None,
 ) -> Analysis:
-    """Ask the laws everything that a report needs.
+    """What can be asked about points; nothing is computed before it is asked for.
 
     Args:
         points: the measurements.
         worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
-        asked: sizes to forecast; none: 2, 4 and 10 times the largest n.
+        requested_n: sizes to forecast; none: 2, 4 and 10 times the largest n.
+        double: which is looked at first, ``n`` or ``p``.
         target: a value of the metric whose n is asked for.
         costs: prices and hours; none: nothing is known about either.
         noise: the networks at the largest n at other levels of noise, or None.
-        progress: is told what is being computed.
-
-    Raises:
-        UserError: a size asked for is not a number above 0, or the target is not a value of the metric.
     """
-    say = progress or (lambda _: None)
-    best = select_width(points)
     largest = float(points.n.max())
-    wanted = tuple(sorted({float(n) for n in asked})) or tuple(factor * largest for factor in (2.0, 4.0, 10.0))
-    if len(points.sizes) < LEAST_SIZES:
-        return Analysis(points, best, worthwhile, wanted, lacking=_lacking(points))
-    say("deciding")
-    choice = summarise_decision(points, worthwhile=worthwhile, target=target, costs=costs)
-    say("forecasting")
-    outlook = forecast(points, grid_of(points, wanted))
-    say("testing the forecast against sizes held back")
-    held = tuple(backtest(points))
-    say("fitting laws")
-    fits, unfitted = usual_fits(points)
-    rates = tuple(exchanges(points, noise))
-    known = Analysis(points, best, worthwhile, wanted, fits, unfitted, outlook, held, choice, rates)
-    return replace(known, surface=surface_of(points, 0)) if has_surface(points) else known
+    wanted = tuple(sorted({float(n) for n in requested_n})) or tuple(factor * largest for factor in (2.0, 4.0, 10.0))
+    return Analysis(points, worthwhile, wanted, double, target, costs or Costs(hours_unknown), noise)
+
+
+def _missing(points: Points) -> str:
+    """Why there is no curve."""
+    return (
+        f"There is no curve yet: only one training size is done (n = {float(points.n.max()):g}), and a curve needs at "
+        f"least {LEAST_SIZES}, better 4 or more. The numbers below are measurements, not a forecast."
+    )
 
 
 def usual_fits(points: Points) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], ...]]:
@@ -263,20 +274,13 @@ def grid_of(points: Points, asked: Sequence[float]) -> Floats:
     return np.union1d(grid[apart > 1e-6], asked)
 
 
-def _lacking(points: Points) -> str:
-    return (
-        f"There is no curve yet: only one training size is done (n = {float(points.n.max()):g}), and a curve needs at "
-        f"least {LEAST_SIZES}, better 4 or more. The numbers below are measurements, not a forecast."
-    )
-
-
-def choice_record(choice: DecisionSummary) -> dict[str, Any]:
+def decision_record(answer: Analysis) -> dict[str, Any]:
     """The decision, what the target and the next step need, and what to run next."""
     return {
-        "decision": asdict(choice.decision),
-        "target": None if choice.needed is None else asdict(choice.needed),
-        "price": asdict(choice.price),
-        "next": [asdict(item) for item in choice.experiments],
+        "decision": asdict(answer.decision),
+        "target": None if answer.required is None else asdict(answer.required),
+        "price": asdict(answer.price),
+        "next": [asdict(item) for item in answer.experiments],
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from reconscale.files import to_json, write_atomic
 from reconscale.laws import Finding, Points
 from reconscale.report import explanation, figures, html_tables, page_text
-from reconscale.report.analysis import Analysis, analyse, choice_record, json_safe
+from reconscale.report.analysis import Analysis, analyse, decision_record, json_safe
 from reconscale.report.comparison import exchange_table, rates_grid
 from reconscale.report.explanation import Explanation, explanation_sentences, explanation_table
 from reconscale.report.format import amount, times
@@ -229,9 +229,9 @@ def _material(
         expected = (fan_table, members_table, known_table, law_table, backtest_table)
         makers = (*measured, *expected, map_table, frontier_table, budget_table)
         tables += [make(answer) for make in makers]
-    if answer is not None and answer.choice is not None:
-        tables.append(gains_table(answer.choice))
-    tables.append(exchange_table(() if answer is None else answer.rates))
+    if answer is not None and answer.has_curve:
+        tables.append(gains_table(answer))
+    tables.append(exchange_table(() if answer is None else answer.exchange))
     return ReportData(answer, {item.name: item for item in tables})
 
 
@@ -249,16 +249,16 @@ def _page(material: ReportData, title: str, verdict: tuple[str, str]) -> Page:
     )
     if answer is None:
         return page
-    choice, outlook, largest = answer.choice, answer.outlook, float(answer.points.n.max())
+    known, largest = answer.has_curve, float(answer.points.n.max())
     return replace(
         page,
         surety=answer.surety,
-        gains=None if choice is None else html_tables.gains_grid(tables["gains"], choice, answer.quantity),
-        needs=() if choice is None else (*target_sentence(choice), choice.price.sentence),
+        gains=html_tables.gains_grid(tables["gains"], answer) if known else None,
+        needs=(*target_sentence(answer), answer.price.sentence) if known else (),
         sizes=html_tables.sizes_grid(answer),
         exchange=rates_grid(tables["exchange"]),
         known=html_tables.known_grid(tables["known"], largest),
-        members=() if outlook is None else members_sentence(outlook),
+        members=members_sentence(answer.forecast) if known else (),
         laws=html_tables.laws_grid(tables["laws"]),
         backtest=backtest_lines(answer),
         landscape=page_text.landscape(answer),
@@ -314,8 +314,8 @@ def _numbers(page: Page, material: ReportData) -> dict[str, Any]:
                 "floor": answer.surface.floor,
                 "parameters": {name: list(value) for name, value in answer.surface.parameters.items()},
             }
-    if answer is not None and answer.choice is not None:
-        record |= choice_record(answer.choice)
+    if answer is not None and answer.has_curve:
+        record |= decision_record(answer)
     if material.explanation is not None and page.explanation:
         record["explanation"] = material.explanation.record | {"sentences": list(page.explanation)}
     return dict(json_safe(record))

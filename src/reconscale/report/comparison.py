@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,13 @@ import numpy as np
 from reconscale.files import to_json, write_atomic
 from reconscale.laws import (
     Comparison,
+    Curve,
     Exchange,
     Finding,
     NoiseLevel,
     Points,
-    comparison,
     exchange_sentence,
-    exchanges,
-    forecast,
-    select_width,
+    infer,
 )
 from reconscale.laws.decisions.intervals import format_chance
 from reconscale.report.analysis import grid_of, json_safe
@@ -52,6 +51,11 @@ class Method:
     name: str
     points: Points
     noise: NoiseLevel | None = None
+
+    @cached_property
+    def curve(self) -> Curve:
+        """Its curve, inferred when it is first needed."""
+        return infer(self.points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +112,8 @@ def compared(first: Method, second: Method) -> Compared:
     Raises:
         UserError: they cannot be compared, or one has fewer than two distinct n.
     """
-    made = comparison(first.points, second.points, names=(first.name, second.name))
-    one, other = (tuple(exchanges(method.points, method.noise)) for method in (first, second))
+    made = first.curve.compare(second.curve, names=(first.name, second.name))
+    one, other = (tuple(method.curve.exchanges(method.noise)) for method in (first, second))
     return Compared((first, second), made, (one, other))
 
 
@@ -167,7 +171,7 @@ def points_table(known: Compared) -> Table:
     """The runs of the width chosen at each n."""
     rows = []
     for method in known.methods:
-        best = select_width(method.points)
+        best = method.curve.best
         for i in range(len(best)):
             width = None if best.width is None else int(best.width[i])
             seed = None if best.seed is None else int(best.seed[i])
@@ -181,7 +185,7 @@ def bands_table(known: Compared) -> Table:
     for method in known.methods:
         largest = float(method.points.n.max())
         grid = np.asarray([n for n in grid_of(method.points, [FAR * largest]) if n <= FAR * largest * 1.001])
-        made = forecast(method.points, grid)
+        made = method.curve.forecast(grid)
         low, middle, high = (made.quantile(q) for q in (0.05, 0.5, 0.95))
         for i, n in enumerate(grid.tolist()):
             if not made.refused[i]:

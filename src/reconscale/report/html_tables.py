@@ -6,7 +6,7 @@ from typing import Any
 
 from reconscale.laws import LAWS
 from reconscale.laws.decisions.intervals import format_chance, round_interval
-from reconscale.report.analysis import Analysis, DecisionSummary
+from reconscale.report.analysis import Analysis
 from reconscale.report.format import MINUS, MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Grid, Table
@@ -38,9 +38,9 @@ def cost_grid(costs: Table) -> Grid | None:
     return Grid("Measured time of one run, median over seeds", columns, tuple(rows))
 
 
-def gains_grid(gains: Table, choice: DecisionSummary, quantity: MetricFormat) -> Grid:
+def gains_grid(gains: Table, answer: Analysis) -> Grid:
     """What more data, and a larger network, are expected to add, and what they cost."""
-    rows = []
+    quantity, rows = answer.quantity, []
     for row in gains.records():
         noun, spell = ("data", amount) if row["what"] == "n" else ("parameters", short)
         low, high = (quantity.gain(number(row[name])).split()[0] for name in ("low90", "high90"))
@@ -50,10 +50,10 @@ def gains_grid(gains: Table, choice: DecisionSummary, quantity: MetricFormat) ->
                 quantity.gain(number(row["median"])),
                 f"{low} to {high}",
                 f"{format_chance(number(row['probability']))}, {row['wording']}",
-                _gain_cost(row, quantity, choice.price.currency),
+                _gain_cost(row, quantity, answer.price.currency),
             )
         )
-    least = quantity.gain(choice.decision.worthwhile)
+    least = quantity.gain(answer.decision.worthwhile)
     columns = ("what", "#expected gain", "#90 % interval", f"#chance of more than {least}", "it takes")
     return Grid("What more of each is expected to add to the mean over seeds", columns, tuple(rows))
 

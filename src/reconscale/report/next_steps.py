@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconscale.laws import Experiment, Hours
-from reconscale.laws.decisions.decide import has_surface
+from reconscale.laws import Decision, Experiment, Hours
 from reconscale.laws.decisions.intervals import format_chance
 from reconscale.laws.grouping import LEAST_SIZES
-from reconscale.report.analysis import Analysis, DecisionSummary
+from reconscale.report.analysis import Analysis
 from reconscale.report.format import amount, short
 from reconscale.report.tables import Cell, Table, table
 from reconscale.study import Result, Run
@@ -37,30 +36,30 @@ def next_steps(
         hours: measured time of a run by n and width (in the place of p), or None.
     """
     rows = _unfinished(runs, results, hours)
-    if answer is not None and answer.choice is None:
+    if answer is not None and not answer.has_curve:
         rows.append(_more_sizes(answer))
-    if answer is not None and answer.choice is not None:
-        rows += experiment_rows(answer.choice, both=has_surface(answer.points))
+    if answer is not None and answer.has_curve:
+        rows += experiment_rows(answer)
     return table("next-steps", STEPS, rows)
 
 
-def experiment_rows(choice: DecisionSummary, *, both: bool) -> list[tuple[Cell, ...]]:
+def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     """The experiments as rows; ``both``: the gains of n and of p are to be learnt, else that of n."""
-    aim = "the gains of doubling n and p" if both else "the gain of doubling n"
+    aim = "the gain of doubling n" if answer.surface is None else "the gains of doubling n and p"
     rows: list[tuple[Cell, ...]] = []
-    for item in choice.experiments:
+    for item in answer.experiments:
         numbers = (item.seeds or None, item.n, item.p, item.width)
         hours = None if item.bill is None else item.bill.hours
-        action, reason = _worded(item, choice, aim)
+        action, reason = _worded(item, answer.decision, aim)
         left = (item.cost, item.cost_unit, item.reduction, item.regret)
         rows.append((item.kind, action, reason, *numbers, hours, *left))
     return rows
 
 
-def _worded(item: Experiment, choice: DecisionSummary, aim: str) -> tuple[str, str]:
+def _worded(item: Experiment, decision: Decision, aim: str) -> tuple[str, str]:
     """What to do and why."""
     if item.kind == "stop" or item.n is None:
-        return ACT[choice.decision.verdict], item.why
+        return ACT[decision.verdict], item.why
     network = f"width {item.width}" if item.width is not None else "" if item.p is None else f"p = {short(item.p)}"
     place = f"n = {amount(item.n)}{f', {network}' if network else ''}"
     action = {

@@ -92,15 +92,15 @@ def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> 
 
 def analysis(answer: Analysis | None) -> list[str]:
     """How the forecast was made."""
-    if answer is None or answer.outlook is None:
+    if answer is None or not answer.has_curve:
         return []
     return [
         "The forecast is Bayesian: one nested family of curves in the logarithm of the error (power laws with or "
         "without a floor, saturating, with up to two breaks) with a calibrated prior, averaged with two naive "
         "forecasts, no change from here on and straight on in log-log, and with a discrepancy that grows with the "
-        f"distance from the data. {' '.join(members_sentence(answer.outlook))} The back-test repeats all of it without "
-        "the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
-        "where they are known, test images; no forecast rests on them."
+        f"distance from the data. {' '.join(members_sentence(answer.forecast))} The back-test repeats all of it "
+        "without the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over "
+        "seeds and, where they are known, test images; no forecast rests on them."
     ]
 
 
@@ -177,19 +177,19 @@ def quality_alt(answer: Analysis) -> str:
     means = [quantity.say(float(answer.best.y[answer.best.n == n].mean())) for n in (sizes[0], sizes[-1])]
     ends = [f"{mean} at n = {amount(float(n))}" for mean, n in zip(means, (sizes[0], sizes[-1]), strict=True)]
     told = "with the expected values and their 50 % and 90 % bands up to 10 times the largest n"
-    band = "" if answer.outlook is None else f", {told}"
+    band = f", {told}" if answer.has_curve else ""
     axis = "training set size on a logarithmic axis"
     return f"Plot of {quantity.title} against the {axis}, from {ends[0]} to {ends[1]}{band}."
 
 
 def quality_caption(answer: Analysis) -> str:
     """How to read the main figure."""
-    if answer.outlook is None:
+    if not answer.has_curve:
         return "There are too few sizes for a curve."
     held = (
         " Diamonds are what would have been forecast for a size from the smaller ones alone, with 90 % intervals; they "
         "stand a little to its left."
-        if answer.held
+        if answer.backtest
         else ""
     )
     return (

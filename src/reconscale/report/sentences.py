@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from reconscale.laws import Finding, Forecast, Points, likelihood_words
+from reconscale.laws import Finding, Forecast, Points
 from reconscale.laws.curve.posterior import ParameterSummary
-from reconscale.laws.decisions.decide import has_surface
 from reconscale.laws.decisions.intervals import format_chance, round_interval
-from reconscale.report.analysis import Analysis, DecisionSummary, analyse
+from reconscale.report.analysis import Analysis, analyse
 from reconscale.report.format import MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.next_steps import STEPS, experiment_rows, next_steps
 from reconscale.report.run_tables import GPU_HOURS, HOURS
@@ -81,9 +80,9 @@ def known_sentence(name: str, known: ParameterSummary, largest: float) -> str:
     return f"{known_name(name, largest)}: {median} ({low} to {high}; {before}); {verdict}"
 
 
-def target_sentence(choice: DecisionSummary) -> list[str]:
+def target_sentence(answer: Analysis) -> list[str]:
     """The n that the target needs; nothing without a target."""
-    return [] if choice.needed is None else [f"Target: {choice.needed.sentence}"]
+    return [] if answer.required is None else [f"Target: {answer.required.sentence}"]
 
 
 def step_cost(row: Mapping[str, Cell]) -> str:
@@ -100,13 +99,13 @@ def step_cost(row: Mapping[str, Cell]) -> str:
     return ", ".join(parts)
 
 
-def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[float] = ()) -> list[str]:
+def answer_lines(points: Points, *, worthwhile: float = 0.1, requested_n: Sequence[float] = ()) -> list[str]:
     """The verdict and its sentence, what was measured, the forecast, the laws, the back-test and the findings.
 
     Args:
         points: the measurements.
         worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
-        asked: sizes to forecast; none: 2, 4 and 10 times the largest n.
+        requested_n: sizes to forecast; none: 2, 4 and 10 times the largest n.
 
     Returns:
         Lines without markup; a blank one between blocks.
@@ -114,7 +113,7 @@ def answer_lines(points: Points, *, worthwhile: float = 0.1, asked: Sequence[flo
     Raises:
         UserError: a size asked for is not a number above 0.
     """
-    answer = analyse(points, worthwhile=worthwhile, asked=asked)
+    answer = analyse(points, worthwhile=worthwhile, requested_n=requested_n)
     return lines_of(answer, next_steps(answer), answer.findings)
 
 
@@ -129,10 +128,10 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
     quantity = answer.quantity
     blocks = [
         [verdict_line(answer.verdict, answer.surety), answer.sentence],
-        [] if answer.choice is None else choice_lines(answer.choice, quantity),
+        decision_lines(answer) if answer.has_curve else [],
         _measured(answer, quantity),
         _expected(answer, quantity),
-        believed_lines(answer.outlook, float(answer.points.n.max())),
+        believed_lines(answer.forecast, float(answer.points.n.max())) if answer.has_curve else [],
         _laws(answer),
         backtest_lines(answer),
         step_lines(steps),
@@ -141,14 +140,11 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
     return joined(blocks)
 
 
-def decided_lines(choice: DecisionSummary, points: Points, findings: Iterable[Finding]) -> list[str]:
+def decided_lines(answer: Analysis, findings: Iterable[Finding]) -> list[str]:
     """The decision alone: verdict, gains, target, price, next experiments, findings."""
-    quantity = MetricFormat(points.metric, points.profile, points.unit)
-    decision = choice.decision
-    surety = "" if decision.verdict == "UNDECIDED" else likelihood_words(decision.probability)
-    steps = table("next-steps", STEPS, experiment_rows(choice, both=has_surface(points)))
-    head = [verdict_line(decision.verdict, surety), decision.sentence]
-    return joined([head, choice_lines(choice, quantity), step_lines(steps), finding_lines(findings)])
+    steps = table("next-steps", STEPS, experiment_rows(answer))
+    head = [verdict_line(answer.verdict, answer.surety), answer.decision.sentence]
+    return joined([head, decision_lines(answer), step_lines(steps), finding_lines(findings)])
 
 
 def joined(blocks: Iterable[list[str]]) -> list[str]:
@@ -165,24 +161,23 @@ def verdict_line(verdict: str, surety: str) -> str:
     return f"{verdict} ({surety})" if surety else verdict
 
 
-def choice_lines(choice: DecisionSummary, quantity: MetricFormat) -> list[str]:
+def decision_lines(answer: Analysis) -> list[str]:
     """The gains of more data and of a larger network, the size that the target needs, and the price of a step."""
-    lines = [f"gains, with 90 % intervals, and the chance of more than {quantity.gain(choice.decision.worthwhile)}"]
-    for row in gains_table(choice).records():
+    quantity = answer.quantity
+    lines = [f"gains, with 90 % intervals, and the chance of more than {quantity.gain(answer.decision.worthwhile)}"]
+    for row in gains_table(answer).records():
         gain, low, high = (quantity.gain(number(row[name])) for name in ("median", "low90", "high90"))
         head = f"{number(row['factor']):g} x {row['what']}"
         lines.append(
             f"  {head:>6}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
         )
-    return [*lines, *target_sentence(choice), choice.price.sentence]
+    return [*lines, *target_sentence(answer), answer.price.sentence]
 
 
-def believed_lines(outlook: Forecast | None, largest: float) -> list[str]:
+def believed_lines(made: Forecast, largest: float) -> list[str]:
     """The members of the forecast and the parameters of the curve."""
-    if outlook is None:
-        return []
-    lines = [f"  {sentence}" for sentence in members_sentence(outlook)]
-    lines += [f"  {known_sentence(name, known, largest)}" for name, known in outlook.known.items()]
+    lines = [f"  {sentence}" for sentence in members_sentence(made)]
+    lines += [f"  {known_sentence(name, known, largest)}" for name, known in made.known.items()]
     return ["members of the forecast, and parameters of the curve (90 % intervals)", *lines]
 
 
@@ -249,8 +244,8 @@ def _expected(answer: Analysis, quantity: MetricFormat) -> list[str]:
         + f"   ({reach} the largest n)"
         for n, reach, middle, inner, outer in forecast_rows(answer)
     ]
-    if answer.outlook is not None and answer.outlook.reason:
-        lines.append(f"  not forecast: {answer.outlook.reason}")
+    if answer.has_curve and answer.forecast.reason:
+        lines.append(f"  not forecast: {answer.forecast.reason}")
     return [f"expected of a new run ({quantity.title})", *lines] if lines else []
 
 

@@ -88,13 +88,19 @@ class StudyAnalysis:
 
 
 def gather(
-    study: Study, folder: Folder, *, target: float | None = None, progress: Callable[[str], None] | None = None
+    study: Study,
+    folder: Folder,
+    *,
+    results: Sequence[Result] | None = None,
+    target: float | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> StudyAnalysis:
     """Read the results of a study and ask the laws what they say.
 
     Args:
         study: the study.
         folder: its folder of results.
+        results: those that are over; none: they are read from the folder.
         target: a value of the metric whose n is asked for.
         progress: is told what is being done.
 
@@ -102,19 +108,23 @@ def gather(
         UserError: a result is damaged, results were measured on different images, or the target is out of range.
     """
     say = progress or (lambda _: None)
-    say("reading results")
     runs, main = runs_of(study), study.images.main_test
-    results = folder.results(runs)
+    if results is None:
+        say("reading results")
+        results = folder.results(runs)
     done = [result for result in results if result.status == "done"]
     answer = None
     if done:
         points = points_from_results(done, profile=study.analysis.profile, test_set=main)
-        worthwhile, asked = study.analysis.worthwhile, study.analysis.forecast
-        costs = costs_from(done)
-        noise = noise_levels_from_results(done, profile=study.analysis.profile, test_set=main)
         answer = analyse(
-            points, worthwhile=worthwhile, asked=asked, target=target, costs=costs, noise=noise, progress=say
+            points,
+            worthwhile=study.analysis.worthwhile,
+            requested_n=study.analysis.forecast,
+            target=target,
+            costs=costs_from(done),
+            noise=noise_levels_from_results(done, profile=study.analysis.profile, test_set=main),
         )
+        answer.complete(say)
     anchors = load_baselines(folder)
     quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(main, quantity) if anchors is not None else []
@@ -127,22 +137,25 @@ def gather(
     return StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
 
 
-def run_findings(study: Study, folder: Folder, points: Points, test_set: str | None = None) -> tuple[Finding, ...]:
+def run_findings(
+    study: Study, folder: Folder, results: Sequence[Result], points: Points, test_set: str | None = None
+) -> tuple[Finding, ...]:
     """Cautions about the runs behind some points of a study: how they went, and what they reach without training.
 
     Args:
         study: the study.
         folder: its folder of results.
+        results: those that are over.
         points: the measurements of the study.
         test_set: where they were taken; none: the study's main one.
 
     Raises:
-        UserError: a result, or the record of what was measured without a network, is damaged.
+        UserError: the record of what was measured without a network is damaged.
     """
     anchors = load_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
-    how = training_findings(study, folder.results(runs_of(study)))
+    how = training_findings(study, results)
     return unique_findings(problem_findings(study), how, baseline_findings(select_width(points), lines))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from reconscale.arrays import Floats
 from reconscale.laws import Finding, Points, Surface, likelihood_words
 from reconscale.laws.csv_table import table_text
-from reconscale.report.analysis import FAR, NEAR, Analysis, DecisionSummary
+from reconscale.report.analysis import FAR, NEAR, Analysis
 
 Cell = str | int | float | None
 """One entry; none: not known, or refused."""
@@ -159,26 +159,26 @@ def fan_table(answer: Analysis) -> Table:
 
     ``median`` is the middle of the mean over seeds; the intervals are those of one new run.
     """
-    told = answer.outlook
-    if told is None:
+    if not answer.has_curve:
         return table("fan", FAN, [])
+    told = answer.forecast
     columns = np.stack([np.median(told.expected, axis=0), *told.interval(0.5), *told.interval(0.9)])
     largest = float(answer.points.n.max())
     rows: list[tuple[Cell, ...]] = []
     for i, n in enumerate(told.n):
         status = _status(float(n), largest, bool(told.refused[i]))
         numbers: list[Cell] = [None if status == "refused" else float(value) for value in columns[:, i]]
-        rows.append((float(n), status, *numbers, int(float(n) in answer.asked)))
+        rows.append((float(n), status, *numbers, int(float(n) in answer.requested_n)))
     return table("fan", FAN, rows)
 
 
-def gains_table(choice: DecisionSummary) -> Table:
+def gains_table(answer: Analysis) -> Table:
     """What more data, and a larger network, are expected to add, and what they cost; hours only where measured."""
     rows: list[tuple[Cell, ...]] = []
-    for what, gain in choice.gains:
-        here = choice.decision.n if what == "n" else choice.decision.p
-        bill = choice.bill(what, gain.factor)
-        hours = bill.hours if choice.timed else None
+    for what, gain in answer.gains:
+        here = answer.decision.n if what == "n" else answer.decision.p
+        bill = answer.bill(what, gain.factor)
+        hours = bill.hours if answer.timed else None
         numbers = (gain.median, gain.low, gain.high, gain.probability)
         size = None if here is None else gain.factor * here
         rows.append(
@@ -189,9 +189,9 @@ def gains_table(choice: DecisionSummary) -> Table:
 
 def members_table(answer: Analysis) -> Table:
     """What the forecast is made of: its members with their weights, and the forms of the curve with probabilities."""
-    told = answer.outlook
-    if told is None:
+    if not answer.has_curve:
         return table("members", "kind name probability", [])
+    told = answer.forecast
     rows = [("member", name, weight) for name, weight in told.weights.items()]
     forms = sorted(told.forms.items(), key=lambda item: -item[1])
     return table("members", "kind name probability", [*rows, *(("form", name, chance) for name, chance in forms)])
@@ -200,7 +200,7 @@ def members_table(answer: Analysis) -> Table:
 def known_table(answer: Analysis) -> Table:
     """Exponent, slope, floor and break of the curve, with what was believed before any measurement."""
     rows: list[tuple[Cell, ...]] = []
-    for name, known in () if answer.outlook is None else answer.outlook.known.items():
+    for name, known in answer.forecast.known.items() if answer.has_curve else ():
         numbers = (known.median, known.low, known.high, known.prior_low, known.prior_high)
         finite = [value if np.isfinite(value) else None for value in numbers]
         rows.append((name, *finite, known.probability, int(known.identified)))
@@ -231,7 +231,7 @@ def backtest_table(answer: Analysis) -> Table:
             held.measured,
             int(held.low <= held.measured <= held.high),
         )
-        for held in answer.held
+        for held in answer.backtest
     ]
     return table("backtest", "stopped_at n median low90 high90 measured inside", rows)
 

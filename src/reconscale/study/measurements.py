@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from reconscale.errors import UserError
@@ -13,23 +15,32 @@ from reconscale.study.results_folder import Folder
 from reconscale.study.study_file import Study
 
 
-def load_points(study: Study, folder: Folder, *, profile: str | None = None, test_set: str | None = None) -> Points:
+def load_points(
+    study: Study,
+    folder: Folder,
+    *,
+    results: Sequence[Result] | None = None,
+    profile: str | None = None,
+    test_set: str | None = None,
+) -> Points:
     """The measured points of a study: one row a run that is done.
 
     Args:
         study: the study.
         folder: its folder of results.
+        results: those that are over; none: they are read from the folder.
         profile: a name in ``PROFILES``; none: the study's own.
         test_set: ``test`` or a named test set; none: the study's main one.
 
     Raises:
         UserError: no run is done yet, a result is damaged, or the profile or test set is not in the results.
     """
-    results = [r for r in folder.results(runs_of(study)) if r.status == "done"]
-    if not results:
+    over = folder.results(runs_of(study)) if results is None else results
+    done = [result for result in over if result.status == "done"]
+    if not done:
         raise UserError(folder.root, "holds no run that is done", "carry the study out first: `reconscale run`")
     return points_from_results(
-        results, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test
+        done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test
     )
 
 

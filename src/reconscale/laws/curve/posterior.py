@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,7 +212,6 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     }
 
 
-@cache
 def _before(first: float, levels: int) -> CurveDraws:
     return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, prior_for(levels))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.format import amount
+from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.intervals import (
     Interval,
     format_chance,
@@ -19,10 +20,8 @@ from reconscale.laws.decisions.intervals import (
     round_interval,
     summarise,
 )
-from reconscale.laws.decisions.prediction import DRAWS, CurvePosterior, first_n_reaching, infer_curve, n_grid
-from reconscale.laws.decisions.requirements import required_n
+from reconscale.laws.decisions.requirements import first_n_reaching, n_grid, size_for_target
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 
 FAR = 10.0
@@ -66,9 +65,10 @@ class Crossing:
         return "\n".join([self.sentence, self.assumed, *map(str, self.findings)])
 
 
-def crossing(
-    points_a: Points, points_b: Points, *, names: tuple[str, str] = ("the first", "the second"), seed: int = 0
-) -> Crossing:
+NAMES = ("the first", "the second")
+
+
+def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[str, str] = NAMES) -> Crossing:
     """Compare two methods on the same test set, by the mean over seeds for images like the test images.
 
     Draws are paired: where both have the same number of test images these are taken to be the same ones, and are
@@ -77,31 +77,25 @@ def crossing(
     go on beyond the data is taken to be independent, which makes intervals rather too wide than too narrow.
 
     Args:
-        points_a: measurements of the first method, two or more distinct n.
-        points_b: of the second.
+        curve: of the first method.
+        other: of the second.
         names: what to call them.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: the two are in different metrics, profiles or units, or have fewer than two distinct n.
+        UserError: the two are in different metrics, profiles or units.
     """
-    _comparable(points_a, points_b)
-    best = select_width(points_a), select_width(points_b)
-    correlation = _shared(*best)
-    one, other = infer_curve(points_a, seed), infer_curve(points_b, seed)
-    other = CurvePosterior(other.made, (seed, 3), one.again)
-    paired = _same_images(points_a, points_b)
-    if not paired:
-        other = CurvePosterior(other.made, other.generator, (seed, 4))
-    last = min(one.last, other.last)
-    rungs = n_grid(max(float(one.level.x[0]), float(other.level.x[0])), last)
+    _check_comparable(curve.points, other.points)
+    correlation, paired, seed = _shared(curve.best, other.best), _same_images(curve.points, other.points), curve.seed
+    other = replace(other, curve_seed=(seed, 3), image_seed=curve.image_seed if paired else (seed, 4))
+    last = min(curve.last, other.last)
+    rungs = n_grid(max(float(curve.level.x[0]), float(other.level.x[0])), last)
     places = np.append(rungs, [last, last + np.log(10.0)])
-    behind = _relative_difference(one, other, places, correlation, seed)
+    behind = _relative_difference(curve, other, places, correlation)
     second_behind = bool(np.median(behind[:, 0]) >= 0.0)
     better, tenfold = ((behind[:, -2:] < 0).mean(0)).tolist()
     n = summarise(first_n_reaching(rungs, behind[:, :-2] * (1.0 if second_behind else -1.0)))
     largest = float(np.exp(last))
-    found = _named_once(points_a, points_b)
+    found = _named_once(curve.points, other.points)
     if FAR * largest < n.median < np.inf:
         found.append(finding("beyond-reach", what="the crossing", factor=n.median / largest))
     return Crossing(
@@ -113,12 +107,13 @@ def crossing(
         better_tenfold=tenfold,
         correlation=correlation,
         assumed=_assumed(correlation, paired),
-        sentence=_sentence(names, second_behind, n, (largest, better, tenfold), points_a.unit),
-        findings=unique_findings(one.level.findings, other.level.findings, tuple(found)),
+        sentence=_sentence(names, second_behind, n, (largest, better, tenfold), curve.points.unit),
+        findings=unique_findings(curve.level.findings, other.level.findings, tuple(found)),
     )
 
 
-def _comparable(a: Points, b: Points) -> None:
+def _check_comparable(a: Points, b: Points) -> None:
+    """Raise a UserError unless both were measured in the same way and overlap in n."""
     for name in ("metric", "profile", "unit"):
         first, second = getattr(a, name), getattr(b, name)
         if first != second and (name != "profile" or (first and second)):
@@ -169,20 +164,18 @@ def _by_run(points: Points) -> dict[tuple[float, int], float]:
     return {(n, seed): value for n, seed, value in rows}
 
 
-def _relative_difference(
-    one: CurvePosterior, other: CurvePosterior, places: Floats, correlation: float, seed: int
-) -> Floats:
+def _relative_difference(one: CurvePosterior, other: CurvePosterior, places: Floats, correlation: float) -> Floats:
     """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
 
     The curves are paired so that their levels at the last place but one, the largest n of both, are correlated; the
     test images are drawn again for both alike.
     """
-    plain = [side.curves(places, images=False) for side in (one, other)]
+    plain = [side.draw(places, images=False) for side in (one, other)]
     images = [np.zeros_like(value) for value in plain]
     if one.level.images is not None and other.level.images is not None:
-        images = [side.curves(places) - value for side, value in zip((one, other), plain, strict=True)]
+        images = [side.draw(places) - value for side, value in zip((one, other), plain, strict=True)]
     if correlation > 0:
-        normal = np.random.default_rng((seed, 5)).standard_normal((DRAWS, 2))
+        normal = np.random.default_rng((one.seed, 5)).standard_normal((DRAWS, 2))
         normal[:, 1] = correlation * normal[:, 0] + np.sqrt(1.0 - correlation**2) * normal[:, 1]
         plain = [value[_as_ranked(value[:, -2], normal[:, k])] for k, value in enumerate(plain)]
     return np.asarray(plain[1] + images[1] - plain[0] - images[0])
@@ -274,25 +267,21 @@ class Comparison:
     worth: Worth | None
 
 
-def comparison(
-    points_a: Points, points_b: Points, *, names: tuple[str, str] = ("the first", "the second"), seed: int = 0
-) -> Comparison:
+def compare_curves(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[str, str] = NAMES) -> Comparison:
     """Compare two methods on the same test set.
 
     Args:
-        points_a: measurements of the first method, two or more distinct n.
-        points_b: of the second.
+        curve: of the first method.
+        other: of the second.
         names: what to call them.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: see :func:`reconscale.laws.crossing`.
+        UserError: see :func:`find_crossing`.
     """
-    made = crossing(points_a, points_b, names=names, seed=seed)
-    best = select_width(points_a), select_width(points_b)
-    sizes = sorted(set(best[0].sizes.tolist()) & set(best[1].sizes.tolist()))
-    differences = tuple(_difference(*best, n) for n in sizes)
-    return Comparison(made, differences, _worth(best, names, differences[-1], seed) if differences else None)
+    made = find_crossing(curve, other, names=names)
+    sizes = sorted(set(curve.best.sizes.tolist()) & set(other.best.sizes.tolist()))
+    differences = tuple(_difference(curve.best, other.best, n) for n in sizes)
+    return Comparison(made, differences, _worth((curve, other), names, differences[-1]) if differences else None)
 
 
 def _difference(a: Points, b: Points, n: float) -> Difference:
@@ -322,11 +311,11 @@ def _paired(a: Points, b: Points) -> Floats:
     return np.array([[first[s], second[s]] for s in sorted(first.keys() & second.keys())]).reshape(-1, 2)
 
 
-def _worth(best: tuple[Points, Points], names: tuple[str, str], last: Difference, seed: int) -> Worth:
+def _worth(curves: tuple[CurvePosterior, CurvePosterior], names: tuple[str, str], last: Difference) -> Worth:
     ahead, behind = (1, 0) if last.gain >= 0 else (0, 1)
-    leader, follower = best[ahead], best[behind]
+    leader = curves[ahead].best
     value = float(leader.y[leader.n == last.n].mean())
-    needed = required_n(follower, value, seed=seed)
+    needed = size_for_target(curves[behind], value)
     said = f"{names[ahead]} is ahead by {abs(last.gain):.2g} {METRICS[leader.metric].unit} at n = {amount(last.n)}"
     if np.isinf(needed.n.median):
         sentence = f"{said}; {names[behind]} is not expected to reach that with any number of {leader.unit}."

@@ -12,9 +12,9 @@ from reconscale.errors import UserError
 from reconscale.format import amount, general, plain, short
 from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
+from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, format_chance, likelihood_words
-from reconscale.laws.decisions.prediction import DRAWS, CurvePosterior, infer_curve, surface_of
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import (
     SizeMeans,
@@ -22,10 +22,9 @@ from reconscale.laws.grouping import (
     group_by_size,
     image_bootstrap_shift,
     resample,
-    select_width,
 )
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.surface.cells import LEAST_CELLS, LEAST_SIZES
+from reconscale.laws.surface.surface import Surface
 
 APART = 0.023
 """Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
@@ -35,23 +34,23 @@ PARAMETERS = 3
 """What the curve takes from the points: level, slope, and a bend or a floor."""
 
 
-def list_cautions(told: CurvePosterior) -> tuple[Finding, ...]:
+def list_cautions(curve: CurvePosterior) -> tuple[Finding, ...]:
     """That the points scatter more than seeds explain, and that laws disagree at twice the largest n."""
-    found = _misfit(told)
-    twice = told.last + float(np.log(2.0))
-    apart = told.made.apart(twice)
+    found = _misfit(curve)
+    twice = curve.last + float(np.log(2.0))
+    apart = curve.ensemble.apart(twice)
     if apart > APART:
         found.append(finding("laws-disagree", n=float(np.exp(twice)), spread=10.0 / np.log(10.0) * apart))
     return tuple(found)
 
 
-def _misfit(told: CurvePosterior) -> list[Finding]:
+def _misfit(curve: CurvePosterior) -> list[Finding]:
     """By the curve that comes closest to the points, in a chi-square test at 1 %."""
-    level, spare = told.level, len(told.level.x) - PARAMETERS
+    level, spare = curve.level, len(curve.level.x) - PARAMETERS
     if spare < 1 or not level.replicated:
         return []
     weight = 1.0 / level.variance
-    residual = level.z - told.made.curve.shapes.log_shape(level.x - level.x[-1])
+    residual = level.z - curve.ensemble.curve.shapes.log_shape(level.x - level.x[-1])
     residual = residual - (residual @ weight / weight.sum())[:, None]
     square = residual**2 @ weight
     if float(chdtrc(spare, square.min())) > RARE:
@@ -84,72 +83,66 @@ class Gain:
     factor: float = 2.0
 
 
-def gains_n(told: CurvePosterior, metric: str, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
+def gains_n(curve: CurvePosterior, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
     """What each factor of n adds to the largest n, coherently."""
-    places = told.last + np.log(np.array([1.0, *factors]))
-    error = np.exp(told.curves(places))
+    places, metric = curve.last + np.log(np.array([1.0, *factors])), curve.points.metric
+    error = np.exp(curve.draw(places))
     return [_gain(error[:, 0], error[:, k + 1], metric, worthwhile, factor) for k, factor in enumerate(factors)]
 
 
-def gain_p(points: Points, best: Points, worthwhile: float, seed: int) -> tuple[float | None, Gain | None, str]:
+def gain_p(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, str]:
     """What twice the parameters add at the largest n.
 
     Where the doubled network lies between measured ones, the measured ones say; else the surface over n and p where
     there are enough cells, else a curve along p.
 
     Args:
-        points: all runs.
-        best: the runs of the network chosen at each n.
+        curve: the curve over n, of the network chosen at each n.
         worthwhile: the smallest gain worth paying for.
-        seed: of all draws.
 
     Returns:
-        p of the network chosen at the largest n, or None; the gain, or None where fewer than three sizes of network
-        were measured there and there is no surface; and what it rests on: ``measured``, ``surface``, ``curve``, or
-        nothing.
+        The gain, or None where fewer than three sizes of network were measured there and there is no surface; and what
+        it rests on: ``measured``, ``surface``, ``curve``, or nothing.
     """
-    if points.p is None or best.p is None:
-        return None, None, ""
-    last = float(best.n.max())
-    p = float(np.median(best.p[best.n == last]))
-    there = points.rows(points.n == last)
-    many = 0 if there.p is None else len(np.unique(there.p))
-    if many >= LEAST_P and there.p is not None:
-        chosen = best_widths(there, there.p, last)
-        along = _along_p(there)
-        x = np.log([chosen, 2.0 * chosen])
-        if x[1] <= along.x[-1]:
-            rng = np.random.default_rng((seed, 6))
-            z = along.z + resample(along, DRAWS, rng, images=True)[0]
-            error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
-            return p, _gain(error[:, 0], error[:, 1], points.metric, worthwhile), "measured"
-        if not has_surface(points):
-            told = CurvePosterior(fit_ensemble(along, np.random.default_rng((seed, 7))), (seed, 8), (seed, 2))
-            error = np.exp(told.curves(x))
-            return p, _gain(error[:, 0], error[:, 1], points.metric, worthwhile), "curve"
-    if has_surface(points):
-        return p, _from_surface(points, there, (last, p), worthwhile, seed), "surface"
-    return p, None, ""
+    points, p = curve.points, curve.p
+    if p is None:
+        return None, ""
+    there = points.rows(points.n == curve.largest)
+    assert there.p is not None
+    many = len(np.unique(there.p)) >= LEAST_P
+    x = np.log(best_widths(there, there.p, curve.largest) * np.array([1.0, 2.0]))
+    if many and x[1] <= np.log(there.p.max()):
+        return _from_measured(there, x, worthwhile, curve.seed), "measured"
+    if curve.surface is not None:
+        return _from_surface(curve.surface, there, (curve.largest, p), worthwhile, curve.seed), "surface"
+    return (_from_curve(there, x, worthwhile, curve.seed), "curve") if many else (None, "")
 
 
-def has_surface(points: Points) -> bool:
-    """Whether there are enough cells (n, p) for a surface."""
-    if points.p is None:
-        return False
-    cells = np.unique(np.stack([points.n, points.p], axis=1), axis=0)
-    distinct = min(len(np.unique(column)) for column in cells.T)
-    return distinct >= LEAST_SIZES and len(cells) >= LEAST_CELLS
+def _from_measured(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
+    """Between networks that were measured at the largest n; x: ln p before and after."""
+    along = _along_p(there)
+    z = along.z + resample(along, DRAWS, np.random.default_rng((seed, 6)), images=True)[0]
+    error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
+    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
-def _from_surface(points: Points, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
+def _from_curve(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
+    """From a curve over p at the largest n; x: ln p before and after."""
+    rng = np.random.default_rng((seed, 7))
+    curve = CurvePosterior(there, fit_ensemble(_along_p(there), rng), seed, (seed, 8), (seed, 2), rng)
+    error = np.exp(curve.draw(x))
+    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+
+
+def _from_surface(surface: Surface, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
     """Test images are drawn again as far as the networks at the largest n say how they differ between images."""
     n, p = at
-    drawn = surface_of(points, seed).log_error([n, n], [p, 2.0 * p])
+    drawn = surface.log_error([n, n], [p, 2.0 * p])
     if there.images is not None and there.p is not None and len(np.unique(there.p)) >= LEAST_P:
         rng = np.random.default_rng((seed, 2))
         drawn = drawn + image_bootstrap_shift(_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
     error = np.exp(drawn)
-    return _gain(error[:, 0], error[:, 1], points.metric, worthwhile)
+    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def _along_p(there: Points) -> SizeMeans:
@@ -214,8 +207,8 @@ class Decision:
         )
 
 
-def decide(
-    points: Points, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None, seed: int = 0
+def make_decision(
+    curve: CurvePosterior, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None
 ) -> Decision:
     """Say whether doubling the data, or the network, is worth it.
 
@@ -224,25 +217,22 @@ def decide(
     the sentence says so); else UNDECIDED. Gains are of the mean over seeds and over images like the test images.
 
     Args:
-        points: the measurements, two or more distinct n.
+        curve: the curve, inferred from points.
         double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
         worthwhile: the smallest gain worth paying for, 0 or more: in dB, for ``ssim`` in SSIM.
         costs: prices; then the sentence says what each doubling costs.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: there are fewer than two distinct n, or an argument is out of range.
+        UserError: an argument is out of range.
     """
     if double not in ("n", "p"):
         raise UserError("double", f"found '{double}'", "'n' or 'p' is expected")
     check_worthwhile(worthwhile)
-    best = select_width(points)
-    told = infer_curve(points, seed)
-    twice, tenfold = gains_n(told, points.metric, worthwhile, (2.0, 10.0))
-    p, larger, source = gain_p(points, best, worthwhile, seed)
+    points, n, p = curve.points, curve.largest, curve.p
+    twice, tenfold = gains_n(curve, worthwhile, (2.0, 10.0))
+    larger, source = gain_p(curve, worthwhile)
     verdict, probability = _verdict(twice, larger, double)
-    n = float(best.n.max())
-    measured, bar = _measured(best, told.level)
+    measured, bar = _measured(curve.best, curve.level)
     answer = Decision(
         verdict=verdict,
         probability=probability,
@@ -259,7 +249,7 @@ def decide(
         cost_n=None if costs is None else costs.bill(2.0 * n, p, n),
         cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
         sentence="",
-        findings=unique_findings(told.level.findings, list_cautions(told)),
+        findings=unique_findings(curve.level.findings, list_cautions(curve)),
     )
     return replace(answer, sentence=_sentence(answer, points, double))
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconscale.arrays import Floats
-from reconscale.laws.decisions.decide import has_surface
+from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.intervals import Interval, summarise
-from reconscale.laws.decisions.prediction import DRAWS, REACH, first_n_reaching, infer_curve, n_grid, surface_of
-from reconscale.laws.decisions.requirements import STEP
-from reconscale.laws.grouping import best_widths, select_width
-from reconscale.laws.points import METRICS, Points
+from reconscale.laws.decisions.requirements import REACH, STEP, draw_next_step, first_n_reaching
+from reconscale.laws.grouping import best_widths
+from reconscale.laws.points import METRICS
 
 FACTORS = 24
 """Sizes of network that are tried up to ``REACH`` times the one chosen."""
@@ -54,46 +53,37 @@ class Exchange:
     basis: str
 
 
-def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
+def exchange_rates(curve: CurvePosterior, noise: NoiseLevel | None = None) -> list[Exchange]:
     """What 0.1 dB (0.01 SSIM) is worth at the largest n, for the network chosen there.
 
     Args:
-        points: the measurements, two or more distinct n.
-        noise: the runs there at other levels of noise; none: nothing is said about noise.
-        seed: the same seed gives the same bits.
-
-    Raises:
-        UserError: there are fewer than two distinct n.
+        curve: the curve, inferred from points.
+        noise: the runs at the largest n at other levels of noise; none: nothing is said about noise.
     """
-    unit = METRICS[points.metric].unit
+    metric, seed = curve.points.metric, curve.seed
+    unit = METRICS[metric].unit
     step = STEP[unit]
-    told = infer_curve(points, seed)
-    rungs = n_grid(told.last, told.last)
-    log_error = told.curves(rungs)
-    gain = METRICS[points.metric].gain(np.exp(log_error[:, :1]), np.exp(log_error))
-    n = first_n_reaching(rungs, step - gain) / np.exp(told.last)
+    n = draw_next_step(curve) / np.exp(curve.last)
     found = [Exchange("n", step, unit, summarise(n), "the curve over n")]
-    along = _parameters(points, step, seed)
+    along = _parameters(curve, step)
     if along is not None:
         found.append(Exchange("p", step, unit, summarise(along[0]), along[1]))
     if noise is not None and len(noise.sigma) > 1:
-        found.append(Exchange("sigma", step, unit, summarise(_noise(noise, points.metric, step, seed)), _levels(noise)))
+        found.append(Exchange("sigma", step, unit, summarise(_noise(noise, metric, step, seed)), _levels(noise)))
     return found
 
 
-def _parameters(points: Points, step: float, seed: int) -> tuple[Floats, str] | None:
+def _parameters(curve: CurvePosterior, step: float) -> tuple[Floats, str] | None:
     """The factors of p that bring the step at the largest n, and what they rest on; none where p was not varied."""
-    best = select_width(points)
-    if points.p is None or best.p is None:
+    points, last, p = curve.points, curve.largest, curve.p
+    if p is None:
         return None
-    last = float(points.n.max())
     there = points.rows(points.n == last)
     assert there.p is not None
     sizes = np.unique(there.p)
-    if has_surface(points):
-        p = float(np.median(best.p[best.n == last]))
+    if curve.surface is not None:
         places = np.linspace(0.0, np.log(REACH), FACTORS)
-        error = np.exp(surface_of(points, seed).log_error([last] * FACTORS, (p * np.exp(places)).tolist()))
+        error = np.exp(curve.surface.log_error([last] * FACTORS, (p * np.exp(places)).tolist()))
         gain = METRICS[points.metric].gain(error[:, :1], error)
         return first_n_reaching(places, step - gain), "the surface over n and p"
     if len(sizes) < 2:
@@ -102,7 +92,7 @@ def _parameters(points: Points, step: float, seed: int) -> tuple[Floats, str] | 
     ends = (sizes[sizes < chosen].max(), chosen) if (sizes < chosen).any() else (chosen, sizes[1])
     low, high = (np.asarray(there.error[there.p == size]) for size in ends)
     reference, metric = np.full(1, low.mean()), METRICS[points.metric]
-    slope = _slopes(metric.gain(reference, low), metric.gain(reference, high), seed)
+    slope = _slopes(metric.gain(reference, low), metric.gain(reference, high), curve.seed)
     slope = slope / np.log(ends[1] / ends[0])
     return _factor(step, slope), "a straight line between two measured networks"
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.format import amount, short
+from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
-from reconscale.laws.decisions.decide import check_worthwhile, has_surface
+from reconscale.laws.decisions.decide import check_worthwhile
 from reconscale.laws.decisions.intervals import format_chance, round_interval
-from reconscale.laws.decisions.prediction import infer_curve, surface_of
 from reconscale.laws.decisions.value_of_information import (
     Candidate,
     ExpectedLoss,
@@ -24,8 +24,6 @@ from reconscale.laws.decisions.value_of_information import (
     draws_2d,
     simulate_scenarios,
 )
-from reconscale.laws.grouping import select_width
-from reconscale.laws.points import Points
 
 SETTLED = 0.05
 """A decision is settled when its expected regret is below this part of what is worthwhile."""
@@ -72,22 +70,21 @@ class Experiment:
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    points: Points
+    curve: CurvePosterior
     costs: Costs | None
     candidates: tuple[Candidate, ...]
     worthwhile: float | None
     forecast_at: float | None
 
 
-def next_experiments(
-    points: Points,
+def choose_experiments(
+    curve: CurvePosterior,
     costs: Costs | None = None,
     *,
     candidates: Sequence[Candidate] | None = None,
     worthwhile: float = 0.1,
     forecast_at: float | None = None,
     count: int = 3,
-    seed: int = 0,
 ) -> tuple[Experiment, ...]:
     """The next experiments, greedily by expected reduction of variance per cost, each given those before it.
 
@@ -102,42 +99,39 @@ def next_experiments(
     of doubling n a ``worthwhile``, is less than the candidate costs.
 
     Args:
-        points: the measurements, two or more distinct n.
+        curve: the curve, inferred from points.
         costs: prices; none: a run costs in proportion to n (and p).
         candidates: what may be run; none: see :func:`~reconscale.laws.decisions.value_of_information.candidates_of`.
         worthwhile: the smallest gain worth paying for, in dB or SSIM.
         forecast_at: an n whose forecast is the aim instead of the decision.
         count: choices, at most; a cell that is chosen again is one experiment with more seeds.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: there are fewer than two distinct n, or an argument is out of range.
+        UserError: an argument is out of range.
     """
     check_worthwhile(worthwhile)
     if forecast_at is not None and not (np.isfinite(forecast_at) and forecast_at > 0):
         raise UserError("forecast_at", f"found {forecast_at}", "a number above 0 is expected")
     if count < 1:
         raise UserError("count", f"found {count}", "1 or more is expected")
-    offered = candidates_of(points) if candidates is None else check_candidate(candidates, points)
-    plan = _Plan(points, costs, offered, None if forecast_at is not None else worthwhile, forecast_at)
-    rng = np.random.default_rng((seed, 9))
-    now = simulate_scenarios(_belief(plan, seed, rng), rng)
+    offered = candidates_of(curve.points) if candidates is None else check_candidate(candidates, curve.points)
+    plan = _Plan(curve, costs, offered, None if forecast_at is not None else worthwhile, forecast_at)
+    rng = np.random.default_rng((curve.seed, 9))
+    now = simulate_scenarios(_belief(plan, rng), rng)
     return _chosen(plan, now, count, rng)
 
 
-def _belief(plan: _Plan, seed: int, rng: np.random.Generator) -> ScenarioDraws:
-    if has_surface(plan.points):
-        best = select_width(plan.points)
-        assert best.p is not None
-        p = float(np.median(best.p[best.n == best.n.max()]))
-        return draws_2d(surface_of(plan.points, seed), plan.candidates, plan.points, plan.forecast_at, p, rng)
-    return draws_1d(infer_curve(plan.points, seed), plan.candidates, plan.points.metric, plan.forecast_at, rng)
+def _belief(plan: _Plan, rng: np.random.Generator) -> ScenarioDraws:
+    curve = plan.curve
+    if curve.surface is not None and curve.p is not None:
+        return draws_2d(curve.surface, plan.candidates, curve.points, plan.forecast_at, curve.p, rng)
+    return draws_1d(curve, plan.candidates, plan.forecast_at, rng)
 
 
 def _chosen(plan: _Plan, now: Scenarios, count: int, rng: np.random.Generator) -> tuple[Experiment, ...]:
     start = before = now.left(plan.worthwhile)
     chosen: list[Experiment] = []
-    have = float(plan.points.n.max())
+    have = plan.curve.largest
     for _ in range(count):
         settled = _settled(plan, before)
         if settled:
@@ -190,15 +184,15 @@ def _worth(plan: _Plan) -> float | None:
     """What a dB (or SSIM) is worth in the currency: doubling n costs as much as a worthwhile gain is worth."""
     if plan.costs is None or plan.costs.per_image is None or not plan.worthwhile:
         return None
-    last = float(plan.points.n.max())
-    total = plan.costs.bill(2.0 * last, _usual_p(plan), last).total
+    last = plan.curve.largest
+    total = plan.costs.bill(2.0 * last, plan.curve.p, last).total
     return None if total is None else total / plan.worthwhile
 
 
 def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, CostEstimate | None]:
     """Cost, its unit, and the bill."""
     if plan.costs is None:
-        last, usual = float(plan.points.n.max()), _usual_p(plan)
+        last, usual = plan.curve.largest, plan.curve.p
         larger = 1.0 if item.p is None or usual is None else item.p / usual
         return item.seeds * item.n / last * larger, f"runs at n = {amount(last)}", None
     bill = plan.costs.bill(item.n, item.p, have, item.seeds)
@@ -207,14 +201,9 @@ def _cost(plan: _Plan, item: Candidate, have: float) -> tuple[float, str, CostEs
     return bill.total, bill.currency, bill
 
 
-def _usual_p(plan: _Plan) -> float | None:
-    best = select_width(plan.points)
-    return None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
-
-
 def _experiment(plan: _Plan, item: Candidate, share: float, left: ExpectedLoss, have: float) -> Experiment:
     cost, unit, bill = _cost(plan, item, have)
-    kind = _kind(plan.points, item)
+    kind = _kind(plan.curve, item)
     runs = "one run" if item.seeds == 1 else f"{item.seeds} runs"
     network = "" if kind != "other width" else _named(item)
     place = {
@@ -232,16 +221,16 @@ def _experiment(plan: _Plan, item: Candidate, share: float, left: ExpectedLoss, 
 
 
 def _stop(plan: _Plan, left: ExpectedLoss, reason: str) -> Experiment:
-    unit = _cost(plan, plan.candidates[0], float(plan.points.n.max()))[1]
+    unit = _cost(plan, plan.candidates[0], plan.curve.largest)[1]
     return Experiment("stop", None, None, None, 0, 0.0, left.regret, 0.0, unit, None, reason)
 
 
-def _kind(points: Points, item: Candidate) -> str:
+def _kind(curve: CurvePosterior, item: Candidate) -> str:
+    points, best = curve.points, curve.best
     at = np.abs(np.log(points.n / item.n)) < 1e-6
     same = at if item.p is None or points.p is None else at & (np.abs(np.log(points.p / item.p)) < 1e-6)
     if same.any():
         return "repeat"
-    best = select_width(points)
     usual = item.p is None or best.p is None or bool((np.abs(np.log(best.p / item.p)) < 1e-6).any())
     return "new size" if usual and not at.any() else "other width"
 
@@ -253,7 +242,7 @@ def _named(item: Candidate) -> str:
 def _aim(plan: _Plan) -> str:
     if plan.forecast_at is not None:
         return f"the forecast at n = {amount(plan.forecast_at)}"
-    return "the gains of doubling n and p" if has_surface(plan.points) else "the gain of doubling n"
+    return "the gains of doubling n and p" if plan.curve.surface is not None else "the gain of doubling n"
 
 
 def _price(cost: float, unit: str, bill: CostEstimate | None) -> str:

@@ -1,4 +1,4 @@
-"""How many images a target needs."""
+"""How many images a target needs, and what the next step of quality costs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reconscale.arrays import Floats
+from reconscale.errors import UserError
 from reconscale.format import amount, duration
+from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.intervals import (
     Interval,
@@ -16,13 +19,16 @@ from reconscale.laws.decisions.intervals import (
     round_interval,
     summarise,
 )
-from reconscale.laws.decisions.prediction import REACH, error_of, first_n_reaching, infer_curve, n_grid
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.surface.optimum import first_below
 
 FAR = 10.0
 """Beyond this multiple of the largest n a number rests on which law holds."""
+REACH = 1000.0
+"""What is not reached by this multiple of the largest n is never reached."""
+RUNGS = 46
+"""Sizes on the way there; so many, and two more, are drawn jointly; between them curves are straight in log-log."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +58,58 @@ class RequiredSize:
         return "\n".join([self.sentence, *map(str, self.findings)])
 
 
-def required_n(points: Points, target: float, *, seed: int = 0) -> RequiredSize:
+def n_grid(first: float, last: float) -> Floats:
+    """(RUNGS,) ln n from ``first`` to ``REACH`` times beyond ``last``; half of them within ten times of it."""
+    near = np.linspace(first, last + np.log(10.0), RUNGS // 2, endpoint=False)
+    return np.concatenate([near, np.linspace(last + np.log(10.0), last + np.log(REACH), RUNGS - len(near))])
+
+
+def first_n_reaching(rungs: Floats, values: Floats) -> Floats:
+    """(D,) the n at which each row of values (D, L) first comes down to 0; inf where it does not by the last rung."""
+    return first_below(rungs, values, 0.0)
+
+
+def error_of(value: float, metric: str, where: str) -> float:
+    """A value of the metric as an error.
+
+    Raises:
+        UserError: it is not a value of the metric.
+    """
+    if np.isfinite(value):
+        with np.errstate(over="ignore", under="ignore"):
+            error = float(METRICS[metric].to_error(np.array([value], dtype=np.float64))[0])
+        if 1e-100 < error < 1e100:
+            return error
+    remedy = {
+        "error": "an error above 0 is expected",
+        "psnr": "a PSNR in dB is expected",
+        "ssim": "an SSIM below 1 is expected",
+    }[metric]
+    raise UserError(where, f"found {value}", remedy)
+
+
+def size_for_target(curve: CurvePosterior, target: float) -> RequiredSize:
     """The training-set size at which the mean over seeds, for images like the test images, reaches ``target``.
 
     Args:
-        points: the measurements, two or more distinct n.
+        curve: the curve, inferred from points.
         target: value of the metric, for instance 31.0 for a PSNR in dB.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: there are fewer than two distinct n, or ``target`` is not a value of the metric.
+        UserError: ``target`` is not a value of the metric.
     """
-    error = error_of(float(target), points.metric, "target")
-    told = infer_curve(points, seed)
-    first = float(told.level.x[0])
-    rungs = n_grid(first, told.last)
-    places = np.append(rungs, told.last)
-    above = told.curves(places) - np.log(error)
+    points, error = curve.points, error_of(float(target), curve.points.metric, "target")
+    rungs = n_grid(float(curve.level.x[0]), curve.last)
+    above = curve.draw(np.append(rungs, curve.last)) - np.log(error)
     n = summarise(first_n_reaching(rungs, above[:, :-1]))
     already = float((above[:, -1] <= 0).mean())
-    largest = float(np.exp(told.last))
+    largest = float(np.exp(curve.last))
     found = []
     if FAR * largest < n.median < np.inf:
         found.append(finding("beyond-reach", what=f"the n for {target:g}", factor=n.median / largest))
     sentence = _sentence(target, n, already, points)
-    return RequiredSize(
-        float(target), n, already, largest, points.metric, sentence, unique_findings(told.level.findings, tuple(found))
-    )
+    findings = unique_findings(curve.level.findings, tuple(found))
+    return RequiredSize(float(target), n, already, largest, points.metric, sentence, findings)
 
 
 def _sentence(target: float, n: Interval, already: float, points: Points) -> str:
@@ -127,29 +158,20 @@ class Price:
         return "\n".join([self.sentence, *map(str, self.findings)])
 
 
-def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
+def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
     """Price the next 0.1 dB (0.01 SSIM) beyond the largest n, by more data for the network chosen there.
 
     Args:
-        points: the measurements, two or more distinct n.
+        curve: the curve, inferred from points.
         costs: prices.
-        seed: the same seed gives the same bits.
 
     Raises:
-        UserError: there are fewer than two distinct n, or ``costs`` gives no number.
+        UserError: ``costs`` gives no number.
     """
-    unit = METRICS[points.metric].unit
-    told = infer_curve(points, seed)
-    rungs = n_grid(told.last, told.last)
-    log_error = told.curves(rungs)
-    gain = METRICS[points.metric].gain(np.exp(log_error[:, :1]), np.exp(log_error))
-    n = first_n_reaching(rungs, STEP[unit] - gain)
-    best = select_width(points)
-    largest = float(points.n.max())
-    p = None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
+    unit, n = METRICS[curve.points.metric].unit, draw_next_step(curve)
     images, hours, total = np.full((3, len(n)), np.inf)
     for row in np.flatnonzero(np.isfinite(n)):
-        bill = costs.bill(float(n[row]), p, largest)
+        bill = costs.bill(float(n[row]), curve.p, curve.largest)
         images[row], hours[row], total[row] = bill.images, bill.hours, np.nan if bill.total is None else bill.total
     priced = None if costs.per_hour is None else summarise(total)
     answer = Price(
@@ -161,9 +183,17 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
         total=priced,
         currency=costs.currency,
         sentence="",
-        findings=told.level.findings,
+        findings=curve.level.findings,
     )
-    return replace(answer, sentence=_price_sentence(answer, points.unit))
+    return replace(answer, sentence=_price_sentence(answer, curve.points.unit))
+
+
+def draw_next_step(curve: CurvePosterior) -> Floats:
+    """(DRAWS,) the n beyond the largest one that gains 0.1 dB (0.01 SSIM); inf where no n does."""
+    metric, rungs = METRICS[curve.points.metric], n_grid(curve.last, curve.last)
+    log_error = curve.draw(rungs)
+    gain = metric.gain(np.exp(log_error[:, :1]), np.exp(log_error))
+    return first_n_reaching(rungs, STEP[metric.unit] - gain)
 
 
 def _price_sentence(answer: Price, unit: str) -> str:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.ensemble import BEND_TAILS
-from reconscale.laws.decisions.decide import has_surface
-from reconscale.laws.decisions.prediction import CurvePosterior
+from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.surface.cells import has_surface
 from reconscale.laws.surface.discrepancy import SMOOTH
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
 
@@ -204,27 +204,26 @@ class ExpectedLoss:
 
 
 def draws_1d(
-    told: CurvePosterior,
+    curve: CurvePosterior,
     candidates: tuple[Candidate, ...],
-    metric: str,
     forecast_at: float | None,
     rng: np.random.Generator,
 ) -> ScenarioDraws:
     """From a curve over n; the aim is the gain of doubling n, or the forecast."""
     x = np.log([item.n for item in candidates])
-    places = np.array([told.last + np.log(2.0) if forecast_at is None else np.log(forecast_at)])
-    drawn = told.curves(np.concatenate([x, places, [told.last]]), images=False)[:PARTICLES]
+    places = np.array([curve.last + np.log(2.0) if forecast_at is None else np.log(forecast_at)])
+    drawn = curve.draw(np.concatenate([x, places, [curve.last]]), images=False)[:PARTICLES]
     runs = np.array([item.seeds for item in candidates], dtype=np.float64)
     return ScenarioDraws(
         at=drawn[:, : len(x)],
         x=x,
-        noise=told.noise(x) / np.sqrt(runs),
+        noise=curve.noise(x) / np.sqrt(runs),
         aims=drawn[:, len(x) : -1],
         places=places,
-        last=told.last,
-        bend=told.made.drift * min(1.0, told.stretch(float(places[0]))) * rng.standard_t(BEND_TAILS, len(drawn)),
+        last=curve.last,
+        bend=curve.ensemble.drift * min(1.0, curve.stretch(float(places[0]))) * rng.standard_t(BEND_TAILS, len(drawn)),
         before=drawn[:, -1] if forecast_at is None else None,
-        metric=metric,
+        metric=curve.points.metric,
     )
 
 

@@ -57,6 +57,15 @@ class Cells:
         return float(np.ptp(self.x)), float(np.ptp(self.y))
 
 
+def has_surface(points: Points) -> bool:
+    """Whether there are enough cells (n, p) for a surface."""
+    if points.p is None:
+        return False
+    measured = np.unique(np.stack([points.n, points.p], axis=1), axis=0)
+    distinct = min(len(np.unique(column)) for column in measured.T)
+    return distinct >= LEAST_SIZES and len(measured) >= LEAST_CELLS
+
+
 def cells(points: Points) -> Cells:
     """Reduce ``points`` to cells; the order of their rows does not matter, to the last bit.
 

@@ -1,0 +1,165 @@
+"""What a command analyses: a CSV file, or a study with its results. Opened once; each file is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconscale.errors import UserError
+
+if TYPE_CHECKING:
+    from reconscale.laws import Costs, Finding, NoiseLevel, Points
+    from reconscale.study import Folder, Result, Study
+
+
+@dataclass(frozen=True, eq=False)
+class CsvSource:
+    """Measurements from anywhere. Nothing is known about the runs behind them.
+
+    Attributes:
+        path: the file.
+        points: the measurements.
+    """
+
+    path: Path
+    points: Points
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.path.stem
+
+    @property
+    def noise(self) -> NoiseLevel | None:
+        """The networks at other levels of noise: not known."""
+        return None
+
+    @property
+    def worthwhile(self) -> float:
+        """The smallest gain worth paying for, that of the metric, in its unit."""
+        from reconscale.laws import METRICS
+
+        return METRICS[self.points.metric].worthwhile
+
+    def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
+        """Prices; hours are not known.
+
+        Raises:
+            UserError: hours are priced.
+        """
+        from reconscale.laws import Costs
+        from reconscale.report.analysis import hours_unknown
+
+        if per_hour:
+            raise UserError("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
+        return Costs(hours_unknown, per_hour, per_image)
+
+    def run_findings(self) -> tuple[Finding, ...]:
+        """Cautions about the runs: none is known."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False)
+class StudySource:
+    """A study and its results.
+
+    Attributes:
+        path: the study file, or its folder.
+        study: the study.
+        folder: its folder of results.
+        profile: of the points; none: the study's own.
+        test_set: of the points; none: the study's main one.
+    """
+
+    path: Path
+    study: Study
+    folder: Folder
+    profile: str | None = None
+    test_set: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it: as its folder."""
+        return (self.path.parent if self.path.name == "study.toml" else self.path).resolve().name
+
+    @cached_property
+    def results(self) -> Sequence[Result]:
+        """The results that are there, in the order of the plan."""
+        from reconscale.study import runs_of
+
+        return self.folder.results(runs_of(self.study))
+
+    @cached_property
+    def points(self) -> Points:
+        """The measurements.
+
+        Raises:
+            UserError: no run is done, or the profile or the test set is not in the results.
+        """
+        from reconscale.study.measurements import load_points
+
+        return load_points(self.study, self.folder, results=self.results, profile=self.profile, test_set=self.test_set)
+
+    @property
+    def noise(self) -> NoiseLevel | None:
+        """The networks at the largest n at other levels of noise, on the main test set, or None."""
+        from reconscale.study.measurements import noise_levels_from_results
+
+        done = [result for result in self.results if result.status == "done"]
+        profile = self.profile or self.study.analysis.profile
+        return noise_levels_from_results(done, profile=profile, test_set=self.study.images.main_test)
+
+    @property
+    def worthwhile(self) -> float:
+        """The smallest gain worth paying for, the study's own, in the unit of its metric."""
+        return self.study.analysis.worthwhile
+
+    def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
+        """Prices, with the measured hours of the runs."""
+        from reconscale.report.run_tables import costs_from
+
+        return costs_from(self.results, per_hour, per_image)
+
+    def run_findings(self) -> tuple[Finding, ...]:
+        """Cautions about the runs: how they went, and what they reach without training."""
+        from reconscale.report import run_findings
+
+        return run_findings(self.study, self.folder, self.results, self.points, self.test_set)
+
+
+Source = CsvSource | StudySource
+
+
+def is_csv(path: Path) -> bool:
+    """Whether the path names a CSV file; anything else is a study."""
+    return path.suffix.lower() == ".csv"
+
+
+def open_source(
+    path: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None
+) -> Source:
+    """Open a CSV or a study.
+
+    Args:
+        path: a CSV file, a study file, or the folder of one.
+        metric: what the numbers of a CSV are; none: as its column is called.
+        profile: of a study's points; none: its own.
+        test_set: of a study's points; none: its main one.
+
+    Raises:
+        UserError: the source cannot be read, or an option does not belong to its kind.
+    """
+    if is_csv(path):
+        from reconscale.laws import Points
+
+        if profile or test_set:
+            raise UserError(path, "--profile and --test-set are for studies", "leave them out, or give a study file")
+        return CsvSource(path, Points.from_csv(path, metric=metric))
+    if metric:
+        raise UserError(path, "--metric is for CSV files", "use --profile, or give a CSV")
+    from reconscale.study import Folder, load_study
+
+    return StudySource(path, load_study(path), Folder.beside(path), profile, test_set)

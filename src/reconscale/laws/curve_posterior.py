@@ -1,0 +1,118 @@
+"""The posterior over the curve of some points, and coherent draws of it at and beyond the data."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from reconscale.arrays import Floats
+from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble
+from reconscale.laws.curve.posterior import MOST_LEVELS
+from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift, select_width
+from reconscale.laws.named.registry import bounded
+from reconscale.laws.points import Points
+from reconscale.laws.surface.cells import has_surface
+from reconscale.laws.surface.posterior import infer_surface
+from reconscale.laws.surface.surface import Surface
+
+DRAWS = 4000
+"""Curves drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class CurvePosterior:
+    """What is believed about one curve.
+
+    Attributes:
+        points: the measurements.
+        ensemble: the posterior over curves, averaged with naive forecasts.
+        seed: of everything that is drawn.
+        curve_seed: seed of the curves, so that the same question has the same answer.
+        image_seed: seed of the draws of test images; curves that share it are seen on the same images.
+    """
+
+    points: Points
+    ensemble: Ensemble
+    seed: int
+    curve_seed: tuple[int, ...]
+    image_seed: tuple[int, ...]
+    _after: np.random.Generator
+
+    @classmethod
+    def infer(cls, points: Points, seed: int = 0) -> Self:
+        """Infer the curve of ``points``, of the width selected for each n.
+
+        Args:
+            points: the measurements, two or more distinct n.
+            seed: the same seed gives the same bits.
+
+        Raises:
+            UserError: there are fewer than two distinct n.
+        """
+        rng = np.random.default_rng(seed)
+        ensemble = fit_ensemble(group_by_size(points, MOST_LEVELS), rng)
+        return cls(points, ensemble, seed, (seed, 1), (seed, 2), rng)
+
+    @property
+    def level(self) -> SizeMeans:
+        """Mean and spread at each n: what all of it was learnt from."""
+        return self.ensemble.level
+
+    @property
+    def last(self) -> float:
+        """Ln of the largest n."""
+        return float(self.level.x[-1])
+
+    @property
+    def largest(self) -> float:
+        """The largest n that was measured."""
+        return float(self.points.n.max())
+
+    @cached_property
+    def best(self) -> Points:
+        """The runs of the width that was selected for their n."""
+        return select_width(self.points)
+
+    @property
+    def p(self) -> float | None:
+        """Parameters of the network chosen at the largest n, or None where they are not known."""
+        best = self.best
+        return None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
+
+    @cached_property
+    def surface(self) -> Surface | None:
+        """Quality over n and p, inferred when it is first asked for; None where there are too few cells (n, p)."""
+        return infer_surface(self.points, self.seed) if has_surface(self.points) else None
+
+    def generator(self) -> np.random.Generator:
+        """Where the inference left its random numbers: a forecast goes on from there, each time from the same place."""
+        return deepcopy(self._after)
+
+    def draw(self, x: Floats, *, images: bool = True) -> Floats:
+        """(DRAWS, N) ln of the expected error at x = ln n (N,); a row is one coherent curve.
+
+        Args:
+            x: places, in any order.
+            images: whether the test images count as drawn from many, or as all there are.
+        """
+        drawn, _ = self.ensemble.curves(x, DRAWS, np.random.default_rng(self.curve_seed))
+        if images:
+            drawn = drawn + image_bootstrap_shift(self.level, x, DRAWS, np.random.default_rng(self.image_seed))
+        return bounded(drawn)
+
+    def stretch(self, x: float) -> float:
+        """By how much the calibration stretches what is believed at x = ln n."""
+        spread = []
+        for calibrated in (True, False):
+            rng = np.random.default_rng(self.curve_seed)
+            drawn, _ = self.ensemble.curves(np.array([x]), DRAWS, rng, calibrated=calibrated)
+            spread.append(float(np.subtract(*np.quantile(drawn, [0.75, 0.25]))))
+        return spread[0] / spread[1]
+
+    def noise(self, x: Floats) -> Floats:
+        """(N,) standard deviation of ln(error) of one new run at x = ln n."""
+        return np.asarray(np.sqrt((self.ensemble.curve.noise(x) ** 2).mean(0)))

@@ -1,0 +1,119 @@
+"""Everything that can be asked about measured points. The curve is inferred once, and every question is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from reconscale.laws.curve_posterior import CurvePosterior
+from reconscale.laws.decisions.compare import NAMES, Comparison, Crossing, compare_curves, find_crossing
+from reconscale.laws.decisions.costs import Costs
+from reconscale.laws.decisions.decide import Decision, make_decision
+from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_rates
+from reconscale.laws.decisions.next_experiments import Experiment, choose_experiments
+from reconscale.laws.decisions.requirements import Price, RequiredSize, price_next_step, size_for_target
+from reconscale.laws.decisions.value_of_information import Candidate
+from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
+from reconscale.laws.points import Points
+
+
+@dataclass(frozen=True, eq=False)
+class Curve(CurvePosterior):
+    """The curve behind some points, inferred once by :func:`infer`, with all that can be asked of it.
+
+    A question asked twice has the same answer, to the bit. ``surface``, quality over n and p, is inferred when it is
+    first needed, and kept.
+
+    >>> points = Points(n=[10, 30, 100, 300], y=[2.9e-3, 2.4e-3, 2.1e-3, 1.95e-3], metric="error")
+    >>> curve = infer(points)
+    >>> curve.forecast(n=[600, 1200]).median.shape
+    (2,)
+    >>> curve.decide(worthwhile=0.5).verdict
+    'STOP'
+    """
+
+    # the first argument of each of these functions is the curve
+    forecast = forecast_curve
+    decide = make_decision
+    required_n = size_for_target
+    price = price_next_step
+    exchanges = exchange_rates
+    next_experiments = choose_experiments
+    crossing = find_crossing
+    compare = compare_curves
+
+    def backtest(self) -> list[BacktestRow]:
+        """Forecast the largest sizes from the smaller ones; see :func:`reconscale.laws.backtest`."""
+        return backtest(self.points, seed=self.seed)
+
+
+def infer(points: Points, *, seed: int = 0) -> Curve:
+    """Infer the curve of ``points``, once for every question.
+
+    Args:
+        points: the measurements, two or more distinct n.
+        seed: the same seed gives the same bits.
+
+    Raises:
+        UserError: there are fewer than two distinct n.
+    """
+    return Curve.infer(points, seed)
+
+
+# The same questions asked of points, for one question alone. They raise what the method raises, and a UserError where
+# there are fewer than two distinct n.
+
+
+def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
+    """Forecast the metric at other training-set sizes: :func:`Curve.forecast <.forecasting.forecast_curve>`."""
+    return infer(points, seed=seed).forecast(n)
+
+
+def decide(
+    points: Points, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None, seed: int = 0
+) -> Decision:
+    """Say whether more data, or a larger network, is worth it: :func:`.decisions.decide.make_decision`."""
+    return infer(points, seed=seed).decide(double=double, worthwhile=worthwhile, costs=costs)
+
+
+def required_n(points: Points, target: float, *, seed: int = 0) -> RequiredSize:
+    """The n at which the metric reaches ``target``: :func:`.decisions.requirements.size_for_target`."""
+    return infer(points, seed=seed).required_n(target)
+
+
+def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
+    """Price the next 0.1 dB (0.01 SSIM) by more data: :func:`.decisions.requirements.price_next_step`."""
+    return infer(points, seed=seed).price(costs)
+
+
+def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
+    """What 0.1 dB (0.01 SSIM) is worth at the largest n: :func:`.decisions.exchange.exchange_rates`."""
+    return infer(points, seed=seed).exchanges(noise)
+
+
+def next_experiments(
+    points: Points,
+    costs: Costs | None = None,
+    *,
+    candidates: Sequence[Candidate] | None = None,
+    worthwhile: float = 0.1,
+    forecast_at: float | None = None,
+    count: int = 3,
+    seed: int = 0,
+) -> tuple[Experiment, ...]:
+    """Choose the runs that teach most for their cost: :func:`.decisions.next_experiments.choose_experiments`."""
+    return infer(points, seed=seed).next_experiments(
+        costs, candidates=candidates, worthwhile=worthwhile, forecast_at=forecast_at, count=count
+    )
+
+
+def crossing(points_a: Points, points_b: Points, *, names: tuple[str, str] = NAMES, seed: int = 0) -> Crossing:
+    """Where one method overtakes another: :func:`.decisions.compare.find_crossing`."""
+    return infer(points_a, seed=seed).crossing(infer(points_b, seed=seed), names=names)
+
+
+def comparison(points_a: Points, points_b: Points, *, names: tuple[str, str] = NAMES, seed: int = 0) -> Comparison:
+    """Compare two methods on the same test set: :func:`.decisions.compare.compare_curves`."""
+    return infer(points_a, seed=seed).compare(infer(points_b, seed=seed), names=names)
