@@ -1,4 +1,4 @@
-"""From a listing to a packed store: only what no shard holds yet is read."""
+"""Build a packed store from a listing; only new images are read."""
 
 from __future__ import annotations
 

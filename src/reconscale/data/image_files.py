@@ -1,4 +1,4 @@
-"""One image file to pixels and back: PNG, JPEG and TIFF, 8 and 16 bit, grey and RGB.
+"""Read and write one image file: PNG, JPEG and TIFF, 8 and 16 bit, grey and RGB.
 
 What a file claims is checked from its header before anything is decoded, and what cannot be read faithfully is refused:
 nothing is padded, rotated, rescaled or composited. Orientation tags are ignored: pixels come as they are stored.

@@ -1,4 +1,4 @@
-"""Image sets: clean images in units, divided once, with nested training subsets."""
+"""Image sets: clean images in units, split once, with nested training subsets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards: images packed into files of bounded size that many stores share.
+"""Shards: images packed into files of bounded size, shared by stores.
 
 A shard is three files beside each other, named after the images that it holds: pixels (``.bin``), thumbnails
 (``.thumbs.npy``), and an index (``.npz``) that is written last. Where the index is there and the others have the sizes

@@ -1,4 +1,4 @@
-"""The packed images of a listing: an index in the order of their names, over memory-mapped shards.
+"""The packed images of a listing: an index by name over memory-mapped shards.
 
 A store is a directory whose name says what is in it. It is written under another name and renamed: a directory whose
 manifest fits its files and whose shards have the sizes that it states is whole, and nothing else counts. What lies

@@ -1,4 +1,4 @@
-"""What is kept of images read again from end to end: what was damaged, and what changed since then."""
+"""Check all stored images: damaged ones, and changes since they were packed."""
 
 from __future__ import annotations
 

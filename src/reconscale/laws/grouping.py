@@ -1,4 +1,4 @@
-"""The points seen as one mean and one spread a size: what the laws are fitted to."""
+"""Mean and spread per size: the data that laws are fitted to."""
 
 from __future__ import annotations
 

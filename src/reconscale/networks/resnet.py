@@ -1,4 +1,4 @@
-"""A residual network that works on pixel-unshuffled images: small, quick on a CPU, and without a prior."""
+"""A residual network on pixel-unshuffled images: small and fast on a CPU."""
 
 from __future__ import annotations
 

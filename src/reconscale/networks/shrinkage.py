@@ -1,4 +1,4 @@
-"""Learned shrinkage of the coefficients of a sliding transform: the classical denoiser, with its parts trained."""
+"""Learned shrinkage of DCT coefficients: a classical denoiser with trained parameters."""
 
 from __future__ import annotations
 

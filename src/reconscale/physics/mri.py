@@ -1,4 +1,4 @@
-"""Accelerated MRI as a problem: slices are read, masked, and become k-space with the truth beside it."""
+"""The accelerated MRI problem: masked k-space and its ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that the laws have to say about one set of points, asked once and kept together."""
+"""The complete analysis of one set of points."""
 
 from __future__ import annotations
 

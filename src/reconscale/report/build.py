@@ -1,4 +1,4 @@
-"""From a study, or from points, to a folder with the page, its figures and all its numbers."""
+"""Write a report folder from a study or from points: page, figures and tables."""
 
 from __future__ import annotations
 

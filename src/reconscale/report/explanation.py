@@ -1,4 +1,4 @@
-"""Why the curve flattens: the computed curve of a linear estimator beside the measured one. It forecasts nothing."""
+"""Why the curve flattens: a linear estimator's computed curve beside the measured one. Not a forecast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of numbers as tables of the page: rounded, with units, and with what matters marked."""
+"""Tables of the page: rounded numbers with units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences that the page writes by itself: what was measured, how, what it costs, and how to read it."""
+"""Texts of the page: method, facts, costs, captions, and how to read it."""
 
 from __future__ import annotations
 

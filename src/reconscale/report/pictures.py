@@ -1,4 +1,4 @@
-"""The picture strip: one image as truth, as measured, by the classical method, and by the smallest and largest n."""
+"""The picture strip: truth, measurement, baseline, and the networks of the smallest and largest n."""
 
 from __future__ import annotations
 

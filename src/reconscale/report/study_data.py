@@ -1,4 +1,4 @@
-"""Everything that is known about a study, however far it is, asked once for the page and for the text."""
+"""Everything that a report shows about a study."""
 
 from __future__ import annotations
 

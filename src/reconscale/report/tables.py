@@ -1,4 +1,4 @@
-"""What was measured, as tables: the numbers behind figures and page, as they are saved beside it."""
+"""The tables behind figures and page."""
 
 from __future__ import annotations
 

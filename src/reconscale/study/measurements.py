@@ -1,4 +1,4 @@
-"""From a folder of results to the points that laws are fitted to."""
+"""Points for the laws from a results folder."""
 
 from __future__ import annotations
 

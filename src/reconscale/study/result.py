@@ -1,4 +1,4 @@
-"""A result: what came out of one run. Failures are results too."""
+"""The result of one run; failures are results too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of results: one directory a run; a ``result.json`` in it means that the run is over."""
+"""The results folder: one directory per run; a run with a ``result.json`` is finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run: everything that decides the numbers, and nothing about where they are computed."""
+"""A run: everything that determines its numbers, and nothing about the machine."""
 
 from __future__ import annotations
 

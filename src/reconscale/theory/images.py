@@ -1,4 +1,4 @@
-"""From patches of images to the learning curve of a linear estimator on images like them."""
+"""The learning curve of a linear estimator on image patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Denoising of signals with a power-law spectrum: genuine power laws in n, with exponents that the spectrum sets.
+"""Denoising of signals with a power-law spectrum: exact power laws in n.
 
 The signal is Gaussian with variances l_j = scale j^-exponent in ``pixels`` directions, the noise is white. Derived
 from the deterministic equivalent with sums over j taken as integrals (``docs/explanation/theory.md``); compare

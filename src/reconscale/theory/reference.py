@@ -1,4 +1,4 @@
-"""The reference: real training sets and gradient descent as the paper's code iterates it. Slow on purpose."""
+"""Slow reference: real training sets and gradient descent as in the paper's code."""
 
 from __future__ import annotations
 

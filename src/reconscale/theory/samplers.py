@@ -1,4 +1,4 @@
-"""Training sets of the subspace model, drawn without their size.
+"""Draw training sets of the subspace model in compressed form.
 
 The risk of every estimator here is unchanged when images are mixed by a rotation and when the noise directions outside
 the subspace are rotated among themselves. So Gaussian matrices may be replaced by the triangular factors of their Gram

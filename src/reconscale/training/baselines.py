@@ -1,4 +1,4 @@
-"""The anchors at n = 0: the measurement itself and a classical reconstruction, and the pictures of the report."""
+"""Baselines at n = 0: the input and a classical reconstruction, and the pictures of the report."""
 
 from __future__ import annotations
 

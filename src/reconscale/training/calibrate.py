@@ -1,4 +1,4 @@
-"""A short measurement that tells what a study will take: seconds and memory."""
+"""Calibrate time and memory of a study with a short measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a killed run needs to go on as if nothing had happened."""
+"""Checkpoints: the complete state of a run."""
 
 from __future__ import annotations
 

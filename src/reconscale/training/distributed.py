@@ -1,4 +1,4 @@
-"""One run on several devices: the batch is divided, the gradients are added up, and the result is that of one device.
+"""One run on several devices: split batches, summed gradients, the result of one device.
 
 Every process has the same network, optimiser, order of images and noise: all draw the numbers of the whole batch, and
 each computes the loss of its share. What is decided (the look at the validation set, the end) is decided by the first

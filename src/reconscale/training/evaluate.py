@@ -1,4 +1,4 @@
-"""What a network does on images that it has not seen."""
+"""Evaluate a network on validation and test images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A guard against divergence: steps far off are not taken, and a run that is lost begins again, once and slower."""
+"""A guard against divergence: outlier steps are skipped, and a diverged run restarts once at a lower rate."""
 
 from __future__ import annotations
 

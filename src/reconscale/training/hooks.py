@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: looks, questions to the guard, checkpoints, words to whoever waits."""
+"""Hooks between the steps of a run: validation, guard, checkpoints, progress."""
 
 from __future__ import annotations
 

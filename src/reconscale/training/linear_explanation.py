@@ -1,4 +1,4 @@
-"""The linear estimator computed for a study: why its curve flattens, kept beside its results for the report."""
+"""The linear estimator of a study's images, for the report's explanation."""
 
 from __future__ import annotations
 

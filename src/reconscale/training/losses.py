@@ -1,4 +1,4 @@
-"""What training minimises. A new loss is a function and an entry in ``LOSSES`` or ``BLIND``."""
+"""Training losses. A new loss is a function and an entry in ``LOSSES`` or ``BLIND``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are made orthogonal before they are taken away; Adam for all other weights.
+"""Muon: momentum with orthogonalised matrices; Adam for all other weights.
 
 Source: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon). torch's own takes matrices of two dimensions
 alone, one after the other, in bf16; this one takes the weights of convolutions as matrices (out x in k k), all of one

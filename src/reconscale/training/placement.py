@@ -1,4 +1,4 @@
-"""Where a study is carried out: everything that is not part of it."""
+"""Where and how a study runs: machine, workers, threads, devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to compute a step: what changes its speed and its last digits, and nothing else."""
+"""Compute modes of a training step: precision and memory layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning-rate policies as small machines: what the rate is, and what a look at the validation set changes.
+"""Learning-rate policies.
 
 They know nothing of torch, so that the official scheme can be checked step by step.
 """

@@ -1,4 +1,4 @@
-"""Several runs of equal shape in one pass: their weights lie one above the other, and gradients are computed at once.
+"""Train several runs of equal shape in one pass, with stacked weights.
 
 Where one network leaves most of a GPU idle, several at once do not: of every layer there is one operation for all runs
 (convolutions become grouped ones) instead of one for each. Everything else stays each run's own: the order of its

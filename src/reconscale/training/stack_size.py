@@ -1,4 +1,4 @@
-"""How many runs are trained in one pass: asked for, or measured once for a study on this machine and written down."""
+"""The number of runs per pass: given, or benchmarked once per study and cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several runs in one process, trained in one pass: from tasks to result files."""
+"""Train several runs in one process and write their results."""
 
 from __future__ import annotations
 

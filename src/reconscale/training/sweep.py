@@ -1,4 +1,4 @@
-"""Carry out a study: train what is missing, and say how far it is."""
+"""Run a study: train the missing runs and report progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run in one process: from a task to a result file."""
+"""Train one run in one process and write its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A volume as it is kept in the cache: values on the disk, and checksums of all of them."""
+"""A volume in the cache: its values and their checksums."""
 
 from __future__ import annotations
 

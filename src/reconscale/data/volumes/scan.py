@@ -1,4 +1,4 @@
-"""What a source offers of one volume before it is read in full."""
+"""The header of a volume, before it is read in full."""
 
 from __future__ import annotations
 

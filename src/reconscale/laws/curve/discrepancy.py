@@ -1,4 +1,4 @@
-"""How measured errors depart from a curve: noise, and what no curve of the family can follow.
+"""Noise and model discrepancy of a curve.
 
 DiscrepancyGP of ln(error) are Gaussian with covariance
 

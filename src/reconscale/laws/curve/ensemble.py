@@ -1,4 +1,4 @@
-"""The posterior curve averaged with two naive forecasts, each trusted as far as it has foreseen the last sizes.
+"""The posterior curve averaged with two naive forecasts, weighted by how well each predicted the last sizes.
 
 What is averaged is the forecast of ln(error) itself (stacking in the sense of Breiman 1996), not its distribution:
 a curve that bends too much and a straight line that bends too little err to opposite sides.

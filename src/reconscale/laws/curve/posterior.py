@@ -1,4 +1,4 @@
-"""The posterior over curves of the nested family, given levels."""
+"""The posterior over curves of the nested family."""
 
 from __future__ import annotations
 

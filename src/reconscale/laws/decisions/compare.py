@@ -1,4 +1,4 @@
-"""Two methods beside each other: where one overtakes, how they differ at every n, and what the difference is worth."""
+"""Compare two methods: where one overtakes, their difference at every n, and its worth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run that is not yet made would teach: simulated worlds, and draws of the posterior reweighted in each.
+"""The expected value of a run: simulated scenarios with reweighted posterior draws.
 
 A world is one draw of the posterior taken for the truth. Every candidate is measured in it, with noise; the other
 draws are weighted by the likelihood of what was measured, without any new fit. The mean over worlds of the variance

@@ -1,4 +1,4 @@
-"""Where a posterior peaks and how wide it is there: many descents at once."""
+"""Maximum of a posterior and its Laplace approximation, by many descents at once."""
 
 from __future__ import annotations
 

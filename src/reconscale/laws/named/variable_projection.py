@@ -1,4 +1,4 @@
-"""The one fitter of all laws: nodes in the unit cube, then descent from the best of them. No step is random."""
+"""Fit laws by variable projection: multi-start Levenberg-Marquardt, without randomness."""
 
 from __future__ import annotations
 

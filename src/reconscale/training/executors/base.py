@@ -1,4 +1,4 @@
-"""What carries out runs: here, on a cluster of Ray, or in the queue of Slurm. All do the same, in other places."""
+"""The interface of executors: local, Ray and Slurm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local executor: a fresh process per run, forked from a warm server, so that a dead worker loses only its run."""
+"""The local executor: one process per run, so that a crash affects only its run."""
 
 from __future__ import annotations
 

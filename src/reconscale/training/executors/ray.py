@@ -1,4 +1,4 @@
-"""The executor for clusters: slots leased from Ray around the worker that runs on one machine.
+"""The Ray executor: workers on the nodes of a cluster.
 
 Ray finds places (cores, memory, shares of GPUs) and tells of lost nodes. Everything else stays ours: a run is a process
 of its own, its result a file, its checkpoint what it goes on from, wherever that is; so a lost node costs what was done

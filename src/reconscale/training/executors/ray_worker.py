@@ -1,4 +1,4 @@
-"""What happens on a node of a cluster: a slot that carries out one run after the other, and its line to the driver.
+"""The worker on a Ray node, and its messages to the driver.
 
 A slot is a process of Ray; each run is a process of its own below it, as on one machine (``local``). Where the folder
 of results is not shared, checkpoints and results travel to the driver as they are written; where the packed images are

@@ -1,4 +1,4 @@
-"""The executor for the queue of Slurm: runs become arrays of jobs, and whoever hands them in may leave.
+"""The Slurm executor: runs become job arrays, which continue without the driver.
 
 What is known comes from our own files: results, checkpoints, and what each job says of itself. Slurm is only asked
 which jobs are still there. So nothing is lost with the process that watches, and accounting (``sacct``) is not needed.

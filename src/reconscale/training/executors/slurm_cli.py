@@ -1,4 +1,4 @@
-"""What may be said about jobs in the queue of Slurm, and how it is read from the command line."""
+"""The options of ``--slurm``."""
 
 from __future__ import annotations
 

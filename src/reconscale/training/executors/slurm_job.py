@@ -1,4 +1,4 @@
-"""What a job in the queue of Slurm does: it carries out its share of the runs as a local sweep would.
+"""A Slurm job: it trains its share of the runs like a local sweep.
 
 Everything that it says goes through files: results, checkpoints, and one small file per job that tells how far it is.
 """
