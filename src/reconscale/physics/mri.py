@@ -110,7 +110,7 @@ def _poisson(
     order = rng.permutation(rows * columns).reshape(rows, columns)
     for radius in sorted({math.hypot(i, j) for i in range(9) for j in range(i + 1)} - {0.0}, reverse=True):
         if 0.8 / radius**2 * rows * columns < wanted:
-            continue  # so many do not fit
+            continue  # this many do not fit
         kept = _darts(order, radius)
         kept[top : top + side, left : left + side] = False
         if kept.sum() >= wanted:

@@ -118,7 +118,7 @@ def report_study(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         pictures: whether reconstructed images are embedded.
         progress: is told what is being done.

@@ -76,7 +76,7 @@ class Baselines:
 
 
 def load_baselines(folder: Folder) -> Baselines | None:
-    """What ``anchors/anchors.json`` in the folder of results says; none where it is not there.
+    """What ``anchors/anchors.json`` in the results folder says; none where it is not there.
 
     Raises:
         UserError: the file is damaged.

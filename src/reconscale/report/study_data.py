@@ -29,7 +29,7 @@ class StudyAnalysis:
 
     Attributes:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         runs: every run of the plan.
         results: those that are over.
         answer: what the laws say; none where no run is done.
@@ -94,7 +94,7 @@ def gather(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         target: a value of the metric whose n is asked for.
         progress: is told what is being done.
 
@@ -132,7 +132,7 @@ def run_findings(study: Study, folder: Folder, points: Points, test_set: str | N
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         points: the measurements of the study.
         test_set: where they were taken; none: the study's main one.
 

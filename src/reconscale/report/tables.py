@@ -188,7 +188,7 @@ def gains_table(choice: DecisionSummary) -> Table:
 
 
 def members_table(answer: Analysis) -> Table:
-    """What the forecast is made of: its members with their weights, and the forms of the curve with probabilities."""
+    """The members of the forecast with their weights, and the forms of the curve with their probabilities."""
     told = answer.outlook
     if told is None:
         return table("members", "kind name probability", [])

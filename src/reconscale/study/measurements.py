@@ -18,7 +18,7 @@ def load_points(study: Study, folder: Folder, *, profile: str | None = None, tes
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         profile: a name in ``PROFILES``; none: the study's own.
         test_set: ``test`` or a named test set; none: the study's main one.
 

@@ -70,7 +70,7 @@ class Plan:
 
     Attributes:
         cells: the grid, in the order of the study file.
-        workers: runs carried out side by side.
+        workers: runs at a time.
     """
 
     cells: tuple[Cell, ...]

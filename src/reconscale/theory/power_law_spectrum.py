@@ -19,9 +19,9 @@ from reconscale.theory.filters import check_int, check_real
 from reconscale.theory.subspace import LARGEST, Population
 
 EXACT = 1000
-"""So many pixels get a level each."""
+"""This many pixels get a level each."""
 SINGLY = 200
-"""With more, so many of the first ones."""
+"""With more, this many of the first ones."""
 BINS = 800
 """And the others that many bins, uniform in log j."""
 

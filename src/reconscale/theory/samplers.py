@@ -92,7 +92,7 @@ def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Genera
 
 
 def band_fits(model: Subspace, n: int, blocks: int) -> bool:
-    """Whether ``sample_truncated`` can draw so many blocks."""
+    """Whether ``sample_truncated`` can draw this many blocks."""
     width = 2 * model.dim * blocks
     return width <= min(n, model.ambient - model.dim, WIDEST)
 

@@ -45,12 +45,12 @@ def measure_baselines(
 ) -> tuple[Picture, ...]:
     """Measure the anchors of a study once, and choose and draw its pictures.
 
-    They are kept in ``anchors/`` of the folder of results, and measured anew when the images have changed.
+    They are kept in ``anchors/`` of the results folder, and measured again when the images have changed.
 
     Args:
         study: the study.
         images: its images.
-        folder: its folder of results.
+        folder: its results folder.
         progress: called with (label, images done, images).
     """
     home = folder.root / "anchors"

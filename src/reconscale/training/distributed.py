@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others: as long as the first one may need for a look at the validation set."""
 LOST = 70
-"""Exit code of a process that lost the others; the run goes on from its checkpoint."""
+"""Exit code of a process that lost the others; the run continues from its checkpoint."""
 ASK = 5
 """Steps after which the processes agree on whether to stop."""
 

@@ -137,7 +137,7 @@ def _subtract(weights: Sequence[Tensor], moves: Sequence[Tensor]) -> None:
 def orthogonalised(matrices: Tensor) -> Tensor:
     """Matrices with their singular vectors and singular values near 1 (0.7 to 1.2; zeros stay zero).
 
-    The Newton-Schulz iteration of Muon, carried out on the smaller Gram matrix: the same result in fewer operations
+    The Newton-Schulz iteration of Muon, computed on the smaller Gram matrix: the same result in fewer operations
     for matrices that are far from square.
 
     Args:

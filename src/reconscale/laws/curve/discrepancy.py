@@ -22,7 +22,7 @@ from reconscale.arrays import Floats
 from reconscale.laws.inference import smc
 
 FEW = 7
-"""Up to so many sizes a curve counts as one of few."""
+"""Up to this many sizes a curve counts as one of few."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def levenberg_marquardt(problem: Problem, u: Floats, t: Floats, rounds: int, eno
         problem: what is fitted.
         u: (D, K) data sets.
         t: (D, Q) starts.
-        rounds: at most so many steps.
+        rounds: at most this many steps.
         enough: below EXACT derivatives are central differences.
 
     Returns:

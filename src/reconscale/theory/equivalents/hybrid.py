@@ -289,7 +289,7 @@ Estimator = Literal["early-stopped", "converged", "pca"]
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 FEW = 20
-"""Below so many signal directions the hybrid is taken, for n from dim / 2 to 4 dim."""
+"""Below this many signal directions the hybrid is taken, for n from dim / 2 to 4 dim."""
 
 
 class Expected(NamedTuple):
