@@ -48,7 +48,7 @@ def choose_workers(
     allows, with at most ``MOST`` runs in all: a small network leaves most of a card idle.
 
     Args:
-        executor: what carries them out.
+        executor: the executor of the runs.
         where: what the user has said.
         measured: what processes take, by run.
         stacked: runs that one process trains in one pass.
