@@ -227,7 +227,7 @@ class SuperresolutionProblem(Problem):
 
 
 class LinearProblem(Problem):
-    """Problems that one adapter to deepinv's linear operators carries out: a network is given a filtered image.
+    """Problems that one adapter to deepinv's linear operators runs: a network is given a filtered image.
 
     Attributes:
         sigma: standard deviation of the noise of what is measured, in grey levels of 255.
