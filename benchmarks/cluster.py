@@ -27,7 +27,7 @@ NODES = Path(__file__).resolve().parent.parent / "tests" / "training" / "executo
 
 
 def main() -> None:
-    """Parse the flags, carry out the study three times, compare."""
+    """Parse the flags, run the study three times, compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--problem", choices=("denoising", "mri"), default="denoising")
     flags = parser.parse_args()

@@ -1,6 +1,6 @@
 """Everything that can go wrong, on purpose: faults are injected into a sweep, and its results compared.
 
-A study of 16 runs is carried out undisturbed, and then under faults: processes are killed, files damaged, cut short and
+A study of 16 runs is run undisturbed, and then under faults: processes are killed, files damaged, cut short and
 taken away, the disk filled, memory withheld, clocks set wrong. After each fault that ends the command, what its message
 advises is done, and it is started again. At the end every result must be that of the undisturbed sweep to the last bit.
 
@@ -86,7 +86,7 @@ class Hit:
 
     @property
     def runs(self) -> Path:
-        """The folder of results."""
+        """The results folder."""
         return self.study.parent / "runs"
 
     def start(self, *more: str, limit: int | None = None) -> None:
@@ -126,7 +126,7 @@ def environment(cache: Path) -> dict[str, str]:
 
 
 def workers_of(cache: Path, name: bytes = b"multiprocessing") -> list[int]:
-    """Processes of these commands that carry out runs: leaders of a session below a fork server."""
+    """Worker processes of these commands: leaders of a session below a fork server."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -171,7 +171,7 @@ def shoot(pid: int) -> None:
 
 
 def worker_killed(hit: Hit) -> None:
-    """A process that carries out a run."""
+    """A worker process."""
     if pids := workers_of(hit.cache):
         shoot(hit.chance.choice(pids))
 
@@ -296,7 +296,7 @@ def disk_full(hit: Hit) -> None:
 
 
 def memory_exhausted(hit: Hit) -> None:
-    """A worker gets no more memory: its run fails, and is carried out again on demand."""
+    """A worker gets no more memory: its run fails, and is run again on demand."""
     for pid in workers_of(hit.cache)[:1]:
         with contextlib.suppress(OSError, ProcessLookupError):
             pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
@@ -313,7 +313,7 @@ def clock_wrong(hit: Hit) -> None:
 
 
 def raylet_killed(hit: Hit) -> None:
-    """The sweep goes on with Ray, whose own process then dies."""
+    """The sweep continues with Ray, whose own process then dies."""
     hit.kill()
     before, hit.flags = hit.flags, ("--ray", "auto", "--workers", "2")
     hit.start()
@@ -382,7 +382,7 @@ def drawn(count: int, chance: random.Random) -> list[str]:
 
 
 def main() -> None:
-    """Parse the flags, carry out both sweeps, print the table."""
+    """Parse the flags, run both sweeps, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--runs", type=int, default=16, help="a multiple of 4")
@@ -410,7 +410,7 @@ def attempt(home: Path, flags: argparse.Namespace) -> dict[str, Any]:
     assert code == 1, f"the undisturbed sweep ended with {code}: {calm.last_words()}"  # one cell diverges
     undisturbed = time.monotonic() - began
     kinds, found = drawn(flags.faults, random.Random(flags.seed)), dict[str, Any]()
-    while kinds:  # a sweep that is over before all faults are used up is carried out once more
+    while kinds:  # a sweep that is over before all faults are used up is run once more
         hit = Hit(home / f"hit-{len(kinds)}" / "study.toml", home / "cache", random.Random(flags.seed + len(kinds)))
         with mounted(hit.study.parent):
             written(hit.study.parent, text)

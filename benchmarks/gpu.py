@@ -9,7 +9,7 @@
   torch.compile of the U-Net alone, and only while there is time, as compiling takes a minute;
 * stacked: images per second of 1, 2, 4, 8 and 16 runs trained in one pass (``reconscale run --stack``), all together;
 * quality: mean PSNR on validation images against wall seconds without validation: ours (the recipe ``fast``, in the
-  quickest way that is not compiled) beside ``deepinv.Trainer`` with the same network and batch, in fp32, with Adam at
+  fastest way that is not compiled) beside ``deepinv.Trainer`` with the same network and batch, in fp32, with Adam at
   1e-3 as its examples have it.
 
 Every part is a process of its own, which is ended when its time is over; what was not measured is said in the table.

@@ -1,6 +1,6 @@
 """What `plan` predicts, and what it really takes: hours and memory of the repository's studies.
 
-Every study is carried out here in a small form: its smallest and largest n at each of its widths, one seed, and so many
+Every study is run here in a small form: its smallest and largest n at each of its widths, one seed, and this many
 steps that a run takes about `--seconds`. What stays is what makes prediction hard: its networks, its images, its looks
 at the validation set and its tests. The same code predicts the whole study.
 
@@ -27,7 +27,7 @@ STUDIES = Path(__file__).resolve().parent.parent / "studies"
 
 
 def main() -> None:
-    """Parse the flags, carry out each study, print the table."""
+    """Parse the flags, run each study, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path, nargs="*", help="study files or folders; none: all of the repository")
     parser.add_argument("--data", type=Path)
@@ -59,7 +59,7 @@ def name_of(path: Path) -> str:
 
 
 def compared(path: Path, flags: argparse.Namespace) -> dict[str, Any]:
-    """Predict, carry out, compare and print one study."""
+    """Predict, run, compare and print one study."""
     where = ExecutionConfig(data=flags.data, workers=flags.workers)
     with tempfile.TemporaryDirectory(prefix="plan-") as home:
         first = plan(small(load_study(path), 1.0), Folder(Path(home) / "first" / "runs"), where)

@@ -1,8 +1,8 @@
-"""Time to quality: how good a reconstruction is after so many seconds of one core, ours beside the recipes of others.
+"""Time to quality: how good a reconstruction is after this many seconds of one core, ours beside the recipes of others.
 
     python benchmarks/quality.py --task denoising --seconds 10 --seed 5 --json FILE --data DATA
     python benchmarks/quality.py --task denoising --peer deepinv-dncnn --seconds 30 100 300 --data DATA
-    make bench-quality DATA=DATA         # everything, two runs at once; a second call goes on where the first stopped
+    make bench-quality DATA=DATA         # everything, two runs at once; a second call continues where the first stopped
     python benchmarks/quality.py --collect [--task denoising] [--figure FILE]
 
 Ours is a run of a study file of version 2, with the settings of ``quality_tasks.py`` for its budget; they were chosen
@@ -65,11 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="the tasks, their settings and the peers")
     parser.add_argument("--lines", action="store_true", help="measure what needs no training, and nothing else")
     parser.add_argument("--no-lines", action="store_true", help="leave that out")
-    parser.add_argument("--all", action="store_true", help="everything that is not yet in the folder of results")
+    parser.add_argument("--all", action="store_true", help="everything that is not yet in the results folder")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of --all: ours, lines, and these peers alone")
     parser.add_argument("--processes", type=int, choices=(1, 2), default=2, help="of --all: runs at once")
-    parser.add_argument("--out", type=Path, default=OUT, help="of --all and --collect: the folder of results")
-    parser.add_argument("--collect", action="store_true", help="print the tables of what is in the folder of results")
+    parser.add_argument("--out", type=Path, default=OUT, help="of --all and --collect: the results folder")
+    parser.add_argument("--collect", action="store_true", help="print the tables of what is in the results folder")
     parser.add_argument(
         "--figure", type=Path, metavar="FILE", help="of --collect: draw PSNR against seconds (PNG, CSV)"
     )
@@ -111,7 +111,7 @@ def _do(flags: argparse.Namespace) -> int:
 
 
 def _runs(task: Task, flags: argparse.Namespace, data: Path | None) -> None:
-    """Carry out what the flags name, one after the other, and write it after each."""
+    """Run what the flags name, one after the other, and write it after each."""
     import torch
 
     from quality_training import machine

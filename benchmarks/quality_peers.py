@@ -73,7 +73,7 @@ class Peer:
 
 
 def _through_the_loop(given: Material, setting: Mapping[str, Any], moments: Moments) -> dict[str, Any]:
-    """A recipe that the project's own loop carries out."""
+    """A recipe that the project's own loop runs."""
     study = given.study.model_copy(update={"recipe": given.study.recipe_with(setting)})
     return by_schedule(Material(given.task, study, given.images, given.seed, given.n), moments)
 

@@ -64,7 +64,7 @@ def key_of(task: str, who: str, seconds: Sequence[float], seed: int, content: Ma
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows in a folder of results; a last line that was cut short is left out."""
+    """The rows in a results folder; a last line that was cut short is left out."""
     path = folder / RESULTS
     rows = []
     for line in path.read_text().splitlines() if path.is_file() else []:
@@ -95,7 +95,7 @@ def still_open(jobs: Sequence[Job], rows: Sequence[Mapping[str, Any]]) -> list[J
 
 
 def carry_out(jobs: Sequence[Job], folder: Path, data: Path | None, processes: int, tell: Callable[[str], None]) -> int:
-    """Carry out what is still open, and keep every row as soon as it is there.
+    """Run what is still open, and keep every row as soon as it is there.
 
     Args:
         jobs: in the order in which they are begun.

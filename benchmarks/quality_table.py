@@ -23,7 +23,7 @@ class Curve:
     Attributes:
         who: trained.
         points: (seconds, mean PSNR, half of the range over seeds, seeds), by rising seconds.
-        budgets: whether every point is a run of its own, planned for so many seconds.
+        budgets: whether every point is a run of its own, planned for this many seconds.
     """
 
     who: str
@@ -38,7 +38,7 @@ class Reached:
     Attributes:
         seconds: of the processor.
         how: ``=``: between two points, or on one; ``<=``: the first point is above the level already; ``>``: it was not
-            reached in so many seconds.
+            reached in this many seconds.
     """
 
     seconds: float

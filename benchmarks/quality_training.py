@@ -70,7 +70,7 @@ class Enough(Exception):
 
 @dataclass
 class Moments:
-    """Measures a run that goes on by itself at some moments; given to its optimiser as a hook after every step.
+    """Measures a run that continues by itself at some moments; given to its optimiser as a hook after every step.
 
     Attributes:
         at: seconds of the processor, rising.
@@ -178,7 +178,7 @@ class Material:
         return min(self.n or self.images.available, self.images.available)
 
     def run(self, steps: int) -> Run:
-        """The run with so many steps; where they are fixed, it looks at the validation set at its end."""
+        """The run with this many steps; where they are fixed, it looks at the validation set at its end."""
         n, width = self.training_images, self.study.sweep.width[0]
         recipe = self.study.cell_recipe(n, width)
         assert recipe is not None
@@ -206,7 +206,7 @@ def material(task: Task, content: Mapping[str, Any], data: Path | None, seed: in
 
 
 def to_budget(given: Material, seconds: float) -> dict[str, Any]:
-    """Train for about so many seconds of the processor, and test: a row.
+    """Train for about this many seconds of the processor, and test: a row.
 
     The way of computing and the number of steps are found before, by steps that are not counted.
     """

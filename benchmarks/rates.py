@@ -1,6 +1,6 @@
 """How well one learning rate serves networks of several widths: validation PSNR by family, width and rate.
 
-Every network is trained for so many steps by the default recipe but for its rate, on the photographs of
+Every network is trained for this many steps by the default recipe but for its rate, on the photographs of
 ``benchmarks/quality.py``; nothing is tested. ``gain`` is what the best rate has more than the recipe's own.
 
     python benchmarks/rates.py --data DATA            # or: --family shrinkage --width 16 --steps 300

@@ -105,7 +105,7 @@ def building(root: Path) -> None:
 
 
 def resuming(root: Path, count: int) -> None:
-    """Kill a builder when half of the shards (of 250 images) are there, and let another go on."""
+    """Kill a builder when half of the shards (of 250 images) are there, and let another continue."""
     cache = root / "killed"
     command = [sys.executable, __file__, "--pack", str(root / "photos"), str(cache)]
     builder = subprocess.Popen(command)

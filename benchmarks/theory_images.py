@@ -37,7 +37,7 @@ SIDE, EACH = 8, 150
 SIZES = (100, 300, 1000, 3000, 10000, 30000)
 IMAGES = (1, 3, 10, 30, 100, 300)
 LARGE, TARGET = 1000, 5.0
-"""From so many patches on, computed errors are to be within so many percent of learned ones."""
+"""From this many patches on, computed errors are to be within this many percent of learned ones."""
 FOLDERS = ("BSDS500_train", "BSDS500_test", "ImageNet_sample")
 
 

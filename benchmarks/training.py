@@ -2,10 +2,10 @@
 
 All train the same network from the same weights on the same crops, batch and optimiser, with fresh Gaussian noise every
 step, and all are measured by the same validation in fp32. ``ours`` is the default (fp32); ``auto`` is what a recipe's
-``precision = "auto"`` finds to be the quickest way here: bf16, the layout in memory, or fp32.
+``precision = "auto"`` finds to be the fastest way here: bf16, the layout in memory, or fp32.
 
 * 1 core: one run with one thread: what a step costs;
-* all cores: what the machine gets done. ``ours`` and ``auto`` carry out one run a core side by side, as ``reconscale
+* all cores: what the machine gets done. ``ours`` and ``auto`` run one run a core side by side, as ``reconscale
   run`` does; the others get what their users do, one process with a thread a core, and are shown side by side as well.
 
 Rounds alternate between the contestants, so that a busy machine treats them alike; ratios are medians over rounds of
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of a round; the networks have numbers of their own")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--one", help="(internal) carry out one contestant and print its figures as JSON")
+    parser.add_argument("--one", help="(internal) run one contestant and print its figures as JSON")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--way", default="fp32")

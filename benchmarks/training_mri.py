@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--one", help="(internal) carry out one contestant and print its figures as JSON")
+    parser.add_argument("--one", help="(internal) run one contestant and print its figures as JSON")
     parser.add_argument("--data", type=Path, help="(internal) the set")
     flags = parser.parse_args()
     if flags.one:

@@ -256,7 +256,7 @@ def count_values(value: Any) -> int:
 
 
 def refusals(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """The commands that refused, and why: some should, but a tiny run that cannot be carried out compares nothing."""
+    """The commands that refused, and why: some should, but a tiny run that cannot be run compares nothing."""
     for key, inside in value.items() if isinstance(value, dict) else ():
         if key == "refused":
             yield path, inside

@@ -1,4 +1,4 @@
-"""Names for types of arrays that occur everywhere."""
+"""Common array types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and JSON that is only JSON."""
+"""Atomic writes, bounded reads and strict JSON."""
 
 from __future__ import annotations
 

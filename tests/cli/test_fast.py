@@ -1,4 +1,4 @@
-"""Study files of version 2 through the command line: the same bits however they are carried out; divergence is told."""
+"""Study files of version 2 through the command line: the same bits however they are run; divergence is told."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write(
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Carried out without interruption by one worker."""
+    """Run without interruption by one worker."""
     path = write(tmp_path_factory.mktemp("fast") / "study", steps=150, n="2, 4")
     code, _, err = call("run", path, "--workers", 1)
     assert code == 0, err
@@ -94,9 +94,9 @@ def test_what_diverges_is_told_everywhere(tmp_path: Path) -> None:
     code, _, err = inside("report", path, "--out", tmp_path / "report")
     assert code == 0, err
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "training diverged and went on from earlier weights at a third of the rate" in page
+    assert "training diverged and continued from earlier weights at a third of the rate" in page
     assert "Muon for matrices of weights" in page and "weight decay" in page and "without normalisation" in page
-    assert "give the numbers of runs that nothing had happened to" not in page
+    assert "their results are those of uninterrupted runs" not in page
     assert "restarted-runs" in (tmp_path / "report" / "numbers.json").read_text()
 
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_trained(tmp_path: Path, tables: dict[str, str], sentence
 
 
 def test_bf16_without_its_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused where runs are carried out, here in this process; ``auto`` tries what there is, and other ways go on."""
+    """Refused where runs are trained, here in this process; ``auto`` tries what there is, and other ways continue."""
     from reconscale.errors import UserError
     from reconscale.study import load_study, runs_of
     from reconscale.training import precision as ways

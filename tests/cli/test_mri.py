@@ -1,4 +1,4 @@
-"""A study of volumes through the command line: planned, carried out, killed and continued, reported, applied."""
+"""A study of volumes through the command line: planned, run, killed and continued, reported, applied."""
 
 from __future__ import annotations
 

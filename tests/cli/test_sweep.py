@@ -1,4 +1,4 @@
-"""A whole sweep through the command line: carried out, killed, continued, reported."""
+"""A whole sweep through the command line: run, killed, continued, reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def records(study: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny study, carried out without interruption by one worker."""
+    """A tiny study, run without interruption by one worker."""
     from ..conftest import TINY
 
     path = tmp_path_factory.mktemp("finished") / "study.toml"

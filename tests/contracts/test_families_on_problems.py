@@ -1,4 +1,4 @@
-"""Every family with every problem that it is made for: trains, goes on exactly, measures odd sizes, and is applied."""
+"""Every family with every problem that it is made for: trains, continues exactly, measures odd sizes, is applied."""
 
 from __future__ import annotations
 

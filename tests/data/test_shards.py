@@ -178,7 +178,7 @@ class TestDamage:
         images = opened(data)  # as large as ever: nothing is seen yet
         pixels = pickle.loads(pickle.dumps(images.training(10, 0)))
         everything = [images.train, images.val, *images.tests.values(), pixels]
-        message = rf"image '.*' in {path}: does not match its checksum: .*; delete {path.name}: it is packed anew on"
+        message = rf"image '.*' in {path}: does not match its checksum: .*; delete {path.name}: it is packed again on"
         bad = [name for p in everything[:3] for name in p.names if self.is_bad(p, name, message)]
         assert bad == [before.train.names[4]]
         with pytest.raises(UserError, match=message):

@@ -83,7 +83,7 @@ def test_damage_is_named_and_packed_anew(study: tuple[object, ...], tmp_path: Pa
     code, out, err = call(*study, "--verify")
     assert code == 2 and out == "12 images in 3 shards read again: 3 damaged\n"
     lines = err.splitlines()
-    assert lines[0] == "damaged:" and lines[4].startswith("set aside; take them in anew with: reconscale data ")
+    assert lines[0] == "damaged:" and lines[4].startswith("set aside; read them again with: reconscale data ")
     reported = {Path(line.split(":")[0].strip()): line for line in lines[1:4]}
     assert set(reported) == {first, second, third}
     assert ": 1 of 4 images do not match their checksums (scene" in reported[first]

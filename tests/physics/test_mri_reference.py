@@ -124,7 +124,7 @@ class TestForwardModel:
         (321, 4, [81, 80, 80]), (640, 4, [161, 161, 160]),
     ])  # fmt: skip
     def test_totals_of_fastmri(self, columns: int, acceleration: int, totals: list[int]) -> None:
-        """The first three offsets of EquispacedMaskFractionFunc give so many lines: all of them turn up here."""
+        """The first three offsets of EquispacedMaskFractionFunc give this many lines: all of them turn up here."""
         problem = MRIProblem(kind="mri", acceleration=acceleration)
         masks = Masks(problem, torch.Generator().manual_seed(1))
         assert set(totals) <= {int(masks.draw(16, columns)[0].sum()) for _ in range(100)}

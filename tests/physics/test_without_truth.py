@@ -103,7 +103,7 @@ def test_a_curve_without_any_truth(both: tuple[np.ndarray, ImageSet, Path], tmp_
     page = (tmp_path / "r" / "report.html").read_text()
     assert "nobody has the truth" in page and "no-truth" in page and "psnr-from-noisy" in page
     numbers = json.loads((tmp_path / "r" / "numbers.json").read_text())
-    assert numbers["profile"] == "psnr-from-noisy" and "What it looks like" not in page
+    assert numbers["profile"] == "psnr-from-noisy" and ">Pictures<" not in page
 
 
 @pytest.mark.parametrize(

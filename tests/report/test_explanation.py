@@ -45,7 +45,7 @@ def record(**changes: Any) -> dict[str, Any]:
 
 
 def kept(root: Path, content: str | None = None, **changes: Any) -> Folder:
-    """A folder of results with an explanation."""
+    """A results folder with an explanation."""
     write_atomic(root / "theory" / "explanation.json", to_json(record(**changes)) if content is None else content)
     return Folder(root)
 

@@ -31,7 +31,7 @@ OPTIMIZERS = Recipe.model_fields["optimizer"].annotation.__args__  # type: ignor
 def test_every_recipe_has_words(version: int, policy: str, optimizer: str) -> None:
     said = recipe_words(study_of(version=version, recipe={"policy": policy, "optimizer": optimizer}))
     assert {"muon": "Muon for matrices", "adam": "Training: Adam,", "rmsprop": "RMSprop"}[optimizer] in said
-    assert ("one fresh start at a third of the rate" in said) == (policy == "fast")
+    assert ("one restart at a third of the rate" in said) == (policy == "fast")
     assert ("weight decay 0.05" in said) == (version == 2 and optimizer == "muon")
 
 
@@ -92,7 +92,7 @@ def test_divergence_is_not_told_as_work_done_again() -> None:
 
 def test_the_network_is_described() -> None:
     told = dict(facts(study_of(version=2), None, []))["Network"]
-    assert told == "unet, depth 2, without normalisation, which starts by giving back its input"
+    assert told == "unet, depth 2, without normalisation, which starts as the identity"
     assert dict(facts(study_of(), None, []))["Network"] == "unet, depth 2"
     assert costs(None, faults_table([]), None, study_of(version=2)) == []
 

@@ -197,7 +197,7 @@ def test_faults_are_named() -> None:
     )
     assert made.rows == (("worker died", 2, 90.0), ("disk full", 1, 0.0))
     sentence = prose.faults(made)
-    assert "worker died 2 times (1.5 min of work done again), disk full 1 time" in sentence
+    assert "worker died 2 times (1.5 min of work repeated), disk full 1 time" in sentence
     assert prose.faults(faults_table([])) == ""
 
 

@@ -111,7 +111,7 @@ def _result_with(name: str) -> Callable[[Path], object]:
 
 
 def _record(place: str, read: Callable[[Any], object]) -> Callable[[Path], object]:
-    """A record of the folder of results at ``place``, read through its own function."""
+    """A record of the results folder at ``place``, read through its own function."""
 
     def within(path: Path) -> object:
         from reconscale.study import Folder

@@ -59,7 +59,7 @@ def test_where_nothing_can_be_measured_it_is_fp32(images: ImageSet, tmp_path: Pa
     queue.measures = False  # as Slurm's
     assert choice(path, run, images, queue, Placement()) == "fp32"
     record = json.loads(path.read_text())
-    assert record["choice"] == "fp32" and "handed in" in record["reason"]
+    assert record["choice"] == "fp32" and "submitted" in record["reason"]
     path.write_text(json.dumps({"choice": "bf16"}))  # of a run elsewhere
     assert choice(path, run, images, queue, Placement()) == "bf16"
 

@@ -47,7 +47,7 @@ def test_two_processes_and_one(tmp_path: Path) -> None:
 
 
 def test_a_process_of_a_run_is_killed(tmp_path: Path) -> None:
-    """The others do not wait for it: the run goes on from its checkpoint."""
+    """The others do not wait for it: the run continues from its checkpoint."""
     path = tmp_path / "hit" / "study.toml"
     path.parent.mkdir()
     path.write_text(STUDY.replace("steps = 60", "steps = 1000"))

@@ -95,7 +95,7 @@ def test_a_run_that_diverges_begins_again_once(images: ImageSet, tmp_path: Path)
     """From its best weights, at a third of the rate; what comes out is better than what went in."""
     status, result, told = carried_out(fast_run(lr=0.3), images, tmp_path)
     assert status == "done" and result.restarts == 1 and result.steps == 40 and result.reason == ""
-    assert len(told) == 1 and "it went on from " in told[0] and told[0].endswith("at a third of the rate, 0.1")
+    assert len(told) == 1 and "it continued from " in told[0] and told[0].endswith("at a third of the rate, 0.1")
     assert result.best_step > 0 and result.metrics["val"]["psnr-rgb-clip"] > result.validation[0].psnr
     peak = max(look.lr for look in result.validation)
     assert result.validation[-1].lr == pytest.approx(peak / 3 / (0.7 * 40), rel=0.2)
@@ -105,7 +105,7 @@ def test_a_run_that_diverges_again_is_over(images: ImageSet, tmp_path: Path) -> 
     status, result, told = carried_out(fast_run(lr=1e3), images, tmp_path)
     assert status == result.status == "diverged" and result.restarts == 1 and result.steps < 40
     assert told == [
-        f"at step {result.validation[1].step}; it went on from untrained weights at a third of the rate, 333"
+        f"at step {result.validation[1].step}; it continued from untrained weights at a third of the rate, 333"
     ]
     reason = f"training diverged again, at a third of the rate, at step {result.steps}; lower recipe.lr (it was 1000)"
     assert result.reason == reason
@@ -167,7 +167,7 @@ def test_a_look_that_is_not_finite(images: ImageSet, tmp_path: Path, monkeypatch
     assert result.best_step in (10, 20, 30) and result.steps == 40
     broken_at(monkeypatch, 20)
     status, result, told = carried_out(fast_run(validate_every=10), images, tmp_path / "middle")
-    assert status == "done" and result.restarts == len(told) == 1 and "at step 20; it went on" in told[0]
+    assert status == "done" and result.restarts == len(told) == 1 and "at step 20; it continued" in told[0]
     broken_at(monkeypatch, 0, 20, 40)
     status, result, told = carried_out(fast_run(validate_every=20), images, tmp_path / "all")
     assert status == "diverged" and result.validation == () and "lower recipe.lr" in result.reason
@@ -189,7 +189,7 @@ def test_an_untrained_network_gives_back_its_input(images: ImageSet) -> None:
 
 
 def test_a_checkpoint_of_another_run(images: ImageSet, tmp_path: Path) -> None:
-    """It is told, left alone, and the run begins anew: the result is that of a run that met nothing."""
+    """It is told, left alone, and the run begins again: the result is that of a run that met nothing."""
     run, other = fast_run(steps=10), fast_run(steps=10, lr=0.01)
     heard: list[dict[str, Any]] = []
     training = Training(other, images, CPU, "fp32")
@@ -202,4 +202,4 @@ def test_a_checkpoint_of_another_run(images: ImageSet, tmp_path: Path) -> None:
     assert one is not None and two is not None
     assert one.metrics == two.metrics and one.validation == two.validation
     faults = [message["fault"] for message in heard if "fault" in message]
-    assert faults == [{"kind": "checkpoint damaged", "detail": "of another run, began anew"}]
+    assert faults == [{"kind": "checkpoint damaged", "detail": "of another run, began again"}]

@@ -77,7 +77,7 @@ def test_many_steps_in_a_row_are_lost() -> None:
 
 @pytest.mark.parametrize("doubles", [20, 60, 200])
 def test_slow_divergence_is_noticed(doubles: int) -> None:
-    """A loss that doubles in so many steps is never far above its window, and is noticed before it is 40 times."""
+    """A loss that doubles in this many steps is never far above its window, and is noticed before it is 40 times."""
     losses = noisy(lambda step: max(1.0, 2.0 ** ((step - 200) / doubles)), 200 + 6 * doubles)
     _, accepted, lost = fed(losses)
     assert all(accepted) and 200 < lost[0] <= 200 + 5.4 * doubles + WINDOW

@@ -40,7 +40,7 @@ def test_a_file_that_changes(tmp_path: Path, harm: str) -> None:
 
 
 def test_a_run_whose_images_are_touched_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No result, no checkpoint: the run is carried out again once the images are restored."""
+    """No result, no checkpoint: the run is repeated once the images are restored."""
     monkeypatch.setenv("RECONSCALE_CACHE", str(tmp_path / "cache"))
     run = make_run()
     images = open_images(run.images)

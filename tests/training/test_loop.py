@@ -68,7 +68,7 @@ def test_resume_is_exact(images: ImageSet, tmp_path: Path, policy: str, cut: int
 
 @pytest.mark.parametrize("harm", ["a bit", "the end", "all"])
 def test_a_damaged_checkpoint_is_set_aside(tmp_path: Path, harm: str) -> None:
-    """The run goes on from the one before it; without one, anew."""
+    """The run continues from the one before it; without one, from the start."""
     for step in (3, 4):
         checkpoint.save(tmp_path, {"position": [step], "weights": torch.arange(5000.0)})
     path = tmp_path / "checkpoint.pt"

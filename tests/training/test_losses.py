@@ -1,4 +1,4 @@
-"""Losses without truth: they aim at what the truth aims at, and a run with them goes on exactly."""
+"""Losses without truth: they aim at what the truth aims at, and a run with them continues exactly."""
 
 from __future__ import annotations
 

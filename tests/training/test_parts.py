@@ -107,7 +107,7 @@ def test_automatic_precision_is_chosen_once(images: ImageSet, tmp_path: Path, ex
 def test_as_many_runs_as_memory_allows(
     workers: int | None, memory: float, fits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So many shares of nine tenths of the free memory that a run needs; whoever names a number gets it."""
+    """This many shares of nine tenths of the free memory that a run needs; whoever names a number gets it."""
     monkeypatch.setattr(packing, "free_memory", lambda: 10e9)
     local = Local(workers or 4, lambda event: None)
     assert choose_workers(local, ExecutionConfig(workers=workers), {"a": RunCost(0.0, 1.0, 0.0, 0.0, memory)}) == 1.0

@@ -1,4 +1,4 @@
-"""Runs trained in one pass: each comes out as alone, goes on alone, and leaves the others alone."""
+"""Runs trained in one pass: each comes out as alone, continues alone, and leaves the others alone."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_released_networks_have_weights_of_their_own(images: ImageSet) -> None:
     stack.advance()
     before = [weights(training) for training in trainings]
     stack.leave(trainings[:2])
-    stack.advance()  # the last one goes on alone
+    stack.advance()  # the last one continues alone
     assert torch.equal(before[0], weights(trainings[0])) and not torch.equal(before[2], weights(trainings[2]))
     for training in trainings:
         for weight in training.network.parameters():

@@ -71,7 +71,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def wait_for(path: Path, count: int) -> None:
-    """Until so many runs have checkpoints."""
+    """Until this many runs have checkpoints."""
     deadline = time.monotonic() + 240
     while len(list((path.parent / "runs").glob("*/checkpoint.pt"))) < count and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -90,7 +90,7 @@ def test_in_one_pass(alone: Path, tmp_path: Path) -> None:
 
 
 def test_killed_and_continued(alone: Path, tmp_path: Path) -> None:
-    """The worker is killed, then everything, and the rest goes on alone: each run is still the run alone."""
+    """The worker is killed, then everything, and the rest continues alone: each run is still the run alone."""
     path = study(tmp_path / "killed")
     process = start("run", path, "--workers", 1, "--stack", 4, "--checkpoint-seconds", 0.05)
     wait_for(path, 4)
@@ -112,7 +112,7 @@ def test_killed_and_continued(alone: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted_and_continued(alone: Path, tmp_path: Path) -> None:
-    """Some begun alone go on in one pass."""
+    """Some begun alone continue in one pass."""
     path = study(tmp_path / "stopped")
     process = start("run", path, "--workers", 1, "--checkpoint-seconds", 0.05)
     wait_for(path, 1)

@@ -1,4 +1,4 @@
-"""Image sets: where images lie, how they are packed, split and read, and subsets of them.
+"""Image sets: sources, packed stores, splits and subsets.
 
 The public names are loaded when they are first used, so that what looks at images alone never waits for torch.
 """

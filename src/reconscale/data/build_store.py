@@ -1,4 +1,4 @@
-"""From a listing to a packed store: only what no shard holds yet is read."""
+"""Build a packed store from a listing; only new images are read."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def open_store(
 ) -> Store:
     """The store of a listing. What is missing is packed first: images that are new or changed, shards that were lost.
 
-    Shards that are finished stay, whatever ends a build; the next one goes on behind them. Two processes may ask at
+    Shards that are finished stay, whatever ends a build; the next one continues behind them. Two processes may ask at
     once: one builds, the other waits.
 
     Args:
@@ -240,7 +240,7 @@ def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:
         if not Store(path).is_whole():
             shutil.rmtree(path)
     path = root / f"{key}-{hashlib.sha256(manifest.encode()).hexdigest()[:8]}"
-    if not path.exists():  # else its shards were packed anew, and it is whole again
+    if not path.exists():  # else its shards were packed again, and it is whole again
         part.chmod(0o755)
         part.rename(path)
     return Store(path)

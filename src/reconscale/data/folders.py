@@ -1,4 +1,4 @@
-"""Images that the user has: folders of image files, and arrays."""
+"""Images from the user's folders: image files and arrays."""
 
 from __future__ import annotations
 

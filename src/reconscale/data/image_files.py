@@ -1,4 +1,4 @@
-"""One image file to pixels and back: PNG, JPEG and TIFF, 8 and 16 bit, grey and RGB.
+"""Read and write one image file: PNG, JPEG and TIFF, 8 and 16 bit, grey and RGB.
 
 What a file claims is checked from its header before anything is decoded, and what cannot be read faithfully is refused:
 nothing is padded, rotated, rescaled or composited. Orientation tags are ignored: pixels come as they are stored.
@@ -31,7 +31,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _DEFLATE = 1032
-"""Deflate makes data at most so many times smaller."""
+"""Deflate makes data at most this many times smaller."""
 _SMALLER = {1: 1, 8: _DEFLATE, 32773: 64, 32946: _DEFLATE}
 """TIFF compressions (none, deflate, PackBits, old deflate) that tifffile reads without further packages, and how many
 times smaller they can make an image."""

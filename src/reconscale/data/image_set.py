@@ -1,4 +1,4 @@
-"""Image sets: clean images in units, divided once, with nested training subsets."""
+"""Image sets: clean images in units, split once, with nested training subsets."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from reconscale.study import Images
 T = TypeVar("T")
 
 LEAST = 10_000
-"""Images from which on an answer is kept; for fewer, finding it anew is as quick."""
+"""Images from which on an answer is kept; for fewer, finding it again is as quick."""
 
 
 def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Callable[[], T]) -> T:
     """The answer to a question about images, found now or at an earlier time.
 
     It is kept under a hash of the question and of names, pixels and order of the images; a kept answer that was
-    damaged is found anew.
+    damaged is found again.
 
     Args:
         question: with the version of its algorithm.
@@ -55,7 +55,7 @@ def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Calla
     answer = find()
     try:
         write_atomic(path, to_json({"answer": answer, "sha256": _hash(answer)}))
-    except UserError:  # the cache may be read-only: the answer is found anew the next time
+    except UserError:  # the cache may be read-only: the answer is found again the next time
         return answer
     return answer
 

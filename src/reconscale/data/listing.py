@@ -1,4 +1,4 @@
-"""What a source offers before a pixel is read."""
+"""The listing of a source: its images, before any pixel is read."""
 
 from __future__ import annotations
 

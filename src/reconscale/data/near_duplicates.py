@@ -1,4 +1,4 @@
-"""The same photograph on both sides of the line: exact and near duplicates.
+"""Exact and near duplicates between training and held-out images.
 
 Every image has a grey 32 x 32 area thumbnail. Large scale structure (sky above, ground below) is taken away, because
 it is alike in different scenes: t - blur(t). Two images are near duplicates when these correlate above ``COARSE`` at

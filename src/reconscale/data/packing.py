@@ -1,4 +1,4 @@
-"""Reading images in parallel and packing them into shards."""
+"""Read images in parallel and pack them into shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Square patches of images at random places, as the theory room takes them. Needs no torch."""
+"""Square patches at random positions, for the theory. Needs no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards: images packed into files of bounded size that many stores share.
+"""Shards: images packed into files of bounded size, shared by stores.
 
 A shard is three files beside each other, named after the images that it holds: pixels (``.bin``), thumbnails
 (``.thumbs.npy``), and an index (``.npz``) that is written last. Where the index is there and the others have the sizes
@@ -27,7 +27,7 @@ from reconscale.data.listing import KEY
 from reconscale.files import write_atomic
 
 FORMAT = 3
-"""Version of the layout and of the conversions; another version is packed anew."""
+"""Version of the layout and of the conversions; another version is packed again."""
 
 MOST_IMAGES = 8192
 """Images of a shard."""
@@ -211,7 +211,7 @@ def read_pool(folder: Path) -> list[Shard]:
 
 
 def set_aside(folder: Path, name: str) -> None:
-    """Take a shard out of use: its files keep their content under other names until it has been packed anew."""
+    """Take a shard out of use: its files keep their content under other names until it has been packed again."""
     for path in reversed(files_of(folder, name)):
         if path.exists():
             path.replace(path.with_name(path.name + _ASIDE))

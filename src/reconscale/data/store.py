@@ -1,4 +1,4 @@
-"""The packed images of a listing: an index in the order of their names, over memory-mapped shards.
+"""The packed images of a listing: an index by name over memory-mapped shards.
 
 A store is a directory whose name says what is in it. It is written under another name and renamed: a directory whose
 manifest fits its files and whose shards have the sizes that it states is whole, and nothing else counts. What lies
@@ -133,7 +133,7 @@ class Store:
             size = path.stat().st_size if path.is_file() else None
             if size != facts["bytes"][0]:  # reading on would end the process with a bus error
                 found = "is missing" if size is None else f"is cut short ({size} of {facts['bytes'][0]} bytes)"
-                raise DamagedFileError(f"packed images, {path}", found, "start again: it is packed anew")
+                raise DamagedFileError(f"packed images, {path}", found, "run the command again: it is packed again")
             opened = np.asarray(np.memmap(path, dtype=self.dtype, mode="r"))
             if len(self._opened) >= _most_opened():
                 self._opened.clear()
@@ -153,7 +153,7 @@ class Store:
                 raise DamagedFileError(
                     f"image '{self.names[row]}' in {path}",
                     "does not match its checksum: the file was damaged after it was packed",
-                    f"delete {path.name}: it is packed anew on the next start",
+                    f"delete {path.name}: it is packed again on the next start",
                 )
             self._checked[row] = True
 

@@ -1,4 +1,4 @@
-"""Images of a store, in an order: what training and evaluation read."""
+"""An ordered subset of a store, which training and evaluation read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of images read again from end to end: what was damaged, and what changed since then."""
+"""Check all stored images: damaged ones, and changes since they were packed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class VolumeReport:
     Attributes:
         volumes: how many were read again.
         slices: how many they hold.
-        damaged: what is damaged, and how; it was deleted and is prepared anew on the next start.
+        damaged: what is damaged, and how; it was deleted and is prepared again on the next start.
         changed: how the user's files differ from those that were prepared.
     """
 
@@ -49,7 +49,7 @@ class VolumeReport:
 def verify_volumes(images: Images, data: Path | None, root: Path, progress: Progress) -> VolumeReport:
     """Read the prepared volumes of a study again and compare them with their checksums.
 
-    Measured k-space is read where it lies. Where it has changed, the volume is prepared anew as well, and no longer
+    Measured k-space is read where it lies. Where it has changed, the volume is prepared again as well, and no longer
     fits the results that were measured with it.
 
     Args:
@@ -93,7 +93,7 @@ class ImageReport:
     Attributes:
         shards: how many were read.
         images: how many they hold for the study.
-        damaged: what is damaged, and how; it was set aside and is packed anew on the next start.
+        damaged: what is damaged, and how; it was set aside and is packed again on the next start.
         changed: how the user's files differ from those that were packed.
     """
 

@@ -1,4 +1,4 @@
-"""The door for everybody's numbers: logs of other tools become rows of n, p, width, seed and a metric."""
+"""Import logs of other tools as rows of n, p, width, seed and a metric."""
 
 from reconscale.importers.labels import USUAL, ColumnMapping
 from reconscale.importers.log import RunLog, SkippedRun, Tool

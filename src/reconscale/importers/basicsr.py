@@ -1,4 +1,4 @@
-"""BasicSR: the text log of a training, ``train_NAME_TIME.log``."""
+"""The text log of BasicSR, ``train_NAME_TIME.log``."""
 
 from __future__ import annotations
 

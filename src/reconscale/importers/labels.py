@@ -1,4 +1,4 @@
-"""Where n, p, width and seed of a run come from: a setting, or a pattern on its name."""
+"""Find n, p, width and seed of a run, in a setting or by a pattern on its name."""
 
 from __future__ import annotations
 

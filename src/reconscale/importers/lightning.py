@@ -1,4 +1,4 @@
-"""Lightning's CSVLogger: a folder a run, with metrics.csv and (mostly) hparams.yaml."""
+"""Lightning's CSVLogger: one folder per run, with metrics.csv and usually hparams.yaml."""
 
 from __future__ import annotations
 

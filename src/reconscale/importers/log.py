@@ -1,4 +1,4 @@
-"""What every tool's log is turned into: named runs with their settings and their measured series."""
+"""The log of a run: its name, settings and metric series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the logs of another tool to rows that laws can be fitted to."""
+"""From the logs of another tool to rows for the laws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML of which only plain values are kept; nothing in it is ever executed."""
+"""Plain values from YAML; nothing in the file is executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which number of a run is its measured value: the tag, and the step."""
+"""Choose the measured value of a run: its tag and its step."""
 
 from __future__ import annotations
 

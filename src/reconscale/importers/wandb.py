@@ -1,4 +1,4 @@
-"""Weights & Biases: the CSV files that its web page exports. The package wandb is not needed.
+"""CSV exports of Weights & Biases. The package wandb is not needed.
 
 Two files are understood: the table of runs (one row a run: config and summary columns) and the line plot (one column
 a run, named ``RUN - KEY``, beside its ``__MIN`` and ``__MAX``).

@@ -1,4 +1,4 @@
-"""Curves through measured points: laws, their uncertainty, forecasts and decisions (numpy and scipy only)."""
+"""Learning curves: laws, uncertainty, forecasts and decisions (numpy and scipy only)."""
 
 from reconscale.laws.decisions.compare import Comparison, Crossing, Difference
 from reconscale.laws.decisions.costs import CostEstimate, Costs, Hours, hours_of

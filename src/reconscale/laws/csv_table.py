@@ -1,4 +1,4 @@
-"""The CSV door: columns of numbers, read strictly and written exactly."""
+"""Read and write CSV columns of numbers, strictly and exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run with more data is expected to measure, and how that forecast fared on what is known."""
+"""Forecast new runs at larger n, and back-test the forecast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The points seen as one mean and one spread a size: what the laws are fitted to."""
+"""Mean and spread per size: the data that laws are fitted to."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ MOST_LEVELS = 64
 LEAST_SIZES = 2
 """Distinct n below which there is no curve at all."""
 WILD = 8.0
-"""A run counts as an outlier when it lies further from its size's median than so many robust standard deviations."""
+"""A run counts as an outlier when it lies further from its size's median than this many robust standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +206,7 @@ def resample(level: SizeMeans, draws: int, rng: np.random.Generator, images: boo
 def image_bootstrap_shift(level: SizeMeans, x: Floats, draws: int, rng: np.random.Generator) -> Floats:
     """(draws, N) change of ln(error) at x = ln n when the test images are drawn again, the same ones for all runs.
 
-    Beyond the data the change goes on along the straight line through the last third of the levels. Zero where the
+    Beyond the data the change continues along the straight line through the last third of the levels. Zero where the
     errors of single images are not known.
     """
     if level.images is None:

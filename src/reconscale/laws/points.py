@@ -1,4 +1,4 @@
-"""Measurements: one row a training run."""
+"""Measurements: one row per training run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Network families with a width dial: parameters and FLOPs known before training."""
+"""Network families with a width; parameters and FLOPs are known before training."""
 
 from reconscale.networks.family import Family
 from reconscale.networks.input_spec import InputSpec, input_spec

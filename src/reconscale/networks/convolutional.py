@@ -1,4 +1,4 @@
-"""Networks of convolutions: the linear estimator, residual networks of super-resolution, and what deepinv has."""
+"""Convolutional networks: the linear estimator, super-resolution networks, and those of deepinv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a family of networks is, and the dials that one of its networks is built from."""
+"""Network families and the arguments that a network is built from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is given, and how a network that maps images to images is given something else."""
+"""Network input specs, and adapters for other inputs."""
 
 from __future__ import annotations
 

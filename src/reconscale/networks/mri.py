@@ -1,4 +1,4 @@
-"""Networks that map the k-space of slices to their magnitude images."""
+"""Networks from k-space to magnitude images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Families of networks by name, and what a network of a family costs."""
+"""Network families by name, with parameters and FLOPs."""
 
 from __future__ import annotations
 

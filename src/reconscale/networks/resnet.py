@@ -1,4 +1,4 @@
-"""A residual network that works on pixel-unshuffled images: small, quick on a CPU, and without a prior."""
+"""A residual network on pixel-unshuffled images: small and fast on a CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconscale.networks.family import zero_initialised
 from reconscale.physics.superresolution import upscale
 
 UNSHUFFLE = 2
-"""Blocks of so many by so many pixels become channels: a quarter of the positions, four times the channels."""
+"""Blocks of this many by this many pixels become channels: a quarter of the positions, four times the channels."""
 GRAY, CONTRAST = 0.45, 4.0
 """The mean of photographs in [0, 1], and one over their standard deviation: inputs are centred and scaled by them."""
 
@@ -17,7 +17,7 @@ DETAIL = 0.1
 """The unit of what is added to an enlarged image: about what photographs have above half of the frequencies."""
 
 REACH = 10.0
-"""The output is what the last convolution gives, times so many units (of denoising: standard deviations of the noise).
+"""The output is the last convolution times this many units (of denoising: standard deviations of the noise).
 With less, that convolution, which starts at zero, spends the first hundreds of steps on becoming large enough."""
 
 

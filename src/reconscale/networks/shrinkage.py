@@ -1,4 +1,4 @@
-"""Learned shrinkage of the coefficients of a sliding transform: the classical denoiser, with its parts trained."""
+"""Learned shrinkage of DCT coefficients: a classical denoiser with trained parameters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, TwoScales, blo
 BLOCK = 8
 """Side of the blocks that are transformed, in pixels; they lie UNSHUFFLE pixels apart."""
 SMOOTH = 5
-"""Of the differences between colours only so many diagonals of frequencies are kept: photographs have little more."""
+"""Of the differences between colours only this many diagonals of frequencies are kept: photographs have little more."""
 THRESHOLD = 3.2
-"""Coefficients of so many standard deviations of the noise are halved before training (2.7 is usual for hard
+"""Coefficients of this many standard deviations of the noise are halved before training (2.7 is usual for hard
 thresholds; gains that rise gently want more)."""
 FLOOR = 0.02
 """Added to squared coefficients relative to the threshold, before their logarithm is taken."""

@@ -1,4 +1,4 @@
-"""Transformers, from deepinv: SwinIR, the paper's second denoiser, and Restormer."""
+"""Transformers from deepinv: SwinIR, the paper's second denoiser, and Restormer."""
 
 from __future__ import annotations
 

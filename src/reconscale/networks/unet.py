@@ -95,7 +95,7 @@ class SubpixelUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.unet = UNet(channels, width, depth, residual=False, norm=norm)
-        self.unet.head = nn.Conv2d(width, channels * factor**2, 1)  # drawn anew: other weights would be other results
+        self.unet.head = nn.Conv2d(width, channels * factor**2, 1)  # drawn again: other weights would be other results
         if zero_head:
             zero_initialised(self.unet.head)
         self.factor = factor
@@ -124,7 +124,7 @@ def _normalised(x: Tensor) -> Tensor:
     """Instance normalisation and leaky ReLU; the same numbers as torch's two, without the copies of its backward pass.
 
     ``functional.instance_norm`` gives a view, and changing a view in place makes autograd copy whole activations. In
-    bf16 on a CPU the kernel of group normalisation is the quickest; its sums are float32.
+    bf16 on a CPU the kernel of group normalisation is the fastest; its sums are float32.
     """
     x = x.contiguous()
     batch, channels, rows, columns = x.shape

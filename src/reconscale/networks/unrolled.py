@@ -1,4 +1,4 @@
-"""Unrolled residual networks: the measurement and a network take turns, for MRI and for any linear operator."""
+"""Unrolled residual networks, which alternate with data consistency, for MRI and linear problems."""
 
 from __future__ import annotations
 

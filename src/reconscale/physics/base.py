@@ -1,4 +1,4 @@
-"""What the problems of images in [0, 1] have in common: crops, one stream of fresh noise, metrics, levels of noise."""
+"""Common parts of image problems in [0, 1]: crops, noise, metrics, noise levels."""
 
 from __future__ import annotations
 

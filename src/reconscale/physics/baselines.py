@@ -1,4 +1,4 @@
-"""Reconstruction without learning: what a network must beat."""
+"""Classical baselines, without learning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Denoising as a problem: images and fresh noise, on the training device."""
+"""The denoising problem, computed on the training device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear inverse problems: images are measured by an operator, and a network is given a filtered image."""
+"""Linear inverse problems: an operator measures the image, and the network gets a filtered image."""
 
 from __future__ import annotations
 

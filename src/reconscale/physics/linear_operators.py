@@ -1,4 +1,4 @@
-"""Linear operators for images of one shape: A, its adjoint, and the filter whose image a network is given."""
+"""Linear operators on images: A, its adjoint, and the filter for the network's input."""
 
 from __future__ import annotations
 

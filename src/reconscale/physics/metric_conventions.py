@@ -1,4 +1,4 @@
-"""The same images under every convention: how much of a difference between two papers is the metric's."""
+"""The same images under every metric convention."""
 
 from __future__ import annotations
 

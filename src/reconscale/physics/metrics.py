@@ -1,7 +1,7 @@
-"""How a reconstruction is compared with the truth: one function a metric profile.
+"""Metrics: one function for each profile.
 
 Every function takes (x_hat, x), both (B, C, H, W) with x in [0, 1], and gives a (B,) float64 tensor on their device.
-All sums are carried out in float64. What each profile means is written in ``reconscale.study.profiles``.
+All sums are computed in float64. What each profile means is written in ``reconscale.study.profiles``.
 """
 
 from __future__ import annotations

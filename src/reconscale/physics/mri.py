@@ -1,4 +1,4 @@
-"""Accelerated MRI as a problem: slices are read, masked, and become k-space with the truth beside it."""
+"""The accelerated MRI problem: masked k-space and its ground truth."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _poisson(
     order = rng.permutation(rows * columns).reshape(rows, columns)
     for radius in sorted({math.hypot(i, j) for i in range(9) for j in range(i + 1)} - {0.0}, reverse=True):
         if 0.8 / radius**2 * rows * columns < wanted:
-            continue  # so many do not fit
+            continue  # this many do not fit
         kept = _darts(order, radius)
         kept[top : top + side, left : left + side] = False
         if kept.sum() >= wanted:

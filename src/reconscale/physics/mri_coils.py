@@ -1,4 +1,4 @@
-"""Maps of coil sensitivities: simulated ones, and estimates from the middle of k-space."""
+"""Coil sensitivity maps: simulated, or estimated from the centre of k-space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Super-resolution as a problem: images are made smaller, and the truth is the image before."""
+"""The super-resolution problem: small images and their ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that the laws have to say about one set of points: asked of one curve, and kept together."""
+"""The complete analysis of one set of points: asked of one curve, and kept together."""
 
 from __future__ import annotations
 

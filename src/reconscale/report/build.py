@@ -1,4 +1,4 @@
-"""From a study, or from points, to a folder with the page, its figures and all its numbers."""
+"""Write a report folder from a study or from points: page, figures and tables."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def report_study(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         pictures: whether reconstructed images are embedded.
         progress: is told what is being done.

@@ -1,4 +1,4 @@
-"""Two methods on one page: their curves, where one overtakes, and what the difference is worth."""
+"""The report of two methods: their curves, the crossing, and the worth of the difference."""
 
 from __future__ import annotations
 

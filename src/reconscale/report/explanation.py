@@ -1,4 +1,4 @@
-"""Why the curve flattens: the computed curve of a linear estimator beside the measured one. It forecasts nothing."""
+"""Why the curve flattens: a linear estimator's computed curve beside the measured one. Not a forecast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconscale.report.tables import Table, table
 from reconscale.study import Folder, Result
 
 NEAR = 0.1
-"""Within so many dB of its floor a curve counts as flat."""
+"""Within this many dB of its floor a curve counts as flat."""
 CAPTION = (
     "Explanation, not forecast. Dots are the trained networks (mean over seeds of the selected width, bars from the "
     "lowest to the highest seed). The dashed line is the error on the test set of the best linear estimator of "
@@ -77,7 +77,7 @@ def decibels(mse: float) -> float:
 
 
 def explanation_of(folder: Folder) -> Explanation | None:
-    """What ``theory/explanation.json`` in the folder of results says; none where there is no explanation.
+    """What ``theory/explanation.json`` in the results folder says; none where there is no explanation.
 
     Raises:
         UserError: the file is damaged.

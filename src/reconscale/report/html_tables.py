@@ -1,4 +1,4 @@
-"""Tables of numbers as tables of the page: rounded, with units, and with what matters marked."""
+"""Tables of the page: rounded numbers with units."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def sizes_grid(answer: Analysis) -> Grid | None:
         return None
     quantity = answer.quantity
     columns = (f"#n ({quantity.unit})", "#of the largest", f"#{quantity.title}", "#50 % interval", "#90 % interval")
-    note = "What a new run is expected to measure on the same test set"
+    note = "Forecast of a new run on the same test set"
     return Grid(note, columns, rows)
 
 
@@ -39,7 +39,7 @@ def cost_grid(costs: Table) -> Grid | None:
 
 
 def gains_grid(gains: Table, answer: Analysis) -> Grid:
-    """What more data, and a larger network, are expected to add, and what they cost."""
+    """Expected gains of more data and of a larger network, and their costs."""
     quantity, rows = answer.quantity, []
     for row in gains.records():
         noun, spell = ("data", amount) if row["what"] == "n" else ("parameters", short)
@@ -54,8 +54,8 @@ def gains_grid(gains: Table, answer: Analysis) -> Grid:
             )
         )
     least = quantity.gain(answer.decision.worthwhile)
-    columns = ("what", "#expected gain", "#90 % interval", f"#chance of more than {least}", "it takes")
-    return Grid("What more of each is expected to add to the mean over seeds", columns, tuple(rows))
+    columns = ("change", "#expected gain", "#90 % interval", f"#chance of more than {least}", "cost")
+    return Grid("Expected gain in the mean over seeds", columns, tuple(rows))
 
 
 def _gain_cost(row: dict[str, Any], quantity: MetricFormat, currency: str) -> str:
@@ -72,8 +72,13 @@ def steps_grid(steps: Table) -> Grid | None:
     rows = []
     for row in steps.records():
         count = "" if row["runs"] is None else str(row["runs"])
-        rows.append((str(row["action"]), str(row["reason"]), count, step_cost(row)))
-    return Grid("In the order in which they are worth doing", ("what", "why", "#runs", "#cost"), tuple(rows))
+        left = "" if row["regret"] is None else plain(number(row["regret"]), 3)
+        rows.append((str(row["action"]), str(row["reason"]), count, step_cost(row), left))
+    return Grid(
+        "The best first; expected regret: how far the decision then still falls short of the best one",
+        ("experiment", "why", "#runs", "#cost", "#expected regret"),
+        tuple(rows),
+    )
 
 
 def shift_grid(shift: Table, quantity: MetricFormat, main: str) -> Grid | None:
@@ -96,13 +101,13 @@ def shift_grid(shift: Table, quantity: MetricFormat, main: str) -> Grid | None:
             rows[-1] = (f"{name}: gains least", *rows[-1][1:])
     first = shift.records()[0]
     ends = [f"#{quantity.title} at n = {amount(float(first[key] or 0))}" for key in ("n_smallest", "n_largest")]
-    slope = "the last column is the slope between the two largest n, ± its standard error over seeds"
+    slope = "gain: slope between the two largest n, ± its standard error over seeds"
     caption = f"Widths selected on validation; {slope}"
-    return Grid(caption, ("test set", *ends, "#gain for each doubling"), tuple(rows), tuple(marks))
+    return Grid(caption, ("test set", *ends, "#gain per doubling"), tuple(rows), tuple(marks))
 
 
 def known_grid(known: Table, largest: float) -> Grid | None:
-    """What is known of the curve, beside what was believed before."""
+    """Parameters of the curve: posterior and prior."""
     if not len(known):
         return None
     rows = []
@@ -114,8 +119,8 @@ def known_grid(known: Table, largest: float) -> Grid | None:
         )
         verdict = known_verdict(name, bool(row["identified"]), number(row["probability"]))
         rows.append((known_name(name, largest), median, f"{low} to {high}", f"{before} to {after}", verdict))
-    columns = ("quantity", "#median", "#90 % interval", "#before any measurement", "identified?")
-    return Grid("What is known of the curve", columns, tuple(rows))
+    columns = ("parameter", "#median", "#90 % interval", "#prior", "identified?")
+    return Grid("Parameters of the curve", columns, tuple(rows))
 
 
 def laws_grid(laws: Table) -> Grid | None:
@@ -132,8 +137,8 @@ def laws_grid(laws: Table) -> Grid | None:
             value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
             scatter = "" if index else f"{100 * number(row['residual_sd']):.2g} %"
             rows.append((head, str(row["parameter"]), value, f"{low} to {high}", scatter))
-    caption = "Named laws by least squares, with 90 % intervals as if each were true; no forecast rests on them"
-    columns = ("law", "parameter", "#value", "#90 % interval", "#scatter about it")
+    caption = "Named laws by least squares, with 90 % intervals that assume the law is true; no forecast uses them"
+    columns = ("law", "parameter", "#value", "#90 % interval", "#scatter")
     return Grid(caption, columns, tuple(rows))
 
 
@@ -206,7 +211,7 @@ def provenance_grid(records: list[dict[str, Any]]) -> Grid | None:
             continue
         shown = "; ".join(f"{value} ({count} runs)" for value, count in ordered[:3])
         rows.append((key, shown + (f"; and {len(ordered) - 3} more" if len(ordered) > 3 else "")))
-    return Grid("Versions, hardware and digests of the runs", ("what", "value"), tuple(rows)) if rows else None
+    return Grid("Versions, hardware and digests of the runs", ("item", "value"), tuple(rows)) if rows else None
 
 
 def _metric(cell: object, profile: str) -> str:

@@ -1,4 +1,4 @@
-"""Sentences that the page writes by itself: what was measured, how, what it costs, and how to read it."""
+"""Texts of the page: method, facts, costs, captions, and how to read it."""
 
 from __future__ import annotations
 
@@ -17,61 +17,61 @@ from reconscale.study.results_folder import DIVERGED
 READING = (
     (
         "Every dot is one trained network",
-        "Bars are means over seeds. A number is never the best of several runs.",
+        "Bars are means over seeds, never the best of several runs.",
     ),
     (
-        "The band is where a new run is expected",
-        "A new training with n examples should fall into the darker band one time in two, and into the lighter one "
-        "nine times in ten. Over the data it is solid, up to 4 times the largest n shaded, up to 10 times hatched, "
-        "and beyond that nothing is drawn unless the measurements show where the curve ends.",
+        "The band is an interval for a new run",
+        "A new run with n training images should fall into the dark band with 50 % probability, and into the light one "
+        "with 90 %. The band is solid over the data, shaded to 4 times the largest n and hatched to 10 times. Beyond "
+        "that nothing is drawn unless the measurements identify the floor.",
     ),
     (
         "The right axis is the error",
-        "20 % less error is about 1 dB. Near the floor a small gain in dB can be a large part of what is left to gain.",
+        "20 % less error is about 1 dB. Near the floor, a small gain in dB can be most of what is left.",
     ),
     (
-        "Diamonds are the forecast put to the test",
-        "For each of the largest sizes: what would have been forecast from the smaller ones alone, beside what was "
-        "measured. Where several lie outside their intervals, do not rely on the forecast.",
+        "Diamonds are the back-test",
+        "The largest sizes, forecast from the smaller ones alone, beside the measurements. If several lie outside "
+        "their intervals, do not rely on the forecast.",
     ),
     (
         "Identified, or not",
-        "The exponent is that of the falling part of the error; the slope is the local one, with the floor in it. "
-        "A quantity is identified where its interval is much narrower than it was before any measurement. Where it is "
-        "not, its interval says what is usual for such curves, and little about this one.",
+        "The exponent belongs to the falling part of the error; the slope is the local one and includes the floor. "
+        "A parameter is identified if its interval is much narrower than the prior one. If not, the interval describes "
+        "typical curves rather than this one.",
     ),
     (
         "An interval of 90 %",
         "is wrong one time in ten if the laws hold, and more often if the data change: other scanners, other cameras, "
-        "other noise. The table of other test sets shows how far that goes here.",
+        "other noise. The table of other test sets shows the size of this effect.",
     ),
     (
         "The verdict compares with your threshold",
         "COLLECT MORE: the chance is at least 80 % that doubling n gains more than the smallest gain worth paying for. "
-        "TRAIN LARGER: the same for doubling p. STOP: the chance is below 20 % for all that could be judged. "
-        "UNDECIDED: the measurements do not say yet.",
+        "TRAIN LARGER: the same for doubling p. STOP: both chances are below 20 % (with p unknown: that of n). "
+        "UNDECIDED: otherwise.",
     ),
 )
 """How to read a report: heading and explanation."""
 COUPLINGS = {
-    "additive": "additive (the errors of too little data and too small a network add up)",
-    "kaplan": "Kaplan's (the scarcer of the two holds back the other)",
-    "free": "something else",
+    "additive": "additive (the errors from data and from network size add up)",
+    "kaplan": "Kaplan's (the scarcer of the two is the bottleneck)",
+    "free": "another form",
 }
 MAP_CAPTION = (
     "White lines join equal quality. Below the thick line doubling the network is worth it, above it is not. The "
-    "dashed line, where there is one, is the best use of computing that grows with n times p. The dotted frame is what "
-    "was measured; what lies beyond it, to 4 times in each direction, is forecast."
+    "dashed line, if shown, is the best use of a compute budget of n times p. The dotted frame is the "
+    "measured range; beyond it, to 4 times in each direction, values are forecast."
 )
-SIZE_CAPTION = "One line for each n; dots are runs, and rings mark the width that was selected on validation."
+SIZE_CAPTION = "One line for each n; dots are runs, rings mark the width selected on validation."
 VALIDATION_ALT = "Line plot of validation PSNR over optimisation steps, one line a run."
 VALIDATION_CAPTION = (
-    "Validation PSNR of the selected width, one line a run. Curves that still climb at their end ask for more steps."
+    "Validation PSNR of the selected width, one line a run. If curves still rise at the end, use more steps."
 )
 
 
 def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> list[str]:
-    """The method in words, to be copied into a paper."""
+    """The method, as text for a paper."""
     images = study.images
     quantity = MetricFormat("psnr", study.analysis.profile, images.noun) if answer is None else answer.quantity
     sizes = ", ".join(amount(n) for n in sorted(study.sweep.n))
@@ -80,12 +80,12 @@ def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> 
     return [
         f"{sentence_case(problem_words(study))}. Networks of the family {study.network.family} were trained with "
         f"n = {sizes} {images.noun} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
-        f"the smaller being the first part of the larger; {_order(study)}. Units never cross the "
-        f"line between training, validation ({images.val} units) and test ({images.test} units).",
+        f"the smaller being the first part of the larger; {_order(study)}. No unit is in "
+        f"more than one of training, validation ({images.val} units) and test ({images.test} units).",
         f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
         " ".join(part for part in (recipe_words(study), _overrides(study)) if part),
-        f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} that are over gave a "
-        "result and entered the curve.",
+        f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} finished "
+        "successfully and entered the curve.",
         *analysis(answer),
     ]
 
@@ -96,11 +96,11 @@ def analysis(answer: Analysis | None) -> list[str]:
         return []
     return [
         "The forecast is Bayesian: one nested family of curves in the logarithm of the error (power laws with or "
-        "without a floor, saturating, with up to two breaks) with a calibrated prior, averaged with two naive "
-        "forecasts, no change from here on and straight on in log-log, and with a discrepancy that grows with the "
-        f"distance from the data. {' '.join(members_sentence(answer.forecast))} The back-test repeats all of it "
-        "without the sizes held back. The named laws are least-squares fits to the log error with a bootstrap over "
-        "seeds and, where they are known, test images; no forecast rests on them."
+        "without a floor, saturating, with up to two breaks) with a calibrated prior and a discrepancy that grows "
+        "with the distance from the data, averaged with two naive forecasts (the last value, and a straight line in "
+        f"log-log). {' '.join(members_sentence(answer.forecast))} The back-test repeats the whole procedure without "
+        "the held-out sizes. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
+        "where they are known, test images; no forecast uses them."
     ]
 
 
@@ -114,7 +114,7 @@ def facts(study: Study | None, answer: Analysis | None, results: Sequence[Result
 
 
 def costs(answer: Analysis | None, table: Table, hours: Hours | None, study: Study) -> list[str]:
-    """What runs took, and what twice the data or the parameters do to that."""
+    """Time of a run, and how it grows with n and p."""
     if answer is None or hours is None:
         return []
     largest = float(answer.points.n.max())
@@ -125,17 +125,17 @@ def costs(answer: Analysis | None, table: Table, hours: Hours | None, study: Stu
     said = [f"A run at n = {amount(largest)}, width {best}, took {duration(number(here['seconds']))}."]
     if len(set(table.column("n"))) > 1:
         steady = study.recipe.steps_are_fixed
-        why = "the recipe takes the same number of steps at every n" if steady else "the recipe stops by itself"
-        said.append(f"For each doubling of n the time of a run was multiplied by {plain(2**hours.by_n)} ({why}).")
+        why = "the recipe uses the same number of steps at every n" if steady else "the recipe stops early"
+        said.append(f"Doubling n multiplied the time of a run by {plain(2**hours.by_n)} ({why}).")
     if len(set(table.column("p"))) > 1:
-        said.append(f"For each doubling of p it was multiplied by {plain(2**hours.by_p)}.")
+        said.append(f"Doubling p multiplied it by {plain(2**hours.by_p)}.")
     total = sum(number(row["seconds"]) * number(row["runs"]) for row in table.records())
-    said.append(f"All runs that are done took {duration(total)} together, one after the other.")
+    said.append(f"All finished runs took {duration(total)} in total.")
     return [" ".join(said)]
 
 
 def landscape(answer: Analysis) -> list[str]:
-    """How n and p go together, and which network is large enough for the largest n; nothing without a surface."""
+    """The interaction of n and p, and the network that is large enough for the largest n; nothing without a surface."""
     drawn = answer.surface
     if drawn is None or answer.points.p is None:
         return []
@@ -155,8 +155,8 @@ def landscape(answer: Analysis) -> list[str]:
         verdict = f"even at 4 times the largest p measured, {short(4 * most)} (90 % interval from {least} on)."
     return [
         f"{head} {verdict}",
-        f"How data and network size go together: {parts} (each a third before the data). The chance that more of both "
-        f"still runs into a floor is {format_chance(drawn.floor)} (75 % before the data).",
+        f"Interaction of data and network size: {parts} (prior: a third each). The chance that more of both "
+        f"still meets a floor is {format_chance(drawn.floor)} (prior: 75 %).",
     ]
 
 
@@ -176,8 +176,8 @@ def quality_alt(answer: Analysis) -> str:
     quantity, sizes = answer.quantity, answer.best.sizes
     means = [quantity.say(float(answer.best.y[answer.best.n == n].mean())) for n in (sizes[0], sizes[-1])]
     ends = [f"{mean} at n = {amount(float(n))}" for mean, n in zip(means, (sizes[0], sizes[-1]), strict=True)]
-    told = "with the expected values and their 50 % and 90 % bands up to 10 times the largest n"
-    band = f", {told}" if answer.has_curve else ""
+    bands = "with the expected values and their 50 % and 90 % bands up to 10 times the largest n"
+    band = f", {bands}" if answer.has_curve else ""
     axis = "training set size on a logarithmic axis"
     return f"Plot of {quantity.title} against the {axis}, from {ends[0]} to {ends[1]}{band}."
 
@@ -187,14 +187,14 @@ def quality_caption(answer: Analysis) -> str:
     if not answer.has_curve:
         return "There are too few sizes for a curve."
     held = (
-        " Diamonds are what would have been forecast for a size from the smaller ones alone, with 90 % intervals; they "
-        "stand a little to its left."
+        " Diamonds are back-tests, forecast from the smaller sizes alone, with 90 % intervals; they are drawn slightly "
+        "to the left."
         if answer.backtest
         else ""
     )
     return (
-        "The line is the expected mean over seeds; the bands hold a new run one time in two (darker) and nine times in "
-        f"ten (lighter).{held}"
+        "The line is the expected mean over seeds; the bands are the 50 % (dark) and 90 % (light) intervals of a new "
+        f"run.{held}"
     )
 
 
@@ -217,7 +217,7 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     depth = f", depth {study.network.depth}" if study.network.depth else ""
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     depth += ", without normalisation" if study.network.norm == "none" else ""
-    depth += ", which starts by giving back its input" if study.network.head == "zero" else ""
+    depth += ", which starts as the identity" if study.network.head == "zero" else ""
     sets = [*(["held-out units"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
@@ -275,7 +275,7 @@ def _overrides(study: Study) -> str:
 
 
 def faults(known: Table) -> str:
-    """What went wrong around the runs, and that no number comes from it; empty where nothing did.
+    """The incidents around the runs; empty without any.
 
     Args:
         known: the table ``faults``.
@@ -286,9 +286,9 @@ def faults(known: Table) -> str:
     each = []
     for row in rows:
         lost = float(row["seconds_done_again"] or 0)
-        again = f" ({duration(lost)} of work done again)" if lost else ""
+        again = f" ({duration(lost)} of work repeated)" if lost else ""
         each.append(f"{row['kind']} {times(int(row['times'] or 0), 'time')}{again}")
     return (
-        f"While they were carried out: {', '.join(each)}. Runs went on from their checkpoints, and give the numbers of "
-        "runs that nothing had happened to."
+        f"During training: {', '.join(each)}. Runs continued from their checkpoints; their results "
+        "are those of uninterrupted runs."
     )

@@ -1,4 +1,4 @@
-"""The picture strip: one image as truth, as measured, by the classical method, and by the smallest and largest n."""
+"""The picture strip: truth, measurement, baseline, and the networks of the smallest and largest n."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Baselines:
 
 
 def load_baselines(folder: Folder) -> Baselines | None:
-    """What ``anchors/anchors.json`` in the folder of results says; none where it is not there.
+    """What ``anchors/anchors.json`` in the results folder says; none where it is not there.
 
     Raises:
         UserError: the file is damaged.

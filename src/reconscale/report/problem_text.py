@@ -14,7 +14,7 @@ def problem_words(study: Study) -> str:
 
 
 def images_words(study: Study) -> str:
-    """What a unit is, and what training sees of an image."""
+    """The images, the unit, and the training crops."""
     images = study.images
     if images.volumes:
         lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
@@ -36,8 +36,8 @@ def recipe_words(study: Study) -> str:
     shape = "a constant rate" if recipe.decay == "none" else f"{recipe.decay} decay"
     held = "a constant rate and " if recipe.hold > recipe.warmup else ""
     policy = {
-        "fast": f"{steps} steps at every n, with warm-up, {held}a linear fall to zero, and one fresh start at a third "
-        "of the rate where training diverges",
+        "fast": f"{steps} steps at every n, with warm-up, {held}a linear fall to zero, and one restart at a third "
+        "of the rate if training diverges",
         "budget": f"{steps} steps at every n, with warm-up and {shape}",
         "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
         "paper": f"the two-phase policy of the paper, at most {steps} steps",

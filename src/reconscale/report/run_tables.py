@@ -1,4 +1,4 @@
-"""What a study's runs say beyond the curve: every run, what it took, other test sets, curves over training."""
+"""Tables of a study's runs: every run, costs, other test sets, validation curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is known about a study, however far it is, asked once for the page and for the text."""
+"""Everything that a report shows about a study."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StudyAnalysis:
 
     Attributes:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         runs: every run of the plan.
         results: those that are over.
         answer: what the laws say; none where no run is done.
@@ -99,7 +99,7 @@ def gather(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         results: those that are over; none: they are read from the folder.
         target: a value of the metric whose n is asked for.
         progress: is told what is being done.
@@ -144,7 +144,7 @@ def run_findings(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         results: those that are over.
         points: the measurements of the study.
         test_set: where they were taken; none: the study's main one.

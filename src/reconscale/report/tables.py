@@ -1,4 +1,4 @@
-"""What was measured, as tables: the numbers behind figures and page, as they are saved beside it."""
+"""The tables behind figures and page."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def gains_table(answer: Analysis) -> Table:
 
 
 def members_table(answer: Analysis) -> Table:
-    """What the forecast is made of: its members with their weights, and the forms of the curve with probabilities."""
+    """The members of the forecast with their weights, and the forms of the curve with their probabilities."""
     if not answer.has_curve:
         return table("members", "kind name probability", [])
     told = answer.forecast

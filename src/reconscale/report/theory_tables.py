@@ -1,4 +1,4 @@
-"""Numbers of the theory's curves, as they are saved."""
+"""Tables of the theory's curves."""
 
 from __future__ import annotations
 

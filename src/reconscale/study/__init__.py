@@ -1,4 +1,4 @@
-"""What to run and what came out: the study file, runs and their identity, the plan, and the folder of results."""
+"""Plans and results: the study file, runs and their ids, the plan, and the results folder."""
 
 from reconscale.study.base import Problem
 from reconscale.study.plan import Cell, Plan, runs_of

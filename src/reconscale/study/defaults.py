@@ -1,4 +1,4 @@
-"""What a study file means where it says nothing, by its version.
+"""Defaults of a study file, by its version.
 
 The defaults of the models are those of version 1 and never change, as the ids of runs are counted from them. A later
 version fills other values in before the models see the file, so that every run still says all that decides its numbers,

@@ -1,4 +1,4 @@
-"""From a folder of results to the points that laws are fitted to."""
+"""Points for the laws from a results folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_points(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         results: those that are over; none: they are read from the folder.
         profile: a name in ``PROFILES``; none: the study's own.
         test_set: ``test`` or a named test set; none: the study's main one.

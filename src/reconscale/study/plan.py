@@ -1,4 +1,4 @@
-"""The plan: every run of a study, how far each is, and what the rest will take."""
+"""The plan: every run of a study, its status and its estimated cost."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Plan:
 
     Attributes:
         cells: the grid, in the order of the study file.
-        workers: runs carried out side by side.
+        workers: runs at a time.
     """
 
     cells: tuple[Cell, ...]

@@ -32,7 +32,7 @@ class DenoisingProblem(Problem):
     Attributes:
         kind: ``denoising``.
         sigma: standard deviation of the Gaussian part of z, in grey levels of 255; 0 only with ``photons``.
-        photons: a pixel of value 1 counts so many photons (Poisson noise of standard deviation sqrt(x / photons));
+        photons: a pixel of value 1 counts this many photons (Poisson noise of standard deviation sqrt(x / photons));
             none: no Poisson noise.
         sigma_range: blind training: every training crop has a level drawn uniformly from this range, in grey levels;
             validation and test have ``sigma``. None: training has ``sigma``, too.
@@ -227,7 +227,7 @@ class SuperresolutionProblem(Problem):
 
 
 class LinearProblem(Problem):
-    """Problems that one adapter to deepinv's linear operators carries out: a network is given a filtered image.
+    """Problems that one adapter to deepinv's linear operators runs: a network is given a filtered image.
 
     Attributes:
         sigma: standard deviation of the noise of what is measured, in grey levels of 255.

@@ -1,4 +1,4 @@
-"""Metric profiles: what a number in a result means. Named, because conventions differ by more than the effects."""
+"""Metric profiles: named metric conventions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result: what came out of one run. Failures are results too."""
+"""The result of one run; failures are results too."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Result(FrozenModel):
     """What one run gave.
 
     Attributes:
-        status: ``done``; ``diverged``: the loss became NaN or infinite; ``failed``: the run could not be carried out.
+        status: ``done``; ``diverged``: the loss became NaN or infinite; ``failed``: the run could not be trained.
         run: the run itself.
         p: number of trainable parameters.
         flops: multiply-adds times two of one forward pass, per pixel.
         steps, samples: optimisation steps done and crops seen in all.
         best_step: the step whose weights were kept: best mean PSNR (clipped) on validation.
-        restarts: how often training diverged and went on from its best weights at a third of the rate.
+        restarts: how often training diverged and continued from its best weights at a third of the rate.
         validation: the curve over training.
         metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
         images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.

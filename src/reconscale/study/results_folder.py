@@ -1,4 +1,4 @@
-"""The folder of results: one directory a run; a ``result.json`` in it means that the run is over."""
+"""The results folder: one directory per run; a run with a ``result.json`` is finished."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Incident(FrozenModel):
 
 
 def append_incident(root: Path, fault: Incident) -> None:
-    """Add a fault to the list of a folder of results. One command at a time writes to it: who holds the folder.
+    """Add a fault to the list of a results folder. One command at a time writes to it: who holds the folder.
 
     Raises:
         UserError: the folder cannot be written to, except where the fault is a full disk itself.
@@ -74,7 +74,7 @@ def append_incident(root: Path, fault: Incident) -> None:
 
 
 def read_incidents(root: Path) -> tuple[Incident, ...]:
-    """All faults of a folder of results, in the order they came; lines that are not whole are left out."""
+    """All faults of a results folder, in the order they came; lines that are not whole are left out."""
     path = root / NAME
     if not path.is_file():
         return ()
@@ -147,7 +147,7 @@ class Status:
 
     @property
     def open(self) -> int:
-        """How many runs still have to be carried out."""
+        """The number of runs that are still to do."""
         return len(self.started) + len(self.todo)
 
 
@@ -163,7 +163,7 @@ class Folder:
 
     @classmethod
     def beside(cls, path: str | Path) -> Folder:
-        """The folder of results that belongs to a study file: ``runs`` beside it."""
+        """The results folder that belongs to a study file: ``runs`` beside it."""
         return cls(study_path(path).parent / "runs")
 
     def of(self, run: Run) -> Path:
@@ -192,7 +192,7 @@ class Folder:
         digests = {d for result in found if (d := result.provenance.get("images"))}
         if len(digests) > 1:
             raise UserError(self.root, f"holds results measured on {len(digests)} different versions of the images",
-                          "keep one folder of results for each version of the images")  # fmt: skip
+                          "keep one results folder for each version of the images")  # fmt: skip
         return found
 
     def status(self, runs: Iterable[Run]) -> Status:

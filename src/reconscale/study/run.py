@@ -1,4 +1,4 @@
-"""A run: everything that decides the numbers, and nothing about where they are computed."""
+"""A run: everything that determines its numbers, and nothing about the machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Images(FrozenModel):
         slices: for volumes: only the slices from the first to the second number, both included, counted from 0.
         axes: for measured k-space: the order of its axes: ``s`` slices, ``c`` coils, ``h`` rows, ``w`` columns
             (lines of columns are left out).
-        matrix: for volumes of images: keep so many lines of the middle of k-space in both directions.
+        matrix: for volumes of images: keep this many lines of the middle of k-space in both directions.
         counts: what ``n`` counts: ``units`` or single ``images`` (for volumes: patients or slices).
         order: where ``n`` counts images: unit by unit (``grouped``), or all images in one random order (``mixed``), so
             that few images already come from many units.
@@ -214,7 +214,7 @@ class Recipe(FrozenModel):
         patience: plateau, paper: validations without progress before the rate is lowered.
         annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
         lr_min: plateau, paper: the rate at which training ends.
-        precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once for a study, and recorded.
+        precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once per study, and recorded.
         loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
             noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy).
@@ -275,7 +275,7 @@ class Run(FrozenModel):
 
     @cached_property
     def id(self) -> str:
-        """Name of the run and of its folder of results."""
+        """Name of the run and of its results folder."""
         digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
         return f"{self.problem.kind}-{self.network.family}-w{self.network.width}-n{self.n}-s{self.seed}-{digest}"
 

@@ -1,4 +1,4 @@
-"""The study file: what a study is, read from TOML and refused at once where it is wrong."""
+"""The study file: read from TOML and validated."""
 
 from __future__ import annotations
 

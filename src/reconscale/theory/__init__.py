@@ -1,4 +1,4 @@
-"""The linear estimator learned from images, exactly and fast: why curves flatten. Needs numpy and scipy alone."""
+"""The linear estimator, computed exactly: why curves flatten. Needs only numpy and scipy."""
 
 from reconscale.theory.bound import theorem_bound
 from reconscale.theory.closed_form import after_knee, attenuation, converged_mean, knee, numeric_knee, projection_risk

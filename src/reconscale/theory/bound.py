@@ -1,4 +1,4 @@
-"""An upper bound on the early-stopped risk with explicit constants, beside what it bounds.
+"""An upper bound on the early-stopped risk with explicit constants.
 
 With P and G the rows of Y in the subspace and outside it, and S_ij the blocks of Y Y^T / n, the lemma holds for every
 Y, and the theorem inserts Gaussian concentration (Davidson and Szarek 2001; Laurent and Massart 2000) into it. The

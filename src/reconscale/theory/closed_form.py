@@ -1,4 +1,4 @@
-"""Closed forms for the subspace model: where the curve bends, and what it is on either side.
+"""Closed forms for the subspace model: the knee, and the risk on both sides.
 
 Each docstring says where the form holds and how far it was off there against the deterministic equivalent
 (``benchmarks/theory_equivalents.py`` prints these figures). Derivations: ``docs/explanation/theory.md``.

@@ -1,4 +1,4 @@
-"""Spectral filters: what an estimator does in a direction of the data, as a function of its variance there.
+"""Spectral filters: the effect of an estimator as a function of the variance in a direction.
 
 All estimators of this room but one are W = X Y^T / n g(Y Y^T / n). In a direction in which the n measurements have the
 variance v the filter leaves the residual r(v) = 1 - v g(v): 1 is untouched, 0 is fitted.

@@ -1,4 +1,4 @@
-"""From patches of images to the learning curve of a linear estimator on images like them."""
+"""The learning curve of a linear estimator on image patches."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def _risk(population: Population, n: float, per_image: int) -> float:
 def n_within_db(
     spectrum: Spectrum, decibels: float, *, counts: Counts = "patches", per_image: int = 1, most: float = 1e9
 ) -> float | None:
-    """The n at which the curve comes within so many dB of its floor; None where that takes more than ``most``.
+    """The n at which the curve comes within this many dB of its floor; None where that takes more than ``most``.
 
     A floor of 0 is never come near in dB.
 

@@ -1,4 +1,4 @@
-"""Linear inverse problems by their second moments: the Wiener filter, and learning it from pairs."""
+"""Linear inverse problems by second moments: the Wiener filter, and learning it from pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole path of the paper's linear estimator from one small decomposition of its training set.
+"""The whole early-stopping path from one small decomposition of the training set.
 
 With the thin decomposition Y Y^T / n = sum_j v_j a_j a_j^T every estimator of ``filters`` is
 W = sum_j g(v_j) (X Y^T / n) a_j a_j^T, so that its risk after any number of steps is a d x d product away

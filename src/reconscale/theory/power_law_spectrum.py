@@ -1,4 +1,4 @@
-"""Denoising of signals with a power-law spectrum: genuine power laws in n, with exponents that the spectrum sets.
+"""Denoising of signals with a power-law spectrum: exact power laws in n.
 
 The signal is Gaussian with variances l_j = scale j^-exponent in ``pixels`` directions, the noise is white. Derived
 from the deterministic equivalent with sums over j taken as integrals (``docs/explanation/theory.md``); compare
@@ -19,9 +19,9 @@ from reconscale.theory.filters import check_int, check_real
 from reconscale.theory.subspace import LARGEST, Population
 
 EXACT = 1000
-"""So many pixels get a level each."""
+"""This many pixels get a level each."""
 SINGLY = 200
-"""With more, so many of the first ones."""
+"""With more, this many of the first ones."""
 BINS = 800
 """And the others that many bins, uniform in log j."""
 

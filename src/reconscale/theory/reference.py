@@ -1,4 +1,4 @@
-"""The reference: real training sets and gradient descent as the paper's code iterates it. Slow on purpose."""
+"""Slow reference: real training sets and gradient descent as in the paper's code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconscale.theory.path import SubspacePath
 from reconscale.theory.subspace import Subspace
 
 PATIENCE = 100
-"""The paper's code stops after so many steps, in all, that did not improve on the best risk so far."""
+"""The paper's code stops after this many steps, in all, that did not improve on the best risk so far."""
 
 
 @dataclass(frozen=True, eq=False)

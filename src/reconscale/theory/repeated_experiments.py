@@ -1,4 +1,4 @@
-"""Experiments with the subspace model: one training set, all estimators; many of them side by side."""
+"""Repeated experiments with the subspace model, in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training sets of the subspace model, drawn without their size.
+"""Draw training sets of the subspace model in compressed form.
 
 The risk of every estimator here is unchanged when images are mixed by a rotation and when the noise directions outside
 the subspace are rotated among themselves. So Gaussian matrices may be replaced by the triangular factors of their Gram
@@ -92,7 +92,7 @@ def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Genera
 
 
 def band_fits(model: Subspace, n: int, blocks: int) -> bool:
-    """Whether ``sample_truncated`` can draw so many blocks."""
+    """Whether ``sample_truncated`` can draw this many blocks."""
     width = 2 * model.dim * blocks
     return width <= min(n, model.ambient - model.dim, WIDEST)
 

@@ -1,4 +1,4 @@
-"""The paper's eight settings: sizes, grids of n, and the stretches over which its power laws are fitted."""
+"""The paper's eight settings: sizes, grids of n, and the ranges of its fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The paper's model: signals in a subspace, measured in white noise (Klug and Heckel 2023, section 5)."""
+"""The paper's model: signals in a subspace with white noise (Klug and Heckel 2023, section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a run to a result: recipes, the loop, checkpoints, evaluation, and the executors."""
+"""From a run to a result: recipes, training, checkpoints, evaluation, executors."""
 
 from reconscale.training.apply import reconstruct
 from reconscale.training.hooks import Hooks, Interrupted

@@ -1,4 +1,4 @@
-"""Apply a trained run to a user's own images."""
+"""Apply a trained network to the user's images."""
 
 from __future__ import annotations
 

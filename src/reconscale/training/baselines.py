@@ -1,4 +1,4 @@
-"""The anchors at n = 0: the measurement itself and a classical reconstruction, and the pictures of the report."""
+"""Baselines at n = 0: the input and a classical reconstruction, and the pictures of the report."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def measure_baselines(
 ) -> tuple[Picture, ...]:
     """Measure the anchors of a study once, and choose and draw its pictures.
 
-    They are kept in ``anchors/`` of the folder of results, and measured anew when the images have changed.
+    They are kept in ``anchors/`` of the results folder, and measured again when the images have changed.
 
     Args:
         study: the study.
         images: its images.
-        folder: its folder of results.
+        folder: its results folder.
         progress: called with (label, images done, images).
     """
     home = folder.root / "anchors"

@@ -1,4 +1,4 @@
-"""A short measurement that tells what a study will take: seconds and memory."""
+"""Calibrate time and memory of a study with a short measurement."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Trial:
     failed: str | None = None
 
     def run(self, steps: int) -> float:
-        """Of a whole run of so many steps."""
+        """Of a whole run of this many steps."""
         return float("inf") if self.step is None else self.first + steps * self.step
 
     def record(self) -> dict[str, Any]:
@@ -59,10 +59,10 @@ class Trial:
 
 
 def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement: Placement) -> str:
-    """The way that a study is computed in: the one written down, else the quickest one, which is written down.
+    """The compute mode of a study: the cached one, else the fastest one, which is then cached.
 
-    All runs of a study use it, wherever they are carried out: another way gives other last digits. Where nothing can be
-    measured before runs are handed in (the queue of Slurm), it is fp32, which is written down too, with the reason.
+    All runs of a study use it, on every machine: another mode gives other last digits. Where nothing can be
+    measured before runs are submitted (the Slurm queue), it is fp32, which is recorded too, with the reason.
 
     Args:
         path: the file.
@@ -75,7 +75,7 @@ def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement
         UserError: the file names a way that there is not, or the process that measures was ended.
     """
     if not path.is_file() and not executor.measures:
-        write_atomic(path, to_json({"choice": "fp32", "reason": "nothing is measured before runs are handed in"}))
+        write_atomic(path, to_json({"choice": "fp32", "reason": "nothing is measured before runs are submitted"}))
     if not path.is_file():
         steps = most_steps(run.recipe, max(1, run.n))
         (trials,) = executor.apply(tried, run, images, placement)
@@ -92,14 +92,14 @@ def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement
 
 
 def best(trials: dict[str, Trial], steps: int) -> str:
-    """The quickest way for runs of so many steps; fp32 where nothing is worth leaving it."""
+    """The fastest mode for runs of this many steps; fp32 unless another is clearly faster."""
     quickest = min(trials, key=lambda name: trials[name].run(steps))
     worth = trials["fp32"].run(steps) > WORTH * trials[quickest].run(steps)
     return quickest if worth else "fp32"
 
 
 def tried(run: Run, images: ImageSet, placement: Placement) -> dict[str, Trial]:
-    """Try the ways that may be the quickest on a device, in turns, so that other load meets them alike.
+    """Benchmark the modes that may be fastest on a device, in turns, so that other load affects all of them.
 
     Compilation is tried on GPUs only: on CPUs it took 20 to 130 s a process and gained less than layouts do.
     """
@@ -149,7 +149,7 @@ def _wait(device: torch.device) -> None:
 WARM = 2
 """Steps before the clock starts."""
 LEAST, SECONDS, LONG = 8, 2.0, 12.0
-"""Steps are timed until there are so many and so many seconds have passed, or until it takes long and there are 3."""
+"""Steps are timed until there are this many and that many seconds have passed, or until it is slow and there are 3."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +181,10 @@ class RunCost:
         return self.start + self.step * steps + self.look * val * looks + self.test * (val + test)
 
     def stacked(self, count: int, gain: float) -> RunCost:
-        """Of a run among so many that are trained in one pass.
+        """Of a run among this many that are trained in one pass.
 
         Args:
-            count: of runs; the process needs so many times the memory.
+            count: of runs; the process needs this many times the memory.
             gain: how many times the images of one alone they get done.
         """
         return replace(self, step=self.step / gain, memory=self.memory * count)
@@ -324,7 +324,7 @@ def key_of(run: Run, precision: str) -> str:
 def precision_of(
     runs: Sequence[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
 ) -> dict[str, str]:
-    """What each run's precision comes to here. ``auto`` is measured once for a study, at its largest width, and kept.
+    """What each run's precision comes to here. ``auto`` is measured once per study, at its largest width, and kept.
 
     Returns:
         run id -> a name in ``COMPUTE_MODES``.

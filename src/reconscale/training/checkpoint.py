@@ -1,4 +1,4 @@
-"""Checkpoints: all that a killed run needs to go on as if nothing had happened."""
+"""Checkpoints: the complete state of a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 def load(folder: Path, device: torch.device) -> tuple[dict[str, Any] | None, bool]:
     """The checkpoint of a run, and whether a damaged one was met on the way.
 
-    A damaged one is set aside under the name ``checkpoint.damaged``; the run goes on from the one before, or anew.
+    A damaged one is renamed to ``checkpoint.damaged``; the run continues from the one before, or from the start.
     Nothing is unpickled but tensors and plain values.
     """
     damaged = False
@@ -65,7 +65,7 @@ def remove(folder: Path) -> None:
 def _read(path: Path, device: torch.device) -> dict[str, Any] | None:
     whole = path.read_bytes()
     content, digest = whole[:-32], whole[-32:]
-    if hashlib.sha256(content).digest() != digest:  # torch reads a file with a flipped bit without a word
+    if hashlib.sha256(content).digest() != digest:  # torch reads a file with a flipped bit without a message
         return None
     try:
         state: Any = torch.load(io.BytesIO(content), map_location=device, weights_only=True)

@@ -1,4 +1,4 @@
-"""One run on several devices: the batch is divided, the gradients are added up, and the result is that of one device.
+"""One run on several devices: split batches, summed gradients, the result of one device.
 
 Every process has the same network, optimiser, order of images and noise: all draw the numbers of the whole batch, and
 each computes the loss of its share. What is decided (the look at the validation set, the end) is decided by the first
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others: as long as the first one may need for a look at the validation set."""
 LOST = 70
-"""Exit code of a process that lost the others; the run goes on from its checkpoint."""
+"""Exit code of a process that lost the others; the run continues from its checkpoint."""
 ASK = 5
 """Steps after which the processes agree on whether to stop."""
 

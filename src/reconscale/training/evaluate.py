@@ -1,4 +1,4 @@
-"""What a network does on images that it has not seen."""
+"""Evaluate a network on validation and test images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOGETHER = 2**20
 
 
 def together_on(device: torch.device) -> int:
-    """Pixels that are reconstructed at once; 0: one after the other, which is quicker on a CPU from 128 x 128 on."""
+    """Pixels that are reconstructed at once; 0: one after the other, which is faster on a CPU from 128 x 128 on."""
     return TOGETHER if device.type == "cuda" else 0
 
 
@@ -64,7 +64,7 @@ def reconstructed(
         problem: measures the images.
         pixels: the images.
         crop: centre-crop images to this side at most.
-        together: images of one size that follow each other are reconstructed at once, up to so many pixels; each
+        together: images of one size that follow each other are reconstructed at once, up to this many pixels; each
             comes out as alone but for rounding (1e-6). K-space and what operators measure go one by one.
     """
     waiting: list[Batch] = []

@@ -1,4 +1,4 @@
-"""A guard against divergence: steps far off are not taken, and a run that is lost begins again, once and slower."""
+"""A guard against divergence: outlier steps are skipped, and a diverged run restarts once at a lower rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 WINDOW = 50
 """Losses that a new one is compared with."""
 ENOUGH = 20
-"""Before so many losses, every finite one is accepted."""
+"""Before this many losses, every finite one is accepted."""
 FAR = 10.0
 """A step is left out where its loss is above this many times the largest one of the window. Single crops of flat and
 textured photographs reached 5.5 times in healthy training (super-resolution, whose errors are small on flat ones)."""
@@ -18,7 +18,7 @@ LEAST = 1e-3
 """Errors on the validation images (range 1) below this count as this: where weights are all but right before training,
 or training is for more noise than validation has, errors rise to hundreds of times their lowest in healthy training."""
 LOST = 10
-"""A run is lost when so many steps in a row were left out,"""
+"""A run is lost when this many steps in a row were left out,"""
 RISEN = 10.0
 """or when the median of the window has risen to this many times its lowest, and to twice the largest loss that stood
 beside the lowest: of such crops, medians of 50 rose to 18 times their lowest in healthy training. Or when the error on
@@ -33,7 +33,7 @@ SLOWER = 1 / 3
 class Guard:
     """Watches the losses of a run. Nothing in :meth:`accepts` waits for the device.
 
-    Losses may be negative, as SURE is: "so many times" is counted in their largest magnitude. A step that was left out
+    Losses may be negative, as SURE is: "times" counts in their largest magnitude. A step that was left out
     and followed by one that was not has met a hard example, not bad weights: such losses are taken from then on.
 
     Args:
@@ -106,7 +106,7 @@ class Guard:
         self.counts[1] = LOST
 
     def begin_again(self) -> None:
-        """Forget the losses: the run goes on from other weights."""
+        """Forget the losses: the run continues from other weights."""
         restarts = self.restarts + 1
         self.__init__(self.recent.device)  # type: ignore[misc]
         self.restarts = restarts

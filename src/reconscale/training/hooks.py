@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: looks, questions to the guard, checkpoints, words to whoever waits."""
+"""Hooks between the steps of a run: validation, guard, checkpoints, progress."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Hooks:
         keep_seconds: the time between checkpoints.
         stop: says whether to stop after this step.
         log: called with (step, values) at each look at the validation set.
-        warn: called with where and how training went on after it had diverged.
+        warn: called with where and how training continued after it had diverged.
     """
 
     progress: Callable[[int, int, float], None] = lambda step, steps, psnr: None
@@ -87,7 +87,7 @@ class AfterStep:
         return not training.over
 
     def _ask_the_guard(self, *, now: bool = False) -> None:
-        """Begin again where the run is lost. Asked at fixed steps, which a run that goes on later meets as well.
+        """Begin again where the run is lost. Asked at fixed steps, which a run that continues later meets as well.
 
         After the last step it is too late: the best weights so far are the result.
         """

@@ -1,4 +1,4 @@
-"""The linear estimator computed for a study: why its curve flattens, kept beside its results for the report."""
+"""The linear estimator of a study's images, for the report's explanation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEAR = (0.1, 0.5)
 AHEAD = (1, 2, 4, 10)
 """Times the largest n of the study."""
 EDITION = 2
-"""Counts up when the same question gets another answer, so that old files are made anew."""
+"""Counts up when the same question gets another answer, so that old files are made again."""
 
 
 def explanation(
@@ -33,13 +33,13 @@ def explanation(
 ) -> dict[str, Any]:
     """Compute the linear learning curve on a study's training images once, and keep it.
 
-    It lies in ``theory/explanation.json`` of the folder of results, and is made anew when the images, the problem or
+    It lies in ``theory/explanation.json`` of the results folder, and is made again when the images, the problem or
     the sizes have changed. Where there is none, the file says what is lacking.
 
     Args:
         study: the study.
         images: its images.
-        folder: its folder of results.
+        folder: its results folder.
         progress: called with (label, done, of).
     """
     path = folder.root / "theory" / "explanation.json"

@@ -56,7 +56,7 @@ class Prefetcher:
     """Reads batches in the order of training.
 
     One batch is read ahead where reading draws no random numbers: what is kept of the order in a checkpoint is then
-    always what has been trained on, and a run that goes on reads that batch again.
+    always what has been trained on, and a run that continues reads that batch again.
 
     Args:
         order: which images come next.
@@ -240,7 +240,7 @@ class Training:
         self.optimizer = self._optimizer()
         self.schedule = self.schedule.slowed(SLOWER)
         self.guard.begin_again()
-        return f"at step {self.step}; it went on from {back} at a third of the rate, {self.schedule.rate:.3g}"
+        return f"at step {self.step}; it continued from {back} at a third of the rate, {self.schedule.rate:.3g}"
 
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
@@ -369,7 +369,7 @@ def _with_memory_of_its_own(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _pinned(raw: Any, device: torch.device) -> Any:
-    """What was read, in memory that a GPU fetches by itself: bytes travel while the host goes on."""
+    """What was read, in memory that a GPU fetches by itself: bytes travel while the host continues."""
     if device.type != "cuda" or not isinstance(raw, Crops):
         return raw
     return replace(raw, values=raw.values.pin_memory())

@@ -1,4 +1,4 @@
-"""What training minimises. A new loss is a function and an entry in ``LOSSES`` or ``BLIND``."""
+"""Training losses. A new loss is a function and an entry in ``LOSSES`` or ``BLIND``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def objective_of(name: str, problem: object, generator: torch.Generator) -> Obje
     Args:
         name: a name in ``LOSSES`` or ``BLIND``.
         problem: measures the examples; of the losses without truth, ``Denoising``.
-        generator: on the CPU; what losses without truth draw comes from it, so that a run can go on exactly.
+        generator: on the CPU; what losses without truth draw comes from it, so that a run can continue exactly.
     """
     if name in LOSSES:
         loss = LOSSES[name]

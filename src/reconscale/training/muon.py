@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are made orthogonal before they are taken away; Adam for all other weights.
+"""Muon: momentum with orthogonalised matrices; Adam for all other weights.
 
 Source: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon). torch's own takes matrices of two dimensions
 alone, one after the other, in bf16; this one takes the weights of convolutions as matrices (out x in k k), all of one
@@ -137,7 +137,7 @@ def _subtract(weights: Sequence[Tensor], moves: Sequence[Tensor]) -> None:
 def orthogonalised(matrices: Tensor) -> Tensor:
     """Matrices with their singular vectors and singular values near 1 (0.7 to 1.2; zeros stay zero).
 
-    The Newton-Schulz iteration of Muon, carried out on the smaller Gram matrix: the same result in fewer operations
+    The Newton-Schulz iteration of Muon, computed on the smaller Gram matrix: the same result in fewer operations
     for matrices that are far from square.
 
     Args:

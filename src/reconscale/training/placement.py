@@ -1,4 +1,4 @@
-"""Where a study is carried out: everything that is not part of it."""
+"""Where and how a study runs: machine, workers, threads, devices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_STACKED = 64
 
 @dataclass(frozen=True)
 class ExecutionConfig:
-    """Where and how a study is carried out.
+    """Where and how a study is run.
 
     Attributes:
         data: root of the folders that the study names; none: ``$RECONSCALE_DATA``.
@@ -34,8 +34,8 @@ class ExecutionConfig:
         stack: runs of equal shape that are trained in one pass, at most; none: on a CPU one, on a GPU what is measured.
         keep_seconds: time between checkpoints.
         tracker: a name in ``TRACKERS``, or none.
-        ray: carry out on Ray: ``auto`` (a running cluster, else one on this machine) or the address of one.
-        slurm: carry out in the queue of Slurm: ``key=value`` items, see ``slurm_options``; empty: not.
+        ray: run on Ray: ``auto`` (a running cluster, else one on this machine) or the address of one.
+        slurm: run in the Slurm queue: ``key=value`` items, see ``slurm_options``; empty: not.
     """
 
     data: Path | None = None
@@ -102,7 +102,7 @@ class ExecutionConfig:
 
     @contextmanager
     def executor(self, tell: Tell) -> Iterator[Executor]:
-        """What carries out the runs, for a while.
+        """The executor of the runs, for a while.
 
         Raises:
             UserError: it cannot be had.

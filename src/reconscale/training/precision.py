@@ -1,4 +1,4 @@
-"""Ways to compute a step: what changes its speed and its last digits, and nothing else."""
+"""Compute modes of a training step: precision and memory layout."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def bf16_is_native(device: str = "cpu") -> bool:
 
 
 def refuse_slow_bf16(run: Run, device: str) -> None:
-    """Refuse bf16 that was asked for where it cannot be had; what ``auto`` has chosen elsewhere goes on as it began.
+    """Refuse bf16 that was asked for where it cannot be had; what ``auto`` has chosen elsewhere continues as it began.
 
     Args:
         run: about to be trained.
@@ -79,4 +79,4 @@ def refuse_slow_bf16(run: Run, device: str) -> None:
     """
     if run.recipe.precision == "bf16" and not bf16_is_native(device):
         raise UserError("recipe.precision", "found 'bf16', and this processor has no instructions for it",
-                      "set it to 'auto', which takes what is quickest here, or to 'fp32'")  # fmt: skip
+                      "set it to 'auto', which takes what is fastest here, or to 'fp32'")  # fmt: skip

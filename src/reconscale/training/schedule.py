@@ -1,4 +1,4 @@
-"""Learning-rate policies as small machines: what the rate is, and what a look at the validation set changes.
+"""Learning-rate policies.
 
 They know nothing of torch, so that the official scheme can be checked step by step.
 """
@@ -29,7 +29,7 @@ class Plateau:
         threshold: gains up to this are no progress (``lr_threshold``).
         factor: the rate is multiplied by this (``lr_gamma``).
         low: rates below this many times ``lr_min`` count as ended, and ``lr_min`` itself.
-        looks: training ends after so many looks at such a rate (``break_counter``).
+        looks: training ends after this many looks at such a rate (``break_counter``).
     """
 
     watch: Literal["psnr", "loss"]

@@ -1,9 +1,9 @@
-"""Several runs of equal shape in one pass: their weights lie one above the other, and gradients are computed at once.
+"""Train several runs of equal shape in one pass, with stacked weights.
 
 Where one network leaves most of a GPU idle, several at once do not: of every layer there is one operation for all runs
 (convolutions become grouped ones) instead of one for each. Everything else stays each run's own: the order of its
 images, its noise, its schedule, its guard, its optimiser, its looks and its checkpoint. So a run of a stack is the run
-alone but for rounding, and may go on alone.
+alone but for rounding, and may continue alone.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Stack:
         self.trainings, self._weights = [], {}
 
     def leave(self, ended: Sequence[Training]) -> None:
-        """Go on without some of the runs."""
+        """Continue without some of the runs."""
         left = [training for training in self.trainings if training not in ended]
         self._gather(left) if left else self.release()
 

@@ -1,4 +1,4 @@
-"""How many runs are trained in one pass: asked for, or measured once for a study on this machine and written down."""
+"""The number of runs per pass: given, or benchmarked once per study and cached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconscale.training.stack import CannotStack, Stack, shape_of
 from reconscale.training.worker import Placement
 
 COUNTS = (1, 2, 4, 8, 16)
-"""Runs in a pass that are tried on a GPU, as far as there are so many of one shape and memory allows it."""
+"""Runs in a pass that are tried on a GPU, as far as there are this many of one shape and memory allows it."""
 WORTH = 1.15
 """Twice as many are worth it where images a second rise this many times."""
 ROOM = 0.8
@@ -58,7 +58,7 @@ class Tried(BaseModel):
         return best
 
     def gain(self, count: int) -> float:
-        """How many times the images of one run alone so many in a pass get done; 1 where it was not measured."""
+        """How many times the images of one run alone this many in a pass get done; 1 where it was not measured."""
         return self.rates[count] / self.rates[1] if {1, count} <= set(self.rates) else 1.0
 
 
@@ -197,7 +197,7 @@ def difference(run: Run, images: ImageSet, placement: Placement) -> float:
 
 
 def rate(run: Run, images: ImageSet, placement: Placement, count: int) -> float:
-    """Images per second of so many runs in a pass, all together.
+    """Images per second of this many runs in a pass, all together.
 
     Raises:
         CannotStack: see :class:`Stack`.

@@ -1,4 +1,4 @@
-"""Several runs in one process, trained in one pass: from tasks to result files."""
+"""Train several runs in one process and write their results."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from reconscale.training.worker import (
 
 
 def carry_out_together(tasks: Sequence[Task], report: Report) -> str:
-    """Carry out runs of equal shape and write their results.
+    """Train runs of equal shape and write their results.
 
-    What goes wrong with all of them (memory, say) leaves them as their checkpoints have them; each then goes on alone,
-    and what goes wrong again belongs to its run.
+    If all of them fail together (of memory, say), each continues alone from its checkpoint, and a further failure
+    belongs to its run.
 
     Args:
         tasks: the runs.
@@ -56,7 +56,7 @@ def carry_out_together(tasks: Sequence[Task], report: Report) -> str:
         raise
     except Exception:
         traceback.print_exc()
-        print("what cannot be trained in one pass goes on one by one", flush=True)
+        print("what cannot be trained in one pass continues one by one", flush=True)
     for task in list(left.values()):
         end = "interrupted" if stop() else run_task(task, _of(task, report), stop)
         if end == "interrupted":

@@ -1,4 +1,4 @@
-"""Carry out a study: train what is missing, and say how far it is."""
+"""Run a study: train the missing runs and report progress."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def choose_workers(
     allows, with at most ``MOST`` runs in all: a small network leaves most of a card idle.
 
     Args:
-        executor: what carries them out.
+        executor: the executor of the runs.
         where: what the user has said.
         measured: what processes take, by run.
         stacked: runs that one process trains in one pass.
@@ -96,7 +96,7 @@ def gpu_memory() -> float:
 
 
 RUNNING = ".running"
-"""A file that is there while a sweep is carried out, and is touched now and then."""
+"""A file that is there while a sweep is run, and is touched now and then."""
 TOUCH = 5.0
 """Seconds between touches."""
 
@@ -128,7 +128,7 @@ def incident_log(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Te
     if running.exists():
         record(
             fault_event(
-                Incident(kind="driver died", detail="it ended without a word", lost=_lost(folder, runs, running))
+                Incident(kind="driver died", detail="the previous `run` was killed", lost=_lost(folder, runs, running))
             )
         )
     running.touch()
@@ -206,8 +206,8 @@ def plan(
 
     Args:
         study: the study.
-        folder: its folder of results.
-        where: where it would be carried out.
+        folder: its results folder.
+        where: where it would be run.
         progress: called with (label, done, total) while images are prepared.
         calibrate: time a few steps of every width; else no time is estimated.
 
@@ -249,11 +249,11 @@ def run(
 
     Args:
         study: the study.
-        folder: its folder of results.
+        folder: its results folder.
         where: where to compute.
         progress: called with (label, done, total) while images and anchors are prepared.
         tell: takes the events of the sweep; the first is ``{"event": "plan", "runs": [...], "seconds": {...}}``.
-        retry_failed: carry out failed and diverged runs again.
+        retry_failed: run failed and diverged runs again.
 
     Raises:
         UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
@@ -326,7 +326,7 @@ def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
 
 
 def _pin(folder: Folder, images: ImageSet) -> None:
-    """Remember which images this folder of results was measured on, and refuse others."""
+    """Remember which images this results folder was measured on, and refuse others."""
     path = folder.root / "images.json"
     if not path.is_file():
         described = images.describe()

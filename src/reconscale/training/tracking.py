@@ -1,4 +1,4 @@
-"""Optional logging of validation looks elsewhere. The folder of results stays the truth."""
+"""Optional logging to other tools. The results folder stays authoritative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run in one process: from a task to a result file."""
+"""Train one run in one process and write its result."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Task:
     Attributes:
         run: the run.
         images: the image set of the study.
-        folder: the folder of results.
+        folder: the results folder.
         placement: where and how.
         pictures: the patches to draw for the report.
         memory: bytes that it was measured to need, for whoever finds a place for it; 0: not known.
@@ -90,7 +90,7 @@ class Task:
 
 
 def run_task(task: Task, report: Report, stop: Callable[[], bool] | None = None) -> str:
-    """Carry out one run and write its result.
+    """Train one run and write its result.
 
     Args:
         task: the run.
@@ -129,7 +129,7 @@ def written(task: Task, result: Result) -> str:
     """Write the result of a run, which is then over; returns its status."""
     folder = task.folder.of(task.run)
     result.write(folder)
-    if result.status != "failed":  # once there is more memory, or whatever it lacked, it goes on
+    if result.status != "failed":  # once there is more memory, or whatever it lacked, it continues
         checkpoint.remove(folder)
     return result.status
 
@@ -160,7 +160,7 @@ def restore_or_start(task: Task, share: ProcessGroup, report: Report = lambda me
     foreign = kept is not None and kept["run"] != run.id  # copied by hand: the name of a folder says all of its recipe
     kept = None if foreign else kept
     if damaged or foreign:
-        went_on = f"went on from step {kept['position'][0]}" if kept else "began anew"
+        went_on = f"continued from step {kept['position'][0]}" if kept else "began again"
         report({"fault": {"kind": "checkpoint damaged", "detail": "of another run, " * foreign + went_on}})
     if kept is not None:
         training.restore(kept)
@@ -186,7 +186,7 @@ def _train_and_test(task: Task, report: Report, witness: InputGuard, stop: Calla
 
 
 def hooks_of(task: Task, report: Report, witness: InputGuard, stop: Callable[[], bool], log: Log) -> Hooks:
-    """What the loop calls for a run that a worker carries out."""
+    """The hooks of a run in a worker."""
     folder = task.folder.of(task.run)
     return Hooks(
         progress=lambda step, steps, psnr: report({"step": step, "steps": steps, "psnr": psnr}),

@@ -55,7 +55,7 @@ def flip(path: Path, at: int) -> None:
 
 
 def test_a_bit_of_what_was_prepared(images: Images, tmp_path: Path) -> None:
-    """It is seen when the slice is first read, also by another process, and named; then it is prepared anew."""
+    """It is seen when the slice is first read, also by another process, and named; then it is prepared again."""
     before = opened(images, tmp_path)
     file = "truth.bin" if images is MEASURED else "image.bin"
     path = train(before).volumes[int(train(before).rows[0, 0])].path / file

@@ -73,7 +73,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study, carried out by the local executor."""
+    """The study, run by the local executor."""
     return carried_out(tmp_path_factory.mktemp("here"))
 
 
@@ -106,7 +106,7 @@ def checkpoints(study: Path) -> list[Path]:
 
 
 def test_the_same_results_and_a_driver_that_dies(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
-    """The driver is killed half-way; the same command goes on, and notes it."""
+    """The driver is killed half-way; the same command continues, and notes it."""
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
     process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
@@ -189,7 +189,7 @@ def test_no_cluster(tmp_path: Path, address: str, part: str) -> None:
 
 
 def test_a_node_is_lost(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
-    """One of two nodes is killed half-way: its runs go on at the other one from their checkpoints. Comes last."""
+    """One of two nodes is killed half-way: its runs continue at the other one from their checkpoints. Comes last."""
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
     process = start(path, "--ray", nodes.address, "--checkpoint-seconds", 0.2)
@@ -224,7 +224,7 @@ def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
 def test_ray_ends_on_the_machine_of_the_command(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One sentence says so, the fault is noted, and the next command goes on."""
+    """One sentence says so, the fault is noted, and the next command continues."""
     monkeypatch.setenv("RAY_ADDRESS", "local")  # not the two nodes
     path = tmp_path / "study.toml"
     path.write_text(STUDY)

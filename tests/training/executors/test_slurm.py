@@ -1,4 +1,4 @@
-"""The executor for the queue of Slurm, without Slurm: its options, its bookkeeping, and one job on its own.
+"""The executor for the Slurm queue, without Slurm: its options, its bookkeeping, and one job on its own.
 
 Where a Slurm is at hand, ``test_slurm_real.py`` uses it.
 """
@@ -38,7 +38,7 @@ FAKES = {
     "scontrol": 'echo "MaxArraySize = 6"',
     "srun": "exit 1",
 }
-"""Commands that answer what a test has written down, for what needs no cluster: who is handed in when."""
+"""Commands that answer what a test has recorded, for what needs no cluster: who is submitted when."""
 
 
 @pytest.fixture
@@ -154,13 +154,13 @@ def test_no_submitit_here(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_handed_in_once(queue: Path, tasks: list[Task]) -> None:
-    """A second call finds the jobs of the first; those that vanished are handed in again, and only their runs."""
+    """A second call finds the jobs of the first; those that vanished are submitted again, and only their runs."""
     options, events = parse_slurm(["wait=no,runs=2"]), []  # 12 runs; an array here may have 5 jobs: 3 runs each
     Slurm(options, events.append).carry_out(tasks)
     folder = tasks[0].folder
     ledger = JobStore.beside(folder.root)
     assert handed_in(queue) == 1 and [len(job.runs) for job in ledger.jobs()] == [3, 3, 3, 3]
-    assert "handed in: 4 jobs of 101" in events[-1]["text"]
+    assert "submitted: 4 jobs of 101" in events[-1]["text"]
     assert under_way(folder) == ("101_0", "101_1", "101_2", "101_3")
     assert stat.S_IMODE(ledger.root.stat().st_mode) == 0o700
     say(queue, ledger, "PENDING")
@@ -185,7 +185,7 @@ def test_a_number_that_came_again_is_not_our_job(queue: Path, tasks: list[Task])
 
 
 def test_killed_between_sbatch_and_the_ledger(queue: Path, tasks: list[Task]) -> None:
-    """The array's name tells that it is ours though its number was never written down."""
+    """The array's name tells that it is ours though its number was never recorded."""
     options = parse_slurm(["wait=no,runs=4"])
     Slurm(options, lambda event: None).carry_out(tasks)
     ledger = JobStore.beside(tasks[0].folder.root)

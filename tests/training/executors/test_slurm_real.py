@@ -155,7 +155,7 @@ def first_steps(events: list[dict[str, Any]], run: str) -> list[int]:
 
 
 def workings(path: Path) -> list[int]:
-    """The processes that carry out jobs of a study (not the shells and sruns around them)."""
+    """The processes that run jobs of a study (not the shells and sruns around them)."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -172,7 +172,7 @@ def workings(path: Path) -> list[int]:
 
 
 def jobs(path: Path) -> list[str]:
-    """The numbers of all jobs ever handed in for a study."""
+    """The numbers of all jobs ever submitted for a study."""
     logs = path.parent / "runs" / ".slurm" / "logs"
     return sorted(re.sub(r"_submission\.sh", "", script.name) for script in logs.glob("*_submission.sh"))
 
@@ -218,7 +218,7 @@ def test_a_killed_job_goes_on_from_its_checkpoints(
 def test_usr2_keeps_the_state_and_queues_again(
     slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
-    """What Slurm sends before a job's time is up. The same job comes back and goes on; nothing is handed in twice."""
+    """What Slurm sends before a job's time is up. The same job comes back and continues; nothing is submitted twice."""
     path = study(tmp_path / "usr2", LONG)
     driver = drive(path, 1e6, "runs=4,workers=2,poll=1,time=10")
     driver.until(lambda events: told(events, 200))
@@ -252,7 +252,7 @@ def test_preempted(slurm: dict[str, str], drive: Drive, local: Callable[[int], d
 
 
 def test_the_driver_may_go(drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
-    """Ctrl-C, then kill -9: the jobs go on, and every next driver finds them again."""
+    """Ctrl-C, then kill -9: the jobs continue, and every next driver finds them again."""
     path = study(tmp_path / "left", LONG)
     settings = ("runs=1,array=2,poll=1,time=10",)
     first = drive(path, 0.2, *settings)
@@ -260,7 +260,7 @@ def test_the_driver_may_go(drive: Drive, local: Callable[[int], dict[str, Any]],
     first.process.send_signal(signal.SIGINT)
     code, _ = first.ended(30)
     (job,) = jobs(path)
-    assert code == 130 and re.search(rf"the jobs go on .* scancel {job}$", first.notes()[-1])
+    assert code == 130 and re.search(rf"the jobs continue .* scancel {job}$", first.notes()[-1])
     second = drive(path, 0.2, *settings)
     second.until(lambda events: told(events, 1))
     second.process.kill()
@@ -277,7 +277,7 @@ def test_the_driver_may_go(drive: Drive, local: Callable[[int], dict[str, Any]],
 def test_cancelled_then_handed_in_without_waiting(
     slurm: dict[str, str], drive: Drive, local: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
-    """scancel is obeyed: nothing is handed in again. The next call goes on, and need not stay."""
+    """scancel is obeyed: nothing is submitted again. The next call continues, and need not stay."""
     path = study(tmp_path / "cancelled", LONG)
     driver = drive(path, 1e6, "runs=4,workers=2,poll=1,time=10")
     driver.until(lambda events: told(events, 200))

@@ -1,1 +1,1 @@
-"""Volumes of slices: what files offer, what is prepared of them once, and the slices that training reads."""
+"""Volumes of slices: files, cached volumes, and the slices that training reads."""

@@ -1,4 +1,4 @@
-"""A volume as it is kept in the cache: values on the disk, and checksums of all of them."""
+"""A volume in the cache: its values and their checksums."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconscale.files import read_json, to_json, write_atomic
 
 FACTS, TRUTHS, IMAGES = "facts.json", "truth.bin", "image.bin"
 """The files of a prepared volume. The facts are written last."""
-ANEW = "delete its folder: it is prepared anew"
+ANEW = "delete its folder: it is prepared again"
 """What to do about a damaged one."""
 
 
@@ -220,7 +220,7 @@ def of_lower_resolution(image: np.ndarray, matrix: int) -> np.ndarray:
 
 
 FORMAT = 2
-"""Version of what is kept; another version is prepared anew."""
+"""Version of what is kept; another version is prepared again."""
 AGREEMENT = 0.01
 """Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
 

@@ -1,4 +1,4 @@
-"""Files of magnitude images: NIfTI and DICOM, whose claims are checked before anything is allocated for them."""
+"""Magnitude images from NIfTI and DICOM, with headers checked before memory is allocated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measured k-space: fastMRI's HDF5 files and .npy arrays. It is read where it lies, a slice at a time."""
+"""Measured k-space from fastMRI's HDF5 files and .npy arrays, read one slice at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source offers of one volume before it is read in full."""
+"""The header of a volume, before it is read in full."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MOST_COILS = 128
 """An axis of more coils than this is taken for rows or columns in the wrong place."""
 
 LEAST_SIDE = 16
-"""A slice has at least so many rows and columns."""
+"""A slice has at least this many rows and columns."""
 
 MOST_VALUES = 1 << 28
-"""A slice has at most so many values in all coils: 2 GiB as complex64."""
+"""A slice has at most this many values in all coils: 2 GiB as complex64."""
 
 MOST_SLICES = 1 << 20
-"""A file has at most so many slices."""
+"""A file has at most this many slices."""
 
 DEFLATE = 1032
-"""Deflate makes data at most so many times smaller."""
+"""Deflate makes data at most this many times smaller."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Open the volumes of a study: prepare them, divide them by patient, and refuse what would leak."""
+"""Open the volumes of a study: prepare them, split them by patient, and refuse leaks."""
 
 from __future__ import annotations
 

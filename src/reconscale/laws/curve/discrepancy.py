@@ -1,4 +1,4 @@
-"""How measured errors depart from a curve: noise, and what no curve of the family can follow.
+"""Noise and model discrepancy of a curve.
 
 DiscrepancyGP of ln(error) are Gaussian with covariance
 
@@ -22,7 +22,7 @@ from reconscale.arrays import Floats
 from reconscale.laws.inference import smc
 
 FEW = 7
-"""Up to so many sizes a curve counts as one of few."""
+"""Up to this many sizes a curve counts as one of few."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The posterior curve averaged with two naive forecasts, each trusted as far as it has foreseen the last sizes.
+"""The posterior curve averaged with two naive forecasts, weighted by how well each predicted the last sizes.
 
 What is averaged is the forecast of ln(error) itself (stacking in the sense of Breiman 1996), not its distribution:
 a curve that bends too much and a straight line that bends too little err to opposite sides.
@@ -22,7 +22,7 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.grouping import SizeMeans
 
 CLEAR = 40.0
-"""A curve is clear when its ln(error) changes by more than so many standard deviations of one run, else faint."""
+"""A curve is clear when its ln(error) changes by more than this many standard deviations of one run, else faint."""
 SURPRISES = (0.5, 1.0)
 """Bounds between curves whose last size came as foreseen, somewhat as foreseen, and not."""
 
@@ -85,7 +85,7 @@ right about the next level may be wrong about the ones after."""
 ONSET = 0.25
 """The naive members enter beyond the data, over this much of ln n."""
 ALWAYS_WRONG = 0.004
-"""No curve goes on exactly as expected: spread of ln(error) for each factor e beyond the data, at least."""
+"""No curve continues exactly as expected: spread of ln(error) for each factor e beyond the data, at least."""
 BENDS = 0.15
 """Beyond the data the slope in log-log may differ from the expected one by this part of the last slope."""
 BEND_TAILS = 3

@@ -1,4 +1,4 @@
-"""One nested family of curves, and what is believed about it before any measurement.
+"""The nested family of curves and its prior.
 
 With u = ln(n / largest n), h(0) = 1 and a floor whose part of the error at the largest n is ``share``,
 

@@ -1,4 +1,4 @@
-"""The posterior over curves of the nested family, given levels."""
+"""The posterior over curves of the nested family."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconscale.laws.inference import smc
 
 BELIEF = NoisePrior()
 MANY_LEVELS = 8
-"""From so many levels on a curve may have two breaks; with fewer these would be noise."""
+"""From this many levels on a curve may have two breaks; with fewer these would be noise."""
 FEW = Prior(second=0.0)
 """What is believed about a curve of few sizes; a slow-down is as likely as anything."""
 MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
@@ -28,7 +28,7 @@ MOST_LEVELS = 20
 LEAST_CHANGE = 0.02
 """DiscrepancyGP are a part of the curve's whole change of ln(error), which is taken to be this at least."""
 JOINT = 48
-"""Up to so many sizes are drawn jointly; between them curves are straight in log-log."""
+"""Up to this many sizes are drawn jointly; between them curves are straight in log-log."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class Posterior:
 
 
 def prior_for(levels: int) -> Prior:
-    """What is believed about a curve that is measured at so many levels."""
+    """What is believed about a curve that is measured at this many levels."""
     return MANY if levels >= MANY_LEVELS else FEW
 
 
@@ -105,7 +105,7 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
 
     Args:
         level: two or more levels.
-        held: the last so many levels are held back first, to score the forecast of them.
+        held: this many of the last levels are held back first, to score the forecast of them.
         rng: source of the sampler's moves.
     """
     u = level.x - level.x[-1]

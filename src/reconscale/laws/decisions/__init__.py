@@ -1,1 +1,1 @@
-"""What the curve is for: verdicts, targets, crossings, prices, and what to run next."""
+"""Decisions from a curve: verdicts, targets, crossings, prices, next experiments."""

@@ -1,4 +1,4 @@
-"""Two methods beside each other: where one overtakes, how they differ at every n, and what the difference is worth."""
+"""Compare two methods: where one overtakes, their difference at every n, and its worth."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reconscale.laws.points import METRICS, Points
 FAR = 10.0
 """Beyond this multiple of the largest n a crossing rests on which law holds."""
 BELIEVED = 4.0
-"""A measured correlation between seeds is shrunk as if so many more pairs had shown none."""
+"""A measured correlation between seeds is shrunk as if this many more pairs had shown none."""
 MOST = 0.95
 """No two methods are taken to share more of their noise."""
 
@@ -74,7 +74,7 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
     Draws are paired: where both have the same number of test images these are taken to be the same ones, and are
     drawn again together; where both have runs with the same n and seed, these are taken to have seen the same
     training images, so that what they share of their noise cancels, as far as it was measured. How the two curves
-    go on beyond the data is taken to be independent, which makes intervals rather too wide than too narrow.
+    continue beyond the data is taken to be independent, which makes intervals rather too wide than too narrow.
 
     Args:
         curve: of the first method.

@@ -1,4 +1,4 @@
-"""What images and training cost."""
+"""Costs of images and of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one step of quality is worth in images, in parameters and in noise."""
+"""Exchange rates: one step of quality in images, in parameters and in noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many images a target needs, and what the next step of quality costs."""
+"""The n that a target needs, and the price of the next step."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What a run that is not yet made would teach: simulated worlds, and draws of the posterior reweighted in each.
+"""The expected value of a run: simulated scenarios with reweighted posterior draws.
 
 A world is one draw of the posterior taken for the truth. Every candidate is measured in it, with noise; the other
 draws are weighted by the likelihood of what was measured, without any new fit. The mean over worlds of the variance
 that is left is what is expected after the measurement (preposterior analysis; Raiffa and Schlaifer 1961).
 
-Beyond the data a draw bends once, so a measurement there would seem to say how it goes on for ever. A new fit would
+Beyond the data a draw bends once, so a measurement there would seem to say how it continues for ever. A new fit would
 allow for a new bend beyond the new largest n, and so do the worlds. Where the calibration stretches the curve for being
 faint or surprising, the new bend is not stretched: more sizes make a curve less so.
 """
@@ -33,7 +33,7 @@ FARTHER = (1.5, 2.0, 3.0, 4.0)
 GAP = 1.7
 """Neighbouring sizes further apart than this factor have a candidate between them."""
 MOST_SIZES = 8
-"""So many of the measured sizes, and of the gaps between them, are considered."""
+"""This many of the measured sizes, and of the gaps between them, are considered."""
 SEEDS = (1, 3)
 """Runs of one candidate."""
 
@@ -237,7 +237,7 @@ def draws_2d(
 ) -> ScenarioDraws:
     """From a surface over n and p; the aims are the gains of doubling n and p at the chosen network, or the forecast.
 
-    A gain of p lies at the largest n, where nothing bends anew.
+    A gain of p lies at the largest n, where nothing bends again.
     """
     last = float(points.n.max())
     n, networks = [item.n for item in candidates], [item.p or p for item in candidates]

@@ -1,4 +1,4 @@
-"""Where a posterior peaks and how wide it is there: many descents at once."""
+"""Maximum of a posterior and its Laplace approximation, by many descents at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Residual = Callable[[Floats], Floats]
 FIRST_ROUNDS, LAST_ROUNDS = 7, 24
 """Rounds of all descents, and then of the best quarter of them."""
 ENOUGH = 1e-4
-"""A descent that gains less than so many nats in a round has arrived."""
+"""A descent that gains less than this many nats in a round has arrived."""
 STEP = 1e-5
 
 
@@ -38,7 +38,7 @@ def map_estimate(residual: Residual, noise: SurfaceNoise, starts: Floats) -> tup
 
 
 def _descended(residual: Residual, noise: SurfaceNoise, v: Floats, rounds: int) -> tuple[Floats, Floats]:
-    """Where the rows of v (S, Q) come to in so many rounds, each with its own damping, and their costs (S,)."""
+    """Where the rows of v (S, Q) come to in this many rounds, each with its own damping, and their costs (S,)."""
     cost = _cost(residual, noise, v)
     damping = np.full((len(v), 1, 1), 1e-2)
     eye = np.eye(v.shape[1])
@@ -80,7 +80,7 @@ def _slope(residual: Residual, noise: SurfaceNoise, v: Floats) -> tuple[Floats, 
 LogLikelihood = Callable[[Floats], Floats]
 
 ROUNDS = 8
-"""At most so many rounds of looking."""
+"""At most this many rounds of looking."""
 LEAST = 0.15
 """A round goes as far from the last normal distribution towards the posterior as leaves this share effective."""
 GOOD = 0.3

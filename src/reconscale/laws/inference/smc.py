@@ -1,4 +1,4 @@
-"""Sequential Monte Carlo: a cloud of parameters carried from the prior to the posterior, always the same way.
+"""Sequential Monte Carlo with a fixed random sequence.
 
 All parameters are standard normal a priori; a family maps them to its own, so that the prior is in the map.
 Source of the scheme: Del Moral, Doucet, Jasra, Sequential Monte Carlo samplers (2006), with the differential-evolution

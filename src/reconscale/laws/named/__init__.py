@@ -1,1 +1,1 @@
-"""Laws with a name, each fitted by least squares with a bootstrap."""
+"""Named laws, fitted by least squares with a bootstrap."""

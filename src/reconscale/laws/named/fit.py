@@ -1,4 +1,4 @@
-"""One law through the points, with intervals."""
+"""Fit one named law, with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a law is: a curve through log n, split into what enters linearly and what does not."""
+"""The interface of a law: a curve in log n, linear in some of its parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Power laws with one exponent, and the constant."""
+"""Power laws with one exponent, and a constant."""
 
 from __future__ import annotations
 

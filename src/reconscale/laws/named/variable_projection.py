@@ -1,4 +1,4 @@
-"""The one fitter of all laws: nodes in the unit cube, then descent from the best of them. No step is random."""
+"""Fit laws by variable projection: multi-start Levenberg-Marquardt, without randomness."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def levenberg_marquardt(problem: Problem, u: Floats, t: Floats, rounds: int, eno
         problem: what is fitted.
         u: (D, K) data sets.
         t: (D, Q) starts.
-        rounds: at most so many steps.
+        rounds: at most this many steps.
         enough: below EXACT derivatives are central differences.
 
     Returns:

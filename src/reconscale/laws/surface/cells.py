@@ -1,4 +1,4 @@
-"""The points seen as one mean a cell (n, p): what a surface is fitted to."""
+"""Mean and spread per cell (n, p): the data that a surface is fitted to."""
 
 from __future__ import annotations
 

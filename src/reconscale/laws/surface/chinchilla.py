@@ -1,4 +1,4 @@
-"""The point fit of the additive law, as it was published: Huber's loss on ln(error), optimised to the end."""
+"""The published point fit of the additive law: Huber loss on ln(error)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What separates the cell means from a law: the spread of seeds, and the law being wrong.
+"""Seed noise and model discrepancy of a surface.
 
 The covariance of the cell means is sigma^2 S + tau^2 C. S holds the spread of seeds in each cell, relative to the
 typical one; C is the discrepancy, half of it of its own in each cell and half a smooth function over the plane.

@@ -1,4 +1,4 @@
-"""Which network for which data: crossings and optima along a ladder of p, for every draw of a surface."""
+"""The best network for n: crossings and optima along p, for every draw of a surface."""
 
 from __future__ import annotations
 

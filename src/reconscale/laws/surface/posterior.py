@@ -1,4 +1,4 @@
-"""From points to the posterior over surfaces."""
+"""Infer the posterior over surfaces from points."""
 
 from __future__ import annotations
 

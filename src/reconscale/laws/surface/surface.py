@@ -1,4 +1,4 @@
-"""The posterior over surfaces, and what can be asked of it."""
+"""The posterior over surfaces and its queries."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Learning curves without random numbers: the large-dimension limits of the risks, exact in the limit only."""
+"""Learning curves without simulation: the large-dimension limits of the risks."""

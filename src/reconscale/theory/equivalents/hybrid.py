@@ -1,4 +1,4 @@
-"""Between the limit and a simulation: a few signal directions drawn exactly, the many noise directions in the limit.
+"""A few signal directions simulated exactly, the many noise directions in the limit.
 
 With few signal directions and n near their number the smallest of ``dim`` signal variances makes the risk, and it
 is a random one. So the spectrum of the signal block is drawn (Wishart), and only the noise block is replaced by its
@@ -289,7 +289,7 @@ Estimator = Literal["early-stopped", "converged", "pca"]
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 FEW = 20
-"""Below so many signal directions the hybrid is taken, for n from dim / 2 to 4 dim."""
+"""Below this many signal directions the hybrid is taken, for n from dim / 2 to 4 dim."""
 
 
 class Expected(NamedTuple):

@@ -1,1 +1,1 @@
-"""What carries out runs: on this machine, on a cluster of Ray, in the queue of Slurm."""
+"""Executors: run tasks on this machine, on a Ray cluster, or as Slurm jobs."""

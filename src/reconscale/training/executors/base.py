@@ -1,4 +1,4 @@
-"""What carries out runs: here, on a cluster of Ray, or in the queue of Slurm. All do the same, in other places."""
+"""The interface of executors: local, Ray and Slurm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tell = Callable[[Event], None]
 
 
 class Executor(Protocol):
-    """Carries out runs, and measures what they will take, in worker processes.
+    """Trains runs, and calibrates their cost, in worker processes.
 
     Attributes:
         device: what the workers compute on: ``cpu`` or ``cuda``.
@@ -33,7 +33,7 @@ class Executor(Protocol):
     measures: bool
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
-        """Call a function in so many fresh workers at the same time; what each gave, None for one that died.
+        """Call a function in this many fresh workers at the same time; what each gave, None for one that died.
 
         Raises:
             UserError: the function raised it.
@@ -41,7 +41,7 @@ class Executor(Protocol):
         ...
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
-        """Carry out all tasks, in this order as workers become free.
+        """Run all tasks, in this order as workers become free.
 
         Raises:
             KeyboardInterrupt: asked to stop; every run under way has kept its state.

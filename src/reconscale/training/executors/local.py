@@ -1,4 +1,4 @@
-"""The local executor: a fresh process per run, forked from a warm server, so that a dead worker loses only its run."""
+"""The local executor: one process per run, so that a crash affects only its run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from reconscale.training.worker import Task, redirect_output, run_log, run_task
 GRACE = 30.0
 """Seconds that workers get to keep their state when the sweep is stopped."""
 SILENT = 1800.0
-"""Seconds without a word after which a worker counts as stuck, and is ended and continued from its checkpoint."""
+"""Seconds without a message after which a worker counts as stuck, and is ended and continued from its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RemoteError:
 
 @dataclass
 class _Slot:
-    """A worker process, what it carries out, and when it last gave a sign of life and kept its state.
+    """A worker process, what it runs, and when it last gave a sign of life and kept its state.
 
     Attributes:
         tasks: by the id of their runs, those that are not over.
@@ -57,7 +57,7 @@ class _Slot:
 
 
 class Local:
-    """Carries out tasks in worker processes on this machine.
+    """Runs tasks in worker processes on this machine.
 
     Args:
         workers: runs side by side.
@@ -84,7 +84,7 @@ class Local:
         self._attempts = Attempts()
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
-        """Call a function in so many fresh processes at the same time; what each gave, None for one that died.
+        """Call a function in this many fresh processes at the same time; what each gave, None for one that died.
 
         Where the function raises anything but a ``UserError``, that is told as a note, and there is None as well.
 
@@ -114,7 +114,7 @@ class Local:
         return [None if isinstance(answer, RemoteError) else answer for answer in answers]
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
-        """Carry out all tasks, in this order as workers become free.
+        """Run all tasks, in this order as workers become free.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
@@ -148,7 +148,7 @@ class Local:
             self.tell({"event": "start", "run": task.run.id})
 
     def _poll(self) -> list[Group]:
-        """Pass messages on and take leave of processes that have ended; returns the tasks to be tried again."""
+        """Pass messages on and clean up processes that have ended; returns the tasks to try again."""
         by_handle: dict[Any, _Slot] = {}
         for slot in self._slots.values():
             by_handle[slot.messages] = by_handle[slot.process.sentinel] = slot

@@ -1,4 +1,4 @@
-"""Imported by the fork server of worker processes, so that each of them starts warm."""
+"""Imports that the fork server loads once for all worker processes."""
 
 import deepinv.models
 import deepinv.physics

@@ -1,4 +1,4 @@
-"""Processes of workers: how they are started, and that none outlives who started it."""
+"""Worker processes: started here, and stopped with their parent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The executor for clusters: slots leased from Ray around the worker that runs on one machine.
+"""The Ray executor: workers on the nodes of a cluster.
 
 Ray finds places (cores, memory, shares of GPUs) and tells of lost nodes. Everything else stays ours: a run is a process
-of its own, its result a file, its checkpoint what it goes on from, wherever that is; so a lost node costs what was done
-since the last checkpoint, and a killed driver nothing more.
+of its own, its result a file, and it continues from its checkpoint on any node. A lost node or driver
+costs at most the work since the last checkpoint.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _start(ray: Any, where: ExecutionConfig, quiet: dict[str, Any]) -> None:
 
 
 class Cluster:
-    """Carries out tasks in slots of a cluster.
+    """Runs tasks in slots of a cluster.
 
     Args:
         ray: the module, connected.
@@ -146,7 +146,7 @@ class Cluster:
         self._line: tuple[ImageSet, Any] | None = None
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
-        """Call a function in so many fresh processes at the same time, each on a slot; None for one that died.
+        """Call a function in this many fresh processes at the same time, each on a slot; None for one that died.
 
         Raises:
             UserError: the function raised it.
@@ -168,7 +168,7 @@ class Cluster:
         return answers
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
-        """Carry out all tasks, begun in this order as slots become free; runs of lost nodes go on elsewhere.
+        """Run all tasks, begun in this order as slots become free; runs of lost nodes continue elsewhere.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
@@ -181,7 +181,7 @@ class Cluster:
             self._carry_out(tasks)
         except self.ray.exceptions.RayError as error:  # those of slots are dealt with where they are heard
             raise UserError("--ray", f"Ray ended on this machine ({type(error).__name__})",
-                          "start the command again: runs go on from their last checkpoints") from error  # fmt: skip
+                          "start the command again: runs continue from their last checkpoints") from error  # fmt: skip
 
     def _carry_out(self, tasks: Sequence[Task]) -> None:
         first = tasks[0]
@@ -282,7 +282,7 @@ class _Sweep:
         return []
 
     def _lost(self, task: Task, how: str) -> list[Task]:
-        if not self.cluster.is_there():  # new tasks would make Ray end this whole process without a word
+        if not self.cluster.is_there():  # new tasks would make Ray end this whole process without a message
             raise self.ray.exceptions.NodeDiedError(how)
         if (result := task.folder.read(task.run, images=False)) is not None:
             self.tell({"event": "end", "run": task.run.id, "status": result.status})
@@ -349,7 +349,7 @@ def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: s
 def _of_node(error: Any) -> UserError:
     """What went wrong in a slot itself, in one sentence."""
     last = str(error).strip().splitlines()[-1][:300]
-    return UserError("a node of the cluster", f"cannot carry out a run ({last})",
+    return UserError("a node of the cluster", f"cannot train a run ({last})",
                    "install the same reconscale with its extras 'train' and 'ray' on all nodes")  # fmt: skip
 
 

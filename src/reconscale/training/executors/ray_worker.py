@@ -1,4 +1,4 @@
-"""What happens on a node of a cluster: a slot that carries out one run after the other, and its line to the driver.
+"""The worker on a Ray node, and its messages to the driver.
 
 A slot is a process of Ray; each run is a process of its own below it, as on one machine (``local``). Where the folder
 of results is not shared, checkpoints and results travel to the driver as they are written; where the packed images are
@@ -47,7 +47,7 @@ class DriverActor:
         self._stopping = False
 
     def write_below(self, root: Path) -> None:
-        """Say where the driver's folder of results is; before that, nothing is written."""
+        """Say where the driver's results folder is; before that, nothing is written."""
         self._root = root
 
     def tell(self, events: list[Event]) -> bool:
@@ -81,12 +81,12 @@ class DriverActor:
         return Path(path).stat().st_size if path in self._readable else 0
 
     def checkpoint(self, run: str) -> bytes | None:
-        """The checkpoint of a run, for a node that does not share the folder of results."""
+        """The checkpoint of a run, for a node that does not share the results folder."""
         path = self._file(run, "checkpoint.pt")
         return path.read_bytes() if path.is_file() else None
 
     def keep(self, run: str, name: str, content: bytes) -> None:
-        """Write a file of a run into the folder of results."""
+        """Write a file of a run into the results folder."""
         write_atomic(self._file(run, name), content)
 
     def _file(self, run: str, name: str) -> Path:
@@ -109,12 +109,12 @@ class RemoteCall:
 
 
 def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
-    """Carry out one run on this node.
+    """Train one run on this node.
 
     Args:
-        task: the run, with the driver's folder of results.
+        task: the run, with the driver's results folder.
         line: the handle of the actor ``DriverActor``.
-        token: what the file ``.cluster`` of the folder of results holds; where it does not, the folder is not shared.
+        token: what the file ``.cluster`` of the results folder holds; where it does not, the folder is not shared.
 
     Returns:
         ``{"mistake": (where, found, remedy)}``, ``{"interrupted": True}``, or nothing where the run is over.
@@ -178,7 +178,7 @@ def _send_checkpoint(event: Event, task: Task, ask: RemoteCall) -> None:
 
 
 def send(task: Task, ask: RemoteCall) -> None:
-    """Send what a run has written to the driver's folder of results; what says that it is over goes last."""
+    """Send what a run has written to the driver's results folder; what says that it is over goes last."""
     home = task.folder.of(task.run)
     names = [name for name in CARRIED if name != "result.json"] + sorted(p.name for p in home.glob("picture-*.png"))
     for name in (*names, "result.json"):

@@ -1,4 +1,4 @@
-"""The executor for the queue of Slurm: runs become arrays of jobs, and whoever hands them in may leave.
+"""The Slurm executor: runs become job arrays, which continue without the driver.
 
 What is known comes from our own files: results, checkpoints, and what each job says of itself. Slurm is only asked
 which jobs are still there. So nothing is lost with the process that watches, and accounting (``sacct``) is not needed.
@@ -34,13 +34,13 @@ from reconscale.training.executors.slurm_job import ATTEMPTS, Job, JobStore, Slu
 from reconscale.training.worker import Task, provenance
 
 LOOKS = 2
-"""A job counts as gone when it was missing in so many looks at the queue in a row."""
+"""A job counts as gone when it was missing in this many looks at the queue in a row."""
 SLOW_FILES = 90.0
 """Seconds that a result may take to be seen on this machine after a job said that it is written (NFS)."""
 
 
 class Slurm:
-    """Carries out tasks as jobs in the queue of Slurm.
+    """Runs tasks as jobs in the Slurm queue.
 
     Args:
         options: how runs become jobs.
@@ -64,12 +64,12 @@ class Slurm:
         return [None] * copies
 
     def carry_out(self, tasks: Sequence[Task]) -> None:
-        """Hand in the tasks that are not in the queue already, and watch until all are over.
+        """Submit the tasks that are not in the queue already, and watch until all are over.
 
-        With ``options.wait`` off it returns as soon as they are handed in. Runs of jobs that were cancelled stay open.
+        With ``options.wait`` off it returns as soon as they are submitted. Runs of jobs that were cancelled stay open.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C; the jobs go on, and the next call finds them again.
+            KeyboardInterrupt: Ctrl-C; the jobs continue, and the next call finds them again.
             UserError: Slurm refuses the jobs; a job cannot write its results, or none of them can begin.
         """
         tasks = [_placed(task) for task in tasks]
@@ -82,18 +82,18 @@ class Slurm:
             if self.options.wait:
                 sweep.watch()
             elif sweep.watched:
-                self._note(f"handed in: {sweep.spelled()}; the same command shows how far they are")
+                self._note(f"submitted: {sweep.spelled()}; the same command shows how far they are")
         except KeyboardInterrupt:
-            self._note(f"the jobs go on ({sweep.spelled()}); the same command shows them again; "
+            self._note(f"the jobs continue ({sweep.spelled()}); the same command shows them again; "
                        f"cancel them with: scancel {' '.join(sweep.arrays())}")  # fmt: skip
             raise
         except UserError:
             if sweep.watched:
-                self._note(f"the other jobs go on ({sweep.spelled()})")
+                self._note(f"the other jobs continue ({sweep.spelled()})")
             raise
         if sweep.cancelled:
             self._note(
-                f"{len(sweep.cancelled)} runs stay open: their jobs were cancelled; run again to go on with them"
+                f"{len(sweep.cancelled)} runs stay open: their jobs were cancelled; run again to continue with them"
             )
 
     def _note(self, text: str) -> None:
@@ -101,7 +101,7 @@ class Slurm:
 
 
 def under_way(folder: Folder) -> tuple[str, ...]:
-    """The ids of the jobs that were handed in for this folder of results and are not known to be over."""
+    """The ids of the jobs that were submitted for this results folder and are not known to be over."""
     if not (folder.root / ".slurm" / "jobs.json").is_file():
         return ()
     return tuple(job.id for job in JobStore.beside(folder.root).jobs())
@@ -124,7 +124,7 @@ class _Watch:
 
 
 class _Sweep:
-    """One call: the runs that are open, and the jobs that carry them out."""
+    """One call: the runs that are open, and their jobs."""
 
     def __init__(self, ledger: JobStore, tasks: dict[str, Task], options: SlurmOptions, tell: Any) -> None:
         self.ledger, self.tasks, self.options, self.tell = ledger, tasks, options, tell
@@ -137,7 +137,7 @@ class _Sweep:
         self._queue: tuple[int, int] | None = None
 
     def begin(self) -> None:
-        """Find the jobs of earlier calls again, and hand in what has none."""
+        """Find the jobs of earlier calls again, and submit what has none."""
         queue = states()
         self._adopt(queue)
         for job in list(self.ledger.jobs()):
@@ -152,7 +152,7 @@ class _Sweep:
         self._tell_queue(queue)
 
     def watch(self) -> None:
-        """Pass on what jobs say, and hand in again what vanished, until all is over."""
+        """Pass on what jobs say, and submit again what vanished, until all is over."""
         looked = time.monotonic()
         while self.open:
             time.sleep(min(1.0, self.options.poll))
@@ -176,7 +176,7 @@ class _Sweep:
         return f"{count} {'job' if count == 1 else 'jobs'} of {' '.join(self.arrays()) or 'none'}"
 
     def _adopt(self, queue: dict[str, tuple[str, str]]) -> None:
-        """Arrays whose id was not written down before the process ended: their name tells which they are."""
+        """Arrays whose id was not recorded before the process ended: their name tells which they are."""
         ids = {name: job.partition("_")[0] for job, (name, _) in queue.items()}
         for token in [token for token, array in self.ledger.arrays.items() if array.job is None]:
             if _job_name(token) in ids:
@@ -185,7 +185,7 @@ class _Sweep:
                 self.ledger.forget(token)
 
     def _submit(self) -> None:
-        """Hand in the open runs that no job carries out."""
+        """Submit the open runs that are in no job."""
         busy = {run for watch in self.watched.values() for run in watch.job.runs}
         left = [task for run, task in self.open.items() if run not in busy]
         if not left:
@@ -303,7 +303,7 @@ class _Sweep:
         return True
 
     def _bury(self, watch: _Watch, state: str | None) -> None:
-        """Take leave of a job that is gone, and decide what becomes of those of its runs that are not over."""
+        """Finish a job that is gone, and decide about its unfinished runs."""
         job = watch.job
         self._listen(watch)
         left = [run for run in job.runs if run in self.open and not self._end(run)]
@@ -353,12 +353,12 @@ class _Sweep:
 
 
 def _placed(task: Task) -> Task:
-    """The same task wherever it is carried out: jobs may begin in another directory."""
+    """The same task wherever it is run: jobs may begin in another directory."""
     return replace(task, folder=Folder(task.folder.root.resolve()))
 
 
 def _provenance(task: Task) -> dict[str, Any]:
-    """Where a job was handed in there may be no GPU to ask for its name."""
+    """Where a job was submitted there may be no GPU to ask for its name."""
     if task.placement.device == "cpu" or torch.cuda.is_available():
         return provenance(task)
     on_cpu = replace(task, placement=replace(task.placement, device="cpu"))

@@ -1,4 +1,4 @@
-"""What may be said about jobs in the queue of Slurm, and how it is read from the command line."""
+"""The options of ``--slurm``."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class SlurmOptions:
 
     Attributes:
         partition, account, qos, constraint, gres: as sbatch takes them; none: the cluster's default.
-        time: minutes a job may take. A job that needs more keeps its state, is queued again and goes on.
+        time: minutes a job may take. A job that needs more keeps its state, is queued again and continues.
         memory: of a job, as sbatch takes it (``16G``); none: the cluster's default.
         array: jobs at the same time, at most; none: as many as the cluster gives.
         cpus: cores of a job; none: ``--threads`` times ``workers``.
-        runs: runs a job carries out, one after the other or ``workers`` side by side.
+        runs: runs per job, one after the other or ``workers`` at a time.
         workers: runs side by side within a job; they share its GPU.
         setup: shell lines that come before the work (``module load cuda``).
         extra: further options of sbatch, (name, value); an empty value makes a switch.
@@ -205,7 +205,7 @@ MOST = 1000
 
 
 def check_slurm() -> None:
-    """Refuse a machine from which no jobs can be handed in.
+    """Refuse a machine from which no jobs can be submitted.
 
     Raises:
         UserError: Slurm's commands or submitit are not here.
@@ -213,7 +213,7 @@ def check_slurm() -> None:
     missing = [name for name in ("sbatch", "squeue", "srun", "scontrol") if shutil.which(name) is None]
     if missing:
         raise UserError(
-            FLAG, f"{missing[0]} is not on this machine", "run this where jobs are handed in (a login node)"
+            FLAG, f"{missing[0]} is not on this machine", "run this where jobs are submitted (a login node)"
         )
     try:
         import submitit  # noqa: F401
@@ -306,7 +306,7 @@ def parameters(options: SlurmOptions, placement: Placement, name: str, count: in
 
 @contextlib.contextmanager
 def _without_slurm() -> Iterator[None]:
-    """Hide the variables of a job from which jobs are handed in; they would become their options."""
+    """Hide the variables of a job from which jobs are submitted; they would become their options."""
     from submitit.helpers import clean_env
 
     kept = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
@@ -324,8 +324,8 @@ def _ask(command: list[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired as error:
-        raise UserError(command[0], "Slurm does not answer", "try again; jobs in the queue go on") from error
+        raise UserError(command[0], "Slurm does not answer", "try again; jobs in the queue continue") from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UserError(command[0], f"failed ({lines[0]})", "try again; jobs in the queue go on")
+        raise UserError(command[0], f"failed ({lines[0]})", "try again; jobs in the queue continue")
     return done.stdout

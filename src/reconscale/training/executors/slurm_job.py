@@ -1,4 +1,4 @@
-"""What a job in the queue of Slurm does: it carries out its share of the runs as a local sweep would.
+"""A Slurm job: it trains its share of the runs like a local sweep.
 
 Everything that it says goes through files: results, checkpoints, and one small file per job that tells how far it is.
 """
@@ -30,12 +30,12 @@ LINGER_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """One job: some of the runs that were handed in together.
+    """One job: some of the runs that were submitted together.
 
     This, two paths and a few numbers, is all that is handed to submitit.
 
     Attributes:
-        tasks: file of all the tasks handed in together: see :func:`keep_tasks`.
+        tasks: file of all the tasks submitted together: see :func:`keep_tasks`.
         picked: the ids of this job's runs.
         workers: runs side by side.
         state: file in which it says how far it is.
@@ -47,7 +47,7 @@ class SlurmJob:
     state: Path
 
     def __call__(self) -> None:
-        """Carry out what is left of the runs; on USR2 keep their state and have the job queued again.
+        """Run what is left of the runs; on USR2 keep their state and have the job queued again.
 
         Raises:
             UserError: results cannot be written.
@@ -73,7 +73,7 @@ class SlurmJob:
             raise
 
     def checkpoint(self) -> Any:
-        """What submitit queues again: the same; the runs' checkpoints say where to go on."""
+        """What submitit queues again: the same; the runs' checkpoints say where to continue."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -162,7 +162,7 @@ class JobStatusFile:
         self.write()
 
     def gave_up(self, mistake: UserError) -> None:
-        """The job cannot go on."""
+        """The job cannot continue."""
         self.mistake = (mistake.where, mistake.found, mistake.remedy)
         self.write()
 
@@ -237,7 +237,7 @@ class Job:
 
 @dataclass
 class Array:
-    """Jobs handed in together; those that are over are taken out."""
+    """Jobs submitted together; those that are over are taken out."""
 
     job: str | None
     single: bool
@@ -246,7 +246,7 @@ class Array:
 
 @dataclass
 class JobStore:
-    """The jobs of a folder of results.
+    """The jobs of a results folder.
 
     Attributes:
         root: the folder's ``.slurm``: only its owner can look into it.
@@ -260,7 +260,7 @@ class JobStore:
 
     @classmethod
     def beside(cls, results: Path) -> JobStore:
-        """The ledger of a folder of results; an empty one where there is none.
+        """The ledger of a results folder; an empty one where there is none.
 
         Raises:
             UserError: it is damaged, or the folder cannot be written to.
@@ -314,7 +314,7 @@ class JobStore:
                     yield Job(token, index, array.job if array.single else f"{array.job}_{index}", runs)
 
     def add(self, token: str, elements: Sequence[tuple[str, ...]]) -> None:
-        """Remember jobs that are about to be handed in."""
+        """Remember jobs that are about to be submitted."""
         self.arrays[token] = Array(None, len(elements) == 1, dict(enumerate(elements)))
         self.write()
 

@@ -1,4 +1,4 @@
-"""Which runs go together into one process."""
+"""Group runs that train together in one process."""
 
 from __future__ import annotations
 
