@@ -65,7 +65,7 @@ def damage(path: Path, at: int) -> None:
 
 def test_all_is_well(study: tuple[object, ...]) -> None:
     code, out, err = call(*study, "--verify")
-    assert (code, out, err) == (0, "12 images in 3 shards read again: none damaged\n", "")
+    assert (code, out, err) == (0, "12 images in 3 shards checked: none damaged\n", "")
     assert json.loads(call(*study, "--verify", "--json")[1]) == {
         "shards": 3,
         "images": 12,
@@ -81,7 +81,7 @@ def test_damage_is_named_and_packed_anew(study: tuple[object, ...], tmp_path: Pa
     second.unlink()
     damage(third.with_name(f"{third.stem}.thumbs.npy"), -1)
     code, out, err = call(*study, "--verify")
-    assert code == 2 and out == "12 images in 3 shards read again: 3 damaged\n"
+    assert code == 2 and out == "12 images in 3 shards checked: 3 damaged\n"
     lines = err.splitlines()
     assert lines[0] == "damaged:" and lines[4].startswith("set aside; read them again with: reconscale data ")
     reported = {Path(line.split(":")[0].strip()): line for line in lines[1:4]}
@@ -108,11 +108,11 @@ def test_files_that_changed_since_are_named(study: tuple[object, ...], data: Pat
     write_image(data / "scene2" / "new.png", picture(50))
     code, out, _ = call(*study, "--verify")
     assert code == 0 and out.splitlines() == [
-        f"since then: {data}: 1 added: scene2/new.png",
-        f"since then: {data}: 1 changed: scene0/00.png",
-        f"since then: {data}: 1 removed: scene1/01.png",
-        "12 images in 3 shards read again: none damaged",
-        "the next start takes in what changed",
+        f"changed since: {data}: 1 added: scene2/new.png",
+        f"changed since: {data}: 1 changed: scene0/00.png",
+        f"changed since: {data}: 1 removed: scene1/01.png",
+        "12 images in 3 shards checked: none damaged",
+        "the next run reads the changed files",
     ]
     damage(pixel_files(tmp_path)[0], 5)
     assert call(*study, "--verify")[0] == 2  # what the next start would use again is read as well
