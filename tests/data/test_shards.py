@@ -229,7 +229,8 @@ class TestDamage:
             path.chmod(0o644)
             os.truncate(path, 5000) if damage == "cut" else path.unlink()
         with pytest.raises(
-            UserError, match=r"packed images, .*bin: is (missing|cut short \(5000 of 17280 bytes\)); start"
+            UserError,
+            match=r"packed images, .*bin: is (missing|cut short \(5000 of 17280 bytes\)); run the command again",
         ):
             images.train.crops([0], 16, generator=None)
 

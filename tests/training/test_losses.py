@@ -12,7 +12,7 @@ from torch import Tensor
 from reconscale.data import ImageSet, open_images
 from reconscale.physics import Batch, Denoising
 from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
-from reconscale.study.run import SELF_SUPERVISED
+from reconscale.study.base import SELF_SUPERVISED
 from reconscale.training.loop import Hooks, Training
 from reconscale.training.losses import BLIND, LOSSES, objective_of
 

@@ -119,7 +119,7 @@ def test_a_signal_keeps_all_states(
     tasks = tasks_of(images, tmp_path)
     assert carry_out_together(tasks, lambda message: None) == "interrupted"
     for task in tasks:
-        kept, _ = stack_worker.begun(task, stack_worker.ALONE)
+        kept, _ = stack_worker.restore_or_start(task, stack_worker.ALONE)
         assert kept.step == 4
 
 

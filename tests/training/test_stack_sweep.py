@@ -81,7 +81,7 @@ def test_in_one_pass(alone: Path, tmp_path: Path) -> None:
     path = study(tmp_path / "stacked")
     code, _, err = call("run", path, "--workers", 1, "--stack", 4)
     assert code == 0, err
-    assert "4 runs to do, up to 4 in one pass, 1 side by side" in err and "[4/4]" in err
+    assert "4 runs to do, up to 4 in one pass, 1 at a time" in err and "[4/4]" in err
     assert_near(path, alone)
     assert all(result.provenance["stack"] == 4 for result in results(path))
     assert json.loads((path.parent / "runs" / "stack.json").read_text())

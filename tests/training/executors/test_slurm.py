@@ -289,9 +289,9 @@ def test_a_diary_is_strict_json(tmp_path: Path) -> None:
 JOB = """
 import signal, sys
 from pathlib import Path
-from reconscale.training.executors.slurm_job import Element
+from reconscale.training.executors.slurm_job import SlurmJob
 signal.signal(signal.SIGUSR2, lambda *_: sys.exit(75))  # stands for submitit, which has the job queued again
-Element(Path(sys.argv[1]), tuple(sys.argv[3:]), 1, Path(sys.argv[2]))()
+SlurmJob(Path(sys.argv[1]), tuple(sys.argv[3:]), 1, Path(sys.argv[2]))()
 """
 
 
