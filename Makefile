@@ -4,11 +4,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback fuzz audit sbom constraints clean
+.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
 	@echo "make test            set everything up, check the code and run the tests"
+	@echo "make test-fast       the checks and the quick rooms of the tests: the inner loop"
 	@echo "make check           formatting, lint, types and the layers of the design"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
@@ -30,6 +31,12 @@ setup: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/reconscale demo
+
+# Rooms whose tests compute little; a new test belongs to the tier of its room.
+QUICK := laws theory study importers data physics networks test_plain_english.py test_structure.py
+
+test-fast: check
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix tests/,$(QUICK))
 
 test: check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
