@@ -33,7 +33,7 @@ demo: $(STAMP)
 	$(BIN)/reconscale demo
 
 # Rooms whose tests compute little; a new test belongs to the tier of its room.
-QUICK := laws theory study importers data physics networks test_plain_english.py test_structure.py
+QUICK := laws study importers data physics networks test_plain_english.py test_structure.py
 
 test-fast: check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix tests/,$(QUICK))
