@@ -133,7 +133,7 @@ def _set_axes(axes: Axes, figure: Figure, title: str, layout: Layout) -> None:
     axes.minorticks_off()
     axes.set_xlim(*spec.x)
     above = any(isinstance(mark, Label) and mark.stand == "bottom" and mark.y == 1 for mark in figure.marks)
-    axes.set_title(title, loc="left", fontsize=layout.font, fontweight="bold", pad=22 if above else 10)
+    axes.set_title(title, loc="left", fontsize=layout.font, fontweight="bold", pad=32 if above else 10)
     if spec.percent:
         right = axes.twinx()
         _set_y(right, spec.y, spec.log_y, spec.percent, "axis-right")
