@@ -16,7 +16,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from reconscale.study import DenoisingProblem, Images, Recipe, Study
-from reconscale.study.study_file import Analysis, Architecture, Override, Sweep
+from reconscale.study.run import Architecture
+from reconscale.study.study_file import Analysis, Override, Sweep
 
 from .calling import call, refused
 

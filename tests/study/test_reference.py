@@ -7,7 +7,8 @@ from pathlib import Path
 
 from reconscale.study import Images, Recipe
 from reconscale.study.problems import PROBLEMS
-from reconscale.study.study_file import Analysis, Architecture, Override, Sweep
+from reconscale.study.run import Architecture
+from reconscale.study.study_file import Analysis, Override, Sweep
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
 

@@ -157,8 +157,8 @@ class Images(FrozenModel):
         return "test" if self.test else next(iter(self.test_sets))
 
 
-class Network(FrozenModel):
-    """A network family and its dials.
+class Architecture(FrozenModel):
+    """A network family and its dials but for the width: the network table of a study, whose widths are swept.
 
     Attributes:
         family: a name in ``reconscale.networks.FAMILIES``.
@@ -174,7 +174,6 @@ class Network(FrozenModel):
             in the paper, and for MRI where ``head`` is ``zero``.
         head: the last convolution before training: ``random``, or ``zero``: an untrained network then gives back its
             input (of super-resolution its bicubic enlargement, of MRI the zero-filled image).
-        width: the dial that grows the network: channels of the first level.
     """
 
     family: str = Field(default="unet", pattern=FAMILY)
@@ -186,6 +185,15 @@ class Network(FrozenModel):
     norm: Literal["instance", "none"] = "instance"
     residual: bool | None = None
     head: Literal["random", "zero"] = "random"
+
+
+class Network(Architecture):
+    """An architecture at one width.
+
+    Attributes:
+        width: the dial that grows the network: channels of the first level.
+    """
+
     width: int = Field(ge=1, le=WIDEST)
 
 

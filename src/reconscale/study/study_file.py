@@ -18,26 +18,12 @@ from reconscale.study.defaults import fill_in
 from reconscale.study.problem_field import AnyProblem
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
-from reconscale.study.run import FAMILY, MOST, WIDEST, Images, Network, Recipe
+from reconscale.study.run import MOST, WIDEST, Architecture, Images, Network, Recipe
 
 MOST_BYTES = 1 << 20
 """Bytes of a study file."""
 MOST_RUNS = 1_000_000
 """Runs of a study."""
-
-
-class Architecture(FrozenModel):
-    """The network table of a study: the family and its dials; widths are swept."""
-
-    family: str = Field(default="unet", pattern=FAMILY)
-    depth: int | None = Field(default=None, ge=1, le=64)
-    cascades: int | None = Field(default=None, ge=1, le=64)
-    layers: int | None = Field(default=None, ge=1, le=64)
-    heads: int | None = Field(default=None, ge=1, le=64)
-    upsampler: Literal["bicubic", "subpixel", "direct"] | None = None
-    norm: Literal["instance", "none"] = "instance"
-    residual: bool | None = None
-    head: Literal["random", "zero"] = "random"
 
 
 class Sweep(FrozenModel):
