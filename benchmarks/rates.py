@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hold", type=float, help="the share of steps at the full rate, instead of the recipe's")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured here")
     flags = parser.parse_args(arguments)
+    if flags.steps < 1 or min(flags.rate) <= 0:
+        parser.error(f"found --steps {flags.steps} and rates from {min(flags.rate):g}: both must be above 0")
     data = flags.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
     try:
         check_data(TASKS["denoising"], data)

@@ -99,6 +99,9 @@ def main() -> int:
     parser.add_argument("--parts", choices=PARTS, nargs="+", default=PARTS)
     parser.add_argument("--most", type=int, default=200, help="differences that are printed")
     flags = parser.parse_args()
+    for checkout in (flags.old, flags.checkout):  # without its code this checkout's would run, and nothing would differ
+        if checkout is not None and not (checkout / "src" / "reconscale").is_dir():
+            parser.error(f"{checkout} holds no src/reconscale: give the top folder of a checkout")
     before = json.loads(flags.against.read_text()) if flags.against else None
     if flags.old:
         before = record(flags.old.resolve(), flags.parts)
