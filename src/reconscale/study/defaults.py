@@ -19,7 +19,10 @@ POLICY = "fast"
 """The policy of version 2 where a file names none."""
 
 FAST: Mapping[str, Any] = {"optimizer": "muon", "batch": 4, "precision": "auto", "hold": 0.05}
-"""The recipe of the policy ``fast``; the rate falls from the end of the warm-up on."""
+"""The recipe of the policies ``fast`` and ``converge``; the rate falls from the end of the warm-up on."""
+
+QUICK = ("fast", "converge")
+"""The policies that train by the quick recipe."""
 
 MUON: Mapping[str, Any] = {"lr": 0.02, "weight_decay": 0.05}
 """The rate and the decay of Muon, whatever the policy: those of Adam are far too small for it, and its own too large
@@ -33,6 +36,9 @@ DECIDED: Mapping[str, tuple[str, ...]] = {
 
 AS_PUBLISHED = ("paper", "paper-mri")
 """Policies that are exactly the official ones, and train the network as it was published."""
+
+WORTHWHILE = 0.1
+"""dB that count as worthwhile where a study is judged in another unit."""
 
 NORMALISED = ("unet",)
 """Families that can do without their normalisation; under ``fast`` they do."""
@@ -59,7 +65,7 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(recipe, Mapping) or not isinstance(network, Mapping):
         return content
     recipe = {"policy": POLICY, **recipe}
-    fast = recipe["policy"] == "fast"
+    fast = recipe["policy"] in QUICK
     if fast:
         recipe = {**FAST, "hold": recipe.get("warmup", FAST["hold"]), **recipe}
     if recipe.get("optimizer") == "muon":
@@ -71,6 +77,22 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**content, "recipe": recipe, "network": network}
 
 
+def fill_in_tolerance(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The content of a study file of policy ``converge`` with its tolerance, where it says none.
+
+    Args:
+        content: of a study file, its analysis filled in.
+    """
+    recipe, analysis = content.get("recipe"), content.get("analysis", {})
+    if not isinstance(recipe, Mapping) or recipe.get("policy") != "converge" or "tolerance" in recipe:
+        return content
+    worthwhile = analysis.get("worthwhile", WORTHWHILE) if isinstance(analysis, Mapping) else WORTHWHILE
+    profile = analysis.get("profile") if isinstance(analysis, Mapping) else None
+    in_db = isinstance(worthwhile, int | float) and str(profile).partition("-")[0] in ("psnr", "None", "mse", "nmse")
+    tolerance = round((worthwhile if in_db and worthwhile > 0 else WORTHWHILE) / 3, 4)
+    return {**content, "recipe": {**recipe, "tolerance": tolerance}}
+
+
 def written_out(study: BaseModel) -> dict[str, Any]:
     """A study as the content of a file that means the same: values that are as version 1 has them are left out, unless
     a later version would fill in others.
@@ -79,9 +101,11 @@ def written_out(study: BaseModel) -> dict[str, Any]:
         study: a ``Study``.
     """
     content = study.model_dump(mode="json", exclude_defaults=True)
+    whole = study.model_dump(mode="json")
+    if whole["recipe"]["policy"] == "converge":
+        content["recipe"] = {**content.get("recipe", {}), "tolerance": whole["recipe"]["tolerance"]}
     if content.get("version", 1) == 1:
         return content
-    whole = study.model_dump(mode="json")
     for table, keys in DECIDED.items():
         content[table] = {**content.get(table, {}), **{key: whole[table][key] for key in keys}}
     return content

@@ -41,6 +41,26 @@ class Validation(FrozenModel):
     loss: float | None = None
 
 
+class Branch(FrozenModel):
+    """What a training of so many steps gives, of a run with the policy ``converge``.
+
+    Attributes:
+        trunk: steps at the constant rate.
+        steps: with those in which the rate fell to zero.
+        best_step: the step of the best weights on validation until here.
+        psnr: of those weights: mean over the validation images, dB.
+        gain: of that on the branch before; dB, none for the first.
+        gain_error: standard error of the gain, from the validation images one by one; dB, none where not measured.
+    """
+
+    trunk: int
+    steps: int
+    best_step: int
+    psnr: float
+    gain: float | None = None
+    gain_error: float | None = None
+
+
 class Result(FrozenModel):
     """What one run gave.
 
@@ -49,10 +69,11 @@ class Result(FrozenModel):
         run: the run itself.
         p: number of trainable parameters.
         flops: multiply-adds times two of one forward pass, per pixel.
-        steps, samples: optimisation steps done and crops seen in all.
+        steps, samples: optimisation steps of the network and crops seen; of ``converge`` those of the last branch.
         best_step: the step whose weights were kept: best mean PSNR (clipped) on validation.
         restarts: how often training diverged and continued from its best weights at a third of the rate.
         validation: the curve over training.
+        branches: of ``converge``: quality at S, 2 S, 4 S, ... steps; the last one is the result.
         metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
         images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.
         volumes: test set -> volume -> profile -> value, where images are slices. Kept in ``volumes.csv``.
@@ -72,6 +93,7 @@ class Result(FrozenModel):
     best_step: int = Field(default=0, ge=0)
     restarts: int = Field(default=0, ge=0)
     validation: tuple[Validation, ...] = ()
+    branches: tuple[Branch, ...] = ()
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     images: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
     volumes: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
@@ -87,6 +109,14 @@ class Result(FrozenModel):
         if self.status != "done" and not self.reason:
             raise ValueError("a result that is not done must give its reason")
         return self
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether twice the steps gained less than the recipe's tolerance; none where the policy does not ask."""
+        if not self.branches:
+            return None
+        gain = self.branches[-1].gain
+        return gain is not None and gain < self.run.recipe.tolerance
 
     @property
     def seconds(self) -> float:

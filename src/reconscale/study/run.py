@@ -202,12 +202,20 @@ class Recipe(FrozenModel):
 
     Attributes:
         policy: ``fast``: a fixed number of steps with warm-up, a constant rate and a linear fall to zero, with a guard
-            against divergence; ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate,
+            against divergence; ``converge``: as many steps as it takes: a trunk at a constant rate, which branches
+            leave at ``steps``, twice, four times ... as many; in each the rate falls to zero, and training ends when
+            the last doubling gained less than ``tolerance``; with the same guard; ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate,
             halved when the validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme for
             denoising; ``paper-mri``: the official scheme for MRI: a tenth of the rate when the validation loss stops
             improving.
-        steps: fast and budget: the number of steps; the others: the most steps.
-        epochs: the others: the most passes over the training images; none: as many as ``steps`` allow.
+        steps: fast and budget: the number of steps; converge: those of the trunk before the first branch; the others:
+            the most steps.
+        epochs: plateau, paper and paper-mri: the most passes over the training images; none: as many as ``steps``
+            allow.
+        cooldown: converge: the steps of a branch, as a fraction of those of the trunk before it.
+        tolerance: converge: training has converged when twice the steps raise the validation PSNR by less; dB. Of a
+            study file that does not say: a third of ``analysis.worthwhile`` where that is in dB.
+        doublings: converge: how often the steps are doubled at most.
         batch: crops (of volumes: slices) in a step.
         optimizer: ``muon`` (for matrices of weights; Adam for the rest), ``adam`` or ``rmsprop`` with torch's defaults.
         weight_decay: of muon and adam: every step takes lr * weight_decay of the weights away (decoupled).
@@ -215,10 +223,12 @@ class Recipe(FrozenModel):
         lr: peak (fast, budget) or initial (the others) learning rate at width ``lr_width``.
         lr_width: the learning rate of a network of width w is lr * (lr_width / w) ** lr_power; none: lr at every width.
         lr_power: see ``lr_width``.
-        warmup: fast and budget: fraction of the steps with a linearly rising rate.
+        warmup: fast, converge and budget: fraction of the steps with a linearly rising rate.
         hold: fast: fraction of the steps after which the rate begins to fall.
         decay: budget: shape after the warm-up: ``cosine`` down to one hundredth, or ``none``.
-        validate_every: steps between validations; none: a twentieth of the steps (fast, budget), an epoch (the others).
+        validate_every: steps between validations; none: a twentieth of the steps (budget), an epoch (the plateau
+            policies), or (fast, converge) often at first and then ever more rarely, so that they take a tenth of the
+            time at most.
         patience: plateau, paper: validations without progress before the rate is lowered.
         annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
         lr_min: plateau, paper: the rate at which training ends.
@@ -229,9 +239,12 @@ class Recipe(FrozenModel):
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
     """
 
-    policy: Literal["fast", "budget", "plateau", "paper", "paper-mri"] = "budget"
+    policy: Literal["fast", "converge", "budget", "plateau", "paper", "paper-mri"] = "budget"
     steps: int = Field(default=4000, ge=1)
     epochs: int | None = Field(default=None, ge=1)
+    cooldown: float = Field(default=0.2, gt=0, le=1)
+    tolerance: float = Field(default=0.03, gt=0)
+    doublings: int = Field(default=5, ge=1, le=20)
     batch: int = Field(default=16, ge=1)
     optimizer: Literal["muon", "adam", "rmsprop"] = "adam"
     weight_decay: float = Field(default=0.0, ge=0, lt=10)
@@ -264,6 +277,11 @@ class Recipe(FrozenModel):
     def steps_are_fixed(self) -> bool:
         """Whether the number of steps is known before training."""
         return self.policy in ("fast", "budget")
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a guard watches training, and lets it begin again more slowly where it diverges."""
+        return self.policy in ("fast", "converge")
 
 
 class Run(FrozenModel):

@@ -14,7 +14,7 @@ from reconscale.errors import UserError, suggest
 from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.study.base import FrozenModel
-from reconscale.study.defaults import fill_in
+from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.problem_field import AnyProblem
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
@@ -120,6 +120,12 @@ class Study(FrozenModel):
     recipe: Recipe = Field(default_factory=Recipe)
     override: tuple[Override, ...] = ()
     analysis: Analysis = Field(default_factory=Analysis)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tolerance(cls, content: Any) -> Any:
+        """Training has converged where twice the steps gain less than a third of what is worthwhile."""
+        return fill_in_tolerance(content) if isinstance(content, Mapping) else content
 
     @model_validator(mode="before")
     @classmethod

@@ -17,11 +17,19 @@ from reconscale.data import ImageSet, ImageSubset, Slices
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.study import Folder, Run
-from reconscale.training.evaluate import EvaluationSet, evaluation_sets, score, together_on, validate
+from reconscale.training.evaluate import (
+    EvaluationSet,
+    area_of,
+    evaluation_sets,
+    pixels_of,
+    score,
+    together_on,
+    validate,
+)
 from reconscale.training.executors.base import Executor
 from reconscale.training.loop import Training
 from reconscale.training.precision import COMPUTE_MODES, refuse_slow_bf16
-from reconscale.training.schedule import most_steps, steps_between_looks
+from reconscale.training.schedule import computed_steps, count_looks
 from reconscale.training.worker import Placement, memory_of
 
 ROUNDS, MOST_ROUNDS, ENOUGH = 5, 20, 2.0
@@ -77,7 +85,7 @@ def choice(path: Path, run: Run, images: ImageSet, executor: Executor, placement
     if not path.is_file() and not executor.measures:
         write_atomic(path, to_json({"choice": "fp32", "reason": "nothing is measured before runs are submitted"}))
     if not path.is_file():
-        steps = most_steps(run.recipe, max(1, run.n))
+        steps = computed_steps(run.recipe, max(1, run.n))
         (trials,) = executor.apply(tried, run, images, placement)
         if trials is None:
             raise UserError("recipe.precision", "found 'auto', and the process that measures it was ended",
@@ -172,12 +180,12 @@ class RunCost:
 
     def seconds(self, run: Run, images: ImageSet) -> float:
         """Estimated wall time of a run: start, steps, looks at the validation set, and the test."""
-        steps = most_steps(run.recipe, max(1, run.n))
-        looks = max(1, steps // steps_between_looks(run.recipe, max(1, run.n))) + (run.recipe.policy == "fast")
-        val = _area(images.val, run.images.val_patch)
+        steps = computed_steps(run.recipe, max(1, run.n))
+        val = area_of(images.val, run.images.val_patch)
+        looks = count_looks(run.recipe, max(1, run.n), val, pixels_of(run, images))
         main, levels = images.tests[run.images.main_test], getattr(run.problem, "test_sigma", ())
         crop = run.images.test_patch
-        test = sum(_area(pixels, crop) for pixels in images.tests.values()) + len(levels) * _area(main, crop)
+        test = sum(area_of(pixels, crop) for pixels in images.tests.values()) + len(levels) * area_of(main, crop)
         return self.start + self.step * steps + self.look * val * looks + self.test * (val + test)
 
     def stacked(self, count: int, gain: float) -> RunCost:
@@ -313,7 +321,7 @@ def key_of(run: Run, precision: str) -> str:
         "volumes": run.images.volumes,
         f"norm {network.norm}": network.norm != "instance",
         f"head {network.head}": network.head != "random",
-        "guard": recipe.policy == "fast",
+        "guard": recipe.guarded,
         recipe.optimizer: recipe.optimizer != "adam",
         recipe.loss: recipe.loss != "mse",
     }  # what is usual is not said, so that what was measured before these choices were there still counts
@@ -339,6 +347,3 @@ def precision_of(
     chosen = choice(folder.root / "precision.json", largest, images, executor, placement)
     return {run.id: chosen if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
 
-
-def _area(pixels: ImageSubset | Slices, crop: int | None) -> int:
-    return sum(pixels.area(i, crop) for i in range(len(pixels)))

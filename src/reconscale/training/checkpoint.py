@@ -15,6 +15,8 @@ from reconscale.files import write_atomic
 from reconscale.study.results_folder import CHECKPOINTS
 
 NAME, BEFORE = CHECKPOINTS
+TRUNK = "trunk.pt"
+"""The last state of a run that is over and could be continued."""
 DAMAGED = "checkpoint.damaged"
 """Where a checkpoint is set aside that cannot be used."""
 
@@ -54,6 +56,31 @@ def load(folder: Path, device: torch.device) -> tuple[dict[str, Any] | None, boo
         damaged = True
         path.replace(folder / DAMAGED)
     return None, damaged
+
+
+def keep_trunk(folder: Path) -> None:
+    """Keep the last checkpoint of a run that is over and has branches: :func:`find_trunk` finds it."""
+    if (folder / NAME).is_file():
+        (folder / NAME).replace(folder / TRUNK)
+
+
+def find_trunk(folder: Path, key: str, device: torch.device) -> dict[str, Any] | None:
+    """The state of a run beside this one that differs in when it ends alone; the longest where there are several.
+
+    Args:
+        folder: of the run that begins.
+        key: of its trunk (``training.converge.trunk_key``); empty: it has none.
+        device: where tensors go.
+    """
+    best: dict[str, Any] | None = None
+    alike = f"{folder.name.rpartition('-')[0]}-*"
+    for path in sorted(folder.parent.glob(f"{alike}/{TRUNK}")) if key else ():
+        state = _read(path, device)
+        if state is None or state.get("trunk") != key:
+            continue
+        if best is None or state["computed"] > best["computed"]:
+            best = state
+    return best
 
 
 def remove(folder: Path) -> None:

@@ -162,6 +162,16 @@ def evaluation_sets(options: Images, images: ImageSet, problem: InverseProblem) 
     return found
 
 
+def psnr_by_image(network: nn.Module, of: EvaluationSet, device: torch.device) -> Tensor:
+    """The PSNR of every image of a set in dB, (images,), as the looks at the validation set measure it."""
+    values = []
+    network.eval()
+    with torch.inference_mode():
+        for example, x_hat in reconstructed(network, of.problem, of.pixels, of.crop, together_on(device)):
+            values.append(of.problem.quick(x_hat, example)[1])
+    return torch.stack(values).cpu()
+
+
 def training_sets(study: Study, images: ImageSet, folder: Folder) -> None:
     """Write ``training-sets.json`` of a study of volumes: the mean over seeds for each n, and the pixels of a slice.
 
@@ -183,5 +193,10 @@ def pixels_of(run: Run, images: ImageSet) -> float:
     return _area(images.train) if isinstance(images.train, Slices) else float(run.images.patch**2)
 
 
+def area_of(pixels: ImageSubset | Slices, crop: int | None) -> int:
+    """Pixels of some images together, centre-cropped to a side at most."""
+    return sum(pixels.area(i, crop) for i in range(len(pixels)))
+
+
 def _area(slices: Slices) -> float:
-    return sum(slices.area(i) for i in range(len(slices))) / len(slices)
+    return area_of(slices, None) / len(slices)

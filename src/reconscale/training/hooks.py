@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconscale.training.schedule import steps_between_looks
-
 if TYPE_CHECKING:
     from reconscale.training.loop import Training
 
@@ -51,7 +49,6 @@ class AfterStep:
 
     def __init__(self, training: Training, hooks: Hooks) -> None:
         self.training, self.hooks = training, hooks
-        self.every = steps_between_looks(training.recipe, len(training.pixels))
         self.kept = self.told = time.monotonic()
 
     def begin(self) -> None:
@@ -68,7 +65,8 @@ class AfterStep:
         """
         training, hooks = self.training, self.hooks
         self._ask_the_guard()
-        if training.step % self.every == 0 or training.step >= training.steps:
+        branched = training.schedule.branched > 0
+        if training.looks.due(training.step, branched=branched) or training.at_the_end:
             if training.diverged_at is None:
                 hooks.log(training.step, training.look())
                 self._ask_the_guard(now=True)
@@ -77,7 +75,7 @@ class AfterStep:
         now = time.monotonic()
         if now - self.told > 0.5:
             self.told = now
-            hooks.progress(training.step, training.steps, training.best_psnr)
+            hooks.progress(*training.progress, training.best_psnr)
         stop = training.share.stops(training.step, hooks.stop())
         if stop or now - self.kept > hooks.keep_seconds:
             hooks.keep(training.state())
@@ -92,7 +90,7 @@ class AfterStep:
         After the last step it is too late: the best weights so far are the result.
         """
         training = self.training
-        if training.guard is None or training.over or training.step >= training.steps:
+        if training.guard is None or training.over or training.at_the_end:
             return
         if not (now or training.step % CHECK_EVERY == 0):
             return

@@ -19,15 +19,16 @@ from reconscale.physics import problem_of
 from reconscale.physics.base import Batch, Crops
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
+from reconscale.training.converge import Branching, trunk_key
 from reconscale.training.distributed import ALONE, ProcessGroup
-from reconscale.training.evaluate import EVALUATION_SEED, validate
+from reconscale.training.evaluate import EVALUATION_SEED, area_of, pixels_of, validate
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
 from reconscale.training.hooks import AfterStep, Hooks
 from reconscale.training.hooks import Interrupted as Interrupted
 from reconscale.training.losses import BLIND, Objective, objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.precision import COMPUTE_MODES
-from reconscale.training.schedule import Action, Schedule, most_steps
+from reconscale.training.schedule import Action, Schedule, computed_steps, looks_of, most_steps
 
 Read = Callable[[Sequence[int]], Any]
 
@@ -133,7 +134,10 @@ class Training:
         self.network = self._untrained()
         self._compute(precision)
         self.optimizer = self._optimizer()
-        self.guard = Guard(device) if self.recipe.policy == "fast" else None
+        self.guard = Guard(device) if self.recipe.guarded else None
+        self.branching = Branching(self.recipe) if self.recipe.policy == "converge" else None
+        look = area_of(self.val, run.images.val_patch)
+        self.looks = looks_of(self.recipe, len(self.pixels), look, pixels_of(run, images))
         self.problem = problem_of(run.problem, device, run.seed)
         self.generator = torch.Generator().manual_seed(run.seed)
         self.order = ShuffledSampler(len(self.pixels), self.generator)
@@ -166,7 +170,8 @@ class Training:
     @property
     def restarts(self) -> int:
         """How often training began again after it had diverged."""
-        return 0 if self.guard is None else self.guard.restarts
+        in_branches = 0 if self.branching is None else self.branching.restarts
+        return in_branches + (0 if self.guard is None else self.guard.restarts)
 
     @property
     def diverged_at(self) -> int | None:
@@ -240,6 +245,8 @@ class Training:
         self.optimizer = self._optimizer()
         self.schedule = self.schedule.slowed(SLOWER)
         self.guard.begin_again()
+        if self.branching is not None:
+            self.branching.leave_trunk(self)
         return f"at step {self.step}; it continued from {back} at a third of the rate, {self.schedule.rate:.3g}"
 
     def look(self) -> dict[str, float]:
@@ -251,7 +258,7 @@ class Training:
         rate = self.schedule.lr(max(0, self.step - 1))
         if not math.isfinite(mse) and self.guard is not None:
             self.guard.give_up()
-            self.over = self.step >= self.steps  # too late to begin again: the best weights so far are the result
+            self._end_if_due()  # too late to begin again: the best weights so far are the result
             if self.over and not self.best:
                 self.first_bad = torch.full_like(self.first_bad, self.step)
             return {"lr": rate}
@@ -276,9 +283,19 @@ class Training:
         self.schedule, action = self.schedule.observe(-loss if self.schedule.watches_loss else psnr)
         if action is Action.RESTORE_BEST:  # Adam's moments carry over, as in the official code
             self.network.load_state_dict(self.best)
-        self.over = action is Action.STOP or self.step >= self.steps
+        self._end_if_due(action)
+        if self.branching is not None:
+            self.branching.leave_trunk(self)
         self.clock.book("validation")
         return {"mse": mse, "psnr": psnr, "lr": rate}
+
+    def _end_if_due(self, action: Action = Action.CONTINUE) -> None:
+        """End the branch or the run where this is its last step."""
+        if self.branching is None:
+            self.over = action is Action.STOP or self.step >= self.steps
+        else:
+            self.branching.end_branch(self)
+            self.over = self.branching.is_over
 
     def _lowest(self) -> float:
         """The lowest error on the validation images so far, as the guard counts it."""
@@ -305,8 +322,31 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """The most steps: the recipe's, or those of its epochs."""
+        """The most steps: the recipe's, those of its epochs, or of the longest branch."""
         return most_steps(self.recipe, len(self.pixels))
+
+    @property
+    def trained_steps(self) -> int:
+        """Steps of the network that training ended with: those of the last branch, where there are branches."""
+        kept = [] if self.branching is None else self.branching.kept
+        return kept[-1].steps if kept else self.step
+
+    @property
+    def trunk(self) -> str:
+        """What runs with the same trunk and branches have in common; empty without branches."""
+        return "" if self.branching is None else trunk_key(self.run)
+
+    @property
+    def at_the_end(self) -> bool:
+        """Whether this is the last step of the run, or of the branch under way."""
+        branched = self.schedule.branched
+        return self.step >= (self.schedule.end if branched else self.steps)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps computed so far, and in all at most; with those of the branches of ``converge``."""
+        done = self.step if self.branching is None else self.branching.computed(self)
+        return done, computed_steps(self.recipe, len(self.pixels))
 
     def carry_on(self, hooks: Hooks) -> None:
         """Train until the recipe says that it is over or the loss is no longer finite.
@@ -332,11 +372,14 @@ class Training:
             "problem": self.problem.state(),
             "left": self.order.left,
             "position": [self.step, self.best_step, self.over],
+            "computed": self.progress[0],
+            "trunk": self.trunk,
             "best_psnr": self.best_psnr,
             "best": self.best,
             "curve": [look.model_dump() for look in self.curve],
             "first_bad": self.first_bad,
             "guard": None if self.guard is None else self.guard.state(),
+            "branching": None if self.branching is None else self.branching.state(),
             "precision": self.precision,
             "spent": self.clock.spent,
         }
@@ -344,20 +387,33 @@ class Training:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the state of a checkpoint of the same run."""
         self._compute(state["precision"])
+        step, self.best_step, self.over = state["position"]
+        self.put_back({**state, "step": step})
+        self.best_psnr, self.best = state["best_psnr"], dict(state["best"])
+        self.curve = [Validation(**look) for look in state["curve"]]
+        self.first_bad = state["first_bad"]
+        if self.branching is not None:
+            self.branching.restore(state["branching"])
+            self.branching.cut(self)
+        self.clock.spent = dict(state["spent"])
+
+    def put_back(self, state: dict[str, Any]) -> None:
+        """Put network, optimiser, schedule, guard and generators back to how they were after an earlier step.
+
+        Args:
+            state: the part of a :meth:`state` that ``training.converge.POSITION`` names, and ``step``.
+        """
         self.network.load_state_dict(state["network"])
+        self.optimizer = self._optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule = self.schedule.restored(state["schedule"])
         self.generator.set_state(state["generator"].cpu())
         self.problem.restore(state["problem"].cpu())
         self.order.left = list(state["left"])
         self.reader.forget()
-        self.step, self.best_step, self.over = state["position"]
-        self.best_psnr, self.best = state["best_psnr"], dict(state["best"])
-        self.curve = [Validation(**look) for look in state["curve"]]
-        self.first_bad = state["first_bad"]
+        self.step = state["step"]
         if self.guard is not None:
             self.guard.restore(state["guard"])
-        self.clock.spent = dict(state["spent"])
 
 
 def _with_memory_of_its_own(state: dict[str, Tensor]) -> dict[str, Tensor]:

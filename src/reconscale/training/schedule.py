@@ -67,6 +67,7 @@ class Schedule:
         best: best validation PSNR of phase A, then of the plateau rule; dB.
         bad: looks in a row without progress.
         at_lr_min: looks that ended at ``lr_min``.
+        branched: of ``converge``: the step of the trunk that the branch under way left; 0 on the trunk.
     """
 
     recipe: Recipe
@@ -75,6 +76,7 @@ class Schedule:
     best: float = -math.inf
     bad: int = 0
     at_lr_min: int = 0
+    branched: int = 0
 
     @classmethod
     def of(cls, run: Run) -> Schedule:
@@ -84,11 +86,13 @@ class Schedule:
 
     def lr(self, step: int) -> float:
         """The learning rate of optimisation step ``step``, counted from 0."""
-        if not self.recipe.steps_are_fixed:
+        if self.recipe.policy in PLATEAUS:
             return self.rate
         steps, warm = self.recipe.steps, round(self.recipe.warmup * self.recipe.steps)
         if step < warm:
             return self.rate * (step + 1) / (warm + 1)
+        if self.recipe.policy == "converge":
+            return self.rate * (self.end - step) / (self.end - self.branched) if self.branched else self.rate
         if self.recipe.policy == "fast":
             held = self.recipe.hold * steps
             return self.rate * min(1.0, (steps - step) / max(1.0, steps - held))
@@ -99,7 +103,7 @@ class Schedule:
 
     def observe(self, psnr: float) -> tuple[Schedule, Action]:
         """Take note of what the policy watches: a PSNR (dB), or minus a loss; fixed schedules do not care."""
-        if self.recipe.steps_are_fixed:
+        if self.recipe.policy not in PLATEAUS:
             return self, Action.CONTINUE
         after, action = self._anneal(psnr) if self.annealing else (self._plateau(psnr), Action.CONTINUE)
         rule, least = PLATEAUS[self.recipe.policy], self.recipe.lr_min
@@ -130,7 +134,16 @@ class Schedule:
     @property
     def watches_loss(self) -> bool:
         """Whether :meth:`observe` wants minus the validation loss instead of the PSNR."""
-        return not self.recipe.steps_are_fixed and PLATEAUS[self.recipe.policy].watch == "loss"
+        return self.recipe.policy in PLATEAUS and PLATEAUS[self.recipe.policy].watch == "loss"
+
+    def branch(self, step: int) -> Schedule:
+        """Of ``converge``: the schedule of a branch that leaves the trunk after this step."""
+        return replace(self, branched=step)
+
+    @property
+    def end(self) -> int:
+        """Of ``converge``: the last step of the branch under way."""
+        return self.branched + cooldown_steps(self.recipe, self.branched)
 
     def slowed(self, factor: float) -> Schedule:
         """The same with every rate from now on multiplied by a factor."""
@@ -147,27 +160,114 @@ class Schedule:
         return replace(self, **state)
 
 
+def branch_points(recipe: Recipe) -> list[int]:
+    """Of ``converge``: the steps of the trunk at which branches may leave it.
+
+    >>> branch_points(Recipe(policy="converge", steps=100, doublings=3))
+    [100, 200, 400, 800]
+    """
+    return [recipe.steps * 2**doubling for doubling in range(recipe.doublings + 1)]
+
+
+def cooldown_steps(recipe: Recipe, trunk: int) -> int:
+    """The steps of a branch that leaves the trunk after so many.
+
+    >>> cooldown_steps(Recipe(policy="converge"), 400)
+    80
+    """
+    return math.ceil(recipe.cooldown * trunk)
+
+
 def most_steps(recipe: Recipe, images: int) -> int:
-    """The most optimisation steps: the recipe's, or (where they are not fixed) those of its epochs.
+    """The most optimisation steps of a network: the recipe's, those of its epochs, or of its longest branch.
 
     Args:
         recipe: the recipe.
         images: training images.
     """
+    if recipe.policy == "converge":
+        last = branch_points(recipe)[-1]
+        return last + cooldown_steps(recipe, last)
     if recipe.epochs is None or recipe.steps_are_fixed:
         return recipe.steps
     return min(recipe.steps, recipe.epochs * math.ceil(images / recipe.batch))
 
 
-def steps_between_looks(recipe: Recipe, images: int) -> int:
-    """Optimisation steps between two looks at the validation set.
+def computed_steps(recipe: Recipe, images: int) -> int:
+    """The most optimisation steps that are computed: with those of all branches."""
+    if recipe.policy != "converge":
+        return most_steps(recipe, images)
+    points = branch_points(recipe)
+    return points[-1] + sum(cooldown_steps(recipe, point) for point in points)
+
+
+LOOKS, FEWEST, EARLY = 20, 4, 3
+"""Looks of a run with a fixed number of steps at most and at least, and looks before the first of them."""
+PASSES = 3.0
+"""A training step costs as much as this many reconstructions of its batch."""
+LOOK_SHARE = 0.1
+"""Of the time of training that looks may take."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """At which steps training looks at the validation set.
+
+    Attributes:
+        every: at every multiple of this; 0: at none.
+        also: and at these.
+        in_branches: of ``converge``: at these alone, once a branch has left the trunk.
+    """
+
+    every: int
+    also: frozenset[int] = frozenset()
+    in_branches: frozenset[int] = frozenset()
+
+    def due(self, step: int, *, branched: bool = False) -> bool:
+        """Whether there is one after this step."""
+        if branched:
+            return step in self.in_branches
+        return step in self.also or (self.every > 0 and step % self.every == 0)
+
+
+def looks_of(recipe: Recipe, images: int, look: float = 0.0, pixels: float = 1.0) -> Looks:
+    """The looks of a run.
+
+    Those of ``fast`` and ``converge`` come often at first, where networks of few images begin to overfit, and take a
+    tenth of the time at most; but there are always a few.
 
     Args:
         recipe: the recipe.
         images: training images; an epoch is one pass over them.
+        look: pixels of all validation images.
+        pixels: of one training image as the network sees it.
     """
+    if recipe.policy == "converge":
+        return _looks_of_branches(recipe)
     if recipe.validate_every is not None:
-        return recipe.validate_every
-    if recipe.steps_are_fixed:
-        return max(1, recipe.steps // 20)
-    return max(1, math.ceil(images / recipe.batch))
+        return Looks(recipe.validate_every)
+    if not recipe.steps_are_fixed:
+        return Looks(max(1, math.ceil(images / recipe.batch)))
+    if recipe.policy == "budget":
+        return Looks(max(1, recipe.steps // LOOKS))
+    affordable = LOOK_SHARE * PASSES * recipe.steps * recipe.batch * pixels / max(look, 1.0)
+    count = max(FEWEST, min(LOOKS, int(affordable) - EARLY))
+    every = max(1, recipe.steps // count)
+    return Looks(every, frozenset(every // 2**k for k in range(1, EARLY + 1) if every >= 2**k))
+
+
+def _looks_of_branches(recipe: Recipe) -> Looks:
+    """Twice before the first branch, where the branches leave, and in the middle and at the end of each."""
+    points = branch_points(recipe)
+    early = {max(1, recipe.steps // 4), max(1, recipe.steps // 2)}
+    down = {point: cooldown_steps(recipe, point) for point in points}
+    branches = {point + math.ceil(down[point] * part) for point in points for part in (0.5, 1.0)}
+    return Looks(recipe.validate_every or 0, frozenset({*early, *points}), frozenset(branches))
+
+
+def count_looks(recipe: Recipe, images: int, look: float = 0.0, pixels: float = 1.0) -> int:
+    """How often a run looks at the validation set, at most; the one before the first step counts."""
+    looks = looks_of(recipe, images, look, pixels)
+    last = branch_points(recipe)[-1] if recipe.policy == "converge" else most_steps(recipe, images)
+    regular = last // looks.every if looks.every else 0
+    return int(recipe.guarded) + max(1, regular + len(looks.also) + len(looks.in_branches))

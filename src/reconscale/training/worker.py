@@ -25,11 +25,12 @@ from reconscale.errors import DamagedFileError, UserError
 from reconscale.files import write_atomic
 from reconscale.networks import input_spec, size_of
 from reconscale.study import Folder, Result, Run
+from reconscale.study.result import Branch
 from reconscale.training import checkpoint
 from reconscale.training.baselines import Picture, draw
 from reconscale.training.checkpoint import InputGuard
 from reconscale.training.distributed import LOST, ProcessGroup, device_of, spawn
-from reconscale.training.evaluate import EvaluationSet, evaluation_sets, means, score, together_on
+from reconscale.training.evaluate import EvaluationSet, evaluation_sets, means, psnr_by_image, score, together_on
 from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.precision import refuse_slow_bf16
@@ -129,6 +130,8 @@ def written(task: Task, result: Result) -> str:
     """Write the result of a run, which is then over; returns its status."""
     folder = task.folder.of(task.run)
     result.write(folder)
+    if result.branches:  # it can be continued with a smaller tolerance
+        checkpoint.keep_trunk(folder)
     if result.status != "failed":  # once there is more memory, or whatever it lacked, it continues
         checkpoint.remove(folder)
     return result.status
@@ -162,6 +165,8 @@ def restore_or_start(task: Task, share: ProcessGroup, report: Report = lambda me
     if damaged or foreign:
         went_on = f"continued from step {kept['position'][0]}" if kept else "began again"
         report({"fault": {"kind": "checkpoint damaged", "detail": "of another run, " * foreign + went_on}})
+    if kept is None:
+        kept = checkpoint.find_trunk(folder, training.trunk, device)
     if kept is not None:
         training.restore(kept)
     if share.size > 1 and training.step != int(share.agree([training.step])[0]):
@@ -213,14 +218,15 @@ def finish_run(task: Task, training: Training, report: Report, witness: InputGua
         reason = f"{what} at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
     _keep(task.folder.of(task.run), training.state(), report, witness)
-    report({"step": training.step, "steps": training.step, "psnr": training.best_psnr})
+    done, _ = training.progress
+    report({"step": done, "steps": done, "psnr": training.best_psnr})
     return _test(task, training, report, began)
 
 
 def _keep(folder: Path, state: dict[str, Any], report: Report, witness: InputGuard) -> None:
     witness.check()
     checkpoint.save(folder, state)
-    report({"kept": state["position"][0]})
+    report({"kept": state["computed"]})
 
 
 def name_the_fault(mistake: UserError, report: Report) -> None:
@@ -256,8 +262,30 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
     for index, picture in enumerate(task.pictures):
         draw(picture, network, sets[picture.test_set], folder / f"picture-{index}.png")
     metrics = {name: means(of_set, volumes.get(name, {})) for name, of_set in scores.items()}
+    branches = branches_of(training, val)
     total = time.perf_counter() - began
-    return _result(task, training, "done", metrics=metrics, images=scores, volumes=volumes, seconds=total)
+    more = {"metrics": metrics, "images": scores, "volumes": volumes, "branches": branches}
+    return _result(task, training, "done", **more, seconds=total)
+
+
+def branches_of(training: Training, val: EvaluationSet) -> tuple[Branch, ...]:
+    """The branches of a run with the policy ``converge``, the error of the last gain measured image by image."""
+    kept = [] if training.branching is None else training.branching.kept
+    branches = []
+    for index, branch in enumerate(kept):
+        gain = branch.psnr - kept[index - 1].psnr if index else None
+        branches.append(
+            Branch(trunk=branch.trunk, steps=branch.steps, best_step=branch.best_step, psnr=branch.psnr, gain=gain)
+        )
+    if len(kept) > 1 and kept[-1].best_step != kept[-2].best_step and len(val.pixels) > 1:
+        values = []
+        for branch in kept[-2:]:
+            training.network.load_state_dict(branch.weights)
+            values.append(psnr_by_image(training.network, val, training.device))
+        differences = values[1] - values[0]
+        error = float(differences.std() / len(differences) ** 0.5)
+        branches[-1] = branches[-1].model_copy(update={"gain_error": error})
+    return tuple(branches)
 
 
 def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0, **more: Any) -> Result:
@@ -268,8 +296,8 @@ def _result(task: Task, training: Training, status: str, *, seconds: float = 0.0
         run=task.run,
         p=size.p,
         flops=size.flops,
-        steps=training.step,
-        samples=training.step * task.run.recipe.batch,
+        steps=training.trained_steps,
+        samples=training.trained_steps * task.run.recipe.batch,
         best_step=training.best_step,
         restarts=training.restarts,
         validation=tuple(training.curve),
