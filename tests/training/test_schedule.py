@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
-from reconscale.training.schedule import Action, Schedule, steps_between_looks
+from reconscale.training.schedule import Action, Looks, Schedule, looks_of
 
 
 def schedule(**recipe: object) -> Schedule:
@@ -115,9 +115,9 @@ def test_a_restored_schedule_goes_on_alike(values: list[float], cut: int) -> Non
 
 
 def test_looks() -> None:
-    assert steps_between_looks(Recipe(steps=4000), 10) == 200
-    assert steps_between_looks(Recipe(policy="fast", steps=4000), 10) == 200
-    assert steps_between_looks(Recipe(policy="paper", batch=10), 3000) == 300
-    assert steps_between_looks(Recipe(policy="paper", batch=1), 100) == 100
-    assert steps_between_looks(Recipe(policy="plateau", batch=16), 3) == 1
-    assert steps_between_looks(Recipe(validate_every=7), 3) == 7
+    assert looks_of(Recipe(steps=4000), 10) == Looks(200)
+    assert looks_of(Recipe(policy="fast", steps=4000), 10) == Looks(200, frozenset({100, 50, 25}))
+    assert looks_of(Recipe(policy="paper", batch=10), 3000) == Looks(300)
+    assert looks_of(Recipe(policy="paper", batch=1), 100) == Looks(100)
+    assert looks_of(Recipe(policy="plateau", batch=16), 3) == Looks(1)
+    assert looks_of(Recipe(validate_every=7), 3) == Looks(7)

@@ -21,6 +21,8 @@ MOST = 10**12
 """Sizes and seeds may be as large as this."""
 FAMILY = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$"
 """Names of network families: they are part of the names of folders."""
+FEWEST_STEPS = 4
+"""Of a trunk before its first branch."""
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
 
@@ -271,6 +273,9 @@ class Recipe(FrozenModel):
             raise ValueError(
                 f"warmup: found {self.warmup:g}, beyond hold = {self.hold:g}, where the rate begins to fall"
             )
+        if self.policy == "converge" and self.steps < FEWEST_STEPS:
+            raise ValueError(f"steps: found {self.steps}, too few to look at the validation set between them; give at "
+                             f"least {FEWEST_STEPS}, better some hundreds")  # fmt: skip
         return self
 
     @property

@@ -123,13 +123,13 @@ class Branching:
         self._trunk = None
 
     def cut(self, training: Training) -> None:
-        """Take a training that went on for longer back to where this recipe ends it."""
+        """Take a training that went on for longer back to where this recipe ends it; one that ended before goes on."""
+        training.over = self.is_over or training.diverged_at is not None
         if not self.is_over:
             return
         last = self.kept[-1]
         training.best, training.best_step, training.best_psnr = dict(last.weights), last.best_step, last.psnr
         training.curve = training.curve[: last.looks]
-        training.over = True
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
