@@ -165,11 +165,12 @@ class SweepProgress:
 
     def _plan(self, event: dict[str, Any]) -> None:
         self._began = time.monotonic()
-        self._seconds = event["seconds"]
+        self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
         estimate = f", about {duration(event['expected'])}" if event["expected"] else ""
         stack = event.get("stack", 1)
         stacked = f"up to {stack} in one pass, " if stack > 1 else ""
-        self._line(f"{len(event['runs'])} runs to do, {stacked}{event['workers']} at a time{estimate}")
+        what = "probes, 4 times as long, to do" if event.get("probe") else "runs to do"
+        self._line(f"{len(event['runs'])} {what}, {stacked}{event['workers']} at a time{estimate}")
 
     def _fault(self, event: dict[str, Any]) -> None:
         fault = event["fault"]

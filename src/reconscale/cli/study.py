@@ -112,9 +112,7 @@ def demo(
         if not path.is_file():
             write_atomic(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
         study, folder = _load(path)
-        status = _run_study(
-            study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)), retry_failed=False
-        )
+        status = _run_study(study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)))
         known = gather(study, folder)
         page = write_study(known, out / "report")
         for line in (*study_lines(known), f"report: {page}"):
@@ -179,6 +177,14 @@ def run(  # noqa: PLR0913 - flags
     ray: Ray = None,
     slurm: Slurm = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Repeat failed and diverged runs.")] = False,
+    probe: Annotated[
+        bool | None,
+        typer.Option(
+            "--probe/--no-probe",
+            help="At the end, train the smallest and the largest n 4 times as long: would more steps change the "
+            "answer? Default: if that takes a tenth of the study's time at most.",
+        ),
+    ] = None,
     checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
@@ -191,7 +197,7 @@ def run(  # noqa: PLR0913 - flags
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
-        status = _run_study(value, folder, where, retry_failed=retry_failed)
+        status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
         _print_status(status, study, again)
     raise typer.Exit(_code(status))
 
@@ -275,13 +281,15 @@ def reconstruct(
                       + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
 
 
-def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool) -> Status:
+def _run_study(
+    study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool = False, probe: bool | None = None
+) -> Status:
     from reconscale.training import run as run_all
 
     with StageProgress() as progress:
         preparing = progress
         with SweepProgress() as show:
-            return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed)
+            return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed, probe=probe)
 
 
 def _print_status(found: Status, path: Path, again: str | None = None) -> None:

@@ -140,6 +140,39 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs, the largest at n = {n:size}, the best checkpoint is the last one; longer training "
         "may be better there, and the training budget may flatten the curve",
     ),
+    "not-converged": (
+        "warning",
+        "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "
+        "validation, more than the tolerance of {tolerance:.2g} dB: the curve shows the training there, and not the "
+        "data; recipe.doublings = {doublings} would take up to {hours} more",
+    ),
+    "probe-gains": (
+        "warning",
+        "trained 4 times as long, the network of n = {low:size} gains {first} and that of n = {high:size} "
+        "{second}: the curve shows the budget as much as the data{verdict}; {factor} times the steps would take "
+        "{hours} for all runs",
+    ),
+    "probe-silent": (
+        "note",
+        "trained 4 times as long, the network of n = {low:size} gains {first} and that of n = {high:size} "
+        "{second}: training was long enough",
+    ),
+    "not-probed": (
+        "note",
+        "whether more steps would change the curve was not measured; `reconscale run --probe` trains the smallest and "
+        "the largest n 4 times as long",
+    ),
+    "validation-too-small": (
+        "caution",
+        "the {images} validation images show the gain of the last doubling only to {error:.2g} dB (standard error), "
+        "no better than the tolerance of {tolerance:.2g} dB: when training ends is partly chance; hold out more "
+        "images or raise recipe.tolerance",
+    ),
+    "seeds-share-images": (
+        "caution",
+        "at n = {n:size} the seeds share most of their images ({available:size} are there), so their spread shows less "
+        "than that of other data of this size",
+    ),
     "restarted-runs": (
         "caution",
         "in {count} of {runs} runs training diverged and continued from earlier weights at a third of the rate "

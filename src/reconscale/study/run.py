@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -309,6 +310,12 @@ class Run(FrozenModel):
         """Name of the run and of its results folder."""
         digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
         return f"{self.problem.kind}-{self.network.family}-w{self.network.width}-n{self.n}-s{self.seed}-{digest}"
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, and an id of its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("id", None)  # which pydantic copies, as it was read before
+        return copy
 
     def canonical(self) -> str:
         """The JSON that is hashed: sorted keys, no defaults, no spaces."""

@@ -12,6 +12,7 @@ import torch
 
 from reconscale.errors import DamagedFileError
 from reconscale.files import write_atomic
+from reconscale.study.probes import PROBES
 from reconscale.study.results_folder import CHECKPOINTS
 
 NAME, BEFORE = CHECKPOINTS
@@ -69,12 +70,13 @@ def find_trunk(folder: Path, key: str, device: torch.device) -> dict[str, Any] |
 
     Args:
         folder: of the run that begins.
-        key: of its trunk (``training.converge.trunk_key``); empty: it has none.
+        key: of its trunk (``training.converge.trunk_key``); empty: it has none. Probes find those of the study.
         device: where tensors go.
     """
     best: dict[str, Any] | None = None
     alike = f"{folder.name.rpartition('-')[0]}-*"
-    for path in sorted(folder.parent.glob(f"{alike}/{TRUNK}")) if key else ():
+    places = [folder.parent, *([folder.parent.parent] if folder.parent.name == PROBES else [])]
+    for path in sorted(path for place in places for path in place.glob(f"{alike}/{TRUNK}")) if key else ():
         state = _read(path, device)
         if state is None or state.get("trunk") != key:
             continue

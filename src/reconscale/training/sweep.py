@@ -16,8 +16,9 @@ from reconscale.files import read_json, to_json, write_atomic
 from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
-from reconscale.study import Folder, Plan, Run, Status, Study, runs_of
+from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
+from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.study.results_folder import Incident, append_incident
 from reconscale.training import checkpoint
 from reconscale.training.baselines import measure_baselines
@@ -244,6 +245,7 @@ def run(
     progress: Progress | None = None,
     tell: Tell | None = None,
     retry_failed: bool = False,
+    probe: bool | None = None,
 ) -> Status:
     """Train what is missing. May be stopped and called again at any time.
 
@@ -254,6 +256,8 @@ def run(
         progress: called with (label, done, total) while images and anchors are prepared.
         tell: takes the events of the sweep; the first is ``{"event": "plan", "runs": [...], "seconds": {...}}``.
         retry_failed: run failed and diverged runs again.
+        probe: once all runs are over, train the smallest and the largest n four times as long; none: where that takes
+            a tenth of the study's time at most.
 
     Raises:
         UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
@@ -272,17 +276,39 @@ def run(
             _forget_failed(folder, runs)
         left = [run for run in runs if not folder.is_over(run)]
         if left:
-            _carry_out(study, folder, where, images, left, progress, record)
+            _train(study, folder, where, images, left, progress, record)
+        results = folder.results(runs)
+        probes = _probes(study, folder, results, probe) if len(results) == len(runs) else []
+        if probes:
+            _train(study, folder, where, images, probes, progress, record, probes_folder(folder))
     return folder.status(runs)
 
 
-def _carry_out(
+PROBE_SHARE = 0.1
+"""Probes that take up to this part of a study's time are run without being asked for."""
+
+
+def _probes(study: Study, folder: Folder, results: Sequence[Result], wanted: bool | None) -> list[Run]:
+    """The probes that are to be run: those that are missing, where they are wanted or cost little."""
+    if wanted is False:
+        return []
+    main = study.images.main_test
+    chosen = results_to_probe(results, profile=study.analysis.profile, test_set=main)
+    missing = [r for r in chosen if not probes_folder(folder).is_over(longer_run(r))]
+    cost, all_of_it = (sum(r.seconds for r in some) for some in (chosen, results))
+    if not wanted and LONGER * cost > PROBE_SHARE * all_of_it:
+        return []
+    return [longer_run(result) for result in missing]
+
+
+def _train(
     study: Study, folder: Folder, where: ExecutionConfig, images: ImageSet, left: list[Run],
-    progress: Progress, tell: Tell,
+    progress: Progress, tell: Tell, into: Folder | None = None,
 ) -> None:  # fmt: skip
+    """Train runs and write their results into a folder; none: into that of the study."""
     with where.executor(tell) as executor:
         placements, measured, share = _measured(left, images, folder, executor, where)
-        pictures = measure_baselines(study, images, folder, progress)
+        pictures = () if into is not None else measure_baselines(study, images, folder, progress)
         needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
         seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
         # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
@@ -290,11 +316,12 @@ def _carry_out(
         ordered = sorted(left, key=order)
         expected = makespan([seconds[run.id] for run in ordered], executor.workers)
         tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "workers": executor.workers,
-              "expected": expected, "stack": max(placed.stack for placed in placements.values())})  # fmt: skip
+              "expected": expected, "stack": max(placed.stack for placed in placements.values()), "probe": into is not None})  # fmt: skip
         tasks = []
         for run in ordered:
             need = needs[run.id]
-            tasks.append(Task(run, images, folder, placements[run.id], pictures, need.memory if need else 0.0, share))
+            memory = need.memory if need else 0.0
+            tasks.append(Task(run, images, into or folder, placements[run.id], pictures, memory, share))
         executor.carry_out(tasks)
 
 

@@ -1,0 +1,134 @@
+"""Whether the runs of a study were trained long enough, and what more steps would change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from reconscale.errors import UserError
+from reconscale.files import read_json
+from reconscale.format import duration
+from reconscale.laws import Finding, Points, decide
+from reconscale.laws.findings import finding
+from reconscale.laws.points import METRICS
+from reconscale.report.tables import Table, table
+from reconscale.study import PROFILES, Folder, Result, Study
+from reconscale.study.probes import LONGER, Probe, read_probes
+
+ALIKE = 3.0
+"""More steps change nothing where they gain less than what is worthwhile, divided by this."""
+SHARED = 0.5
+"""Of the images: with more of them, two seeds have more in common than not."""
+
+
+def convergence_findings(
+    study: Study, folder: Folder, results: Sequence[Result], points: Points | None
+) -> tuple[Finding, ...]:
+    """Cautions about the number of steps, and about seeds that see the same images.
+
+    Args:
+        study: the study.
+        folder: its results folder.
+        results: those that are over.
+        points: the points of the runs that are done, or none.
+
+    Raises:
+        UserError: the result of a probe is damaged.
+    """
+    done = [result for result in results if result.status == "done"]
+    if points is None or not done:
+        return ()
+    probes = read_probes(folder, done)
+    found = [*_unconverged(done), *_too_few_validation_images(done), *_shared_images(study, folder, done)]
+    if probes:
+        found.append(_of_probes(study, points, probes, done))
+    elif study.recipe.steps_are_fixed:
+        found.append(finding("not-probed"))
+    return tuple(found)
+
+
+def _unconverged(done: Sequence[Result]) -> list[Finding]:
+    open_ones = [result for result in done if result.converged is False]
+    if not open_ones:
+        return []
+    gains = [result.branches[-1].gain or 0.0 for result in open_ones]
+    recipe = open_ones[0].run.recipe
+    sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in open_ones}))
+    hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again
+    return [finding("not-converged", count=len(open_ones), runs=len(done), sizes=sizes, gain=float(np.median(gains)),
+                    tolerance=recipe.tolerance, doublings=recipe.doublings + 1, hours=hours)]  # fmt: skip
+
+
+def _too_few_validation_images(done: Sequence[Result]) -> list[Finding]:
+    errors = [b.gain_error for r in done for b in r.branches[-1:] if b.gain_error is not None]
+    if not errors or float(np.median(errors)) < done[0].run.recipe.tolerance:
+        return []
+    images = len(next(iter(done)).images.get("val", {})) or done[0].run.images.val
+    return [finding("validation-too-small", images=images, error=float(np.median(errors)),
+                    tolerance=done[0].run.recipe.tolerance)]  # fmt: skip
+
+
+def _shared_images(study: Study, folder: Folder, done: Sequence[Result]) -> list[Finding]:
+    path = folder.root / "images.json"
+    if not path.is_file() or len(study.sweep.seed) < 2:
+        return []
+    try:
+        available = int(read_json(path)["available"])
+    except (UserError, KeyError, TypeError, ValueError):
+        return []  # of a folder that was put together by hand; whoever runs the study is told
+    beyond = sorted({result.run.n for result in done if result.run.n > SHARED * available})
+    return [finding("seeds-share-images", n=float(beyond[0]), available=float(available))] if beyond else []
+
+
+def _of_probes(study: Study, points: Points, probes: Sequence[Probe], done: Sequence[Result]) -> Finding:
+    """What four times the steps gained, and whether the verdict would be another."""
+    profile, main = study.analysis.profile, study.images.main_test
+    metric = METRICS[points.metric]
+    errors = [[float(e) for e in metric.to_error(np.array(probe.values(profile, main)))] for probe in probes]
+    gains = [float(metric.gain(np.array(before), np.array(after))) for before, after in errors]
+    low, high = probes[0].before.run.n, probes[-1].before.run.n
+    spelt = [f"{gain:.2g} {metric.unit}" for gain in (gains[0], gains[-1])]
+    sizes = {"low": float(low), "high": float(high), "first": spelt[0], "second": spelt[1]}
+    if max(gains) < study.analysis.worthwhile / ALIKE:
+        return finding("probe-silent", **sizes)
+    now = decide(points, worthwhile=study.analysis.worthwhile).verdict
+    then = decide(with_more_steps(points, [p.before.run.n for p in probes], errors), worthwhile=study.analysis.worthwhile)
+    verdict = f", and the verdict would be {then.verdict} instead of {now}" if then.verdict != now else ""
+    hours = duration(LONGER * sum(result.seconds for result in done))
+    return finding("probe-gains", **sizes, verdict=verdict, factor=LONGER, hours=hours)
+
+
+def with_more_steps(points: Points, n: Sequence[float], errors: Sequence[Sequence[float]]) -> Points:
+    """The points as they would be if every run gained what the probes did, in between in a straight line over log n.
+
+    Args:
+        points: the measurements.
+        n: of the probes, ascending.
+        errors: of each probe before and after, as the metric's error.
+    """
+    ratios = [np.log(after / before) for before, after in errors]
+    factor = np.exp(np.interp(np.log(points.n), np.log(np.asarray(n, float)), ratios))
+    validation = points.validation
+    if validation is not None:
+        validation = points.to_metric(METRICS[points.metric].to_error(validation) * factor)
+    images = None if points.images is None else points.images * factor[:, None]
+    return replace(points, y=points.to_metric(points.error * factor), validation=validation, images=images)
+
+
+def steps_table(study: Study, results: Sequence[Result], probes: Sequence[Probe]) -> Table:
+    """Quality against steps: every branch of ``converge`` (on validation), and every probe with its run (on the test)."""
+    rows = []
+    for result in results:
+        run = result.run
+        rows += [
+            (run.n, run.network.width, run.seed, branch.steps, "validation PSNR", branch.psnr)
+            for branch in result.branches
+        ]
+    profile, main = study.analysis.profile, study.images.main_test
+    for probe in probes:
+        run = probe.before.run
+        for result, value in zip((probe.before, probe.after), probe.values(profile, main), strict=True):
+            rows.append((run.n, run.network.width, run.seed, result.steps, PROFILES[profile].name, value))
+    return table("steps", "n width seed steps metric value", rows)

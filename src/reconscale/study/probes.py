@@ -1,0 +1,113 @@
+"""Probes: a few runs trained four times as long, which show whether a curve is one of the data or of the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconscale.laws import Points, select_width
+from reconscale.study.measurements import points_from_results
+from reconscale.study.result import Result
+from reconscale.study.results_folder import Folder
+from reconscale.study.run import Recipe, Run
+
+LONGER = 4
+"""A probe has this many times the steps."""
+NO_TOLERANCE = 1e-9
+"""dB: a probe of policy ``converge`` ends where twice the steps gain nothing."""
+PROBES = "probe"
+"""The folder of probes, inside the results folder."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A run and the same one with more steps.
+
+    Attributes:
+        before: the run of the study.
+        after: trained four times as long, or until it gained nothing any more.
+    """
+
+    before: Result
+    after: Result
+
+    def values(self, profile: str, test_set: str) -> tuple[float, float]:
+        """The metric before and after.
+
+        Args:
+            profile: a name in ``PROFILES`` that the results have.
+            test_set: a test set that they have.
+        """
+        return self.before.metrics[test_set][profile], self.after.metrics[test_set][profile]
+
+
+def probes_folder(folder: Folder) -> Folder:
+    """Where the probes of a study are."""
+    return Folder(folder.root / PROBES)
+
+
+def longer_run(result: Result) -> Run:
+    """The run of a result with four times the steps.
+
+    Policies that validation ends get four times the patience too; ``converge`` two doublings more than it took.
+    """
+    recipe = result.run.recipe
+    changes: dict[str, float] = {"steps": LONGER * recipe.steps}
+    if recipe.policy == "converge":
+        changes = {"doublings": max(1, len(result.branches) - 1) + 2, "tolerance": NO_TOLERANCE}
+    elif not recipe.steps_are_fixed:
+        changes["patience"] = LONGER * recipe.patience
+        if recipe.epochs is not None:
+            changes["epochs"] = LONGER * recipe.epochs
+    changed = Recipe.model_validate({**recipe.model_dump(exclude_defaults=True), **changes})
+    return result.run.model_copy(update={"recipe": changed})
+
+
+def results_to_probe(results: Sequence[Result], *, profile: str, test_set: str) -> list[Result]:
+    """The runs that a probe trains for longer: the smallest and the largest n, at the width selected at the largest.
+
+    Args:
+        results: of the study.
+        profile: by which the width is selected.
+        test_set: likewise.
+
+    Returns:
+        One result of the lowest seed at each of the two n; nothing where no run is done.
+    """
+    done = [result for result in results if result.status == "done"]
+    if not done:
+        return []
+    points: Points = select_width(points_from_results(done, profile=profile, test_set=test_set))
+    largest = points.n.max()
+    width = None if points.width is None else points.width[points.n == largest][0]
+    alike = [result for result in done if width in (None, result.run.network.width)]
+    sizes = sorted({result.run.n for result in alike})
+    chosen = []
+    for n in dict.fromkeys((sizes[0], sizes[-1])):
+        chosen.append(min((r for r in alike if r.run.n == n), key=lambda r: r.run.seed))
+    return chosen
+
+
+def read_probes(folder: Folder, results: Sequence[Result]) -> list[Probe]:
+    """The probes that are done, of runs that are, in the order of n.
+
+    Args:
+        folder: of the study's results.
+        results: of the study.
+
+    Raises:
+        UserError: the result of a probe is damaged.
+    """
+    inside = probes_folder(folder)
+    if not inside.root.is_dir():
+        return []
+    names = {place.name for place in inside.root.iterdir()}
+    found = []
+    for result in results:
+        if result.status != "done":
+            continue
+        run = longer_run(result)
+        after = inside.read(run, images=False) if run.id in names else None
+        if after is not None and after.status == "done":
+            found.append(Probe(result, after))
+    return sorted(found, key=lambda probe: probe.before.run.n)
