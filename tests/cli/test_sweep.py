@@ -16,6 +16,11 @@ from typing import Any
 import pytest
 
 RUNS = 12
+CONVERGING = """
+[[override]]
+width = [4, 4]
+recipe = { policy = "converge", steps = 12, doublings = 2, tolerance = 1e-9 }
+"""
 KILLS = int(os.environ.get("RECONSCALE_KILLS", "3"))
 
 
@@ -46,11 +51,11 @@ def records(study: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny study, run without interruption by one worker."""
+    """A tiny study, run without interruption by one worker; half of its runs have a trunk and branches."""
     from ..conftest import TINY
 
     path = tmp_path_factory.mktemp("finished") / "study.toml"
-    path.write_text(TINY)
+    path.write_text(TINY + CONVERGING)
     code, _, err = call("run", path, "--workers", 1)
     assert code == 0, err
     assert len(records(path)) == RUNS
