@@ -46,29 +46,31 @@ class Curve(CurvePosterior):
 
     def backtest(self) -> list[BacktestRow]:
         """Forecast the largest sizes from the smaller ones; see :func:`reconscale.laws.backtest`."""
-        return backtest(self.points, seed=self.seed)
+        return backtest(self.points, seed=self.seed, laws=tuple(self.ensemble.laws))
 
 
-def infer(points: Points, *, seed: int = 0) -> Curve:
+def infer(points: Points, *, seed: int = 0, laws: str | Sequence[str] = ()) -> Curve:
     """Infer the curve of ``points``, once for every question.
 
     Args:
         points: the measurements, two or more distinct n.
         seed: the same seed gives the same bits.
+        laws: names of laws (keys of :data:`LAWS <.named.registry.LAWS>` or aliases). Each is fitted and becomes one
+            more member of the ensemble behind every answer, weighted by how well it predicted the largest sizes.
 
     Raises:
-        UserError: there are fewer than two distinct n.
+        UserError: there are fewer than two distinct n, or too few for a law, or there is no such law.
     """
-    return Curve.infer(points, seed)
+    return Curve.infer(points, seed, laws)
 
 
 # The same questions asked of points, for one question alone. They raise what the method raises, and a UserError where
 # there are fewer than two distinct n.
 
 
-def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
+def forecast(points: Points, n: ArrayLike, *, seed: int = 0, laws: str | Sequence[str] = ()) -> Forecast:
     """Forecast the metric at other training-set sizes: :func:`Curve.forecast <.forecasting.forecast_curve>`."""
-    return infer(points, seed=seed).forecast(n)
+    return infer(points, seed=seed, laws=laws).forecast(n)
 
 
 def decide(
