@@ -11,9 +11,16 @@ from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import NAMES, Comparison, Crossing, compare_curves, find_crossing
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.decide import Decision, make_decision
-from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_rates
 from reconscale.laws.decisions.next_experiments import Experiment, choose_experiments
-from reconscale.laws.decisions.requirements import Price, RequiredSize, price_next_step, size_for_target
+from reconscale.laws.decisions.requirements import (
+    Exchange,
+    NoiseLevel,
+    Price,
+    RequiredSize,
+    exchange_rates,
+    price_next_step,
+    size_for_target,
+)
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
 from reconscale.laws.points import Points
@@ -91,7 +98,7 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
 
 
 def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
-    """What 0.1 dB (0.01 SSIM) is worth at the largest n: :func:`.decisions.exchange.exchange_rates`."""
+    """What 0.1 dB (0.01 SSIM) is worth at the largest n: :func:`.decisions.requirements.exchange_rates`."""
     return infer(points, seed=seed).exchanges(noise)
 
 

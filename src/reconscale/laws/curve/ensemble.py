@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.laws.curve.discrepancy import FEW
+from reconscale.laws.curve.model import FEW
 from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.grouping import SizeMeans

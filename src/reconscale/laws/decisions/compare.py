@@ -10,16 +10,9 @@ from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import amount
+from reconscale.format import amount, format_chance, round_interval
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
-from reconscale.laws.decisions.intervals import (
-    Interval,
-    format_chance,
-    format_interval,
-    likelihood_words,
-    round_interval,
-    summarise,
-)
+from reconscale.laws.decisions.intervals import Interval, format_interval, likelihood_words, summarise
 from reconscale.laws.decisions.requirements import first_n_reaching, n_grid, size_for_target
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.points import METRICS, Points

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconscale.errors import UserError
-from reconscale.format import amount, short
+from reconscale.format import amount, format_chance, round_interval, short
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.decide import check_worthwhile
-from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.laws.decisions.value_of_information import (
     Candidate,
     ExpectedLoss,

@@ -25,7 +25,7 @@ from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.cells import has_surface
-from reconscale.laws.surface.discrepancy import SMOOTH
+from reconscale.laws.surface.model import SMOOTH
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
 
 FARTHER = (1.5, 2.0, 3.0, 4.0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from reconscale.arrays import Floats
-from reconscale.laws.inference import smc
+from reconscale.laws import smc
 from reconscale.laws.named.law import Law
 
 CLOSE = 1e-5

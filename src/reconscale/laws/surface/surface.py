@@ -14,8 +14,7 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import METRICS
 from reconscale.laws.surface.cells import Cells, nearest_inside
-from reconscale.laws.surface.discrepancy import DiscrepancyDraws, basis
-from reconscale.laws.surface.family import SurfaceDraws
+from reconscale.laws.surface.model import DiscrepancyDraws, SurfaceDraws, basis
 from reconscale.laws.surface.optimum import Draws, Optimum, first_below, first_not_worthwhile, grid, optimum, six_n_p
 
 ALWAYS_WRONG = 0.004
