@@ -29,9 +29,9 @@ class RunLog:
 
     Attributes:
         name: the run's name, unique in its source: mostly the path of its folder below the source.
-        settings: what the run was told (options, hyperparameters, config), by flat name: ``data.train_size``.
+        settings: the run's options, hyperparameters or config, by flat name: ``data.train_size``.
         series: measured values by tag, each as step -> value in ascending order of steps; values may be NaN.
-        steps: whether the steps mean something; False where the source holds one value a run.
+        steps: whether the steps mean something; False where the source has one value a run.
     """
 
     name: str
@@ -57,20 +57,20 @@ class Tool:
 
     Attributes:
         title: what its logs are called in messages.
-        holds: whether a file or folder looks like them; cheap, nothing is parsed.
+        matches: whether a file or folder looks like them; cheap, nothing is parsed.
         read: all runs of a file or folder; a damaged run is a ``SkippedRun``. Raises a UserError where the whole source
             cannot be read.
     """
 
     title: str
-    holds: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     read: Callable[[Path], list[RunLog | SkippedRun]]
 
 
 def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
     """The files at or below ``source`` whose name is ``wanted``, in sorted order.
 
-    Links to folders are followed; a folder that is reached in two ways is entered once.
+    Links to folders are followed; a folder that is reached twice is entered once.
 
     Raises:
         UserError: a folder cannot be listed.
@@ -145,7 +145,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_number(text: str) -> float | None:
-    """The number that a cell holds, NaN and infinity included, or None where it holds something else.
+    """The number in a cell, NaN and infinity included, or None where there is something else.
 
     >>> parse_number("28.5"), parse_number("NaN"), parse_number(""), parse_number("1_000"), parse_number("true")
     (28.5, nan, None, None, None)

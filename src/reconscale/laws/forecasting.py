@@ -80,7 +80,7 @@ class Forecast:
         return np.asarray(np.quantile(self.draws, check_level(q), axis=0))
 
     def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
-        """(N,), (N,) central interval that holds a new run with probability ``level``; never of zero width.
+        """(N,), (N,) central interval that has a new run in it with probability ``level``; never of zero width.
 
         Raises:
             UserError: ``level`` is not between 0 and 1.

@@ -25,7 +25,7 @@ FAR = 10.0
 REACH = 1000.0
 """What is not reached by this multiple of the largest n is never reached."""
 RUNGS = 46
-"""Sizes on the way there; this many, and two more, are drawn jointly; between them curves are straight in log-log."""
+"""Sizes up to there; this many, and two more, are drawn jointly; between them curves are straight in log-log."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def _likelihood(form: Form, known: Cells, scatter: SurfaceNoise) -> LogLikelihoo
 
 
 def _guess(form: Form, known: Cells, scatter: SurfaceNoise) -> _Guess:
-    """About where the posterior of ``form`` lies, and how much of the whole it holds."""
+    """About where the posterior of ``form`` lies, and its weight among all forms."""
     x, y = known.centre
 
     def residual(v: Floats) -> Floats:
@@ -225,7 +225,7 @@ def fit_proposal(
     """A normal distribution that covers the posterior.
 
     Adaptive importance sampling: draw, weigh, take the moments of the weighted draws, again; the weights are tempered
-    while few draws carry them. Source: Cappé, Guillin, Marin, Robert, Population Monte Carlo (2004).
+    while few draws have most of the weight. Source: Cappé, Guillin, Marin, Robert, Population Monte Carlo (2004).
 
     Args:
         log_likelihood: (D,) of parameters (D, Q) that are standard normal a priori.

@@ -54,7 +54,7 @@ class Surface:
         """Name -> (median, low, high), the latter at 90 %.
 
         E, A, a, R, b and k as in the formula, on the scale of the error; ``alpha`` = a k and ``beta`` = b k, the
-        exponents where the other term is out of the way; ``seed_sd``, the spread of ln(error) between seeds of a
+        exponents where the other term is negligible; ``seed_sd``, the spread of ln(error) between seeds of a
         typical cell; ``wrong_sd``, the scale on which the law itself is wrong inside the data.
         """
         draws = parameters(self._shapes, self._wrongs, self._cells.centre)
