@@ -75,7 +75,7 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
         names: what to call them.
 
     Raises:
-        UserError: the two are in different metrics, profiles or units.
+        UserError: the two are in different metrics or profiles, or their n count different things.
     """
     _check_comparable(curve.points, other.points)
     correlation, paired, seed = _shared(curve.best, other.best), _same_images(curve.points, other.points), curve.seed
@@ -123,7 +123,7 @@ def _check_comparable(a: Points, b: Points) -> None:
 
 def _may_be_equal(name: str, words: set[str]) -> bool:
     """Whether two words may mean the same because one of them is only assumed: no profile, or images by default."""
-    return "" in words if name == "profile" else IMAGES in words <= {IMAGES, "images", "photographs"}
+    return "" in words if name == "profile" else IMAGES in words <= {IMAGES, "images", "photographs", "units"}
 
 
 def _named_once(a: Points, b: Points) -> list[Finding]:
