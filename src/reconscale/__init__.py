@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         required_n,
     )
     from reconscale.networks import FAMILIES
-    from reconscale.report import report_points, report_study
+    from reconscale.report import draw_points, report_points, report_study
     from reconscale.study import PROBLEMS, PROFILES, SOURCES, Folder, Study, load_study, runs_of
     from reconscale.study.measurements import load_points
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
@@ -46,7 +46,7 @@ _HOME = {
     **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
     "UserError": "reconscale.errors",
     "FAMILIES": "reconscale.networks",
-    **dict.fromkeys(("report_points", "report_study"), "reconscale.report"),
+    **dict.fromkeys(("draw_points", "report_points", "report_study"), "reconscale.report"),
     **dict.fromkeys(("PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
     **dict.fromkeys(("Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
     "load_points": "reconscale.study.measurements",
@@ -71,6 +71,7 @@ __all__ = [
     "backtest",
     "crossing",
     "decide",
+    "draw_points",
     "fit",
     "forecast",
     "hours_of",

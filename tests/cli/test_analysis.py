@@ -37,6 +37,15 @@ def test_forecast(curve: Path) -> None:
     assert row["median"] == pytest.approx(29.5 - 6.0 * 1200**-0.4 + 0.01, abs=0.2)
 
 
+def test_a_named_law_in_the_forecast(curve: Path) -> None:
+    code, out, _ = call("forecast", curve, "--law", "M1", "--json")
+    assert code == 0 and list(json.loads(out)["weights"]) == ["curve", "last value", "line", "power"]
+    code, out, _ = call("forecast", curve, "--law", "power", "--law", "shifted")
+    assert code == 0 and "power " in out and "shifted " in out
+    code, _, err = call("forecast", curve, "--law", "powr")
+    assert code == 2 and "'power'" in err
+
+
 def test_forecast_says_what_it_is_made_of(curve: Path) -> None:
     code, out, _ = call("forecast", curve)
     assert code == 0 and "the posterior curve" in out and "floor" in out and "identified" in out

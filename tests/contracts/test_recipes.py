@@ -83,6 +83,15 @@ def test_the_law_finds_its_parameter(toys: None) -> None:
     assert rs.fit(rs.Points(n, 3.0 / np.log(n)), "inverse-log").parameters["b"][0] == pytest.approx(3.0)
 
 
+def test_the_law_can_be_asked_into_a_forecast(toys: None) -> None:
+    n = np.geomspace(10, 1e4, 8)
+    points = rs.Points(n, 3.0 / np.log(n) * np.exp(0.002 * np.random.default_rng(0).standard_normal(8)))
+    made = rs.forecast(points, n=[1e5], laws=["inverse-log"])
+    assert made.weights["inverse-log"] > 0.3
+    low, high = made.interval(0.9)
+    assert low[0] < 3.0 / np.log(1e5) < high[0]
+
+
 def test_a_report(finished: tuple[rs.Study, rs.Folder], tmp_path: Path) -> None:
     study, folder = finished
     page = rs.report_study(study, folder, tmp_path / "report").read_text(encoding="utf-8")

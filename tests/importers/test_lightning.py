@@ -12,7 +12,7 @@ import pytest
 from reconscale import UserError
 from reconscale.importers import RunLog, SkippedRun, import_logs
 from reconscale.importers.lightning import read
-from reconscale.importers.plain_yaml import read_yaml
+from reconscale.importers.log import read_yaml
 
 from .conftest import WRITTEN
 

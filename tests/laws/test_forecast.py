@@ -21,10 +21,10 @@ def test_ninety_per_cent_intervals_cover(make, law):
     true = floor + amplitude * ahead**-exponent
     inside = run_inside = 0
     for rng in range(times):
-        told = forecast(make(floor, amplitude, exponent, rng=rng), ahead)
-        low, high = np.quantile(told.expected[:, 0], [0.05, 0.95])
+        made = forecast(make(floor, amplitude, exponent, rng=rng), ahead)
+        low, high = np.quantile(made.expected[:, 0], [0.05, 0.95])
         inside += low <= true <= high
-        low, high = told.interval(0.9)
+        low, high = made.interval(0.9)
         run_inside += low[0] <= true * np.exp(0.02 * np.random.default_rng([9, rng]).standard_normal()) <= high[0]
     assert inside / times >= 0.85
     assert run_inside / times >= 0.85
@@ -52,12 +52,12 @@ def test_a_forecast_takes_a_fraction_of_a_second(make):
 
 @pytest.mark.parametrize("metric", ["error", "psnr", "ssim"])
 def test_the_density_integrates_to_one_and_matches_the_draws(make, metric):
-    told = forecast(make(0.1, 1, 0.5, metric=metric), 6000)
-    low, high = told.quantile(0.0005)[0], told.quantile(0.9995)[0]
+    made = forecast(make(0.1, 1, 0.5, metric=metric), 6000)
+    low, high = made.quantile(0.0005)[0], made.quantile(0.9995)[0]
     y = np.linspace(low, high, 800)
-    density = np.exp([told.logpdf(value)[0] for value in y])
+    density = np.exp([made.logpdf(value)[0] for value in y])
     assert trapezoid(density, y) == pytest.approx(1.0, abs=0.02)
-    below = trapezoid(density[y <= told.quantile(0.25)[0]], y[y <= told.quantile(0.25)[0]])
+    below = trapezoid(density[y <= made.quantile(0.25)[0]], y[y <= made.quantile(0.25)[0]])
     assert below == pytest.approx(0.25, abs=0.03)
 
 
@@ -74,19 +74,19 @@ def test_metrics_tell_the_same_story(make):
 
 
 def test_intervals_widen_with_distance_and_level(make):
-    told = forecast(make(0.0, 1, 0.3), [3000, 6000, 12000, 30000])
-    low, high = told.interval(0.9)
+    made = forecast(make(0.0, 1, 0.3), [3000, 6000, 12000, 30000])
+    low, high = made.interval(0.9)
     assert (np.diff(np.log(high / low)) > 0).all()
-    narrow = told.interval(0.5)
+    narrow = made.interval(0.5)
     assert (narrow[0] > low).all()
     assert (narrow[1] < high).all()
 
 
 def test_weights_and_forms_are_shares(make):
-    told = forecast(make(0.2, 1, 0.6, noise=0.003), 6000)
-    assert list(told.weights) == ["curve", "last value", "line"]
-    assert sum(told.weights.values()) == pytest.approx(1)
-    assert sum(told.forms.values()) == pytest.approx(1)
+    made = forecast(make(0.2, 1, 0.6, noise=0.003), 6000)
+    assert list(made.weights) == ["curve", "last value", "line"]
+    assert sum(made.weights.values()) == pytest.approx(1)
+    assert sum(made.forms.values()) == pytest.approx(1)
 
 
 def test_a_member_that_was_far_off_loses_its_weight(make):
@@ -121,34 +121,34 @@ def test_any_three_sizes_give_finite_numbers_of_some_width(rows, metric):
     n, y = np.array(rows).T
     points = Points(n, y if metric == "error" else -10 * np.log10(y), metric=metric)
     try:
-        told = forecast(points, [1e-3, 1.0, 1e3, 1e9, 1e15, 1e300])
+        made = forecast(points, [1e-3, 1.0, 1e3, 1e9, 1e15, 1e300])
     except UserError as mistake:
         assert "distinct n" in mistake.found  # sizes equal to one in a million
         return
-    low, high = told.interval(0.9)
-    assert np.isfinite(told.draws).all()
+    low, high = made.interval(0.9)
+    assert np.isfinite(made.draws).all()
     assert (np.isfinite(low) & np.isfinite(high) & (low < high)).all()
-    assert np.isfinite(told.logpdf(told.median)).all()
+    assert np.isfinite(made.logpdf(made.median)).all()
 
 
 @pytest.mark.parametrize("error", [np.full(4, 0.5), np.array([0.1, 0.2, 0.4, 0.8]), np.array([1, 1e-30, 1e-60, 1e-90])])
 def test_odd_curves(error):
     for metric, y in (("error", error), ("psnr", -10 * np.log10(error)), ("ssim", 1 - np.maximum(error, 1e-15))):
-        told = forecast(
+        made = forecast(
             Points([1, 10, 100, 1000], np.minimum(y, 1 - 1e-15) if metric == "ssim" else y, metric=metric),
             [1, 1e4, 1e15],
         )
-        low, high = told.interval()
-        assert np.isfinite(told.draws).all()
+        low, high = made.interval()
+        assert np.isfinite(made.draws).all()
         assert (low < high).all()
 
 
 def test_two_sizes_give_a_fan_and_no_floor():
-    told = forecast(Points([40000, 120000], [35.1, 35.9], metric="psnr"), [240000, 1200000])
-    low, high = told.interval()
+    made = forecast(Points([40000, 120000], [35.1, 35.9], metric="psnr"), [240000, 1200000])
+    low, high = made.interval()
     assert (high - low > 0.2).all()
-    assert not told.known["floor"].identified
-    assert {"few-sizes", "floor-unidentified", "no-seeds"} <= {item.code for item in told.findings}
+    assert not made.known["floor"].identified
+    assert {"few-sizes", "floor-unidentified", "no-seeds"} <= {item.code for item in made.findings}
 
 
 def test_one_wild_seed_changes_little_and_is_named(make):
@@ -169,8 +169,8 @@ def test_copies_are_no_replicates():
 
 def test_double_descent_is_said_and_survived():
     n = np.array([10.0, 30, 100, 300, 1000])
-    told = forecast(Points(n, [0.5, 0.3, 0.8, 0.4, 0.2]), [2000, 10000])
-    assert np.isfinite(told.draws).all()
+    made = forecast(Points(n, [0.5, 0.3, 0.8, 0.4, 0.2]), [2000, 10000])
+    assert np.isfinite(made.draws).all()
     rising = forecast(Points(n, [0.2, 0.25, 0.3, 0.35, 0.4]), 2000)
     assert "error-rises" in {item.code for item in rising.findings}
 
@@ -179,8 +179,8 @@ def test_a_hundred_thousand_points_take_seconds():
     rng = np.random.default_rng(0)
     n = np.geomspace(10, 1e6, 100_000)
     began = time.perf_counter()
-    told = forecast(Points(n, (0.1 + n**-0.4) * np.exp(0.02 * rng.standard_normal(len(n)))), 2e6)
-    assert told.median == pytest.approx(0.1 + 2e6**-0.4, rel=0.02)
+    made = forecast(Points(n, (0.1 + n**-0.4) * np.exp(0.02 * rng.standard_normal(len(n)))), 2e6)
+    assert made.median == pytest.approx(0.1 + 2e6**-0.4, rel=0.02)
     assert time.perf_counter() - began < 20
 
 
@@ -201,8 +201,8 @@ def test_a_curve_unlike_those_of_the_calibration_is_told(make):
 def test_a_thousand_points_with_duplicates():
     rng = np.random.default_rng(0)
     n = rng.permutation(np.repeat(np.geomspace(1, 1e15, 250), 4))
-    told = forecast(Points(n, (0.1 + n**-0.1) * np.exp(0.01 * rng.standard_normal(1000))), 2e15)
-    assert told.median == pytest.approx(0.1 + 2e15**-0.1, rel=0.05)
+    made = forecast(Points(n, (0.1 + n**-0.1) * np.exp(0.01 * rng.standard_normal(1000))), 2e15)
+    assert made.median == pytest.approx(0.1 + 2e15**-0.1, rel=0.05)
 
 
 def test_refusals(make):

@@ -33,10 +33,10 @@ def test_every_published_curve_gets_a_forecast_and_an_answer():
     for key, rows in curves.items():
         n, y = np.array(rows).T
         points = Points(n, y, metric=key[-1])
-        told = forecast(points, 2 * n.max())
-        low, high = told.interval()
-        assert low < told.median < high
-        assert "no-seeds" in {item.code for item in told.findings}
+        made = forecast(points, 2 * n.max())
+        low, high = made.interval()
+        assert low < made.median < high
+        assert "no-seeds" in {item.code for item in made.findings}
         assert fit(points).evaluate(n) == pytest.approx(y, rel=0.05)
         assert decide(points, worthwhile=0.1 if key[-1] == "psnr" else 0.001).sentence
         backtest(points)

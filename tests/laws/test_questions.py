@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import reconscale as rs
-from reconscale.laws import Costs, Curve, Points, infer, infer_surface
+from reconscale.laws import Costs, Curve, Points, infer, infer_surface, smc
 from reconscale.laws import questions as one_question
 from reconscale.laws.curve import ensemble
-from reconscale.laws.inference import smc
 
 COSTS = Costs(lambda n, p: n / 100, per_hour=2.0, per_image=0.1)
 

@@ -48,7 +48,7 @@ def _called(node: ast.Call, called: str, name: str) -> Iterator[str]:
         yield "starts a shell"
 
 
-PLAIN = ("plain_yaml.py", "_plain_loader(yaml)")
+PLAIN = ("log.py", "_plain_loader(yaml)")
 """The one place that loads YAML: by a loader that builds plain values; see ``tests/importers``."""
 
 
@@ -83,7 +83,7 @@ def test_what_is_dangerous_is_seen(source: str) -> None:
 
 def test_the_yaml_loader_is_a_safe_one() -> None:
     yaml = pytest.importorskip("yaml")
-    from reconscale.importers.plain_yaml import _plain_loader
+    from reconscale.importers.log import _plain_loader
 
     loader = _plain_loader(yaml)
     assert issubclass(loader, yaml.SafeLoader) and not issubclass(loader, yaml.UnsafeLoader)

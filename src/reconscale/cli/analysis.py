@@ -69,6 +69,10 @@ def forecast(
         list[float] | None,
         typer.Option(help="A size to forecast; repeatable. [default: 2, 4 and 10 times the largest n]"),
     ] = None,
+    law: Annotated[
+        list[str] | None,
+        typer.Option(help="A named law to weigh into the forecast, one that fit knows; repeatable. [default: none]"),
+    ] = None,
     metric: MetricName = None,
     profile: Profile = None,
     test_set: TestSet = None,
@@ -80,7 +84,7 @@ def forecast(
 
         points = open_source(source, metric=metric, profile=profile, test_set=test_set).points
         sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
-        made = infer(points).forecast(sizes)
+        made = infer(points, laws=law or ()).forecast(sizes)
         rows = _forecast_rows(made)
         if json:
             print_json(_forecast_record(points, made, rows))

@@ -138,8 +138,8 @@ def _from_name(name: str, pattern: str) -> dict[str, int]:
         return {}
     readings = {tuple(sorted(match.groupdict().items())) for match in compiled(pattern).finditer(name)}
     if len(readings) > 1:
-        ways = "; ".join(sorted(", ".join(f"{label} = {text}" for label, text in reading) for reading in readings))
-        raise UserError(f"--pattern {pattern}", f"fits '{name}' in two ways ({ways})", "write more of the name into it")
+        fits = "; ".join(sorted(", ".join(f"{label} = {text}" for label, text in reading) for reading in readings))
+        raise UserError(f"--pattern {pattern}", f"fits '{name}' in two ways ({fits})", "write more of the name into it")
     return {label: _scaled(label, text) for reading in readings for label, text in reading}
 
 
@@ -171,9 +171,9 @@ def _usual(run: RunLog, label: str) -> str | None:
         last = [name for name in run.settings if len(usual) > 1 and _simple(re.split(r"[./]", name)[-1]) == usual]
         for names in (whole, last):
             if len({run.settings[name] for name in names}) > 1:
-                told = ", ".join(f"{name} ({run.settings[name]})" for name in names)
+                candidates = ", ".join(f"{name} ({run.settings[name]})" for name in names)
                 raise UserError(
-                    run.name, f"several settings could be {label}: {told}", f"say --{label}-from {names[0]}"
+                    run.name, f"several settings could be {label}: {candidates}", f"say --{label}-from {names[0]}"
                 )
             if names:
                 return names[0]

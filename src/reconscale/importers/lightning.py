@@ -6,8 +6,17 @@ from functools import partial
 from pathlib import Path
 
 from reconscale.errors import UserError
-from reconscale.importers.log import RunLog, SkippedRun, files_below, name_below, parse_number, read_each, read_sheet
-from reconscale.importers.plain_yaml import read_yaml, require_yaml
+from reconscale.importers.log import (
+    RunLog,
+    SkippedRun,
+    files_below,
+    name_below,
+    parse_number,
+    read_each,
+    read_sheet,
+    read_yaml,
+    require_yaml,
+)
 
 METRICS = "metrics.csv"
 SETTINGS = "hparams.yaml"

@@ -1,4 +1,4 @@
-"""The log of a run: its name, settings and metric series."""
+"""The log of a run (its name, settings and metric series), and the readers of text, CSV and YAML that tools share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_limited
@@ -28,9 +29,9 @@ class RunLog:
 
     Attributes:
         name: the run's name, unique in its source: mostly the path of its folder below the source.
-        settings: what the run was told (options, hyperparameters, config), by flat name: ``data.train_size``.
+        settings: the run's options, hyperparameters or config, by flat name: ``data.train_size``.
         series: measured values by tag, each as step -> value in ascending order of steps; values may be NaN.
-        steps: whether the steps mean something; False where the source holds one value a run.
+        steps: whether the steps mean something; False where the source has one value a run.
     """
 
     name: str
@@ -56,20 +57,20 @@ class Tool:
 
     Attributes:
         title: what its logs are called in messages.
-        holds: whether a file or folder looks like them; cheap, nothing is parsed.
+        matches: whether a file or folder looks like them; cheap, nothing is parsed.
         read: all runs of a file or folder; a damaged run is a ``SkippedRun``. Raises a UserError where the whole source
             cannot be read.
     """
 
     title: str
-    holds: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     read: Callable[[Path], list[RunLog | SkippedRun]]
 
 
 def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
     """The files at or below ``source`` whose name is ``wanted``, in sorted order.
 
-    Links to folders are followed; a folder that is reached in two ways is entered once.
+    Links to folders are followed; a folder that is reached twice is entered once.
 
     Raises:
         UserError: a folder cannot be listed.
@@ -144,7 +145,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_number(text: str) -> float | None:
-    """The number that a cell holds, NaN and infinity included, or None where it holds something else.
+    """The number in a cell, NaN and infinity included, or None where there is something else.
 
     >>> parse_number("28.5"), parse_number("NaN"), parse_number(""), parse_number("1_000"), parse_number("true")
     (28.5, nan, None, None, None)
@@ -188,3 +189,71 @@ def read_sheet(path: Path) -> tuple[list[str], list[list[str]]]:
                 "export it again, or complete the line",
             )
     return header, [row for _, row in rows[1:]]
+
+
+LONGEST_SETTINGS = 1 << 20
+"""Characters of a file of settings."""
+
+
+def read_yaml(path: Path) -> dict[str, Plain]:
+    """The plain values of a YAML mapping, by flat name.
+
+    Hyperparameters are often dumped with tags that name Python objects (``!!python/object:...``). The tags are
+    ignored: what lies below them is read as the mapping, list or text that it is, and no object is built.
+
+    Raises:
+        UserError: PyYAML is not installed, or the file cannot be read as a YAML mapping.
+    """
+    yaml = require_yaml()
+    text = read_text(path)
+    if len(text) > LONGEST_SETTINGS:
+        raise UserError(path, f"has {len(text):,} characters", f"settings have at most {LONGEST_SETTINGS:,}")
+    try:
+        content = yaml.load(text, Loader=_plain_loader(yaml))
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            raise UserError(path, "is not a YAML mapping", "restore it from a copy")
+        return flatten(content, path)
+    except UserError:
+        raise
+    except Exception as error:  # PyYAML raises classes of every kind: IndexError on "!!int ''"
+        reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        raise UserError(path, f"is not YAML ({reason})", "restore it from a copy") from error
+
+
+def require_yaml() -> Any:
+    """The module yaml.
+
+    Raises:
+        UserError: it is not installed; the message says what to type.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise UserError(
+            "hparams.yaml", "needs the package PyYAML, which is not installed", "pip install 'reconscale[import]'"
+        ) from error
+    return yaml
+
+
+def _plain_loader(yaml: Any) -> Any:
+    """PyYAML's safe loader, with every tag that it does not know read as the plain value below it."""
+    loader: Any = type("PlainLoader", (yaml.SafeLoader,), {})
+
+    def refuse(load: Any, node: Any) -> None:
+        """Merges of merges grow without bounds; dumped hyperparameters have none."""
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.YAMLError("merge keys, '<<', are not read")
+
+    loader.flatten_mapping = refuse
+
+    def plain(load: Any, tag: str, node: Any) -> object:
+        if isinstance(node, yaml.MappingNode):
+            return load.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return load.construct_sequence(node, deep=True)
+        return load.construct_scalar(node)
+
+    loader.add_multi_constructor("", plain)
+    return loader

@@ -50,7 +50,7 @@ def kind_of(source: Path, asked: str | None = None) -> str:
         raise UserError(source, f"cannot be read ({error.strerror})", "check the path") from error
     if not there:
         raise UserError(source, "is not there", "check the path")
-    fitting = [kind for kind, tool in TOOLS.items() if tool.holds(source)]
+    fitting = [kind for kind, tool in TOOLS.items() if tool.matches(source)]
     if asked is not None:
         if asked not in fitting:
             also = f"it looks like {' and '.join(fitting)}" if fitting else "check the path"
@@ -245,10 +245,10 @@ def _repeated(rows: Sequence[_Row]) -> list[Finding]:
     if not twice:
         return []
     labels, names = twice[0]
-    told = ", ".join(f"{label} = {value}" for label, value in labels)
+    labelled = ", ".join(f"{label} = {value}" for label, value in labels)
     more = f" ({len(twice)} such groups)" if len(twice) > 1 else ""
     text = (
-        f"{len(names)} runs have {told}: {', '.join(names[:4])}{more}; they are kept as replicates, so if one "
+        f"{len(names)} runs have {labelled}: {', '.join(names[:4])}{more}; they are kept as replicates, so if one "
         "is a restart of another take it out"
     )
     return [Finding("same-labels", text, "caution")]

@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from reconscale.errors import UserError
-from reconscale.importers.log import Plain, RunLog, SkippedRun, files_below, name_below, read_each
-from reconscale.importers.plain_yaml import read_yaml, require_yaml
+from reconscale.importers.log import (
+    Plain,
+    RunLog,
+    SkippedRun,
+    files_below,
+    name_below,
+    read_each,
+    read_yaml,
+    require_yaml,
+)
 
 PHASES = ("train", "training", "val", "validation", "test", "eval")
 """Folders of these names are parts of the training in whose folder they lie, as Keras writes them."""

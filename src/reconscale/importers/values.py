@@ -167,9 +167,9 @@ def _only_tag(tags: Counter[str], metric: str | None, runs: int) -> str:
     what = metric or "a metric"
     if not fitting:
         raise UserError("--metric", f"no series is named after {what}", _there(metric or "", tags))
-    told = ", ".join(f"{tag} ({count} of {runs} runs)" for tag, count in sorted(fitting.items()))
+    counts = ", ".join(f"{tag} ({count} of {runs} runs)" for tag, count in sorted(fitting.items()))
     raise UserError(
-        "--value", f"{len(fitting)} series could be {what}: {told}", f"say which, e.g. --value '{min(fitting)}'"
+        "--value", f"{len(fitting)} series could be {what}: {counts}", f"say which, e.g. --value '{min(fitting)}'"
     )
 
 

@@ -90,8 +90,8 @@ def _unique(names: list[str]) -> list[str]:
     ['unet', 'unet (2)', 'dncnn']
     """
     seen: Counter[str] = Counter()
-    told = []
+    unique = []
     for name in names:
         seen[name] += 1
-        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return told
+        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return unique

@@ -3,10 +3,9 @@
 from reconscale.laws.decisions.compare import Comparison, Crossing, Difference
 from reconscale.laws.decisions.costs import CostEstimate, Costs, Hours, hours_of
 from reconscale.laws.decisions.decide import Decision, Gain
-from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_sentence
 from reconscale.laws.decisions.intervals import Interval, likelihood_words
 from reconscale.laws.decisions.next_experiments import Experiment
-from reconscale.laws.decisions.requirements import Price, RequiredSize
+from reconscale.laws.decisions.requirements import Exchange, NoiseLevel, Price, RequiredSize, exchange_sentence
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest

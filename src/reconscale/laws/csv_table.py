@@ -29,7 +29,7 @@ MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Table:
-    """What a CSV file holds, by column: numbers, and one word for each of ``profile`` and ``unit``."""
+    """The content of a CSV file, by column: numbers, and one word for each of ``profile`` and ``unit``."""
 
     numbers: dict[str, list[float]]
     words: dict[str, str]

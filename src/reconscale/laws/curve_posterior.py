@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ class CurvePosterior:
 
     Attributes:
         points: the measurements.
-        ensemble: the posterior over curves, averaged with naive forecasts.
+        ensemble: the posterior over curves, averaged with naive forecasts and with the named laws that were asked for.
         seed: of everything that is drawn.
         curve_seed: seed of the curves, so that the same question has the same answer.
         image_seed: seed of the draws of test images; curves that share it are seen on the same images.
@@ -43,18 +44,19 @@ class CurvePosterior:
     _after: np.random.Generator
 
     @classmethod
-    def infer(cls, points: Points, seed: int = 0) -> Self:
+    def infer(cls, points: Points, seed: int = 0, laws: str | Sequence[str] = ()) -> Self:
         """Infer the curve of ``points``, of the width selected for each n.
 
         Args:
             points: the measurements, two or more distinct n.
             seed: the same seed gives the same bits.
+            laws: names of laws that become members of the ensemble.
 
         Raises:
-            UserError: there are fewer than two distinct n.
+            UserError: there are fewer than two distinct n, or too few for a law, or there is no such law.
         """
         rng = np.random.default_rng(seed)
-        ensemble = fit_ensemble(group_by_size(points, MOST_LEVELS), rng)
+        ensemble = fit_ensemble(group_by_size(points, MOST_LEVELS), rng, laws)
         return cls(points, ensemble, seed, (seed, 1), (seed, 2), rng)
 
     @property

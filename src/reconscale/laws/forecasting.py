@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,13 +12,13 @@ from scipy.special import gammaln, logsumexp
 
 from reconscale.arrays import Floats
 from reconscale.errors import check_level
-from reconscale.laws.curve.ensemble import out_of_calibration
+from reconscale.laws.curve.ensemble import can_weigh, out_of_calibration
 from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import select_width
 from reconscale.laws.named.law import LOG_LIMIT
-from reconscale.laws.named.registry import check_sizes
+from reconscale.laws.named.registry import check_sizes, keys_of
 from reconscale.laws.points import METRICS, Points
 
 FAR = 10.0
@@ -44,7 +45,8 @@ class Forecast:
         expected: (D, N) the mean over seeds that lies under each draw; a row is one coherent curve.
         refused: (N,) True where n is too far beyond the data.
         reason: why sizes were refused; empty when none was.
-        weights: member -> weight in the forecast: the posterior curve, the last value, the straight line.
+        weights: member -> weight in the forecast: the posterior curve, the last value, the straight line, and the
+            named laws that were asked for.
         forms: form of the curve -> posterior probability.
         known: what the measurements say about exponent, floor and break.
         findings: cautions.
@@ -78,7 +80,7 @@ class Forecast:
         return np.asarray(np.quantile(self.draws, check_level(q), axis=0))
 
     def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
-        """(N,), (N,) central interval that holds a new run with probability ``level``; never of zero width.
+        """(N,), (N,) central interval that has a new run in it with probability ``level``; never of zero width.
 
         Raises:
             UserError: ``level`` is not between 0 and 1.
@@ -131,7 +133,8 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
 
     The posterior over one nested family of curves (power laws with or without a floor, saturating, with up to two
     breaks), averaged with two naive members, the last value and the straight line through the last third of the
-    sizes, plus a discrepancy that grows with the distance from the data; stretched as the calibration says.
+    sizes, and with the named laws that the curve was inferred with, plus a discrepancy that grows with the distance
+    from the data; stretched as the calibration says.
     Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.select_width`.
 
     Args:
@@ -169,28 +172,33 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
     )
 
 
-def backtest(points: Points, *, seed: int = 0) -> list[BacktestRow]:
+def backtest(points: Points, *, seed: int = 0, laws: str | Sequence[str] = ()) -> list[BacktestRow]:
     """Hold back the largest n, then the two largest, forecast them from the rest, and compare.
 
     Args:
         points: the measurements; four or more distinct n for the first comparison, five for the second.
         seed: the same seed gives the same bits.
+        laws: names of laws that become members of the ensemble.
 
     Returns:
         One line for the largest n seen from all others, then two for the two largest seen from the rest; empty
-        where there are too few sizes.
+        where there are too few sizes, for the laws too.
+
+    Raises:
+        UserError: there is no such law.
     """
+    keys = keys_of(laws)
     sizes = points.sizes
     lines: list[BacktestRow] = []
     for back in (1, 2):
-        if len(sizes) - back < 3:
+        if len(sizes) - back < 3 or not all(can_weigh(key, len(sizes) - back) for key in keys):
             break
         held = sizes[-back:]
-        told = forecast_curve(CurvePosterior.infer(points.rows(points.n < held[0]), seed), held)
-        low, high = told.interval(0.9)
+        made = forecast_curve(CurvePosterior.infer(points.rows(points.n < held[0]), seed, keys), held)
+        low, high = made.interval(0.9)
         measured = _means(points, held)
         seen = [sizes[-back - 1]] * back
-        rows = zip(held, measured, told.median, low, high, seen, strict=True)
+        rows = zip(held, measured, made.median, low, high, seen, strict=True)
         lines += [BacktestRow(*(float(value) for value in row)) for row in rows]
     return lines
 

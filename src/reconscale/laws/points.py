@@ -49,6 +49,9 @@ class Metric:
         return np.asarray(1.0 / error)
 
 
+IMAGES = "training images"
+"""What n counts where nobody says."""
+
 METRICS = {
     "error": Metric("error", "lower", "dB", lambda y: y, lambda e: e),
     "psnr": Metric("psnr", "higher", "dB", lambda y: 10.0 ** (-y / 10.0), lambda e: -10.0 * np.log10(e)),
@@ -64,7 +67,7 @@ class Points:
     All arrays are copied, checked and read-only.
 
     Attributes:
-        n: (M,) number of training units, above 0.
+        n: (M,) number of training images (or of what ``unit`` says), above 0.
         y: (M,) measured value of the metric on the test set.
         seed: (M,) whole numbers that label replicates, or None.
         p: (M,) number of network parameters, above 0, or None.
@@ -73,8 +76,8 @@ class Points:
         validation: (M,) the same metric on the validation set, by which the width is chosen, or None.
         images: (M, K) error of each test image (for instance its MSE, 0 or more), the same K images in every
             row, or None.
-        profile: name of the way the metric was measured, for instance ``psnr-rgb-clip``.
-        unit: what n counts, for instance ``images``.
+        profile: name of the convention by which the metric was measured, for instance ``psnr-rgb-clip``.
+        unit: what n counts, for instance ``slices``; ``training images`` where nobody says.
         findings: cautions about how these rows came about.
 
     Raises:
@@ -91,7 +94,7 @@ class Points:
     validation: Floats | None = None
     images: Floats | None = None
     profile: str = ""
-    unit: str = "units"
+    unit: str = IMAGES
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
@@ -176,7 +179,7 @@ class Points:
                 validation=get("validation"),
                 images=images,
                 profile=table.words.get("profile", ""),
-                unit=table.words.get("unit", "units"),
+                unit=table.words.get("unit", IMAGES),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
@@ -194,7 +197,7 @@ class Points:
         columns[self.metric] = self.y.tolist()
         if self.validation is not None:
             columns["validation"] = list(self.validation.tolist())
-        for name, word in (("profile", self.profile), ("unit", self.unit if self.unit != "units" else "")):
+        for name, word in (("profile", self.profile), ("unit", self.unit if self.unit != IMAGES else "")):
             if word:
                 columns[name] = [word] * len(self)
         if self.images is not None:

@@ -11,9 +11,16 @@ from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import NAMES, Comparison, Crossing, compare_curves, find_crossing
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.decide import Decision, make_decision
-from reconscale.laws.decisions.exchange import Exchange, NoiseLevel, exchange_rates
 from reconscale.laws.decisions.next_experiments import Experiment, choose_experiments
-from reconscale.laws.decisions.requirements import Price, RequiredSize, price_next_step, size_for_target
+from reconscale.laws.decisions.requirements import (
+    Exchange,
+    NoiseLevel,
+    Price,
+    RequiredSize,
+    exchange_rates,
+    price_next_step,
+    size_for_target,
+)
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
 from reconscale.laws.points import Points
@@ -46,29 +53,31 @@ class Curve(CurvePosterior):
 
     def backtest(self) -> list[BacktestRow]:
         """Forecast the largest sizes from the smaller ones; see :func:`reconscale.laws.backtest`."""
-        return backtest(self.points, seed=self.seed)
+        return backtest(self.points, seed=self.seed, laws=tuple(self.ensemble.laws))
 
 
-def infer(points: Points, *, seed: int = 0) -> Curve:
+def infer(points: Points, *, seed: int = 0, laws: str | Sequence[str] = ()) -> Curve:
     """Infer the curve of ``points``, once for every question.
 
     Args:
         points: the measurements, two or more distinct n.
         seed: the same seed gives the same bits.
+        laws: names of laws (keys of :data:`LAWS <.named.registry.LAWS>` or aliases). Each is fitted and becomes one
+            more member of the ensemble behind every answer, weighted by how well it predicted the largest sizes.
 
     Raises:
-        UserError: there are fewer than two distinct n.
+        UserError: there are fewer than two distinct n, or too few for a law, or there is no such law.
     """
-    return Curve.infer(points, seed)
+    return Curve.infer(points, seed, laws)
 
 
 # The same questions asked of points, for one question alone. They raise what the method raises, and a UserError where
 # there are fewer than two distinct n.
 
 
-def forecast(points: Points, n: ArrayLike, *, seed: int = 0) -> Forecast:
+def forecast(points: Points, n: ArrayLike, *, seed: int = 0, laws: str | Sequence[str] = ()) -> Forecast:
     """Forecast the metric at other training-set sizes: :func:`Curve.forecast <.forecasting.forecast_curve>`."""
-    return infer(points, seed=seed).forecast(n)
+    return infer(points, seed=seed, laws=laws).forecast(n)
 
 
 def decide(
@@ -89,7 +98,7 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
 
 
 def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
-    """What 0.1 dB (0.01 SSIM) is worth at the largest n: :func:`.decisions.exchange.exchange_rates`."""
+    """What 0.1 dB (0.01 SSIM) is worth at the largest n: :func:`.decisions.requirements.exchange_rates`."""
     return infer(points, seed=seed).exchanges(noise)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.files import to_json, write_atomic
+from reconscale.format import format_chance
 from reconscale.laws import (
     Comparison,
     Curve,
@@ -22,7 +23,6 @@ from reconscale.laws import (
     exchange_sentence,
     infer,
 )
-from reconscale.laws.decisions.intervals import format_chance
 from reconscale.report.analysis import grid_of, json_safe
 from reconscale.report.figures import comparison_figure
 from reconscale.report.format import MetricFormat, amount, plain

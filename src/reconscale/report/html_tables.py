@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconscale.format import format_chance, round_interval
 from reconscale.laws import LAWS
-from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.report.analysis import Analysis
 from reconscale.report.format import MINUS, MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost

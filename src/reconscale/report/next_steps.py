@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconscale.format import format_chance
 from reconscale.laws import Decision, Experiment, Hours
-from reconscale.laws.decisions.intervals import format_chance
 from reconscale.laws.grouping import LEAST_SIZES
 from reconscale.report.analysis import Analysis
 from reconscale.report.format import amount, short

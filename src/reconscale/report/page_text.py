@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconscale.format import format_chance
 from reconscale.laws import Hours
-from reconscale.laws.decisions.intervals import format_chance
 from reconscale.report.analysis import Analysis
 from reconscale.report.format import MetricFormat, amount, duration, number, plain, short, times
 from reconscale.report.problem_text import images_words, problem_words, recipe_words

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from reconscale.format import format_chance, round_interval
 from reconscale.laws import Finding, Forecast, Points
 from reconscale.laws.curve.posterior import ParameterSummary
-from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.report.analysis import Analysis, analyse
 from reconscale.report.format import MetricFormat, amount, duration, general, number, plain, short
 from reconscale.report.next_steps import STEPS, experiment_rows, next_steps

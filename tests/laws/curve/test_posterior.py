@@ -4,13 +4,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from reconscale.laws import Points
-from reconscale.laws.curve.discrepancy import NoisePrior, build_discrepancy, marginalise, matern, predict
+from reconscale.laws import Points, smc
 from reconscale.laws.curve.ensemble import fit_ensemble
-from reconscale.laws.curve.family import DIMENSIONS, FORMS, CurveDraws, Prior, curves_from_normals
+from reconscale.laws.curve.model import (
+    DIMENSIONS,
+    FORMS,
+    CurveDraws,
+    NoisePrior,
+    Prior,
+    build_discrepancy,
+    curves_from_normals,
+    marginalise,
+    matern,
+    predict,
+)
 from reconscale.laws.curve.posterior import MOST_LEVELS, infer_posterior, summarise
 from reconscale.laws.grouping import group_by_size
-from reconscale.laws.inference import smc
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
 U = np.array([-4.0, -2.5, -1.0, 0.0])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from reconscale.laws.inference import smc
-from reconscale.laws.inference.smc import smc_sample
+from reconscale.laws import smc
+from reconscale.laws.smc import smc_sample
 
 
 def normal(mean, sd):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,19 @@ def test_methods_in_other_metrics() -> None:
     one = points(2e-3, 2e-3)
     with pytest.raises(UserError, match="found metric 'psnr' and 'ssim'"):
         comparison(one, Points(one.n, np.full(len(one), 0.9), metric="ssim", unit="images"))
+
+
+@pytest.mark.parametrize(("first", "second", "fine"), [
+    ("training images", "images", True), ("photographs", "training images", True),
+    ("training images", "patients", False), ("images", "photographs", False),
+])  # fmt: skip
+def test_what_n_counts_must_be_the_same(first: str, second: str, fine: bool) -> None:
+    one, other = replace(points(2e-3, 2e-3), unit=first), replace(points(1e-3, 3e-3), unit=second)
+    if fine:
+        assert comparison(one, other).differences
+    else:
+        with pytest.raises(UserError, match=f"found unit '{first}' and '{second}'"):
+            comparison(one, other)
 
 
 class TestExchange:

@@ -9,9 +9,9 @@ COSTS = Costs(Hours(0.01, 1.0), per_hour=2.0, per_image=5.0, currency="EUR")
 
 def test_hours_are_a_power_law_of_what_was_measured():
     n, p = (column.ravel() for column in np.meshgrid([10.0, 100.0, 1000.0], [1e4, 1e5, 1e6]))
-    told = hours_of(n, 3600 * 0.002 * n**0.8 * p**0.3, p)
-    assert (told.scale, told.by_n, told.by_p) == pytest.approx((0.002, 0.8, 0.3))
-    assert told(50, 2e5) == pytest.approx(0.002 * 50**0.8 * 2e5**0.3)
+    made = hours_of(n, 3600 * 0.002 * n**0.8 * p**0.3, p)
+    assert (made.scale, made.by_n, made.by_p) == pytest.approx((0.002, 0.8, 0.3))
+    assert made(50, 2e5) == pytest.approx(0.002 * 50**0.8 * 2e5**0.3)
 
 
 def test_what_hours_do_not_show_is_assumed():
@@ -32,26 +32,26 @@ def test_a_bill_counts_only_the_images_that_are_missing():
 
 
 def test_the_price_of_a_step_on_a_law_without_noise(make):
-    told = price(make(0.0, 1.0, 0.5, metric="psnr", noise=0.0), COSTS)
-    assert (told.step, told.unit) == (0.1, "dB")
-    assert told.n.median == pytest.approx(3000 * 10**0.02, rel=0.01)
-    assert told.images.median == pytest.approx(3000 * (10**0.02 - 1), rel=0.2)
-    assert told.hours.median == pytest.approx(0.01 * told.n.median)
-    assert told.total.median == pytest.approx(5 * told.images.median + 2 * told.hours.median)
+    made = price(make(0.0, 1.0, 0.5, metric="psnr", noise=0.0), COSTS)
+    assert (made.step, made.unit) == (0.1, "dB")
+    assert made.n.median == pytest.approx(3000 * 10**0.02, rel=0.01)
+    assert made.images.median == pytest.approx(3000 * (10**0.02 - 1), rel=0.2)
+    assert made.hours.median == pytest.approx(0.01 * made.n.median)
+    assert made.total.median == pytest.approx(5 * made.images.median + 2 * made.hours.median)
 
 
 def test_what_no_data_bring_has_an_infinite_price(make):
-    told = price(make(0.2, 1.0, 1.5, metric="psnr", noise=0.002), COSTS)
-    assert told.images.median == np.inf
-    assert told.total.never == told.n.never > 0.5
-    assert "is not expected from more data (the chance that more data never brings it is" in told.sentence
+    made = price(make(0.2, 1.0, 1.5, metric="psnr", noise=0.002), COSTS)
+    assert made.images.median == np.inf
+    assert made.total.never == made.n.never > 0.5
+    assert "is not expected from more data (the chance that more data never brings it is" in made.sentence
 
 
 def test_without_the_price_of_an_hour_there_is_no_total(make):
-    told = price(make(0.1, 1.0, 0.5, metric="ssim", unit="slices"), Costs(Hours(1.0, 0.0)))
-    assert told.total is None
-    assert told.step == 0.01
-    assert told.hours.median in (1.0, np.inf)
+    made = price(make(0.1, 1.0, 0.5, metric="ssim", unit="slices"), Costs(Hours(1.0, 0.0)))
+    assert made.total is None
+    assert made.step == 0.01
+    assert made.hours.median in (1.0, np.inf)
 
 
 def test_decide_says_what_each_doubling_costs(make):

@@ -6,14 +6,14 @@ from reconscale.laws import Points, crossing
 
 
 def test_a_known_crossing_within_the_data(make):
-    told = crossing(
+    made = crossing(
         make(0.0, 1.0, 0.3, noise=0.001), make(0.0, 4.0, 0.6, noise=0.001, rng=1), names=("U-Net", "SwinIR")
     )
-    assert told.overtakes == "SwinIR"
-    assert told.n.low < 4 ** (1 / 0.3) < told.n.high
-    assert told.n.median == pytest.approx(4 ** (1 / 0.3), rel=0.05)
-    assert told.better > 0.99
-    assert told.sentence.startswith("SwinIR overtakes U-Net at about 1")
+    assert made.overtakes == "SwinIR"
+    assert made.n.low < 4 ** (1 / 0.3) < made.n.high
+    assert made.n.median == pytest.approx(4 ** (1 / 0.3), rel=0.05)
+    assert made.better > 0.99
+    assert made.sentence.startswith("SwinIR overtakes U-Net at about 1")
 
 
 def test_the_order_of_the_two_does_not_matter(make):
@@ -26,10 +26,10 @@ def test_the_order_of_the_two_does_not_matter(make):
 
 
 def test_the_same_curve_twice_as_bad_never_crosses(make):
-    told = crossing(make(0.1, 1.0, 0.5), make(0.2, 2.0, 0.5, rng=1))
-    assert told.n.median == np.inf
-    assert told.better < 0.01
-    assert "is not expected to overtake" in told.sentence
+    made = crossing(make(0.1, 1.0, 0.5), make(0.2, 2.0, 0.5, rng=1))
+    assert made.n.median == np.inf
+    assert made.better < 0.01
+    assert "is not expected to overtake" in made.sentence
 
 
 def test_shared_seeds_narrow_the_comparison():
@@ -62,8 +62,8 @@ def test_shared_test_images_are_drawn_together(make):
 
 
 def test_a_profile_that_only_one_names_is_a_finding(make):
-    told = crossing(make(0.1, 1, 0.5, profile="mse"), make(0.2, 1, 0.5))
-    assert "mixed-profiles" in {item.code for item in told.findings}
+    made = crossing(make(0.1, 1, 0.5, profile="mse"), make(0.2, 1, 0.5))
+    assert "mixed-profiles" in {item.code for item in made.findings}
 
 
 def test_two_sizes_and_determinism(make):

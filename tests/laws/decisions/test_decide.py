@@ -161,7 +161,7 @@ def test_two_sizes_wild_seeds_and_a_thousand_points(make):
     wild = make(0.0, 1.0, 0.5)
     y = wild.y.copy()
     y[-2] *= 3
-    told = decide(Points(wild.n, y, wild.seed))
-    assert told.gain_n.low < 1.5 < told.gain_n.high
+    made = decide(Points(wild.n, y, wild.seed))
+    assert made.gain_n.low < 1.5 < made.gain_n.high
     many = decide(make(0.0, 1.0, 0.5, sizes=np.unique(np.geomspace(30, 3000, 400).round())))
     assert many.gain_n.low < 1.5 < many.gain_n.high

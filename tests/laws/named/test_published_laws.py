@@ -32,8 +32,8 @@ def curves(shared):
 
 
 def rmsle(law, seen, held):
-    told = point_fit(Points(list(seen), list(seen.values())), law).evaluate(list(held))
-    return float(np.sqrt(np.mean((np.log(told) - np.log(list(held.values()))) ** 2)))
+    made = point_fit(Points(list(seen), list(seen.values())), law).evaluate(list(held))
+    return float(np.sqrt(np.mean((np.log(made) - np.log(list(held.values()))) ** 2)))
 
 
 @pytest.mark.parametrize("model", sorted(PUBLISHED))

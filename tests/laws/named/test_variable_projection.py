@@ -9,7 +9,7 @@ from scipy.optimize import differential_evolution, least_squares
 from reconscale.laws import LAWS, Points, evaluate, fit
 from reconscale.laws.named.fit import point_fit
 from reconscale.laws.named.law import grid
-from reconscale.laws.named.power_laws import log_way
+from reconscale.laws.named.power_laws import log_fraction
 from reconscale.laws.named.variable_projection import (
     Problem,
     levenberg_marquardt,
@@ -177,11 +177,11 @@ def test_rising_errors_need_a_law_that_may_rise():
 @QUICK
 @given(st.floats(-500, 500), st.floats(0.05, 5.0))
 def test_the_root_of_m4(right, a):
-    way = log_way(np.array([right]), np.array([a]))
-    rest = np.log(-np.expm1(way)) if way[0] < -1e-9 else None
-    assert (way <= 0).all()
+    fraction = log_fraction(np.array([right]), np.array([a]))
+    rest = np.log(-np.expm1(fraction)) if fraction[0] < -1e-9 else None
+    assert (fraction <= 0).all()
     if rest is not None:
-        assert way[0] - a * rest[0] == pytest.approx(right, rel=1e-6, abs=1e-6)
+        assert fraction[0] - a * rest[0] == pytest.approx(right, rel=1e-6, abs=1e-6)
 
 
 def test_m4_solves_its_equation():

@@ -6,12 +6,12 @@ from reconscale.laws import infer_surface
 
 
 @pytest.fixture(scope="module")
-def told(make, true):
+def case(make, true):
     return infer_surface(make(true("additive"), noise=0.003)), true("additive")
 
 
-def test_the_optimum_is_the_closed_form_of_the_additive_law(told):
-    posterior, _ = told
+def test_the_optimum_is_the_closed_form_of_the_additive_law(case):
+    posterior, _ = case
     # alpha n'^-alpha = beta p'^-beta at the optimum of n p = c, with n' = n / 300 and p' = p / 8e4
     budget = 6.0 * 600 * 1.6e5
     alpha, beta = 0.35, 0.3
@@ -27,8 +27,8 @@ def test_the_optimum_is_the_closed_form_of_the_additive_law(told):
     assert best.findings == ()
 
 
-def test_the_optimum_is_no_worse_than_its_neighbours_under_any_cost(told):
-    posterior, _ = told
+def test_the_optimum_is_no_worse_than_its_neighbours_under_any_cost(case):
+    posterior, _ = case
 
     def cost(n, p):
         return 5.0 * n + 0.01 * p + 1e-6 * n * p
@@ -41,14 +41,14 @@ def test_the_optimum_is_no_worse_than_its_neighbours_under_any_cost(told):
         assert posterior.log_error(n, p).mean() > posterior.log_error(best.n, best.p).mean()
 
 
-def test_an_optimum_at_the_end_of_what_is_allowed_is_said(told):
-    best = told[0].compute_optimal(6.0 * 600 * 1.6e5, allowed=(1e4, 3e4))
+def test_an_optimum_at_the_end_of_what_is_allowed_is_said(case):
+    best = case[0].compute_optimal(6.0 * 600 * 1.6e5, allowed=(1e4, 3e4))
     assert "optimum-at-edge" in [item.code for item in best.findings]
     assert best.p == pytest.approx(3e4)
 
 
-def test_larger_is_not_worthwhile_beyond_the_frontier(told):
-    posterior, true = told
+def test_larger_is_not_worthwhile_beyond_the_frontier(case):
+    posterior, true = case
     p = posterior.frontier([100.0, 1000.0], worthwhile=0.2)
     for n, middle in zip((100.0, 1000.0), p.median, strict=True):
         assert 10 * np.log10(true(n, middle) / true(n, 2 * middle)) == pytest.approx(0.2, abs=0.06)
@@ -57,8 +57,8 @@ def test_larger_is_not_worthwhile_beyond_the_frontier(told):
     assert posterior.frontier(1000.0, worthwhile=1e-3).chance(1e300)[0] > 0.5
 
 
-def test_the_isoquant_reaches_its_target(told):
-    posterior, true = told
+def test_the_isoquant_reaches_its_target(case):
+    posterior, true = case
     p = posterior.isoquant(1.2, [300.0, 1000.0]).median
     np.testing.assert_allclose(true(np.array([300.0, 1000.0]), p), 1.2, rtol=0.01)
     assert posterior.isoquant(0.2, 3000.0).median[0] == np.inf
@@ -66,8 +66,8 @@ def test_the_isoquant_reaches_its_target(told):
     assert posterior.isoquant(50.0, 300.0).median[0] == pytest.approx(100.0)
 
 
-def test_arguments_out_of_range_are_refused(told):
-    posterior, _ = told
+def test_arguments_out_of_range_are_refused(case):
+    posterior, _ = case
     with pytest.raises(UserError, match="worthwhile"):
         posterior.frontier(100.0, worthwhile=0.0)
     with pytest.raises(UserError, match="target"):

@@ -27,17 +27,17 @@ def test_larger_networks_are_forecast(ladder, split):
     n, p, ratio, loss = ladder
     seen, allowed = SPLITS[split]
     seen = seen(p, ratio)
-    told = infer_surface(Points(n[seen], loss[seen], p=p[seen]))
-    away = np.log(told.median(n, p) / loss)
+    made = infer_surface(Points(n[seen], loss[seen], p=p[seen]))
+    away = np.log(made.median(n, p) / loss)
     assert np.sqrt((away[~seen] ** 2).mean()) <= allowed
     assert np.sqrt((away[p > 2e9] ** 2).mean()) <= allowed + 0.0005
-    low, high = told.interval(n[~seen], p[~seen])
+    low, high = made.interval(n[~seen], p[~seen])
     assert ((low <= loss[~seen]) & (loss[~seen] <= high)).mean() >= 0.8
-    assert told.couplings["additive"] < 0.2
+    assert made.couplings["additive"] < 0.2
 
 
 def test_three_billion_from_a_quarter_of_that(ladder):
     n, p, _, loss = ladder
-    told = infer_surface(Points(n[p < 8e8], loss[p < 8e8], p=p[p < 8e8]))
+    made = infer_surface(Points(n[p < 8e8], loss[p < 8e8], p=p[p < 8e8]))
     large = p > 2e9
-    assert np.sqrt((np.log(told.median(n[large], p[large]) / loss[large]) ** 2).mean()) <= 0.006
+    assert np.sqrt((np.log(made.median(n[large], p[large]) / loss[large]) ** 2).mean()) <= 0.006

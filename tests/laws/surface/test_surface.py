@@ -13,21 +13,21 @@ AHEAD = (np.array([3000.0, 6000.0, 6000.0, 500.0]), np.array([1.28e6, 6.4e5, 1.2
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_coupling_is_recovered(make, true, exponents, form):
-    told = infer_surface(make(true(form)))
-    assert told.couplings[form] > 1 / 3
-    assert sum(told.couplings.values()) == pytest.approx(1.0)
-    assert told.floor > 0.9
-    np.testing.assert_allclose(told.median(*AHEAD), true(form)(*AHEAD), rtol=0.03)
+    made = infer_surface(make(true(form)))
+    assert made.couplings[form] > 1 / 3
+    assert sum(made.couplings.values()) == pytest.approx(1.0)
+    assert made.floor > 0.9
+    np.testing.assert_allclose(made.median(*AHEAD), true(form)(*AHEAD), rtol=0.03)
     for name, value in zip(("alpha", "beta", "k"), exponents(form), strict=True):
-        middle, low, high = told.parameters[name]
+        middle, low, high = made.parameters[name]
         assert low - 0.15 <= value <= high + 0.15, (name, middle, low, high)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_formula_with_its_parameters_is_the_surface(make, true, form):
-    told = infer_surface(make(true(form), noise=0.003))
-    draws = np.median(told.log_error(300.0, 8e4))
-    value = {name: part[0] for name, part in told.parameters.items()}
+    made = infer_surface(make(true(form), noise=0.003))
+    draws = np.median(made.log_error(300.0, 8e4))
+    value = {name: part[0] for name, part in made.parameters.items()}
     assert np.exp(draws) == pytest.approx(true(form)(300.0, 8e4), rel=0.01)
     assert 0 <= value["E"] < 1.3
     assert value["alpha"] == pytest.approx(value["a"] * value["k"], rel=0.15)
@@ -37,12 +37,12 @@ def test_ninety_per_cent_intervals_cover(make, true):
     inside, gains, times = np.zeros(4), np.zeros(2), 24
     for rng in range(times):
         error = true(FORMS[rng % 3], floor=0.0 if rng % 5 == 0 else 0.3)
-        told = infer_surface(make(error, noise=(0.005, 0.02)[rng % 2], rng=rng))
-        low, high = told.interval(*AHEAD)
+        made = infer_surface(make(error, noise=(0.005, 0.02)[rng % 2], rng=rng))
+        low, high = made.interval(*AHEAD)
         inside += (low <= error(*AHEAD)) & (error(*AHEAD) <= high)
         for index, (double, n, p) in enumerate((("n", 6000.0, 6.4e5), ("p", 3000.0, 1.28e6))):
             gain = 10 * np.log10(error(3000.0, 6.4e5) / error(n, p))
-            low, high = told.gain(3000.0, 6.4e5, double).interval()
+            low, high = made.gain(3000.0, 6.4e5, double).interval()
             gains[index] += low[0] <= gain <= high[0]
     assert (inside / times >= 0.83).all(), inside / times
     assert (gains / times >= 0.83).all(), gains / times
@@ -76,9 +76,9 @@ def test_two_hundred_runs_take_a_second_at_most(make, true):
 def test_a_thousand_cells_are_merged(true):
     rng = np.random.default_rng(0)
     n, p = np.exp(rng.uniform(3, 8, 1000)), np.exp(rng.uniform(9, 14, 1000))
-    told = infer_surface(Points(n, true("additive")(n, p) * np.exp(0.02 * rng.standard_normal(1000)), p=p))
-    assert "sizes-merged" in [item.code for item in told.findings]
-    np.testing.assert_allclose(told.median(*AHEAD), true("additive")(*AHEAD), rtol=0.02)
+    made = infer_surface(Points(n, true("additive")(n, p) * np.exp(0.02 * rng.standard_normal(1000)), p=p))
+    assert "sizes-merged" in [item.code for item in made.findings]
+    np.testing.assert_allclose(made.median(*AHEAD), true("additive")(*AHEAD), rtol=0.02)
 
 
 def test_metrics_tell_the_same_story(make, true):
@@ -100,33 +100,33 @@ def test_scale_does_not_matter(make, true):
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 def test_a_constant_error_gains_nothing(make, noise):
-    told = infer_surface(make(lambda n, p: 0.5 + 0 * n * p, noise=noise))
-    np.testing.assert_allclose(told.median(*AHEAD), 0.5, rtol=0.02)
-    low, high = told.gain(3000, 6.4e5, "n").interval()
+    made = infer_surface(make(lambda n, p: 0.5 + 0 * n * p, noise=noise))
+    np.testing.assert_allclose(made.median(*AHEAD), 0.5, rtol=0.02)
+    low, high = made.gain(3000, 6.4e5, "n").interval()
     assert low[0] < 0.05
     assert high[0] < 0.3
-    assert np.isfinite(told.log_error(1e9, 1e12)).all()
+    assert np.isfinite(made.log_error(1e9, 1e12)).all()
 
 
 def test_missing_cells_do_no_harm(make, true):
     points = make(true("additive"))
-    told = infer_surface(points.rows(~((points.n < 200) & (points.p > 1e5))))
-    np.testing.assert_allclose(told.median(*AHEAD), true("additive")(*AHEAD), rtol=0.05)
+    made = infer_surface(points.rows(~((points.n < 200) & (points.p > 1e5))))
+    np.testing.assert_allclose(made.median(*AHEAD), true("additive")(*AHEAD), rtol=0.05)
 
 
 def test_intervals_widen_with_the_distance_from_the_cells(make, true):
-    told = infer_surface(make(true("additive")))
-    low, high = told.interval(3000 * np.array([1.0, 2, 4, 8]), 6.4e5 * np.array([1.0, 2, 4, 8]))
+    made = infer_surface(make(true("additive")))
+    low, high = made.interval(3000 * np.array([1.0, 2, 4, 8]), 6.4e5 * np.array([1.0, 2, 4, 8]))
     assert (np.diff(np.log(high / low)) > 0).all()
-    assert {item.code for item in told.cautions(24000, 5e6)} == {"far-in-n", "far-in-p"}
-    assert not told.cautions(12000, 2.5e6)
+    assert {item.code for item in made.cautions(24000, 5e6)} == {"far-in-n", "far-in-p"}
+    assert not made.cautions(12000, 2.5e6)
 
 
 def test_seeds_that_scatter_more_for_small_networks_are_seen(make, true):
     points = make(true("additive"), noise=0.0)
     noise = np.where(points.p < 2e4, 0.15, 0.005) * np.random.default_rng(0).standard_normal(len(points))
-    told = infer_surface(Points(points.n, points.y * np.exp(noise), points.seed, points.p))
-    low, high = told.interval(300.0, [1e4, 6.4e5])
+    made = infer_surface(Points(points.n, points.y * np.exp(noise), points.seed, points.p))
+    low, high = made.interval(300.0, [1e4, 6.4e5])
     assert np.log(high / low)[0] > 2 * np.log(high / low)[1]
 
 
@@ -134,10 +134,10 @@ def test_networks_that_overfit_widen_the_interval_and_raise_a_finding(make, true
     def overfits(n, p):
         return true("additive")(n, p) + 0.6 * (p / 6.4e5) ** 0.5 * (30.0 / n) ** 1.2
 
-    plain, told = infer_surface(make(true("additive"))), infer_surface(make(overfits))
-    assert "overfits" in [item.code for item in told.findings]
+    plain, made = infer_surface(make(true("additive"))), infer_surface(make(overfits))
+    assert "overfits" in [item.code for item in made.findings]
     assert "overfits" not in [item.code for item in plain.findings]
-    widths = [np.log(np.divide(*s.interval(3000.0, 1.28e6)[::-1]))[0] for s in (plain, told)]
+    widths = [np.log(np.divide(*s.interval(3000.0, 1.28e6)[::-1]))[0] for s in (plain, made)]
     assert widths[1] > widths[0]
 
 
@@ -155,11 +155,11 @@ def test_too_few_cells_are_refused(make, true):
 
 def test_networks_that_grow_with_the_data_raise_a_finding(true):
     n = 30.0 * 2.0 ** np.arange(7)
-    told = infer_surface(Points(n, true("additive")(n, n * 300), p=n * 300))
-    codes = [item.code for item in told.findings]
+    made = infer_surface(Points(n, true("additive")(n, n * 300), p=n * 300))
+    codes = [item.code for item in made.findings]
     assert "p-follows-n" in codes
     assert "no-seeds" in codes
-    assert np.isfinite(told.interval(1e4, 1e7)).all()
+    assert np.isfinite(made.interval(1e4, 1e7)).all()
 
 
 def test_a_floor_that_is_not_seen_is_said(make, true):

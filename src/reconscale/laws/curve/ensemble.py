@@ -1,4 +1,6 @@
-"""The posterior curve averaged with two naive forecasts, weighted by how well each predicted the last sizes.
+"""The posterior curve averaged with two naive forecasts, and with the named laws that were asked for.
+
+They are weighted by how well each predicted the last sizes.
 
 What is averaged is the forecast of ln(error) itself (stacking in the sense of Breiman 1996), not its distribution:
 a curve that bends too much and a straight line that bends too little err to opposite sides.
@@ -7,19 +9,25 @@ a curve that bends too much and a straight line that bends too little err to opp
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
-from reconscale.laws.curve.discrepancy import FEW
+from reconscale.errors import UserError
+from reconscale.laws.curve.model import FEW
 from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.grouping import SizeMeans
+from reconscale.laws.named.fit import Bootstrap, bootstrap
+from reconscale.laws.named.law import bounded
+from reconscale.laws.named.registry import LAWS, keys_of
 
 CLEAR = 40.0
 """A curve is clear when its ln(error) changes by more than this many standard deviations of one run, else faint."""
@@ -77,13 +85,16 @@ def out_of_calibration(level: SizeMeans, x: float) -> list[Finding]:
 
 
 WEIGHTS = {"curve": 0.6, "last value": 0.2, "line": 0.2}
-"""Before any forecast has been checked; chosen on the development curves (``benchmarks/laws.py``)."""
+"""Before any forecast has been checked; chosen on the development curves (``benchmarks/laws.py``). Named laws
+share as much as the curve has, and then all weights are scaled to sum to 1."""
+LAW_DRAWS = 1000
+"""Resampled data sets that a named law is fitted to."""
 TOLERANCE, LEARNING = 5.0, 0.5
 """A member whose held-out log density falls behind the best by more than the first loses weight, e-fold for each
 excess of 1 / the second. A little behind proves nothing: one or a few levels are held back, and a member that is
 right about the next level may be wrong about the ones after."""
 ONSET = 0.25
-"""The naive members enter beyond the data, over this much of ln n."""
+"""Naive members and named laws enter beyond the data, over this much of ln n."""
 ALWAYS_WRONG = 0.004
 """No curve continues exactly as expected: spread of ln(error) for each factor e beyond the data, at least."""
 BENDS = 0.15
@@ -110,10 +121,39 @@ class LinearExtrapolation:
         """(N,) expected ln(error) at x = ln n."""
         return np.asarray(self.mean[0] + self.mean[1] * (x - self.centre))
 
+    def variance(self, x: Floats) -> Floats:
+        """(N,) of the expected ln(error) at x."""
+        return np.asarray(self.sd[0] ** 2 + (self.sd[1] * (x - self.centre)) ** 2)
+
     def drawn(self, x: Floats, count: int, rng: np.random.Generator) -> Floats:
         """(count, N) lines at x."""
         normal = rng.standard_normal((2, count, 1))
         return np.asarray(self.at(x) + self.sd[0] * normal[0] + self.sd[1] * normal[1] * (x - self.centre))
+
+
+@dataclass(frozen=True, eq=False)
+class NamedMember:
+    """A named law with the uncertainty of its parameters.
+
+    Attributes:
+        fitted: the least-squares fit and the fits to resampled data sets.
+    """
+
+    fitted: Bootstrap
+
+    def at(self, x: Floats) -> Floats:
+        """(N,) ln(error) of the least-squares fit at x = ln n."""
+        return bounded(self.fitted.log_error(x, self.fitted.theta)[0])
+
+    def variance(self, x: Floats) -> Floats:
+        """(N,) of ln(error) at x, from the central 90 % of the resampled fits: some of them run off beyond the data."""
+        low, high = np.quantile(bounded(self.fitted.log_error(x)), [0.05, 0.95], axis=0)
+        return np.asarray(((high - low) / (2 * 1.645)) ** 2)
+
+    def drawn(self, x: Floats, count: int) -> Floats:
+        """(count, N) resampled fits at x, in order, so that no random number is used."""
+        curves = bounded(self.fitted.log_error(x))
+        return np.asarray(curves[np.arange(count) % len(curves)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +165,7 @@ class Ensemble:
         last, line: the naive members.
         weights: member -> weight beyond the data; they sum to 1.
         drift: spread of the discrepancy of ln(error) for each factor e of n beyond the data.
+        laws: the named laws that were asked for, by name.
     """
 
     curve: Posterior
@@ -132,6 +173,7 @@ class Ensemble:
     line: LinearExtrapolation
     weights: dict[str, float]
     drift: float
+    laws: dict[str, NamedMember] = field(default_factory=dict)
 
     @property
     def level(self) -> SizeMeans:
@@ -155,8 +197,12 @@ class Ensemble:
         drawn, owner = self.curve.curves(x, count, rng)
         away = distance_outside(x, self.level)
         trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
+        rest = sum(self.weights[name] for name in WEIGHTS) if self.laws else 1.0
         for name, member in (("last value", self.last), ("line", self.line)):
-            drawn = drawn + self.weights[name] * trust * (member.drawn(x, count, rng) - drawn)
+            drawn = drawn + self.weights[name] / rest * trust * (member.drawn(x, count, rng) - drawn)
+        if self.laws:
+            named = [self.weights[name] * (law.drawn(x, count) - drawn) for name, law in self.laws.items()]
+            drawn = drawn + trust * np.sum(named, axis=0)
         drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
         return (conformal_stretch(drawn, x, self.level, self.curve.surprise) if calibrated else drawn), owner
 
@@ -168,26 +214,52 @@ class Ensemble:
         return max(0.0, abs(line - last) - unsure)
 
 
-def fit_ensemble(level: SizeMeans, rng: np.random.Generator) -> Ensemble:
-    """Infer the curve, and weigh it against the naive members by their forecasts of the last levels.
+def fit_ensemble(level: SizeMeans, rng: np.random.Generator, laws: str | Sequence[str] = ()) -> Ensemble:
+    """Infer the curve, and weigh it against the other members by their forecasts of the last levels.
 
     Args:
         level: two or more levels.
-        rng: source of the sampler's moves.
+        rng: source of the sampler's moves; the named laws have a stream of their own, which leaves this one as it is.
+        laws: names of laws that become members.
+
+    Raises:
+        UserError: there is no such law, or there are too few levels to fit it and to hold some back.
     """
-    many = len(level.x)
-    held = max(1, many // 6) if many > 3 else 0
+    keys, many = keys_of(laws), len(level.x)
+    for key in keys:
+        if not can_weigh(key, many):
+            least = next(number for number in count(LAWS[key].least) if can_weigh(key, number))
+            remedy = f"in a forecast it needs at least {least}, because the largest are held back to weigh it"
+            raise UserError(f"law '{key}'", f"found {many} distinct n", remedy)
+    held = held_back(many)
     curve = infer_posterior(level, held, rng=rng)
-    weights = dict(WEIGHTS)
+    streams = dict(zip(keys, rng.spawn(len(keys)), strict=True)) if keys else {}
+    prior = WEIGHTS | {key: WEIGHTS["curve"] / len(keys) for key in keys}
+    weights = np.array(list(prior.values()))
     if held:
         seen = level.until(many - held)
-        scores = np.array(
-            [curve.held_out / held, *(_score(make(seen), level, held) for make in (last_value, extrapolate_line))]
-        )
+        others: list[LinearExtrapolation | NamedMember] = [last_value(seen), extrapolate_line(seen)]
+        others += [_named(key, seen, streams[key]) for key in keys]
+        scores = np.array([curve.held_out / held, *(_score(member, level, held) for member in others)])
         behind = np.clip(scores.max() - scores - TOLERANCE, 0.0, 60.0)
-        learnt = np.array(list(WEIGHTS.values())) * np.exp(-LEARNING * behind)
-        weights = dict(zip(WEIGHTS, (learnt / learnt.sum()).tolist(), strict=True))
-    return Ensemble(curve, last_value(level), extrapolate_line(level), weights, extrapolation_sd(level))
+        weights = weights * np.exp(-LEARNING * behind)
+    shares = dict(zip(prior, (weights / weights.sum()).tolist(), strict=True))
+    named = {key: _named(key, level, streams[key]) for key in keys}
+    return Ensemble(curve, last_value(level), extrapolate_line(level), shares, extrapolation_sd(level), named)
+
+
+def held_back(many: int) -> int:
+    """How many of ``many`` levels are held back to weigh the members; none where there are three or fewer."""
+    return max(1, many // 6) if many > 3 else 0
+
+
+def can_weigh(law: str, many: int) -> bool:
+    """Whether a law, by its key, can be fitted to ``many`` levels without those that are held back."""
+    return many - held_back(many) >= LAWS[law].least
+
+
+def _named(key: str, level: SizeMeans, rng: np.random.Generator) -> NamedMember:
+    return NamedMember(bootstrap(LAWS[key], level, LAW_DRAWS, rng))
 
 
 def last_value(level: SizeMeans) -> LinearExtrapolation:
@@ -221,11 +293,10 @@ def distance_outside(x: Floats, level: SizeMeans) -> Floats:
     return np.asarray(np.maximum(np.maximum(x - level.x[-1], level.x[0] - x), 0.0))
 
 
-def _score(member: LinearExtrapolation, level: SizeMeans, held: int) -> float:
+def _score(member: LinearExtrapolation | NamedMember, level: SizeMeans, held: int) -> float:
     """Mean log density (Student t5) of the last ``held`` levels."""
     x, z = level.x[-held:], level.z[-held:]
     away = x - level.x[-held - 1]
     slope = float(np.abs(np.diff(level.z) / np.diff(level.x)).mean())
-    own = member.sd[0] ** 2 + (member.sd[1] * (x - member.centre)) ** 2
-    scale = np.sqrt(own + level.variance[-held:] + (ALWAYS_WRONG**2 + (BENDS * slope) ** 2) * away**2)
+    scale = np.sqrt(member.variance(x) + level.variance[-held:] + (ALWAYS_WRONG**2 + (BENDS * slope) ** 2) * away**2)
     return float((-np.log(scale) - 3.0 * np.log1p(((z - member.at(x)) / scale) ** 2 / 5.0)).mean() - 0.968)

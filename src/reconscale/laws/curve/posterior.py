@@ -9,10 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
-from reconscale.laws.curve.discrepancy import DiscrepancyGP, NoisePrior, build_discrepancy, marginalise, predict
-from reconscale.laws.curve.family import DIMENSIONS, FORMS, HEADS, TAILS, CurveDraws, Prior, curves_from_normals
+from reconscale.laws import smc
+from reconscale.laws.curve.model import (
+    DIMENSIONS,
+    FORMS,
+    HEADS,
+    TAILS,
+    CurveDraws,
+    DiscrepancyGP,
+    NoisePrior,
+    Prior,
+    build_discrepancy,
+    curves_from_normals,
+    marginalise,
+    predict,
+)
 from reconscale.laws.grouping import SizeMeans
-from reconscale.laws.inference import smc
 
 BELIEF = NoisePrior()
 MANY_LEVELS = 8
@@ -26,7 +38,7 @@ CLOUD = 1000
 MOST_LEVELS = 20
 """More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
 LEAST_CHANGE = 0.02
-"""DiscrepancyGP are a part of the curve's whole change of ln(error), which is taken to be this at least."""
+"""Departures from the family are a part of the curve's whole change of ln(error), taken to be this at least."""
 JOINT = 48
 """Up to this many sizes are drawn jointly; between them curves are straight in log-log."""
 

@@ -10,19 +10,12 @@ from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import amount
+from reconscale.format import amount, format_chance, round_interval
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
-from reconscale.laws.decisions.intervals import (
-    Interval,
-    format_chance,
-    format_interval,
-    likelihood_words,
-    round_interval,
-    summarise,
-)
+from reconscale.laws.decisions.intervals import Interval, format_interval, likelihood_words, summarise
 from reconscale.laws.decisions.requirements import first_n_reaching, n_grid, size_for_target
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.points import METRICS, Points
+from reconscale.laws.points import IMAGES, METRICS, Points
 
 FAR = 10.0
 """Beyond this multiple of the largest n a crossing rests on which law holds."""
@@ -82,7 +75,7 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
         names: what to call them.
 
     Raises:
-        UserError: the two are in different metrics, profiles or units.
+        UserError: the two are in different metrics or profiles, or their n count different things.
     """
     _check_comparable(curve.points, other.points)
     correlation, paired, seed = _shared(curve.best, other.best), _same_images(curve.points, other.points), curve.seed
@@ -116,7 +109,7 @@ def _check_comparable(a: Points, b: Points) -> None:
     """Raise a UserError unless both were measured in the same way and overlap in n."""
     for name in ("metric", "profile", "unit"):
         first, second = getattr(a, name), getattr(b, name)
-        if first != second and (name != "profile" or (first and second)):
+        if first != second and not _may_be_equal(name, {first, second}):
             raise UserError(
                 "crossing", f"found {name} '{first}' and '{second}'", "measure both methods in the same way"
             )
@@ -126,6 +119,11 @@ def _check_comparable(a: Points, b: Points) -> None:
             f"found n = {amount(a.n.min())} to {amount(a.n.max())} and {amount(b.n.min())} to {amount(b.n.max())}",
             "the two ranges of n must overlap",
         )
+
+
+def _may_be_equal(name: str, words: set[str]) -> bool:
+    """Whether two words may mean the same because one of them is only assumed: no profile, or images by default."""
+    return "" in words if name == "profile" else IMAGES in words <= {IMAGES, "images", "photographs", "units"}
 
 
 def _named_once(a: Points, b: Points) -> list[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reconscale.errors import UserError
-from reconscale.laws.decisions.intervals import round_interval
+from reconscale.format import round_interval
 
 MOST = 2.0
 """Exponents of training time beyond this, or below 0, are noise."""

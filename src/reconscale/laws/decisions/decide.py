@@ -9,12 +9,12 @@ from scipy.special import chdtrc
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import amount, general, plain, short
+from reconscale.format import amount, format_chance, general, plain, short
 from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
-from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, format_chance, likelihood_words
+from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import (
     SizeMeans,

@@ -7,18 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconscale.arrays import Floats
-from reconscale.format import format_chance, round_interval
-
-__all__ = [
-    "LIKELY",
-    "UNLIKELY",
-    "Interval",
-    "format_chance",
-    "format_interval",
-    "likelihood_words",
-    "round_interval",
-    "summarise",
-]
+from reconscale.format import round_interval
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconscale.errors import UserError
-from reconscale.format import amount, short
+from reconscale.format import amount, format_chance, round_interval, short
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.decide import check_worthwhile
-from reconscale.laws.decisions.intervals import format_chance, round_interval
 from reconscale.laws.decisions.value_of_information import (
     Candidate,
     ExpectedLoss,
@@ -90,8 +89,8 @@ def choose_experiments(
 
     The aim is the decision: the variance of the gain of doubling n (and of doubling p where a surface over n and p
     exists). With ``forecast_at`` the aim is ln(error) there. What a candidate teaches is found by reweighting draws of
-    the posterior in simulated worlds, see :mod:`reconscale.laws.decisions.value_of_information`; the test images stay
-    as they are.
+    the posterior in simulated scenarios, see :mod:`reconscale.laws.decisions.value_of_information`; the test images
+    stay as they are.
 
     ``stop`` comes alone, where the decision is the aim and (a) the expected regret, how much the best choice now is
     expected to fall short of the best choice if all were known, is below 5 % of ``worthwhile``; or (b) no candidate
@@ -137,7 +136,7 @@ def _chosen(plan: _Plan, now: Scenarios, count: int, rng: np.random.Generator) -
         if settled:
             return tuple(chosen) or (_stop(plan, before, settled),)
         tried = now.tried(rng)
-        left = [world.left(plan.worthwhile) for world in tried]
+        left = [scenarios.left(plan.worthwhile) for scenarios in tried]
         best, reason = _best(plan, before, left, have)
         if best is None:
             return tuple(chosen) or (_stop(plan, before, reason),)

@@ -1,12 +1,12 @@
 """The expected value of a run: simulated scenarios with reweighted posterior draws.
 
-A world is one draw of the posterior taken for the truth. Every candidate is measured in it, with noise; the other
-draws are weighted by the likelihood of what was measured, without any new fit. The mean over worlds of the variance
-that is left is what is expected after the measurement (preposterior analysis; Raiffa and Schlaifer 1961).
+A scenario is one draw of the posterior taken for the truth. Every candidate is measured in it, with noise; the other
+draws are weighted by the likelihood of what was measured, without any new fit. The mean over scenarios of the
+variance that is left is what is expected after the measurement (preposterior analysis; Raiffa and Schlaifer 1961).
 
-Beyond the data a draw bends once, so a measurement there would seem to say how it continues for ever. A new fit would
-allow for a new bend beyond the new largest n, and so do the worlds. Where the calibration stretches the curve for being
-faint or surprising, the new bend is not stretched: more sizes make a curve less so.
+Beyond the data a draw bends once, so a measurement there would seem to say how it continues without end. A new fit
+would allow for a new bend beyond the new largest n, and so do the scenarios. Where the calibration stretches the curve
+for being faint or surprising, the new bend is not stretched: more sizes make a curve less so.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.cells import has_surface
-from reconscale.laws.surface.discrepancy import SMOOTH
+from reconscale.laws.surface.model import SMOOTH
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
 
 FARTHER = (1.5, 2.0, 3.0, 4.0)
@@ -147,7 +147,7 @@ def _p_of(points: Points, width: int) -> float | None:
     return float(np.exp(y[near] + slope * (np.log(width) - x[near])))
 
 
-WORLDS = 128
+SCENARIOS = 128
 PARTICLES = 2000
 LEAST_EFFECTIVE = 30.0
 """Fewer effective draws than this say nothing: the likelihood is then widened, so that less is claimed to be learnt."""
@@ -181,7 +181,7 @@ class ScenarioDraws:
     before: Floats | None = None
     metric: str = "error"
 
-    def told(self, far: float) -> Floats:
+    def outcomes(self, far: float) -> Floats:
         """(C, A) the aims, as gains or ln(error), once ``far`` is the largest ln n measured."""
         away = np.maximum(self.places - far, 0.0) if far > self.last else np.zeros(len(self.places))
         values = self.aims + self.bend[:, None] * away
@@ -195,8 +195,9 @@ class ExpectedLoss:
     """What is expected to be left after some measurements.
 
     Attributes:
-        variance: of the aims, summed, mean over worlds.
-        regret: how much worse the best choice (any aim, or none) is than if everything were known, mean over worlds.
+        variance: of the aims, summed, mean over scenarios.
+        regret: how much worse the best choice (any aim, or none) is than if everything were known, mean over
+            scenarios.
     """
 
     variance: float
@@ -262,11 +263,11 @@ def draws_2d(
 
 @dataclass(frozen=True, eq=False)
 class Scenarios:
-    """Worlds in which some candidates have been measured already.
+    """Scenarios in which some candidates have been measured already.
 
     Attributes:
         belief: the possibilities.
-        truth: (W,) the draw that is true in each world.
+        truth: (W,) the draw that is true in each scenario.
         weight: (W, C) of each draw, given what was measured; rows sum to 1, and the true one is left out.
         far: the largest ln n measured by now.
     """
@@ -278,24 +279,24 @@ class Scenarios:
 
     @property
     def effective(self) -> float:
-        """How many draws still count, in a typical world."""
+        """How many draws still count, in a typical scenario."""
         return float(np.median(1.0 / (self.weight**2).sum(axis=1)))
 
     def left(self, worthwhile: float | None) -> ExpectedLoss:
         """What is left now; without ``worthwhile`` there is no decision to regret."""
-        told = self.belief.told(self.far)
-        aims = np.clip(told, *np.quantile(told, [TRIM, 1.0 - TRIM], axis=0))
+        outcomes = self.belief.outcomes(self.far)
+        aims = np.clip(outcomes, *np.quantile(outcomes, [TRIM, 1.0 - TRIM], axis=0))
         aims = aims - aims.mean(axis=0)
         variance = float((self.weight @ aims**2 - (self.weight @ aims) ** 2).sum(axis=1).mean())
         if worthwhile is None:
             return ExpectedLoss(variance, 0.0)
-        net = told - worthwhile
+        net = outcomes - worthwhile
         known = self.weight @ np.maximum(net.max(axis=1), 0.0)
         chosen = np.maximum((self.weight @ net).max(axis=1), 0.0)
         return ExpectedLoss(variance, float(np.maximum(known - chosen, 0.0).mean()))
 
     def after(self, candidate: int, least: float, rng: np.random.Generator) -> Scenarios:
-        """The same worlds, with one more candidate measured.
+        """The same scenarios, with one more candidate measured.
 
         Args:
             candidate: which.
@@ -316,14 +317,14 @@ class Scenarios:
             noise *= 1.4
 
     def tried(self, rng: np.random.Generator) -> list[Scenarios]:
-        """The worlds after each candidate."""
+        """The scenarios after each candidate."""
         least = min(LEAST_EFFECTIVE, 0.5 * self.effective)
         return [self.after(k, least, rng) for k in range(len(self.belief.x))]
 
 
 def simulate_scenarios(belief: ScenarioDraws, rng: np.random.Generator) -> Scenarios:
-    """Worlds in which nothing has been measured yet."""
-    truth = rng.permutation(len(belief.at))[:WORLDS]
+    """Scenarios in which nothing has been measured yet."""
+    truth = rng.permutation(len(belief.at))[:SCENARIOS]
     weight = np.full((len(truth), len(belief.at)), 1.0 / (len(belief.at) - 1))
     weight[np.arange(len(truth)), truth] = 0.0
     return Scenarios(belief, truth, weight, belief.last)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reconscale.arrays import Floats
-from reconscale.laws.inference import smc
+from reconscale.laws import smc
 from reconscale.laws.named.law import (
     bounded,
     constant,

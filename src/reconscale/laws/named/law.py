@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reconscale.arrays import Floats
-from reconscale.laws.inference import smc
+from reconscale.laws import smc
 
 LOG_LIMIT = 690.0
 """Log errors are kept within this bound, so that their exponential is a number."""

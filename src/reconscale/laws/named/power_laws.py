@@ -210,27 +210,27 @@ class M4:
         return slice(0, count)
 
     def _shape(self, x: Floats, t: Floats) -> tuple[Floats, ...]:
-        """c, a, the right-hand side at mid size, ln of the way from e to e0 (..., K), and ln of e relative to it."""
+        """c, a, the right-hand side at mid size, ln w (..., K) of :meth:`terms`, and ln of e / (e0 - e)."""
         c, a = log_grid(t[..., 0:1], 0.02, 5.0), log_grid(t[..., 3:4], 0.05, 5.0)
         place = 10.0 - 22.0 * t[..., 2:3]
-        half_way = a * np.logaddexp(0.0, place) - np.logaddexp(0.0, -place)
-        way = log_way(half_way - c * (x - middle(x)), a)
-        return c, a, half_way, way, log_floor_from_unit(t[..., 1:2], way)
+        at_middle = a * np.logaddexp(0.0, place) - np.logaddexp(0.0, -place)
+        fraction = log_fraction(at_middle - c * (x - middle(x)), a)
+        return c, a, at_middle, fraction, log_floor_from_unit(t[..., 1:2], fraction)
 
     def nodes(self, x: Floats, u: Floats) -> Floats:  # noqa: ARG002
         """A grid."""
         return grid(len(self.curved))
 
     def terms(self, x: Floats, t: Floats) -> tuple[Floats, Floats]:
-        """ln(r + w), w from 0 to 1 being the part of the way from e to e0, r = e / (e0 - e); a level."""
-        way, floor = self._shape(x, t)[3:]
-        known = np.logaddexp(floor, way)
+        """ln(r + w), w from 0 to 1 being the part of the distance from e to e0, r = e / (e0 - e); a level."""
+        fraction, floor = self._shape(x, t)[3:]
+        known = np.logaddexp(floor, fraction)
         return known, constant(known)
 
     def theta(self, x: Floats, t: Floats, linear: Floats) -> Floats:
         """(..., 5): e, e0, a, b and c."""
-        c, a, half_way, _, floor = self._shape(x, t)
-        b = np.exp(bounded(half_way + c * middle(x) + (1.0 - a) * linear))
+        c, a, at_middle, _, floor = self._shape(x, t)
+        b = np.exp(bounded(at_middle + c * middle(x) + (1.0 - a) * linear))
         e = floored(linear + floor)
         return np.concatenate([e, e + np.exp(bounded(linear)), a, b, c], axis=-1)
 
@@ -238,12 +238,12 @@ class M4:
         """Ln of the error that solves the equation."""
         e, e0, a, b, c = split(theta)
         room = np.log(np.maximum(e0 - e, np.finfo(np.float64).tiny))
-        way = log_way(np.log(b) + (a - 1.0) * room - c * np.asarray(x), a)
+        fraction = log_fraction(np.log(b) + (a - 1.0) * room - c * np.asarray(x), a)
         with np.errstate(divide="ignore"):
-            return bounded(np.logaddexp(np.log(e), room + way))
+            return bounded(np.logaddexp(np.log(e), room + fraction))
 
 
-def log_way(right: Floats, a: Floats) -> Floats:
+def log_fraction(right: Floats, a: Floats) -> Floats:
     """ln(w) (..., K) with w / (1 - w)^a = exp(right), by Halley's iteration on the log-odds of w.
 
     The left-hand side's logarithm is monotone, with slopes between 1 and a, in the log-odds; the start is the root of

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -30,6 +32,7 @@ __all__ = [
     "check_sizes",
     "evaluate",
     "key_of",
+    "keys_of",
     "solve",
 ]
 
@@ -68,6 +71,15 @@ def key_of(name: str) -> str:
         same = [other for other in known if other.lower() == name.lower()]
         raise UserError("law", f"found '{name}'", suggest(same[0] if same else name, known))
     return key
+
+
+def keys_of(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The keys in :data:`LAWS` of one or more laws, each once.
+
+    Raises:
+        UserError: there is no such law.
+    """
+    return tuple(dict.fromkeys(key_of(name) for name in ([names] if isinstance(names, str) else names)))
 
 
 def evaluate(law: Law, n: ArrayLike, theta: ArrayLike) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from reconscale.arrays import Floats
-from reconscale.laws.inference import smc
+from reconscale.laws import smc
 from reconscale.laws.named.law import Law
 
 CLOSE = 1e-5
@@ -187,8 +187,8 @@ def _orthonormal(columns: Floats) -> tuple[Floats, Floats]:
 
 BEGUN = {1: 128, 2: 96, 3: 64, 4: 64, 5: 96}
 """Best nodes that a descent is begun from, by the number of coordinates; 256 for more."""
-CARRIED, FINISHED = 20, 4
-"""How many of these descents are carried on, and how many to full accuracy."""
+CONTINUED, FINISHED = 20, 4
+"""How many of these descents are continued, and how many to full accuracy."""
 WIDE = 0.3
 """Standard deviation of a coordinate of the unit cube that the data say nothing about."""
 
@@ -286,10 +286,10 @@ def _optima(problem: Problem, u: Floats) -> Floats:
     begun = nodes[np.argsort(project(problem, u, nodes).rss, kind="stable")[: BEGUN.get(nodes.shape[1], 256)]]
     t, rss = levenberg_marquardt(problem, _copies(u, begun), begun, 8, 1e-3)
     t = t[np.argsort(rss, kind="stable")]
-    carried, rss = levenberg_marquardt(problem, _copies(u, t[:CARRIED]), t[:CARRIED], 60, 1e-5)
-    carried = carried[np.argsort(rss, kind="stable")]
-    ends, rss = levenberg_marquardt(problem, _copies(u, carried[:FINISHED]), carried[:FINISHED], 200, 1e-15)
-    return np.concatenate([ends[np.argsort(rss, kind="stable")], carried[FINISHED:], t[CARRIED:], begun])
+    continued, rss = levenberg_marquardt(problem, _copies(u, t[:CONTINUED]), t[:CONTINUED], 60, 1e-5)
+    continued = continued[np.argsort(rss, kind="stable")]
+    ends, rss = levenberg_marquardt(problem, _copies(u, continued[:FINISHED]), continued[:FINISHED], 200, 1e-15)
+    return np.concatenate([ends[np.argsort(rss, kind="stable")], continued[FINISHED:], t[CONTINUED:], begun])
 
 
 def _follow(first: Solution, copies: Floats) -> Floats:

@@ -37,7 +37,7 @@ class Draws:
         return np.asarray(np.sort(self.draws, axis=0)[round(check_level(q) * (len(self.draws) - 1))])
 
     def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
-        """(N,), (N,) the central interval that holds the number with probability ``level``.
+        """(N,), (N,) the central interval that has the number in it with probability ``level``.
 
         Raises:
             UserError: ``level`` is not between 0 and 1.

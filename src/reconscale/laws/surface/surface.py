@@ -14,8 +14,7 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import METRICS
 from reconscale.laws.surface.cells import Cells, nearest_inside
-from reconscale.laws.surface.discrepancy import DiscrepancyDraws, basis
-from reconscale.laws.surface.family import SurfaceDraws
+from reconscale.laws.surface.model import DiscrepancyDraws, SurfaceDraws, basis
 from reconscale.laws.surface.optimum import Draws, Optimum, first_below, first_not_worthwhile, grid, optimum, six_n_p
 
 ALWAYS_WRONG = 0.004
@@ -55,7 +54,7 @@ class Surface:
         """Name -> (median, low, high), the latter at 90 %.
 
         E, A, a, R, b and k as in the formula, on the scale of the error; ``alpha`` = a k and ``beta`` = b k, the
-        exponents where the other term is out of the way; ``seed_sd``, the spread of ln(error) between seeds of a
+        exponents where the other term is negligible; ``seed_sd``, the spread of ln(error) between seeds of a
         typical cell; ``wrong_sd``, the scale on which the law itself is wrong inside the data.
         """
         draws = parameters(self._shapes, self._wrongs, self._cells.centre)

@@ -40,11 +40,11 @@ class Particles:
 
 
 def smc_sample(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4) -> list[Particles]:
-    """Carry draws from the prior to the posterior of each stage in turn, along geometric paths.
+    """Move draws from the prior to the posterior of each stage in turn, along geometric paths.
 
     Args:
-        stages: log likelihoods (D, S) of the parameters (D, Q); a later stage holds the data of those before it.
-        start: (D, Q) draws from the prior, see :func:`~reconscale.laws.curve.even.even`.
+        stages: log likelihoods (D, S) of the parameters (D, Q); a later stage has the data of those before it too.
+        start: (D, Q) draws from the prior, see :func:`normal_sequence`.
         rng: source of resampling and moves.
         moves: moves of every draw after each step.
 
@@ -70,7 +70,7 @@ def smc_sample(stages: Stages, start: Floats, rng: np.random.Generator, *, moves
 
 
 def _mixed(stage: int, part: float) -> Callable[[Floats], Floats]:
-    """The log likelihood on the way from one stage to the next."""
+    """The log likelihood between one stage and the next."""
     if stage == 0:
         return lambda logs: part * logs[:, 0]
     return lambda logs: (1.0 - part) * logs[:, stage - 1] + part * logs[:, stage]

@@ -1,1 +1,0 @@
-"""Samplers and approximations that the curve and the surface share."""
