@@ -33,8 +33,8 @@ IMAGES = Images(source="deadleaves", size=32, total=10, patch=16, val=2, test=2)
 
 
 def converging(**recipe: Any) -> Recipe:
-    changes = {"policy": "converge", "steps": 4, "doublings": 3, "batch": 2, "lr": 1e-3, "warmup": 0.25, "cooldown": 0.5}
-    return Recipe(**{**changes, "tolerance": 1e-9, **recipe})
+    steps = {"steps": 4, "doublings": 3, "cooldown": 0.5, "tolerance": 1e-9}
+    return Recipe(**{"policy": "converge", "batch": 2, "lr": 1e-3, "warmup": 0.25, **steps, **recipe})
 
 
 def make_run(**recipe: Any) -> Run:

@@ -94,7 +94,8 @@ def _of_probes(study: Study, points: Points, probes: Sequence[Probe], done: Sequ
     if max(gains) < study.analysis.worthwhile / ALIKE:
         return finding("probe-silent", **sizes)
     now = decide(points, worthwhile=study.analysis.worthwhile).verdict
-    then = decide(with_more_steps(points, [p.before.run.n for p in probes], errors), worthwhile=study.analysis.worthwhile)
+    longer = with_more_steps(points, [probe.before.run.n for probe in probes], errors)
+    then = decide(longer, worthwhile=study.analysis.worthwhile)
     verdict = f", and the verdict would be {then.verdict} instead of {now}" if then.verdict != now else ""
     hours = duration(LONGER * sum(result.seconds for result in done))
     return finding("probe-gains", **sizes, verdict=verdict, factor=LONGER, hours=hours)
@@ -118,7 +119,7 @@ def with_more_steps(points: Points, n: Sequence[float], errors: Sequence[Sequenc
 
 
 def steps_table(study: Study, results: Sequence[Result], probes: Sequence[Probe]) -> Table:
-    """Quality against steps: every branch of ``converge`` (on validation), and every probe with its run (on the test)."""
+    """Quality against steps: of branches on validation, of probes and their runs on the test images."""
     rows = []
     for result in results:
         run = result.run

@@ -42,7 +42,7 @@ class Validation(FrozenModel):
 
 
 class Branch(FrozenModel):
-    """What a training of so many steps gives, of a run with the policy ``converge``.
+    """What a training of this many steps gives, of a run with the policy ``converge``.
 
     Attributes:
         trunk: steps at the constant rate.

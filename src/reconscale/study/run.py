@@ -207,10 +207,10 @@ class Recipe(FrozenModel):
         policy: ``fast``: a fixed number of steps with warm-up, a constant rate and a linear fall to zero, with a guard
             against divergence; ``converge``: as many steps as it takes: a trunk at a constant rate, which branches
             leave at ``steps``, twice, four times ... as many; in each the rate falls to zero, and training ends when
-            the last doubling gained less than ``tolerance``; with the same guard; ``budget``: a fixed number of steps with warm-up and decay; ``plateau``: constant rate,
-            halved when the validation stops improving, until ``lr_min``; ``paper``: the official two-phase scheme for
-            denoising; ``paper-mri``: the official scheme for MRI: a tenth of the rate when the validation loss stops
-            improving.
+            the last doubling gained less than ``tolerance``; with the same guard; ``budget``: a fixed number of steps
+            with warm-up and decay; ``plateau``: constant rate, halved when the validation stops improving, until
+            ``lr_min``; ``paper``: the official two-phase scheme for denoising; ``paper-mri``: the official scheme for
+            MRI: a tenth of the rate when the validation loss stops improving.
         steps: fast and budget: the number of steps; converge: those of the trunk before the first branch; the others:
             the most steps.
         epochs: plateau, paper and paper-mri: the most passes over the training images; none: as many as ``steps``

@@ -346,4 +346,3 @@ def precision_of(
     largest = max(auto, key=lambda run: run.network.width)
     chosen = choice(folder.root / "precision.json", largest, images, executor, placement)
     return {run.id: chosen if run.recipe.precision == "auto" else run.recipe.precision for run in runs}
-

@@ -81,7 +81,7 @@ class Branching:
         return index > 0 and self.gain(index) < self.recipe.tolerance
 
     def gain(self, index: int) -> float:
-        """dB that a branch gained over the one before it."""
+        """DB that a branch gained over the one before it."""
         return self.finished[index].psnr - self.finished[index - 1].psnr
 
     @property

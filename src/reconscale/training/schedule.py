@@ -170,7 +170,7 @@ def branch_points(recipe: Recipe) -> list[int]:
 
 
 def cooldown_steps(recipe: Recipe, trunk: int) -> int:
-    """The steps of a branch that leaves the trunk after so many.
+    """The steps of a branch that leaves the trunk after this many.
 
     >>> cooldown_steps(Recipe(policy="converge"), 400)
     80

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -275,12 +275,13 @@ def run(
         if retry_failed:
             _forget_failed(folder, runs)
         left = [run for run in runs if not folder.is_over(run)]
+        sweep = _Sweep(study, folder, where, images, progress, record)
         if left:
-            _train(study, folder, where, images, left, progress, record)
+            sweep.train(left)
         results = folder.results(runs)
         probes = _probes(study, folder, results, probe) if len(results) == len(runs) else []
         if probes:
-            _train(study, folder, where, images, probes, progress, record, probes_folder(folder))
+            sweep.train(probes, probes=True)
     return folder.status(runs)
 
 
@@ -301,28 +302,39 @@ def _probes(study: Study, folder: Folder, results: Sequence[Result], wanted: boo
     return [longer_run(result) for result in missing]
 
 
-def _train(
-    study: Study, folder: Folder, where: ExecutionConfig, images: ImageSet, left: list[Run],
-    progress: Progress, tell: Tell, into: Folder | None = None,
-) -> None:  # fmt: skip
-    """Train runs and write their results into a folder; none: into that of the study."""
-    with where.executor(tell) as executor:
-        placements, measured, share = _measured(left, images, folder, executor, where)
-        pictures = () if into is not None else measure_baselines(study, images, folder, progress)
-        needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
-        seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
-        # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
-        order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
-        ordered = sorted(left, key=order)
-        expected = makespan([seconds[run.id] for run in ordered], executor.workers)
-        tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "workers": executor.workers,
-              "expected": expected, "stack": max(placed.stack for placed in placements.values()), "probe": into is not None})  # fmt: skip
-        tasks = []
-        for run in ordered:
-            need = needs[run.id]
-            memory = need.memory if need else 0.0
-            tasks.append(Task(run, images, into or folder, placements[run.id], pictures, memory, share))
-        executor.carry_out(tasks)
+@dataclass(frozen=True)
+class _Sweep:
+    """What runs of a study are trained with; one argument for what belongs together."""
+
+    study: Study
+    folder: Folder
+    where: ExecutionConfig
+    images: ImageSet
+    progress: Progress
+    tell: Tell
+
+    def train(self, left: list[Run], *, probes: bool = False) -> None:
+        """Train runs and write their results into the study's folder, or into that of its probes."""
+        folder, images, study = self.folder, self.images, self.study
+        into = probes_folder(folder) if probes else folder
+        with self.where.executor(self.tell) as executor:
+            placements, measured, share = _measured(left, images, folder, executor, self.where)
+            pictures = () if probes else measure_baselines(study, images, folder, self.progress)
+            needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
+            seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
+            # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
+            order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
+            ordered = sorted(left, key=order)
+            expected = makespan([seconds[run.id] for run in ordered], executor.workers)
+            stack = max(placed.stack for placed in placements.values())
+            self.tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
+                       "workers": executor.workers, "expected": expected, "stack": stack})  # fmt: skip
+            tasks = []
+            for run in ordered:
+                need = needs[run.id]
+                memory = need.memory if need else 0.0
+                tasks.append(Task(run, images, into, placements[run.id], pictures, memory, share))
+            executor.carry_out(tasks)
 
 
 def _measured(
