@@ -52,16 +52,6 @@ def moments_of(covariance: ArrayLike, operator: Operator) -> Moments:
     return Moments(float(np.trace(cov)), cross, (gram + gram.T) / 2)
 
 
-def moments_from(x: Floats, y: Floats) -> Moments:
-    """The moments of pairs, for instance held-out ones.
-
-    Args:
-        x: (n, pixels).
-        y: (n, m).
-    """
-    return Moments(float((x**2).sum() / len(x)), x.T @ y / len(x), y.T @ y / len(y))
-
-
 @dataclass(frozen=True, eq=False)
 class Wiener:
     """The best linear estimator V = Cov(x, y) Cov(y)^-1 in the directions in which y varies.
