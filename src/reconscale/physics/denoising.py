@@ -11,9 +11,8 @@ from torch import Tensor
 
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
+from reconscale.physics.base import EXPLANATION_PATCH, Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
 from reconscale.physics.baselines import bm3d, denoise_dct, local_wiener, nonlocal_means, offers_bm3d
-from reconscale.physics.explanation import PATCH
 from reconscale.physics.metrics import mse
 from reconscale.study import DenoisingProblem
 from reconscale.theory.operators import Operator
@@ -116,7 +115,7 @@ class Denoising(ImageProblem[DenoisingProblem]):
         del patch
         if self.problem.photons is not None:
             raise UserError("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
-        return identity_operator((PATCH, PATCH, channels), self.sigma)
+        return identity_operator((EXPLANATION_PATCH, EXPLANATION_PATCH, channels), self.sigma)
 
     def classical(self, y: Tensor) -> Tensor:
         """Reconstruct without learning; the noise level is known.

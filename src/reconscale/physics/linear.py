@@ -14,9 +14,19 @@ from torch import Tensor
 from reconscale.arrays import Shape
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, LinearMeasurement, add_noise, fixed_generator
+from reconscale.physics.base import (
+    EXPLANATION_PATCH,
+    ROUNDING,
+    Baseline,
+    Batch,
+    Crops,
+    ImageProblem,
+    LinearMeasurement,
+    add_noise,
+    fixed_generator,
+    matrix_of,
+)
 from reconscale.physics.baselines import fista_tv
-from reconscale.physics.explanation import PATCH, ROUNDING, matrix_of
 from reconscale.physics.linear_operators import (
     NEAR,
     LinearOperator,
@@ -192,7 +202,9 @@ class Inpainting(LinearImageProblem[InpaintingProblem]):
     def patch_operator(self, channels: int, patch: int) -> Operator:
         """Some pixels of a patch."""
         del patch
-        return inpainting((PATCH, PATCH, channels), max(self.problem.noise_level, ROUNDING), self.problem.keep)
+        return inpainting(
+            (EXPLANATION_PATCH, EXPLANATION_PATCH, channels), max(self.problem.noise_level, ROUNDING), self.problem.keep
+        )
 
 
 class Tomography(LinearImageProblem[TomographyProblem]):

@@ -14,9 +14,8 @@ from torch import Tensor
 from reconscale.data.subset import ImageSubset
 from reconscale.data.volumes.volume_set import Slice, Slices
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator
+from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator, refuse_explanation
 from reconscale.physics.baselines import cg_sense, total_variation
-from reconscale.physics.explanation import refuse_explanation
 from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
 from reconscale.study import MRIProblem
