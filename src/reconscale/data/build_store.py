@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -31,7 +30,8 @@ from reconscale.data.packing import (
 from reconscale.data.shards import FORMAT, Shard, clear_aside, find, read_pool
 from reconscale.data.store import FILES, Store
 from reconscale.errors import UserError
-from reconscale.files import to_json, write_atomic
+from reconscale.files import json_digest, to_json, write_atomic
+from reconscale.machine import cores
 
 __all__ = ["Progress", "StoreKey", "find_store", "open_store", "store_key"]
 
@@ -56,7 +56,7 @@ def store_key(listing: Listing, channels: str, downscale: int) -> StoreKey:
     keys = listing.keys()
     settings = [FORMAT, listing.identity, channels, downscale]
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + keys.tobytes()).hexdigest()[:24]
-    family = hashlib.sha256(json.dumps([*settings, listing.place], sort_keys=True).encode()).hexdigest()[:24]
+    family = json_digest([*settings, listing.place])[:24]
     return StoreKey(key, family, keys)
 
 
@@ -95,23 +95,10 @@ def open_store(
     wanted = store_key(listing, channels, downscale)
     store = find_store(root, wanted.key)
     if store is None:
-        folder = root / "shards" / wanted.family
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".lock"):
-                store = find_store(root, wanted.key)
-                if store is None:
-                    rule = (channels, downscale, unreadable)
-                    store = _build(listing, root, wanted, rule, progress or _silent)
-        except OSError as error:
-            raise _unwritable(root, error) from error
+        store = _build_locked(listing, root, wanted, (channels, downscale, unreadable), progress or _silent)
     if unreadable == "refuse" and store.refusals:
         raise with_skip_hint(UserError(*store.refusals[0][1:]))
     return store
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _silent(label: str, done: int, total: int) -> None:
@@ -125,6 +112,20 @@ def _unwritable(root: Path, error: OSError) -> UserError:
     return UserError(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
 
 
+def _build_locked(
+    listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int, str], progress: Progress
+) -> Store:
+    """Build the store, unless another process does so first."""
+    folder = root / "shards" / wanted.family
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            store = find_store(root, wanted.key)
+            return store if store is not None else _build(listing, root, wanted, rule, progress)
+    except OSError as error:
+        raise _unwritable(root, error) from error
+
+
 def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int, str], progress: Progress) -> Store:
     """Pack what is missing and write the index. The caller holds the lock of the family."""
     channels, downscale, unreadable = rule
@@ -133,7 +134,7 @@ def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int,
     number, place = find(shards, wanted.keys)
     sources = _known(shards, number, place)
     skipped: dict[str, UserError] = {}
-    with ThreadPoolExecutor(min(16, _cores())) as pool:
+    with ThreadPoolExecutor(min(16, cores())) as pool:
         read_headers(listing, sources, pool, unreadable, skipped, progress)
         kind = common_format(listing, sources, channels, downscale)
         other = np.array([(shard.channels, shard.dtype) != (kind.channels, kind.dtype) for shard in shards], bool)
@@ -151,7 +152,7 @@ def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int,
                 shards.append(shard)
                 packed, at = find([shard], wanted.keys[portion])
                 number[portion], place[portion] = np.where(packed < 0, -1, len(shards) - 1), at
-    store = _indexed(listing, root, wanted, kind, (shards, number, place), skipped)
+    store = _write_index(listing, root, wanted, kind, (shards, number, place), skipped)
     clear_aside(folder)
     return store
 
@@ -182,7 +183,7 @@ def _check_space(root: Path, sources: SourceHeaders, missing: np.ndarray, kind: 
         )
 
 
-def _indexed(
+def _write_index(
     listing: Listing,
     root: Path,
     wanted: StoreKey,
@@ -196,17 +197,8 @@ def _indexed(
     if not len(rows):
         total = len(listing.names)
         raise UserError(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
-    used = np.array(sorted(np.unique(number[rows]).tolist(), key=lambda shard: shards[shard].name))
-    rank = np.zeros(len(shards), np.int64)
-    rank[used] = np.arange(len(used))  # by their names: the same shards make the same store
-    owner = rank[number[rows]]
-    columns = {"starts": np.empty(len(rows), np.int64), "sizes": np.empty((len(rows), 2), np.int64)}
-    columns["hashes"] = np.empty((len(rows), 32), np.uint8)
-    for index, shard in enumerate(used.tolist()):
-        mine = np.flatnonzero(owner == index)
-        for column, values in columns.items():
-            values[mine] = getattr(shards[shard], column)[place[rows[mine]]]
-    columns |= {"keys": wanted.keys[rows], "shards": owner.astype(np.int32), "places": place[rows].astype(np.int32)}
+    used, columns = _columns(shards, number[rows], place[rows])
+    columns["keys"] = wanted.keys[rows]
     unfinished = f"{wanted.key}.{wanted.family}."
     for left in root.glob(f"{unfinished}*.part"):  # of a builder that died: this process holds the lock
         shutil.rmtree(left)
@@ -224,12 +216,34 @@ def _indexed(
             "channels": kind.channels,
             "dtype": kind.dtype,
             "files": {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in FILES},
-            "shards": [{"name": shards[shard].name, "bytes": shards[shard].bytes} for shard in used.tolist()],
+            "shards": [{"name": shard.name, "bytes": shard.bytes} for shard in used],
             "skipped": [[name, m.where, m.found, m.remedy] for name, m in sorted(skipped.items())],
         }
         return _put(root, wanted.key, part, facts)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _columns(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> tuple[list[Shard], dict[str, np.ndarray]]:
+    """The shards that are used, by name, so that the same shards make the same store; what they say of each image.
+
+    Args:
+        shards: all of them.
+        number: (N,) the shard of each image.
+        place: (N,) the position of each image in its shard.
+    """
+    used = np.array(sorted(np.unique(number).tolist(), key=lambda shard: shards[shard].name))
+    rank = np.zeros(len(shards), np.int64)
+    rank[used] = np.arange(len(used))
+    owner = rank[number]
+    columns = {"starts": np.empty(len(owner), np.int64), "sizes": np.empty((len(owner), 2), np.int64)}
+    columns["hashes"] = np.empty((len(owner), 32), np.uint8)
+    for index, shard in enumerate(used.tolist()):
+        mine = np.flatnonzero(owner == index)
+        for column, values in columns.items():
+            values[mine] = getattr(shards[shard], column)[place[mine]]
+    columns |= {"shards": owner.astype(np.int32), "places": place.astype(np.int32)}
+    return [shards[shard] for shard in used.tolist()], columns
 
 
 def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -124,7 +125,7 @@ class SourceHeaders:
 
 
 def with_skip_hint(mistake: UserError) -> UserError:
-    """The mistake, with a way around it."""
+    """The error, with the option that skips such images as remedy."""
     return UserError(mistake.where, mistake.found, f'{mistake.remedy}, or set images.unreadable = "skip"')
 
 
@@ -208,7 +209,7 @@ def pack(
         keys: (N, 16) what they are recognised by.
         portion: which of them.
         how: what is known about them, how they are stored, and the threads that read them.
-        rule: whether unreadable ones are refused or skipped, the skipped ones, and what is told how many are done.
+        rule: whether unreadable ones are refused or skipped, the skipped ones, and a callback for how many are done.
         place: the folder, and the family.
 
     Returns:
@@ -222,15 +223,11 @@ def pack(
     unreadable, skipped, tell = rule
     largest = int(sources.packed_sizes(portion, kind.downscale).prod(1).max()) * kind.channels * 4
     often = max(1, len(portion) // 200)
-
-    def prepared(index: int) -> Packed:
-        image = to_store_format(listing.load(index), kind.channels, kind.dtype, kind.downscale)
-        source = int(sources.channels[index]), int(sources.dtypes[index])
-        return Packed(keys[index], image, pixel_hash(image), thumbnail(image), source)
+    load = partial(_load, listing, keys, sources, kind)
 
     def rows() -> Iterator[Packed]:
         together = max(1, min(64, len(portion) // 32, _AT_ONCE // largest))
-        for done, (index, row) in enumerate(_in_order(pool, prepared, portion.tolist(), together), 1):
+        for done, (index, row) in enumerate(_in_order(pool, load, portion.tolist(), together), 1):
             if not isinstance(row, UserError):
                 yield row
             elif unreadable == "refuse":
@@ -243,10 +240,17 @@ def pack(
     return write_shard(*place, rows())
 
 
+def _load(listing: Listing, keys: np.ndarray, sources: SourceHeaders, kind: PixelFormat, index: int) -> Packed:
+    """Read one image, in the format of the store."""
+    image = to_store_format(listing.load(index), kind.channels, kind.dtype, kind.downscale)
+    source = int(sources.channels[index]), int(sources.dtypes[index])
+    return Packed(keys[index], image, pixel_hash(image), thumbnail(image), source)
+
+
 def _in_order(
     pool: ThreadPoolExecutor, work: Callable[[int], T], indices: Sequence[int], together: int
 ) -> Iterator[tuple[int, T | UserError]]:
-    """Results in the order of ``indices``; Mistakes are handed on, not raised.
+    """Results in the order of ``indices``; errors of the user are handed on, not raised.
 
     A thread works on ``together`` of them at a time, and at most four times as many portions as threads wait.
     """

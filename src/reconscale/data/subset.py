@@ -165,11 +165,7 @@ class ImageSubset:
         if (room < 0).any():
             small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
             raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
-        if generator is None:
-            corners = np.rint(room / 2).astype(np.int64)
-        else:
-            drawn = torch.rand((len(indices), 2), generator=generator, dtype=torch.float64).numpy()
-            corners = (drawn * (room + 1)).astype(np.int64)
+        corners = _corners(room, generator)
         store.check(rows)
         for b, (shard, start, (height, width), (top, left)) in enumerate(
             zip(shards, starts, sizes.tolist(), corners.tolist(), strict=True)
@@ -177,9 +173,7 @@ class ImageSubset:
             image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
             filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
         if turns is not None:
-            for b, turn in enumerate(torch.randint(8, (len(indices),), generator=turns).tolist()):
-                turned = np.rot90(filled[b], turn % 4, (1, 2))
-                filled[b] = turned[..., ::-1] if turn > 3 else turned
+            _turn(filled, turns)
         return batch
 
     def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
@@ -196,6 +190,25 @@ class ImageSubset:
 
         moved = batch.to(device, non_blocking=True)
         return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
+
+
+def _corners(room: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+    """(B, 2) top and left of crops that may be moved by ``room`` pixels: in the centre, or drawn."""
+    import torch
+
+    if generator is None:
+        return np.asarray(np.rint(room / 2).astype(np.int64))
+    drawn = torch.rand((len(room), 2), generator=generator, dtype=torch.float64).numpy()
+    return np.asarray((drawn * (room + 1)).astype(np.int64))
+
+
+def _turn(crops: np.ndarray, generator: torch.Generator) -> None:
+    """Replace each of (B, C, patch, patch) by one of its eight symmetries."""
+    import torch
+
+    for b, turn in enumerate(torch.randint(8, (len(crops),), generator=generator).tolist()):
+        turned = np.rot90(crops[b], turn % 4, (1, 2))
+        crops[b] = turned[..., ::-1] if turn > 3 else turned
 
 
 def _centre(length: int, crop: int) -> int:

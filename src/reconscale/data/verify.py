@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from reconscale.data.volumes.cache import Progress, load_cached
 from reconscale.data.volumes.scan import is_selected
 from reconscale.data.volumes.volume_set import list_volumes
 from reconscale.errors import UserError
+from reconscale.machine import cores
 from reconscale.study import Images
 
 
@@ -189,7 +189,7 @@ def _changes(listing: Listing, wanted: StoreKey, store: Store) -> list[str]:
 def _read_again(shards: list[tuple[Path, str]], progress: Progress) -> dict[tuple[Path, str], tuple[str, list[int]]]:
     """The damaged shards: what is wrong, and the numbers of their images that it was found in."""
     found = {}
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, cores())) as pool:
         for done, (shard, damage) in enumerate(zip(shards, pool.map(lambda s: damage_of(*s), shards), strict=True), 1):
             if damage is not None:
                 found[shard] = damage

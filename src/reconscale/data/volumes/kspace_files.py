@@ -53,14 +53,7 @@ def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
             if not isinstance(dataset, h5py.Dataset):
                 raise UserError(path, "holds a group 'kspace'", "expected an array (slices, coils, rows, columns)")
             axes = axes_of(path, dataset.shape, dataset.dtype, images)
-            truth = next((word for word in TRUTHS if word in file), None)
-            if truth is not None and (file[truth].ndim != 3 or len(file[truth]) != len(dataset)):
-                raise UserError(path, f"holds {len(dataset)} k-space slices and {truth} of shape {file[truth].shape}",
-                              "write one reconstruction (rows, columns) for every slice")  # fmt: skip
-            if truth is not None:
-                check_claimed_size(path, *file[truth].shape)
-                if file[truth].dtype.kind not in "fiu":
-                    raise UserError(path, f"holds {truth} of type {file[truth].dtype}", "give real magnitudes")
+            truth = _truth_of(path, file, len(dataset))
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
             place = KSpaceLocation(path, "kspace", axes, dataset.id.get_offset() if plain else None)
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
@@ -83,6 +76,21 @@ def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
         maximum=maximum,
         place=place,
     )
+
+
+def _truth_of(path: Path, file: Any, slices: int) -> str | None:
+    """The name of the reconstruction in a file, if there is one; it must fit the k-space."""
+    name = next((word for word in TRUTHS if word in file), None)
+    if name is None:
+        return None
+    truth = file[name]
+    if truth.ndim != 3 or len(truth) != slices:
+        raise UserError(path, f"holds {slices} k-space slices and {name} of shape {truth.shape}",
+                      "write one reconstruction (rows, columns) for every slice")  # fmt: skip
+    check_claimed_size(path, *truth.shape)
+    if truth.dtype.kind not in "fiu":
+        raise UserError(path, f"holds {name} of type {truth.dtype}", "give real magnitudes")
+    return name
 
 
 def check_links(path: Path, file: Any) -> None:
