@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory import Population, Subspace
-from reconscale.theory.filters import check_int, check_real
 from reconscale.theory.subspace import LARGEST
 
 Floats = NDArray[np.float64]

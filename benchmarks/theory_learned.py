@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reconscale.errors import check_int
 from reconscale.theory import Patches, Spectrum, best_flow
-from reconscale.theory.filters import check_int
 from reconscale.theory.images import Counts, check_counts, fold_members
 from reconscale.theory.linear import learned_path, moments_of
 

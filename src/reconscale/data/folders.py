@@ -109,13 +109,7 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
             an array has another shape or type.
     """
     root = data_folder(key, data)
-    stacks: list[ArrayStack] = []
-    stamps: list[str] = []
-    for name, path in sorted(_array_files(images, root, key).items()):
-        changed = " ".join(str(part) for part in stamp(name, path)[1:])
-        found = _stacks(name, path, changed)
-        stacks += found
-        stamps += [changed] * sum(stack.count for stack in found)
+    stacks, stamps = _open_arrays(_array_files(images, root, key))
     names = [f"{stack.name}/{index:07d}" for stack in stacks for index in range(stack.count)]
     if not names:
         raise UserError(root, "the arrays hold no image", f"check {key} and --data")
@@ -152,6 +146,18 @@ def _array_files(images: Images, root: Path, key: str) -> dict[str, Path]:
             raise UserError(where, "holds no .npy or .npz array", f"check {key} and --data")
         _add(files, [path for path in found if path not in held_out], where, root)
     return files
+
+
+def _open_arrays(files: dict[str, Path]) -> tuple[list[ArrayStack], list[str]]:
+    """The arrays in files, by the names of these, and the stamp of every image in them."""
+    stacks: list[ArrayStack] = []
+    stamps: list[str] = []
+    for name, path in sorted(files.items()):
+        changed = " ".join(str(part) for part in stamp(name, path)[1:])
+        found = _stacks(name, path, changed)
+        stacks += found
+        stamps += [changed] * sum(stack.count for stack in found)
+    return stacks, stamps
 
 
 def image_files(folder: Path) -> list[Path]:

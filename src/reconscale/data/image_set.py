@@ -223,21 +223,12 @@ def open_images(
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
     whole = ImageSubset(store, rows, listing.unit)
-    parts = split_sources(whole.units, images, whole.names)
-    train, val, test = (rows[part] for part in parts)
-    tests = {"test": ImageSubset(store, test, listing.unit)} if images.test else {}
+    train, val, test = (whole.pick(part) for part in split_sources(whole.units, images, whole.names))
+    tests = {"test": test} if images.test else {}
     for name in images.test_sets:
         other = list_test_set(images, name, data)
         tests[name] = _further_test_set(name, opened(other), other.unit, store, images, skipped)
-    opened_set = ImageSet(
-        images,
-        listing.unit,
-        ImageSubset(store, train, listing.unit),
-        ImageSubset(store, val, listing.unit),
-        tests,
-        tuple(skipped),
-    )
-    return _without_duplicates(opened_set)
+    return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, tuple(skipped)))
 
 
 def _further_test_set(

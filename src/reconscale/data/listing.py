@@ -27,7 +27,7 @@ class Listing:
         unit: whether the unit of an image is its own name (``file``) or the name up to the last slash (``folder``).
         header: size, channels and depth of the image at an index; cheap. Raises a UserError for an unreadable one.
         load: pixels (H, W, C) of the image at an index: uint8, uint16, or float32 in [0, 1]. Raises a UserError, too.
-        stamps: for every image what tells that it is still the same, such as size and time of change of its file; an
+        stamps: for every image what changes when it does, such as size and time of change of its file; an
             image with the same name and stamp is not read again. Empty: ``identity`` says everything.
     """
 

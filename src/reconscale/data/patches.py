@@ -16,9 +16,8 @@ from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.packing import to_store_format
 from reconscale.data.store import SCALES
 from reconscale.data.subset import ImageSubset
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int
 from reconscale.study import Images
-from reconscale.theory.filters import check_int
 from reconscale.theory.operators import Patches
 
 Channels = Literal["auto", "rgb", "gray"]
@@ -91,7 +90,7 @@ def patches_of(
     pixels: ImageSubset, side: int, *, crop: int | None = None, units: bool = True, most: int = MOST, seed: int = 0,
     progress: Progress | None = None,
 ) -> Cut:  # fmt: skip
-    """Patches of the images of a study, in the same way.
+    """Patches of the images of a study, as ``patches_at`` cuts them.
 
     Args:
         pixels: the images.
@@ -159,11 +158,11 @@ def _chosen(count: int, most: int, seed: int) -> list[int]:
     return sorted(np.argsort(draws, kind="stable")[:most].tolist())
 
 
-Source = tuple[Sequence[str], Callable[[int], Header], Callable[[int], np.ndarray]]
+Readers = tuple[Sequence[str], Callable[[int], Header], Callable[[int], np.ndarray]]
 """Names, and header and pixels by index."""
 
 
-def _images_at(place: Path) -> Source:
+def _images_at(place: Path) -> Readers:
     if place.is_file() and place.name.lower().endswith(ARRAYS):
         options = Images(source="array", folders=(place.name,), val=1, test=1)
         listing = list_arrays(options, place.parent, "the array")

@@ -155,23 +155,18 @@ class ImageSubset:
         """
         import torch
 
-        store, channels = self.store, self.channels
+        store = self.store
         dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
-        batch = torch.empty((len(indices), channels, patch, patch), dtype=dtype)
+        batch = torch.empty((len(indices), self.channels, patch, patch), dtype=dtype)
         filled = batch.numpy()
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
-        sizes, shards, starts = store.sizes[rows], store.shards[rows].tolist(), store.starts[rows].tolist()
-        room = sizes - patch
+        room = store.sizes[rows] - patch
         if (room < 0).any():
-            small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
+            small = store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
             raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
         corners = _corners(room, generator)
         store.check(rows)
-        for b, (shard, start, (height, width), (top, left)) in enumerate(
-            zip(shards, starts, sizes.tolist(), corners.tolist(), strict=True)
-        ):
-            image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
-            filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
+        _fill(filled, store, rows, corners)
         if turns is not None:
             _turn(filled, turns)
         return batch
@@ -200,6 +195,17 @@ def _corners(room: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
         return np.asarray(np.rint(room / 2).astype(np.int64))
     drawn = torch.rand((len(room), 2), generator=generator, dtype=torch.float64).numpy()
     return np.asarray((drawn * (room + 1)).astype(np.int64))
+
+
+def _fill(crops: np.ndarray, store: Store, rows: np.ndarray, corners: np.ndarray) -> None:
+    """Copy a crop of each row of a store to (B, C, patch, patch)."""
+    _, channels, patch, _ = crops.shape
+    shards, starts, sizes = (column[rows].tolist() for column in (store.shards, store.starts, store.sizes))
+    for b, (shard, start, (height, width), (top, left)) in enumerate(
+        zip(shards, starts, sizes, corners.tolist(), strict=True)
+    ):
+        image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
+        crops[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
 
 
 def _turn(crops: np.ndarray, generator: torch.Generator) -> None:

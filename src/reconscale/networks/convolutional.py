@@ -334,13 +334,13 @@ def dncnn(channels: int, width: int, depth: int, *, zero_head: bool = False) -> 
 
 
 class DRUNetAt(nn.Module):
-    """DRUNet from deepinv, told one level of noise.
+    """DRUNet from deepinv, for one level of noise.
 
     Args:
         channels: of the image.
         width: channels of the first level; every level below doubles them.
         depth: residual blocks a level.
-        sigma: the level of noise that it is told.
+        sigma: the level of noise, one of its inputs.
         zero_head: whether the last convolution starts at zero; it then predicts what to add to its input.
     """
 

@@ -19,7 +19,7 @@ from reconscale.theory.operators import Operator
 from reconscale.theory.operators import denoising as identity_operator
 
 GREY = 0.4
-"""Where noise depends on the pixel, classical denoisers are told its level at this value."""
+"""Where noise depends on the pixel, classical denoisers get its level at this value."""
 
 
 class Denoising(ImageProblem[DenoisingProblem]):
@@ -132,7 +132,7 @@ class Denoising(ImageProblem[DenoisingProblem]):
 ALPHA = 0.5
 """How much noisier than the image what is denoised is: by a factor sqrt(1 + ALPHA^2), 1.12."""
 LEAST = 1e-6
-"""A mean squared error below this is not told from 0: 60 dB."""
+"""A mean squared error below this counts as 0: 60 dB."""
 PROFILE = "psnr-from-noisy"
 
 

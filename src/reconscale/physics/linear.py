@@ -59,7 +59,7 @@ TRIED, CROP = 4, 128
 ITERATIONS = 30
 """Of the reconstruction with total variation."""
 TOMOGRAPHY_PATCH = 12
-"""Side of the patches that the linear explanation of tomography looks at, where views must be told apart."""
+"""Side of the patches that the linear explanation of tomography looks at, where views must be distinguishable."""
 BLOCK = 12
 """The largest side of blocks of compressed sensing that have a linear explanation."""
 KEPT = 4

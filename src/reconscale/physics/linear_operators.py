@@ -22,7 +22,6 @@ from reconscale.study.problems import (
     TomographyProblem,
 )
 
-"""Channels, height and width."""
 Map = Callable[[Tensor], Tensor]
 
 VARIANCE = 0.01

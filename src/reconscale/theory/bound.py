@@ -16,12 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from reconscale.errors import UserError
-from reconscale.theory.filters import check_int, check_real
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 EVENTS = 6
-"""Each holds with probability 1 - e^-u: two ends of the spectrum of P, the upper of G, the cross block's largest
+"""Each is true with probability 1 - e^-u: two ends of the spectrum of P, the upper of G, the cross block's largest
 singular value and its sum of squares, the trace of G G^T."""
 LATEST = 700.0
 """Longest time, times the smallest signal variance; e^-700 is nothing."""
@@ -90,7 +89,7 @@ class Bound(NamedTuple):
 
 
 def high_probability_blocks(model: Subspace, n: int, failure: float = 0.01) -> Blocks:
-    """What bounds all blocks at once, but for a probability of ``failure``.
+    """Bounds of all blocks that are true together with probability 1 - ``failure``.
 
     Raises:
         UserError: ``n`` or ``failure`` is out of range.
@@ -115,10 +114,10 @@ def high_probability_blocks(model: Subspace, n: int, failure: float = 0.01) -> B
 
 
 def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | None:
-    """The lemma with blocks that hold with high probability, at the time that makes it least.
+    """The lemma with blocks that are bounded with high probability, at the time that makes it least.
 
     Its excess over the floor, as a multiple of the true one in the paper's settings, by n / (dim + sigma^2 ambient): at
-    most 1.7 from 300 on, 2.2 from 200, 11 from 50; below 10 it is useless, and below 5 it says nothing.
+    most 1.7 from 300 on, 2.2 from 200, 11 from 50. Below 10 it is useless; below 5 there is none.
 
     Args:
         model: the subspace model.
@@ -126,7 +125,7 @@ def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | Non
         failure: the probability with which the bound may be wrong, between 0 and 1.
 
     Returns:
-        The bound; None where it says nothing, being above 1, the risk of the estimator that always answers 0.
+        The bound; None where it is above 1, the risk of the estimator that always answers 0.
 
     Raises:
         UserError: ``n`` or ``failure`` is out of range.
@@ -148,5 +147,5 @@ def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | Non
 
 
 def _chi_square(freedom: float, u: float) -> float:
-    """What a chi-square variable exceeds with probability e^-u at most."""
+    """A value that a chi-square variable exceeds with probability e^-u at most."""
     return freedom + 2 * math.sqrt(freedom * u) + 2 * u

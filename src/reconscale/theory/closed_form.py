@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from scipy.optimize import brentq
 
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.filters import best_flow, check_int, check_real
+from reconscale.theory.filters import best_flow
 from reconscale.theory.subspace import LARGEST, Subspace
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.filters import best_flow, check_int, check_real
+from reconscale.theory.filters import best_flow
 from reconscale.theory.linear import Wiener, moments_of, risk_of_filter, wiener_of
 from reconscale.theory.operators import Operator, Patches
 from reconscale.theory.subspace import Population

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
-from reconscale.theory.filters import Descent, Filter, check_int
+from reconscale.errors import UserError, check_int
+from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.subspace import Subspace
 
 
@@ -100,9 +100,15 @@ def _wishart(size: int, freedom: int, rng: np.random.Generator) -> Floats:
     if freedom <= size:
         block = rng.standard_normal((freedom, size))
         return np.asarray(block.T @ block)
-    root = np.triu(rng.standard_normal((size, size)), 1)
-    root[np.diag_indices(size)] = np.sqrt(rng.chisquare(freedom - np.arange(size)))
+    root = bartlett_factor(size, freedom, rng)
     return np.asarray(root.T @ root)
+
+
+def bartlett_factor(side: int, freedom: int, rng: np.random.Generator) -> Floats:
+    """Upper triangular R with R^T R distributed as the Gram matrix of a freedom x side Gaussian matrix."""
+    root = np.triu(rng.standard_normal((side, side)), 1)
+    root[np.diag_indices(side)] = np.sqrt(rng.chisquare(freedom - np.arange(side)))
+    return np.asarray(root)
 
 
 def stable_step(step: float, largest: float) -> float:

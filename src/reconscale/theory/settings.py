@@ -1,4 +1,4 @@
-"""The paper's eight settings: sizes, grids of n, and the ranges of its fits."""
+"""The paper's eight settings, its fits, and the risks of repeated runs by n beside their expectations."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
         raise UserError("fit", f"n = {min(missing)} was not measured", "the fit begins and ends at measured n")
     chosen = [i for i, size in enumerate(n) if first <= size <= last]
     if len(chosen) < 2:
-        raise UserError("fit", f"holds {len(chosen)} n", "at least two are needed")
+        raise UserError("fit", f"has {len(chosen)} n", "at least two are needed")
     if zero := [n[i] for i in chosen if not risk[i] > 0]:
         raise UserError("fit", f"the risk at n = {zero[0]} is {risk[n.index(zero[0])]:g}", "a power law has none of 0")
     exponent, log = np.polyfit(np.log10([n[i] for i in chosen]), np.log10([risk[i] for i in chosen]), 1)
@@ -132,7 +132,7 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
 
 @dataclass(frozen=True)
 class RiskRow:
-    """All that is known of one n.
+    """The risks at one n: of the runs, expected, and their bound.
 
     Attributes:
         n: number of training images.

@@ -80,7 +80,7 @@ class VolumeInfo:
 
 
 def check_claimed_size(where: object, count: int, *shape: int) -> None:
-    """Refuse sizes that a file claims and nobody has, before anything is allocated for them.
+    """Refuse impossible sizes that a file claims, before anything is allocated for them.
 
     Args:
         where: the file.
@@ -111,7 +111,7 @@ def require_file(path: Path) -> Path:
 
 def patient_of(name: str, images: Images, stated: str = "") -> str:
     """The patient of a volume: by ``images.patient`` from its path, else what the file states, else (``unit =
-    "folder"``) the folder it lies in; empty where nothing tells.
+    "folder"``) the folder it lies in; empty where it is not known.
 
     Raises:
         UserError: ``images.patient`` does not match the path.

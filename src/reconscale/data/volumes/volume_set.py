@@ -110,7 +110,7 @@ class Slices:
 
         Raises:
             UserError: its file has gone, or was cut short.
-            Damaged: it is not what was prepared.
+            DamagedFileError: it is not what was prepared.
         """
         index, number = self.rows[i].tolist()
         volume = self.volumes[index]
@@ -201,7 +201,7 @@ def _listed(images: Images, data: Path | None, key: str) -> list[VolumeInfo]:
 
 
 def _source_of(images: Images, data: Path | None, key: str) -> str:
-    """What the files of a further test set are: told by their endings, and HDF5 files by what they hold."""
+    """The source of a further test set, from the endings of its files, and of HDF5 files from their content."""
     place = place_below(data_folder(key, data), images.folders[0], key)
     files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
     for path in files:

@@ -16,10 +16,9 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_real
 from reconscale.theory.equivalents.contour import boundary
 from reconscale.theory.equivalents.equivalent import SampleLaw, levels_of
-from reconscale.theory.filters import check_real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 GRID = 3000
@@ -69,7 +68,7 @@ def _missed(model: Subspace, n: float) -> float:
 
 
 class _Density(NamedTuple):
-    """Along the spectrum, or its upper group, from its upper to its lower end; all (GRID,), per unit of ``at``.
+    """Along the spectrum, or its upper group, from its upper to its lower end; all (GRID,), per step of ``at``.
 
     Attributes:
         at: uniform.
