@@ -38,10 +38,10 @@ __all__ = ["Progress", "StoreKey", "find_store", "open_store", "store_key"]
 
 @dataclass(frozen=True, eq=False)
 class StoreKey:
-    """What is wanted of a listing.
+    """The names of a store and of its images.
 
     Attributes:
-        key: name of the store, without the part that says how it came out.
+        key: name of the store, without the hash of its manifest.
         family: name of the folder of shards: images of the same place, converted alike.
         keys: (N, 16) what the images are recognised by.
     """
@@ -162,7 +162,7 @@ def _shifted(progress: Progress, before: int, total: int) -> Callable[[int], Non
 
 
 def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> SourceHeaders:
-    """What the shards say about the images that they hold; the rest is to be read."""
+    """The headers of the images that are packed; those of the others are read later."""
     sources = SourceHeaders.unknown(len(number))
     for index, shard in enumerate(shards):
         rows = np.flatnonzero(number == index)
@@ -225,7 +225,7 @@ def _write_index(
 
 
 def _columns(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> tuple[list[Shard], dict[str, np.ndarray]]:
-    """The shards that are used, by name, so that the same shards make the same store; what they say of each image.
+    """The shards that are used, by name, so that the same shards make the same store; and the index of the images.
 
     Args:
         shards: all of them.

@@ -27,14 +27,13 @@ from reconscale.study import Images
 T = TypeVar("T")
 
 LEAST = 10_000
-"""Images from which on an answer is kept; for fewer, finding it again is as quick."""
+"""From this many images on answers are cached; for fewer, finding them again is as quick."""
 
 
 def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Callable[[], T]) -> T:
-    """The answer to a question about images, found now or at an earlier time.
+    """The answer to a question about images, from the cache if it is there.
 
-    It is kept under a hash of the question and of names, pixels and order of the images; a kept answer that was
-    damaged is found again.
+    The key is a hash of the question and of names, pixels and order of the images. A damaged answer is found again.
 
     Args:
         question: with the version of its algorithm.

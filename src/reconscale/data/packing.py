@@ -78,12 +78,12 @@ Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
 _AT_ONCE = 1 << 22
-"""Bytes of pixels that a thread reads before it hands them on, unless one image has more."""
+"""Bytes of pixels that a thread reads before it returns them, unless one image has more."""
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How the images of a store are stored.
+    """The format of the images of a store.
 
     Attributes:
         channels: 1 or 3.
@@ -98,7 +98,7 @@ class PixelFormat:
 
 @dataclass(frozen=True, eq=False)
 class SourceHeaders:
-    """What is known about images before they are decoded.
+    """The headers of images, before they are decoded.
 
     Attributes:
         channels: (N,) 1 or 3; 0: not known, or unreadable.
@@ -114,7 +114,7 @@ class SourceHeaders:
 
     @classmethod
     def unknown(cls, count: int) -> SourceHeaders:
-        """Nothing is known about ``count`` images."""
+        """``count`` images whose headers have not been read."""
         kinds = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
         return cls(*kinds, np.zeros((count, 2), np.int64), np.zeros(count, bool))
 
@@ -164,7 +164,7 @@ def common_format(listing: Listing, sources: SourceHeaders, channels: str, downs
     """The channels and the type that all images are stored with.
 
     Raises:
-        UserError: grey and RGB images are mixed, and the study does not say what to do.
+        UserError: grey and RGB images are mixed, and the study does not convert them.
     """
     readable = sources.channels > 0
     dtype = DTYPES[int(sources.dtypes[readable].max())]  # the widest
@@ -250,7 +250,7 @@ def _load(listing: Listing, keys: np.ndarray, sources: SourceHeaders, kind: Pixe
 def _in_order(
     pool: ThreadPoolExecutor, work: Callable[[int], T], indices: Sequence[int], together: int
 ) -> Iterator[tuple[int, T | UserError]]:
-    """Results in the order of ``indices``; errors of the user are handed on, not raised.
+    """Results in the order of ``indices``; a UserError is returned, not raised.
 
     A thread works on ``together`` of them at a time, and at most four times as many portions as threads wait.
     """

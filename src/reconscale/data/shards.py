@@ -44,7 +44,7 @@ _COLUMNS = ("keys", "starts", "sizes", "hashes", "sources")
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """What the index of a shard says.
+    """The index of a shard.
 
     Attributes:
         name: of its files, without their endings.
@@ -224,7 +224,7 @@ def clear_aside(folder: Path) -> None:
 
 
 def find(shards: Sequence[Shard], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where images are packed.
+    """The shard and the place of images.
 
     Args:
         shards: to look in.

@@ -20,7 +20,7 @@ from reconscale.data.shards import FORMAT, files_of, pixel_hash
 from reconscale.errors import DamagedFileError
 
 FILES = ("names.txt", "keys.npy", "shards.npy", "places.npy", "starts.npy", "sizes.npy", "hashes.npy")
-"""What a store consists of, besides ``manifest.json`` and its shards."""
+"""The files of a store, besides ``manifest.json`` and its shards."""
 
 SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 """The value that stands for 1, by type."""
@@ -46,7 +46,7 @@ class Store:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What was written last: format, channels, dtype, hashes of files, shards, images left out."""
+        """Format, channels, dtype, hashes of files, shards, images left out."""
         value: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         return value
 

@@ -26,7 +26,7 @@ from reconscale.study import Images
 
 @dataclass(frozen=True)
 class VolumeReport:
-    """What was found.
+    """The result of reading volumes again.
 
     Attributes:
         volumes: how many were read again.
@@ -42,7 +42,7 @@ class VolumeReport:
 
     @property
     def counted(self) -> str:
-        """How much that was, in words."""
+        """The counts, in words."""
         return f"{self.slices} slices in {self.volumes} volumes"
 
 
@@ -88,7 +88,7 @@ def verify_volumes(images: Images, data: Path | None, root: Path, progress: Prog
 
 @dataclass(frozen=True)
 class ImageReport:
-    """What was found.
+    """The result of reading packed images again.
 
     Attributes:
         shards: how many were read.
@@ -104,7 +104,7 @@ class ImageReport:
 
     @property
     def counted(self) -> str:
-        """How much that was, in words."""
+        """The counts, in words."""
         return f"{self.images} images in {self.shards} shards"
 
 
@@ -150,7 +150,7 @@ def verify_images(
 
 
 def _packed(root: Path, wanted: StoreKey, damaged: list[str]) -> Store | None:
-    """The store that was asked for; else the latest of the same place and options. Damaged indices are removed."""
+    """The store of that key; else the latest of the same place and options. Damaged indices are removed."""
     own, others = [], []
     for path in root.glob("*-*"):
         store = Store(path)

@@ -24,7 +24,7 @@ LEVEL = 25 / 255
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a problem gives to a network, as far as it decides how the network is built.
+    """The input that a problem gives to a network, as far as the network is built for it.
 
     Attributes:
         channels: of the images.
@@ -47,7 +47,7 @@ class InputSpec:
 
 
 def input_spec(problem: Problem, channels: int) -> InputSpec:
-    """What a problem of a study gives to a network.
+    """The input that a problem of a study gives to a network.
 
     Args:
         problem: as the study names it.
@@ -59,10 +59,10 @@ def input_spec(problem: Problem, channels: int) -> InputSpec:
 
 @dataclass(frozen=True)
 class BuildArgs:
-    """What a network of a family is built from.
+    """The arguments that a network of a family is built from.
 
     Attributes:
-        given: what the network gets; families of images see its channels alone.
+        given: what the network gets; families of images use its channels only.
         width, depth, cascades, layers, heads: the dials, with nothing left open; 0 where a family has none.
         upsampler: how small images are enlarged.
         norm: ``instance`` or ``none``.
@@ -103,7 +103,7 @@ class BuildArgs:
 
     @property
     def denoises(self) -> bool:
-        """Whether what the network sees is the image itself and noise."""
+        """Whether the input is the image itself with noise."""
         return PROBLEMS[self.given.kind].denoises
 
 
@@ -123,7 +123,7 @@ class Family:
         source: where the network comes from.
         cascades: of unrolled families: how many when a study does not say; 0: the family has none.
         layers, heads: of transformers, in the same way.
-        upsamplers: for super-resolution; the first holds when a study does not say.
+        upsamplers: for super-resolution; the first one is the default.
         norms: the normalisations that it can have.
         least_depth: the smallest depth; 0: the family has none.
         width_multiple: what a width must be a multiple of.
@@ -231,7 +231,7 @@ class PadToMultiple(nn.Module):
 
 
 def meta_input(given: InputSpec, side: int) -> Any:
-    """What a network of an image of ``side`` pixels is given, without values: one coil, an operator without cost."""
+    """An input without values for an image of ``side`` pixels: one coil, an operator without cost."""
     if given.form == "kspace":
         values, mask = (
             torch.empty(1, 1, side, side, dtype=torch.complex64),

@@ -31,7 +31,7 @@ from reconscale.study.run import Network
 
 @dataclass(frozen=True)
 class Size:
-    """What a network costs.
+    """The size and the cost of a network.
 
     Attributes:
         p: number of trainable parameters.

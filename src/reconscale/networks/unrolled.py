@@ -21,7 +21,7 @@ Gradient = Callable[[Tensor], Tensor]
 """x to A*(A x - y), with A of norm 1: images (B, C, H, W) to the same."""
 
 MISFIT = 20.0
-"""What gradients are multiplied by before a network sees them: one over their usual standard deviation."""
+"""Factor of gradients before they enter a network: one over their usual standard deviation."""
 CHANGE = 0.1
 """Of the range of images: the unit of what a network adds."""
 

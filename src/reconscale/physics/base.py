@@ -45,15 +45,15 @@ class Baseline:
 
 
 class Measurement(Protocol):
-    """What was measured of B images, where it is more than an image: a form of measurement is a class with these."""
+    """A measurement of B images that is more than an image: a form of measurement is a class with these."""
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """What depends on the images, each (B, ...)."""
+        """The tensors that depend on the images, each (B, ...)."""
 
     @property
     def facts(self) -> tuple[Any, ...]:
-        """What must be equal for measurements to be given to networks at once."""
+        """Facts that are equal for all measurements of one batch."""
 
     def with_tensors(self, tensors: tuple[Tensor, ...]) -> Any:
         """The same measurement of other images."""
@@ -97,7 +97,7 @@ class KSpace:
 
 @dataclass(frozen=True)
 class LinearMeasurement:
-    """What a linear operator has measured of B images of one shape.
+    """The measurement of B images of one shape by a linear operator.
 
     Attributes:
         values: (B, ...) as the operator gives them.
@@ -147,7 +147,7 @@ class Batch:
 
 
 class InverseProblem(Protocol):
-    """What training, evaluation and the report ask of a problem. Data are ``ImageSubset`` or ``Slices``."""
+    """The methods that training, evaluation and the report use. Data are ``ImageSubset`` or ``Slices``."""
 
     def check(self, data: Any, patch: int) -> None:
         """Refuse data that cannot be measured, before anything is trained."""
@@ -169,7 +169,7 @@ class InverseProblem(Protocol):
         """The measurement of one image, always the same."""
 
     def state(self) -> Tensor:
-        """Where the stream of fresh measurements is."""
+        """State of the stream of fresh measurements."""
 
     def restore(self, state: Tensor) -> None:
         """Continue the stream of fresh measurements."""
@@ -210,7 +210,7 @@ def problem_of(problem: Problem, device: torch.device, seed: int) -> InverseProb
     Args:
         problem: the options.
         device: where examples go.
-        seed: of what is fresh in training.
+        seed: of fresh noise in training.
     """
     made: InverseProblem = load_object(problem.physics)(problem, device, seed)
     return made
@@ -240,7 +240,7 @@ class ImageProblem(Generic[P]):
     Attributes:
         problem: the options.
         device: where examples go.
-        generator: what is fresh in training is drawn from it, on the device.
+        generator: of fresh noise in training, on the device.
     """
 
     def __init__(self, problem: P, device: torch.device, seed: int) -> None:
@@ -249,7 +249,7 @@ class ImageProblem(Generic[P]):
         Args:
             problem: the options.
             device: where images are measured.
-            seed: of what is fresh in training.
+            seed: of fresh noise in training.
         """
         self.problem, self.device, self.seed = problem, torch.device(device), seed
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
@@ -270,12 +270,12 @@ class ImageProblem(Generic[P]):
         return Crops(data, values, tuple(data.names[i] for i in indices))
 
     def example(self, y: Any, x: Tensor) -> Batch:
-        """What was measured with its truth, of data range 1."""
+        """A measurement with its truth, of data range 1."""
         ones = torch.ones(len(x), device=self.device)
         return Batch(y, x, ones, ones)
 
     def state(self) -> Tensor:
-        """Where the stream of what is fresh is: a uint8 tensor on the CPU."""
+        """State of the stream of fresh noise: a uint8 tensor on the CPU."""
         return self.generator.get_state().clone()
 
     def restore(self, state: Tensor) -> None:
@@ -304,7 +304,7 @@ class ImageProblem(Generic[P]):
         """The same problem for a small patch, as a matrix; see :class:`InverseProblem`.
 
         Raises:
-            UserError: always, unless a problem says otherwise.
+            UserError: always; problems that have an explanation override this.
         """
         del channels, patch
         refuse_explanation(self.problem.kind)
@@ -357,7 +357,7 @@ def fixed_generator(name: str, seed: int) -> torch.Generator:
 
 
 def refuse_explanation(kind: str) -> NoReturn:
-    """Say that a kind of problem has no linear explanation.
+    """Refuse the linear explanation of a kind of problem that has none.
 
     Raises:
         UserError: always.

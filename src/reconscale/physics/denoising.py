@@ -130,14 +130,14 @@ class Denoising(ImageProblem[DenoisingProblem]):
 
 
 ALPHA = 0.5
-"""How much noisier than the image what is denoised is: by a factor sqrt(1 + ALPHA^2), 1.12."""
+"""The input of the network is noisier than the image by a factor sqrt(1 + ALPHA^2), 1.12."""
 LEAST = 1e-6
 """A mean squared error below this counts as 0: 60 dB."""
 PROFILE = "psnr-from-noisy"
 
 
 class NoGroundTruth(Denoising):
-    """Images y = x + z whose x nobody has; sigma is known, and z is Gaussian.
+    """Images y = x + z without the truth x; sigma is known, and z is Gaussian.
 
     In training a network sees y, and the losses without truth need no more. In evaluation y is split into two copies
     with independent noise, y1 = y + a w and y2 = y - w / a with w white of standard deviation sigma: the error of f(y1)
@@ -151,7 +151,7 @@ class NoGroundTruth(Denoising):
         return self.sigma * math.sqrt(1 + ALPHA**2)
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
-        """There is none.
+        """No linear explanation.
 
         Raises:
             UserError: always.
@@ -200,5 +200,5 @@ def _decibel(error: float) -> float:
 
 
 def denoising(problem: DenoisingProblem, device: torch.device, seed: int) -> Denoising:
-    """What measures images for a problem: with the truth, or without."""
+    """Denoising with the truth, or without."""
     return (Denoising if problem.has_truth else NoGroundTruth)(problem, device, seed)

@@ -79,7 +79,7 @@ class LinearImageProblem(ImageProblem[P], ABC):
 
     @property
     def multiple(self) -> int:
-        """What the sides of images are cut to a multiple of."""
+        """Sides of images are cut to a multiple of this."""
         return 1
 
     @abstractmethod
@@ -196,7 +196,7 @@ class Inpainting(LinearImageProblem[InpaintingProblem]):
         return inpainting_operator((drawn < self.problem.keep).float().to(self.device))
 
     def without_gaps(self, y: Tensor, operator: LinearOperator) -> Tensor:
-        """Nothing is measured where pixels are not kept, noise neither."""
+        """Where pixels are not kept, neither signal nor noise is measured."""
         return operator.forward(y)
 
     def patch_operator(self, channels: int, patch: int) -> Operator:

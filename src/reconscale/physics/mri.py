@@ -255,7 +255,7 @@ class MRI:
         return to_kspace(maps * images), maps.expand(len(group), -1, -1, -1)
 
     def state(self) -> Tensor:
-        """Where the stream of fresh masks and noise is: a uint8 tensor on the CPU."""
+        """State of the stream of fresh masks and noise: a uint8 tensor on the CPU."""
         return self._generator.get_state().clone()
 
     def restore(self, state: Tensor) -> None:
@@ -278,7 +278,7 @@ class MRI:
         return measure_volumes(scores, dict(zip(data.names, volumes, strict=True)))
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
-        """There is none.
+        """No linear explanation.
 
         Raises:
             UserError: always.

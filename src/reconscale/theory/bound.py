@@ -28,7 +28,7 @@ LATEST = 700.0
 
 @dataclass(frozen=True)
 class Blocks:
-    """What the lemma needs to know of Y Y^T / n, in coordinates in which the subspace comes first.
+    """The blocks of Y Y^T / n that the lemma depends on, in coordinates in which the subspace comes first.
 
     Attributes:
         least_signal: smallest eigenvalue of S_11 (dim x dim); 0 with fewer images than dim.

@@ -86,7 +86,7 @@ def converged_mean(model: Subspace, n: int) -> float | None:
 
 
 def mean_is_infinite(model: Subspace, n: int) -> bool:
-    """Whether averages over runs of the converged risk say nothing: n within one of ``ambient``, with noise."""
+    """Whether the mean of the converged risk is infinite: n within one of ``ambient``, with noise."""
     return model.sigma > 0 and abs(n - model.ambient) <= 1
 
 

@@ -146,7 +146,7 @@ CAP = 5000
 
 
 class HasRisk(Protocol):
-    """Anything that says the risk of a filtered estimator: a path, a deterministic equivalent."""
+    """Anything with the risk of a filtered estimator: a path, a deterministic equivalent."""
 
     def risk(self, filter_: Filter) -> float:
         """The risk."""

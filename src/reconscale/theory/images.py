@@ -31,7 +31,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """What the patches of an image set say about a linear problem.
+    """The second and fourth moments of the patches of an image set, for a linear problem.
 
     Attributes:
         operator: the measurement.
@@ -80,7 +80,7 @@ class Spectrum:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What limits the numbers, in sentences."""
+        """Cautions about the numbers, in sentences."""
         found = []
         if self.patches < FEW * self.operator.pixels:
             found.append(

@@ -70,7 +70,7 @@ class Wiener:
 
     @property
     def population(self) -> Population:
-        """What learning curves depend on; risks are for each entry of x."""
+        """The population that learning curves depend on; risks are for each entry of x."""
         return Population(
             self.variances, np.ones_like(self.variances), (self.response**2).sum(0), self.floor, len(self.response)
         )
@@ -150,7 +150,7 @@ class LearnedPath:
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
-    """What was learned: V = outputs g(variances) vectors^T."""
+    """A learned V = outputs g(variances) vectors^T."""
 
     variances: Floats
     vectors: Floats

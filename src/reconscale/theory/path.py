@@ -20,7 +20,7 @@ from reconscale.theory.subspace import Subspace
 
 @dataclass(frozen=True, eq=False)
 class SubspacePath:
-    """What the risks of all estimators learned from one training set depend on.
+    """All that the risks of the estimators learned from one training set depend on.
 
     Attributes:
         model: the subspace model that the data come from.

@@ -169,7 +169,7 @@ def _row(model: Subspace, drawn: Summary) -> RiskRow:
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Where the curve of the early-stopped estimator turns.
+    """The landmarks of the curve of the early-stopped estimator.
 
     Attributes:
         floor: R*.
@@ -187,7 +187,7 @@ class Landmarks:
 
 
 def landmarks(model: Subspace) -> Landmarks:
-    """Where the curve turns."""
+    """The landmarks of the curve."""
     closed, numeric = _knees(model)
     return Landmarks(model.floor, model.dim, closed, numeric, _reaching(model, 1.1))
 

@@ -25,7 +25,7 @@ from reconscale.machine import cores
 FACTS, TRUTHS, IMAGES = "facts.json", "truth.bin", "image.bin"
 """The files of a prepared volume. The facts are written last."""
 PREPARE_AGAIN = "delete its folder: it is prepared again"
-"""What to do about a damaged one."""
+"""The remedy for a damaged one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ class Volume:
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what a folder holds, with a checksum over it.
+    """Write the facts of a volume, with a checksum over them.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -215,7 +215,7 @@ def of_lower_resolution(image: np.ndarray, matrix: int) -> np.ndarray:
 
 
 FORMAT = 2
-"""Version of what is kept; another version is prepared again."""
+"""Version of the cache; volumes of another version are prepared again."""
 AGREEMENT = 0.01
 """Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
 
@@ -251,7 +251,7 @@ def prepare_volumes(
 
 
 def load_cached(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume:
-    """Where a volume is kept once it is prepared."""
+    """The place of a volume in the cache, prepared or not."""
     key = json_digest([FORMAT, scan.name, scan.patient, scan.identity, matrix])
     return Volume(root / key[:24], scan.place)
 
@@ -275,7 +275,7 @@ def _volume(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume | UserEr
 
 
 def _read_through(scan: VolumeInfo, part: Path, matrix: int | None) -> dict[str, Any]:
-    """Read every slice once: check it, hash it, and write what is kept."""
+    """Read every slice once: check it, hash it, and write it to the cache."""
     hashes, truths, maxima, peaks = [], [], [], []
     size, shape = (0, 0), scan.shape
     with (part / TRUTHS).open("wb") as shown, (part / IMAGES).open("wb") as simulated:

@@ -114,7 +114,7 @@ def check_links(path: Path, file: Any) -> None:
 
 
 def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
-    """The volumes of .npy files of complex k-space: a file a volume, axes as ``images.axes`` says.
+    """The volumes of .npy files of complex k-space: one volume a file, axes as in ``images.axes``.
 
     An array of one axis less than ``images.axes`` is one slice.
 
@@ -289,7 +289,7 @@ def _without_kspace(path: Path, file: Any) -> NoReturn:
 
 
 def _maximum(path: Path, stated: Any) -> float | None:
-    """The attribute ``max``; none where it is not there, or says nothing (zero, NaN): it is then computed."""
+    """The attribute ``max``; none where it is missing, zero or NaN: it is then computed."""
     if stated is None:
         return None
     try:

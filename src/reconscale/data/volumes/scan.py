@@ -32,7 +32,7 @@ DEFLATE = 1032
 
 @dataclass(frozen=True)
 class KSpaceLocation:
-    """Where the k-space of a volume lies on the disk.
+    """The place of the k-space of a volume on the disk.
 
     Attributes:
         path: the HDF5 or .npy file.
@@ -54,7 +54,7 @@ class VolumeInfo:
 
     Attributes:
         name: unique: the file's path below the data folder, and the part of the file where it holds several.
-        patient: the patient, or empty where the file does not say.
+        patient: the patient, or empty where the file does not state it.
         acquisition: the contrast or plane, or empty.
         identity: a JSON value of everything that decides its values.
         count: number of slices.
@@ -127,10 +127,10 @@ def patient_of(name: str, images: Images, stated: str = "") -> str:
 
 
 def is_selected(scan: VolumeInfo, images: Images) -> bool:
-    """Whether a volume's acquisition is asked for."""
+    """Whether a volume's acquisition is one of ``images.acquisition``."""
     return not images.acquisition or scan.acquisition in images.acquisition
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says."""
+    """The first line of the message of an error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

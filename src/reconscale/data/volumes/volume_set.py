@@ -180,7 +180,7 @@ def open_volumes(
 
 
 def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[VolumeInfo], Images]]:
-    """What a study reads: further test set -> its volumes and the options for them; the name of its own is empty.
+    """The volumes of a study: further test set -> its volumes and the options for them; its own: the empty name.
 
     Raises:
         UserError: volumes are missing, or damaged.

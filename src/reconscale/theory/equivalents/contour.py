@@ -27,11 +27,11 @@ MOST_NODES = 6000
 """On the whole curve."""
 TURNS = (8, 32, 128, 512)
 """Number of arcs of the path of a root from the real axis to its node; more where fewer fail."""
-LOOSENED = 40
-"""How often a contour is drawn tighter before a descent is refused."""
+MOST_TIGHTNESS = 40
+"""Number of times that a contour is drawn tighter before a descent is refused."""
 LONGEST = 1e30
 """Largest time times variance where the spectrum reaches down to 0."""
-HONEST = 1e-8
+MOST_ERROR = 1e-8
 """Error of known integrals over a contour from which on nothing is returned."""
 SOLVED = 1e-10
 """Relative change of the last Newton step that counts as solved."""
@@ -168,10 +168,10 @@ def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Ellip
 def _tightness(widest: Ellipse, step: float) -> int:
     """How tight an ellipse must be for |1 - step x| not to exceed 1, or 1 + step shift, on twice its width."""
     most = 1 + step * widest.shift * 1.01
-    for tightness in range(LOOSENED):
+    for tightness in range(MOST_TIGHTNESS):
         if np.abs(1 - step * _reach(widest._replace(tightness=tightness))).max() <= most:
             return tightness
-    return LOOSENED
+    return MOST_TIGHTNESS
 
 
 def _moved(filter_: Descent | Flow | Ridge) -> float:
@@ -215,10 +215,10 @@ def check_known(found: Floats, expected: Floats | float) -> None:
     """Compare integrals over a contour with what they are known to be.
 
     Raises:
-        UserError: they differ by more than ``HONEST``.
+        UserError: they differ by more than ``MOST_ERROR``.
     """
     error = float(np.abs(found - expected).max())
-    if not error <= HONEST:
+    if not error <= MOST_ERROR:
         raise UserError("deterministic equivalent", f"the contour is wrong by {error:.1g}",
                       "merge nearly equal variances or drop the smallest ones")  # fmt: skip
 

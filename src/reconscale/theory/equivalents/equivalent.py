@@ -34,7 +34,7 @@ class Levels:
         variance: s_j.
         count: number of directions m_j.
         signal: b_j, sum of ||V u||^2 over them.
-        leverage: m_j, or what the population says instead.
+        leverage: m_j, or that of the population where it has one.
     """
 
     variance: Floats
@@ -155,7 +155,7 @@ class SampleLaw:
 
 @dataclass(frozen=True, eq=False)
 class _Kernel:
-    """What the risk of any filter is made of, at the nodes of one contour.
+    """The terms of the risk of any filter, at the nodes of one contour.
 
     Attributes:
         x: (J,) nodes; the last may be 0, the null space of the sample covariance.
