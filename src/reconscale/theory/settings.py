@@ -123,7 +123,7 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
         raise UserError("fit", f"n = {min(missing)} was not measured", "the fit begins and ends at measured n")
     chosen = [i for i, size in enumerate(n) if first <= size <= last]
     if len(chosen) < 2:
-        raise UserError("fit", f"has {len(chosen)} n", "at least two are needed")
+        raise UserError("fit", f"holds {len(chosen)} n", "at least two are needed")
     if zero := [n[i] for i in chosen if not risk[i] > 0]:
         raise UserError("fit", f"the risk at n = {zero[0]} is {risk[n.index(zero[0])]:g}", "a power law has none of 0")
     exponent, log = np.polyfit(np.log10([n[i] for i in chosen]), np.log10([risk[i] for i in chosen]), 1)
