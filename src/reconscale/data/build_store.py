@@ -16,10 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from filelock import FileLock
 
-from reconscale.data.listing import Listing
+from reconscale.data.listing import Listing, Progress, no_progress
 from reconscale.data.packing import (
     PixelFormat,
-    Progress,
     SourceHeaders,
     batches,
     common_format,
@@ -32,8 +31,6 @@ from reconscale.data.store import FILES, Store
 from reconscale.errors import UserError
 from reconscale.files import json_digest, to_json, write_atomic
 from reconscale.machine import cores
-
-__all__ = ["Progress", "StoreKey", "find_store", "open_store", "store_key"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +92,10 @@ def open_store(
     wanted = store_key(listing, channels, downscale)
     store = find_store(root, wanted.key)
     if store is None:
-        store = _build_locked(listing, root, wanted, (channels, downscale, unreadable), progress or _silent)
+        store = _build_locked(listing, root, wanted, (channels, downscale, unreadable), progress or no_progress)
     if unreadable == "refuse" and store.refusals:
         raise with_skip_hint(UserError(*store.refusals[0][1:]))
     return store
-
-
-def _silent(label: str, done: int, total: int) -> None:
-    pass
 
 
 def _unwritable(root: Path, error: OSError) -> UserError:

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from reconscale.data.build_store import Progress, open_store
-from reconscale.data.listing import Listing, unit_of
+from reconscale.data.build_store import open_store
+from reconscale.data.listing import Listing, Progress, no_progress, unit_of
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
@@ -248,7 +248,7 @@ def _further_test_set(
 
 
 def _open_volumes(images: Images, data: Path | None, root: Path, progress: Progress | None) -> ImageSet:
-    sets, skipped = open_volumes(images, data, root.with_name("volumes"), progress or (lambda label, done, total: None))
+    sets, skipped = open_volumes(images, data, root.with_name("volumes"), progress or no_progress)
     train, val = sets.pop("train"), sets.pop("val")
     return ImageSet(images, images.unit, train, val, sets, skipped)
 

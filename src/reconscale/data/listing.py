@@ -12,6 +12,9 @@ import numpy as np
 
 from reconscale.data.image_files import Header
 
+Progress = Callable[[str, int, int], None]
+"""Called with (label, done, total)."""
+
 KEY = 16
 """Bytes of the hash that an image is recognised by."""
 
@@ -58,3 +61,7 @@ def unit_of(name: str, unit: Literal["file", "folder"]) -> str:
     'patient1/slice3.png'
     """
     return name if unit == "file" else name.rpartition("/")[0] or "."
+
+
+def no_progress(label: str, done: int, total: int) -> None:
+    """Report nothing."""

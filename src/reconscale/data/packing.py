@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from reconscale.data.listing import Listing
+from reconscale.data.listing import Listing, Progress
 from reconscale.data.shards import DTYPES, MOST_BYTES, MOST_IMAGES, Packed, Shard, pixel_hash, write_shard
 from reconscale.data.store import SCALES
 from reconscale.errors import UserError
@@ -71,9 +71,6 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     flat = (gray(image) if image.shape[2] == 3 else image)[..., 0].astype(np.float32) / SCALES[image.dtype.name]
     return np.asarray(cv2.resize(flat, (THUMB, THUMB), interpolation=cv2.INTER_AREA), np.float16)
 
-
-Progress = Callable[[str, int, int], None]
-"""Called with (label, done, total)."""
 
 T = TypeVar("T")
 

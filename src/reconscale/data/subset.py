@@ -121,11 +121,7 @@ class ImageSubset:
         """
         import torch
 
-        image = self.image(i)
-        if crop is not None:
-            height, width = min(crop, image.shape[0]), min(crop, image.shape[1])
-            top, left = _centre(image.shape[0], height), _centre(image.shape[1], width)
-            image = image[top : top + height, left : left + width]
+        image = centre_crop(self.image(i), crop)
         values = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32, order="C"))
         return values.div_(self.scale)
 
@@ -217,8 +213,13 @@ def _turn(crops: np.ndarray, generator: torch.Generator) -> None:
         crops[b] = turned[..., ::-1] if turn > 3 else turned
 
 
-def _centre(length: int, crop: int) -> int:
-    return round((length - crop) / 2)
+def centre_crop(image: np.ndarray, most: int | None) -> np.ndarray:
+    """The centre of (H, W, C), of ``most`` pixels a side at most; none: the whole image."""
+    if most is None:
+        return image
+    height, width = (min(most, length) for length in image.shape[:2])
+    top, left = round((image.shape[0] - height) / 2), round((image.shape[1] - width) / 2)
+    return image[top : top + height, left : left + width]
 
 
 _SPLIT, _SUBSET, _WITHIN = 0, 1, 2

@@ -12,11 +12,11 @@ from filelock import FileLock
 
 from reconscale.data.build_store import StoreKey, store_key
 from reconscale.data.image_set import cache_folder
-from reconscale.data.listing import Listing
+from reconscale.data.listing import Listing, Progress, no_progress
 from reconscale.data.shards import damage_of, set_aside
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
-from reconscale.data.volumes.cache import Progress, load_cached
+from reconscale.data.volumes.cache import load_cached
 from reconscale.data.volumes.scan import is_selected
 from reconscale.data.volumes.volume_set import list_volumes
 from reconscale.errors import UserError
@@ -122,7 +122,7 @@ def verify_images(
     Raises:
         UserError: nothing has been packed, or images are missing.
     """
-    progress = progress or (lambda label, done, total: None)
+    progress = progress or no_progress
     root = cache_folder(cache)
     if images.volumes:
         return verify_volumes(images, data, root.with_name("volumes"), progress)

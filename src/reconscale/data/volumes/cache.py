@@ -16,6 +16,7 @@ import numpy as np
 import scipy.fft
 from filelock import FileLock
 
+from reconscale.data.listing import Progress
 from reconscale.data.volumes.kspace_files import read_slice
 from reconscale.data.volumes.scan import KSpaceLocation, VolumeInfo
 from reconscale.errors import DamagedFileError, UserError
@@ -218,8 +219,6 @@ FORMAT = 2
 """Version of the cache; volumes of another version are prepared again."""
 AGREEMENT = 0.01
 """Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def prepare_volumes(

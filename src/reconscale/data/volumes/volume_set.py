@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from reconscale.data.folders import data_folder, place_below
+from reconscale.data.listing import Progress
 from reconscale.data.subset import split_sources
-from reconscale.data.volumes.cache import Progress, Volume, prepare_volumes
+from reconscale.data.volumes.cache import Volume, prepare_volumes
 from reconscale.data.volumes.image_files import DICOM, NIFTI
 from reconscale.data.volumes.kspace_files import HDF5, holds_kspace
 from reconscale.data.volumes.scan import VolumeInfo, is_selected
