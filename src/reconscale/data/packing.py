@@ -219,11 +219,10 @@ def pack(
     sources, kind, pool = how
     unreadable, skipped, tell = rule
     largest = int(sources.packed_sizes(portion, kind.downscale).prod(1).max()) * kind.channels * 4
-    often = max(1, len(portion) // 200)
+    together, often = max(1, min(64, len(portion) // 32, _AT_ONCE // largest)), max(1, len(portion) // 200)
     load = partial(_load, listing, keys, sources, kind)
 
     def rows() -> Iterator[Packed]:
-        together = max(1, min(64, len(portion) // 32, _AT_ONCE // largest))
         for done, (index, row) in enumerate(_in_order(pool, load, portion.tolist(), together), 1):
             if not isinstance(row, UserError):
                 yield row

@@ -156,11 +156,7 @@ class ImageSubset:
         batch = torch.empty((len(indices), self.channels, patch, patch), dtype=dtype)
         filled = batch.numpy()
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
-        room = store.sizes[rows] - patch
-        if (room < 0).any():
-            small = store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
-            raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
-        corners = _corners(room, generator)
+        corners = _corners(store, rows, patch, generator)
         store.check(rows)
         _fill(filled, store, rows, corners)
         if turns is not None:
@@ -183,10 +179,14 @@ class ImageSubset:
         return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
 
 
-def _corners(room: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
-    """(B, 2) top and left of crops that may be moved by ``room`` pixels: in the centre, or drawn."""
+def _corners(store: Store, rows: np.ndarray, patch: int, generator: torch.Generator | None) -> np.ndarray:
+    """(B, 2) top and left of a crop of each row of a store: in the centre, or drawn."""
     import torch
 
+    room = store.sizes[rows] - patch
+    if (room < 0).any():
+        small = store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
+        raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
     if generator is None:
         return np.asarray(np.rint(room / 2).astype(np.int64))
     drawn = torch.rand((len(room), 2), generator=generator, dtype=torch.float64).numpy()
