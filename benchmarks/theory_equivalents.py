@@ -25,12 +25,12 @@ from rich.table import Table
 
 from reconscale.theory import Converged, Population, Subspace, best_descent, best_flow, best_ridge
 from reconscale.theory.bound import Blocks, lemma_bound, theorem_bound
-from reconscale.theory.closed_form import after_knee, attenuation, knee, numeric_knee, pca_after
+from reconscale.theory.closed_form import knee, numeric_knee
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.hybrid import ESTIMATORS, expected_risk
 from reconscale.theory.equivalents.pca import pca_equivalent
-from reconscale.theory.power_law_spectrum import power_law_population, power_law_risk
 from reconscale.theory.repeated_experiments import experiments
+from theory_forms import after_knee, attenuation, pca_after, power_law_population, power_law_risk
 
 Floats = NDArray[np.float64]
 Cell = tuple[Subspace, int]
@@ -78,8 +78,8 @@ def offered(cell: Cell) -> Floats:
     """What ``expected_risk`` says: early-stopped, converged, PCA, and the standard errors of what it draws."""
     model, n = cell
     seed = 1000 * n + round(100 * model.sigma)  # other draws in each cell
-    told = [expected_risk(model, n, name, draws=DRAWS, seed=seed) for name in ESTIMATORS]
-    return np.array([[each.risk for each in told], [each.error for each in told]])
+    predicted = [expected_risk(model, n, name, draws=DRAWS, seed=seed) for name in ESTIMATORS]
+    return np.array([[each.risk for each in predicted], [each.error for each in predicted]])
 
 
 def simulated(cells: Sequence[Cell], runs: int) -> tuple[Floats, Floats]:
@@ -98,17 +98,17 @@ def regions() -> None:
     table = Table("region", "cells", "runs", *ways, title=title)
     details = Table("setting", "n", *ways, title="the last two regions cell by cell, % (standard error)")
     for name, (runs, cells) in REGIONS.items():
-        (mean, error), limit, told = simulated(cells, runs), in_pool(limits, cells), in_pool(offered, cells)
+        (mean, error), limit, predicted = simulated(cells, runs), in_pool(limits, cells), in_pool(offered, cells)
         with np.errstate(invalid="ignore"):
-            off, off_told = 100 * (limit / mean - 1), 100 * (told[:, 0] / mean - 1)
-        both = np.hypot(error, np.nan_to_num(told[:, 1]) / mean)
+            off, off_predicted = 100 * (limit / mean - 1), 100 * (predicted[:, 0] / mean - 1)
+        both = np.hypot(error, np.nan_to_num(predicted[:, 1]) / mean)
         row = [name, str(len(cells)), str(runs)]
         for j in range(3):
-            row += [ranged(off[:, j], 100 * error[:, j]), ranged(off_told[:, j], 100 * both[:, j])]
+            row += [ranged(off[:, j], 100 * error[:, j]), ranged(off_predicted[:, j], 100 * both[:, j])]
         table.add_row(*row)
         if name in list(REGIONS)[-2:]:
             for i, (model, n) in enumerate(cells):
-                pairs = [[(off[i, j], error[i, j]), (off_told[i, j], both[i, j])] for j in range(3)]
+                pairs = [[(off[i, j], error[i, j]), (off_predicted[i, j], both[i, j])] for j in range(3)]
                 numbers = [f"{away:+.1f} ({100 * sem:.1f})" for pair in pairs for away, sem in pair]
                 details.add_row(named(model), str(n), *numbers)
     console.print(table, details)
@@ -187,8 +187,8 @@ def power() -> None:
     for a, noise, n in product((1.5, 2.0, 3.0), (0.0, 1e-7, 1e-5), (3, 10, 100, 1000, 10000, 30000)):
         equivalent = Equivalent(power_law_population(a, 10**5, noise**0.5), n)
         truths = equivalent.risk(Converged()), best_flow(equivalent).risk
-        told = power_law_risk(a, n, 10**5, noise**0.5)
-        table.add_row(f"{a:g}", f"{noise:g}", str(n), *[f"{100 * (told / truth - 1):+.1f}" for truth in truths])
+        predicted = power_law_risk(a, n, 10**5, noise**0.5)
+        table.add_row(f"{a:g}", f"{noise:g}", str(n), *[f"{100 * (predicted / truth - 1):+.1f}" for truth in truths])
     console.print(table)
 
 

@@ -29,7 +29,7 @@ from reconscale.theory.operators import (
     masked_fourier,
     superresolution,
 )
-from reconscale.theory.reference import LearnedCurve, learned_curve
+from theory_learned import LearnedCurve, learned_curve
 
 Floats = NDArray[np.float64]
 

@@ -1,9 +1,11 @@
-"""Errors that a user can fix."""
+"""Errors that a user can fix, and checks of numbers that raise them."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 
 
 class UserError(ValueError):
@@ -62,3 +64,42 @@ def check_level(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise UserError("level", f"found {level}", "a number between 0 and 1 is expected, e.g. 0.9")
     return level
+
+
+def check_int(where: str, value: object, least: int, most: int | None = None) -> int:
+    """A whole number in a range.
+
+    >>> check_int("n", 24, least=1)
+    24
+
+    Raises:
+        UserError: not a whole number (True and 3.5 are none, 3.0 is), below ``least`` or above ``most``.
+    """
+    expected = f"a whole number of {least} or more is expected"
+    if most is not None:
+        expected = f"a whole number from {least} to {most} is expected"
+    counted = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
+    if isinstance(value, bool) or not counted:
+        raise UserError(where, f"found {value!r}" if isinstance(value, str) else f"found {value}", expected)
+    number: int = int(value)  # type: ignore[call-overload]
+    if number < least or (most is not None and number > most):
+        raise UserError(where, f"found {number}", expected)
+    return number
+
+
+def check_real(where: str, value: object, least: float = 0.0, *, open_end: bool = False) -> float:
+    """A finite number, ``least`` or more (with ``open_end``: above it).
+
+    >>> check_real("sigma", 0.05)
+    0.05
+
+    Raises:
+        UserError: not a number, not finite, or too small.
+    """
+    ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not ok or value < least or (open_end and value == least):  # type: ignore[operator]
+        expected = f"a number above {least:g}" if open_end else f"a number of {least:g} or more"
+        raise UserError(
+            where, f"found {value!r}" if isinstance(value, str) else f"found {value}", f"{expected} expected"
+        )
+    return float(value)  # type: ignore[arg-type]

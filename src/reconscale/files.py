@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -80,6 +81,11 @@ def to_json(value: Any) -> str:
         ValueError: ``value`` holds a number that JSON cannot spell.
     """
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256, in hexadecimal, of a JSON value; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path, remedy: str = "delete it, or restore it from a copy") -> Any:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from reconscale.data import ImageSet, open_images, read_image, write_image
 from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
-from reconscale.networks.input_spec import input_spec
+from reconscale.networks.family import input_spec
 from reconscale.study import Folder, Images, Recipe, Run
 from reconscale.study.problems import PROBLEMS
 from reconscale.training.apply import reconstruct

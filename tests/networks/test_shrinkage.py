@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from reconscale.networks import InputSpec, build, size_of
+from reconscale.networks.convolutional import ResNet
 from reconscale.networks.registry import FAMILIES, min_image_size
-from reconscale.networks.resnet import ResNet
 from reconscale.networks.shrinkage import Shrinkage
 from reconscale.study import Network
 
@@ -132,7 +132,7 @@ def test_little_noise_does_not_make_the_changes_of_a_residual_network_small() ->
 
     def unit(kind: str, sigma: float, photons: float | None = None) -> float:
         network = build(Network(family="resnet", width=4), InputSpec(1, kind, 1, sigma, photons))
-        return next(part.unit for part in network.modules() if isinstance(part, ResNet))
+        return next(part.scale for part in network.modules() if isinstance(part, ResNet))
 
     assert unit("inpainting", 0.05 / 255) == unit("inpainting", SIGMA) == SIGMA
     assert unit("inpainting", 100 / 255) == 100 / 255

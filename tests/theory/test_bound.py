@@ -2,11 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from tests.theory.training_sets import blocks_of, given_measurements
 
 from reconscale.errors import UserError
-from reconscale.theory import Descent, Flow, Subspace, best_descent, draw_training_set, path_of, sample
-from reconscale.theory.bound import blocks_of, given_measurements, high_probability_blocks, lemma_bound, theorem_bound
-from reconscale.theory.reference import TrainingSet
+from reconscale.theory import Descent, Flow, Subspace, TrainingSet, best_descent, draw_training_set, path_of, sample
+from reconscale.theory.bound import high_probability_blocks, lemma_bound, theorem_bound
 
 CASES = [
     (3, 40, 0.1, 60),

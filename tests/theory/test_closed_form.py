@@ -1,15 +1,27 @@
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reconscale.errors import UserError
 from reconscale.theory import Subspace, best_flow, best_ridge
-from reconscale.theory.closed_form import after_knee, attenuation, knee, numeric_knee, pca_after, stopping_time
+from reconscale.theory.closed_form import knee, numeric_knee, power_law_regimes
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.pca import pca_equivalent
 from reconscale.theory.filters import Converged
-from reconscale.theory.power_law_spectrum import power_law_population, power_law_regimes, power_law_risk
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from theory_forms import (
+    after_knee,
+    attenuation,
+    pca_after,
+    power_law_population,
+    power_law_risk,
+    stopping_time,
+)
 
 MODELS = [Subspace(10, 100, 0.05), Subspace(10, 1000, 0.1), Subspace(100, 1000, 0.1), Subspace(1, 10**5, 0.03)]
 

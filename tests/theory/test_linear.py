@@ -10,7 +10,6 @@ from reconscale.theory.linear import (
     Moments,
     checked_covariance,
     learned_path,
-    moments_from,
     moments_of,
     population_of,
     risk_of_filter,
@@ -163,7 +162,8 @@ class TestLearnedPath:
         cov, operator, rng = covariance_of("smooth"), operator_of("inpainting", SHAPE, 0.1), np.random.default_rng(0)
         x, y = drawn(cov, operator, 50, rng)
         held_x, held_y = drawn(cov, operator, 30, rng)
-        path = learned_path(x, y, moments_from(held_x, held_y))
+        held = Moments((held_x**2).sum() / 30, held_x.T @ held_y / 30, held_y.T @ held_y / 30)
+        path = learned_path(x, y, held)
         ridge = x.T @ y / 50 @ np.linalg.inv(y.T @ y / 50 + 0.1 * np.eye(operator.measurements))
         assert path.risk(Ridge(0.1)) == pytest.approx(((held_x - held_y @ ridge.T) ** 2).mean(), rel=1e-10)
 

@@ -17,7 +17,7 @@ from reconscale.theory import (
     draw_training_set,
     path_of,
 )
-from reconscale.theory.reference import risk_of, stopped_by_patience
+from reconscale.theory.path import risk_of
 
 CASES = [
     (10, 100, 0.05, 1, 150),
@@ -128,8 +128,3 @@ def test_diverging_descent_is_refused():
     path = path_of(draw_training_set(Subspace(3, 20, 0.3), 6, np.random.default_rng(0)))
     with pytest.raises(UserError, match=r"step: found 2.*diverges; below .* it is stable"):
         path.risk(Descent(2.0, 5))
-
-
-def test_patience_is_never_refilled():
-    assert stopped_by_patience(np.array([1.0, 0.9, 0.95, 0.8, 0.85, 0.7, 0.75]), patience=3) == 6
-    assert stopped_by_patience(np.array([1.0, 0.9, 0.8]), patience=3) == 2

@@ -18,7 +18,7 @@ from reconscale.theory import (
     sample_converged,
     sample_truncated,
 )
-from reconscale.theory.reference import risk_of
+from reconscale.theory.path import risk_of
 
 DRAWS = 300
 LEAST_P = 1e-3

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory import Converged, Descent, Flow, Population, Ridge, Subspace
-from reconscale.theory.filters import check_int, check_real
 
 
 @pytest.mark.parametrize(

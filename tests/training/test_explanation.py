@@ -12,7 +12,7 @@ import torch
 from reconscale.data import ImageSet, open_images
 from reconscale.errors import UserError
 from reconscale.physics import problem_of
-from reconscale.physics.explanation import ROUNDING, matrix_of
+from reconscale.physics.base import ROUNDING, matrix_of
 from reconscale.physics.superresolution import downscale
 from reconscale.study import Folder, Images
 from reconscale.study.problems import PROBLEMS

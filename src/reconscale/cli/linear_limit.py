@@ -96,7 +96,7 @@ def _cut(  # noqa: PLR0913 - what was asked
 ) -> tuple[Cut, str, float]:  # fmt: skip
     """The patches, the problem and its noise from 0 to 1."""
     from reconscale.data.patches import patches_at, patches_of
-    from reconscale.theory.filters import check_int, check_real
+    from reconscale.errors import check_int, check_real
 
     if channels not in ("auto", "gray", "rgb"):
         raise UserError("--channels", f"found '{channels}'", suggest(channels, ("auto", "gray", "rgb")))
@@ -152,7 +152,7 @@ def _grid(counts: str, cut: Cut) -> list[float]:
 
 
 def _near(spectrum: Spectrum, decibels: list[float], counted: dict[str, Any]) -> dict[float, float | None]:
-    from reconscale.theory.filters import check_real
+    from reconscale.errors import check_real
     from reconscale.theory.images import n_within_db
 
     return {check_real("--within", db, open_end=True): n_within_db(spectrum, db, **counted) for db in decibels}

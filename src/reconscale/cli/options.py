@@ -27,7 +27,7 @@ def check_output_path(out: Path, source: Path, force: bool) -> None:
 
 def parse_sizes(texts: list[str] | None) -> list[int]:
     """The sizes of all --n, sorted, each once."""
-    from reconscale.theory.filters import check_int
+    from reconscale.errors import check_int
     from reconscale.theory.subspace import LARGEST
 
     parts = [part.strip() for text in texts or [] for part in text.split(",")]

@@ -150,8 +150,8 @@ def _around(grid: tuple[int, ...], low: float, high: float) -> tuple[int, int]:
 
 
 def _drawn(cases: list[tuple[Subspace, int]], runs: int, seed: int, workers: int | None) -> list[Experiment]:
+    from reconscale.errors import check_int
     from reconscale.theory import experiments
-    from reconscale.theory.filters import check_int
     from reconscale.theory.repeated_experiments import checked, seconds
 
     check_int("--runs", runs, 1, MOST_RUNS)

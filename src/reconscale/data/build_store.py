@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,10 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from filelock import FileLock
 
-from reconscale.data.listing import Listing
+from reconscale.data.listing import Listing, Progress, no_progress
 from reconscale.data.packing import (
     PixelFormat,
-    Progress,
     SourceHeaders,
     batches,
     common_format,
@@ -31,17 +29,16 @@ from reconscale.data.packing import (
 from reconscale.data.shards import FORMAT, Shard, clear_aside, find, read_pool
 from reconscale.data.store import FILES, Store
 from reconscale.errors import UserError
-from reconscale.files import to_json, write_atomic
-
-__all__ = ["Progress", "StoreKey", "find_store", "open_store", "store_key"]
+from reconscale.files import json_digest, to_json, write_atomic
+from reconscale.machine import cores
 
 
 @dataclass(frozen=True, eq=False)
 class StoreKey:
-    """What is wanted of a listing.
+    """The names of a store and of its images.
 
     Attributes:
-        key: name of the store, without the part that says how it came out.
+        key: name of the store, without the hash of its manifest.
         family: name of the folder of shards: images of the same place, converted alike.
         keys: (N, 16) what the images are recognised by.
     """
@@ -56,7 +53,7 @@ def store_key(listing: Listing, channels: str, downscale: int) -> StoreKey:
     keys = listing.keys()
     settings = [FORMAT, listing.identity, channels, downscale]
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + keys.tobytes()).hexdigest()[:24]
-    family = hashlib.sha256(json.dumps([*settings, listing.place], sort_keys=True).encode()).hexdigest()[:24]
+    family = json_digest([*settings, listing.place])[:24]
     return StoreKey(key, family, keys)
 
 
@@ -95,27 +92,10 @@ def open_store(
     wanted = store_key(listing, channels, downscale)
     store = find_store(root, wanted.key)
     if store is None:
-        folder = root / "shards" / wanted.family
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".lock"):
-                store = find_store(root, wanted.key)
-                if store is None:
-                    rule = (channels, downscale, unreadable)
-                    store = _build(listing, root, wanted, rule, progress or _silent)
-        except OSError as error:
-            raise _unwritable(root, error) from error
+        store = _build_locked(listing, root, wanted, (channels, downscale, unreadable), progress or no_progress)
     if unreadable == "refuse" and store.refusals:
         raise with_skip_hint(UserError(*store.refusals[0][1:]))
     return store
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _silent(label: str, done: int, total: int) -> None:
-    pass
 
 
 def _unwritable(root: Path, error: OSError) -> UserError:
@@ -123,6 +103,20 @@ def _unwritable(root: Path, error: OSError) -> UserError:
         return UserError(root, "the disk is full", "free some space, or choose another cache with RECONSCALE_CACHE")
     reason = error.strerror or str(error)
     return UserError(root, f"the cache cannot be written ({reason})", "choose another one with RECONSCALE_CACHE")
+
+
+def _build_locked(
+    listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int, str], progress: Progress
+) -> Store:
+    """Build the store, unless another process does so first."""
+    folder = root / "shards" / wanted.family
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            store = find_store(root, wanted.key)
+            return store if store is not None else _build(listing, root, wanted, rule, progress)
+    except OSError as error:
+        raise _unwritable(root, error) from error
 
 
 def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int, str], progress: Progress) -> Store:
@@ -133,7 +127,7 @@ def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int,
     number, place = find(shards, wanted.keys)
     sources = _known(shards, number, place)
     skipped: dict[str, UserError] = {}
-    with ThreadPoolExecutor(min(16, _cores())) as pool:
+    with ThreadPoolExecutor(min(16, cores())) as pool:
         read_headers(listing, sources, pool, unreadable, skipped, progress)
         kind = common_format(listing, sources, channels, downscale)
         other = np.array([(shard.channels, shard.dtype) != (kind.channels, kind.dtype) for shard in shards], bool)
@@ -151,7 +145,7 @@ def _build(listing: Listing, root: Path, wanted: StoreKey, rule: tuple[str, int,
                 shards.append(shard)
                 packed, at = find([shard], wanted.keys[portion])
                 number[portion], place[portion] = np.where(packed < 0, -1, len(shards) - 1), at
-    store = _indexed(listing, root, wanted, kind, (shards, number, place), skipped)
+    store = _write_index(listing, root, wanted, kind, (shards, number, place), skipped)
     clear_aside(folder)
     return store
 
@@ -161,7 +155,7 @@ def _shifted(progress: Progress, before: int, total: int) -> Callable[[int], Non
 
 
 def _known(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> SourceHeaders:
-    """What the shards say about the images that they hold; the rest is to be read."""
+    """The headers of the images that are packed; those of the others are read later."""
     sources = SourceHeaders.unknown(len(number))
     for index, shard in enumerate(shards):
         rows = np.flatnonzero(number == index)
@@ -182,7 +176,7 @@ def _check_space(root: Path, sources: SourceHeaders, missing: np.ndarray, kind: 
         )
 
 
-def _indexed(
+def _write_index(
     listing: Listing,
     root: Path,
     wanted: StoreKey,
@@ -196,17 +190,8 @@ def _indexed(
     if not len(rows):
         total = len(listing.names)
         raise UserError(listing.place, f"none of the {total} images can be read", "check images.folders and --data")
-    used = np.array(sorted(np.unique(number[rows]).tolist(), key=lambda shard: shards[shard].name))
-    rank = np.zeros(len(shards), np.int64)
-    rank[used] = np.arange(len(used))  # by their names: the same shards make the same store
-    owner = rank[number[rows]]
-    columns = {"starts": np.empty(len(rows), np.int64), "sizes": np.empty((len(rows), 2), np.int64)}
-    columns["hashes"] = np.empty((len(rows), 32), np.uint8)
-    for index, shard in enumerate(used.tolist()):
-        mine = np.flatnonzero(owner == index)
-        for column, values in columns.items():
-            values[mine] = getattr(shards[shard], column)[place[rows[mine]]]
-    columns |= {"keys": wanted.keys[rows], "shards": owner.astype(np.int32), "places": place[rows].astype(np.int32)}
+    used, columns = _columns(shards, number[rows], place[rows])
+    columns["keys"] = wanted.keys[rows]
     unfinished = f"{wanted.key}.{wanted.family}."
     for left in root.glob(f"{unfinished}*.part"):  # of a builder that died: this process holds the lock
         shutil.rmtree(left)
@@ -224,12 +209,34 @@ def _indexed(
             "channels": kind.channels,
             "dtype": kind.dtype,
             "files": {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in FILES},
-            "shards": [{"name": shards[shard].name, "bytes": shards[shard].bytes} for shard in used.tolist()],
+            "shards": [{"name": shard.name, "bytes": shard.bytes} for shard in used],
             "skipped": [[name, m.where, m.found, m.remedy] for name, m in sorted(skipped.items())],
         }
         return _put(root, wanted.key, part, facts)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _columns(shards: list[Shard], number: np.ndarray, place: np.ndarray) -> tuple[list[Shard], dict[str, np.ndarray]]:
+    """The shards that are used, by name, so that the same shards make the same store; and the index of the images.
+
+    Args:
+        shards: all of them.
+        number: (N,) the shard of each image.
+        place: (N,) the position of each image in its shard.
+    """
+    used = np.array(sorted(np.unique(number).tolist(), key=lambda shard: shards[shard].name))
+    rank = np.zeros(len(shards), np.int64)
+    rank[used] = np.arange(len(used))
+    owner = rank[number]
+    columns = {"starts": np.empty(len(owner), np.int64), "sizes": np.empty((len(owner), 2), np.int64)}
+    columns["hashes"] = np.empty((len(owner), 32), np.uint8)
+    for index, shard in enumerate(used.tolist()):
+        mine = np.flatnonzero(owner == index)
+        for column, values in columns.items():
+            values[mine] = getattr(shards[shard], column)[place[mine]]
+    columns |= {"shards": owner.astype(np.int32), "places": place.astype(np.int32)}
+    return [shards[shard] for shard in used.tolist()], columns
 
 
 def _put(root: Path, key: str, part: Path, facts: dict[str, Any]) -> Store:

@@ -62,16 +62,7 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
     stamps: dict[str, str] = {}
     for place in images.folders:
         folder = place_below(root, place, key)
-        if not folder.is_dir():
-            raise UserError(
-                folder, "is not a folder", "images.folders names folders of images; for .npy use an array source"
-            )
-        found = _entries(folder, SUFFIXES, held_out - {folder})
-        if not found:
-            count = sum(len(names) for _, _, names in os.walk(folder))
-            raise UserError(
-                folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data"
-            )
+        found = _image_entries(folder, held_out - {folder}, key)
         here = [entry.path[prefix:].replace(os.sep, "/") for entry in found]
         if not ("".join(here).isprintable() and stamps.keys().isdisjoint(here)):
             for name in here:
@@ -87,6 +78,19 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
         load=lambda index: read_image(root / names[index]),
         stamps=[stamps[name] for name in names],
     )
+
+
+def _image_entries(folder: Path, held_out: set[Path], key: str) -> list[os.DirEntry[str]]:
+    """The image files below a folder; none is refused."""
+    if not folder.is_dir():
+        raise UserError(
+            folder, "is not a folder", "images.folders names folders of images; for .npy use an array source"
+        )
+    found = _entries(folder, SUFFIXES, held_out)
+    if not found:
+        count = sum(len(names) for _, _, names in os.walk(folder))
+        raise UserError(folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data")
+    return found
 
 
 def list_arrays(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
@@ -105,21 +109,7 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
             an array has another shape or type.
     """
     root = data_folder(key, data)
-    held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
-    files: dict[str, Path] = {}
-    for place in images.folders:
-        where = place_below(root, place, key)
-        found = [where] if where.is_file() else _files(where, ARRAYS, held_out)
-        if not found or not found[0].name.lower().endswith(ARRAYS):
-            raise UserError(where, "holds no .npy or .npz array", f"check {key} and --data")
-        _add(files, [path for path in found if path not in held_out], where, root)
-    stacks: list[ArrayStack] = []
-    stamps: list[str] = []
-    for name in sorted(files):
-        changed = " ".join(str(part) for part in stamp(name, files[name])[1:])
-        found_here = _stacks(name, files[name], changed)
-        stacks += found_here
-        stamps += [changed] * sum(stack.count for stack in found_here)
+    stacks, stamps = _open_arrays(_array_files(images, root, key))
     names = [f"{stack.name}/{index:07d}" for stack in stacks for index in range(stack.count)]
     if not names:
         raise UserError(root, "the arrays hold no image", f"check {key} and --data")
@@ -143,6 +133,31 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
         load=load,
         stamps=stamps,
     )
+
+
+def _array_files(images: Images, root: Path, key: str) -> dict[str, Path]:
+    """The array files of a study by their names, less those of its test sets."""
+    held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
+    files: dict[str, Path] = {}
+    for place in images.folders:
+        where = place_below(root, place, key)
+        found = [where] if where.is_file() else _files(where, ARRAYS, held_out)
+        if not found or not found[0].name.lower().endswith(ARRAYS):
+            raise UserError(where, "holds no .npy or .npz array", f"check {key} and --data")
+        _add(files, [path for path in found if path not in held_out], where, root)
+    return files
+
+
+def _open_arrays(files: dict[str, Path]) -> tuple[list[ArrayStack], list[str]]:
+    """The arrays in files, by the names of these, and the stamp of every image in them."""
+    stacks: list[ArrayStack] = []
+    stamps: list[str] = []
+    for name, path in sorted(files.items()):
+        changed = " ".join(str(part) for part in stamp(name, path)[1:])
+        found = _stacks(name, path, changed)
+        stacks += found
+        stamps += [changed] * sum(stack.count for stack in found)
+    return stacks, stamps
 
 
 def image_files(folder: Path) -> list[Path]:

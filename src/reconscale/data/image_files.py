@@ -43,7 +43,7 @@ _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about its image.
+    """Size, channels and type of an image, from the header of its file.
 
     Attributes:
         height, width: in pixels.

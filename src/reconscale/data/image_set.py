@@ -13,28 +13,27 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from reconscale.data.build_store import Progress, open_store
-from reconscale.data.listing import unit_of
+from reconscale.data.build_store import open_store
+from reconscale.data.listing import Listing, Progress, no_progress, unit_of
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
 from reconscale.data.subset import ImageSubset, nested_order, split_sources
 from reconscale.data.volumes.volume_set import Slices, open_volumes
 from reconscale.errors import UserError
-from reconscale.files import to_json, write_atomic
+from reconscale.files import json_digest, to_json, write_atomic
 from reconscale.study import Images
 
 T = TypeVar("T")
 
 LEAST = 10_000
-"""Images from which on an answer is kept; for fewer, finding it again is as quick."""
+"""From this many images on answers are cached; for fewer, finding them again is as quick."""
 
 
 def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Callable[[], T]) -> T:
-    """The answer to a question about images, found now or at an earlier time.
+    """The answer to a question about images, from the cache if it is there.
 
-    It is kept under a hash of the question and of names, pixels and order of the images; a kept answer that was
-    damaged is found again.
+    The key is a hash of the question and of names, pixels and order of the images. A damaged answer is found again.
 
     Args:
         question: with the version of its algorithm.
@@ -54,7 +53,7 @@ def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Calla
         return kept
     answer = find()
     try:
-        write_atomic(path, to_json({"answer": answer, "sha256": _hash(answer)}))
+        write_atomic(path, to_json({"answer": answer, "sha256": json_digest(answer)}))
     except UserError:  # the cache may be read-only: the answer is found again the next time
         return answer
     return answer
@@ -63,13 +62,9 @@ def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Calla
 def _kept(path: Path) -> Any:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return record["answer"] if record["sha256"] == _hash(record["answer"]) else None
+        return record["answer"] if record["sha256"] == json_digest(record["answer"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _hash(answer: object) -> str:
-    return hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()
 
 
 LEAST_SIDE = 8
@@ -114,7 +109,7 @@ class ImageSet:
         return self.units if self.images.counts == "units" else len(self.train)
 
     def training(self, n: int, subset_seed: int) -> ImageSubset | Slices:
-        """The first n training units (or images) of the nested order of a seed: see ``split.nested_order``.
+        """The first n training units (or images) of the nested order of a seed: see ``nested_order``.
 
         Raises:
             UserError: n is below 1 or more than there are.
@@ -212,48 +207,48 @@ def open_images(
     if images.volumes:
         return _open_volumes(images, data, root, progress)
 
-    def opened(source_listing: Any, channels: Literal["auto", "rgb", "gray"]) -> Store:
+    def opened(listing: Listing) -> Store:
         return open_store(
-            source_listing,
+            listing,
             root,
-            channels=channels,
+            channels=images.channels,
             downscale=images.downscale,
             unreadable=images.unreadable,
             progress=progress,
         )
 
     listing = lister_of(images)(images, data)
-    store = opened(listing, images.channels)
+    store = opened(listing)
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
     whole = ImageSubset(store, rows, listing.unit)
-    parts = split_sources(whole.units, images, whole.names)
-    train, val, test = (rows[part] for part in parts)
-    tests = {"test": ImageSubset(store, test, listing.unit)} if images.test else {}
+    train, val, test = (whole.pick(part) for part in split_sources(whole.units, images, whole.names))
+    tests = {"test": test} if images.test else {}
     for name in images.test_sets:
-        other_listing = list_test_set(images, name, data)
-        other = opened(other_listing, images.channels)
-        if other.channels != store.channels:
-            kinds = {1: "grey", 3: "RGB"}
-            found = f"is {kinds[other.channels]}, the training images are {kinds[store.channels]}"
-            raise UserError(f"images.test_sets.{name}", found, 'set images.channels = "gray" or "rgb" to convert them')
-        skipped += [(f"{name}: {image}", reason) for image, reason in other.skipped]
-        tests[name] = ImageSubset(
-            other, _large_enough(other, images, LEAST_SIDE, "measurements", skipped), other_listing.unit
-        )
-    opened_set = ImageSet(
-        images,
-        listing.unit,
-        ImageSubset(store, train, listing.unit),
-        ImageSubset(store, val, listing.unit),
-        tests,
-        tuple(skipped),
-    )
-    return _without_duplicates(opened_set)
+        other = list_test_set(images, name, data)
+        tests[name] = _further_test_set(name, opened(other), other.unit, store, images, skipped)
+    return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, tuple(skipped)))
+
+
+def _further_test_set(
+    name: str,
+    store: Store,
+    unit: Literal["file", "folder"],
+    training: Store,
+    images: Images,
+    skipped: list[tuple[str, str]],
+) -> ImageSubset:
+    """A test set of its own folder: of as many channels as the training images, and large enough to be measured."""
+    if store.channels != training.channels:
+        kinds = {1: "grey", 3: "RGB"}
+        found = f"is {kinds[store.channels]}, the training images are {kinds[training.channels]}"
+        raise UserError(f"images.test_sets.{name}", found, 'set images.channels = "gray" or "rgb" to convert them')
+    skipped += [(f"{name}: {image}", reason) for image, reason in store.skipped]
+    return ImageSubset(store, _large_enough(store, images, LEAST_SIDE, "measurements", skipped), unit)
 
 
 def _open_volumes(images: Images, data: Path | None, root: Path, progress: Progress | None) -> ImageSet:
-    sets, skipped = open_volumes(images, data, root.with_name("volumes"), progress or (lambda label, done, total: None))
+    sets, skipped = open_volumes(images, data, root.with_name("volumes"), progress or no_progress)
     train, val = sets.pop("train"), sets.pop("val")
     return ImageSet(images, images.unit, train, val, sets, skipped)
 

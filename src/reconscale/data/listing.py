@@ -12,6 +12,9 @@ import numpy as np
 
 from reconscale.data.image_files import Header
 
+Progress = Callable[[str, int, int], None]
+"""Called with (label, done, total)."""
+
 KEY = 16
 """Bytes of the hash that an image is recognised by."""
 
@@ -27,7 +30,7 @@ class Listing:
         unit: whether the unit of an image is its own name (``file``) or the name up to the last slash (``folder``).
         header: size, channels and depth of the image at an index; cheap. Raises a UserError for an unreadable one.
         load: pixels (H, W, C) of the image at an index: uint8, uint16, or float32 in [0, 1]. Raises a UserError, too.
-        stamps: for every image what tells that it is still the same, such as size and time of change of its file; an
+        stamps: for every image what changes when it does, such as size and time of change of its file; an
             image with the same name and stamp is not read again. Empty: ``identity`` says everything.
     """
 
@@ -58,3 +61,7 @@ def unit_of(name: str, unit: Literal["file", "folder"]) -> str:
     'patient1/slice3.png'
     """
     return name if unit == "file" else name.rpartition("/")[0] or "."
+
+
+def no_progress(label: str, done: int, total: int) -> None:
+    """Report nothing."""

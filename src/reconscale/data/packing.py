@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from reconscale.data.listing import Listing
+from reconscale.data.listing import Listing, Progress
 from reconscale.data.shards import DTYPES, MOST_BYTES, MOST_IMAGES, Packed, Shard, pixel_hash, write_shard
 from reconscale.data.store import SCALES
 from reconscale.errors import UserError
@@ -71,18 +72,15 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.resize(flat, (THUMB, THUMB), interpolation=cv2.INTER_AREA), np.float16)
 
 
-Progress = Callable[[str, int, int], None]
-"""Called with (label, done, total)."""
-
 T = TypeVar("T")
 
 _AT_ONCE = 1 << 22
-"""Bytes of pixels that a thread reads before it hands them on, unless one image has more."""
+"""Bytes of pixels that a thread reads before it returns them, unless one image has more."""
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How the images of a store are stored.
+    """The format of the images of a store.
 
     Attributes:
         channels: 1 or 3.
@@ -97,7 +95,7 @@ class PixelFormat:
 
 @dataclass(frozen=True, eq=False)
 class SourceHeaders:
-    """What is known about images before they are decoded.
+    """The headers of images, before they are decoded.
 
     Attributes:
         channels: (N,) 1 or 3; 0: not known, or unreadable.
@@ -113,7 +111,7 @@ class SourceHeaders:
 
     @classmethod
     def unknown(cls, count: int) -> SourceHeaders:
-        """Nothing is known about ``count`` images."""
+        """``count`` images whose headers have not been read."""
         kinds = np.zeros(count, np.uint8), np.zeros(count, np.uint8)
         return cls(*kinds, np.zeros((count, 2), np.int64), np.zeros(count, bool))
 
@@ -124,7 +122,7 @@ class SourceHeaders:
 
 
 def with_skip_hint(mistake: UserError) -> UserError:
-    """The mistake, with a way around it."""
+    """The error, with the option that skips such images as remedy."""
     return UserError(mistake.where, mistake.found, f'{mistake.remedy}, or set images.unreadable = "skip"')
 
 
@@ -163,7 +161,7 @@ def common_format(listing: Listing, sources: SourceHeaders, channels: str, downs
     """The channels and the type that all images are stored with.
 
     Raises:
-        UserError: grey and RGB images are mixed, and the study does not say what to do.
+        UserError: grey and RGB images are mixed, and the study does not convert them.
     """
     readable = sources.channels > 0
     dtype = DTYPES[int(sources.dtypes[readable].max())]  # the widest
@@ -208,7 +206,7 @@ def pack(
         keys: (N, 16) what they are recognised by.
         portion: which of them.
         how: what is known about them, how they are stored, and the threads that read them.
-        rule: whether unreadable ones are refused or skipped, the skipped ones, and what is told how many are done.
+        rule: whether unreadable ones are refused or skipped, the skipped ones, and a callback for how many are done.
         place: the folder, and the family.
 
     Returns:
@@ -221,16 +219,11 @@ def pack(
     sources, kind, pool = how
     unreadable, skipped, tell = rule
     largest = int(sources.packed_sizes(portion, kind.downscale).prod(1).max()) * kind.channels * 4
-    often = max(1, len(portion) // 200)
-
-    def prepared(index: int) -> Packed:
-        image = to_store_format(listing.load(index), kind.channels, kind.dtype, kind.downscale)
-        source = int(sources.channels[index]), int(sources.dtypes[index])
-        return Packed(keys[index], image, pixel_hash(image), thumbnail(image), source)
+    together, often = max(1, min(64, len(portion) // 32, _AT_ONCE // largest)), max(1, len(portion) // 200)
+    load = partial(_load, listing, keys, sources, kind)
 
     def rows() -> Iterator[Packed]:
-        together = max(1, min(64, len(portion) // 32, _AT_ONCE // largest))
-        for done, (index, row) in enumerate(_in_order(pool, prepared, portion.tolist(), together), 1):
+        for done, (index, row) in enumerate(_in_order(pool, load, portion.tolist(), together), 1):
             if not isinstance(row, UserError):
                 yield row
             elif unreadable == "refuse":
@@ -243,10 +236,17 @@ def pack(
     return write_shard(*place, rows())
 
 
+def _load(listing: Listing, keys: np.ndarray, sources: SourceHeaders, kind: PixelFormat, index: int) -> Packed:
+    """Read one image, in the format of the store."""
+    image = to_store_format(listing.load(index), kind.channels, kind.dtype, kind.downscale)
+    source = int(sources.channels[index]), int(sources.dtypes[index])
+    return Packed(keys[index], image, pixel_hash(image), thumbnail(image), source)
+
+
 def _in_order(
     pool: ThreadPoolExecutor, work: Callable[[int], T], indices: Sequence[int], together: int
 ) -> Iterator[tuple[int, T | UserError]]:
-    """Results in the order of ``indices``; Mistakes are handed on, not raised.
+    """Results in the order of ``indices``; a UserError is returned, not raised.
 
     A thread works on ``together`` of them at a time, and at most four times as many portions as threads wait.
     """

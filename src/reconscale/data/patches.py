@@ -10,15 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from reconscale.data.build_store import Progress
 from reconscale.data.folders import ARRAYS, image_files, list_arrays
 from reconscale.data.image_files import Header, read_header, read_image
+from reconscale.data.listing import Progress, no_progress
 from reconscale.data.packing import to_store_format
 from reconscale.data.store import SCALES
-from reconscale.data.subset import ImageSubset
-from reconscale.errors import UserError
+from reconscale.data.subset import ImageSubset, centre_crop
+from reconscale.errors import UserError, check_int
 from reconscale.study import Images
-from reconscale.theory.filters import check_int
 from reconscale.theory.operators import Patches
 
 Channels = Literal["auto", "rgb", "gray"]
@@ -74,7 +73,7 @@ def patches_at(
     side = check_int("--patch", side, LEAST_SIDE, LARGEST_SIDE)
     names, header, load = _images_at(place)
     chosen = _chosen(len(names), min(most, MOST_IMAGES), seed)
-    tell = progress or _silent
+    tell = progress or no_progress
     planes = _planes(place, names, _headers(chosen, header, tell), channels, side)
 
     def images() -> Iterator[tuple[int, np.ndarray]]:
@@ -91,7 +90,7 @@ def patches_of(
     pixels: ImageSubset, side: int, *, crop: int | None = None, units: bool = True, most: int = MOST, seed: int = 0,
     progress: Progress | None = None,
 ) -> Cut:  # fmt: skip
-    """Patches of the images of a study, in the same way.
+    """Patches of the images of a study, as ``patches_at`` cuts them.
 
     Args:
         pixels: the images.
@@ -110,11 +109,11 @@ def patches_of(
     owners = list(dict.fromkeys(pixels.units))
     rank = {unit: index for index, unit in enumerate(owners)}
     owner = [rank[unit] for unit in pixels.units] if units else list(range(len(pixels)))
-    tell = progress or _silent
+    tell = progress or no_progress
 
     def images() -> Iterator[tuple[int, np.ndarray]]:
         for done, index in enumerate(chosen, 1):
-            image = _centre(pixels.image(index), crop)
+            image = centre_crop(pixels.image(index), crop)
             if min(image.shape[:2]) < side:
                 raise _small(pixels.names[index], image.shape[0], image.shape[1], side)
             yield index, image
@@ -159,11 +158,11 @@ def _chosen(count: int, most: int, seed: int) -> list[int]:
     return sorted(np.argsort(draws, kind="stable")[:most].tolist())
 
 
-Source = tuple[Sequence[str], Callable[[int], Header], Callable[[int], np.ndarray]]
+Readers = tuple[Sequence[str], Callable[[int], Header], Callable[[int], np.ndarray]]
 """Names, and header and pixels by index."""
 
 
-def _images_at(place: Path) -> Source:
+def _images_at(place: Path) -> Readers:
     if place.is_file() and place.name.lower().endswith(ARRAYS):
         options = Images(source="array", folders=(place.name,), val=1, test=1)
         listing = list_arrays(options, place.parent, "the array")
@@ -208,15 +207,3 @@ def _planes(place: Path, names: Sequence[str], headers: dict[int, Header], chann
 def _small(name: str, height: int, width: int, side: int) -> UserError:
     found = f"is {width} x {height} pixels, and patches are {side} x {side}"
     return UserError(name, found, "lower --patch, or remove the image")
-
-
-def _centre(image: np.ndarray, crop: int | None) -> np.ndarray:
-    if crop is None:
-        return image
-    height, width = (min(crop, length) for length in image.shape[:2])
-    top, left = round((image.shape[0] - height) / 2), round((image.shape[1] - width) / 2)
-    return image[top : top + height, left : left + width]
-
-
-def _silent(label: str, done: int, total: int) -> None:
-    pass

@@ -44,7 +44,7 @@ _COLUMNS = ("keys", "starts", "sizes", "hashes", "sources")
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """What the index of a shard says.
+    """The index of a shard.
 
     Attributes:
         name: of its files, without their endings.
@@ -97,7 +97,7 @@ def pixel_hash(image: np.ndarray) -> bytes:
     return digest.digest()
 
 
-def files_of(folder: Path, name: str) -> tuple[Path, Path, Path]:
+def shard_files(folder: Path, name: str) -> tuple[Path, Path, Path]:
     """Pixels, thumbnails and index of a shard."""
     return folder / f"{name}{_PIXELS}", folder / f"{name}{_THUMBS}", folder / f"{name}{_INDEX}"
 
@@ -145,7 +145,7 @@ def _named(folder: Path, family: str, part: Path, kind: tuple[int, str], columns
     facts = {"format": FORMAT, "channels": kind[0], "dtype": kind[1], "bytes": shard.bytes, "thumbs": digest}
     index = io.BytesIO()
     np.savez(index, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
-    pixels, thumbnails, marker = files_of(folder, name)
+    pixels, thumbnails, marker = shard_files(folder, name)
     marker.unlink(missing_ok=True)
     part.chmod(0o444)
     part.replace(pixels)
@@ -156,7 +156,7 @@ def _named(folder: Path, family: str, part: Path, kind: tuple[int, str], columns
 
 def read_shard(folder: Path, name: str) -> Shard | None:
     """The index of a shard; none where the shard is not whole or of another format."""
-    pixels, thumbs, marker = files_of(folder, name)
+    pixels, thumbs, marker = shard_files(folder, name)
     try:
         with np.load(marker, allow_pickle=False) as opened:  # checks a checksum of every array
             facts = json.loads(opened["facts"].tobytes())
@@ -176,9 +176,9 @@ def damage_of(folder: Path, name: str) -> tuple[str, list[int]] | None:
     """
     shard = read_shard(folder, name)
     if shard is None:
-        missing = [path.name for path in files_of(folder, name) if not path.exists()]
+        missing = [path.name for path in shard_files(folder, name) if not path.exists()]
         return (f"{' and '.join(missing)} missing" if missing else "is cut short, or its index is damaged"), []
-    pixels, thumbs, _ = files_of(folder, name)
+    pixels, thumbs, _ = shard_files(folder, name)
     values = np.memmap(pixels, dtype=shard.dtype, mode="r")
     wrong = []
     for place, (start, (height, width)) in enumerate(zip(shard.starts.tolist(), shard.sizes.tolist(), strict=True)):
@@ -212,7 +212,7 @@ def read_pool(folder: Path) -> list[Shard]:
 
 def set_aside(folder: Path, name: str) -> None:
     """Take a shard out of use: its files keep their content under other names until it has been packed again."""
-    for path in reversed(files_of(folder, name)):
+    for path in reversed(shard_files(folder, name)):
         if path.exists():
             path.replace(path.with_name(path.name + _ASIDE))
 
@@ -224,7 +224,7 @@ def clear_aside(folder: Path) -> None:
 
 
 def find(shards: Sequence[Shard], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where images are packed.
+    """The shard and the place of images.
 
     Args:
         shards: to look in.

@@ -195,7 +195,7 @@ Lister = Callable[[Images, Path | None], Listing]
 
 
 def lister_of(images: Images) -> Lister:
-    """What lists the images of the source that a study names.
+    """The function that lists the images of a study's source.
 
     Raises:
         UserError: there is no such source.

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.data.shards import FORMAT, files_of, pixel_hash
+from reconscale.data.shards import FORMAT, pixel_hash, shard_files
 from reconscale.errors import DamagedFileError
 
 FILES = ("names.txt", "keys.npy", "shards.npy", "places.npy", "starts.npy", "sizes.npy", "hashes.npy")
-"""What a store consists of, besides ``manifest.json`` and its shards."""
+"""The files of a store, besides ``manifest.json`` and its shards."""
 
 SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 """The value that stands for 1, by type."""
@@ -46,7 +46,7 @@ class Store:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What was written last: format, channels, dtype, hashes of files, shards, images left out."""
+        """Format, channels, dtype, hashes of files, shards, images left out."""
         value: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         return value
 
@@ -115,7 +115,7 @@ class Store:
         found = np.empty((len(rows), 32, 32), np.float16)
         owners, places = self.shards[rows], self.places[rows]
         for shard in np.unique(owners).tolist():
-            _, path, _ = files_of(self.folder, self.manifest["shards"][shard]["name"])
+            _, path, _ = shard_files(self.folder, self.manifest["shards"][shard]["name"])
             held = owners == shard
             found[held] = np.load(path, mmap_mode="r", allow_pickle=False)[places[held]]
         return found
@@ -129,7 +129,7 @@ class Store:
         opened = self._opened.get(shard)
         if opened is None:
             facts = self.manifest["shards"][shard]
-            path, _, _ = files_of(self.folder, facts["name"])
+            path, _, _ = shard_files(self.folder, facts["name"])
             size = path.stat().st_size if path.is_file() else None
             if size != facts["bytes"][0]:  # reading on would end the process with a bus error
                 found = "is missing" if size is None else f"is cut short ({size} of {facts['bytes'][0]} bytes)"
@@ -149,7 +149,7 @@ class Store:
         fresh = rows[~self._checked[rows]]
         for row in dict.fromkeys(fresh.tolist()):
             if pixel_hash(self._view(row)) != self.hashes[row].tobytes():
-                path, _, _ = files_of(self.folder, self.manifest["shards"][int(self.shards[row])]["name"])
+                path, _, _ = shard_files(self.folder, self.manifest["shards"][int(self.shards[row])]["name"])
                 raise DamagedFileError(
                     f"image '{self.names[row]}' in {path}",
                     "does not match its checksum: the file was damaged after it was packed",
@@ -169,7 +169,7 @@ class Store:
 
     def files(self) -> tuple[Path, ...]:
         """Every file that the store needs, by absolute paths; their content never changes."""
-        shards = [path for facts in self.manifest["shards"] for path in files_of(self.folder, facts["name"])]
+        shards = [path for facts in self.manifest["shards"] for path in shard_files(self.folder, facts["name"])]
         return tuple(path.absolute() for path in (*(self.path / name for name in ("manifest.json", *FILES)), *shards))
 
     def is_whole(self) -> bool:
@@ -190,7 +190,7 @@ class Store:
         return [number for number, facts in enumerate(self.manifest["shards"]) if not self._fits(facts)]
 
     def _fits(self, facts: dict[str, Any]) -> bool:
-        pixels, thumbs, marker = files_of(self.folder, facts["name"])
+        pixels, thumbs, marker = shard_files(self.folder, facts["name"])
         try:
             return [pixels.stat().st_size, thumbs.stat().st_size] == facts["bytes"] and marker.stat().st_size > 0
         except OSError:

@@ -121,11 +121,7 @@ class ImageSubset:
         """
         import torch
 
-        image = self.image(i)
-        if crop is not None:
-            height, width = min(crop, image.shape[0]), min(crop, image.shape[1])
-            top, left = _centre(image.shape[0], height), _centre(image.shape[1], width)
-            image = image[top : top + height, left : left + width]
+        image = centre_crop(self.image(i), crop)
         values = torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32, order="C"))
         return values.div_(self.scale)
 
@@ -155,31 +151,16 @@ class ImageSubset:
         """
         import torch
 
-        store, channels = self.store, self.channels
+        store = self.store
         dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
-        batch = torch.empty((len(indices), channels, patch, patch), dtype=dtype)
+        batch = torch.empty((len(indices), self.channels, patch, patch), dtype=dtype)
         filled = batch.numpy()
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
-        sizes, shards, starts = store.sizes[rows], store.shards[rows].tolist(), store.starts[rows].tolist()
-        room = sizes - patch
-        if (room < 0).any():
-            small = self.store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
-            raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
-        if generator is None:
-            corners = np.rint(room / 2).astype(np.int64)
-        else:
-            drawn = torch.rand((len(indices), 2), generator=generator, dtype=torch.float64).numpy()
-            corners = (drawn * (room + 1)).astype(np.int64)
+        corners = _corners(store, rows, patch, generator)
         store.check(rows)
-        for b, (shard, start, (height, width), (top, left)) in enumerate(
-            zip(shards, starts, sizes.tolist(), corners.tolist(), strict=True)
-        ):
-            image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
-            filled[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
+        _fill(filled, store, rows, corners)
         if turns is not None:
-            for b, turn in enumerate(torch.randint(8, (len(indices),), generator=turns).tolist()):
-                turned = np.rot90(filled[b], turn % 4, (1, 2))
-                filled[b] = turned[..., ::-1] if turn > 3 else turned
+            _turn(filled, turns)
         return batch
 
     def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
@@ -198,8 +179,47 @@ class ImageSubset:
         return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
 
 
-def _centre(length: int, crop: int) -> int:
-    return round((length - crop) / 2)
+def _corners(store: Store, rows: np.ndarray, patch: int, generator: torch.Generator | None) -> np.ndarray:
+    """(B, 2) top and left of a crop of each row of a store: in the centre, or drawn."""
+    import torch
+
+    room = store.sizes[rows] - patch
+    if (room < 0).any():
+        small = store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
+        raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
+    if generator is None:
+        return np.asarray(np.rint(room / 2).astype(np.int64))
+    drawn = torch.rand((len(room), 2), generator=generator, dtype=torch.float64).numpy()
+    return np.asarray((drawn * (room + 1)).astype(np.int64))
+
+
+def _fill(crops: np.ndarray, store: Store, rows: np.ndarray, corners: np.ndarray) -> None:
+    """Copy a crop of each row of a store to (B, C, patch, patch)."""
+    _, channels, patch, _ = crops.shape
+    shards, starts, sizes = (column[rows].tolist() for column in (store.shards, store.starts, store.sizes))
+    for b, (shard, start, (height, width), (top, left)) in enumerate(
+        zip(shards, starts, sizes, corners.tolist(), strict=True)
+    ):
+        image = store.values(shard)[start : start + height * width * channels].reshape(height, width, channels)
+        crops[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
+
+
+def _turn(crops: np.ndarray, generator: torch.Generator) -> None:
+    """Replace each of (B, C, patch, patch) by one of its eight symmetries."""
+    import torch
+
+    for b, turn in enumerate(torch.randint(8, (len(crops),), generator=generator).tolist()):
+        turned = np.rot90(crops[b], turn % 4, (1, 2))
+        crops[b] = turned[..., ::-1] if turn > 3 else turned
+
+
+def centre_crop(image: np.ndarray, most: int | None) -> np.ndarray:
+    """The centre of (H, W, C), of ``most`` pixels a side at most; none: the whole image."""
+    if most is None:
+        return image
+    height, width = (min(most, length) for length in image.shape[:2])
+    top, left = round((image.shape[0] - height) / 2), round((image.shape[1] - width) / 2)
+    return image[top : top + height, left : left + width]
 
 
 _SPLIT, _SUBSET, _WITHIN = 0, 1, 2

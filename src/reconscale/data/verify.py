@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,20 +12,21 @@ from filelock import FileLock
 
 from reconscale.data.build_store import StoreKey, store_key
 from reconscale.data.image_set import cache_folder
-from reconscale.data.listing import Listing
+from reconscale.data.listing import Listing, Progress, no_progress
 from reconscale.data.shards import damage_of, set_aside
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
-from reconscale.data.volumes.cache import Progress, load_cached
+from reconscale.data.volumes.cache import load_cached
 from reconscale.data.volumes.scan import is_selected
 from reconscale.data.volumes.volume_set import list_volumes
 from reconscale.errors import UserError
+from reconscale.machine import cores
 from reconscale.study import Images
 
 
 @dataclass(frozen=True)
 class VolumeReport:
-    """What was found.
+    """The result of reading volumes again.
 
     Attributes:
         volumes: how many were read again.
@@ -42,7 +42,7 @@ class VolumeReport:
 
     @property
     def counted(self) -> str:
-        """How much that was, in words."""
+        """The counts, in words."""
         return f"{self.slices} slices in {self.volumes} volumes"
 
 
@@ -88,7 +88,7 @@ def verify_volumes(images: Images, data: Path | None, root: Path, progress: Prog
 
 @dataclass(frozen=True)
 class ImageReport:
-    """What was found.
+    """The result of reading packed images again.
 
     Attributes:
         shards: how many were read.
@@ -104,7 +104,7 @@ class ImageReport:
 
     @property
     def counted(self) -> str:
-        """How much that was, in words."""
+        """The counts, in words."""
         return f"{self.images} images in {self.shards} shards"
 
 
@@ -122,7 +122,7 @@ def verify_images(
     Raises:
         UserError: nothing has been packed, or images are missing.
     """
-    progress = progress or (lambda label, done, total: None)
+    progress = progress or no_progress
     root = cache_folder(cache)
     if images.volumes:
         return verify_volumes(images, data, root.with_name("volumes"), progress)
@@ -150,7 +150,7 @@ def verify_images(
 
 
 def _packed(root: Path, wanted: StoreKey, damaged: list[str]) -> Store | None:
-    """The store that was asked for; else the latest of the same place and options. Damaged indices are removed."""
+    """The store of that key; else the latest of the same place and options. Damaged indices are removed."""
     own, others = [], []
     for path in root.glob("*-*"):
         store = Store(path)
@@ -189,7 +189,7 @@ def _changes(listing: Listing, wanted: StoreKey, store: Store) -> list[str]:
 def _read_again(shards: list[tuple[Path, str]], progress: Progress) -> dict[tuple[Path, str], tuple[str, list[int]]]:
     """The damaged shards: what is wrong, and the numbers of their images that it was found in."""
     found = {}
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, cores())) as pool:
         for done, (shard, damage) in enumerate(zip(shards, pool.map(lambda s: damage_of(*s), shards), strict=True), 1):
             if damage is not None:
                 found[shard] = damage

@@ -1,7 +1,6 @@
 """Network families with a width; parameters and FLOPs are known before training."""
 
-from reconscale.networks.family import Family
-from reconscale.networks.input_spec import InputSpec, input_spec
+from reconscale.networks.family import Family, InputSpec, input_spec
 from reconscale.networks.registry import FAMILIES, Size, build, size_of
 from reconscale.networks.unet import UNet
 

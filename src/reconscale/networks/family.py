@@ -1,28 +1,68 @@
-"""Network families and the arguments that a network is built from."""
+"""Network families: what a network is built from, the input that a problem gives it, and adapters for other inputs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from reconscale.networks.input_spec import LEVEL, InputSpec
+from reconscale.physics.base import KSpace, LinearMeasurement
+from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.superresolution import upscale
-from reconscale.study.base import Form
+from reconscale.study.base import Form, Problem
 from reconscale.study.problems import PROBLEMS
 
 MEAN_PIXEL = 0.45
 """Of photographs in [0, 1]."""
+LEVEL = 25 / 255
+"""The level of noise that networks get where the problem has none."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The input that a problem gives to a network, as far as the network is built for it.
+
+    Attributes:
+        channels: of the images.
+        kind: of the problem.
+        factor: of super-resolution; 1 otherwise.
+        sigma: standard deviation of the noise, for images in [0, 1].
+        photons: of a pixel of value 1, of denoising with Poisson noise too; none: without it.
+    """
+
+    channels: int
+    kind: str = "denoising"
+    factor: int = 1
+    sigma: float = LEVEL
+    photons: float | None = None
+
+    @property
+    def form(self) -> Form:
+        """The form of what is measured."""
+        return PROBLEMS[self.kind].form
+
+
+def input_spec(problem: Problem, channels: int) -> InputSpec:
+    """The input that a problem of a study gives to a network.
+
+    Args:
+        problem: as the study names it.
+        channels: of the images.
+    """
+    photons = getattr(problem, "photons", None)
+    return InputSpec(channels, problem.kind, problem.enlarges, problem.noise_level or LEVEL, photons)
 
 
 @dataclass(frozen=True)
 class BuildArgs:
-    """What a network of a family is built from.
+    """The arguments that a network of a family is built from.
 
     Attributes:
-        given: what the network gets; families of images see its channels alone.
+        given: what the network gets; families of images use its channels only.
         width, depth, cascades, layers, heads: the dials, with nothing left open; 0 where a family has none.
         upsampler: how small images are enlarged.
         norm: ``instance`` or ``none``.
@@ -47,14 +87,14 @@ class BuildArgs:
         return self.given.channels
 
     @property
-    def told(self) -> tuple[int, int, int, float]:
-        """Channels, width, depth, and the problem's level of noise."""
+    def shrinkage_args(self) -> tuple[int, int, int, float]:
+        """Channels, width, depth, and the level of noise of the problem."""
         return self.channels, self.width, self.depth, self.given.sigma
 
     @property
-    def unit(self) -> float:
-        """What is usually wrong with the input: the noise of denoising, that of photons at a mean pixel included; else,
-        as little noise does not make little errors, at least ``LEVEL``.
+    def residual_scale(self) -> float:
+        """The usual error of the input: in denoising its noise, that of photons at a mean pixel included; else at least
+        ``LEVEL``, as little noise does not make little errors.
         """
         given = self.given
         if not self.denoises:
@@ -63,7 +103,7 @@ class BuildArgs:
 
     @property
     def denoises(self) -> bool:
-        """Whether what the network sees is the image itself and noise."""
+        """Whether the input is the image itself with noise."""
         return PROBLEMS[self.given.kind].denoises
 
 
@@ -83,7 +123,7 @@ class Family:
         source: where the network comes from.
         cascades: of unrolled families: how many when a study does not say; 0: the family has none.
         layers, heads: of transformers, in the same way.
-        upsamplers: for super-resolution; the first holds when a study does not say.
+        upsamplers: for super-resolution; the first one is the default.
         norms: the normalisations that it can have.
         least_depth: the smallest depth; 0: the family has none.
         width_multiple: what a width must be a multiple of.
@@ -135,3 +175,70 @@ class Added(nn.Module):
         """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
         change: Tensor = self.network(y)
         return upscale(y.float(), self.factor) + change
+
+
+class OnFilteredImage(nn.Module):
+    """A network of images, on the filtered image of what a linear operator has measured."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, y: LinearMeasurement) -> Tensor:
+        """Map what was measured to images (B, C, h, w)."""
+        x: Tensor = self.network(y.image)
+        return x
+
+
+class OnUpsampledImage(nn.Module):
+    """A network of images, on the bicubic enlargement of small ones.
+
+    Args:
+        network: from (B, C, H, W) to the same.
+        factor: how many times images are enlarged.
+    """
+
+    def __init__(self, network: nn.Module, factor: int) -> None:
+        super().__init__()
+        self.network, self.factor = network, factor
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map small images (B, C, h, w) to (B, C, factor h, factor w)."""
+        x: Tensor = self.network(upscale(y.float(), self.factor))
+        return x
+
+
+class PadToMultiple(nn.Module):
+    """A network whose input's sides must be multiples of something: the last row and column are repeated, then cut.
+
+    Args:
+        network: from (B, C, H, W) to the same.
+        multiple: of what.
+        least: the smallest side that the network takes, a multiple.
+    """
+
+    def __init__(self, network: nn.Module, multiple: int, least: int) -> None:
+        super().__init__()
+        self.network, self.multiple, self.least = network, multiple, least
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map images (B, C, H, W) of any size to the same."""
+        rows, columns = y.shape[-2:]
+        down, right = (max(self.least, -(-side // self.multiple) * self.multiple) - side for side in (rows, columns))
+        if not (down or right):
+            return self.network(y)  # type: ignore[no-any-return]
+        return self.network(nn.functional.pad(y, (0, right, 0, down), mode="replicate"))[..., :rows, :columns]  # type: ignore[no-any-return]
+
+
+def meta_input(given: InputSpec, side: int) -> Any:
+    """An input without values for an image of ``side`` pixels: one coil, an operator without cost."""
+    if given.form == "kspace":
+        values, mask = (
+            torch.empty(1, 1, side, side, dtype=torch.complex64),
+            torch.empty(1, 1, 1, side, dtype=torch.bool),
+        )
+        return KSpace(values, mask, (side // 2 - 2, 4), (side, side))
+    image = torch.empty(1, given.channels, side // given.factor, side // given.factor)
+    if given.form != "sensed":
+        return image
+    return LinearMeasurement(image, image, LinearOperator(torch.clone, torch.clone, torch.clone))

@@ -10,11 +10,17 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reconscale.errors import UserError, suggest
-from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, LinearFilter, dncnn
-from reconscale.networks.family import BuildArgs, Family
-from reconscale.networks.input_spec import InputSpec, OnFilteredImage, OnUpsampledImage, PadToMultiple, meta_input
+from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, LinearFilter, ResNet, SubpixelResNet, dncnn
+from reconscale.networks.family import (
+    BuildArgs,
+    Family,
+    InputSpec,
+    OnFilteredImage,
+    OnUpsampledImage,
+    PadToMultiple,
+    meta_input,
+)
 from reconscale.networks.mri import SENS_DEPTH, Unrolled, VarNet, ZeroFilledUNet
-from reconscale.networks.resnet import ResNet, SubpixelResNet
 from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
 from reconscale.networks.transformers import WINDOW, restormer, swinir
 from reconscale.networks.unet import SubpixelUNet, UNet
@@ -25,7 +31,7 @@ from reconscale.study.run import Network
 
 @dataclass(frozen=True)
 class Size:
-    """What a network costs.
+    """The size and the cost of a network.
 
     Attributes:
         p: number of trainable parameters.
@@ -86,7 +92,7 @@ FAMILIES: dict[str, Family] = {
         depth={"image": 4},
         least=lambda depth: 8,
         context=lambda depth: 48 + 8 * depth,
-        source="Zhang et al. 2021, from deepinv; told the problem's level of noise",
+        source="Zhang et al. 2021, from deepinv, with the problem's level of noise",
         small={"depth": 1},
     ),
     "swinir": Family(
@@ -158,7 +164,7 @@ FAMILIES: dict[str, Family] = {
     "resnet": Family(
         build={
             "image": lambda dials: PadToMultiple(
-                ResNet(dials.channels, dials.width, dials.depth, dials.unit, zero_head=dials.zero_head),
+                ResNet(dials.channels, dials.width, dials.depth, dials.residual_scale, zero_head=dials.zero_head),
                 multiple=2,
                 least=4,
             ),
@@ -174,7 +180,9 @@ FAMILIES: dict[str, Family] = {
     ),
     "shrinkage": Family(
         build={
-            "image": lambda dials: PadToMultiple(Shrinkage(*dials.told, shrinks=dials.denoises), multiple=2, least=8)
+            "image": lambda dials: PadToMultiple(
+                Shrinkage(*dials.shrinkage_args, shrinks=dials.denoises), multiple=2, least=8
+            )
         },
         depth={"image": 2},
         least=lambda depth: 4,
@@ -184,7 +192,7 @@ FAMILIES: dict[str, Family] = {
     "shrinkage-unet": Family(
         build={
             "image": lambda dials: PadToMultiple(
-                ShrinkageUNet(*dials.told, shrinks=dials.denoises), multiple=4, least=8
+                ShrinkageUNet(*dials.shrinkage_args, shrinks=dials.denoises), multiple=4, least=8
             )
         },
         depth={"image": 2},

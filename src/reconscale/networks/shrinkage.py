@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reconscale.networks.convolutional import CONTRAST, GRAY, UNSHUFFLE, TwoScales, residual_blocks
 from reconscale.networks.family import zero_initialised
-from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, TwoScales, blocks
 
 BLOCK = 8
 """Side of the blocks that are transformed, in pixels; they lie UNSHUFFLE pixels apart."""
@@ -57,7 +57,7 @@ class Shrinkage(nn.Module):
         self.analysis = nn.Parameter(analysis)
         self.synthesis = nn.Parameter(analysis.flip(2, 3).transpose(0, 1).contiguous())
         self.first = nn.Conv2d(count, width, 1)
-        self.blocks = blocks(width, depth)
+        self.blocks = residual_blocks(width, depth)
         self.head = nn.Conv2d(width, count, 1)
         zero_initialised(self.head)
         if shrinks and self.head.bias is not None:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reconscale.errors import UserError
+from reconscale.networks.convolutional import CONTRAST, GRAY, UNSHUFFLE, residual_blocks
 from reconscale.networks.family import zero_initialised
-from reconscale.networks.resnet import CONTRAST, GRAY, UNSHUFFLE, blocks
 from reconscale.physics.base import KSpace, LinearMeasurement
 from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.mri_coils import center_crop, combined, magnitude, maps_of, to_kspace, zero_filled
@@ -21,7 +21,7 @@ Gradient = Callable[[Tensor], Tensor]
 """x to A*(A x - y), with A of norm 1: images (B, C, H, W) to the same."""
 
 MISFIT = 20.0
-"""What gradients are multiplied by before a network sees them: one over their usual standard deviation."""
+"""Factor of gradients before they enter a network: one over their usual standard deviation."""
 CHANGE = 0.1
 """Of the range of images: the unit of what a network adds."""
 
@@ -70,7 +70,7 @@ class _Network(nn.Module):
     def __init__(self, planes: int, width: int, depth: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(2 * planes * UNSHUFFLE**2, width, 3, padding=1)
-        self.blocks = blocks(width, depth)
+        self.blocks = residual_blocks(width, depth)
         self.head = nn.Conv2d(width, planes * UNSHUFFLE**2, 3, padding=1)
         zero_initialised(self.head)
 

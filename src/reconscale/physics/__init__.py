@@ -9,16 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reconscale.physics.base import Batch, KSpace
+    from reconscale.physics.base import Batch, InverseProblem, KSpace, problem_of
     from reconscale.physics.denoising import Denoising
     from reconscale.physics.metrics import measure_image
-    from reconscale.physics.registry import InverseProblem, problem_of
 
 _HOME = {
-    **dict.fromkeys(("Batch", "KSpace"), "base"),
+    **dict.fromkeys(("Batch", "InverseProblem", "KSpace", "problem_of"), "base"),
     "Denoising": "denoising",
     "measure_image": "metrics",
-    **dict.fromkeys(("InverseProblem", "problem_of"), "registry"),
 }
 
 __all__ = ["Batch", "Denoising", "InverseProblem", "KSpace", "measure_image", "problem_of"]

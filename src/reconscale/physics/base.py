@@ -1,21 +1,34 @@
-"""Common parts of image problems in [0, 1]: crops, noise, metrics, noise levels."""
+"""Inverse problems: what all of them can do, and the common parts of those of images in [0, 1].
+
+A new problem is a class with the methods of :class:`InverseProblem`, which the options in
+``reconscale.study.problems`` name as their ``physics``.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from reconscale.arrays import Shape
 from reconscale.data.subset import ImageSubset
-from reconscale.physics.explanation import refuse_explanation
+from reconscale.errors import UserError
 from reconscale.physics.metrics import measure_image, mse, psnr_rgb_clip
+from reconscale.plugins import load_object
 from reconscale.study.base import Problem
 from reconscale.study.problems import with_sigma
 from reconscale.theory.operators import Operator
+
+EXPLANATION_PATCH = 8
+"""Side of the patches of the linear explanation, in pixels: a few photographs give the covariance of their 64 values,
+or 192 in colour."""
+ROUNDING = 1 / 255 / 12**0.5
+"""Standard deviation of the error of rounding to 8 bit: no measurement is taken to have less noise."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +45,15 @@ class Baseline:
 
 
 class Measurement(Protocol):
-    """What was measured of B images, where it is more than an image: a form of measurement is a class with these."""
+    """A measurement of B images that is more than an image: a form of measurement is a class with these."""
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """What depends on the images, each (B, ...)."""
+        """The tensors that depend on the images, each (B, ...)."""
 
     @property
     def facts(self) -> tuple[Any, ...]:
-        """What must be equal for measurements to be given to networks at once."""
+        """Facts that are equal for all measurements of one batch."""
 
     def with_tensors(self, tensors: tuple[Tensor, ...]) -> Any:
         """The same measurement of other images."""
@@ -84,7 +97,7 @@ class KSpace:
 
 @dataclass(frozen=True)
 class LinearMeasurement:
-    """What a linear operator has measured of B images of one shape.
+    """The measurement of B images of one shape by a linear operator.
 
     Attributes:
         values: (B, ...) as the operator gives them.
@@ -133,6 +146,76 @@ class Batch:
         return len(self.x)
 
 
+class InverseProblem(Protocol):
+    """The methods that training, evaluation and the report use. Data are ``ImageSubset`` or ``Slices``."""
+
+    def check(self, data: Any, patch: int) -> None:
+        """Refuse data that cannot be measured, before anything is trained."""
+
+    def read(
+        self,
+        data: Any,
+        indices: Sequence[int],
+        patch: int,
+        generator: torch.Generator | None,
+        turns: torch.Generator | None = None,
+    ) -> Any:
+        """Read images from the disk, as they are stored; may run ahead in a thread of its own."""
+
+    def examples(self, raw: Any) -> list[Batch]:
+        """Measure what was read afresh, on the device."""
+
+    def fixed(self, data: Any, index: int, crop: int | None = None, seed: int = 0) -> Batch:
+        """The measurement of one image, always the same."""
+
+    def state(self) -> Tensor:
+        """State of the stream of fresh measurements."""
+
+    def restore(self, state: Tensor) -> None:
+        """Continue the stream of fresh measurements."""
+
+    def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
+        """Every metric of one reconstruction."""
+
+    def quick(self, x_hat: Tensor, example: Batch) -> Tensor:
+        """(2,) float64 on the device: sums over the example of MSE and PSNR, for the validation curve."""
+
+    def by_volume(self, scores: dict[str, dict[str, float]], data: Any) -> dict[str, dict[str, float]]:
+        """Every metric of every volume; empty where images are no slices."""
+
+    def variants(self) -> Mapping[str, InverseProblem]:
+        """The same problem at other levels of noise: what is added to the main test set's name -> problem."""
+
+    def shown(self, x_hat: Tensor, example: Batch) -> Tensor:
+        """A reconstruction as it is drawn, in [0, 1]."""
+
+    def patch_operator(self, channels: int, patch: int) -> Operator:
+        """The same problem for a small patch, as a matrix, from which a linear estimator explains the curve.
+
+        Args:
+            channels: of the images.
+            patch: side of the study's crops, in pixels.
+
+        Raises:
+            UserError: the problem has no linear explanation.
+        """
+
+    def anchors(self, validation: Any) -> dict[str, Baseline]:
+        """Reconstructions without learning: at least ``input`` and ``classical``."""
+
+
+def problem_of(problem: Problem, device: torch.device, seed: int) -> InverseProblem:
+    """A problem as a study names it, ready to measure.
+
+    Args:
+        problem: the options.
+        device: where examples go.
+        seed: of fresh noise in training.
+    """
+    made: InverseProblem = load_object(problem.physics)(problem, device, seed)
+    return made
+
+
 P = TypeVar("P", bound=Problem)
 
 
@@ -157,7 +240,7 @@ class ImageProblem(Generic[P]):
     Attributes:
         problem: the options.
         device: where examples go.
-        generator: what is fresh in training is drawn from it, on the device.
+        generator: of fresh noise in training, on the device.
     """
 
     def __init__(self, problem: P, device: torch.device, seed: int) -> None:
@@ -166,7 +249,7 @@ class ImageProblem(Generic[P]):
         Args:
             problem: the options.
             device: where images are measured.
-            seed: of what is fresh in training.
+            seed: of fresh noise in training.
         """
         self.problem, self.device, self.seed = problem, torch.device(device), seed
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
@@ -187,12 +270,12 @@ class ImageProblem(Generic[P]):
         return Crops(data, values, tuple(data.names[i] for i in indices))
 
     def example(self, y: Any, x: Tensor) -> Batch:
-        """What was measured with its truth, of data range 1."""
+        """A measurement with its truth, of data range 1."""
         ones = torch.ones(len(x), device=self.device)
         return Batch(y, x, ones, ones)
 
     def state(self) -> Tensor:
-        """Where the stream of what is fresh is: a uint8 tensor on the CPU."""
+        """State of the stream of fresh noise: a uint8 tensor on the CPU."""
         return self.generator.get_state().clone()
 
     def restore(self, state: Tensor) -> None:
@@ -218,10 +301,10 @@ class ImageProblem(Generic[P]):
         return x_hat
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
-        """The same problem for a small patch, as a matrix; see ``reconscale.physics.registry.InverseProblem``.
+        """The same problem for a small patch, as a matrix; see :class:`InverseProblem`.
 
         Raises:
-            UserError: always, unless a problem says otherwise.
+            UserError: always; problems that have an explanation override this.
         """
         del channels, patch
         refuse_explanation(self.problem.kind)
@@ -271,3 +354,28 @@ def seed_of(name: str, seed: int) -> int:
 def fixed_generator(name: str, seed: int) -> torch.Generator:
     """A generator on the CPU whose numbers are a pure function of a name and a seed: the same on every device."""
     return torch.Generator().manual_seed(seed_of(name, seed))
+
+
+def refuse_explanation(kind: str) -> NoReturn:
+    """Refuse the linear explanation of a kind of problem that has none.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError("problem.kind", f"'{kind}' has no linear explanation", "its report goes without")
+
+
+def matrix_of(forward: Callable[[Tensor], Tensor], shape: Shape) -> np.ndarray:
+    """The matrix of a linear operator, one column for each pixel.
+
+    Args:
+        forward: (B, C, H, W) to what is measured.
+        shape: (height, width, channels) of a patch; columns are in the order of its values.
+
+    Returns:
+        (m, height * width * channels) float64.
+    """
+    height, width, channels = shape
+    pixels = height * width * channels
+    basis = torch.eye(pixels).reshape(pixels, height, width, channels).permute(0, 3, 1, 2).contiguous()
+    return forward(basis).reshape(pixels, -1).T.double().numpy()

@@ -11,16 +11,15 @@ from torch import Tensor
 
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
+from reconscale.physics.base import EXPLANATION_PATCH, Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
 from reconscale.physics.baselines import bm3d, denoise_dct, local_wiener, nonlocal_means, offers_bm3d
-from reconscale.physics.explanation import PATCH
 from reconscale.physics.metrics import mse
 from reconscale.study import DenoisingProblem
 from reconscale.theory.operators import Operator
 from reconscale.theory.operators import denoising as identity_operator
 
 GREY = 0.4
-"""Where noise depends on the pixel, classical denoisers are told its level at this value."""
+"""Where noise depends on the pixel, classical denoisers get its level at this value."""
 
 
 class Denoising(ImageProblem[DenoisingProblem]):
@@ -116,7 +115,7 @@ class Denoising(ImageProblem[DenoisingProblem]):
         del patch
         if self.problem.photons is not None:
             raise UserError("problem.photons", "Poisson noise has no linear explanation", "its report goes without")
-        return identity_operator((PATCH, PATCH, channels), self.sigma)
+        return identity_operator((EXPLANATION_PATCH, EXPLANATION_PATCH, channels), self.sigma)
 
     def classical(self, y: Tensor) -> Tensor:
         """Reconstruct without learning; the noise level is known.
@@ -131,14 +130,14 @@ class Denoising(ImageProblem[DenoisingProblem]):
 
 
 ALPHA = 0.5
-"""How much noisier than the image what is denoised is: by a factor sqrt(1 + ALPHA^2), 1.12."""
+"""The input of the network is noisier than the image by a factor sqrt(1 + ALPHA^2), 1.12."""
 LEAST = 1e-6
-"""A mean squared error below this is not told from 0: 60 dB."""
+"""A mean squared error below this counts as 0: 60 dB."""
 PROFILE = "psnr-from-noisy"
 
 
 class NoGroundTruth(Denoising):
-    """Images y = x + z whose x nobody has; sigma is known, and z is Gaussian.
+    """Images y = x + z without the truth x; sigma is known, and z is Gaussian.
 
     In training a network sees y, and the losses without truth need no more. In evaluation y is split into two copies
     with independent noise, y1 = y + a w and y2 = y - w / a with w white of standard deviation sigma: the error of f(y1)
@@ -152,7 +151,7 @@ class NoGroundTruth(Denoising):
         return self.sigma * math.sqrt(1 + ALPHA**2)
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
-        """There is none.
+        """No linear explanation.
 
         Raises:
             UserError: always.
@@ -201,5 +200,5 @@ def _decibel(error: float) -> float:
 
 
 def denoising(problem: DenoisingProblem, device: torch.device, seed: int) -> Denoising:
-    """What measures images for a problem: with the truth, or without."""
+    """Denoising with the truth, or without."""
     return (Denoising if problem.has_truth else NoGroundTruth)(problem, device, seed)

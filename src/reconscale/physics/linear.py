@@ -14,9 +14,19 @@ from torch import Tensor
 from reconscale.arrays import Shape
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, LinearMeasurement, add_noise, fixed_generator
+from reconscale.physics.base import (
+    EXPLANATION_PATCH,
+    ROUNDING,
+    Baseline,
+    Batch,
+    Crops,
+    ImageProblem,
+    LinearMeasurement,
+    add_noise,
+    fixed_generator,
+    matrix_of,
+)
 from reconscale.physics.baselines import fista_tv
-from reconscale.physics.explanation import PATCH, ROUNDING, matrix_of
 from reconscale.physics.linear_operators import (
     NEAR,
     LinearOperator,
@@ -49,7 +59,7 @@ TRIED, CROP = 4, 128
 ITERATIONS = 30
 """Of the reconstruction with total variation."""
 TOMOGRAPHY_PATCH = 12
-"""Side of the patches that the linear explanation of tomography looks at, where views must be told apart."""
+"""Side of the patches that the linear explanation of tomography looks at, where views must be distinguishable."""
 BLOCK = 12
 """The largest side of blocks of compressed sensing that have a linear explanation."""
 KEPT = 4
@@ -69,7 +79,7 @@ class LinearImageProblem(ImageProblem[P], ABC):
 
     @property
     def multiple(self) -> int:
-        """What the sides of images are cut to a multiple of."""
+        """Sides of images are cut to a multiple of this."""
         return 1
 
     @abstractmethod
@@ -186,13 +196,15 @@ class Inpainting(LinearImageProblem[InpaintingProblem]):
         return inpainting_operator((drawn < self.problem.keep).float().to(self.device))
 
     def without_gaps(self, y: Tensor, operator: LinearOperator) -> Tensor:
-        """Nothing is measured where pixels are not kept, noise neither."""
+        """Where pixels are not kept, neither signal nor noise is measured."""
         return operator.forward(y)
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
         """Some pixels of a patch."""
         del patch
-        return inpainting((PATCH, PATCH, channels), max(self.problem.noise_level, ROUNDING), self.problem.keep)
+        return inpainting(
+            (EXPLANATION_PATCH, EXPLANATION_PATCH, channels), max(self.problem.noise_level, ROUNDING), self.problem.keep
+        )
 
 
 class Tomography(LinearImageProblem[TomographyProblem]):

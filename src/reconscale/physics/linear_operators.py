@@ -22,7 +22,6 @@ from reconscale.study.problems import (
     TomographyProblem,
 )
 
-"""Channels, height and width."""
 Map = Callable[[Tensor], Tensor]
 
 VARIANCE = 0.01
@@ -252,7 +251,7 @@ def _norm2(forward: Map, adjoint: Map, x: Tensor) -> float:
 
 @contextmanager
 def fork_seed(seed: int) -> Iterator[None]:
-    """Torch's global generators begin at a seed for a while: deepinv's power method draws from them alone."""
+    """Seed torch's global generators for a while: deepinv's power method draws from nothing else."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield

@@ -29,7 +29,7 @@ LEAST_BRIGHT = 0.2
 
 @dataclass(frozen=True)
 class Convention:
-    """One way of comparing.
+    """One convention of comparing.
 
     Attributes:
         name: a profile, or in words.

@@ -14,9 +14,8 @@ from torch import Tensor
 from reconscale.data.subset import ImageSubset
 from reconscale.data.volumes.volume_set import Slice, Slices
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator
+from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator, refuse_explanation
 from reconscale.physics.baselines import cg_sense, total_variation
-from reconscale.physics.explanation import refuse_explanation
 from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
 from reconscale.study import MRIProblem
@@ -256,7 +255,7 @@ class MRI:
         return to_kspace(maps * images), maps.expand(len(group), -1, -1, -1)
 
     def state(self) -> Tensor:
-        """Where the stream of fresh masks and noise is: a uint8 tensor on the CPU."""
+        """State of the stream of fresh masks and noise: a uint8 tensor on the CPU."""
         return self._generator.get_state().clone()
 
     def restore(self, state: Tensor) -> None:
@@ -279,7 +278,7 @@ class MRI:
         return measure_volumes(scores, dict(zip(data.names, volumes, strict=True)))
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
-        """There is none.
+        """No linear explanation.
 
         Raises:
             UserError: always.

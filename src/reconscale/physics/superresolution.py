@@ -14,8 +14,17 @@ from torch.nn import functional
 
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
-from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem, add_noise, fixed_generator
-from reconscale.physics.explanation import PATCH, ROUNDING, matrix_of
+from reconscale.physics.base import (
+    EXPLANATION_PATCH,
+    ROUNDING,
+    Baseline,
+    Batch,
+    Crops,
+    ImageProblem,
+    add_noise,
+    fixed_generator,
+    matrix_of,
+)
 from reconscale.physics.metrics import mse
 from reconscale.study.problems import SuperresolutionProblem
 from reconscale.theory.operators import Operator
@@ -72,7 +81,7 @@ class Superresolution(ImageProblem[SuperresolutionProblem]):
         problem, factor = self.problem, self.problem.factor
         if problem.jpeg is not None:
             raise UserError("problem.jpeg", "JPEG has no linear explanation", "its report goes without")
-        side = next(side for side in (PATCH, PATCH + 1) if side % factor == 0)
+        side = next(side for side in (EXPLANATION_PATCH, EXPLANATION_PATCH + 1) if side % factor == 0)
         sigma = math.hypot(problem.sigma / 255, 0.0 if problem.sigma else ROUNDING)
         matrix = matrix_of(lambda x: downscale(x, factor, problem.kernel), (side, side, channels))
         words = f"{side // factor} × {side // factor} pixels by {problem.kernel} reduction"

@@ -39,7 +39,7 @@ class Problem(FrozenModel):
     Attributes:
         kind: the word in study files; a subclass narrows it to one ``Literal``.
         physics: what measures images, made from (options, device, seed): a class, or ``module:name`` of one, which is
-            imported when something is measured. See ``reconscale.physics.registry.InverseProblem``.
+            imported when something is measured. See ``reconscale.physics.base.InverseProblem``.
         form: what a network is given.
         volumes: whether the truths are slices of volumes of any scale, not images in [0, 1].
         denoises: whether what a network is given is the truth and noise, nothing else.

@@ -1,7 +1,7 @@
 """The linear estimator, computed exactly: why curves flatten. Needs only numpy and scipy."""
 
 from reconscale.theory.bound import theorem_bound
-from reconscale.theory.closed_form import after_knee, attenuation, converged_mean, knee, numeric_knee, projection_risk
+from reconscale.theory.closed_form import converged_mean, knee, numeric_knee, power_law_regimes, projection_risk
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.hybrid import Hybrid, draw_hybrid, expected_risk
 from reconscale.theory.equivalents.pca import pca_equivalent
@@ -19,9 +19,7 @@ from reconscale.theory.filters import (
 from reconscale.theory.images import LinearCurve, Spectrum, linear_curve, n_within_db, spectrum_of
 from reconscale.theory.linear import learned_path, moments_of, population_of
 from reconscale.theory.operators import OPERATORS, Operator, Patches, operator_of
-from reconscale.theory.path import SubspacePath
-from reconscale.theory.power_law_spectrum import power_law_population, power_law_regimes, power_law_risk
-from reconscale.theory.reference import TrainingSet, descend, draw_training_set, learned_curve, path_of
+from reconscale.theory.path import SubspacePath, TrainingSet, descend, draw_training_set, path_of
 from reconscale.theory.repeated_experiments import Experiment, experiment, experiments
 from reconscale.theory.samplers import sample, sample_converged, sample_truncated
 from reconscale.theory.settings import SETTINGS, PowerFit, Setting, Summary, power_fit, summaries
@@ -50,8 +48,6 @@ __all__ = [
     "SubspacePath",
     "Summary",
     "TrainingSet",
-    "after_knee",
-    "attenuation",
     "best_descent",
     "best_flow",
     "best_ridge",
@@ -63,7 +59,6 @@ __all__ = [
     "experiment",
     "experiments",
     "knee",
-    "learned_curve",
     "learned_path",
     "linear_curve",
     "moments_of",
@@ -74,9 +69,7 @@ __all__ = [
     "pca_equivalent",
     "population_of",
     "power_fit",
-    "power_law_population",
     "power_law_regimes",
-    "power_law_risk",
     "projection_risk",
     "sample",
     "sample_converged",

@@ -16,14 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from reconscale.errors import UserError
-from reconscale.theory.filters import Descent, Filter, check_int, check_real
-from reconscale.theory.path import check_stable
-from reconscale.theory.reference import TrainingSet
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 EVENTS = 6
-"""Each holds with probability 1 - e^-u: two ends of the spectrum of P, the upper of G, the cross block's largest
+"""Each is true with probability 1 - e^-u: two ends of the spectrum of P, the upper of G, the cross block's largest
 singular value and its sum of squares, the trace of G G^T."""
 LATEST = 700.0
 """Longest time, times the smallest signal variance; e^-700 is nothing."""
@@ -31,7 +28,7 @@ LATEST = 700.0
 
 @dataclass(frozen=True)
 class Blocks:
-    """What the lemma needs to know of Y Y^T / n, in coordinates in which the subspace comes first.
+    """The blocks of Y Y^T / n that the lemma depends on, in coordinates in which the subspace comes first.
 
     Attributes:
         least_signal: smallest eigenvalue of S_11 (dim x dim); 0 with fewer images than dim.
@@ -48,24 +45,6 @@ class Blocks:
     cross_squares: float
     inverse_trace: float
     noise_trace: float
-
-
-def blocks_of(data: TrainingSet) -> Blocks:
-    """The blocks of a literal training set: memory of ambient x n numbers."""
-    signal = data.basis.T @ data.noisy
-    noise = data.noisy - data.basis @ signal
-    variances = np.linalg.eigvalsh(signal @ signal.T / data.n)
-    cross = np.linalg.svd(signal @ noise.T / data.n, compute_uv=False)
-    gram = noise @ noise.T if data.n > len(noise) else noise.T @ noise
-    invertible = data.n >= data.model.dim and variances[0] > 0
-    return Blocks(
-        least_signal=float(variances[0]) if invertible else 0.0,
-        largest_noise=float(np.linalg.eigvalsh(gram)[-1]) / data.n,
-        cross=float(cross[0]),
-        cross_squares=float((cross**2).sum()),
-        inverse_trace=float((1 / variances).sum()) if invertible else math.inf,
-        noise_trace=float((noise**2).sum()) / data.n,
-    )
 
 
 def lemma_bound(model: Subspace, n: int, blocks: Blocks, time: float) -> float:
@@ -110,7 +89,7 @@ class Bound(NamedTuple):
 
 
 def high_probability_blocks(model: Subspace, n: int, failure: float = 0.01) -> Blocks:
-    """What bounds all blocks at once, but for a probability of ``failure``.
+    """Bounds of all blocks that are true together with probability 1 - ``failure``.
 
     Raises:
         UserError: ``n`` or ``failure`` is out of range.
@@ -135,10 +114,10 @@ def high_probability_blocks(model: Subspace, n: int, failure: float = 0.01) -> B
 
 
 def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | None:
-    """The lemma with blocks that hold with high probability, at the time that makes it least.
+    """The lemma with blocks that are bounded with high probability, at the time that makes it least.
 
     Its excess over the floor, as a multiple of the true one in the paper's settings, by n / (dim + sigma^2 ambient): at
-    most 1.7 from 300 on, 2.2 from 200, 11 from 50; below 10 it is useless, and below 5 it says nothing.
+    most 1.7 from 300 on, 2.2 from 200, 11 from 50. Below 10 it is useless; below 5 there is none.
 
     Args:
         model: the subspace model.
@@ -146,7 +125,7 @@ def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | Non
         failure: the probability with which the bound may be wrong, between 0 and 1.
 
     Returns:
-        The bound; None where it says nothing, being above 1, the risk of the estimator that always answers 0.
+        The bound; None where it is above 1, the risk of the estimator that always answers 0.
 
     Raises:
         UserError: ``n`` or ``failure`` is out of range.
@@ -167,30 +146,6 @@ def theorem_bound(model: Subspace, n: int, failure: float = 0.01) -> Bound | Non
     return Bound(risk, best) if risk < 1 else None
 
 
-def given_measurements(data: TrainingSet, filter_: Filter) -> float:
-    """E[risk | Y] of a literal training set, exactly: the clean images given the noisy ones averaged over.
-
-    The clean codes are P / (1 + sigma^2) plus noise of variance floor that is independent of Y, so that
-    dim (E[risk | Y] - floor) = ||V r(S) Sigma^(1/2)||_F^2 + dim floor / n tr(Sigma (1 - r(S))^2 S^-1).
-
-    Raises:
-        UserError: a descent diverges.
-    """
-    model, dim, n = data.model, data.model.dim, data.n
-    left, size, _ = np.linalg.svd(data.noisy, full_matrices=False)
-    keep = size > size[0] * max(data.noisy.shape) * np.finfo(float).eps
-    left, variances = left[:, keep], size[keep] ** 2 / n
-    if isinstance(filter_, Descent):
-        check_stable(filter_, float(variances.max()))
-    overlap, gain = data.basis.T @ left, filter_.gain(variances)
-    learned = (overlap * (gain * variances)) @ left.T / (1 + model.sigma**2)
-    off = learned @ data.basis - np.eye(dim) / (1 + model.sigma**2)
-    outside = learned - learned @ data.basis @ data.basis.T
-    bias = (1 + model.sigma**2) * (off**2).sum() + model.sigma**2 * (outside**2).sum()
-    spread = ((overlap**2).sum(0) + model.sigma**2) @ (gain**2 * variances)
-    return model.floor + float(bias / dim + model.floor / n * spread)
-
-
 def _chi_square(freedom: float, u: float) -> float:
-    """What a chi-square variable exceeds with probability e^-u at most."""
+    """A value that a chi-square variable exceeds with probability e^-u at most."""
     return freedom + 2 * math.sqrt(freedom * u) + 2 * u

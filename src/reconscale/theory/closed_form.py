@@ -1,30 +1,29 @@
-"""Closed forms for the subspace model: the knee, and the risk on both sides.
+"""Closed forms: the knee of the subspace model, its exact baselines, and the slopes of power-law spectra.
 
-Each docstring says where the form holds and how far it was off there against the deterministic equivalent
-(``benchmarks/theory_equivalents.py`` prints these figures). Derivations: ``docs/explanation/theory.md``.
+Derivations: ``docs/explanation/theory.md``. ``benchmarks/theory_equivalents.py`` compares approximate ones with the
+deterministic equivalent.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from scipy.optimize import brentq
 
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.filters import best_flow, check_int, check_real
+from reconscale.theory.filters import best_flow
 from reconscale.theory.subspace import LARGEST, Subspace
-
-SOONEST = 0.05
-"""Least stopping time of ``stopping_time``."""
 
 
 def knee(model: Subspace) -> float:
     """The n at which the early-stopped risk is about twice the floor: 2 dim + sigma (1 - sigma) ambient.
 
-    From two limits of ``attenuation``: dim / (n - dim) = 1 without noise energy, and (sigma^2 ambient / n)^2 = sigma^2
-    with it; interpolated. Against ``numeric_knee`` over 154 settings (dim 1 to 300, ambient 100 to 10^5): a factor of
-    0.98 to 1.18 for sigma up to 0.3 (median 1.01), up to 1.35 for sigma 0.5 and 1.77 for 0.7.
+    Interpolated between two limits of the risk of regression with errors in the variables: dim / (n - dim) = 1 without
+    noise energy, and (sigma^2 ambient / n)^2 = sigma^2 with it. Against ``numeric_knee`` over 154 settings (dim 1 to
+    300, ambient 100 to 10^5): a factor of 0.98 to 1.18 for sigma up to 0.3 (median 1.01), up to 1.35 for sigma 0.5 and
+    1.77 for 0.7.
 
     Raises:
         UserError: sigma is 0 (there is no floor), or 1 or more (twice the floor is more than the power of the signal).
@@ -50,70 +49,6 @@ def numeric_knee(model: Subspace) -> float:
     while above(high) > 0:
         high += math.log(2)
     return math.exp(brentq(above, 0.0, high, xtol=1e-6))
-
-
-def attenuation(model: Subspace, n: float) -> float:
-    """The early-stopped risk between dim and ambient images: regression with errors in the variables.
-
-    With m = n - dim and e = sigma^2 ambient:
-    floor (1 + dim / m + (e / m) / (1 + e / m)^2) + (e / (m + e))^2 (1 + dim / m).
-    For dim, e << n << sigma ambient the last term rules, and the risk falls like n^-2.
-    Error for sigma up to 0.1, in multiples of the knee: up to 10 % from 1, 3 % from 1.5, 1.3 % from 2; too high
-    beyond use below the knee. For sigma 0.2 and 0.3: 34, 11 and 5 %.
-
-    Raises:
-        UserError: ``n`` is not above dim.
-    """
-    more = _size(n) - model.dim
-    if more <= 0:
-        raise UserError(
-            "n", f"found {n:g}", f"above dim ({model.dim}) is expected; up to it projection_risk is the lower envelope"
-        )
-    energy = model.sigma**2 * model.ambient
-    spread = (energy / more) / (1 + energy / more) ** 2
-    bias = (energy / (more + energy)) ** 2 * (1 + model.dim / more)
-    return model.floor * (1 + model.dim / more + spread) + bias
-
-
-def after_knee(model: Subspace, n: float) -> float:
-    """The early-stopped risk beyond the knee: first order in 1 / n, and the quadratic term of the knee.
-
-    With e = sigma^2 ambient and t the ``stopping_time``:
-    floor (1 + (dim + e (1 + sigma^2 t (t + 1))) / n) + (e / (n + e))^2. No spectral filter does better in the limit
-    than floor (1 + (dim + (ambient - dim) floor) / n). Error for sigma up to 0.1, in multiples of the knee: 6 % from 2,
-    1.6 % from 4, 0.2 % from 10; for sigma 0.2 and 0.3: 22, 11 and 4 %.
-
-    Raises:
-        UserError: ``n`` is not a number from 1 to 10^12.
-    """
-    n, energy, t = _size(n), model.sigma**2 * model.ambient, stopping_time(model, n)
-    linear = model.dim + energy * (1 + model.sigma**2 * t * (t + 1)) if model.sigma else 0.0
-    return model.floor * (1 + linear / n) + (energy / (n + energy)) ** 2
-
-
-def stopping_time(model: Subspace, n: float) -> float:
-    """The best time of gradient flow beyond the knee: 2 t = ln(n / (floor ambient sigma^4 t)); inf without noise."""
-    if model.sigma == 0:
-        return math.inf
-    scale, t = _size(n) / (model.floor * model.ambient * model.sigma**4), 1.0
-    for _ in range(100):
-        t = max(0.5 * math.log(max(scale / t, 1.0)), SOONEST)
-    return t
-
-
-def pca_after(model: Subspace, n: float) -> float:
-    """The risk of PCA with many images: floor + sigma^2 ambient / n.
-
-    Error against ``pca_equivalent``, in multiples of the knee of the early-stopped risk: 19 % from 2, 7 % from 4, 4 %
-    from 10 on.
-    """
-    return model.floor + model.sigma**2 * model.ambient / _size(n)
-
-
-def _size(n: float) -> float:
-    if (n := check_real("n", n, 1.0)) > LARGEST:
-        raise UserError("n", f"found {n:g}", f"at most {LARGEST:.0e} is expected")
-    return n
 
 
 def _with_a_knee(model: Subspace) -> None:
@@ -151,5 +86,52 @@ def converged_mean(model: Subspace, n: int) -> float | None:
 
 
 def mean_is_infinite(model: Subspace, n: int) -> bool:
-    """Whether averages over runs of the converged risk say nothing: n within one of ``ambient``, with noise."""
+    """Whether the mean of the converged risk is infinite: n within one of ``ambient``, with noise."""
     return model.sigma > 0 and abs(n - model.ambient) <= 1
+
+
+class Regimes(NamedTuple):
+    """The learning curve of a power-law spectrum on log-log axes.
+
+    Attributes:
+        signal_slope: first, while what is missed is signal: -(a - 1).
+        noise_from: n at which the noise in the pixels takes over; inf without noise.
+        noise_slope: then: -(1 - 1/a).
+        floor_from: n at which the floor is reached, pixels a^(-a / (a - 1)) whatever the noise; inf without.
+        floor: scale^(1/a) C sigma^(2 - 2/a) for many pixels, with C = (pi / a) / sin(pi / a).
+    """
+
+    signal_slope: float
+    noise_from: float
+    noise_slope: float
+    floor_from: float
+    floor: float
+
+
+def power_law_regimes(exponent: float, pixels: int, sigma: float = 0.0, scale: float = 1.0) -> Regimes:
+    """Denoising of signals with the variances scale j^-a: slopes of the learning curve, and where they change.
+
+    From the deterministic equivalent with sums over j taken as integrals; compare Caponnetto and De Vito 2007 for the
+    exponents.
+
+    Args:
+        exponent: a, above 1.
+        pixels: number of directions j.
+        sigma: standard deviation of the noise in each pixel.
+        scale: variance of the first direction, above 0.
+
+    Raises:
+        UserError: the exponent is not above 1, or a number is out of range.
+
+    >>> regimes = power_law_regimes(2, 100_000, sigma=1e-3)
+    >>> round(regimes.signal_slope, 3), round(regimes.noise_from, 1), regimes.noise_slope, regimes.floor_from
+    (-1.0, 24.7, -0.5, 25000.0)
+    """
+    a, power = check_real("exponent", exponent, 1.0, open_end=True), check_real("sigma", sigma) ** 2
+    scale, pixels = check_real("scale", scale, open_end=True), check_int("pixels", pixels, 1, LARGEST)
+    integral = math.pi / a / math.sin(math.pi / a)  # of 1 / (1 + x^a)
+    if power == 0:
+        return Regimes(1 - a, math.inf, 1 / a - 1, math.inf, 0.0)
+    noise_from = float((scale * integral**a / (power * pixels)) ** (1 / (a - 1)))
+    floor = scale ** (1 / a) * integral * power ** (1 - 1 / a)
+    return Regimes(1 - a, noise_from, 1 / a - 1, pixels * a ** (-a / (a - 1)), floor)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int, check_real
 from reconscale.theory.equivalents.equivalent import Equivalent
-from reconscale.theory.filters import best_flow, check_int, check_real
+from reconscale.theory.filters import best_flow
 from reconscale.theory.linear import Wiener, moments_of, risk_of_filter, wiener_of
 from reconscale.theory.operators import Operator, Patches
 from reconscale.theory.subspace import Population
@@ -31,7 +31,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """What the patches of an image set say about a linear problem.
+    """The second and fourth moments of the patches of an image set, for a linear problem.
 
     Attributes:
         operator: the measurement.
@@ -80,7 +80,7 @@ class Spectrum:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What limits the numbers, in sentences."""
+        """Cautions about the numbers, in sentences."""
         found = []
         if self.patches < FEW * self.operator.pixels:
             found.append(
@@ -99,7 +99,7 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
     """The second moments of patches, and the fourth ones that the learning curve needs.
 
     Real patches are not Gaussian: where there is structure both the measurement and the error of the Wiener filter are
-    large, so the label noise is not independent of the features. To first order in 1 / n the learning curve then holds
+    large, so the label noise is not independent of the features. To first order in 1 / n the learning curve then has
     E ||x - V y||^2 (u^T y)^2 in place of floor * variance (White's sandwich). The expectation over the noise of y is
     taken exactly: with a = (I - V A) x and c = u^T A x,
 
@@ -126,16 +126,8 @@ def spectrum_of(patches: Patches, operator: Operator) -> Spectrum:
     own, shared = _fourth(x, patches.image, wiener, operator)
     floor = _cross_fitted(x, patches.image, operator)
     inside = wiener.floor / operator.pixels
-    return Spectrum(
-        operator,
-        mean,
-        wiener,
-        own,
-        shared,
-        len(patches),
-        patches.images,
-        inside if floor is None else max(floor, inside),
-    )
+    floor = inside if floor is None else max(floor, inside)
+    return Spectrum(operator, mean, wiener, own, shared, len(patches), patches.images, floor)
 
 
 def _check_shape(patches: Patches, operator: Operator) -> None:
@@ -173,7 +165,7 @@ def _fourth(x: Floats, image: NDArray[np.int64], wiener: Wiener, operator: Opera
 
 
 def _cross_fitted(x: Floats, image: NDArray[np.int64], operator: Operator) -> float | None:
-    """The error of the Wiener filter of one half of the images on the other half, both ways round."""
+    """The error of the Wiener filter of one half of the images on the other half, and the reverse."""
     labels = np.unique(image)
     halves = [np.isin(image, labels[part::2]) for part in (0, 1)]
     if len(labels) < 2 or min(half.sum() for half in halves) <= operator.pixels:

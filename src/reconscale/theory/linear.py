@@ -52,16 +52,6 @@ def moments_of(covariance: ArrayLike, operator: Operator) -> Moments:
     return Moments(float(np.trace(cov)), cross, (gram + gram.T) / 2)
 
 
-def moments_from(x: Floats, y: Floats) -> Moments:
-    """The moments of pairs, for instance held-out ones.
-
-    Args:
-        x: (n, pixels).
-        y: (n, m).
-    """
-    return Moments(float((x**2).sum() / len(x)), x.T @ y / len(x), y.T @ y / len(y))
-
-
 @dataclass(frozen=True, eq=False)
 class Wiener:
     """The best linear estimator V = Cov(x, y) Cov(y)^-1 in the directions in which y varies.
@@ -80,7 +70,7 @@ class Wiener:
 
     @property
     def population(self) -> Population:
-        """What learning curves depend on; risks are for each entry of x."""
+        """The population that learning curves depend on; risks are for each entry of x."""
         return Population(
             self.variances, np.ones_like(self.variances), (self.response**2).sum(0), self.floor, len(self.response)
         )
@@ -160,7 +150,7 @@ class LearnedPath:
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
-    """What was learned: V = outputs g(variances) vectors^T."""
+    """A learned V = outputs g(variances) vectors^T."""
 
     variances: Floats
     vectors: Floats

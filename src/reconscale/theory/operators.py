@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.arrays import Floats, Shape
-from reconscale.errors import UserError, suggest
-from reconscale.theory.filters import check_int, check_real
-
-"""Height, width and channels of a patch."""
+from reconscale.errors import UserError, check_int, check_real, suggest
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +23,7 @@ class Operator:
         shape: of x: (height, width, channels).
         matrix: A, (m, height * width * channels).
         sigma: standard deviation of each entry of z, for x in [0, 1].
-        words: what is measured, for people.
+        words: what is measured, in words.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The whole early-stopping path from one small decomposition of the training set.
+"""Training sets of the subspace model, and their whole early-stopping path from one small decomposition.
 
 With the thin decomposition Y Y^T / n = sum_j v_j a_j a_j^T every estimator of ``filters`` is
 W = sum_j g(v_j) (X Y^T / n) a_j a_j^T, so that its risk after any number of steps is a d x d product away
@@ -13,14 +13,14 @@ from functools import cached_property
 import numpy as np
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_int
 from reconscale.theory.filters import Descent, Filter
 from reconscale.theory.subspace import Subspace
 
 
 @dataclass(frozen=True, eq=False)
 class SubspacePath:
-    """What the risks of all estimators learned from one training set depend on.
+    """All that the risks of the estimators learned from one training set depend on.
 
     Attributes:
         model: the subspace model that the data come from.
@@ -100,9 +100,15 @@ def _wishart(size: int, freedom: int, rng: np.random.Generator) -> Floats:
     if freedom <= size:
         block = rng.standard_normal((freedom, size))
         return np.asarray(block.T @ block)
-    root = np.triu(rng.standard_normal((size, size)), 1)
-    root[np.diag_indices(size)] = np.sqrt(rng.chisquare(freedom - np.arange(size)))
+    root = bartlett_factor(size, freedom, rng)
     return np.asarray(root.T @ root)
+
+
+def bartlett_factor(side: int, freedom: int, rng: np.random.Generator) -> Floats:
+    """Upper triangular R with R^T R distributed as the Gram matrix of a freedom x side Gaussian matrix."""
+    root = np.triu(rng.standard_normal((side, side)), 1)
+    root[np.diag_indices(side)] = np.sqrt(rng.chisquare(freedom - np.arange(side)))
+    return np.asarray(root)
 
 
 def stable_step(step: float, largest: float) -> float:
@@ -124,3 +130,65 @@ def check_stable(descent: Descent, largest: float) -> None:
         limit = 2 / largest
         raise UserError("step", f"found {descent.step:g}, with which gradient descent diverges",
                       f"below {limit:.3g} it is stable on this training set")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """A training set of the subspace model.
+
+    Attributes:
+        model: the model it was drawn from.
+        basis: U, (ambient, dim), orthonormal columns.
+        codes: C, (dim, n).
+        clean: X = U C, (ambient, n).
+        noisy: Y = X + Z, (ambient, n).
+    """
+
+    model: Subspace
+    basis: Floats
+    codes: Floats
+    clean: Floats
+    noisy: Floats
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return int(self.noisy.shape[1])
+
+
+def draw_training_set(model: Subspace, n: int, rng: np.random.Generator) -> TrainingSet:
+    """Draw a subspace and n pairs, as the paper's code does: memory of ambient x n numbers."""
+    n = check_int("n", n, 1)
+    basis = np.linalg.qr(rng.standard_normal((model.ambient, model.dim)))[0]
+    codes = rng.standard_normal((model.dim, n))
+    clean = basis @ codes
+    return TrainingSet(model, basis, codes, clean, clean + model.sigma * rng.standard_normal(clean.shape))
+
+
+def path_of(data: TrainingSet) -> SubspacePath:
+    """The path of a given training set, from its singular value decomposition."""
+    left, size, right = np.linalg.svd(data.noisy, full_matrices=False)
+    keep = size > size[0] * max(data.noisy.shape) * np.finfo(float).eps
+    left, size, right = left[:, keep], size[keep], right[keep]
+    outputs = data.codes @ right.T * size / data.n
+    return SubspacePath(data.model, data.n, size**2 / data.n, outputs, data.basis.T @ left)
+
+
+def risk_of(weights: Floats, data: TrainingSet) -> float:
+    """(||(W - I) U||_F^2 + sigma^2 ||W||_F^2) / dim of any (ambient, ambient) matrix W."""
+    off = weights @ data.basis - data.basis
+    return float(((off**2).sum() + data.model.sigma**2 * (weights**2).sum()) / data.model.dim)
+
+
+def descend(data: TrainingSet, step: float, steps: int) -> tuple[Floats, Floats]:
+    """Gradient descent on ||W Y - X||_F^2 / (2 n) with full matrices, as in the paper's code: slow, for comparison.
+
+    Returns:
+        The risk after 0, 1, .., ``steps`` steps, and the last W.
+    """
+    n, weights = data.n, np.zeros((data.model.ambient,) * 2)
+    risks = [risk_of(weights, data)]
+    for _ in range(steps):
+        weights = weights - step / n * (weights @ data.noisy - data.clean) @ data.noisy.T
+        risks.append(risk_of(weights, data))
+    return np.array(risks), weights

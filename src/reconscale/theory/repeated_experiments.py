@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from reconscale.theory.filters import Converged, Descent, best_descent, check_int
+from reconscale.errors import check_int
+from reconscale.theory.filters import Converged, Descent, best_descent
 from reconscale.theory.path import stable_step
 from reconscale.theory.samplers import WIDEST, band_fits, check_side, sample, sample_converged, sample_truncated
 from reconscale.theory.subspace import Subspace
 
 Progress = Callable[[int, int], None]
-"""Told how many experiments are done, of how many."""
+"""Called with (experiments done, experiments)."""
 
 SAME = 1e-9
 """Truncated bands of m and 2 m blocks agree when all risks differ by less than this part."""

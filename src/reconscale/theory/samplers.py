@@ -14,9 +14,8 @@ import numpy as np
 import scipy.linalg
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
-from reconscale.theory.filters import check_int
-from reconscale.theory.path import SubspacePath
+from reconscale.errors import UserError, check_int
+from reconscale.theory.path import SubspacePath, bartlett_factor
 from reconscale.theory.subspace import LARGEST, Subspace
 
 WIDEST = 6000
@@ -38,17 +37,17 @@ def sample(model: Subspace, n: int, rng: np.random.Generator) -> SubspacePath:
     check_side(model, n)
     rest = 0 if model.sigma == 0 else model.ambient - model.dim
     if n >= model.dim + rest:
-        noisy = _levels(model, rest)[:, None] * _triangle(model.dim + rest, n, rng).T
+        noisy = _levels(model, rest)[:, None] * bartlett_factor(model.dim + rest, n, rng).T
     elif n > rest:
         noisy = _levels(model, rest)[:, None] * rng.standard_normal((model.dim + rest, n))
     else:
         signal = math.sqrt(1 + model.sigma**2) * rng.standard_normal((model.dim, n))
-        noisy = np.vstack([signal, model.sigma * _triangle(n, rest, rng)])
+        noisy = np.vstack([signal, model.sigma * bartlett_factor(n, rest, rng)])
     return _decomposed(model, n, noisy, _codes(model, noisy, rng.standard_normal((model.dim, noisy.shape[1]))))
 
 
 def check_side(model: Subspace, n: int) -> None:
-    """Refuse what ``sample`` cannot hold.
+    """Refuse what is too large for ``sample``.
 
     Raises:
         UserError: the matrix would have more than ``WIDEST`` rows.
@@ -77,16 +76,16 @@ def sample_truncated(model: Subspace, n: int, blocks: int, rng: np.random.Genera
     if not band_fits(model, n, blocks):
         raise UserError("blocks", f"{blocks} blocks of {width} columns do not fit into {n:,} images of {rest:,} noise "
                       f"directions and {WIDEST:,} columns", "use fewer blocks, or sample")  # fmt: skip
-    start = _triangle(width, n, rng).T
+    start = bartlett_factor(width, n, rng).T
     noisy = np.zeros((model.dim + width * blocks, width * blocks))
     noisy[: model.dim, :width] = math.sqrt(1 + sigma**2) * start[: model.dim]
     label = np.zeros((model.dim, width * blocks))
     label[:, :width] = start[model.dim :]
     for i in range(blocks):
         rows = slice(model.dim + width * i, model.dim + width * (i + 1))
-        noisy[rows, width * i : width * (i + 1)] = sigma * _triangle(width, rest - width * i, rng)
+        noisy[rows, width * i : width * (i + 1)] = sigma * bartlett_factor(width, rest - width * i, rng)
         if i + 1 < blocks:
-            beside = sigma * _triangle(width, n - width * (i + 1), rng).T
+            beside = sigma * bartlett_factor(width, n - width * (i + 1), rng).T
             noisy[rows, width * (i + 1) : width * (i + 2)] = beside
     return _decomposed(model, n, noisy, _codes(model, noisy, label))
 
@@ -108,7 +107,7 @@ def sample_converged(model: Subspace, n: int, rng: np.random.Generator) -> float
     if sigma == 0:
         return max(0.0, 1 - n / dim)
     if n >= model.ambient:
-        top, bottom = _triangle(dim, model.ambient, rng), _triangle(dim, n - model.ambient + dim, rng)
+        top, bottom = bartlett_factor(dim, model.ambient, rng), bartlett_factor(dim, n - model.ambient + dim, rng)
         ratio = scipy.linalg.solve_triangular(bottom, top.T, trans="T")
         return model.floor * (1 + float((ratio**2).sum()) / dim)
     if 2 * dim <= n <= model.ambient - dim:
@@ -119,8 +118,8 @@ def sample_converged(model: Subspace, n: int, rng: np.random.Generator) -> float
 def _converged_woodbury(model: Subspace, n: int, rng: np.random.Generator) -> float:
     """With K = (sigma^2 G^T G)^-1 compressed to the rows of [P; E], Y^T Y = P^T P + sigma^2 G^T G is inverted."""
     dim, sigma = model.dim, model.sigma
-    factor = _triangle(2 * dim, n, rng).T
-    inner = _triangle(2 * dim, model.ambient + dim - n, rng)
+    factor = bartlett_factor(2 * dim, n, rng).T
+    inner = bartlett_factor(2 * dim, model.ambient + dim - n, rng)
     half = scipy.linalg.solve_triangular(inner, factor.T, trans="T").T / sigma
     gram = half @ half.T
     signal = np.vstack([math.sqrt(1 + sigma**2) * np.eye(dim), np.zeros((dim, dim))])
@@ -131,13 +130,6 @@ def _converged_woodbury(model: Subspace, n: int, rng: np.random.Generator) -> fl
     return float((((estimate - np.eye(dim)) ** 2).sum() + sigma**2 * energy) / dim)
 
 
-def _triangle(side: int, freedom: int, rng: np.random.Generator) -> Floats:
-    """Upper triangular R with R^T R distributed as the Gram matrix of a freedom x side Gaussian matrix."""
-    root = np.triu(rng.standard_normal((side, side)), 1)
-    root[np.diag_indices(side)] = np.sqrt(rng.chisquare(freedom - np.arange(side)))
-    return np.asarray(root)
-
-
 def _levels(model: Subspace, rest: int) -> Floats:
     levels = np.full(model.dim + rest, model.sigma)
     levels[: model.dim] = math.sqrt(1 + model.sigma**2)
@@ -145,18 +137,18 @@ def _levels(model: Subspace, rest: int) -> Floats:
 
 
 def _codes(model: Subspace, noisy: Floats, label: Floats) -> Floats:
-    """C = P / (1 + sigma^2) + sqrt(R*) E: what is left of the code after y has said what it can."""
+    """C = P / (1 + sigma^2) + sqrt(R*) E: the mean of the code given y, and what is independent of y."""
     return np.asarray(noisy[: model.dim] / (1 + model.sigma**2) + math.sqrt(model.floor) * label)
 
 
-def _decomposed(model: Subspace, n: int, noisy: Floats, codes: Floats, *, exact: bool = False) -> SubspacePath:
+def _decomposed(model: Subspace, n: int, noisy: Floats, codes: Floats) -> SubspacePath:
     """The path, by the eigenvalues of the smaller Gram matrix where these are accurate enough.
 
-    A Gram matrix knows an eigenvalue to 1e-16 of the largest: enough unless the smallest is below 1e-8 of it, as near
-    n = ambient, where the converged risk hangs on it. ``exact`` asks for singular values at once.
+    Eigenvalues of a Gram matrix are accurate to 1e-16 of the largest: enough unless the smallest is below 1e-8 of it,
+    as near n = ambient, where the converged risk depends on it.
     """
     rows, columns = noisy.shape
-    if not exact and min(rows, columns) > _SMALL:
+    if min(rows, columns) > _SMALL:
         wide = columns >= rows
         gram = noisy @ noisy.T if wide else noisy.T @ noisy
         size, vectors = scipy.linalg.eigh(gram, driver="evd", overwrite_a=True, check_finite=False)

@@ -1,4 +1,4 @@
-"""The paper's eight settings: sizes, grids of n, and the ranges of its fits."""
+"""The paper's eight settings, its fits, and the risks of repeated runs by n beside their expectations."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def power_fit(n: Sequence[float], risk: Sequence[float], first: int, last: int) 
 
 @dataclass(frozen=True)
 class RiskRow:
-    """All that is known of one n.
+    """The risks at one n: of the runs, expected, and their bound.
 
     Attributes:
         n: number of training images.
@@ -169,7 +169,7 @@ def _row(model: Subspace, drawn: Summary) -> RiskRow:
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Where the curve of the early-stopped estimator turns.
+    """The landmarks of the curve of the early-stopped estimator.
 
     Attributes:
         floor: R*.
@@ -187,7 +187,7 @@ class Landmarks:
 
 
 def landmarks(model: Subspace) -> Landmarks:
-    """Where the curve turns."""
+    """The landmarks of the curve."""
     closed, numeric = _knees(model)
     return Landmarks(model.floor, model.dim, closed, numeric, _reaching(model, 1.1))
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
-from reconscale.theory.filters import check_int, check_real
+from reconscale.errors import UserError, check_int, check_real
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +103,8 @@ class Subspace:
         dim: dimension of the subspace, 1 to ``ambient``.
         ambient: number of pixels.
         sigma: standard deviation of the noise in each pixel, 0 or 1e-5 to 1e6; the signal's is 1 in each direction of
-            U. Beyond, the variances of signal and noise are further apart than eigenvalues can be told in double
-            precision.
+            U. Beyond, the variances of signal and noise are further apart than eigenvalues in double precision can
+            resolve.
 
     Raises:
         UserError: a size is not a whole number, or out of range.

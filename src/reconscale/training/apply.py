@@ -20,7 +20,7 @@ from reconscale.data.volumes.scan import VolumeInfo
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.networks import build, input_spec, size_of
-from reconscale.networks.input_spec import InputSpec, OnFilteredImage
+from reconscale.networks.family import InputSpec, OnFilteredImage
 from reconscale.networks.registry import depth_of, family_of, upsampler_of
 from reconscale.physics import problem_of
 from reconscale.physics.base import KSpace, LinearMeasurement, fixed_generator

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from reconscale.errors import UserError
+from reconscale.machine import cores
 from reconscale.training.executors.base import Executor, Tell
 from reconscale.training.executors.local import Local
-from reconscale.training.executors.processes import cores
 from reconscale.training.tracking import TRACKERS
 
 MOST_STACKED = 64

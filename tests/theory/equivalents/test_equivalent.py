@@ -9,7 +9,7 @@ from reconscale.errors import UserError
 from reconscale.theory.equivalents import contour
 from reconscale.theory.equivalents.equivalent import Equivalent, SampleLaw, levels_of
 from reconscale.theory.filters import Converged, Descent, Flow, Ridge, best_descent, best_flow, best_ridge
-from reconscale.theory.reference import draw_training_set, path_of
+from reconscale.theory.path import draw_training_set, path_of
 from reconscale.theory.subspace import Population, Subspace
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)

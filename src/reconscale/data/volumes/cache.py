@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,15 +16,17 @@ import numpy as np
 import scipy.fft
 from filelock import FileLock
 
+from reconscale.data.listing import Progress
 from reconscale.data.volumes.kspace_files import read_slice
 from reconscale.data.volumes.scan import KSpaceLocation, VolumeInfo
 from reconscale.errors import DamagedFileError, UserError
-from reconscale.files import read_json, to_json, write_atomic
+from reconscale.files import json_digest, read_json, to_json, write_atomic
+from reconscale.machine import cores
 
 FACTS, TRUTHS, IMAGES = "facts.json", "truth.bin", "image.bin"
 """The files of a prepared volume. The facts are written last."""
-ANEW = "delete its folder: it is prepared again"
-"""What to do about a damaged one."""
+PREPARE_AGAIN = "delete its folder: it is prepared again"
+"""The remedy for a damaged one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +57,9 @@ class Volume:
         try:
             facts = read_json(path)
         except UserError as mistake:
-            raise DamagedFileError(path, mistake.found, ANEW) from mistake
-        if not isinstance(facts, dict) or facts.pop("sha256", None) != _sum(facts):
-            raise DamagedFileError(path, "does not match its checksum", ANEW)
+            raise DamagedFileError(path, mistake.found, PREPARE_AGAIN) from mistake
+        if not isinstance(facts, dict) or facts.pop("sha256", None) != json_digest(facts):
+            raise DamagedFileError(path, "does not match its checksum", PREPARE_AGAIN)
         return facts
 
     @property
@@ -141,10 +141,10 @@ class Volume:
                 stream.seek(index * values.nbytes)
                 short = stream.readinto(values.data.cast("B")) != values.nbytes
         except OSError as error:
-            raise DamagedFileError(self.path / file, f"cannot be read ({error.strerror})", ANEW) from error
+            raise DamagedFileError(self.path / file, f"cannot be read ({error.strerror})", PREPARE_AGAIN) from error
         if short:
-            raise DamagedFileError(self.path / file, "is cut short", ANEW)
-        self._check(self.path / file, index, values, sums, ANEW)
+            raise DamagedFileError(self.path / file, "is cut short", PREPARE_AGAIN)
+        self._check(self.path / file, index, values, sums, PREPARE_AGAIN)
         return values
 
     def _check(self, path: Path, index: int, values: np.ndarray, sums: str, remedy: str) -> None:
@@ -162,21 +162,17 @@ class Volume:
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what a folder holds, with a checksum over it.
+    """Write the facts of a volume, with a checksum over them.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    write_atomic(folder / FACTS, to_json({**facts, "sha256": _sum(facts)}))
+    write_atomic(folder / FACTS, to_json({**facts, "sha256": json_digest(facts)}))
 
 
 def sum_of(values: np.ndarray) -> str:
     """SHA-256 of the values of an array, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-
-
-def _sum(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def to_kspace(image: np.ndarray) -> np.ndarray:
@@ -220,11 +216,9 @@ def of_lower_resolution(image: np.ndarray, matrix: int) -> np.ndarray:
 
 
 FORMAT = 2
-"""Version of what is kept; another version is prepared again."""
+"""Version of the cache; volumes of another version are prepared again."""
 AGREEMENT = 0.01
 """Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def prepare_volumes(
@@ -246,7 +240,7 @@ def prepare_volumes(
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".lock"), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        with FileLock(root / ".lock"), ThreadPoolExecutor(min(4, cores())) as pool:
             for done, volume in enumerate(pool.map(lambda scan: _volume(scan, root, matrix), scans), 1):
                 progress("preparing volumes", done, len(scans))
                 yield volume
@@ -256,9 +250,9 @@ def prepare_volumes(
 
 
 def load_cached(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume:
-    """Where a volume is kept once it is prepared."""
-    asked = json.dumps([FORMAT, scan.name, scan.patient, scan.identity, matrix], sort_keys=True)
-    return Volume(root / hashlib.sha256(asked.encode()).hexdigest()[:24], scan.place)
+    """The place of a volume in the cache, prepared or not."""
+    key = json_digest([FORMAT, scan.name, scan.patient, scan.identity, matrix])
+    return Volume(root / key[:24], scan.place)
 
 
 def _volume(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume | UserError:
@@ -280,7 +274,7 @@ def _volume(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume | UserEr
 
 
 def _read_through(scan: VolumeInfo, part: Path, matrix: int | None) -> dict[str, Any]:
-    """Read every slice once: check it, hash it, and write what is kept."""
+    """Read every slice once: check it, hash it, and write it to the cache."""
     hashes, truths, maxima, peaks = [], [], [], []
     size, shape = (0, 0), scan.shape
     with (part / TRUTHS).open("wb") as shown, (part / IMAGES).open("wb") as simulated:

@@ -27,7 +27,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 @dataclass(frozen=True)
 class Header:
-    """What is asked of the header of a DICOM file.
+    """The header of a DICOM file.
 
     Attributes:
         series, number: of the series, as text.
@@ -313,7 +313,7 @@ def _nifti_scan(name: str, path: Path, images: Images) -> VolumeInfo:
 
 @lru_cache(maxsize=8)
 def _nifti_values(path: Path) -> np.ndarray:
-    """The whole volume: compressed files cannot be read in part. Slices are asked for one after the other."""
+    """The whole volume: compressed files cannot be read in part. Slices are read one after the other."""
     return nifti_volume(path)
 
 
@@ -347,7 +347,7 @@ def list_dicom(images: Images, data: Path | None, key: str = "images.folders") -
 
 
 def _contrast(name: str, images: Images) -> str:
-    """The first of the acquisitions asked for that a file's name holds as a word."""
+    """The first of the requested acquisitions that is a word of the file's name."""
     words = name.replace("/", "_").replace("-", "_").split(".")[0].split("_")
     return next((wanted for wanted in images.acquisition if wanted in words), "")
 

@@ -53,14 +53,7 @@ def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
             if not isinstance(dataset, h5py.Dataset):
                 raise UserError(path, "holds a group 'kspace'", "expected an array (slices, coils, rows, columns)")
             axes = axes_of(path, dataset.shape, dataset.dtype, images)
-            truth = next((word for word in TRUTHS if word in file), None)
-            if truth is not None and (file[truth].ndim != 3 or len(file[truth]) != len(dataset)):
-                raise UserError(path, f"holds {len(dataset)} k-space slices and {truth} of shape {file[truth].shape}",
-                              "write one reconstruction (rows, columns) for every slice")  # fmt: skip
-            if truth is not None:
-                check_claimed_size(path, *file[truth].shape)
-                if file[truth].dtype.kind not in "fiu":
-                    raise UserError(path, f"holds {truth} of type {file[truth].dtype}", "give real magnitudes")
+            truth = _truth_of(path, file, len(dataset))
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
             place = KSpaceLocation(path, "kspace", axes, dataset.id.get_offset() if plain else None)
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
@@ -85,6 +78,21 @@ def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
     )
 
 
+def _truth_of(path: Path, file: Any, slices: int) -> str | None:
+    """The name of the reconstruction in a file, if there is one; it must fit the k-space."""
+    name = next((word for word in TRUTHS if word in file), None)
+    if name is None:
+        return None
+    truth = file[name]
+    if truth.ndim != 3 or len(truth) != slices:
+        raise UserError(path, f"holds {slices} k-space slices and {name} of shape {truth.shape}",
+                      "write one reconstruction (rows, columns) for every slice")  # fmt: skip
+    check_claimed_size(path, *truth.shape)
+    if truth.dtype.kind not in "fiu":
+        raise UserError(path, f"holds {name} of type {truth.dtype}", "give real magnitudes")
+    return name
+
+
 def check_links(path: Path, file: Any) -> None:
     """Refuse an HDF5 file whose data lie in other files: a study reads what is given to it, and nothing else.
 
@@ -106,7 +114,7 @@ def check_links(path: Path, file: Any) -> None:
 
 
 def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
-    """The volumes of .npy files of complex k-space: a file a volume, axes as ``images.axes`` says.
+    """The volumes of .npy files of complex k-space: one volume a file, axes as in ``images.axes``.
 
     An array of one axis less than ``images.axes`` is one slice.
 
@@ -281,7 +289,7 @@ def _without_kspace(path: Path, file: Any) -> NoReturn:
 
 
 def _maximum(path: Path, stated: Any) -> float | None:
-    """The attribute ``max``; none where it is not there, or says nothing (zero, NaN): it is then computed."""
+    """The attribute ``max``; none where it is missing, zero or NaN: it is then computed."""
     if stated is None:
         return None
     try:

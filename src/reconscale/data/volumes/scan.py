@@ -32,7 +32,7 @@ DEFLATE = 1032
 
 @dataclass(frozen=True)
 class KSpaceLocation:
-    """Where the k-space of a volume lies on the disk.
+    """The place of the k-space of a volume on the disk.
 
     Attributes:
         path: the HDF5 or .npy file.
@@ -54,7 +54,7 @@ class VolumeInfo:
 
     Attributes:
         name: unique: the file's path below the data folder, and the part of the file where it holds several.
-        patient: the patient, or empty where the file does not say.
+        patient: the patient, or empty where the file does not state it.
         acquisition: the contrast or plane, or empty.
         identity: a JSON value of everything that decides its values.
         count: number of slices.
@@ -80,7 +80,7 @@ class VolumeInfo:
 
 
 def check_claimed_size(where: object, count: int, *shape: int) -> None:
-    """Refuse sizes that a file claims and nobody has, before anything is allocated for them.
+    """Refuse impossible sizes that a file claims, before anything is allocated for them.
 
     Args:
         where: the file.
@@ -111,7 +111,7 @@ def require_file(path: Path) -> Path:
 
 def patient_of(name: str, images: Images, stated: str = "") -> str:
     """The patient of a volume: by ``images.patient`` from its path, else what the file states, else (``unit =
-    "folder"``) the folder it lies in; empty where nothing tells.
+    "folder"``) the folder it lies in; empty where it is not known.
 
     Raises:
         UserError: ``images.patient`` does not match the path.
@@ -127,10 +127,10 @@ def patient_of(name: str, images: Images, stated: str = "") -> str:
 
 
 def is_selected(scan: VolumeInfo, images: Images) -> bool:
-    """Whether a volume's acquisition is asked for."""
+    """Whether a volume's acquisition is one of ``images.acquisition``."""
     return not images.acquisition or scan.acquisition in images.acquisition
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says."""
+    """The first line of the message of an error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

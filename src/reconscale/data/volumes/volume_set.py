@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from reconscale.data.folders import data_folder, place_below
+from reconscale.data.listing import Progress
 from reconscale.data.subset import split_sources
-from reconscale.data.volumes.cache import Progress, Volume, prepare_volumes
+from reconscale.data.volumes.cache import Volume, prepare_volumes
 from reconscale.data.volumes.image_files import DICOM, NIFTI
 from reconscale.data.volumes.kspace_files import HDF5, holds_kspace
 from reconscale.data.volumes.scan import VolumeInfo, is_selected
@@ -110,7 +111,7 @@ class Slices:
 
         Raises:
             UserError: its file has gone, or was cut short.
-            Damaged: it is not what was prepared.
+            DamagedFileError: it is not what was prepared.
         """
         index, number = self.rows[i].tolist()
         volume = self.volumes[index]
@@ -180,7 +181,7 @@ def open_volumes(
 
 
 def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[VolumeInfo], Images]]:
-    """What a study reads: further test set -> its volumes and the options for them; the name of its own is empty.
+    """The volumes of a study: further test set -> its volumes and the options for them; its own: the empty name.
 
     Raises:
         UserError: volumes are missing, or damaged.
@@ -201,7 +202,7 @@ def _listed(images: Images, data: Path | None, key: str) -> list[VolumeInfo]:
 
 
 def _source_of(images: Images, data: Path | None, key: str) -> str:
-    """What the files of a further test set are: told by their endings, and HDF5 files by what they hold."""
+    """The source of a further test set, from the endings of its files, and of HDF5 files from their content."""
     place = place_below(data_folder(key, data), images.folders[0], key)
     files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
     for path in files:

@@ -1,8 +1,8 @@
 """Functions of a random matrix by a contour around its limiting spectrum.
 
 Let S be the sample covariance of n images. In the limit of many dimensions its resolvent (S + z)^-1 depends on z
-through one number k alone, the root of an explicit increasing function z(k): what a finite sample does is to turn
-the penalty z into the larger penalty k (Silverstein and Bai 1995; Hachem, Loubaton and Najim 2007). By Cauchy's
+through one number k alone, the root of an explicit increasing function z(k): a finite sample turns the penalty z
+into the larger penalty k (Silverstein and Bai 1995; Hachem, Loubaton and Najim 2007). By Cauchy's
 formula f(S) is then a sum of resolvents over nodes x = -z of a closed curve around the spectrum. The curve is an
 ellipse in log x, so that a spectrum of d decades costs O(d) nodes per digit, and the sum converges geometrically.
 """
@@ -26,12 +26,12 @@ NARROWEST = 0.05
 MOST_NODES = 6000
 """On the whole curve."""
 TURNS = (8, 32, 128, 512)
-"""Into how many arcs the way of a root from the real axis to its node is divided; more where fewer fail."""
-LOOSENED = 40
-"""How often a contour is drawn tighter before a descent is refused."""
+"""Number of arcs of the path of a root from the real axis to its node; more where fewer fail."""
+MOST_TIGHTNESS = 40
+"""Number of times that a contour is drawn tighter before a descent is refused."""
 LONGEST = 1e30
 """Largest time times variance where the spectrum reaches down to 0."""
-HONEST = 1e-8
+MOST_ERROR = 1e-8
 """Error of known integrals over a contour from which on nothing is returned."""
 SOLVED = 1e-10
 """Relative change of the last Newton step that counts as solved."""
@@ -106,7 +106,7 @@ def _followed(law: SelfConsistent, z: Complex, k: Floats, turns: int) -> Complex
 
 
 def boundary(inside: Callable[[float], bool], good: float, bad: float, steps: int = 44) -> float:
-    """The last point, from ``good`` towards ``bad`` (both above 0), at which a condition holds; bisected in the log."""
+    """The last point, from ``good`` towards ``bad`` (both above 0), that fulfils a condition; bisected in the log."""
     with np.errstate(all="ignore"):
         for _ in range(steps):
             middle = math.sqrt(good) * math.sqrt(bad)
@@ -114,8 +114,8 @@ def boundary(inside: Callable[[float], bool], good: float, bad: float, steps: in
     return good
 
 
-class Shape(NamedTuple):
-    """Which ellipse to draw.
+class Ellipse(NamedTuple):
+    """The ellipse of a contour.
 
     Attributes:
         low: lower end of the spectrum, 0 where it reaches down to 0.
@@ -131,7 +131,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Contour:
     """The upper half of a closed curve: f(S) = sum 2 Re(weight f(x) (S - x)^-1).
 
     Attributes:
@@ -143,7 +143,7 @@ class Curve:
     weight: Complex
 
 
-def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Shape:
+def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Ellipse:
     """The widest ellipse around the spectrum on which a filter stays bounded; few different ones for a family.
 
     Args:
@@ -160,18 +160,18 @@ def shape_for(filter_: Descent | Flow | Ridge, low: float, high: float) -> Shape
         if moved * high > LONGEST:
             raise UserError("time", f"found {moved:g}", "with as many images as directions the risk has no limit")
         shift = 0.25 * 10.0 ** (-4 * math.ceil(math.log10(moved) / 4))
-    shape = Shape(low, high, shift, 0)
+    shape = Ellipse(low, high, shift, 0)
     return shape._replace(tightness=_tightness(shape, filter_.step)) if isinstance(filter_, Descent) else shape
 
 
 @lru_cache(maxsize=64)
-def _tightness(widest: Shape, step: float) -> int:
+def _tightness(widest: Ellipse, step: float) -> int:
     """How tight an ellipse must be for |1 - step x| not to exceed 1, or 1 + step shift, on twice its width."""
     most = 1 + step * widest.shift * 1.01
-    for tightness in range(LOOSENED):
+    for tightness in range(MOST_TIGHTNESS):
         if np.abs(1 - step * _reach(widest._replace(tightness=tightness))).max() <= most:
             return tightness
-    return LOOSENED
+    return MOST_TIGHTNESS
 
 
 def _moved(filter_: Descent | Flow | Ridge) -> float:
@@ -181,7 +181,7 @@ def _moved(filter_: Descent | Flow | Ridge) -> float:
     return filter_.time if isinstance(filter_, Flow) else filter_.step * filter_.k
 
 
-def ellipse(shape: Shape, digits: float) -> Curve:
+def ellipse(shape: Ellipse, digits: float) -> Contour:
     """An ellipse in log(x + shift) around [low, high], half as wide as the filter allows.
 
     Args:
@@ -200,7 +200,7 @@ def ellipse(shape: Shape, digits: float) -> Curve:
     across, up = half * math.cosh(outer / 2), half * math.sinh(outer / 2)
     grown = np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t))
     weight = -grown * (-across * np.sin(t) + 1j * up * np.cos(t)) / (1j * nodes)
-    return Curve(np.asarray(grown - shape.shift, dtype=complex), np.asarray(weight, dtype=complex))
+    return Contour(np.asarray(grown - shape.shift, dtype=complex), np.asarray(weight, dtype=complex))
 
 
 def residual_on(x: Complex, filter_: Descent | Flow, low: float) -> Complex:
@@ -215,15 +215,15 @@ def check_known(found: Floats, expected: Floats | float) -> None:
     """Compare integrals over a contour with what they are known to be.
 
     Raises:
-        UserError: they differ by more than ``HONEST``.
+        UserError: they differ by more than ``MOST_ERROR``.
     """
     error = float(np.abs(found - expected).max())
-    if not error <= HONEST:
+    if not error <= MOST_ERROR:
         raise UserError("deterministic equivalent", f"the contour is wrong by {error:.1g}",
                       "merge nearly equal variances or drop the smallest ones")  # fmt: skip
 
 
-def _reach(shape: Shape) -> Complex:
+def _reach(shape: Ellipse) -> Complex:
     """(64,) points on the outermost curve up to which a filter must not grow for ``ellipse`` to keep its accuracy."""
     centre, half, outer = _axes(shape)
     t = np.linspace(0, np.pi, 64)
@@ -231,7 +231,7 @@ def _reach(shape: Shape) -> Complex:
     return np.asarray(np.exp(centre + across * np.cos(t) + 1j * up * np.sin(t)) - shape.shift, dtype=complex)
 
 
-def _axes(shape: Shape) -> tuple[float, float, float]:
+def _axes(shape: Ellipse) -> tuple[float, float, float]:
     """Centre and half-width in log(x + shift), and the elliptic radius at which the angle of x + shift is pi/2."""
     left, right = math.log(shape.low + shape.shift), math.log(shape.high + shape.shift)
     half = max((right - left) / 2, NARROWEST)

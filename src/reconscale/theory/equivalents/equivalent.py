@@ -16,9 +16,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from reconscale.arrays import Array, Complex, Floats
-from reconscale.errors import UserError
-from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
-from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, check_real
+from reconscale.errors import UserError, check_real
+from reconscale.theory.equivalents.contour import Ellipse, boundary, check_known, ellipse, residual_on, shape_for, solve
+from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge
 from reconscale.theory.path import check_stable
 from reconscale.theory.subspace import Population
 
@@ -34,7 +34,7 @@ class Levels:
         variance: s_j.
         count: number of directions m_j.
         signal: b_j, sum of ||V u||^2 over them.
-        leverage: m_j, or what the population says instead.
+        leverage: m_j, or that of the population where it has one.
     """
 
     variance: Floats
@@ -155,7 +155,7 @@ class SampleLaw:
 
 @dataclass(frozen=True, eq=False)
 class _Kernel:
-    """What the risk of any filter is made of, at the nodes of one contour.
+    """The terms of the risk of any filter, at the nodes of one contour.
 
     Attributes:
         x: (J,) nodes; the last may be 0, the null space of the sample covariance.
@@ -194,7 +194,7 @@ class Equivalent:
     population: Population
     n: float
     digits: float = 13.0
-    _kernels: dict[Shape, _Kernel] = field(default_factory=dict, init=False, repr=False)
+    _kernels: dict[Ellipse, _Kernel] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", check_real("n", self.n, 1.0))
@@ -272,7 +272,7 @@ class Equivalent:
         noise = self.population.floor / self.n * 2 * np.real(kernel.noise[inside] @ fitted)
         return max(float(bias + noise), 0.0)
 
-    def _built(self, shape: Shape) -> _Kernel:
+    def _built(self, shape: Ellipse) -> _Kernel:
         law, s, high = self.law, self.law.levels.variance, shape.high
         curve = ellipse(shape, self.digits)
         x, k = curve.x, solve(law, -curve.x)

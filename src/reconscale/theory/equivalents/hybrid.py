@@ -17,11 +17,11 @@ import numpy as np
 from scipy.optimize import brentq
 
 from reconscale.arrays import Array, Complex, Floats
-from reconscale.errors import UserError, suggest
-from reconscale.theory.equivalents.contour import Shape, boundary, check_known, ellipse, residual_on, shape_for, solve
+from reconscale.errors import UserError, check_int, suggest
+from reconscale.theory.equivalents.contour import Ellipse, boundary, check_known, ellipse, residual_on, shape_for, solve
 from reconscale.theory.equivalents.equivalent import Equivalent
 from reconscale.theory.equivalents.pca import pca_equivalent
-from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, best_descent, check_int
+from reconscale.theory.filters import Converged, Descent, Filter, Flow, Ridge, best_descent
 from reconscale.theory.path import check_stable, stable_step
 from reconscale.theory.subspace import LARGEST, Subspace
 
@@ -149,7 +149,7 @@ class Hybrid:
     model: Subspace
     n: int
     signal: Floats
-    _cache: dict[Shape, _Nodes] = field(default_factory=dict, init=False, repr=False)
+    _cache: dict[Ellipse, _Nodes] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def _law(self) -> NoiseLaw | None:
@@ -257,7 +257,7 @@ def hybrid_mean(model: Subspace, n: int, draws: int = 200, seed: int = 0, *, con
     return Mean(float(np.mean(risks)), float(np.std(risks, ddof=1) / math.sqrt(draws)))
 
 
-def _nodes(law: NoiseLaw, shape: Shape) -> _Nodes:
+def _nodes(law: NoiseLaw, shape: Ellipse) -> _Nodes:
     curve = ellipse(shape, DIGITS)
     k = solve(law, -curve.x)
     nodes = _Nodes(curve.x, curve.weight * law.signal[:, None] / (law.signal[:, None] + k), curve.weight * law.s(k))

@@ -16,15 +16,14 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 from reconscale.arrays import Floats
-from reconscale.errors import UserError
+from reconscale.errors import UserError, check_real
 from reconscale.theory.equivalents.contour import boundary
 from reconscale.theory.equivalents.equivalent import SampleLaw, levels_of
-from reconscale.theory.filters import check_real
 from reconscale.theory.subspace import LARGEST, Subspace
 
 GRID = 3000
 """Points along the spectrum."""
-HONEST = 1e-5
+MOST_ERROR = 1e-5
 """Relative error of the number of eigenvalues from which on nothing is returned."""
 
 
@@ -60,7 +59,7 @@ def pca_equivalent(model: Subspace, n: float) -> float:
 
 
 def _missed(model: Subspace, n: float) -> float:
-    """What A leaves of the subspace: dim - ||U^T A||_F^2."""
+    """The part of the subspace outside the span of A: dim - ||U^T A||_F^2."""
     dim, law = model.dim, SampleLaw(levels_of(model.population), n)
     if n <= dim:
         unseen = dim * law.zero / (1 + model.sigma**2 + law.zero)
@@ -69,7 +68,7 @@ def _missed(model: Subspace, n: float) -> float:
 
 
 class _Density(NamedTuple):
-    """Along the spectrum, or its upper group, from its upper to its lower end; all (GRID,), per unit of ``at``.
+    """Along the spectrum, or its upper group, from its upper to its lower end; all (GRID,), per step of ``at``.
 
     Attributes:
         at: uniform.
@@ -135,13 +134,13 @@ def _density(model: Subspace, law: SampleLaw) -> _Density:
 
 
 def _missed_by_leading(model: Subspace, law: SampleLaw) -> float:
-    """What the ``dim`` leading eigenvectors have outside U, with n above ``dim``."""
+    """The part of the ``dim`` leading eigenvectors outside U, with n above ``dim``."""
     density = _density(model, law)
     number = CubicSpline(density.at, density.eigenvalues).antiderivative()
     outside = CubicSpline(density.at, density.outside).antiderivative()
     first, last = density.at[[0, -1]]
     expected = model.dim if (parted := law.n > separation(model)) else min(law.n, law.rank)
-    if not abs(error := float(number(last)) / expected - 1) < HONEST:
+    if not abs(error := float(number(last)) / expected - 1) < MOST_ERROR:
         raise UserError("PCA equivalent", f"the spectral density is off by {error:.1g}",
                       "take another n or more noise")  # fmt: skip
     if parted:

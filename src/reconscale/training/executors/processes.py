@@ -52,8 +52,3 @@ def _die_with(alive: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         alive.recv()
     os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

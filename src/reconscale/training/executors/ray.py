@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from reconscale.data import ImageSet
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
+from reconscale.machine import cores
 from reconscale.study.results_folder import Incident
 from reconscale.training.executors.base import Attempts, Tell, fault_event, write_failure
 from reconscale.training.executors.local import GRACE, Local, sigterm_as_interrupt
-from reconscale.training.executors.processes import cores
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 from reconscale.training.worker import Task
 

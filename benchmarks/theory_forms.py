@@ -1,29 +1,89 @@
-"""Denoising of signals with a power-law spectrum: exact power laws in n.
+"""Approximate closed forms of learning curves; ``theory_equivalents.py`` measures how far off they are.
 
-The signal is Gaussian with variances l_j = scale j^-exponent in ``pixels`` directions, the noise is white. Derived
-from the deterministic equivalent with sums over j taken as integrals (``docs/explanation/theory.md``); compare
-Caponnetto and De Vito 2007 for the exponents.
+Each docstring says where a form is good and how far it was off there against the deterministic equivalent.
+Derivations: ``docs/explanation/theory.md``; sums over the directions of a power-law spectrum are taken as integrals.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from reconscale.arrays import Floats
-from reconscale.errors import UserError
-from reconscale.theory.filters import check_int, check_real
-from reconscale.theory.subspace import LARGEST, Population
+from reconscale.errors import UserError, check_int, check_real
+from reconscale.theory import Population, Subspace
+from reconscale.theory.subspace import LARGEST
 
+Floats = NDArray[np.float64]
+
+SOONEST = 0.05
+"""Least stopping time of ``stopping_time``."""
 EXACT = 1000
 """This many pixels get a level each."""
 SINGLY = 200
 """With more, this many of the first ones."""
 BINS = 800
 """And the others that many bins, uniform in log j."""
+
+
+def attenuation(model: Subspace, n: float) -> float:
+    """The early-stopped risk between dim and ambient images: regression with errors in the variables.
+
+    With m = n - dim and e = sigma^2 ambient:
+    floor (1 + dim / m + (e / m) / (1 + e / m)^2) + (e / (m + e))^2 (1 + dim / m).
+    For dim, e << n << sigma ambient the last term rules, and the risk falls like n^-2.
+    Error for sigma up to 0.1, in multiples of the knee: up to 10 % from 1, 3 % from 1.5, 1.3 % from 2; too high
+    beyond use below the knee. For sigma 0.2 and 0.3: 34, 11 and 5 %.
+
+    Raises:
+        UserError: ``n`` is not above dim.
+    """
+    more = _size(n) - model.dim
+    if more <= 0:
+        raise UserError(
+            "n", f"found {n:g}", f"above dim ({model.dim}) is expected; up to it projection_risk is the lower envelope"
+        )
+    energy = model.sigma**2 * model.ambient
+    spread = (energy / more) / (1 + energy / more) ** 2
+    bias = (energy / (more + energy)) ** 2 * (1 + model.dim / more)
+    return model.floor * (1 + model.dim / more + spread) + bias
+
+
+def after_knee(model: Subspace, n: float) -> float:
+    """The early-stopped risk beyond the knee: first order in 1 / n, and the quadratic term of the knee.
+
+    With e = sigma^2 ambient and t the ``stopping_time``:
+    floor (1 + (dim + e (1 + sigma^2 t (t + 1))) / n) + (e / (n + e))^2. No spectral filter does better in the limit
+    than floor (1 + (dim + (ambient - dim) floor) / n). Error for sigma up to 0.1, in multiples of the knee: 6 % from 2,
+    1.6 % from 4, 0.2 % from 10; for sigma 0.2 and 0.3: 22, 11 and 4 %.
+
+    Raises:
+        UserError: ``n`` is not a number from 1 to 10^12.
+    """
+    n, energy, t = _size(n), model.sigma**2 * model.ambient, stopping_time(model, n)
+    linear = model.dim + energy * (1 + model.sigma**2 * t * (t + 1)) if model.sigma else 0.0
+    return model.floor * (1 + linear / n) + (energy / (n + energy)) ** 2
+
+
+def stopping_time(model: Subspace, n: float) -> float:
+    """The best time of gradient flow beyond the knee: 2 t = ln(n / (floor ambient sigma^4 t)); inf without noise."""
+    if model.sigma == 0:
+        return math.inf
+    scale, t = _size(n) / (model.floor * model.ambient * model.sigma**4), 1.0
+    for _ in range(100):
+        t = max(0.5 * math.log(max(scale / t, 1.0)), SOONEST)
+    return t
+
+
+def pca_after(model: Subspace, n: float) -> float:
+    """The risk of PCA with many images: floor + sigma^2 ambient / n.
+
+    Error against ``pca_equivalent``, in multiples of the knee of the early-stopped risk: 19 % from 2, 7 % from 4, 4 %
+    from 10 on.
+    """
+    return model.floor + model.sigma**2 * model.ambient / _size(n)
 
 
 def power_law_population(exponent: float, pixels: int, sigma: float = 0.0, scale: float = 1.0) -> Population:
@@ -97,43 +157,6 @@ def power_law_risk(exponent: float, n: float, pixels: int, sigma: float = 0.0, s
     return w * (first - (1 - q) * second) / (1 - spread / n)
 
 
-class Regimes(NamedTuple):
-    """The learning curve of a power-law spectrum on log-log axes.
-
-    Attributes:
-        signal_slope: first, while what is missed is signal: -(a - 1).
-        noise_from: n at which the noise in the pixels takes over; inf without noise.
-        noise_slope: then: -(1 - 1/a).
-        floor_from: n at which the floor is reached, pixels a^(-a / (a - 1)) whatever the noise; inf without.
-        floor: scale^(1/a) C sigma^(2 - 2/a), with C as in ``power_law_risk``; many pixels.
-    """
-
-    signal_slope: float
-    noise_from: float
-    noise_slope: float
-    floor_from: float
-    floor: float
-
-
-def power_law_regimes(exponent: float, pixels: int, sigma: float = 0.0, scale: float = 1.0) -> Regimes:
-    """Slopes of the learning curve, and where they change.
-
-    Raises:
-        UserError: the exponent is not above 1, or a number is out of range.
-
-    >>> regimes = power_law_regimes(2, 100_000, sigma=1e-3)
-    >>> round(regimes.signal_slope, 3), round(regimes.noise_from, 1), regimes.noise_slope, regimes.floor_from
-    (-1.0, 24.7, -0.5, 25000.0)
-    """
-    a, _, power, scale = _checked(exponent, 1.0, sigma, scale)
-    pixels = check_int("pixels", pixels, 1, LARGEST)
-    if power == 0:
-        return Regimes(1 - a, math.inf, 1 / a - 1, math.inf, 0.0)
-    noise_from = float((scale * _constant(a) ** a / (power * pixels)) ** (1 / (a - 1)))
-    floor = scale ** (1 / a) * _constant(a) * power ** (1 - 1 / a)
-    return Regimes(1 - a, noise_from, 1 / a - 1, pixels * a ** (-a / (a - 1)), floor)
-
-
 def _checked(exponent: float, n: float, sigma: float, scale: float) -> tuple[float, float, float, float]:
     a = check_real("exponent", exponent, 1.0, open_end=True)
     return a, check_real("n", n, 1.0), check_real("sigma", sigma) ** 2, check_real("scale", scale, open_end=True)
@@ -142,3 +165,9 @@ def _checked(exponent: float, n: float, sigma: float, scale: float) -> tuple[flo
 def _constant(a: float) -> float:
     """C = (pi / a) / sin(pi / a), the integral of 1 / (1 + x^a)."""
     return math.pi / a / math.sin(math.pi / a)
+
+
+def _size(n: float) -> float:
+    if (n := check_real("n", n, 1.0)) > LARGEST:
+        raise UserError("n", f"found {n:g}", f"at most {LARGEST:.0e} is expected")
+    return n
