@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from reconscale.study.base import FrozenModel
-from reconscale.study.problem_field import AnyProblem
+from reconscale.study.base import FrozenModel, Problem
+from reconscale.study.problems import PROBLEMS
 from reconscale.study.sources import SOURCES
 
 WIDEST = 4096
@@ -264,6 +273,39 @@ class Recipe(FrozenModel):
     def steps_are_fixed(self) -> bool:
         """Whether the number of steps is known before training."""
         return self.policy in ("fast", "budget")
+
+
+def _problem_of_kind(value: Any, info: ValidationInfo) -> Problem:
+    """The problem that a table of options means; ``kind`` tells which class."""
+    if isinstance(value, Problem):
+        return value
+    if not isinstance(value, Mapping):
+        found = "Input should be a valid dictionary or object to extract fields from"
+        raise PydanticCustomError("model_attributes_type", found)
+    if "kind" not in value:
+        raise PydanticCustomError("union_tag_not_found", "kind is missing")
+    model = PROBLEMS.get(value["kind"]) if isinstance(value["kind"], str) else None
+    if model is None:
+        raise PydanticCustomError("union_tag_invalid", "there is no such kind", {"tag": str(value["kind"])})
+    try:
+        if info.mode == "json":  # lists are tuples there
+            return model.model_validate_json(json.dumps(value))
+        return model.model_validate(value)
+    except ValidationError as error:  # places begin with the kind, which tells whose keys they are
+        details = [
+            InitErrorDetails(
+                type=detail["type"],
+                loc=(value["kind"], *detail["loc"]),
+                input=detail["input"],
+                ctx=detail.get("ctx", {}),
+            )
+            for detail in error.errors()
+        ]
+        raise ValidationError.from_exception_data(model.__name__, details) from error
+
+
+AnyProblem = Annotated[SerializeAsAny[Problem], PlainValidator(_problem_of_kind)]
+"""A field for any of the problems; ``kind`` tells which class of ``PROBLEMS`` it is."""
 
 
 class Run(FrozenModel):

@@ -15,10 +15,9 @@ from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.study.base import FrozenModel
 from reconscale.study.defaults import fill_in
-from reconscale.study.problem_field import AnyProblem
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
-from reconscale.study.run import MOST, WIDEST, Architecture, Images, Network, Recipe
+from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
 
 MOST_BYTES = 1 << 20
 """Bytes of a study file."""
