@@ -15,11 +15,10 @@ import pytest
 
 from reconscale.laws import Points
 from reconscale.report import draw_points
-from reconscale.report.analysis import analyse
+from reconscale.report.analysis import MetricFormat, analyse
 from reconscale.report.axes import AxesSpec, colour_of, contours, quality_axes, spread_labels
 from reconscale.report.draw import FILE, _drawn, figure_files, page_drawing, panel_files
 from reconscale.report.figures import map_figure, quality_figure, size_figure, validation_figure
-from reconscale.report.format import MetricFormat
 from reconscale.report.marks import Band, Box, Figure, Label, Series, Surface
 from reconscale.report.tables import (
     Table,

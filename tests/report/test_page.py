@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reconscale import format as wording
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.laws import Points
-from reconscale.report import answer_lines, gather, page, report_points, report_study, study_lines
-from reconscale.report import format as wording
+from reconscale.report import analyse_study, answer_lines, page, report_points, report_study, study_lines
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
 
@@ -221,7 +221,7 @@ def test_only_small_png_files_of_the_folder_are_embedded(tmp_path: Path) -> None
 
 
 def test_answer_as_text(written: Written, curve: Points) -> None:
-    said = "\n".join(study_lines(gather(written.study, written.folder)))
+    said = "\n".join(study_lines(analyse_study(written.study, written.folder)))
     assert said.startswith("COLLECT MORE (") and "Had we stopped" in said and "power+floor" in said
     assert "[failed-runs]" in said and "10 x n" in said and "what to run next" in said
     said = "\n".join(answer_lines(curve.rows(curve.n <= 250)))
@@ -231,7 +231,7 @@ def test_answer_as_text(written: Written, curve: Points) -> None:
 
 
 def test_text_of_a_study_without_runs(tmp_path: Path) -> None:
-    lines = study_lines(gather(study_of(), Folder(tmp_path / "none")))
+    lines = study_lines(analyse_study(study_of(), Folder(tmp_path / "none")))
     assert lines[0] == "UNDECIDED" and "No run is done yet of 45" in lines[1] and "Finish the plan" in lines[-1]
 
 

@@ -14,7 +14,6 @@ import pytest
 from reconscale.laws import Costs, Points, select_width
 from reconscale.report import page_text as prose
 from reconscale.report.analysis import Analysis, analyse, hours_unknown
-from reconscale.report.next_steps import next_steps
 from reconscale.report.run_tables import (
     baseline_findings,
     costs_from,
@@ -24,8 +23,8 @@ from reconscale.report.run_tables import (
     shift_table,
     training_findings,
 )
-from reconscale.report.sentences import target_sentence
-from reconscale.report.study_data import gather, run_findings
+from reconscale.report.sentences import next_steps, target_sentence
+from reconscale.report.study_analysis import analyse_study, run_findings
 from reconscale.report.tables import (
     budget_table,
     curve_table,
@@ -254,7 +253,7 @@ def test_next_steps_are_the_experiments(curve: Points) -> None:
 
 
 def test_all_cautions_about_runs_are_found(written: Written) -> None:
-    known = gather(written.study, written.folder)
+    known = analyse_study(written.study, written.folder)
     codes = {item.code for item in known.findings}
     assert "failed-runs" in codes and known.answer is not None
     assert {

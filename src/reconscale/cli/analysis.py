@@ -104,7 +104,7 @@ def report(
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
-        from reconscale.report import gather, report_points, study_lines, write_study
+        from reconscale.report import analyse_study, report_points, study_lines, write_study
 
         if not is_csv(source) and (metric is not None or worthwhile is not None):
             raise UserError(
@@ -112,7 +112,7 @@ def report(
             )
         opened = open_source(source, metric=metric)
         if isinstance(opened, StudySource):
-            known = gather(opened.study, opened.folder, results=opened.results, target=target)
+            known = analyse_study(opened.study, opened.folder, results=opened.results, target=target)
             page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures)
             echo(*study_lines(known))
         else:
@@ -180,7 +180,7 @@ def _show(points: Points, rows: list[dict[str, Any]], made: Forecast) -> None:
 
 
 def _spell(value: float, points: Points) -> str:
-    from reconscale.report.format import MetricFormat
+    from reconscale.report.analysis import MetricFormat
 
     return MetricFormat(points.metric, points.profile, points.unit).say(value)
 

@@ -102,7 +102,7 @@ def demo(
     stack: Stack = "auto",
 ) -> None:
     """Train, fit and report on bundled photographs. Takes minutes on a laptop CPU."""
-    from reconscale.report import gather, study_lines, write_study
+    from reconscale.report import analyse_study, study_lines, write_study
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
@@ -115,7 +115,7 @@ def demo(
         status = _run_study(
             study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)), retry_failed=False
         )
-        known = gather(study, folder)
+        known = analyse_study(study, folder)
         page = write_study(known, out / "report")
         for line in (*study_lines(known), f"report: {page}"):
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.files import to_json, write_atomic
+from reconscale.format import amount, format_chance, plain
 from reconscale.laws import (
     Comparison,
     Curve,
@@ -22,10 +23,8 @@ from reconscale.laws import (
     exchange_sentence,
     infer,
 )
-from reconscale.laws.decisions.intervals import format_chance
-from reconscale.report.analysis import grid_of, json_safe
+from reconscale.report.analysis import MetricFormat, grid_of, json_safe
 from reconscale.report.figures import comparison_figure
-from reconscale.report.format import MetricFormat, amount, plain
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Grid, Table, table
 

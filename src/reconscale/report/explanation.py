@@ -11,8 +11,8 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
+from reconscale.format import amount, plain, signed
 from reconscale.laws import Points
-from reconscale.report.format import amount, plain, signed
 from reconscale.report.tables import Table, table
 from reconscale.study import Folder, Result
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from reconscale.format import amount, general, short
+from reconscale.report.analysis import MetricFormat
 from reconscale.report.axes import (
     BLUE,
     GREEN,
@@ -29,7 +31,6 @@ from reconscale.report.axes import (
     spread_labels,
     validation_axes,
 )
-from reconscale.report.format import MetricFormat, amount, general, short
 from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Span, Surface
 from reconscale.report.tables import Table
 

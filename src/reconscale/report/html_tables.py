@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconscale.format import MINUS, amount, duration, format_chance, general, number, plain, round_interval, short
 from reconscale.laws import LAWS
-from reconscale.laws.decisions.intervals import format_chance, round_interval
-from reconscale.report.analysis import Analysis
-from reconscale.report.format import MINUS, MetricFormat, amount, duration, general, number, plain, short
+from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Grid, Table
 from reconscale.study import PROFILES

@@ -10,8 +10,9 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
+from reconscale.format import amount, plain
 from reconscale.laws import Points
-from reconscale.report.format import MetricFormat, amount, plain
+from reconscale.report.analysis import MetricFormat
 from reconscale.study import Folder, Result
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
