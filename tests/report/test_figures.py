@@ -215,7 +215,7 @@ def test_far_anchors_do_not_squeeze_the_curve(curve: Points) -> None:
     quantity = MetricFormat("error", "nmse", "volumes")
     near = tables_of(curve, ("classical", "<b>TV</b>", 0.035), ("input", "input", 5.0))
     frame = quality_axes(near, quantity)
-    assert frame.y[1] < 0.1 and frame.holds(0.035)
+    assert frame.y[1] < 0.1 and frame.contains(0.035)
     figure = quality_figure(near, quantity)
     texts = [mark.text for mark in figure.marks if isinstance(mark, Label)]
     assert any(text.startswith("↑ input") for text in texts) and any("<b>TV" in text for text in texts)

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from reconscale.cli.display import console, echo, handle_errors, print_json
-from reconscale.cli.source import Source, StudySource, is_csv, open_source
+from reconscale.cli.source import Source, StudySource, comparable_points, is_csv, open_source
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -243,10 +243,10 @@ def compare(
         from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compared, report_comparison
 
-        sources = [open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second)]
-        names = method_names(sources[0], sources[1])
-        methods = [Method(name, item.points, item.noise) for name, item in zip(names, sources, strict=True)]
-        known = compared(methods[0], methods[1])
+        one, other = (open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second))
+        pairs = zip(method_names(one, other), comparable_points(one, other), (one, other), strict=True)
+        first_method, second_method = (Method(name, points, item.noise) for name, points, item in pairs)
+        known = compared(first_method, second_method)
         if json:
             print_json(json_safe(known.record() | {"findings": finding_records(known.findings)}))
         else:

@@ -64,7 +64,7 @@ class AxesSpec:
     percent: Ticks = ()
     percent_title: str = ""
 
-    def holds(self, value: float) -> bool:
+    def contains(self, value: float) -> bool:
         """Whether a value lies within the shown y."""
         return self.y[0] <= value <= self.y[1]
 

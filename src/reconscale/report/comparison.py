@@ -25,15 +25,15 @@ from reconscale.laws import (
 )
 from reconscale.report.analysis import MetricFormat, grid_of, json_safe
 from reconscale.report.figures import comparison_figure
+from reconscale.report.marks import Figure, Rule, Span
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Grid, Table, table
 
 FAR = 4.0
 """Bands are drawn to this multiple of the largest n."""
 CAPTION = (
-    "Dots are runs of the width selected on validation for their n; lines are the expected mean over seeds, bands hold "
-    "90 % of what is believed of a new run, dashed beyond the data. The grey stretch is the 90 % interval of the "
-    "crossing, the line its middle."
+    "Dots are runs of the width selected on validation for their n; lines are the expected mean over seeds, bands the "
+    "90 % interval of a new run, dashed beyond the data."
 )
 
 
@@ -130,17 +130,11 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
     Raises:
         UserError: ``out`` cannot be written to.
     """
-    from reconscale.report.draw import figure_files, page_drawing
-
     tables = [points_table(known), bands_table(known), differences_table(known), rates_table(known)]
     points, bands, differences, rates = tables
     crossing = known.made.crossing
-    stretch = (crossing.n.low, crossing.n.median, crossing.n.high)
     title = " against ".join(crossing.names)
-    figure = comparison_figure(points, bands, known.quantity, stretch)
-    files = figure_files(figure, title)
-    alt = f"Quality against n of two methods. {crossing.sentence}"
-    plot = Plot("comparison", page_drawing(figure, "comparison"), alt, CAPTION, ("points", "bands"))
+    plot, files = _plot(known, title, points, bands)
     written = [f"{item.name}.csv" for item in tables] + [f"comparison.{kind}" for kind in files] + ["numbers.json"]
     page = render_template(
         "compare.html.j2",
@@ -164,6 +158,27 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
     write_atomic(out / "numbers.json", to_json(json_safe(numbers)))
     write_atomic(out / "compare.html", page)
     return out / "compare.html"
+
+
+def _plot(known: Compared, title: str, points: Table, bands: Table) -> tuple[Plot, dict[str, bytes]]:
+    """The figure of both curves for the page, and its files by their ending."""
+    from reconscale.report.draw import figure_files, page_drawing
+
+    crossing = known.made.crossing
+    stretch = (crossing.n.low, crossing.n.median, crossing.n.high)
+    figure = comparison_figure(points, bands, known.quantity, stretch)
+    alt = f"Quality against n of two methods. {crossing.sentence}"
+    plot = Plot("comparison", page_drawing(figure, "comparison"), alt, caption_of(figure), ("points", "bands"))
+    return plot, figure_files(figure, title)
+
+
+def caption_of(figure: Figure) -> str:
+    """How to read the figure; the crossing only where it is shown."""
+    stretch, middle = (any(isinstance(mark, kind) for mark in figure.marks) for kind in (Span, Rule))
+    if not stretch:
+        return f"{CAPTION} The grey line is the crossing." if middle else CAPTION
+    rest = "the line its middle" if middle else "as far as it is shown"
+    return f"{CAPTION} The grey stretch is the 90 % interval of the crossing, {rest}."
 
 
 def points_table(known: Compared) -> Table:

@@ -82,12 +82,13 @@ def problem_words(study: Study) -> str:
 
 
 def images_words(study: Study) -> str:
-    """The images, the unit, and the training crops."""
+    """The images, what a split keeps together, and the training crops."""
     images = study.images
     if images.volumes:
         lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
-        return f"{images.source}; a unit is a patient, or a volume where no patient is known; whole slices{lower}"
-    return f"{images.source}; a unit is a {images.unit}; crops of {images.patch} × {images.patch} pixels"
+        unknown = " (by volume where no patient is known)" if images.split_noun == "patients" else ""
+        return f"{images.source}; split by {images.split_noun[:-1]}{unknown}; whole slices{lower}"
+    return f"{images.source}; split by {images.split_noun[:-1]}; crops of {images.patch} × {images.patch} pixels"
 
 
 def recipe_words(study: Study) -> str:
@@ -126,8 +127,9 @@ def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> 
     return [
         f"{sentence_case(problem_words(study))}. Networks of the family {study.network.family} were trained with "
         f"n = {sizes} {images.noun} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
-        f"the smaller being the first part of the larger; {_order(study)}. No unit is in "
-        f"more than one of training, validation ({images.val} units) and test ({images.test} units).",
+        f"the smaller being the first part of the larger; {_order(study)}. No {images.split_noun[:-1]} "
+        f"is in more than one of training, validation ({_held_out(study, images.val)}) and test "
+        f"({_held_out(study, images.test)}).",
         f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
         " ".join(part for part in (recipe_words(study), _overrides(study)) if part),
         f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} finished "
@@ -264,12 +266,13 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     depth += ", without normalisation" if study.network.norm == "none" else ""
     depth += ", which starts as the identity" if study.network.head == "zero" else ""
-    sets = [*(["held-out units"] if images.test else []), *images.test_sets]
+    held_out = f"{_held_out(study, images.val)} for validation, {images.test} for test"
+    sets = [*([f"held-out {images.split_noun}"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
         ("Network", f"{study.network.family}{depth}"),
         ("Images", images_words(study)),
-        ("Held out", f"{images.val} units for validation, {images.test} for test; test sets: {', '.join(sets)}"),
+        ("Held out", f"{held_out}; test sets: {', '.join(sets)}"),
     ]
 
 
@@ -293,14 +296,19 @@ def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
     ]
 
 
+def _held_out(study: Study, count: int) -> str:
+    return times(count, study.images.split_noun[:-1])
+
+
 def _order(study: Study) -> str:
+    noun = study.images.noun
     if study.images.subset == "seed":
         return (
-            "every seed has its own nested order of training units, its own initialisation and its own noise, so that "
-            "the spread between seeds includes that between training sets"
+            f"every seed has its own nested order of training {noun}, its own initialisation and its own noise, so "
+            "that the spread between seeds includes that between training sets"
         )
     return (
-        "all seeds share one nested order of training units, so that the spread between seeds does not include that "
+        f"all seeds share one nested order of training {noun}, so that the spread between seeds does not include that "
         "between training sets"
     )
 

@@ -37,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """The same image, reconstructed in several ways.
+    """The same image, reconstructed by several methods.
 
     Attributes:
         image: name of the image.
@@ -55,7 +55,7 @@ class Baselines:
     """What was measured without a network.
 
     Attributes:
-        root: the folder that holds the pictures.
+        root: the folder of the pictures.
         labels: what they are called, by kind: ``input``, ``classical``, and others that a problem has.
         sets: test set -> kind -> profile -> mean.
         pictures: the images of the strip, as they were recorded.

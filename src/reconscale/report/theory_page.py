@@ -190,7 +190,7 @@ Part = tuple[Setting, Sequence[Experiment], Sequence[RiskRow], Landmarks]
 """One setting: what was drawn, its risks by n, where its curve turns."""
 
 RATE = 1e11
-"""Floating-point operations a second that the time of full-matrix descent is told for."""
+"""Floating-point operations a second at which the time of full-matrix descent is given."""
 
 SHORT_CAPTION = "Signs and lines as in the first figure."
 CAPTION = (

@@ -29,9 +29,9 @@ class Sweep(FrozenModel):
     """The grid: every n with every width and every seed.
 
     Attributes:
-        n: training set sizes, in the unit of ``images.counts``.
+        n: training set sizes; ``images.counts`` says of what.
         width: network widths.
-        seed: replicates; each has its own nested order of training units, initialisation and noise.
+        seed: replicates; each has its own nested order of training images, initialisation and noise.
     """
 
     n: tuple[int, ...]
@@ -107,7 +107,7 @@ class Study(FrozenModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:
-        version: of the study file: decides what holds where it says nothing, see :mod:`reconscale.study.defaults`.
+        version: of the study file: decides what is meant where it says nothing, see :mod:`reconscale.study.defaults`.
     """
 
     version: Literal[1, 2] = 1
@@ -229,7 +229,7 @@ def load_study(path: str | Path) -> Study:
     """Read a study file.
 
     Args:
-        path: a TOML file, or the folder that holds a ``study.toml``.
+        path: a TOML file, or the folder of a ``study.toml``.
 
     Raises:
         UserError: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
