@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import doctest
 import hashlib
+import json
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -18,6 +19,7 @@ from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.laws import Points
 from reconscale.report import analyse_study, answer_lines, page, report_points, report_study, study_lines
+from reconscale.report.comparison import Method, compared, report_comparison
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
 
@@ -138,6 +140,18 @@ def test_markup_in_points_stays_text(tmp_path: Path) -> None:
     elements = check_safe(report_points(points, tmp_path, title=EVIL).read_text(encoding="utf-8"))
     assert EVIL in elements.text
     assert "<script" not in (tmp_path / "quality.svg").read_text(encoding="utf-8")
+
+
+def test_markup_in_hover_texts_stays_text(tmp_path: Path) -> None:
+    n = [10, 30, 100, 300]
+    methods = [Method(f"{EVIL} {i}", Points(n, [27.0 + i, 28, 28.5, 28.8], metric="psnr")) for i in (1, 2)]
+    html = report_comparison(compared(*methods), tmp_path, ("a.csv", "b.csv")).read_text(encoding="utf-8")
+    plot = next(attrs for _, attrs in check_safe(html).found if "data-texts" in attrs)
+    texts = json.loads(plot["data-texts"] or "")
+    assert f"{EVIL} 1\nn = 10\n28" in texts and f"{EVIL} 2, expected\nn = 10\n" in "".join(texts)
+    assert EVIL not in html and "<img" not in html
+    assert "textContent = texts" in page.figure_script() and "innerHTML" not in page.figure_script()
+    assert EVIL not in (tmp_path / "comparison.svg").read_text(encoding="utf-8")
 
 
 def test_one_size_says_what_to_run(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.laws import Costs, Points, select_width
+from reconscale.laws import LAWS, Costs, Points, select_width
 from reconscale.report import page_text as prose
-from reconscale.report.analysis import Analysis, analyse, hours_unknown
+from reconscale.report.analysis import ON_REQUEST, Analysis, analyse, hours_unknown
 from reconscale.report.run_tables import (
     baseline_findings,
     costs_from,
@@ -172,6 +172,13 @@ def test_the_map_agrees_with_its_surface(plane: Points) -> None:
 def test_there_is_no_map_without_enough_cells(curve: Points) -> None:
     answer = analyse(curve)
     assert answer.surface is None and not len(map_table(answer)) and not len(frontier_table(answer))
+
+
+def test_laws_of_a_user_are_shown_and_long_ones_are_not(curve: Points, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LAWS, "own", replace(LAWS["power"], name="own"))
+    answer = analyse(curve)
+    shown = {row["law"] for row in law_table(answer).records()}
+    assert {"own", "power", "power+floor"} <= shown and not shown & set(ON_REQUEST)
 
 
 def test_every_law_has_intervals_or_a_reason(answer: Analysis, curve: Points) -> None:
