@@ -19,7 +19,7 @@ from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.laws import Points
 from reconscale.report import analyse_study, answer_lines, page, report_points, report_study, study_lines
-from reconscale.report.comparison import Method, compared, report_comparison
+from reconscale.report.comparison import Method, compare_methods, report_comparison
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
 
@@ -145,7 +145,7 @@ def test_markup_in_points_stays_text(tmp_path: Path) -> None:
 def test_markup_in_hover_texts_stays_text(tmp_path: Path) -> None:
     n = [10, 30, 100, 300]
     methods = [Method(f"{EVIL} {i}", Points(n, [27.0 + i, 28, 28.5, 28.8], metric="psnr")) for i in (1, 2)]
-    html = report_comparison(compared(*methods), tmp_path, ("a.csv", "b.csv")).read_text(encoding="utf-8")
+    html = report_comparison(compare_methods(*methods), tmp_path, ("a.csv", "b.csv")).read_text(encoding="utf-8")
     plot = next(attrs for _, attrs in check_safe(html).found if "data-texts" in attrs)
     texts = json.loads(plot["data-texts"] or "")
     assert f"{EVIL} 1\nn = 10\n28" in texts and f"{EVIL} 2, expected\nn = 10\n" in "".join(texts)

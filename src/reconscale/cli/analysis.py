@@ -241,12 +241,12 @@ def compare(
     """Compare two methods as n grows. Where does one overtake the other, and what is the difference worth?"""
     with handle_errors():
         from reconscale.report.analysis import json_safe
-        from reconscale.report.comparison import Method, compared, report_comparison
+        from reconscale.report.comparison import Method, compare_methods, report_comparison
 
         one, other = (open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second))
         pairs = zip(method_names(one, other), comparable_points(one, other), (one, other), strict=True)
         first_method, second_method = (Method(name, points, item.noise) for name, points, item in pairs)
-        known = compared(first_method, second_method)
+        known = compare_methods(first_method, second_method)
         if json:
             print_json(json_safe(known.record() | {"findings": finding_records(known.findings)}))
         else:

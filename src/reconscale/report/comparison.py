@@ -58,7 +58,7 @@ class Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class MethodComparison:
     """What is said about two methods.
 
     Attributes:
@@ -101,7 +101,7 @@ class Compared:
         return record
 
 
-def compared(first: Method, second: Method) -> Compared:
+def compare_methods(first: Method, second: Method) -> MethodComparison:
     """Compare two methods.
 
     Args:
@@ -113,10 +113,10 @@ def compared(first: Method, second: Method) -> Compared:
     """
     made = first.curve.compare(second.curve, names=(first.name, second.name))
     one, other = (tuple(method.curve.exchanges(method.noise)) for method in (first, second))
-    return Compared((first, second), made, (one, other))
+    return MethodComparison((first, second), made, (one, other))
 
 
-def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Path:
+def report_comparison(known: MethodComparison, out: Path, sources: Sequence[str]) -> Path:
     """Write the page with its figure, CSV files and ``numbers.json``.
 
     Args:
@@ -160,7 +160,7 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
     return out / "compare.html"
 
 
-def _plot(known: Compared, title: str, points: Table, bands: Table) -> tuple[Plot, dict[str, bytes]]:
+def _plot(known: MethodComparison, title: str, points: Table, bands: Table) -> tuple[Plot, dict[str, bytes]]:
     """The figure of both curves for the page, and its files by their ending."""
     from reconscale.report.draw import figure_files, page_drawing
 
@@ -181,7 +181,7 @@ def caption_of(figure: Figure) -> str:
     return f"{CAPTION} The grey stretch is the 90 % interval of the crossing, {rest}."
 
 
-def points_table(known: Compared) -> Table:
+def points_table(known: MethodComparison) -> Table:
     """The runs of the width chosen at each n."""
     rows = []
     for method in known.methods:
@@ -193,7 +193,7 @@ def points_table(known: Compared) -> Table:
     return table("points", "method n width seed value", rows)
 
 
-def bands_table(known: Compared) -> Table:
+def bands_table(known: MethodComparison) -> Table:
     """The expected curve of each method with its 90 % band."""
     rows = []
     for method in known.methods:
@@ -208,13 +208,13 @@ def bands_table(known: Compared) -> Table:
     return table("bands", "method n median low90 high90 measured_range", rows)
 
 
-def differences_table(known: Compared) -> Table:
+def differences_table(known: MethodComparison) -> Table:
     """How much better the second is at every common n."""
     rows = [(d.n, d.gain, d.low, d.high, d.pairs) for d in known.made.differences]
     return table("differences", "n gain low90 high90 pairs", rows)
 
 
-def rates_table(known: Compared) -> Table:
+def rates_table(known: MethodComparison) -> Table:
     """What one step of quality is worth, for each method."""
     rows = []
     for method, found in zip(known.methods, known.rates, strict=True):
@@ -232,7 +232,7 @@ def _rate(item: Exchange) -> tuple[str, float, str, float | None, float | None, 
     return (item.what, item.step, item.unit, known[0], known[1], known[2], item.factor.never, item.basis)
 
 
-def differences_grid(differences: Table, known: Compared) -> Grid | None:
+def differences_grid(differences: Table, known: MethodComparison) -> Grid | None:
     """The same for the page."""
     if not len(differences):
         return None

@@ -128,8 +128,7 @@ def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> 
         f"{sentence_case(problem_words(study))}. Networks of the family {study.network.family} were trained with "
         f"n = {sizes} {images.noun} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
         f"the smaller being the first part of the larger; {_order(study)}. No {images.split_noun[:-1]} "
-        f"is in more than one of training, validation ({_held_out(study, images.val)}) and test "
-        f"({_held_out(study, images.test)}).",
+        f"is in {_apart(study)}.",
         f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
         " ".join(part for part in (recipe_words(study), _overrides(study)) if part),
         f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} finished "
@@ -266,7 +265,7 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     depth += ", without normalisation" if study.network.norm == "none" else ""
     depth += ", which starts as the identity" if study.network.head == "zero" else ""
-    held_out = f"{_held_out(study, images.val)} for validation, {images.test} for test"
+    held_out = f"{_held_out(study, images.val)} for validation, {images.test or 'none'} for test"
     sets = [*([f"held-out {images.split_noun}"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
@@ -294,6 +293,14 @@ def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
         ("Quality", f"{name}{quantity.sentence}"),
         ("Worthwhile gain, at least", f"{answer.worthwhile:g} {unit}"),
     ]
+
+
+def _apart(study: Study) -> str:
+    """The parts of a split, which share nothing."""
+    validation = f"validation ({_held_out(study, study.images.val)})"
+    if not study.images.test:
+        return f"both training and {validation}"
+    return f"more than one of training, {validation} and test ({_held_out(study, study.images.test)})"
 
 
 def _held_out(study: Study, count: int) -> str:

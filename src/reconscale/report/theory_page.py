@@ -221,25 +221,14 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     Raises:
         UserError: ``out`` cannot be written to.
     """
-    from reconscale.report.draw import page_drawing, panel_files
-
     risks = risks_table([(setting, found) for setting, found, _, _ in parts])
     summary = summary_table([(setting, rows) for setting, _, rows, _ in parts])
     fits = fits_table([(setting, rows) for setting, _, rows, _ in parts])
-    panels = []
-    for setting, _, _, marks in parts:
-        which = {"dim": setting.model.dim, "ambient": setting.model.ambient, "sigma": setting.model.sigma}
-        panels.append((_title(setting), summary.where(**which), fits.where(**which), marks.knee))
-    figures = [(title, risk_figure(rows, fit, knee)) for title, rows, fit, knee in panels]
-    files, plots = panel_files(figures), []
-    for i, ((title, figure), (_, _, _, marks)) in enumerate(zip(figures, parts, strict=True)):
-        name, caption = f"setting-{i}", SHORT_CAPTION if i else CAPTION.format(runs=runs)
-        drawing = page_drawing(figure, name)
-        plots.append(Plot(name, drawing, _alt(title, marks), caption, ("summary",), "settings"))
+    plots, files = _plots(parts, summary, fits, runs)
     page = render_template(
         "theory.html.j2",
         figures=True,
-        settings=[(title, plot, _turns(part)) for (title, *_), plot, part in zip(panels, plots, parts, strict=True)],
+        settings=[(_title(part[0]), plot, _turns(part)) for plot, part in zip(plots, parts, strict=True)],
         fits=_fits_grid(fits),
         answer=_answer(parts),
         cost=_cost(parts, seconds),
@@ -255,6 +244,21 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     write_atomic(out / "numbers.json", to_json(json_safe(numbers)))
     write_atomic(out / "theory.html", page)
     return out / "theory.html", fits
+
+
+def _plots(parts: Sequence[Part], summary: Table, fits: Table, runs: int) -> tuple[list[Plot], dict[str, bytes]]:
+    """A figure for each setting, and the files of one with all settings, by their ending."""
+    from reconscale.report.draw import page_drawing, panel_files
+
+    figures, plots = [], []
+    for i, (setting, _, _, marks) in enumerate(parts):
+        which = {"dim": setting.model.dim, "ambient": setting.model.ambient, "sigma": setting.model.sigma}
+        title, name = _title(setting), f"setting-{i}"
+        figure = risk_figure(summary.where(**which), fits.where(**which), marks.knee)
+        caption = SHORT_CAPTION if i else CAPTION.format(runs=runs)
+        figures.append((title, figure))
+        plots.append(Plot(name, page_drawing(figure, name), _alt(title, marks), caption, ("summary",), "settings"))
+    return plots, panel_files(figures)
 
 
 def _title(setting: Setting) -> str:
