@@ -57,7 +57,7 @@ def test_a_family(name: str) -> None:
 def test_a_source(name: str) -> None:
     source = SOURCES[name]
     assert callable(load_object(source.listing))
-    assert source.volumes or source.holds == "magnitudes"
+    assert source.volumes or source.content == "magnitudes"
     assert Images(source=name, val=1, test=1).volumes == source.volumes
 
 

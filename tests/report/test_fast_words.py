@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from reconscale.laws import Finding
-from reconscale.report.page_text import costs, facts, faults
-from reconscale.report.problem_text import recipe_words
+from reconscale.report.page_text import costs, facts, faults, recipe_words
 from reconscale.report.run_tables import faults_table, training_findings
-from reconscale.report.study_data import StudyAnalysis
+from reconscale.report.study_analysis import StudyAnalysis
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Recipe, Run, runs_of
 from reconscale.study.result import Result, Validation

@@ -15,11 +15,10 @@ import pytest
 
 from reconscale.laws import Points
 from reconscale.report import draw_points
-from reconscale.report.analysis import analyse
+from reconscale.report.analysis import MetricFormat, analyse
 from reconscale.report.axes import AxesSpec, colour_of, contours, quality_axes, spread_labels
 from reconscale.report.draw import FILE, _drawn, figure_files, page_drawing, panel_files
 from reconscale.report.figures import map_figure, quality_figure, size_figure, validation_figure
-from reconscale.report.format import MetricFormat
 from reconscale.report.marks import Band, Box, Figure, Label, Series, Surface
 from reconscale.report.tables import (
     Table,
@@ -216,7 +215,7 @@ def test_far_anchors_do_not_squeeze_the_curve(curve: Points) -> None:
     quantity = MetricFormat("error", "nmse", "volumes")
     near = tables_of(curve, ("classical", "<b>TV</b>", 0.035), ("input", "input", 5.0))
     frame = quality_axes(near, quantity)
-    assert frame.y[1] < 0.1 and frame.holds(0.035)
+    assert frame.y[1] < 0.1 and frame.contains(0.035)
     figure = quality_figure(near, quantity)
     texts = [mark.text for mark in figure.marks if isinstance(mark, Label)]
     assert any(text.startswith("↑ input") for text in texts) and any("<b>TV" in text for text in texts)

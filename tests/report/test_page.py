@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import doctest
 import hashlib
+import json
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reconscale import format as wording
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.laws import Points
-from reconscale.report import answer_lines, gather, page, report_points, report_study, study_lines
-from reconscale.report import format as wording
+from reconscale.report import analyse_study, answer_lines, page, report_points, report_study, study_lines
+from reconscale.report.comparison import Method, compare_methods, report_comparison
 from reconscale.report.pictures import LARGEST, embedded
 from reconscale.study import Folder, runs_of
 
@@ -140,6 +142,18 @@ def test_markup_in_points_stays_text(tmp_path: Path) -> None:
     assert "<script" not in (tmp_path / "quality.svg").read_text(encoding="utf-8")
 
 
+def test_markup_in_hover_texts_stays_text(tmp_path: Path) -> None:
+    n = [10, 30, 100, 300]
+    methods = [Method(f"{EVIL} {i}", Points(n, [27.0 + i, 28, 28.5, 28.8], metric="psnr")) for i in (1, 2)]
+    html = report_comparison(compare_methods(*methods), tmp_path, ("a.csv", "b.csv")).read_text(encoding="utf-8")
+    plot = next(attrs for _, attrs in check_safe(html).found if "data-texts" in attrs)
+    texts = json.loads(plot["data-texts"] or "")
+    assert f"{EVIL} 1\nn = 10\n28" in texts and f"{EVIL} 2, expected\nn = 10\n" in "".join(texts)
+    assert EVIL not in html and "<img" not in html
+    assert "textContent = texts" in page.figure_script() and "innerHTML" not in page.figure_script()
+    assert EVIL not in (tmp_path / "comparison.svg").read_text(encoding="utf-8")
+
+
 def test_one_size_says_what_to_run(tmp_path: Path) -> None:
     study = study_of()
     folder = write_results(study, tmp_path / "runs", keep=lambda run: run.n == 10 and run.seed == 0)
@@ -221,7 +235,7 @@ def test_only_small_png_files_of_the_folder_are_embedded(tmp_path: Path) -> None
 
 
 def test_answer_as_text(written: Written, curve: Points) -> None:
-    said = "\n".join(study_lines(gather(written.study, written.folder)))
+    said = "\n".join(study_lines(analyse_study(written.study, written.folder)))
     assert said.startswith("COLLECT MORE (") and "Had we stopped" in said and "power+floor" in said
     assert "[failed-runs]" in said and "10 x n" in said and "what to run next" in said
     said = "\n".join(answer_lines(curve.rows(curve.n <= 250)))
@@ -231,7 +245,7 @@ def test_answer_as_text(written: Written, curve: Points) -> None:
 
 
 def test_text_of_a_study_without_runs(tmp_path: Path) -> None:
-    lines = study_lines(gather(study_of(), Folder(tmp_path / "none")))
+    lines = study_lines(analyse_study(study_of(), Folder(tmp_path / "none")))
     assert lines[0] == "UNDECIDED" and "No run is done yet of 45" in lines[1] and "Finish the plan" in lines[-1]
 
 

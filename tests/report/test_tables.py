@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.laws import Costs, Points, select_width
+from reconscale.laws import LAWS, Costs, Points, select_width
 from reconscale.report import page_text as prose
-from reconscale.report.analysis import Analysis, analyse, hours_unknown
-from reconscale.report.next_steps import next_steps
+from reconscale.report.analysis import ON_REQUEST, Analysis, analyse, hours_unknown
 from reconscale.report.run_tables import (
     baseline_findings,
     costs_from,
@@ -24,8 +23,8 @@ from reconscale.report.run_tables import (
     shift_table,
     training_findings,
 )
-from reconscale.report.sentences import target_sentence
-from reconscale.report.study_data import gather, run_findings
+from reconscale.report.sentences import next_steps, target_sentence
+from reconscale.report.study_analysis import analyse_study, run_findings
 from reconscale.report.tables import (
     budget_table,
     curve_table,
@@ -175,6 +174,13 @@ def test_there_is_no_map_without_enough_cells(curve: Points) -> None:
     assert answer.surface is None and not len(map_table(answer)) and not len(frontier_table(answer))
 
 
+def test_laws_of_a_user_are_shown_and_long_ones_are_not(curve: Points, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LAWS, "own", replace(LAWS["power"], name="own"))
+    answer = analyse(curve)
+    shown = {row["law"] for row in law_table(answer).records()}
+    assert {"own", "power", "power+floor"} <= shown and not shown & set(ON_REQUEST)
+
+
 def test_every_law_has_intervals_or_a_reason(answer: Analysis, curve: Points) -> None:
     for made in (law_table(answer), law_table(analyse(curve.rows(curve.n <= 500)))):
         assert {"power", "power+floor", "shifted", "paper"} == set(made.column("law"))
@@ -254,7 +260,7 @@ def test_next_steps_are_the_experiments(curve: Points) -> None:
 
 
 def test_all_cautions_about_runs_are_found(written: Written) -> None:
-    known = gather(written.study, written.folder)
+    known = analyse_study(written.study, written.folder)
     codes = {item.code for item in known.findings}
     assert "failed-runs" in codes and known.answer is not None
     assert {

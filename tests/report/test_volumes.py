@@ -8,16 +8,16 @@ import pytest
 
 from reconscale.errors import UserError
 from reconscale.files import to_json, write_atomic
-from reconscale.report.format import MetricFormat
-from reconscale.report.problem_text import problem_findings, problem_words, recipe_words
+from reconscale.report.analysis import MetricFormat
+from reconscale.report.page_text import problem_words, recipe_words
 from reconscale.report.run_tables import sets_grid, training_sets_of, volumes_grid
-from reconscale.study import Folder, load_study
+from reconscale.study import Folder, Study, load_study
 from reconscale.study.study_file import parse_study
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
 
-def study(**problem: object) -> object:
+def study(**problem: object) -> Study:
     return parse_study({
         "name": "s", "problem": {"kind": "mri", **problem}, "network": {"family": "unet"},
         "images": {"source": "fastmri", "val": 1, "test": 1}, "sweep": {"n": [1], "width": [2]},
@@ -25,7 +25,7 @@ def study(**problem: object) -> object:
 
 
 def test_problems_in_words() -> None:
-    assert problem_words(study()) == "MRI accelerated 4 times: equispaced lines, 8 % in the middle; measured k-space"  # type: ignore[arg-type]
+    assert problem_words(study()) == "MRI accelerated 4 times: equispaced lines, 8 % in the middle; measured k-space"
     words = problem_words(load_study(STUDIES / "mri-brain" / "multicoil-4x"))
     assert "noise of σ = 0.005 of the maximum" in words and "complex images, 8 coils" in words
     assert "sigma" not in problem_words(load_study(STUDIES / "denoising-photos"))
@@ -37,8 +37,11 @@ def test_recipes_in_words() -> None:
 
 
 def test_findings_of_the_study_file() -> None:
-    assert [f.code for f in problem_findings(study(masks="volume"))] == ["fixed-masks"]  # type: ignore[arg-type]
-    assert problem_findings(study()) == () == problem_findings(load_study(STUDIES / "denoising-photos"))  # type: ignore[arg-type]
+    def codes(read: Study) -> list[str]:
+        return [finding.code for finding in read.problem.findings(read.images)]
+
+    assert codes(study(masks="volume")) == ["fixed-masks"]
+    assert codes(study()) == [] == codes(load_study(STUDIES / "denoising-photos"))
 
 
 def test_the_metric_follows_the_problem() -> None:

@@ -13,7 +13,7 @@ import pytest
 from reconscale.laws import Points
 from reconscale.laws.csv_table import table_text
 from reconscale.report import report_study
-from reconscale.report.comparison import Method, compared, report_comparison
+from reconscale.report.comparison import Method, compare_methods, report_comparison
 from reconscale.report.page import _environment, render_template
 from reconscale.study import Result, runs_of
 from tests.cli.calling import call
@@ -87,7 +87,7 @@ def test_a_comparison_holds_no_markup_but_ours(tmp_path: Path) -> None:
         Method(f"{SHORT}{index}", Points(n, level * n**-0.3 * np.exp(rng.normal(0, 0.01, 8)), metric="error"))
         for index, level in enumerate((1.0, 1.2))
     ]
-    page = report_comparison(compared(*methods), tmp_path, [f"{MARKUP}.csv", "b.csv"])
+    page = report_comparison(compare_methods(*methods), tmp_path, [f"{MARKUP}.csv", "b.csv"])
     check_safe(page.read_text(encoding="utf-8"))
     text = same_but_for_words(page, page).text
     assert SHORT in text and f"{MARKUP}.csv" in text

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from reconscale.cli.display import console, echo, handle_errors, print_json
-from reconscale.cli.source import Source, StudySource, is_csv, open_source
+from reconscale.cli.source import Source, StudySource, comparable_points, is_csv, open_source
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def report(
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
-        from reconscale.report import gather, report_points, study_lines, write_study
+        from reconscale.report import analyse_study, report_points, study_lines, write_study
 
         if not is_csv(source) and (metric is not None or worthwhile is not None):
             raise UserError(
@@ -116,7 +116,7 @@ def report(
             )
         opened = open_source(source, metric=metric)
         if isinstance(opened, StudySource):
-            known = gather(opened.study, opened.folder, results=opened.results, target=target)
+            known = analyse_study(opened.study, opened.folder, results=opened.results, target=target)
             page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures)
             echo(*study_lines(known))
         else:
@@ -184,7 +184,7 @@ def _show(points: Points, rows: list[dict[str, Any]], made: Forecast) -> None:
 
 
 def _spell(value: float, points: Points) -> str:
-    from reconscale.report.format import MetricFormat
+    from reconscale.report.analysis import MetricFormat
 
     return MetricFormat(points.metric, points.profile, points.unit).say(value)
 
@@ -245,12 +245,12 @@ def compare(
     """Compare two methods as n grows. Where does one overtake the other, and what is the difference worth?"""
     with handle_errors():
         from reconscale.report.analysis import json_safe
-        from reconscale.report.comparison import Method, compared, report_comparison
+        from reconscale.report.comparison import Method, compare_methods, report_comparison
 
-        sources = [open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second)]
-        names = method_names(sources[0], sources[1])
-        methods = [Method(name, item.points, item.noise) for name, item in zip(names, sources, strict=True)]
-        known = compared(methods[0], methods[1])
+        one, other = (open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second))
+        pairs = zip(method_names(one, other), comparable_points(one, other), (one, other), strict=True)
+        first_method, second_method = (Method(name, points, item.noise) for name, points, item in pairs)
+        known = compare_methods(first_method, second_method)
         if json:
             print_json(json_safe(known.record() | {"findings": finding_records(known.findings)}))
         else:

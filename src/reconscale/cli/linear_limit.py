@@ -49,7 +49,7 @@ def from_images(  # noqa: PLR0913 - flags
         float | None, typer.Option(help="For inpainting, compressed-sensing: the fraction measured. [default: 0.25]")
     ] = None,
     n: Annotated[list[str] | None, typer.Option(help="Sizes, such as 100 or 10,30,100. [default: a grid]")] = None,
-    counts: Annotated[str, typer.Option(help="Unit of n: images (all their patches) or patches.")] = "images",
+    counts: Annotated[str, typer.Option(help="What n counts: images (all their patches) or patches.")] = "images",
     within: Annotated[
         list[float] | None,
         typer.Option(help="Distance to the limit in dB: which n reaches it? [default: 0.5, 0.1]"),

@@ -25,7 +25,7 @@ from reconscale.files import write_atomic
 from reconscale.format import duration
 
 if TYPE_CHECKING:
-    from reconscale.study import Folder, Status, Study
+    from reconscale.study import Folder, Plan, Status, Study
     from reconscale.training import ExecutionConfig
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder of a study.toml.")]
@@ -102,7 +102,7 @@ def demo(
     stack: Stack = "auto",
 ) -> None:
     """Train, fit and report on bundled photographs. Takes minutes on a laptop CPU."""
-    from reconscale.report import gather, study_lines, write_study
+    from reconscale.report import analyse_study, study_lines, write_study
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
@@ -113,7 +113,7 @@ def demo(
             write_atomic(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
         study, folder = _load(path)
         status = _run_study(study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)))
-        known = gather(study, folder)
+        known = analyse_study(study, folder)
         page = write_study(known, out / "report")
         for line in (*study_lines(known), f"report: {page}"):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -144,13 +144,7 @@ def plan(  # noqa: PLR0913 - flags
             print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
                         "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
             return
-        table = Table("n", "width", "p", "GFLOPs per run", "time per run", "memory", "seeds", "done", "failed")
-        for cell in made.cells:
-            estimate = "-" if cell.seconds is None else duration(cell.seconds)
-            memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
-            table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
-                          str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
-        console.print(table)
+        console.print(_plan_table(made))
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
         again = _run_command(
             study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray
@@ -164,6 +158,16 @@ def plan(  # noqa: PLR0913 - flags
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _plan_table(made: Plan) -> Table:
+    table = Table("n", "width", "p", "GFLOPs per run", "time per run", "memory", "seeds", "done", "failed")
+    for cell in made.cells:
+        estimate = "-" if cell.seconds is None else duration(cell.seconds)
+        memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
+        table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
+                      str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
+    return table
 
 
 def run(  # noqa: PLR0913 - flags

@@ -58,7 +58,7 @@ def curve(  # noqa: PLR0913 - flags
         from threadpoolctl import threadpool_limits
 
         from reconscale.files import write_atomic
-        from reconscale.report.theory_tables import risks_table, summary_table
+        from reconscale.report.theory_page import risks_table, summary_table
         from reconscale.theory import Setting, Subspace
         from reconscale.theory.settings import landmarks, risk_rows
 

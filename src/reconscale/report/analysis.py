@@ -12,7 +12,10 @@ import numpy as np
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
+from reconscale.format import amount, general, plain, signed
 from reconscale.laws import (
+    LAWS,
+    METRICS,
     USUAL,
     BacktestRow,
     CostEstimate,
@@ -37,7 +40,7 @@ from reconscale.laws import (
 )
 from reconscale.laws.findings import unique_findings
 from reconscale.laws.grouping import LEAST_SIZES
-from reconscale.report.format import MetricFormat
+from reconscale.study.profiles import PROFILES
 
 
 def hours_unknown(n: float, p: float | None) -> float:
@@ -49,6 +52,69 @@ NEAR, FAR = 4.0, 10.0
 """Multiples of the largest n up to which the band is drawn shaded, and hatched."""
 INSIDE, BEYOND = 17, 5
 """Sizes at which the band is computed within the data, and in each of the two stretches beyond."""
+ON_REQUEST = ("M4", "bnsl-1", "bnsl-2", "paper-2")
+"""Laws with more parameters than most studies have sizes: `reconscale fit --law` fits them, a report does not."""
+
+
+@dataclass(frozen=True)
+class MetricFormat:
+    """What is measured, and how it is spelt.
+
+    Attributes:
+        metric: ``psnr``, ``ssim`` or ``error``.
+        profile: name of the metric profile; may be empty.
+        unit: what n counts.
+    """
+
+    metric: str
+    profile: str
+    unit: str
+
+    @property
+    def title(self) -> str:
+        """The name of the metric on an axis."""
+        return {"psnr": "PSNR, dB", "ssim": "SSIM", "error": "error"}[self.metric]
+
+    @property
+    def sentence(self) -> str:
+        """What the profile means."""
+        known = PROFILES.get(self.profile)
+        if known is not None:
+            return known.description
+        return {
+            "psnr": "PSNR in dB, as it was given; larger is better",
+            "ssim": "SSIM, as it was given; larger is better",
+            "error": "an error, as it was given; smaller is better",
+        }[self.metric]
+
+    @property
+    def digits(self) -> int:
+        """Decimals of a value."""
+        return 2 if self.metric == "psnr" else 4
+
+    def say(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{self.bare(value)} dB" if self.metric == "psnr" else self.bare(value)
+
+    def bare(self, value: float) -> str:
+        """A value without its unit."""
+        return general(value) if self.metric == "error" else plain(value, self.digits)
+
+    def gain(self, value: float) -> str:
+        """A difference in quality with its unit; errors are compared in dB."""
+        return f"{signed(value, 4)} SSIM" if self.metric == "ssim" else f"{signed(value)} dB"
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether a larger value is a better image."""
+        return METRICS[self.metric].better == "higher"
+
+    def counted(self, n: float) -> str:
+        """A size with what it counts: "600 images"."""
+        noun = self.unit
+        if n == 1 and noun.endswith("s"):
+            noun = noun[:-1]
+        return f"{amount(n)} {noun}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +122,7 @@ class Analysis:
     """What is known and expected.
 
     The curve is inferred when it is first needed, once; each answer below is asked of it then, and kept. Where there is
-    but one training size there is no curve (``has_curve``), and whoever asks it is told so by a UserError.
+    but one training size there is no curve (``has_curve``), and asking for it raises a UserError.
 
     Attributes:
         points: every measured run.
@@ -133,11 +199,11 @@ class Analysis:
 
     @cached_property
     def _fits(self) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], ...]]:
-        return usual_fits(self.points) if self.has_curve else ((), ())
+        return fit_laws(self.points) if self.has_curve else ((), ())
 
     @property
     def fits(self) -> tuple[Fit, ...]:
-        """The usual named laws, as far as they could be fitted."""
+        """The named laws, as far as they could be fitted."""
         return self._fits[0]
 
     @property
@@ -251,10 +317,11 @@ def _missing(points: Points) -> str:
     )
 
 
-def usual_fits(points: Points) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], ...]]:
-    """The usual named laws through the points, and why others of them could not be fitted."""
+def fit_laws(points: Points) -> tuple[tuple[Fit, ...], tuple[tuple[str, str], ...]]:
+    """The usual laws and those that a user registered through the points, and why some could not be fitted."""
     fits, unfitted = [], []
-    for law in USUAL:
+    registered = (law for law in LAWS if law not in USUAL and law not in ON_REQUEST)
+    for law in (*USUAL, *registered):
         try:
             fits.append(fit(points, law))
         except UserError as mistake:

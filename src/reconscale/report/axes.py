@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from reconscale.format import general, short
 from reconscale.laws.points import METRICS
-from reconscale.report.format import MetricFormat, general, short
+from reconscale.report.analysis import MetricFormat
 from reconscale.report.tables import Table
 
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#e3e8ee"
@@ -63,7 +64,7 @@ class AxesSpec:
     percent: Ticks = ()
     percent_title: str = ""
 
-    def holds(self, value: float) -> bool:
+    def contains(self, value: float) -> bool:
         """Whether a value lies within the shown y."""
         return self.y[0] <= value <= self.y[1]
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from reconscale.files import to_json, write_atomic
+from reconscale.format import amount, times
 from reconscale.laws import Finding, Points
-from reconscale.report import explanation, figures, html_tables, page_text
+from reconscale.report import figures, html_tables, page_text
 from reconscale.report.analysis import Analysis, analyse, decision_record, json_safe
 from reconscale.report.comparison import exchange_table, rates_grid
-from reconscale.report.explanation import Explanation, explanation_sentences, explanation_table
-from reconscale.report.format import amount, times
+from reconscale.report.explanation import (
+    CAPTION,
+    Explanation,
+    explanation_alt,
+    explanation_sentences,
+    explanation_table,
+)
 from reconscale.report.marks import Figure
-from reconscale.report.next_steps import next_steps
 from reconscale.report.page import Page, Plot, render
+from reconscale.report.page_text import problem_words
 from reconscale.report.pictures import strips_of
-from reconscale.report.problem_text import problem_words
 from reconscale.report.run_tables import (
     cost_table,
     faults_table,
@@ -33,8 +38,8 @@ from reconscale.report.run_tables import (
     volumes_grid,
     volumes_table,
 )
-from reconscale.report.sentences import backtest_lines, members_sentence, target_sentence
-from reconscale.report.study_data import StudyAnalysis, gather
+from reconscale.report.sentences import backtest_lines, members_sentence, next_steps, target_sentence
+from reconscale.report.study_analysis import StudyAnalysis, analyse_study
 from reconscale.report.tables import (
     Table,
     backtest_table,
@@ -92,26 +97,11 @@ def _figures(
         yield "validation", figures.validation_figure(curves), *words, ("validation",)
     if made is not None and len(tables["explanation"]):
         computed = tables["explanation"]
-        words = (explanation.explanation_alt(made, computed), explanation.CAPTION)
+        words = (explanation_alt(made, computed), CAPTION)
         yield "explanation", figures.explanation_figure(computed, quantity.unit), *words, ("explanation",)
 
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class ReportData:
-    """What a report is made of.
-
-    Attributes:
-        answer: what the laws say; none where no run is done.
-        tables: all numbers, by the name of their file.
-        explanation: the linear estimator that was computed for the study, or None.
-    """
-
-    answer: Analysis | None
-    tables: Mapping[str, Table]
-    explanation: Explanation | None = None
 
 
 def report_study(
@@ -124,7 +114,7 @@ def report_study(
         folder: its results folder.
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         pictures: whether reconstructed images are embedded.
-        progress: is told what is being done.
+        progress: called with what is being done.
 
     Returns:
         The path of ``report.html``.
@@ -132,7 +122,7 @@ def report_study(
     Raises:
         UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
     """
-    return write_study(gather(study, folder, progress=progress), out, pictures=pictures, progress=progress)
+    return write_study(analyse_study(study, folder, progress=progress), out, pictures=pictures, progress=progress)
 
 
 def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
@@ -153,19 +143,19 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
     )
-    material = replace(_material(answer, known.lines, extra, known.findings), explanation=known.explanation)
+    tables = _tables(answer, known.lines, extra, known.findings)
     page = replace(
-        _page(material, study.name, (known.verdict, known.sentence)),
+        _page(answer, tables, study.name, (known.verdict, known.sentence)),
         subtitle=page_text.sentence_case(problem_words(study)),
         facts=page_text.facts(study, answer, known.results),
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
-        explanation=_explained(material),
-        shift=html_tables.shift_grid(material.tables["shift"], quantity, main),
+        explanation=_explained(known.explanation, tables["explanation"]),
+        shift=html_tables.shift_grid(tables["shift"], quantity, main),
         volumes=volumes_grid(volumes, quantity),
         sets=sets_grid(known.sets, study.images.noun),
-        runs=html_tables.runs_grid(material.tables["runs"], profile),
+        runs=html_tables.runs_grid(tables["runs"], profile),
         runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
         faults=page_text.faults(faults),
         method=page_text.method(study, answer, known.results),
@@ -173,7 +163,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
     )
-    return _write(page, material, out, progress or (lambda _: None))
+    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
 
 
 def report_points(
@@ -195,17 +185,17 @@ def report_points(
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    material = _material(answer, [], (next_steps(answer),), answer.findings)
-    rows = html_tables.points_grid(material.tables["points"], answer.quantity)
+    tables = _tables(answer, [], (next_steps(answer),), answer.findings)
+    rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
-        _page(material, title, (answer.verdict, answer.sentence)),
+        _page(answer, tables, title, (answer.verdict, answer.sentence)),
         facts=page_text.facts(None, answer, ()),
         runs=rows,
         runs_summary=times(len(points), "measurement"),
         method=page_text.analysis(answer),
         commands=("reconscale report points.csv",),
     )
-    return _write(page, material, out, lambda _: None)
+    return _write(page, answer, tables, out)
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
@@ -217,12 +207,13 @@ def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
     return figure_files(figures.quality_figure({item.name: item for item in made}, answer.quantity), title)
 
 
-def _material(
+def _tables(
     answer: Analysis | None,
     lines: Sequence[tuple[str, str, float]],
     extra: Sequence[Table],
     findings: tuple[Finding, ...],
-) -> ReportData:
+) -> dict[str, Table]:
+    """All numbers of a report, by the name of their file."""
     tables = [*extra, baselines_table(lines), findings_table(findings)]
     if answer is not None:
         measured = (points_table, curve_table, size_table)
@@ -232,12 +223,11 @@ def _material(
     if answer is not None and answer.has_curve:
         tables.append(gains_table(answer))
     tables.append(exchange_table(() if answer is None else answer.exchange))
-    return ReportData(answer, {item.name: item for item in tables})
+    return {item.name: item for item in tables}
 
 
-def _page(material: ReportData, title: str, verdict: tuple[str, str]) -> Page:
+def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verdict: tuple[str, str]) -> Page:
     """What every report has."""
-    answer, tables = material.answer, material.tables
     findings = [(str(row["severity"]), str(row["code"]), str(row["text"])) for row in tables["findings"].records()]
     page = Page(
         title=title,
@@ -265,32 +255,40 @@ def _page(material: ReportData, title: str, verdict: tuple[str, str]) -> Page:
     )
 
 
-def _explained(material: ReportData) -> list[str]:
-    drawn = material.tables["explanation"]
-    if material.explanation is None or not len(drawn):
-        return []
-    return explanation_sentences(material.explanation, drawn)
+def _explained(computed: Explanation | None, drawn: Table) -> list[str]:
+    return [] if computed is None or not len(drawn) else explanation_sentences(computed, drawn)
 
 
-def _write(page: Page, material: ReportData, out: Path, say: Progress) -> Path:
+def _write(
+    page: Page,
+    answer: Analysis | None,
+    tables: Mapping[str, Table],
+    out: Path,
+    *,
+    explanation: Explanation | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Draw the figures of a page, and write it with its tables and numbers."""
+    say = progress or (lambda _: None)
     say("drawing figures")
-    plots, files = plots_of(page.title, material.answer, material.tables, material.explanation)
-    tables = [item for item in material.tables.values() if len(item)]
-    names = [*sorted(f"{item.name}.csv" for item in tables), *files, "numbers.json"]
+    plots, files = plots_of(page.title, answer, tables, explanation)
+    filled = [item for item in tables.values() if len(item)]
+    names = [*sorted(f"{item.name}.csv" for item in filled), *files, "numbers.json"]
     say("writing the report")
-    for item in tables:
+    for item in filled:
         write_atomic(out / f"{item.name}.csv", item.csv())
     for name, content in files.items():
         write_atomic(out / name, content)
-    write_atomic(out / "numbers.json", to_json(_numbers(page, material)))
+    write_atomic(out / "numbers.json", to_json(_numbers(page, answer, tables, explanation)))
     path = out / "report.html"
     write_atomic(path, render(replace(page, plots=plots, files=names)))
     return path
 
 
-def _numbers(page: Page, material: ReportData) -> dict[str, Any]:
+def _numbers(
+    page: Page, answer: Analysis | None, tables: Mapping[str, Table], explanation: Explanation | None
+) -> dict[str, Any]:
     """Everything that the page says, for other programs."""
-    answer = material.answer
     record: dict[str, Any] = {
         "schema": 2,
         "reconscale": version("reconscale"),
@@ -298,7 +296,7 @@ def _numbers(page: Page, material: ReportData) -> dict[str, Any]:
         "verdict": page.verdict,
         "surety": page.surety,
         "sentence": page.sentence,
-        "tables": {name: item.records() for name, item in material.tables.items()},
+        "tables": {name: item.records() for name, item in tables.items()},
     }
     if answer is not None:
         quantity = answer.quantity
@@ -316,8 +314,8 @@ def _numbers(page: Page, material: ReportData) -> dict[str, Any]:
             }
     if answer is not None and answer.has_curve:
         record |= decision_record(answer)
-    if material.explanation is not None and page.explanation:
-        record["explanation"] = material.explanation.record | {"sentences": list(page.explanation)}
+    if explanation is not None and page.explanation:
+        record["explanation"] = explanation.record | {"sentences": list(page.explanation)}
     return dict(json_safe(record))
 
 

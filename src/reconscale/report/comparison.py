@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.files import to_json, write_atomic
-from reconscale.format import format_chance
+from reconscale.format import amount, format_chance, plain
 from reconscale.laws import (
     Comparison,
     Curve,
@@ -23,18 +23,17 @@ from reconscale.laws import (
     exchange_sentence,
     infer,
 )
-from reconscale.report.analysis import grid_of, json_safe
+from reconscale.report.analysis import MetricFormat, grid_of, json_safe
 from reconscale.report.figures import comparison_figure
-from reconscale.report.format import MetricFormat, amount, plain
+from reconscale.report.marks import Figure, Rule, Span
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Grid, Table, table
 
 FAR = 4.0
 """Bands are drawn to this multiple of the largest n."""
 CAPTION = (
-    "Dots are runs of the width selected on validation for their n; lines are the expected mean over seeds, bands hold "
-    "90 % of what is believed of a new run, dashed beyond the data. The grey stretch is the 90 % interval of the "
-    "crossing, the line its middle."
+    "Dots are runs of the width selected on validation for their n; lines are the expected mean over seeds, bands the "
+    "90 % interval of a new run, dashed beyond the data."
 )
 
 
@@ -59,7 +58,7 @@ class Method:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class MethodComparison:
     """What is said about two methods.
 
     Attributes:
@@ -102,7 +101,7 @@ class Compared:
         return record
 
 
-def compared(first: Method, second: Method) -> Compared:
+def compare_methods(first: Method, second: Method) -> MethodComparison:
     """Compare two methods.
 
     Args:
@@ -114,10 +113,10 @@ def compared(first: Method, second: Method) -> Compared:
     """
     made = first.curve.compare(second.curve, names=(first.name, second.name))
     one, other = (tuple(method.curve.exchanges(method.noise)) for method in (first, second))
-    return Compared((first, second), made, (one, other))
+    return MethodComparison((first, second), made, (one, other))
 
 
-def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Path:
+def report_comparison(known: MethodComparison, out: Path, sources: Sequence[str]) -> Path:
     """Write the page with its figure, CSV files and ``numbers.json``.
 
     Args:
@@ -131,17 +130,11 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
     Raises:
         UserError: ``out`` cannot be written to.
     """
-    from reconscale.report.draw import figure_files, page_drawing
-
     tables = [points_table(known), bands_table(known), differences_table(known), rates_table(known)]
     points, bands, differences, rates = tables
     crossing = known.made.crossing
-    stretch = (crossing.n.low, crossing.n.median, crossing.n.high)
     title = " against ".join(crossing.names)
-    figure = comparison_figure(points, bands, known.quantity, stretch)
-    files = figure_files(figure, title)
-    alt = f"Quality against n of two methods. {crossing.sentence}"
-    plot = Plot("comparison", page_drawing(figure, "comparison"), alt, CAPTION, ("points", "bands"))
+    plot, files = _plot(known, title, points, bands)
     written = [f"{item.name}.csv" for item in tables] + [f"comparison.{kind}" for kind in files] + ["numbers.json"]
     page = render_template(
         "compare.html.j2",
@@ -167,7 +160,28 @@ def report_comparison(known: Compared, out: Path, sources: Sequence[str]) -> Pat
     return out / "compare.html"
 
 
-def points_table(known: Compared) -> Table:
+def _plot(known: MethodComparison, title: str, points: Table, bands: Table) -> tuple[Plot, dict[str, bytes]]:
+    """The figure of both curves for the page, and its files by their ending."""
+    from reconscale.report.draw import figure_files, page_drawing
+
+    crossing = known.made.crossing
+    stretch = (crossing.n.low, crossing.n.median, crossing.n.high)
+    figure = comparison_figure(points, bands, known.quantity, stretch)
+    alt = f"Quality against n of two methods. {crossing.sentence}"
+    plot = Plot("comparison", page_drawing(figure, "comparison"), alt, caption_of(figure), ("points", "bands"))
+    return plot, figure_files(figure, title)
+
+
+def caption_of(figure: Figure) -> str:
+    """How to read the figure; the crossing only where it is shown."""
+    stretch, middle = (any(isinstance(mark, kind) for mark in figure.marks) for kind in (Span, Rule))
+    if not stretch:
+        return f"{CAPTION} The grey line is the crossing." if middle else CAPTION
+    rest = "the line its middle" if middle else "as far as it is shown"
+    return f"{CAPTION} The grey stretch is the 90 % interval of the crossing, {rest}."
+
+
+def points_table(known: MethodComparison) -> Table:
     """The runs of the width chosen at each n."""
     rows = []
     for method in known.methods:
@@ -179,7 +193,7 @@ def points_table(known: Compared) -> Table:
     return table("points", "method n width seed value", rows)
 
 
-def bands_table(known: Compared) -> Table:
+def bands_table(known: MethodComparison) -> Table:
     """The expected curve of each method with its 90 % band."""
     rows = []
     for method in known.methods:
@@ -194,13 +208,13 @@ def bands_table(known: Compared) -> Table:
     return table("bands", "method n median low90 high90 measured_range", rows)
 
 
-def differences_table(known: Compared) -> Table:
+def differences_table(known: MethodComparison) -> Table:
     """How much better the second is at every common n."""
     rows = [(d.n, d.gain, d.low, d.high, d.pairs) for d in known.made.differences]
     return table("differences", "n gain low90 high90 pairs", rows)
 
 
-def rates_table(known: Compared) -> Table:
+def rates_table(known: MethodComparison) -> Table:
     """What one step of quality is worth, for each method."""
     rows = []
     for method, found in zip(known.methods, known.rates, strict=True):
@@ -218,7 +232,7 @@ def _rate(item: Exchange) -> tuple[str, float, str, float | None, float | None, 
     return (item.what, item.step, item.unit, known[0], known[1], known[2], item.factor.never, item.basis)
 
 
-def differences_grid(differences: Table, known: Compared) -> Grid | None:
+def differences_grid(differences: Table, known: MethodComparison) -> Grid | None:
     """The same for the page."""
     if not len(differences):
         return None

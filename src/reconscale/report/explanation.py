@@ -11,8 +11,8 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
+from reconscale.format import amount, plain, signed
 from reconscale.laws import Points
-from reconscale.report.format import amount, plain, signed
 from reconscale.report.tables import Table, table
 from reconscale.study import Folder, Result
 
@@ -43,7 +43,7 @@ class Explanation:
         test_set: the name of that set.
         within: dB -> the n at which the curve is so close to its floor; none where it was not found.
         patch: side of the patches, in pixels.
-        images: training images or units that the covariance is from.
+        images: training images that the covariance is from.
         record: all of the file.
     """
 
@@ -177,7 +177,7 @@ def _compared(made: Explanation, n: Sequence[float], db: Sequence[float]) -> str
     else:
         said += (
             "less than the covariance of the same images gives, so at this n it is their size or their training "
-            "that holds them back, not the number of images."
+            "that limits them, not the number of images."
         )
     known = [(size, value) for size, value in zip(n, db, strict=True) if size >= made.n[0]]
     if len(known) > 1:

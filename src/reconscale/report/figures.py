@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from reconscale.format import amount, general, short
+from reconscale.report.analysis import MetricFormat
 from reconscale.report.axes import (
     BLUE,
     GREEN,
@@ -29,7 +31,6 @@ from reconscale.report.axes import (
     spread_labels,
     validation_axes,
 )
-from reconscale.report.format import MetricFormat, amount, general, short
 from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Span, Surface
 from reconscale.report.tables import Table
 
@@ -164,10 +165,7 @@ def _method(name: str, runs: Table, band: Table, colour: str, marker: str) -> li
         n, median = part.numbers("n"), part.numbers("median")
         texts = [f"{name}, expected\nn = {amount(size)}\n{general(y)}" for size, y in zip(n, median, strict=True)]
         marks.append(Series(n, median, f"{where} {name}", colour=colour, width=2.0, dash=dash, hover=texts))
-    texts = [
-        f"{name}\nn = {amount(float(row['n'] or 0))}, width {row['width']}, seed {row['seed']}\n{row['value']:.4g}"
-        for row in runs.records()
-    ]
+    texts = [f"{name}\n{_run_name(row)}\n{general(row['value'])}" for row in _records(runs)]
     x, y = runs.numbers("n"), runs.numbers("value")
     return [*marks, Series(x, y, f"runs {name}", name, colour, 0.75, marker=marker, hover=texts)]
 
@@ -182,15 +180,15 @@ def _records(table: Table) -> list[dict[str, Any]]:
     return list(table.records())
 
 
+def _run_name(row: dict[str, Any]) -> str:
+    """Which run it is, as far as that is known."""
+    known = [f"{name} {row[name]}" for name in ("width", "seed") if row[name] is not None]
+    return ", ".join([f"n = {amount(row['n'])}", *known])
+
+
 def _runs(points: Table, across: str, quantity: MetricFormat, colour: str, key: str, name: str = "") -> Series:
     """Every run a dot, at its n or p."""
-    texts = [
-        f"n = {amount(row['n'])}"
-        + (f", width {row['width']}" if row["width"] is not None else "")
-        + (f", seed {row['seed']}" if row["seed"] is not None else "")
-        + f"\n{quantity.say(row[quantity.metric])}"
-        for row in _records(points)
-    ]
+    texts = [f"{_run_name(row)}\n{quantity.say(row[quantity.metric])}" for row in _records(points)]
     x, y = points.numbers(across), points.numbers(quantity.metric)
     return Series(x, y, key, name, colour=colour, alpha=0.6, marker="o", size=4.5, hover=texts)
 
@@ -228,11 +226,11 @@ def _anchors(anchors: Table, axes: AxesSpec, quantity: MetricFormat) -> list[Mar
     """Lines for anchors that lie within the axes, and notes at their edge for those that do not."""
     marks: list[Mark] = []
     outside = {"bottom": 0, "top": 0}
-    crowded = any(axes.holds(value) and axes.height(value) < 0.14 for value in anchors.numbers("value"))
+    crowded = any(axes.contains(value) and axes.height(value) < 0.14 for value in anchors.numbers("value"))
     for row in _records(anchors):
         value, colour = float(row["value"]), VERMILLION if row["kind"] == "classical" else GREY
         text = f"{row['label']} {quantity.say(value)}"
-        if axes.holds(value):
+        if axes.contains(value):
             marks.append(Rule(value, "y", colour, 1.6, "long"))
             marks.append(Label(text, 0.99, value, "x", "right", "bottom", (0, 3), colour))
         elif value < axes.y[0]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconscale.format import format_chance, round_interval
+from reconscale.format import MINUS, amount, duration, format_chance, general, number, plain, round_interval, short
 from reconscale.laws import LAWS
-from reconscale.report.analysis import Analysis
-from reconscale.report.format import MINUS, MetricFormat, amount, duration, general, number, plain, short
+from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Grid, Table
 from reconscale.study import PROFILES
@@ -72,13 +71,17 @@ def steps_grid(steps: Table) -> Grid | None:
     rows = []
     for row in steps.records():
         count = "" if row["runs"] is None else str(row["runs"])
-        left = "" if row["regret"] is None else plain(number(row["regret"]), 3)
+        left = "" if row["regret"] is None else _regret(number(row["regret"]))
         rows.append((str(row["action"]), str(row["reason"]), count, step_cost(row), left))
     return Grid(
         "The best first; expected regret: how far the decision then still falls short of the best one",
         ("experiment", "why", "#runs", "#cost", "#expected regret"),
         tuple(rows),
     )
+
+
+def _regret(value: float) -> str:
+    return "below 0.001" if 0 < value < 0.0005 else plain(value, 3)
 
 
 def shift_grid(shift: Table, quantity: MetricFormat, main: str) -> Grid | None:

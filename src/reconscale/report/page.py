@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything it shows, and asks nothing of the network."""
+"""The page: one HTML file with everything that it shows, which loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconscale.format import format_chance
+from reconscale.format import amount, duration, format_chance, number, plain, short, times
 from reconscale.laws import Hours
-from reconscale.report.analysis import Analysis
-from reconscale.report.format import MetricFormat, amount, duration, number, plain, short, times
-from reconscale.report.problem_text import images_words, problem_words, recipe_words
+from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
 from reconscale.study import Result, Study
@@ -69,6 +67,55 @@ VALIDATION_CAPTION = (
     "Validation PSNR of the selected width, one line a run. If curves still rise at the end, use more steps."
 )
 
+OPTIMIZERS = {
+    "muon": "Muon for matrices of weights and Adam at a fifth of the rate for the others",
+    "adam": "Adam",
+    "rmsprop": "RMSprop",
+}
+"""Optimizers in words."""
+
+
+def problem_words(study: Study) -> str:
+    """The inverse problem in a few words."""
+    acquisition = study.problem.acquisition(study.images)
+    return f"{study.problem.words}; {acquisition}" if acquisition else study.problem.words
+
+
+def images_words(study: Study) -> str:
+    """The images, what a split keeps together, and the training crops."""
+    images = study.images
+    if images.volumes:
+        lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
+        unknown = " (by volume where no patient is known)" if images.split_noun == "patients" else ""
+        return f"{images.source}; split by {images.split_noun[:-1]}{unknown}; whole slices{lower}"
+    return f"{images.source}; split by {images.split_noun[:-1]}; crops of {images.patch} × {images.patch} pixels"
+
+
+def recipe_words(study: Study) -> str:
+    """How networks were trained."""
+    recipe, steps = study.recipe, amount(study.recipe.steps)
+    shape = "a constant rate" if recipe.decay == "none" else f"{recipe.decay} decay"
+    held = "a constant rate and " if recipe.hold > recipe.warmup else ""
+    policy = {
+        "fast": f"{steps} steps at every n, with warm-up, {held}a linear fall to zero, and one restart at a third "
+        "of the rate if training diverges",
+        "budget": f"{steps} steps at every n, with warm-up and {shape}",
+        "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
+        "paper": f"the two-phase policy of the paper, at most {steps} steps",
+        "paper-mri": "a tenth of the rate when the validation loss stops improving, as in the official code, at most "
+        + (f"{recipe.epochs} epochs" if recipe.epochs else f"{steps} steps"),
+    }[recipe.policy]
+    carried = f" at width {recipe.lr_width}, scaled with width^−{recipe.lr_power:g}" if recipe.lr_width else ""
+    items = "slices" if study.images.volumes else f"crops of {study.images.patch} pixels"
+    items += ", turned and mirrored at random" if study.images.augment else ""
+    decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
+    clipped = f", gradients clipped to norm {recipe.clip:g}" if recipe.clip else ""
+    return (
+        f"Training: {OPTIMIZERS[recipe.optimizer]}, learning rate {recipe.lr:g}{carried}{decay}{clipped}, "
+        f"batches of {recipe.batch} {items}, "
+        f"loss {recipe.loss}, precision {recipe.precision}; {policy}."
+    )
+
 
 def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> list[str]:
     """The method, as text for a paper."""
@@ -80,8 +127,8 @@ def method(study: Study, answer: Analysis | None, results: Sequence[Result]) -> 
     return [
         f"{sentence_case(problem_words(study))}. Networks of the family {study.network.family} were trained with "
         f"n = {sizes} {images.noun} and {times(len(study.sweep.seed), 'seed')} a size. Training sets are nested, "
-        f"the smaller being the first part of the larger; {_order(study)}. No unit is in "
-        f"more than one of training, validation ({images.val} units) and test ({images.test} units).",
+        f"the smaller being the first part of the larger; {_order(study)}. No {images.split_noun[:-1]} "
+        f"is in {_apart(study)}.",
         f"{_selection(study)} Quality is {study.analysis.profile}: {quantity.sentence}.",
         " ".join(part for part in (recipe_words(study), _overrides(study)) if part),
         f"The weights with the best mean {kept} on validation were kept. {done} of {len(results)} finished "
@@ -218,12 +265,13 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     depth += ", without normalisation" if study.network.norm == "none" else ""
     depth += ", which starts as the identity" if study.network.head == "zero" else ""
-    sets = [*(["held-out units"] if images.test else []), *images.test_sets]
+    held_out = f"{_held_out(study, images.val)} for validation, {images.test or 'none'} for test"
+    sets = [*([f"held-out {images.split_noun}"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
         ("Network", f"{study.network.family}{depth}"),
         ("Images", images_words(study)),
-        ("Held out", f"{images.val} units for validation, {images.test} for test; test sets: {', '.join(sets)}"),
+        ("Held out", f"{held_out}; test sets: {', '.join(sets)}"),
     ]
 
 
@@ -247,14 +295,27 @@ def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
     ]
 
 
+def _apart(study: Study) -> str:
+    """The parts of a split, which share nothing."""
+    validation = f"validation ({_held_out(study, study.images.val)})"
+    if not study.images.test:
+        return f"both training and {validation}"
+    return f"more than one of training, {validation} and test ({_held_out(study, study.images.test)})"
+
+
+def _held_out(study: Study, count: int) -> str:
+    return times(count, study.images.split_noun[:-1])
+
+
 def _order(study: Study) -> str:
+    noun = study.images.noun
     if study.images.subset == "seed":
         return (
-            "every seed has its own nested order of training units, its own initialisation and its own noise, so that "
-            "the spread between seeds includes that between training sets"
+            f"every seed has its own nested order of training {noun}, its own initialisation and its own noise, so "
+            "that the spread between seeds includes that between training sets"
         )
     return (
-        "all seeds share one nested order of training units, so that the spread between seeds does not include that "
+        f"all seeds share one nested order of training {noun}, so that the spread between seeds does not include that "
         "between training sets"
     )
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
+from reconscale.format import amount, plain
 from reconscale.laws import Points
-from reconscale.report.format import MetricFormat, amount, plain
+from reconscale.report.analysis import MetricFormat
 from reconscale.study import Folder, Result
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -36,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """The same image, reconstructed in several ways.
+    """The same image, reconstructed by several methods.
 
     Attributes:
         image: name of the image.
@@ -54,7 +55,7 @@ class Baselines:
     """What was measured without a network.
 
     Attributes:
-        root: the folder that holds the pictures.
+        root: the folder of the pictures.
         labels: what they are called, by kind: ``input``, ``classical``, and others that a problem has.
         sets: test set -> kind -> profile -> mean.
         pictures: the images of the strip, as they were recorded.

@@ -9,10 +9,10 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
+from reconscale.format import amount, number, short
 from reconscale.laws import Costs, Finding, Hours, Points, finding, hours_of, select_width
 from reconscale.laws.points import METRICS
-from reconscale.report.analysis import hours_unknown
-from reconscale.report.format import MetricFormat, amount, number, short
+from reconscale.report.analysis import MetricFormat, hours_unknown
 from reconscale.report.tables import Cell, Grid, Table, table
 from reconscale.study import PROFILES, Folder, Result, Run, Study
 from reconscale.study.measurements import points_from_results

@@ -161,12 +161,12 @@ def fan_table(answer: Analysis) -> Table:
     """
     if not answer.has_curve:
         return table("fan", FAN, [])
-    told = answer.forecast
-    columns = np.stack([np.median(told.expected, axis=0), *told.interval(0.5), *told.interval(0.9)])
+    outlook = answer.forecast
+    columns = np.stack([np.median(outlook.expected, axis=0), *outlook.interval(0.5), *outlook.interval(0.9)])
     largest = float(answer.points.n.max())
     rows: list[tuple[Cell, ...]] = []
-    for i, n in enumerate(told.n):
-        status = _status(float(n), largest, bool(told.refused[i]))
+    for i, n in enumerate(outlook.n):
+        status = _status(float(n), largest, bool(outlook.refused[i]))
         numbers: list[Cell] = [None if status == "refused" else float(value) for value in columns[:, i]]
         rows.append((float(n), status, *numbers, int(float(n) in answer.requested_n)))
     return table("fan", FAN, rows)
@@ -191,9 +191,9 @@ def members_table(answer: Analysis) -> Table:
     """The members of the forecast with their weights, and the forms of the curve with their probabilities."""
     if not answer.has_curve:
         return table("members", "kind name probability", [])
-    told = answer.forecast
-    rows = [("member", name, weight) for name, weight in told.weights.items()]
-    forms = sorted(told.forms.items(), key=lambda item: -item[1])
+    outlook = answer.forecast
+    rows = [("member", name, weight) for name, weight in outlook.weights.items()]
+    forms = sorted(outlook.forms.items(), key=lambda item: -item[1])
     return table("members", "kind name probability", [*rows, *(("form", name, chance) for name, chance in forms)])
 
 

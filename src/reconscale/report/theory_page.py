@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from reconscale.files import to_json, write_atomic
+from reconscale.format import amount, duration, general, plain
 from reconscale.report.analysis import json_safe
 from reconscale.report.axes import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION, AxesSpec, log_ticks
-from reconscale.report.format import amount, duration, general, plain
 from reconscale.report.marks import Dash, Figure, Label, Mark, Rule, Series
 from reconscale.report.page import Plot, render_template
-from reconscale.report.tables import Grid, Table
-from reconscale.report.theory_tables import fits_table, risks_table, summary_table
-from reconscale.theory import Experiment, Setting
+from reconscale.report.tables import Cell, Grid, Table, table
+from reconscale.theory import Experiment, Setting, power_fit
 from reconscale.theory.settings import Landmarks, RiskRow
 
 CURVES = {
@@ -31,6 +30,73 @@ LINES = {
     "optimum": ("optimum R*", INK),
 }
 """Column -> name and colour of what is known without drawing."""
+NOTHING = 1e-20
+"""A risk that is 0 but for rounding."""
+
+
+def risks_table(parts: Iterable[tuple[Setting, Sequence[Experiment]]]) -> Table:
+    """Every training set: its risks, and the step k at which the early-stopped one is reached."""
+    rows = [
+        (*_model(setting), e.n, e.run, setting.model.floor, e.early_stopped, e.k, _known(e.converged), e.pca)
+        for setting, found in parts
+        for e in found
+    ]
+    return table("risks", "dim ambient sigma n run optimum early_stopped k converged pca", rows)
+
+
+def summary_table(parts: Iterable[tuple[Setting, Sequence[RiskRow]]]) -> Table:
+    """Mean and standard deviation over the runs, equivalents and the bound, one row for each n.
+
+    Where the mean of the converged risk is infinite, ``converged`` is the median of the runs, ``converged_sd`` is empty
+    and so is ``expected_converged``.
+    """
+    columns = (
+        "dim ambient sigma n optimum projection early_stopped early_stopped_sd k converged converged_sd pca pca_sd "
+        "expected_early_stopped expected_converged expected_pca bound"
+    )
+    return table("summary", columns, [_summary(setting, row) for setting, rows in parts for row in rows])
+
+
+def _summary(setting: Setting, row: RiskRow) -> tuple[Cell, ...]:
+    drawn, model = row.drawn, setting.model
+    return (
+        *_model(setting), row.n, model.floor, row.projection,
+        *drawn.early_stopped, drawn.k, *drawn.converged, *drawn.pca,
+        row.early_stopped, _known(row.converged), row.pca, row.bound,
+    )  # fmt: skip
+
+
+def fits_table(parts: Iterable[tuple[Setting, Sequence[RiskRow]]]) -> Table:
+    """The power laws over the published stretches: drawn, expected by the equivalent, printed by the official code."""
+    columns = (
+        "dim ambient sigma early_factor early_exponent early_first early_last expected_exponent "
+        "pca_factor pca_exponent pca_first pca_last printed_early printed_pca"
+    )
+    return table("fits", columns, [_fits(setting, rows) for setting, rows in parts])
+
+
+def _fits(setting: Setting, rows: Sequence[RiskRow]) -> tuple[Cell, ...]:
+    n = [row.n for row in rows]
+    early = _fit(n, [row.drawn.early_stopped[0] for row in rows], setting.early_stopped)
+    expected = _fit(n, [row.early_stopped for row in rows], setting.early_stopped)
+    pca = _fit(n, [row.drawn.pca[0] for row in rows], setting.pca)
+    return (*_model(setting), *early, expected[1], *pca, *(setting.printed or (None, None)))
+
+
+def _fit(n: list[int], risk: list[float], stretch: tuple[int, int]) -> tuple[Cell, ...]:
+    """Factor, exponent, first and last n; no factor and exponent where the risk is 0, as it is without noise."""
+    if min(value for size, value in zip(n, risk, strict=True) if stretch[0] <= size <= stretch[1]) <= NOTHING:
+        return None, None, *stretch
+    fit = power_fit(n, risk, *stretch)
+    return fit.factor, fit.exponent, fit.first, fit.last
+
+
+def _model(setting: Setting) -> tuple[Cell, ...]:
+    return setting.model.dim, setting.model.ambient, setting.model.sigma
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def risk_axes(rows: Table) -> AxesSpec:
@@ -124,7 +190,7 @@ Part = tuple[Setting, Sequence[Experiment], Sequence[RiskRow], Landmarks]
 """One setting: what was drawn, its risks by n, where its curve turns."""
 
 RATE = 1e11
-"""Floating-point operations a second that the time of full-matrix descent is told for."""
+"""Floating-point operations a second at which the time of full-matrix descent is given."""
 
 SHORT_CAPTION = "Signs and lines as in the first figure."
 CAPTION = (
@@ -155,25 +221,14 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     Raises:
         UserError: ``out`` cannot be written to.
     """
-    from reconscale.report.draw import page_drawing, panel_files
-
     risks = risks_table([(setting, found) for setting, found, _, _ in parts])
     summary = summary_table([(setting, rows) for setting, _, rows, _ in parts])
     fits = fits_table([(setting, rows) for setting, _, rows, _ in parts])
-    panels = []
-    for setting, _, _, marks in parts:
-        which = {"dim": setting.model.dim, "ambient": setting.model.ambient, "sigma": setting.model.sigma}
-        panels.append((_title(setting), summary.where(**which), fits.where(**which), marks.knee))
-    figures = [(title, risk_figure(rows, fit, knee)) for title, rows, fit, knee in panels]
-    files, plots = panel_files(figures), []
-    for i, ((title, figure), (_, _, _, marks)) in enumerate(zip(figures, parts, strict=True)):
-        name, caption = f"setting-{i}", SHORT_CAPTION if i else CAPTION.format(runs=runs)
-        drawing = page_drawing(figure, name)
-        plots.append(Plot(name, drawing, _alt(title, marks), caption, ("summary",), "settings"))
+    plots, files = _plots(parts, summary, fits, runs)
     page = render_template(
         "theory.html.j2",
         figures=True,
-        settings=[(title, plot, _turns(part)) for (title, *_), plot, part in zip(panels, plots, parts, strict=True)],
+        settings=[(_title(part[0]), plot, _turns(part)) for plot, part in zip(plots, parts, strict=True)],
         fits=_fits_grid(fits),
         answer=_answer(parts),
         cost=_cost(parts, seconds),
@@ -189,6 +244,21 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
     write_atomic(out / "numbers.json", to_json(json_safe(numbers)))
     write_atomic(out / "theory.html", page)
     return out / "theory.html", fits
+
+
+def _plots(parts: Sequence[Part], summary: Table, fits: Table, runs: int) -> tuple[list[Plot], dict[str, bytes]]:
+    """A figure for each setting, and the files of one with all settings, by their ending."""
+    from reconscale.report.draw import page_drawing, panel_files
+
+    figures, plots = [], []
+    for i, (setting, _, _, marks) in enumerate(parts):
+        which = {"dim": setting.model.dim, "ambient": setting.model.ambient, "sigma": setting.model.sigma}
+        title, name = _title(setting), f"setting-{i}"
+        figure = risk_figure(summary.where(**which), fits.where(**which), marks.knee)
+        caption = SHORT_CAPTION if i else CAPTION.format(runs=runs)
+        figures.append((title, figure))
+        plots.append(Plot(name, page_drawing(figure, name), _alt(title, marks), caption, ("summary",), "settings"))
+    return plots, panel_files(figures)
 
 
 def _title(setting: Setting) -> str:

@@ -38,13 +38,13 @@ def load_points(
     over = folder.results(runs_of(study)) if results is None else results
     done = [result for result in over if result.status == "done"]
     if not done:
-        raise UserError(folder.root, "holds no run that is done", "carry the study out first: `reconscale run`")
+        raise UserError(folder.root, "has no run that is done", "train its networks first: `reconscale run`")
     return points_from_results(
         done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test
     )
 
 
-def points_from_results(results: list[Result], *, profile: str, test_set: str) -> Points:
+def points_from_results(results: Sequence[Result], *, profile: str, test_set: str) -> Points:
     """The points of results that are done, all on one test set and in one profile.
 
     Raises:
@@ -59,8 +59,8 @@ def points_from_results(results: list[Result], *, profile: str, test_set: str) -
             known = ", ".join(sorted(result.metrics[test_set]))
             raise UserError(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
     names = list(results[0].images.get(test_set, {}))
-    told = bool(names) and "mse" in results[0].images[test_set][names[0]]  # not where the truth is not known
-    per_image = np.array([[r.images[test_set][name]["mse"] for name in names] for r in results]) if told else None
+    has_truth = bool(names) and "mse" in results[0].images[test_set][names[0]]
+    per_image = np.array([[r.images[test_set][name]["mse"] for name in names] for r in results]) if has_truth else None
     kind = PROFILES[profile].kind
     return Points(
         n=np.array([r.run.n for r in results], float),
@@ -76,7 +76,7 @@ def points_from_results(results: list[Result], *, profile: str, test_set: str) -
     )
 
 
-def noise_levels_from_results(results: list[Result], *, profile: str, test_set: str) -> NoiseLevel | None:
+def noise_levels_from_results(results: Sequence[Result], *, profile: str, test_set: str) -> NoiseLevel | None:
     """The runs at the largest n, of the width chosen there, at the levels of noise that were tested.
 
     Args:

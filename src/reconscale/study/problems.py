@@ -153,7 +153,7 @@ class MRIProblem(Problem):
 
     @property
     def center(self) -> float:
-        """The centre fraction that holds: the study's, or fastMRI's for this acceleration."""
+        """The centre fraction in use: the study's, or fastMRI's for this acceleration."""
         return self.center_fraction or (0.08 if self.acceleration < 8 else 0.04)
 
     @property
@@ -165,17 +165,17 @@ class MRIProblem(Problem):
 
     def acquisition(self, images: Images) -> str:
         """Where the k-space comes from, in words."""
-        holds = SOURCES[images.source].holds
-        if holds == "kspace":
+        content = SOURCES[images.source].content
+        if content == "kspace":
             return "measured k-space"
         coils = "one uniform coil" if self.coils == 1 else f"{self.coils} coils"
-        return (
-            f"k-space of complex images, {coils}, simulated" if holds == "complex" else f"simulated k-space of {coils}"
-        )
+        if content == "complex":
+            return f"k-space of complex images, {coils}, simulated"
+        return f"simulated k-space of {coils}"
 
     def findings(self, images: Images) -> tuple[Finding, ...]:
         """An acquisition that is made up, and masks that do not change."""
-        made_up = SOURCES[images.source].holds == "magnitudes"
+        made_up = SOURCES[images.source].content == "magnitudes"
         found = [finding("data-crime", source=images.source)] if made_up else []
         return tuple(found + [finding("fixed-masks")] * (self.masks == "volume"))
 

@@ -162,7 +162,7 @@ class Result(FrozenModel):
             place = ".".join(str(part) for part in first["loc"])
             raise UserError(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error
         if result.run.id != name or folder.name != name:
-            raise UserError(path, f"holds the run {result.run.id} under the name {folder.name}", remedy)
+            raise UserError(path, f"has the run {result.run.id} under the name {folder.name}", remedy)
         if sums.get("result.json", "right") != "right":
             raise UserError(path, "has been changed since it was written", remedy)
         if images and result.status == "done":

@@ -51,7 +51,7 @@ class Incident(FrozenModel):
 
 
 def append_incident(root: Path, fault: Incident) -> None:
-    """Add a fault to the list of a results folder. One command at a time writes to it: who holds the folder.
+    """Add a fault to the list of a results folder. One command at a time writes to it: who has locked the folder.
 
     Raises:
         UserError: the folder cannot be written to, except where the fault is a full disk itself.
@@ -156,7 +156,7 @@ class Folder:
     """Where the results of a study are.
 
     Attributes:
-        root: the directory that holds one directory a run.
+        root: the directory with one directory a run.
     """
 
     root: Path
@@ -191,7 +191,7 @@ class Folder:
         found = [result for run in runs if (result := self.read(run, images=images)) is not None]
         digests = {d for result in found if (d := result.provenance.get("images"))}
         if len(digests) > 1:
-            raise UserError(self.root, f"holds results measured on {len(digests)} different versions of the images",
+            raise UserError(self.root, f"has results measured on {len(digests)} different versions of the images",
                           "keep one results folder for each version of the images")  # fmt: skip
         return found
 
@@ -229,7 +229,7 @@ class Folder:
         """Hold the folder for one ``run`` command; let go of it in the end, also when the process is killed.
 
         Raises:
-            UserError: another command holds it, or it cannot be written to.
+            UserError: another command has locked it, or it cannot be written to.
         """
         lock = FileLock(self.root / ".lock")
         try:

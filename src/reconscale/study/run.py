@@ -9,11 +9,19 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from reconscale.study.base import FrozenModel
-from reconscale.study.problem_field import AnyProblem
+from reconscale.study.base import FrozenModel, Problem
+from reconscale.study.problems import PROBLEMS
 from reconscale.study.sources import SOURCES
 
 WIDEST = 4096
@@ -43,31 +51,32 @@ class Images(FrozenModel):
             or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``complex`` images, and magnitude
             volumes in ``nifti`` or ``dicom``, whose acquisition is simulated. A name in ``SOURCES``.
         folders: places below the data folder that is given when running.
-        unit: what never crosses the line between train, validation and test: a ``file`` or the ``folder`` it lies in.
-            The unit of a volume is the patient that its file (or ``patient``) names, else the ``file``.
+        unit: what a split keeps together: a ``file``, or all files of a ``folder``. Volumes are kept together by the
+            patient that their file (or ``patient``) names, else by this.
         patient: for volumes: a regular expression; what it matches in a file's path is the patient.
         acquisition: for volumes: only those whose acquisition (contrast, plane) is one of these.
         slices: for volumes: only the slices from the first to the second number, both included, counted from 0.
         axes: for measured k-space: the order of its axes: ``s`` slices, ``c`` coils, ``h`` rows, ``w`` columns
             (lines of columns are left out).
         matrix: for volumes of images: keep this many lines of the middle of k-space in both directions.
-        counts: what ``n`` counts: ``units`` or single ``images`` (for volumes: patients or slices).
-        order: where ``n`` counts images: unit by unit (``grouped``), or all images in one random order (``mixed``), so
-            that few images already come from many units.
+        counts: what ``n`` counts: ``units``, which a split keeps together, or single ``images`` (for volumes: patients
+            or slices).
+        order: where ``n`` counts images: folder by folder or patient by patient (``grouped``), or all images in one
+            random order (``mixed``), so that few images already come from many folders or patients.
         channels: ``rgb``, ``gray``, or ``auto``: as the images are, and mixtures are refused.
         patch: side of a training crop, in pixels.
         crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
         augment: whether training crops are flipped and turned at random (the eight symmetries of a square).
-        val, test: units held out for validation and test.
+        val, test: how many files, folders or patients are held out for validation and test.
         val_patch: validation images are centre-cropped to this side at most; none: whole images.
         test_patch: test images are centre-cropped to this side at most; none: whole images.
         test_sets: further test sets by name: places below the data folder.
-        split_seed: decides which units are held out; the same for every run of a study.
-        subset: ``seed``: every seed has its own nested order of training units; ``shared``: one order for all.
+        split_seed: decides which of them are held out; the same for every run of a study.
+        subset: ``seed``: every seed has its own nested order of the training images; ``shared``: one order for all.
         downscale: area-downsampling by this factor when the images are prepared (removes JPEG artefacts).
         unreadable: what to do with files that cannot be decoded: ``refuse`` or ``skip`` (counted and named).
         small: what to do with images smaller than the patch: ``refuse`` or ``skip`` (counted and named).
-        duplicates: what to do with training units that (nearly) equal a held-out one: ``refuse`` or ``skip``.
+        duplicates: what to do with training images that (nearly) equal a held-out one: ``refuse`` or ``skip``.
         size, total: for ``deadleaves``: side in pixels and number of images.
         tile: for ``bundled``: photographs are cut into tiles of at least this many pixels a side.
     """
@@ -104,9 +113,7 @@ class Images(FrozenModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.test == 0 and not self.test_sets:
-            raise ValueError(
-                "test: there is nothing to test on; hold out at least one unit or name a [images.test_sets]"
-            )
+            raise ValueError("test: there is nothing to test on; set it to 1 or more, or name a [images.test_sets]")
         if "test" in self.test_sets or "val" in self.test_sets:
             raise ValueError("test_sets: the names 'test' and 'val' are taken; choose another name")
         for key, words in (("folders", self.folders), ("test_sets", (*self.test_sets, *self.test_sets.values()))):
@@ -114,7 +121,7 @@ class Images(FrozenModel):
                 if not word.isprintable() or len(word) > LONGEST:
                     raise ValueError(f"{key}: found {word[:60]!r}; give at most {LONGEST} characters, all printable")
         if self.order == "mixed" and self.counts == "units":
-            raise ValueError('order: units come whole; set counts to "images", or leave order out')
+            raise ValueError('order: is for counts = "images"; set that, or leave order out')
         self._check_volumes()
         if not self.folders:
             raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
@@ -132,7 +139,7 @@ class Images(FrozenModel):
             raise ValueError(f"slices: found {list(self.slices)}; give the first and the last, counted from 0")
         if sorted(self.axes) not in (sorted("schw"), sorted("shw")):
             raise ValueError(f"axes: found '{self.axes}'; give s, c, h and w once each, in the order of the file")
-        if self.matrix is not None and SOURCES[self.source].holds == "kspace":
+        if self.matrix is not None and SOURCES[self.source].content == "kspace":
             raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
         try:
             re.compile(self.patient or "")
@@ -146,17 +153,25 @@ class Images(FrozenModel):
 
     @property
     def noun(self) -> str:
-        """What n counts, in a word: ``units`` or ``images``; of volumes ``patients`` (or ``volumes``) or ``slices``."""
-        if not self.volumes:
-            return self.counts
-        if self.counts == "images":
-            return "slices"
-        named = self.patient is not None or self.unit == "folder" or SOURCES[self.source].knows_patients
-        return "patients" if named else "volumes"
+        """What n counts, in a word: ``images``, or of volumes ``slices``, or what a split keeps together."""
+        if self.counts == "units":
+            return self.split_noun
+        return "slices" if self.volumes else "images"
+
+    @property
+    def split_noun(self) -> str:
+        """What a split keeps together: ``images``, ``photographs`` or ``folders``; ``patients`` or ``volumes``."""
+        source = SOURCES[self.source]
+        if source.volumes:
+            named = self.patient is not None or self.unit == "folder" or source.knows_patients
+            return "patients" if named else "volumes"
+        if source.photographs:
+            return "photographs"
+        return "folders" if self.unit == "folder" else "images"
 
     @property
     def main_test(self) -> str:
-        """The test set that curves are drawn for: the held-out units, else the first named test set."""
+        """The test set that curves are drawn for: what was held out, else the first named test set."""
         return "test" if self.test else next(iter(self.test_sets))
 
 
@@ -290,6 +305,39 @@ class Recipe(FrozenModel):
         return self.policy in ("fast", "converge")
 
 
+def _problem_of_kind(value: Any, info: ValidationInfo) -> Problem:
+    """The problem that a table of options means; ``kind`` tells which class."""
+    if isinstance(value, Problem):
+        return value
+    if not isinstance(value, Mapping):
+        found = "Input should be a valid dictionary or object to extract fields from"
+        raise PydanticCustomError("model_attributes_type", found)
+    if "kind" not in value:
+        raise PydanticCustomError("union_tag_not_found", "kind is missing")
+    model = PROBLEMS.get(value["kind"]) if isinstance(value["kind"], str) else None
+    if model is None:
+        raise PydanticCustomError("union_tag_invalid", "there is no such kind", {"tag": str(value["kind"])})
+    try:
+        if info.mode == "json":  # lists are tuples there
+            return model.model_validate_json(json.dumps(value))
+        return model.model_validate(value)
+    except ValidationError as error:  # places begin with the kind, which tells whose keys they are
+        details = [
+            InitErrorDetails(
+                type=detail["type"],
+                loc=(value["kind"], *detail["loc"]),
+                input=detail["input"],
+                ctx=detail.get("ctx", {}),
+            )
+            for detail in error.errors()
+        ]
+        raise ValidationError.from_exception_data(model.__name__, details) from error
+
+
+AnyProblem = Annotated[SerializeAsAny[Problem], PlainValidator(_problem_of_kind)]
+"""A field for any of the problems; ``kind`` tells which class of ``PROBLEMS`` it is."""
+
+
 class Run(FrozenModel):
     """One training: problem, images, n, network, recipe and seed.
 
@@ -332,5 +380,5 @@ class Run(FrozenModel):
 
     @property
     def subset_seed(self) -> int:
-        """What the nested order of training units is drawn from."""
+        """What the nested order of training images is drawn from."""
         return self.seed if self.images.subset == "seed" else 0

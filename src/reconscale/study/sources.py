@@ -16,20 +16,22 @@ class Source:
             images (options, data folder or none) -> ``reconscale.data.listing.Listing``; of volumes (options, data
             folder or none, what messages call ``images.folders``) -> a list of ``VolumeInfo``.
         volumes: whether it gives slices of volumes, not single images.
-        holds: ``magnitudes``, ``complex`` images with their phase, or measured ``kspace``.
+        content: ``magnitudes``, ``complex`` images with their phase, or measured ``kspace``.
         knows_patients: of volumes: whether its files name the patient.
+        photographs: of single images: whether it gives photographs in tiles, which a split keeps together.
     """
 
     listing: str | Callable[..., Any]
     volumes: bool = False
-    holds: Literal["magnitudes", "complex", "kspace"] = "magnitudes"
+    content: Literal["magnitudes", "complex", "kspace"] = "magnitudes"
     knows_patients: bool = False
+    photographs: bool = False
 
 
 _VOLUMES = "reconscale.data.volumes"
 
 SOURCES: dict[str, Source] = {
-    "bundled": Source("reconscale.data.sources:list_bundled"),
+    "bundled": Source("reconscale.data.sources:list_bundled", photographs=True),
     "folder": Source("reconscale.data.folders:list_folder"),
     "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
     "array": Source("reconscale.data.folders:list_arrays"),

@@ -15,10 +15,9 @@ from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.study.base import FrozenModel
 from reconscale.study.defaults import fill_in, fill_in_tolerance
-from reconscale.study.problem_field import AnyProblem
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
-from reconscale.study.run import MOST, WIDEST, Architecture, Images, Network, Recipe
+from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
 
 MOST_BYTES = 1 << 20
 """Bytes of a study file."""
@@ -30,9 +29,9 @@ class Sweep(FrozenModel):
     """The grid: every n with every width and every seed.
 
     Attributes:
-        n: training set sizes, in the unit of ``images.counts``.
+        n: training set sizes; ``images.counts`` says of what.
         width: network widths.
-        seed: replicates; each has its own nested order of training units, initialisation and noise.
+        seed: replicates; each has its own nested order of training images, initialisation and noise.
     """
 
     n: tuple[int, ...]
@@ -108,7 +107,7 @@ class Study(FrozenModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:
-        version: of the study file: decides what holds where it says nothing, see :mod:`reconscale.study.defaults`.
+        version: of the study file: decides what is meant where it says nothing, see :mod:`reconscale.study.defaults`.
     """
 
     version: Literal[1, 2] = 1
@@ -236,7 +235,7 @@ def load_study(path: str | Path) -> Study:
     """Read a study file.
 
     Args:
-        path: a TOML file, or the folder that holds a ``study.toml``.
+        path: a TOML file, or the folder of a ``study.toml``.
 
     Raises:
         UserError: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named

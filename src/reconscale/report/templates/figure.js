@@ -42,6 +42,10 @@
 
   function zoom(svg) {
     var home = svg.viewBox.baseVal, whole = [home.x, home.y, home.width, home.height], start = null, frame = null;
+    ['axis-x', 'axis-y', 'axis-right'].forEach(function (name) {  // texts of the axes above all marks: they are moved over them
+      var texts = svg.querySelectorAll('.' + name + ' text'), layer = create(svg, 'g', name);
+      texts.forEach(function (text) { layer.appendChild(text); });
+    });
     function resize(shape, to, factor) {  // marks and texts keep their size, so that crowds part
       var x = Number(shape.getAttribute('x')), y = Number(shape.getAttribute('y')), moved = to(x, y);
       shape.dataset.own = shape.dataset.own || shape.getAttribute('transform') || ' ';

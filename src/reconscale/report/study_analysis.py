@@ -1,20 +1,18 @@
-"""Everything that a report shows about a study."""
+"""The complete analysis of a study: that of its points, and what is known of its runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reconscale.format import times
 from reconscale.laws import Finding, Points, select_width
 from reconscale.laws.findings import unique_findings
-from reconscale.report.analysis import Analysis, analyse
+from reconscale.report.analysis import Analysis, MetricFormat, analyse
 from reconscale.report.explanation import Explanation, explanation_of
-from reconscale.report.format import MetricFormat, times
-from reconscale.report.next_steps import next_steps
 from reconscale.report.pictures import Baselines, load_baselines
-from reconscale.report.problem_text import problem_findings
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
-from reconscale.report.sentences import finding_lines, joined, lines_of, step_lines, verdict_line
+from reconscale.report.sentences import finding_lines, joined, lines_of, next_steps, step_lines, verdict_line
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
@@ -38,7 +36,7 @@ class StudyAnalysis:
         steps: what to run next.
         findings: all cautions, of the laws and of the runs.
         explanation: the linear estimator that was computed for the study, or None.
-        sets: how many slices, volumes and units n means, where images are slices, or None.
+        sets: how many slices, volumes and patients n means, where images are slices, or None.
     """
 
     study: Study
@@ -87,7 +85,7 @@ class StudyAnalysis:
         return f"No run is done yet of {len(self.runs)}{over}. {remedy}."
 
 
-def gather(
+def analyse_study(
     study: Study,
     folder: Folder,
     *,
@@ -102,39 +100,43 @@ def gather(
         folder: its results folder.
         results: those that are over; none: they are read from the folder.
         target: a value of the metric whose n is asked for.
-        progress: is told what is being done.
+        progress: called with what is being done.
 
     Raises:
         UserError: a result is damaged, results were measured on different images, or the target is out of range.
     """
     say = progress or (lambda _: None)
-    runs, main = runs_of(study), study.images.main_test
+    runs = runs_of(study)
     if results is None:
         say("reading results")
         results = folder.results(runs)
     done = [result for result in results if result.status == "done"]
-    answer = None
-    if done:
-        points = points_from_results(done, profile=study.analysis.profile, test_set=main)
-        answer = analyse(
-            points,
-            worthwhile=study.analysis.worthwhile,
-            requested_n=study.analysis.forecast,
-            target=target,
-            costs=costs_from(done),
-            noise=noise_levels_from_results(done, profile=study.analysis.profile, test_set=main),
-        )
+    answer = _analyse_done(study, done, target) if done else None
+    if answer is not None:
         answer.complete(say)
     anchors = load_baselines(folder)
     quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
-    lines = anchors.lines(main, quantity) if anchors is not None else []
+    lines = anchors.lines(study.images.main_test, quantity) if anchors is not None else []
     own, best = ((), None) if answer is None else (answer.findings, answer.best)
     findings = unique_findings(
-        own, problem_findings(study), training_findings(study, results), baseline_findings(best, lines)
+        own, study.problem.findings(study.images), training_findings(study, results), baseline_findings(best, lines)
     )
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
     return StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
+
+
+def _analyse_done(study: Study, done: Sequence[Result], target: float | None) -> Analysis:
+    """The analysis of the points of runs that are done."""
+    profile, main = study.analysis.profile, study.images.main_test
+    return analyse(
+        points_from_results(done, profile=profile, test_set=main),
+        worthwhile=study.analysis.worthwhile,
+        requested_n=study.analysis.forecast,
+        target=target,
+        costs=costs_from(done),
+        noise=noise_levels_from_results(done, profile=profile, test_set=main),
+    )
 
 
 def run_findings(
@@ -156,7 +158,7 @@ def run_findings(
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
     how = training_findings(study, results)
-    return unique_findings(problem_findings(study), how, baseline_findings(select_width(points), lines))
+    return unique_findings(study.problem.findings(study.images), how, baseline_findings(select_width(points), lines))
 
 
 def study_lines(known: StudyAnalysis) -> list[str]:
