@@ -170,6 +170,16 @@ def validation_axes(curves: Table) -> AxesSpec:
     )
 
 
+def steps_axes(steps: Table) -> AxesSpec:
+    """Axes of validation quality against the number of steps."""
+    psnr, at = steps.numbers("psnr"), steps.numbers("steps")
+    room = max(max(psnr) - min(psnr), 0.05)
+    y = (min(psnr) - 0.08 * room, max(psnr) + 0.08 * room)
+    x = _widened((min(at), max(max(at), 2 * min(at))), 0.03, 0.02)
+    ticks = _y_ticks(y, MetricFormat("psnr", "", ""))
+    return AxesSpec(x, y, log_ticks(*x), ticks, "optimisation steps", "validation PSNR, dB")
+
+
 def explanation_axes(drawn: Table, unit: str) -> AxesSpec:
     """Axes of the linear explanation: dB of the mean MSE against n. What is far below the networks is cut off."""
     n = drawn.numbers("n")

@@ -16,6 +16,7 @@ from reconscale.laws import Finding, Points
 from reconscale.report import figures, html_tables, page_text
 from reconscale.report.analysis import Analysis, analyse, decision_record, json_safe
 from reconscale.report.comparison import exchange_table, rates_grid
+from reconscale.report.convergence import probes_table, steps_table
 from reconscale.report.explanation import (
     CAPTION,
     Explanation,
@@ -92,7 +93,10 @@ def _figures(
     if len(set(cells.column("p"))) > 1:
         words = (page_text.size_alt(cells, quantity), page_text.SIZE_CAPTION)
         yield "network-size", figures.size_figure(tables, quantity), *words, ("network-size", "points")
-    if curves is not None and any(step for step in curves.where(selected=1).column("step")):
+    if len(tables.get("steps", ())):
+        words = (page_text.STEPS_ALT, page_text.STEPS_CAPTION)
+        yield "steps", figures.steps_figure(tables["steps"]), *words, ("steps",)
+    elif curves is not None and any(step for step in curves.where(selected=1).column("step")):
         words = (page_text.VALIDATION_ALT, page_text.VALIDATION_CAPTION)
         yield "validation", figures.validation_figure(curves), *words, ("validation",)
     if made is not None and len(tables["explanation"]):
@@ -138,6 +142,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         costs,
         shift_table(done, profile),
         validation_table(done, best),
+        *(item for item in (steps_table(done, best), probes_table(study, known.probes)) if len(item)),
         explanation_table(known.explanation, done, best, main),
         known.steps,
         *((known.sets,) if known.sets is not None else ()),

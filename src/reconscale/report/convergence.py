@@ -14,8 +14,8 @@ from reconscale.laws import Finding, Points, decide
 from reconscale.laws.findings import finding
 from reconscale.laws.points import METRICS
 from reconscale.report.tables import Table, table
-from reconscale.study import PROFILES, Folder, Result, Study
-from reconscale.study.probes import LONGER, Probe, read_probes
+from reconscale.study import Folder, Result, Study
+from reconscale.study.probes import LONGER, Probe
 
 ALIKE = 3.0
 """More steps change nothing where they gain less than what is worthwhile, divided by this."""
@@ -24,23 +24,19 @@ SHARED = 0.5
 
 
 def convergence_findings(
-    study: Study, folder: Folder, results: Sequence[Result], points: Points | None
+    study: Study, folder: Folder, done: Sequence[Result], points: Points | None, probes: Sequence[Probe]
 ) -> tuple[Finding, ...]:
     """Cautions about the number of steps, and about seeds that see the same images.
 
     Args:
         study: the study.
         folder: its results folder.
-        results: those that are over.
-        points: the points of the runs that are done, or none.
-
-    Raises:
-        UserError: the result of a probe is damaged.
+        done: the results of runs that are done.
+        points: their points, or none.
+        probes: of the study.
     """
-    done = [result for result in results if result.status == "done"]
     if points is None or not done:
         return ()
-    probes = read_probes(folder, done)
     found = [*_unconverged(done), *_too_few_validation_images(done), *_shared_images(study, folder, done)]
     if probes:
         found.append(_of_probes(study, points, probes, done))
@@ -118,18 +114,30 @@ def with_more_steps(points: Points, n: Sequence[float], errors: Sequence[Sequenc
     return replace(points, y=points.to_metric(points.error * factor), validation=validation, images=images)
 
 
-def steps_table(study: Study, results: Sequence[Result], probes: Sequence[Probe]) -> Table:
-    """Quality against steps: of branches on validation, of probes and their runs on the test images."""
+def steps_table(results: Sequence[Result], best: Points | None) -> Table:
+    """Validation PSNR at every number of steps that a branch gives, of runs with the policy ``converge``.
+
+    ``selected`` is 1 where the width was chosen for its n; ``converged`` belongs to the last branch of a run.
+    """
+    chosen: set[tuple[float, int]] = set()
+    if best is not None and best.width is not None:
+        chosen = {(float(n), int(width)) for n, width in zip(best.n, best.width, strict=True)}
     rows = []
     for result in results:
         run = result.run
-        rows += [
-            (run.n, run.network.width, run.seed, branch.steps, "validation PSNR", branch.psnr)
-            for branch in result.branches
-        ]
+        selected = int((float(run.n), run.network.width) in chosen)
+        for branch in result.branches if result.status == "done" else ():
+            last = branch is result.branches[-1]
+            at = (run.n, run.network.width, run.seed, selected, branch.steps, branch.psnr, branch.gain)
+            rows.append((*at, branch.gain_error, int(bool(result.converged)) if last else None))
+    return table("steps", "n width seed selected steps psnr gain gain_error converged", rows)
+
+
+def probes_table(study: Study, probes: Sequence[Probe]) -> Table:
+    """Every probe beside the run that it repeats with four times the steps; the metric is the curve's, on the test."""
     profile, main = study.analysis.profile, study.images.main_test
+    rows = []
     for probe in probes:
-        run = probe.before.run
-        for result, value in zip((probe.before, probe.after), probe.values(profile, main), strict=True):
-            rows.append((run.n, run.network.width, run.seed, result.steps, PROFILES[profile].name, value))
-    return table("steps", "n width seed steps metric value", rows)
+        run, values = probe.before.run, probe.values(profile, main)
+        rows.append((run.n, run.network.width, run.seed, probe.before.steps, probe.after.steps, *values))
+    return table("probes", "n width seed steps longer_steps value longer_value", rows)

@@ -29,6 +29,7 @@ from reconscale.report.axes import (
     segments,
     size_axes,
     spread_labels,
+    steps_axes,
     validation_axes,
 )
 from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Span, Surface
@@ -124,6 +125,31 @@ def validation_figure(curves: Table) -> Figure:
             last.append(run.numbers("psnr")[-1])
         ends.append((sum(last) / len(last), f"n = {short(n)}"))
     return Figure(axes, (*marks, *_end_labels(ends, axes)), 3.8)
+
+
+def steps_figure(steps: Table) -> Figure:
+    """Validation quality against steps, of the selected width at every n: means over seeds of the branches.
+
+    The last dot of a curve is filled where all its runs have converged.
+    """
+    shown = steps.where(selected=1) if any(steps.column("selected")) else steps
+    axes, sizes = steps_axes(shown), sorted(set(shown.numbers("n")))
+    marks: list[Mark] = []
+    ends = []
+    for index, n in enumerate(sizes):
+        part, colour = shown.where(n=int(n)), colour_of(index, len(sizes))
+        at = sorted(set(part.numbers("steps")))
+        mean = [_mean(part.where(steps=int(x)).numbers("psnr")) for x in at]
+        texts = [f"n = {amount(n)}\n{amount(x)} steps: {y:.2f} dB" for x, y in zip(at, mean, strict=True)]
+        marks.append(Series(at, mean, f"n {n:g}", colour=colour, width=1.3, marker="o", size=3.5, hover=texts))
+        done = all(value for value in part.column("converged") if value is not None)
+        marks.append(Series(at[-1:], mean[-1:], f"end {n:g}", colour=colour, marker="o", size=7.0, hollow=not done))
+        ends.append((mean[-1], f"n = {short(n)}"))
+    return Figure(axes, (*marks, *_end_labels(ends, axes)), 3.8)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
 
 
 def explanation_figure(drawn: Table, unit: str) -> Figure:

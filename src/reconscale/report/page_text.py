@@ -62,6 +62,12 @@ MAP_CAPTION = (
     "measured range; beyond it, to 4 times in each direction, values are forecast."
 )
 SIZE_CAPTION = "One line for each n; dots are runs, rings mark the width selected on validation."
+STEPS_ALT = "Line plot of validation PSNR against the number of optimisation steps, one line for each n."
+STEPS_CAPTION = (
+    "What training to each number of steps gives: at each dot the rate has fallen to zero. Means over seeds, at the "
+    "width selected for each n. A filled last dot: all runs have converged; a ring: twice the steps still gained more "
+    "than the tolerance."
+)
 VALIDATION_ALT = "Line plot of validation PSNR over optimisation steps, one line a run."
 VALIDATION_CAPTION = (
     "Validation PSNR of the selected width, one line a run. If curves still rise at the end, use more steps."
@@ -99,6 +105,9 @@ def recipe_words(study: Study) -> str:
     policy = {
         "fast": f"{steps} steps at every n, with warm-up, {held}a linear fall to zero, and one restart at a third "
         "of the rate if training diverges",
+        "converge": f"a constant rate after a warm-up, with branches at {steps}, {amount(2 * recipe.steps)}, "
+        f"{amount(4 * recipe.steps)}, ... steps in which the rate falls to zero, until twice the steps gained "
+        f"less than {recipe.tolerance:.2g} dB on validation or {amount(recipe.steps * 2**recipe.doublings)} steps were reached",
         "budget": f"{steps} steps at every n, with warm-up and {shape}",
         "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
         "paper": f"the two-phase policy of the paper, at most {steps} steps",
@@ -172,7 +181,7 @@ def costs(answer: Analysis | None, table: Table, hours: Hours | None, study: Stu
     said = [f"A run at n = {amount(largest)}, width {best}, took {duration(number(here['seconds']))}."]
     if len(set(table.column("n"))) > 1:
         steady = study.recipe.steps_are_fixed
-        why = "the recipe uses the same number of steps at every n" if steady else "the recipe stops early"
+        why = "the recipe uses the same number of steps at every n" if steady else "each run ends when it has converged"
         said.append(f"Doubling n multiplied the time of a run by {plain(2**hours.by_n)} ({why}).")
     if len(set(table.column("p"))) > 1:
         said.append(f"Doubling p multiplied it by {plain(2**hours.by_p)}.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconscale.format import times
 from reconscale.laws import Finding, Points, select_width
 from reconscale.laws.findings import unique_findings
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
+from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.pictures import Baselines, load_baselines
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
@@ -16,8 +17,9 @@ from reconscale.report.sentences import finding_lines, joined, lines_of, next_st
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
+from reconscale.study.probes import Probe, read_probes
 
-BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical")
+BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical", "not-converged", "probe-gains")
 """Findings that a verdict must not be read without."""
 
 
@@ -37,6 +39,7 @@ class StudyAnalysis:
         findings: all cautions, of the laws and of the runs.
         explanation: the linear estimator that was computed for the study, or None.
         sets: how many slices, volumes and patients n means, where images are slices, or None.
+        probes: runs that were trained four times as long.
     """
 
     study: Study
@@ -50,6 +53,7 @@ class StudyAnalysis:
     findings: tuple[Finding, ...]
     explanation: Explanation | None = None
     sets: Table | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def done(self) -> list[Result]:
@@ -118,12 +122,13 @@ def analyse_study(
     quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(study.images.main_test, quantity) if anchors is not None else []
     own, best = ((), None) if answer is None else (answer.findings, answer.best)
-    findings = unique_findings(
-        own, study.problem.findings(study.images), training_findings(study, results), baseline_findings(best, lines)
-    )
+    probes, points = read_probes(folder, done), None if answer is None else answer.points
+    how = (*training_findings(study, results), *convergence_findings(study, folder, done, points, probes))
+    findings = unique_findings(own, study.problem.findings(study.images), how, baseline_findings(best, lines))
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
-    return StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
+    found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
+    return replace(found, probes=tuple(probes))
 
 
 def _analyse_done(study: Study, done: Sequence[Result], target: float | None) -> Analysis:
@@ -157,7 +162,9 @@ def run_findings(
     anchors = load_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
-    how = training_findings(study, results)
+    done = [result for result in results if result.status == "done"]
+    longer = convergence_findings(study, folder, done, points, read_probes(folder, done))
+    how = (*training_findings(study, results), *longer)
     return unique_findings(study.problem.findings(study.images), how, baseline_findings(select_width(points), lines))
 
 
