@@ -226,7 +226,10 @@ STUDY: dict[str, Any] = {
 def test_the_tolerance_is_a_third_of_what_is_worthwhile(analysis: dict[str, Any], tolerance: float) -> None:
     study = parse_study({**STUDY, "analysis": analysis})
     assert study.recipe.tolerance == tolerance and study.recipe.optimizer == "muon"
-    assert parse_study(written_out(study)) == study
+    assert (study.recipe.steps, study.recipe.doublings) == (32, 7)
+    for recipe in ({}, {"steps": 4000, "doublings": 5, "warmup": 0.05}):  # which version 1 does not write
+        study = parse_study({**STUDY, "analysis": analysis, "recipe": {"policy": "converge", **recipe}})
+        assert parse_study(written_out(study)) == study
 
 
 @pytest.mark.parametrize("recipe, words", [

@@ -107,7 +107,8 @@ def recipe_words(study: Study) -> str:
         "of the rate if training diverges",
         "converge": f"a constant rate after a warm-up, with branches at {steps}, {amount(2 * recipe.steps)}, "
         f"{amount(4 * recipe.steps)}, ... steps in which the rate falls to zero, until twice the steps gained "
-        f"less than {recipe.tolerance:.2g} dB on validation or {amount(recipe.steps * 2**recipe.doublings)} steps were reached",
+        f"less than {recipe.tolerance:.2g} dB on validation, or for {amount(recipe.steps * 2**recipe.doublings)} steps "
+        "at most",
         "budget": f"{steps} steps at every n, with warm-up and {shape}",
         "plateau": f"the rate halved when validation stops improving, at most {steps} steps",
         "paper": f"the two-phase policy of the paper, at most {steps} steps",

@@ -24,6 +24,10 @@ FAST: Mapping[str, Any] = {"optimizer": "muon", "batch": 4, "precision": "auto",
 QUICK = ("fast", "converge")
 """The policies that train by the quick recipe."""
 
+CONVERGE: Mapping[str, Any] = {"steps": 32, "doublings": 7, "warmup": 0.5}
+"""The branches of the policy ``converge``: the first so early that few images have not been overfitted yet, the last at
+4,096 steps."""
+
 MUON: Mapping[str, Any] = {"lr": 0.02, "weight_decay": 0.05}
 """The rate and the decay of Muon, whatever the policy: those of Adam are far too small for it, and its own too large
 for Adam."""
@@ -66,6 +70,8 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
         return content
     recipe = {"policy": POLICY, **recipe}
     fast = recipe["policy"] in QUICK
+    if recipe["policy"] == "converge":
+        recipe = {**CONVERGE, **recipe}
     if fast:
         recipe = {**FAST, "hold": recipe.get("warmup", FAST["hold"]), **recipe}
     if recipe.get("optimizer") == "muon":
@@ -103,7 +109,8 @@ def written_out(study: BaseModel) -> dict[str, Any]:
     content = study.model_dump(mode="json", exclude_defaults=True)
     whole = study.model_dump(mode="json")
     if whole["recipe"]["policy"] == "converge":
-        content["recipe"] = {**content.get("recipe", {}), "tolerance": whole["recipe"]["tolerance"]}
+        said = {key: whole["recipe"][key] for key in (*CONVERGE, "tolerance")}
+        content["recipe"] = {**content.get("recipe", {}), **said}
     if content.get("version", 1) == 1:
         return content
     for table, keys in DECIDED.items():
