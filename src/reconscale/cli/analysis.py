@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from reconscale.cli.display import console, echo, handle_errors, print_json
-from reconscale.cli.source import Source, StudySource, comparable_points, is_csv, open_source
+from reconscale.cli.source import Source, StudySource, is_csv, open_source
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def compare(
         from reconscale.report.comparison import Method, compare_methods, report_comparison
 
         one, other = (open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second))
-        pairs = zip(method_names(one, other), comparable_points(one, other), (one, other), strict=True)
+        pairs = zip(method_names(one, other), (one.points, other.points), (one, other), strict=True)
         first_method, second_method = (Method(name, points, item.noise) for name, points, item in pairs)
         known = compare_methods(first_method, second_method)
         if json:

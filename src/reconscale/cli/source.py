@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +22,10 @@ class CsvSource:
     Attributes:
         path: the file.
         points: the measurements.
-        says_unit: whether the file says what n counts; else it is taken to count images.
     """
 
     path: Path
     points: Points
-    says_unit: bool = True
 
     @property
     def name(self) -> str:
@@ -134,19 +132,6 @@ class StudySource:
 
 Source = CsvSource | StudySource
 
-UNSAID = "units"
-"""What the points of a CSV count that does not say it."""
-
-
-def comparable_points(first: Source, second: Source) -> tuple[Points, Points]:
-    """The points of both; a CSV that does not say what n counts is taken to count what the other does."""
-    one, other = first.points, second.points
-    if isinstance(first, CsvSource) and not first.says_unit:
-        one = replace(one, unit=other.unit)
-    elif isinstance(second, CsvSource) and not second.says_unit:
-        other = replace(other, unit=one.unit)
-    return one, other
-
 
 def is_csv(path: Path) -> bool:
     """Whether the path names a CSV file; anything else is a study."""
@@ -172,9 +157,7 @@ def open_source(
 
         if profile or test_set:
             raise UserError(path, "--profile and --test-set are for studies", "leave them out, or give a study file")
-        points = Points.from_csv(path, metric=metric)
-        says_unit = points.unit != UNSAID
-        return CsvSource(path, points if says_unit else replace(points, unit="images"), says_unit)
+        return CsvSource(path, Points.from_csv(path, metric=metric))
     if metric:
         raise UserError(path, "--metric is for CSV files", "use --profile, or give a CSV")
     from reconscale.study import Folder, load_study
