@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,8 +18,9 @@ from reconscale.report.tables import Table, table
 from reconscale.study import Folder, Result, Study
 from reconscale.study.probes import LONGER, Probe
 
-ALIKE = 3.0
-"""More steps change nothing where they gain less than what is worthwhile, divided by this."""
+ALIKE = math.log2(LONGER) / 3
+"""A probe changes nothing where it gains less than this part of what is worthwhile: a third for a doubling of the steps,
+as the tolerance of ``converge``."""
 SHARED = 0.5
 """Of the images: with more of them, two seeds have more in common than not."""
 
@@ -87,7 +89,7 @@ def _of_probes(study: Study, points: Points, probes: Sequence[Probe], done: Sequ
     low, high = probes[0].before.run.n, probes[-1].before.run.n
     spelt = [f"{gain:.2g} {metric.unit}" for gain in (gains[0], gains[-1])]
     sizes = {"low": float(low), "high": float(high), "first": spelt[0], "second": spelt[1]}
-    if max(gains) < study.analysis.worthwhile / ALIKE:
+    if max(gains) < study.analysis.worthwhile * ALIKE:
         return finding("probe-silent", **sizes)
     now = decide(points, worthwhile=study.analysis.worthwhile).verdict
     longer = with_more_steps(points, [probe.before.run.n for probe in probes], errors)

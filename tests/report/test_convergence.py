@@ -1,0 +1,136 @@
+"""Findings about the number of steps: branches that still gain, probes, seeds that share their images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reconscale.files import to_json, write_atomic
+from reconscale.laws import Points
+from reconscale.report import report_study
+from reconscale.report.convergence import convergence_findings, with_more_steps
+from reconscale.report.figures import steps_figure
+from reconscale.study import Folder, Result, Study, runs_of
+from reconscale.study.measurements import points_from_results
+from reconscale.study.probes import Probe, longer_run, probes_folder
+from reconscale.study.result import Branch
+
+from .synthetic import result_of, study_of
+
+PROFILE = "psnr-rgb-clip"
+
+
+def converging(gain: Callable[[Result], float], gain_error: float | None = 0.01) -> tuple[Study, list[Result]]:
+    """A study of policy ``converge`` whose last branches gained so much."""
+    study = study_of(version=2, recipe={"policy": "converge", "steps": 100, "tolerance": 0.05, "doublings": 2})
+    results = []
+    for run in runs_of(study):
+        made = result_of(run)
+        psnr = made.metrics["val"][PROFILE]
+        last = gain(made)
+        first = Branch(trunk=100, steps=120, best_step=120, psnr=psnr - last)
+        second = Branch(trunk=200, steps=240, best_step=240, psnr=psnr, gain=last, gain_error=gain_error)
+        results.append(made.model_copy(update={"branches": (first, second), "steps": 240}))
+    return study, results
+
+
+def points_of(study: Study, results: Sequence[Result]) -> Points:
+    return points_from_results(list(results), profile=PROFILE, test_set="test")
+
+
+def codes(study: Study, results: Sequence[Result], folder: Folder, probes: Sequence[Probe] = ()) -> dict[str, str]:
+    found = convergence_findings(study, folder, results, points_of(study, results), probes)
+    return {finding.code: finding.text for finding in found}
+
+
+def test_branches_that_still_gain_are_counted_with_what_they_need(tmp_path: Path) -> None:
+    study, results = converging(lambda result: 0.2 if result.run.n >= 300 else 0.01)
+    text = codes(study, results, Folder(tmp_path))["not-converged"]
+    assert "in 18 of 45 runs (n = 300, 600)" in text and "gained 0.2 dB" in text and "0.05 dB" in text
+    assert "recipe.doublings = 3 would take up to" in text
+    study, results = converging(lambda result: 0.01)
+    assert codes(study, results, Folder(tmp_path)) == {}
+
+
+def test_validation_images_that_cannot_show_the_tolerance(tmp_path: Path) -> None:
+    study, results = converging(lambda result: 0.01, gain_error=0.08)
+    text = codes(study, results, Folder(tmp_path))["validation-too-small"]
+    assert "the 24 validation images" in text and "0.08 dB" in text
+    study, results = converging(lambda result: 0.0, gain_error=None)
+    assert "validation-too-small" not in codes(study, results, Folder(tmp_path))
+
+
+@pytest.mark.parametrize("available, first", [(638, 600.0), (3000, None), (200, 300.0)])
+def test_seeds_that_share_most_of_their_images(tmp_path: Path, available: int, first: float | None) -> None:
+    """From the first n above half of what is there."""
+    study, results = converging(lambda result: 0.0)
+    write_atomic(tmp_path / "images.json", to_json({"available": available}))
+    found = codes(study, results, Folder(tmp_path))
+    assert ("seeds-share-images" in found) is (first is not None)
+    if first is not None:
+        assert f"at n = {first:g} the seeds share most of their images ({available:,} are there)" in (
+            found["seeds-share-images"].replace("\u2009", "")
+        )
+
+
+def probed(results: Sequence[Result], gains: dict[int, float]) -> list[Probe]:
+    """Probes of the first seed at width 32 that gained so many dB."""
+    found = []
+    for result in results:
+        if result.run.network.width == 32 and result.run.seed == 0 and result.run.n in gains:
+            psnr = result.metrics["test"][PROFILE] + gains[result.run.n]
+            metrics: dict[str, dict[str, float]] = {"test": {PROFILE: psnr, "mse": 10 ** (-psnr / 10)}}
+            after = result.model_copy(update={"run": longer_run(result), "metrics": metrics, "steps": 4 * result.steps})
+            found.append(Probe(result, after))
+    return found
+
+
+def test_probes_that_gain_say_what_the_verdict_would_be(tmp_path: Path) -> None:
+    study = study_of(version=2)
+    results = [result_of(run) for run in runs_of(study)]
+    assert "not-probed" in codes(study, results, Folder(tmp_path))
+    text = codes(study, results, Folder(tmp_path), probed(results, {10: 0.3, 600: 2.5}))["probe-gains"]
+    assert "n = 10 gains 0.3 dB and that of n = 600 2.5 dB" in text and "4 times the steps would take" in text
+    found = codes(study, results, Folder(tmp_path), probed(results, {10: 0.001, 600: 0.02}))
+    assert "probe-silent" in found and "probe-gains" not in found and "not-probed" not in found
+
+
+def test_more_steps_move_points_in_a_straight_line_over_log_n() -> None:
+    points = Points([10, 100, 1000], [25.0, 26.0, 27.0], metric="psnr", validation=[25.0, 26.0, 27.0])
+    errors = [[1e-3, 1e-3], [1e-3, 1e-4]]  # 0 dB at n = 10, 10 dB at n = 1000
+    moved = with_more_steps(points, [10, 1000], errors)
+    assert moved.y == pytest.approx([25.0, 31.0, 37.0]) and moved.validation == pytest.approx([25.0, 31.0, 37.0])
+    one = with_more_steps(replace(points, validation=None), [10], errors[:1])
+    assert one.y == pytest.approx(points.y) and one.validation is None
+
+
+def test_report_of_steps_and_probes(tmp_path: Path) -> None:
+    """The page shows quality against steps; a ring at the end of what has not converged; probes are in a table."""
+    study, results = converging(lambda result: 0.2 if result.run.n == 600 else 0.01)
+    folder = Folder(tmp_path / "runs")
+    for result in results:
+        result.write(folder.of(result.run))
+    for probe in probed(results, {10: 0.0, 600: 0.9}):
+        probe.after.write(probes_folder(folder).of(probe.after.run))
+    out = tmp_path / "report"
+    page = report_study(study, folder, out, pictures=False).read_text()
+    assert "Quality against training steps" in page and "[not-converged]" not in page and "not-converged" in page
+    assert "Do not act on this yet" in page and (out / "steps.png").is_file() and (out / "probes.csv").is_file()
+    assert len((out / "steps.csv").read_text().splitlines()) == 1 + 2 * len(results)
+    assert not (out / "validation.png").exists()
+
+
+def test_rings_and_dots() -> None:
+    from reconscale.laws import select_width
+    from reconscale.report.convergence import steps_table
+
+    study, results = converging(lambda result: 0.2 if result.run.n == 600 else 0.01)
+    figure = steps_figure(steps_table(results, select_width(points_of(study, results))))
+    assert figure.series("end 600").hollow and not figure.series("end 10").hollow
+    values: Any = figure.series("n 600").y
+    assert np.diff(values) == pytest.approx([0.2], abs=1e-9)
