@@ -19,7 +19,7 @@ from reconscale.study import Folder, Result, Study
 from reconscale.study.probes import LONGER, Probe
 
 ALIKE = math.log2(LONGER) / 3
-"""A probe changes nothing where it gains less than this part of what is worthwhile: a third for a doubling of the steps,
+"""A probe changes nothing where it gains less than this part of what is worthwhile: a third for each doubling of steps,
 as the tolerance of ``converge``."""
 SHARED = 0.5
 """Of the images: with more of them, two seeds have more in common than not."""
