@@ -17,7 +17,7 @@ from reconscale.files import read_limited, write_atomic
 METRIC_COLUMNS = {"psnr": "psnr", "ssim": "ssim", "mse": "error", "nmse": "error", "error": "error", "loss": "error"}
 """Column name -> metric. Errors of any kind (to be minimised, above 0) are one metric: ``error``."""
 
-NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation")
+NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
 WHOLE = ("seed", "width")
 WORDS = ("profile", "unit")
 IMAGE = "image_"

@@ -74,6 +74,7 @@ class Points:
         metric: ``error`` (to be minimised, above 0), ``psnr`` (dB) or ``ssim`` (below 1).
         width: (M,) the network's width dial, a whole number above 0, or None.
         validation: (M,) the same metric on the validation set, by which the width is chosen, or None.
+        steps: (M,) optimisation steps of the network, above 0, or None.
         images: (M, K) error of each test image (for instance its MSE, 0 or more), the same K images in every
             row, or None.
         profile: name of the convention by which the metric was measured, for instance ``psnr-rgb-clip``.
@@ -92,6 +93,7 @@ class Points:
     _: KW_ONLY
     width: NDArray[np.int64] | None = None
     validation: Floats | None = None
+    steps: Floats | None = None
     images: Floats | None = None
     profile: str = ""
     unit: str = IMAGES
@@ -103,12 +105,12 @@ class Points:
             raise UserError("Points, metric", f"found '{self.metric}'", remedy or suggest(self.metric, METRICS))
         n = _column("n", self.n, None)
         columns = {"n": n, "y": _column("y", self.y, len(n))}
-        for name in ("p", "validation"):
+        for name in ("p", "validation", "steps"):
             columns[name] = _optional(name, getattr(self, name), len(n))
         for name in ("seed", "width"):
             columns[name] = _whole(name, _optional(name, getattr(self, name), len(n)))
         columns["images"] = _images(self.images, len(n))
-        for name in ("n", "p", "width"):
+        for name in ("n", "p", "width", "steps"):
             _above_zero(name, columns[name])
         for name in ("y", "validation"):
             if columns[name] is not None:
@@ -143,7 +145,7 @@ class Points:
     def rows(self, keep: ArrayLike) -> Points:
         """The rows where ``keep``, a mask or indices, says so."""
         chosen = np.asarray(keep)
-        columns = ("n", "y", "seed", "p", "width", "validation", "images")
+        columns = ("n", "y", "seed", "p", "width", "validation", "steps", "images")
         parts: dict[str, Any] = {name: getattr(self, name) for name in columns}
         kept: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in parts.items()}
         return replace(self, **kept)
@@ -153,8 +155,8 @@ class Points:
         """Read anybody's measurements from a UTF-8 CSV file with one line a run.
 
         Columns: ``n``, the measured values (``y``, or ``psnr``, ``ssim``, ``mse``, ``nmse``, ``error``, ``loss``)
-        and, where known, ``p``, ``width``, ``seed``, ``validation``, ``profile``, ``unit`` and ``image_1``,
-        ``image_2``, ... (error of each test image). Other columns are left alone.
+        and, where known, ``p``, ``width``, ``seed``, ``validation``, ``steps``, ``profile``, ``unit`` and
+        ``image_1``, ``image_2``, ... (error of each test image). Other columns are left alone.
 
         Args:
             path: the file.
@@ -177,6 +179,7 @@ class Points:
                 name,
                 width=get("width"),
                 validation=get("validation"),
+                steps=get("steps"),
                 images=images,
                 profile=table.words.get("profile", ""),
                 unit=table.words.get("unit", IMAGES),
@@ -195,8 +198,9 @@ class Points:
             if getattr(self, name) is not None:
                 columns[name] = getattr(self, name).tolist()
         columns[self.metric] = self.y.tolist()
-        if self.validation is not None:
-            columns["validation"] = list(self.validation.tolist())
+        for name in ("validation", "steps"):
+            if getattr(self, name) is not None:
+                columns[name] = getattr(self, name).tolist()
         for name, word in (("profile", self.profile), ("unit", self.unit if self.unit != IMAGES else "")):
             if word:
                 columns[name] = [word] * len(self)

@@ -69,10 +69,34 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
         p=np.array([r.p for r in results], float),
         width=np.array([r.run.network.width for r in results]),
         validation=np.array([r.metrics["val"][profile] for r in results]),
+        steps=np.array([r.steps for r in results], float) if all(r.steps for r in results) else None,
         images=per_image,
         metric=kind,
         profile=profile,
         unit=results[0].run.images.noun,
+    )
+
+
+def points_of_branches(results: Sequence[Result]) -> Points:
+    """Quality at every number of steps that was tried: one row for each branch of runs with the policy ``converge``.
+
+    The values are PSNRs on the validation images (dB), as test images are measured at the end alone.
+
+    Raises:
+        UserError: no result has branches.
+    """
+    rows = [(r, branch) for r in results if r.status == "done" for branch in r.branches]
+    if not rows:
+        raise UserError("steps", "no run has branches", "run the study with recipe.policy = 'converge'")
+    return Points(
+        n=np.array([r.run.n for r, _ in rows], float),
+        y=np.array([branch.psnr for _, branch in rows]),
+        seed=np.array([r.run.seed for r, _ in rows]),
+        p=np.array([r.p for r, _ in rows], float),
+        metric="psnr",
+        width=np.array([r.run.network.width for r, _ in rows]),
+        steps=np.array([branch.steps for _, branch in rows], float),
+        unit=rows[0][0].run.images.noun,
     )
 
 
