@@ -168,3 +168,15 @@ def test_csv_refusals(tmp_path, content, asked, message):
 def test_a_missing_file_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         Points.from_csv(tmp_path / "none.csv")
+
+
+def test_steps_are_a_column(tmp_path):
+    """Written and read back; the column `step` of a log is something else and is left alone."""
+    path = tmp_path / "a.csv"
+    Points([1, 2], [3, 2], steps=[100, 200]).to_csv(path)
+    again = Points.from_csv(path)
+    assert again.steps.tolist() == [100, 200] and again.rows([1]).steps.tolist() == [200]
+    path.write_text("n,error,step\n1,3,0\n2,2,7\n")
+    assert Points.from_csv(path).steps is None
+    with pytest.raises(UserError, match="steps"):
+        Points([1], [2], steps=[0])

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconscale.laws import Finding
 from reconscale.report.page_text import costs, facts, faults, recipe_words
 from reconscale.report.run_tables import faults_table, training_findings
-from reconscale.report.study_analysis import StudyAnalysis
-from reconscale.report.tables import Table
-from reconscale.study import Folder, Recipe, Run, runs_of
+from reconscale.study import Recipe, Run, runs_of
 from reconscale.study.result import Result, Validation
 from reconscale.study.results_folder import Incident
 from reconscale.training.calibrate import key_of
@@ -72,14 +67,6 @@ def test_a_rate_of_adam_is_a_finding() -> None:
     study = study_of(version=2, recipe={"lr": 1e-3})
     (found,) = training_findings(study, [result_of(run).model_copy(update={"best_step": 9}) for run in runs_of(study)])
     assert found.code == "rate-of-adam" and "recipe.lr = 0.001" in found.text
-
-
-def test_what_speaks_against_a_verdict_stands_beside_it() -> None:
-    study, folder = study_of(version=2), Folder(Path("none"))
-    below = Finding("below-classical", "the networks do not reach block DCT", "warning")
-    gathered = StudyAnalysis(study, folder, (), (), None, None, (), Table("steps", (), ()), (below,))
-    assert gathered.reservation == "Do not act on this yet: the networks do not reach block DCT."
-    assert replace(gathered, findings=()).reservation == ""
 
 
 def test_divergence_is_not_told_as_work_done_again() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -222,11 +222,11 @@ def decide(  # noqa: PLR0913 - flags
         from reconscale.report.sentences import decided_lines
 
         opened = open_source(source, metric=metric, profile=profile, test_set=test_set)
-        points = opened.points
+        points = replace(opened.points, findings=unique_findings(opened.points.findings, opened.run_findings()))
         costs = opened.costs(*check_prices(cost_per_image, cost_per_hour))
         least = opened.worthwhile if worthwhile is None else worthwhile
         answer = analyse(points, worthwhile=least, double=double, target=target, costs=costs)
-        findings = unique_findings(answer.decision_findings, opened.run_findings())
+        findings = answer.decision_findings
         if json:
             print_json(json_safe(decision_record(answer) | {"findings": finding_records(findings)}))
         else:

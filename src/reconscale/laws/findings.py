@@ -64,7 +64,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "error-rises": (
         "warning",
-        "the error rises from n = {low:size} to n = {high:size}; more data should not hurt, so check the recipe first",
+        "the error rises from n = {low:size} to n = {high:size}, by more than the spread between runs explains; more "
+        "data should not hurt, so check the recipe first",
     ),
     "psnr-of-error": (
         "note",
@@ -145,6 +146,12 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "
         "validation, more than the tolerance of {tolerance:.2g} dB: the curve shows the training there, and not the "
         "data; recipe.doublings = {doublings} would take up to {hours} more",
+    ),
+    "nearly-converged": (
+        "caution",
+        "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "
+        "validation, more than the tolerance of {tolerance:.2g} dB, but less than a gain that is worthwhile; "
+        "recipe.doublings = {doublings} would take up to {hours} more",
     ),
     "probe-gains": (
         "warning",

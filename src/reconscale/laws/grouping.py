@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
@@ -142,7 +143,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     wild = _wild(log_error, group, runs)
     mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
     away = np.where(wild, 0.0, log_error - mean[group])
-    findings = best.findings + tuple(_cautions(sizes, runs, mean))
+    findings = best.findings + tuple(_cautions(sizes, runs))
     if wild.any():
         which = int(np.flatnonzero(wild)[0])
         findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
@@ -156,7 +157,8 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     sd, dof = _spread(x, z, count, _sum(owner, _sum(group, away**2)), _sum(owner, runs - 1))
     pool = _pool(away, runs[group], sd[owner[group]])
     replicated = bool((runs > 1).any())
-    return SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+    made = SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+    return replace(made, findings=(*findings, *_rises(made)))
 
 
 def _without_copies(points: Points) -> Points:
@@ -254,7 +256,7 @@ def _sizes(n: Floats) -> tuple[Floats, NDArray[np.int64]]:
     return every[np.concatenate([[0], np.flatnonzero(step)])], group[row]
 
 
-def _cautions(sizes: Floats, runs: Floats, mean: Floats) -> list[Finding]:
+def _cautions(sizes: Floats, runs: Floats) -> list[Finding]:
     found = []
     if len(sizes) < 4:
         found.append(finding("few-sizes", sizes=len(sizes)))
@@ -264,9 +266,30 @@ def _cautions(sizes: Floats, runs: Floats, mean: Floats) -> list[Finding]:
         found.append(finding("no-seeds"))
     elif runs.min() != runs.max():
         found.append(finding("unequal-seeds", low=int(runs.min()), high=int(runs.max())))
-    if mean[-1] > mean[0]:
-        found.append(finding("error-rises", low=float(sizes[0]), high=float(sizes[-1])))
     return found
+
+
+BEYOND = 2.0
+"""An error that rises by more than this many standard errors does not do so by chance."""
+
+
+def _rises(level: SizeMeans) -> list[Finding]:
+    """That the error at the largest n is above that at the smallest, by more than chance explains.
+
+    Where no size was run twice, chance is the scatter about a straight line in log-log.
+    """
+    rise, error = float(level.z[-1] - level.z[0]), float(np.sqrt(level.variance[0] + level.variance[-1]))
+    spare = len(level.x) - 2
+    if not level.replicated and spare > 0:
+        away = level.x - level.x.mean()
+        slope = float(away @ level.z / (away @ away))
+        residual = level.z - level.z.mean() - slope * away
+        span = float(level.x[-1] - level.x[0])
+        rise, error = slope * span, span * float(np.sqrt(residual @ residual / spare / (away @ away)))
+        error *= float(stdtrit(spare, 0.975)) / BEYOND
+    if rise <= BEYOND * error:
+        return []
+    return [finding("error-rises", low=float(np.exp(level.x[0])), high=float(np.exp(level.x[-1])))]
 
 
 def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import NAMES, Comparison, Crossing, compare_curves, find_crossing
 from reconscale.laws.decisions.costs import Costs
-from reconscale.laws.decisions.decide import Decision, make_decision
+from reconscale.laws.decisions.decide import Decision
+from reconscale.laws.decisions.gate import make_gated_decision
 from reconscale.laws.decisions.next_experiments import Experiment, choose_experiments
 from reconscale.laws.decisions.requirements import (
     Exchange,
@@ -43,7 +44,7 @@ class Curve(CurvePosterior):
 
     # the first argument of each of these functions is the curve
     forecast = forecast_curve
-    decide = make_decision
+    decide = make_gated_decision
     required_n = size_for_target
     price = price_next_step
     exchanges = exchange_rates
@@ -83,7 +84,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0, laws: str | Sequenc
 def decide(
     points: Points, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None, seed: int = 0
 ) -> Decision:
-    """Say whether more data, or a larger network, is worth it: :func:`.decisions.decide.make_decision`."""
+    """Say whether more data, or a larger network, is worth it: :func:`.decisions.gate.make_gated_decision`."""
     return infer(points, seed=seed).decide(double=double, worthwhile=worthwhile, costs=costs)
 
 

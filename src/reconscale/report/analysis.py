@@ -218,13 +218,14 @@ class Analysis:
 
     @property
     def verdict(self) -> str:
-        """One of COLLECT MORE, TRAIN LARGER, STOP and UNDECIDED."""
+        """One of COLLECT MORE, TRAIN LARGER, STOP, UNDECIDED, TRAIN LONGER FIRST and FIX FIRST."""
         return self.decision.verdict if self.has_curve else "UNDECIDED"
 
     @property
     def surety(self) -> str:
         """How sure the verdict is, in fixed words; empty where it is that nothing is sure."""
-        return "" if self.verdict == "UNDECIDED" else likelihood_words(self.decision.probability)
+        sure = self.has_curve and self.verdict != "UNDECIDED" and not self.decision.first_step
+        return likelihood_words(self.decision.probability) if sure else ""
 
     @property
     def sentence(self) -> str:

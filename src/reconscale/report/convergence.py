@@ -21,6 +21,8 @@ from reconscale.study.probes import LONGER, Probe
 ALIKE = math.log2(LONGER) / 3
 """A probe changes nothing where it gains less than this part of what is worthwhile: a third for each doubling of steps,
 as the tolerance of ``converge``."""
+DB = 0.1
+"""dB on validation that count as worthwhile where the curve is in another unit."""
 SHARED = 0.5
 """Of the images: with more of them, two seeds have more in common than not."""
 
@@ -39,7 +41,11 @@ def convergence_findings(
     """
     if points is None or not done:
         return ()
-    found = [*_unconverged(done), *_too_few_validation_images(done), *_shared_images(study, folder, done)]
+    found = [
+        *_unconverged(done, study.analysis.worthwhile, points.metric),
+        *_too_few_validation_images(done),
+        *_shared_images(study, folder, done),
+    ]
     if probes:
         found.append(_of_probes(study, points, probes, done))
     elif study.recipe.steps_are_fixed:
@@ -47,16 +53,21 @@ def convergence_findings(
     return tuple(found)
 
 
-def _unconverged(done: Sequence[Result]) -> list[Finding]:
+def _unconverged(done: Sequence[Result], worthwhile: float, metric: str) -> list[Finding]:
+    """That runs still gained, as a warning where they gained what is worthwhile at some n."""
     open_ones = [result for result in done if result.converged is False]
     if not open_ones:
         return []
-    gains = [result.branches[-1].gain or 0.0 for result in open_ones]
+    gains: dict[int, list[float]] = {}
+    for result in open_ones:
+        gains.setdefault(result.run.n, []).append(result.branches[-1].gain or 0.0)
     recipe = open_ones[0].run.recipe
-    sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in open_ones}))
+    largest = max(float(np.mean(values)) for values in gains.values())
+    matters = largest >= (worthwhile if metric != "ssim" else DB)
     hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again
-    return [finding("not-converged", count=len(open_ones), runs=len(done), sizes=sizes, gain=float(np.median(gains)),
-                    tolerance=recipe.tolerance, doublings=recipe.doublings + 1, hours=hours)]  # fmt: skip
+    return [finding("not-converged" if matters else "nearly-converged", count=len(open_ones), runs=len(done),
+                    sizes=", ".join(f"{n:g}" for n in sorted(gains)), gain=largest, tolerance=recipe.tolerance,
+                    doublings=recipe.doublings + 1, hours=hours)]  # fmt: skip
 
 
 def _too_few_validation_images(done: Sequence[Result]) -> list[Finding]:

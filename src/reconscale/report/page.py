@@ -26,6 +26,8 @@ LOOKS = {
     "TRAIN LARGER": ("larger", "▲"),
     "STOP": ("stop", "■"),
     "UNDECIDED": ("open", "?"),
+    "TRAIN LONGER FIRST": ("first", "!"),
+    "FIX FIRST": ("first", "!"),
 }
 """Verdict -> its style and its sign, so that colour is not needed to tell them apart."""
 

@@ -182,7 +182,7 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
 
 
 def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:
-    """A caution where even the largest n does not reach what needs no training at all.
+    """A warning where even the largest n does not reach what needs no training at all, or is worse than its input.
 
     Args:
         best: the curve, or none.
@@ -196,11 +196,15 @@ def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float
     above = [(sign * value, kind, label, value) for kind, label, value in lines if sign * value > sign * reached]
     if not above:
         return ()
-    _, kind, label, value = max(above)
-    name = "the input itself" if kind == "input" else f"{label}, which needs no training,"
+    _, _, label, value = max(above)
+    numbers = f"({value:.4g} against {reached:.4g})"
+    if any(kind == "input" for _, kind, _, _ in above):
+        at = next(value for _, kind, _, value in above if kind == "input")
+        text = f"at n = {largest:g} the networks are worse than their input ({at:.4g} against {reached:.4g})"
+        return (Finding("below-input", text, "warning"),)
     text = (
-        f"at n = {largest:g} the networks do not reach {name} ({value:.4g} against {reached:.4g}): they are too small, "
-        "trained for too few steps or at a wrong rate, and the curve says more about that than about the data"
+        f"at n = {largest:g} the networks do not reach {label}, which needs no training, {numbers}: they are too "
+        "small, trained for too few steps or at a wrong rate, and the curve says more about that than about the data"
     )
     return (Finding("below-classical", text, "warning"),)
 

@@ -45,6 +45,8 @@ ACT = {
     "TRAIN LARGER": "No further experiments needed: train a larger network",
     "STOP": "No further experiments needed: neither more data nor a larger network is worth it",
     "UNDECIDED": "No further experiments: decide with what is known",
+    "TRAIN LONGER FIRST": "No further experiments before the training is long enough",
+    "FIX FIRST": "No further experiments before this is mended",
 }
 """What to do where no further experiment is worth it."""
 
@@ -125,8 +127,16 @@ def next_steps(
     if answer is not None and not answer.has_curve:
         rows.append(_more_sizes(answer))
     if answer is not None and answer.has_curve:
-        rows += experiment_rows(answer)
+        rows = [*first_rows(answer), *rows, *experiment_rows(answer)]
     return table("next-steps", STEPS, rows)
+
+
+def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
+    """What must be mended before anything else, as a row; nothing where nothing must."""
+    if not answer.decision.first_step:
+        return []
+    why = "until then the curve shows the training, and not the data"
+    return [("first", answer.decision.first_step, why, *[None] * 9)]
 
 
 def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
@@ -227,7 +237,7 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
 
 def decided_lines(answer: Analysis, findings: Iterable[Finding]) -> list[str]:
     """The decision alone: verdict, gains, target, price, next experiments, findings."""
-    steps = table("next-steps", STEPS, experiment_rows(answer))
+    steps = table("next-steps", STEPS, [*first_rows(answer), *experiment_rows(answer)])
     head = [verdict_line(answer.verdict, answer.surety), answer.decision.sentence]
     return joined([head, decision_lines(answer), step_lines(steps), finding_lines(findings)])
 

@@ -19,9 +19,6 @@ from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
 from reconscale.study.probes import Probe, read_probes
 
-BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical", "not-converged", "probe-gains")
-"""Findings that a verdict must not be read without."""
-
 
 @dataclass(frozen=True, eq=False)
 class StudyAnalysis:
@@ -69,20 +66,14 @@ class StudyAnalysis:
 
     @property
     def verdict(self) -> str:
-        """One of COLLECT MORE, TRAIN LARGER, STOP and UNDECIDED."""
+        """One of COLLECT MORE, TRAIN LARGER, STOP, UNDECIDED, TRAIN LONGER FIRST and FIX FIRST."""
         return "UNDECIDED" if self.answer is None else self.answer.verdict
-
-    @property
-    def reservation(self) -> str:
-        """Why the verdict is not to be acted on yet, as a sentence; empty where nothing speaks against it."""
-        texts = [finding.text for finding in self.findings if finding.code in BEFORE_ANYTHING]
-        return f"Do not act on this yet: {'; '.join(texts)}." if texts else ""
 
     @property
     def sentence(self) -> str:
         """The answer in words, after what must be known before it is believed."""
         if self.answer is not None:
-            return " ".join(filter(None, (self.reservation, self.answer.sentence)))
+            return self.answer.sentence
         lost = times(len(self.results), "run")
         over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
         remedy = "Carry the study out with `reconscale run`, then write the report again"
@@ -115,27 +106,26 @@ def analyse_study(
         say("reading results")
         results = folder.results(runs)
     done = [result for result in results if result.status == "done"]
-    answer = _analyse_done(study, done, target) if done else None
+    how = run_findings(study, folder, results)
+    answer = _analyse_done(study, done, target, how) if done else None
     if answer is not None:
         answer.complete(say)
     anchors = load_baselines(folder)
     quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(study.images.main_test, quantity) if anchors is not None else []
-    own, best = ((), None) if answer is None else (answer.findings, answer.best)
-    probes, points = read_probes(folder, done), None if answer is None else answer.points
-    how = (*training_findings(study, results), *convergence_findings(study, folder, done, points, probes))
-    findings = unique_findings(own, study.problem.findings(study.images), how, baseline_findings(best, lines))
+    findings = unique_findings(() if answer is None else answer.findings, how)
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
     found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
-    return replace(found, probes=tuple(probes))
+    return replace(found, probes=tuple(read_probes(folder, done)))
 
 
-def _analyse_done(study: Study, done: Sequence[Result], target: float | None) -> Analysis:
+def _analyse_done(study: Study, done: Sequence[Result], target: float | None, how: tuple[Finding, ...]) -> Analysis:
     """The analysis of the points of runs that are done."""
     profile, main = study.analysis.profile, study.images.main_test
+    points = points_from_results(done, profile=profile, test_set=main)
     return analyse(
-        points_from_results(done, profile=profile, test_set=main),
+        replace(points, findings=unique_findings(points.findings, how)),
         worthwhile=study.analysis.worthwhile,
         requested_n=study.analysis.forecast,
         target=target,
@@ -145,33 +135,41 @@ def _analyse_done(study: Study, done: Sequence[Result], target: float | None) ->
 
 
 def run_findings(
-    study: Study, folder: Folder, results: Sequence[Result], points: Points, test_set: str | None = None
+    study: Study,
+    folder: Folder,
+    results: Sequence[Result],
+    points: Points | None = None,
+    test_set: str | None = None,
 ) -> tuple[Finding, ...]:
-    """Cautions about the runs behind some points of a study: how they went, and what they reach without training.
+    """Cautions about the runs behind a study: how they went, and what they reach without training.
 
     Args:
         study: the study.
         folder: its results folder.
         results: those that are over.
-        points: the measurements of the study.
+        points: their measurements; none: those of the study's own profile.
         test_set: where they were taken; none: the study's main one.
 
     Raises:
-        UserError: the record of what was measured without a network is damaged.
+        UserError: the record of what was measured without a network is damaged, or the result of a probe.
     """
+    done = [result for result in results if result.status == "done"]
+    main = test_set or study.images.main_test
+    if points is None and done:
+        points = points_from_results(done, profile=study.analysis.profile, test_set=main)
+    how = (*study.problem.findings(study.images), *training_findings(study, results))
+    if points is None:
+        return unique_findings(how)
     anchors = load_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
-    lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
-    done = [result for result in results if result.status == "done"]
+    lines = [] if anchors is None else anchors.lines(main, quantity)
     longer = convergence_findings(study, folder, done, points, read_probes(folder, done))
-    how = (*training_findings(study, results), *longer)
-    return unique_findings(study.problem.findings(study.images), how, baseline_findings(select_width(points), lines))
+    return unique_findings(how, longer, baseline_findings(select_width(points), lines))
 
 
 def study_lines(known: StudyAnalysis) -> list[str]:
     """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
     if known.answer is not None:
-        verdict, *rest = lines_of(known.answer, known.steps, known.findings)
-        return [verdict, *filter(None, [known.reservation]), *rest]
+        return lines_of(known.answer, known.steps, known.findings)
     head = [verdict_line(known.verdict, ""), known.sentence]
     return joined([head, step_lines(known.steps), finding_lines(known.findings)])

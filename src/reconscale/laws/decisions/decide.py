@@ -164,9 +164,10 @@ class Decision:
     """The answer.
 
     Attributes:
-        verdict: ``COLLECT MORE``, ``TRAIN LARGER``, ``STOP`` or ``UNDECIDED``.
-        probability: of what the verdict claims: that the gain is worthwhile, for STOP that none is, for UNDECIDED
-            that the more promising one is.
+        verdict: ``COLLECT MORE``, ``TRAIN LARGER``, ``STOP`` or ``UNDECIDED``; or, where something must be mended
+            before the curve says anything about data (:mod:`.gate`), ``FIX FIRST`` or ``TRAIN LONGER FIRST``.
+        probability: of what the verdict on the curve claims: that the gain is worthwhile, for STOP that none is, for
+            UNDECIDED that the more promising one is.
         n: the largest n measured.
         p: parameters of the network chosen there, or None.
         measured: mean over seeds of the metric there.
@@ -182,6 +183,8 @@ class Decision:
         cost_p: of one run with p doubled, or None.
         sentence: all of this in a few sentences.
         findings: cautions.
+        curve_verdict: the verdict on the curve alone.
+        first_step: what must be mended first; empty where nothing must.
     """
 
     verdict: str
@@ -200,11 +203,12 @@ class Decision:
     cost_p: CostEstimate | None
     sentence: str
     findings: tuple[Finding, ...]
+    curve_verdict: str = ""
+    first_step: str = ""
 
     def __str__(self) -> str:
-        return "\n".join(
-            [f"{self.verdict} ({likelihood_words(self.probability)})", self.sentence, *map(str, self.findings)]
-        )
+        sure = "" if self.first_step else f" ({likelihood_words(self.probability)})"
+        return "\n".join([f"{self.verdict}{sure}", self.sentence, *map(str, self.findings)])
 
 
 def make_decision(
@@ -250,6 +254,7 @@ def make_decision(
         cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
         sentence="",
         findings=unique_findings(curve.level.findings, list_cautions(curve)),
+        curve_verdict=verdict,
     )
     return replace(answer, sentence=_sentence(answer, points, double))
 

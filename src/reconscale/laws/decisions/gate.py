@@ -1,0 +1,59 @@
+"""What must be mended before a verdict on a curve can be acted on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconscale.laws.curve_posterior import CurvePosterior
+from reconscale.laws.decisions.costs import Costs
+from reconscale.laws.decisions.decide import Decision, make_decision
+
+FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
+
+OBSTACLES = {
+    "below-input": (FIX, "Find out why the networks are worse than their input (noise, data range, rate, loss)"),
+    "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
+    "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
+    "error-rises": (FIX, "Find out why more data hurt (recipe, duplicates, mixed sources)"),
+    "below-classical": (LONGER, "Train longer (policy converge), or with a larger network or another rate"),
+    "not-converged": (LONGER, "Train until it has converged: raise recipe.doublings, and run again"),
+    "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
+    "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
+}
+"""Code of a finding -> the verdict that it forces, and what to do. The curve then shows training, not data."""
+
+
+def make_gated_decision(
+    curve: CurvePosterior, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None
+) -> Decision:
+    """Say whether more data, or a larger network, is worth it, unless something must be mended first.
+
+    Args:
+        curve: the curve, inferred from points. Their ``findings`` may say what is known of the runs behind them.
+        double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
+        worthwhile: the smallest gain worth paying for, 0 or more: in dB, for ``ssim`` in SSIM.
+        costs: prices; then the sentence says what each doubling costs.
+
+    Returns:
+        The decision of :func:`.decide.make_decision`. Where a finding of :data:`OBSTACLES` stands against it, its
+        verdict is ``FIX FIRST`` or ``TRAIN LONGER FIRST``, with the verdict on the curve alone beside it.
+
+    Raises:
+        UserError: an argument is out of range.
+    """
+    return gate(make_decision(curve, double=double, worthwhile=worthwhile, costs=costs))
+
+
+def gate(decision: Decision) -> Decision:
+    """The decision, with the verdict that its findings force, if any."""
+    against = [finding for finding in decision.findings if finding.code in OBSTACLES]
+    if not against:
+        return decision
+    verdict = FIX if any(OBSTACLES[finding.code][0] == FIX for finding in against) else LONGER
+    first = next(OBSTACLES[finding.code][1] for finding in against if OBSTACLES[finding.code][0] == verdict)
+    reasons = "; ".join(finding.text for finding in against)
+    sentence = (
+        f"Do not act on this yet: {reasons}. {first}. "
+        f"On the curve alone the verdict would be {decision.verdict}. {decision.sentence}"
+    )
+    return replace(decision, verdict=verdict, curve_verdict=decision.verdict, first_step=first, sentence=sentence)

@@ -1,0 +1,60 @@
+"""Verdicts that must not be given before something is mended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reconscale.laws import Points, decide
+from reconscale.laws.decisions.gate import FIX, LONGER, OBSTACLES
+from reconscale.laws.findings import CODES, Finding
+
+N = np.repeat([10.0, 30, 100, 300, 1000], 3)
+
+
+def points(slope: float = -0.2, noise: float = 0.01, seed: int = 0) -> Points:
+    scatter = np.random.default_rng(seed).normal(0, noise, len(N))
+    return Points(N, 2e-3 * (N / 10) ** slope * np.exp(scatter), np.tile([0, 1, 2], 5))
+
+
+def with_finding(code: str) -> Points:
+    return replace(points(), findings=(Finding(code, f"the reason {code}", "warning"),))
+
+
+def test_nothing_against_it_changes_nothing() -> None:
+    made = decide(points())
+    assert made.verdict == made.curve_verdict == "COLLECT MORE" and made.first_step == ""
+    assert decide(with_finding("data-crime")).verdict == "COLLECT MORE"
+
+
+@pytest.mark.parametrize("code", OBSTACLES)
+def test_obstacles_stand_before_the_verdict(code: str) -> None:
+    made = decide(with_finding(code))
+    assert made.verdict == OBSTACLES[code][0] and made.curve_verdict == "COLLECT MORE"
+    assert made.sentence.startswith(f"Do not act on this yet: the reason {code}. {made.first_step}.")
+    assert "On the curve alone the verdict would be COLLECT MORE." in made.sentence
+    assert str(made).splitlines()[0] == made.verdict  # without a likelihood: nothing is likely before it is mended
+
+
+def test_what_must_be_fixed_comes_before_longer_training() -> None:
+    both = tuple(Finding(code, code, "warning") for code in ("not-converged", "below-input"))
+    assert decide(replace(points(), findings=both)).verdict == FIX
+    assert decide(replace(points(), findings=both[:1])).verdict == LONGER
+
+
+def test_every_obstacle_is_a_finding_that_somebody_makes() -> None:
+    assert set(OBSTACLES) - set(CODES) == {"below-input", "below-classical"}  # whose texts name what they compare with
+
+
+def test_errors_that_rise_beyond_chance() -> None:
+    assert decide(points(slope=0.05)).verdict == FIX
+    rising = Points([10.0, 30, 100, 300, 1000], [0.2, 0.25, 0.3, 0.35, 0.4])
+    assert decide(rising).verdict == FIX  # no size was run twice, but they lie on a line
+
+
+def test_a_flat_curve_is_not_called_rising() -> None:
+    """Two standard errors: 2.3 % of flat curves rise by more."""
+    rises = [any(f.code == "error-rises" for f in decide(points(0.0, seed=seed)).findings) for seed in range(40)]
+    assert sum(rises) <= 5
