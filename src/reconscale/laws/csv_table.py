@@ -177,7 +177,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         seen.add(name)
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
-    known = [name for name in (*NUMBERS, *WHOLE, *WORDS) if name != "steps"]  # logs also have "step", which is another
+    known = [name for name in (*NUMBERS, *WHOLE, *WORDS) if name != "steps"]  # "step" is another
     longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
     unknown = (
         name for name in header if name not in (*known, "steps") and len(name) <= longest and not _is_image(name)
