@@ -52,12 +52,13 @@ def test_four_times_as_long(recipe: dict[str, Any], changed: dict[str, Any]) -> 
 
 def test_probes_are_read_beside_their_runs(tmp_path: Path) -> None:
     folder, before = Folder(tmp_path), [result(n, 4, 0, 25.0 + n, steps=10) for n in (9, 2)]
-    assert read_probes(folder, before) == []
+    read = lambda results: read_probes(folder, results, profile=PROFILE, test_set="test")  # noqa: E731
+    assert read(before) == []
     for each in before:
         run = longer_run(each)
         after = each.model_copy(update={"run": run, "metrics": {"test": {PROFILE: 40.0}}})
         after.write(probes_folder(folder).of(run))
-    probes = read_probes(folder, before)
+    probes = read(before)
     assert [probe.before.run.n for probe in probes] == [2, 9]
     assert probes[0].values(PROFILE, "test") == (27.0, 40.0)
     assert folder.others([each.run for each in before]) == 0  # they are no results of another plan

@@ -122,13 +122,17 @@ def analyse_study(
     quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
     lines = anchors.lines(study.images.main_test, quantity) if anchors is not None else []
     own, best = ((), None) if answer is None else (answer.findings, answer.best)
-    probes, points = read_probes(folder, done), None if answer is None else answer.points
+    probes, points = _probes(study, folder, done), None if answer is None else answer.points
     how = (*training_findings(study, results), *convergence_findings(study, folder, done, points, probes))
     findings = unique_findings(own, study.problem.findings(study.images), how, baseline_findings(best, lines))
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
     found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
     return replace(found, probes=tuple(probes))
+
+
+def _probes(study: Study, folder: Folder, done: Sequence[Result]) -> list[Probe]:
+    return read_probes(folder, done, profile=study.analysis.profile, test_set=study.images.main_test)
 
 
 def _analyse_done(study: Study, done: Sequence[Result], target: float | None) -> Analysis:
@@ -163,7 +167,7 @@ def run_findings(
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(test_set or study.images.main_test, quantity)
     done = [result for result in results if result.status == "done"]
-    longer = convergence_findings(study, folder, done, points, read_probes(folder, done))
+    longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
     how = (*training_findings(study, results), *longer)
     return unique_findings(study.problem.findings(study.images), how, baseline_findings(select_width(points), lines))
 
