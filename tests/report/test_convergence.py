@@ -78,6 +78,21 @@ def test_seeds_that_share_most_of_their_images(tmp_path: Path, available: int, f
         )
 
 
+def test_sizes_of_one_seed_share_nothing(tmp_path: Path) -> None:
+    """A rule may leave the largest sizes one seed."""
+    study = study_of(override=({"n": (300, 600), "seeds": 1},))
+    results = [result_of(run) for run in runs_of(study)]
+    write_atomic(tmp_path / "images.json", to_json({"available": 638}))
+    assert "seeds-share-images" not in codes(study, results, Folder(tmp_path))
+
+
+def test_probes_without_the_largest_n_do_not_call_training_long_enough(tmp_path: Path) -> None:
+    study = study_of(version=2)
+    results = [result_of(run) for run in runs_of(study)]
+    found = codes(study, results, Folder(tmp_path), probed(results, {10: 0.001}))
+    assert "not-probed" in found and "probe-silent" not in found
+
+
 def probed(results: Sequence[Result], gains: dict[int, float]) -> list[Probe]:
     """Probes of the first seed at width 32 that gained so many dB."""
     found = []

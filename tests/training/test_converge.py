@@ -17,6 +17,7 @@ from reconscale.study.defaults import written_out
 from reconscale.study.study_file import parse_study
 from reconscale.training import checkpoint
 from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.placement import ExecutionConfig
 from reconscale.training.schedule import (
     Schedule,
     branch_points,
@@ -27,6 +28,7 @@ from reconscale.training.schedule import (
     most_steps,
 )
 from reconscale.training.stack import Stack
+from reconscale.training.sweep import plan
 from reconscale.training.worker import Placement, Task, run_task
 
 CPU = torch.device("cpu")
@@ -311,6 +313,16 @@ def test_the_tolerance_is_a_third_of_what_is_worthwhile(analysis: dict[str, Any]
     for recipe in ({}, {"steps": 4000, "doublings": 5, "warmup": 0.05}):  # which version 1 does not write
         study = parse_study({**STUDY, "analysis": analysis, "recipe": {"policy": "converge", **recipe}})
         assert parse_study(written_out(study)) == study
+
+
+def test_a_plan_counts_the_trunk_and_all_branches(tmp_path: Path) -> None:
+    """As many operations as a training has whose steps are those of the trunk and the branches together."""
+    recipes = [{"policy": "converge", "steps": 10, "doublings": 2, "cooldown": 0.5}, {"policy": "fast", "steps": 75}]
+    flops = [
+        plan(parse_study({**STUDY, "recipe": recipe}), Folder(tmp_path), ExecutionConfig(), calibrate=False).flops
+        for recipe in recipes
+    ]
+    assert flops[0] == flops[1] > 0
 
 
 @pytest.mark.parametrize("recipe, words", [

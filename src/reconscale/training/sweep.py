@@ -360,10 +360,10 @@ def _placement(where: ExecutionConfig, executor: Executor) -> Placement:
 
 
 def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
-    jobs = () if where.slurm else under_way(folder)
-    if jobs:
-        raise UserError(folder.root, f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})",
-                      "watch them with --slurm, or cancel them and delete runs/.slurm")  # fmt: skip
+    for place in () if where.slurm else (folder, probes_folder(folder)):
+        if jobs := under_way(place):
+            what = f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})"
+            raise UserError(place.root, what, f"watch them with --slurm, or cancel them and delete {place.root}/.slurm")
 
 
 def _pin(folder: Folder, images: ImageSet) -> None:
