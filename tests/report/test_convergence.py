@@ -78,6 +78,21 @@ def test_seeds_that_share_most_of_their_images(tmp_path: Path, available: int, f
         )
 
 
+def test_sizes_of_one_seed_share_nothing(tmp_path: Path) -> None:
+    """A rule may leave the largest sizes one seed."""
+    study = study_of(override=({"n": (300, 600), "seeds": 1},))
+    results = [result_of(run) for run in runs_of(study)]
+    write_atomic(tmp_path / "images.json", to_json({"available": 638}))
+    assert "seeds-share-images" not in codes(study, results, Folder(tmp_path))
+
+
+def test_probes_without_the_largest_n_do_not_call_training_long_enough(tmp_path: Path) -> None:
+    study = study_of(version=2)
+    results = [result_of(run) for run in runs_of(study)]
+    found = codes(study, results, Folder(tmp_path), probed(results, {10: 0.001}))
+    assert "not-probed" in found and "probe-silent" not in found
+
+
 def probed(results: Sequence[Result], gains: dict[int, float]) -> list[Probe]:
     """Probes of the first seed at width 32 that gained so many dB."""
     found = []
@@ -95,7 +110,7 @@ def test_probes_that_gain_say_what_the_verdict_would_be(tmp_path: Path) -> None:
     results = [result_of(run) for run in runs_of(study)]
     assert "not-probed" in codes(study, results, Folder(tmp_path))
     text = codes(study, results, Folder(tmp_path), probed(results, {10: 0.3, 600: 2.5}))["probe-gains"]
-    assert "n = 10 gains 0.3 dB and that of n = 600 2.5 dB" in text and "4 times the steps would take" in text
+    assert "a network gains 0.3 dB at n = 10 and 2.5 dB at n = 600:" in text and "4 times the steps would take" in text
     found = codes(study, results, Folder(tmp_path), probed(results, {10: 0.001, 600: 0.02}))
     assert "probe-silent" in found and "probe-gains" not in found and "not-probed" not in found
 

@@ -9,6 +9,8 @@ import pytest
 
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.study.probes import longer_run, probes_folder, read_probes, results_to_probe
+from reconscale.study.result import Branch
+from reconscale.study.run import MOST_DOUBLINGS
 
 PROFILE = "psnr-rgb-clip"
 
@@ -52,12 +54,31 @@ def test_four_times_as_long(recipe: dict[str, Any], changed: dict[str, Any]) -> 
 
 def test_probes_are_read_beside_their_runs(tmp_path: Path) -> None:
     folder, before = Folder(tmp_path), [result(n, 4, 0, 25.0 + n, steps=10) for n in (9, 2)]
-    assert read_probes(folder, before) == []
+    read = lambda results: read_probes(folder, results, profile=PROFILE, test_set="test")  # noqa: E731
+    assert read(before) == []
     for each in before:
         run = longer_run(each)
         after = each.model_copy(update={"run": run, "metrics": {"test": {PROFILE: 40.0}}})
         after.write(probes_folder(folder).of(run))
-    probes = read_probes(folder, before)
+    probes = read(before)
     assert [probe.before.run.n for probe in probes] == [2, 9]
     assert probes[0].values(PROFILE, "test") == (27.0, 40.0)
     assert folder.others([each.run for each in before]) == 0  # they are no results of another plan
+
+
+def test_probes_of_an_earlier_plan_are_left_out(tmp_path: Path) -> None:
+    """A study that has grown is probed at its largest n now, or not at all."""
+    folder, before = Folder(tmp_path), [result(n, 4, 0, 25.0 + n, steps=10) for n in (2, 9)]
+    for each in before:
+        run = longer_run(each)
+        each.model_copy(update={"run": run}).write(probes_folder(folder).of(run))
+    grown = [*before, result(40, 4, 0, 70.0, steps=10)]
+    probes = read_probes(folder, grown, profile=PROFILE, test_set="test")
+    assert [probe.before.run.n for probe in probes] == [2]
+
+
+def test_a_probe_doubles_no_more_often_than_a_run_may() -> None:
+    before = result(2, 4, 0, 25.0, policy="converge", steps=4, doublings=MOST_DOUBLINGS)
+    branches = [Branch(trunk=4 * 2**k, steps=5 * 2**k, best_step=4, psnr=20.0 + k) for k in range(MOST_DOUBLINGS + 1)]
+    run = longer_run(before.model_copy(update={"branches": tuple(branches)}))
+    assert run.recipe.doublings == MOST_DOUBLINGS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from reconscale.study.defaults import written_out
 from reconscale.study.study_file import parse_study
 from reconscale.training import checkpoint
 from reconscale.training.loop import Hooks, Interrupted, Training
+from reconscale.training.placement import ExecutionConfig
 from reconscale.training.schedule import (
     Schedule,
     branch_points,
@@ -26,6 +28,7 @@ from reconscale.training.schedule import (
     most_steps,
 )
 from reconscale.training.stack import Stack
+from reconscale.training.sweep import plan
 from reconscale.training.worker import Placement, Task, run_task
 
 CPU = torch.device("cpu")
@@ -145,11 +148,98 @@ def test_it_continues_where_another_tolerance_ended(
     continued = list(steps)
     steps.clear()
     run_task(Task(run, images, alone, placement), note)
-    assert min(continued) > min(steps)
+    assert min(continued, default=math.inf) > min(steps)
     here, there = beside.read(run), alone.read(run)
     assert here is not None and there is not None
     keep = ("metrics", "images", "branches", "steps", "best_step", "validation")
     assert all(getattr(here, name) == getattr(there, name) for name in keep)
+
+
+KEPT = ("metrics", "images", "branches", "steps", "best_step", "validation", "restarts")
+
+
+def test_a_run_that_was_cut_misleads_no_later_one(images: ImageSet, tmp_path: Path) -> None:
+    """Four doublings, then fewer of the same training, then five: the looks and the best weights of all are there."""
+    beside, alone = Folder(tmp_path / "beside"), Folder(tmp_path / "alone")
+    whole, cut, more = make_run(), make_run(tolerance=50.0), make_run(doublings=4)
+    for run in (whole, cut):
+        run_task(Task(run, images, beside, Placement()), lambda message: None)
+    assert not (beside.of(cut) / checkpoint.TRUNK).exists()
+    (beside.of(whole) / checkpoint.TRUNK).unlink()
+    for folder in (beside, alone):
+        run_task(Task(more, images, folder, Placement()), lambda message: None)
+    here, there = beside.read(more), alone.read(more)
+    assert here is not None and there is not None
+    assert all(getattr(here, name) == getattr(there, name) for name in KEPT)
+
+
+def spoil(training: Training, *, branched: int, step: int) -> None:
+    """Have the guard call training lost after a step of a branch; it is asked at every tenth step."""
+    judged = training.judged
+
+    def spoilt(total: torch.Tensor) -> torch.Tensor | None:
+        accepted = judged(total)
+        if (training.schedule.branched, training.step, training.restarts) == (branched, step, 0):
+            assert training.guard is not None
+            training.guard.give_up()
+        return accepted
+
+    training.judged = spoilt  # type: ignore[method-assign]
+
+
+def test_a_run_that_is_cut_counts_its_own_restarts_alone(images: ImageSet) -> None:
+    """Those in branches that it never had are not its own."""
+    longer = Training(make_run(doublings=2), images, CPU, "fp32")
+    spoil(longer, branched=16, step=19)
+    longer.carry_on(Hooks())
+    assert longer.restarts == 1
+    for doublings, restarts in ((1, 0), (2, 1)):
+        short = Training(make_run(doublings=doublings), images, CPU, "fp32")
+        short.restore(longer.state())
+        assert short.over and short.restarts == restarts and short.trained_steps == (12, 24)[doublings - 1]
+
+
+def test_the_guard_is_asked_at_the_same_steps_when_a_run_goes_on(
+    images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def record(training: Training) -> Training:
+        assert training.guard is not None
+        lost = training.guard.lost
+        monkeypatch.setattr(training.guard, "lost", lambda: asked.append(training.step) or lost())
+        return training
+
+    record(Training(make_run(), images, CPU, "fp32")).carry_on(Hooks())
+    whole = list(asked)
+    asked.clear()
+    first = record(Training(make_run(doublings=1), images, CPU, "fp32"))
+    first.carry_on(Hooks())
+    second = record(Training(make_run(), images, CPU, "fp32"))
+    second.restore(first.state())
+    second.carry_on(Hooks())
+    assert asked == whole
+
+
+def test_killed_before_its_result_a_run_leaves_its_trunk(
+    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run = Folder(tmp_path), make_run(doublings=1)
+    with monkeypatch.context() as killed:
+        killed.setattr(Result, "write", lambda result, into: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_task(Task(run, images, folder, Placement()), lambda message: None)
+    assert (folder.of(run) / checkpoint.TRUNK).is_file()
+    assert run_task(Task(run, images, folder, Placement()), lambda message: None) == "done"
+    assert {path.name for path in folder.of(run).iterdir()} & {*checkpoint.CHECKPOINTS, checkpoint.TRUNK} == {
+        checkpoint.TRUNK
+    }
+
+
+def test_a_folder_in_the_place_of_a_trunk_is_no_trunk(images: ImageSet, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (folder.of(make_run(tolerance=50.0)) / checkpoint.TRUNK).mkdir(parents=True)
+    assert run_task(Task(make_run(), images, folder, Placement()), lambda message: None) == "done"
 
 
 def test_a_trunk_that_is_gone_is_trained_again(images: ImageSet, tmp_path: Path) -> None:
@@ -172,21 +262,14 @@ def test_runs_in_one_pass_are_the_runs_alone(images: ImageSet) -> None:
         assert stacked.best_psnr == pytest.approx(one.best_psnr, abs=0.01)
 
 
-def test_divergence_in_a_branch_returns_to_the_trunk(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_divergence_in_a_branch_returns_to_the_trunk(images: ImageSet) -> None:
     """A branch that diverged continues at a third of the rate; the trunk knows nothing of it but for the count."""
     training = Training(make_run(doublings=2), images, CPU, "fp32")
-    judged, hits = training.judged, []
-
-    def spoilt(total: torch.Tensor) -> torch.Tensor | None:
-        if training.schedule.branched == 8 and not hits:
-            hits.append(training.step)
-            assert training.guard is not None
-            training.guard.give_up()
-        return judged(total)
-
-    monkeypatch.setattr(training, "judged", spoilt)
-    training.carry_on(Hooks())
-    assert hits and training.over and training.branching is not None
+    spoil(training, branched=8, step=9)
+    warned: list[str] = []
+    training.carry_on(Hooks(warn=warned.append))
+    assert len(warned) == training.restarts == 1 and training.over and training.branching is not None
+    assert training.schedule.rate == training.run.lr and training.guard is not None and not training.guard.restarts
     assert [branch.trunk for branch in training.branching.finished] == [4, 8, 16][: len(training.branching.finished)]
 
 
@@ -230,6 +313,16 @@ def test_the_tolerance_is_a_third_of_what_is_worthwhile(analysis: dict[str, Any]
     for recipe in ({}, {"steps": 4000, "doublings": 5, "warmup": 0.05}):  # which version 1 does not write
         study = parse_study({**STUDY, "analysis": analysis, "recipe": {"policy": "converge", **recipe}})
         assert parse_study(written_out(study)) == study
+
+
+def test_a_plan_counts_the_trunk_and_all_branches(tmp_path: Path) -> None:
+    """As many operations as a training has whose steps are those of the trunk and the branches together."""
+    recipes = [{"policy": "converge", "steps": 10, "doublings": 2, "cooldown": 0.5}, {"policy": "fast", "steps": 75}]
+    flops = [
+        plan(parse_study({**STUDY, "recipe": recipe}), Folder(tmp_path), ExecutionConfig(), calibrate=False).flops
+        for recipe in recipes
+    ]
+    assert flops[0] == flops[1] > 0
 
 
 @pytest.mark.parametrize("recipe, words", [

@@ -155,14 +155,12 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "probe-gains": (
         "warning",
-        "trained 4 times as long, the network of n = {low:size} gains {first} and that of n = {high:size} "
-        "{second}: the curve shows the budget as much as the data{verdict}; {factor} times the steps would take "
-        "{hours} for all runs",
+        "trained 4 times as long, a network gains {gains}: the curve shows the budget as much as the data{verdict}; "
+        "{factor} times the steps would take {hours} for all runs",
     ),
     "probe-silent": (
         "note",
-        "trained 4 times as long, the network of n = {low:size} gains {first} and that of n = {high:size} "
-        "{second}: training was long enough",
+        "trained 4 times as long, a network gains {gains}: training was long enough",
     ),
     "not-probed": (
         "note",

@@ -10,7 +10,7 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
-from reconscale.format import duration
+from reconscale.format import amount, duration
 from reconscale.laws import Finding, Points, decide
 from reconscale.laws.findings import finding
 from reconscale.laws.points import METRICS
@@ -44,9 +44,9 @@ def convergence_findings(
     found = [
         *_unconverged(done, study.analysis.worthwhile, points.metric),
         *_too_few_validation_images(done),
-        *_shared_images(study, folder, done),
+        *_shared_images(folder, done),
     ]
-    if probes:
+    if probes and probes[-1].before.run.n == points.n.max():
         found.append(_of_probes(study, points, probes, done))
     elif study.recipe.steps_are_fixed:
         found.append(finding("not-probed"))
@@ -71,23 +71,28 @@ def _unconverged(done: Sequence[Result], worthwhile: float, metric: str) -> list
 
 
 def _too_few_validation_images(done: Sequence[Result]) -> list[Finding]:
-    errors = [b.gain_error for r in done for b in r.branches[-1:] if b.gain_error is not None]
-    if not errors or float(np.median(errors)) < done[0].run.recipe.tolerance:
+    measured = [(r, b.gain_error) for r in done for b in r.branches[-1:] if b.gain_error is not None]
+    if not measured:
         return []
-    images = len(next(iter(done)).images.get("val", {})) or done[0].run.images.val
-    return [finding("validation-too-small", images=images, error=float(np.median(errors)),
-                    tolerance=done[0].run.recipe.tolerance)]  # fmt: skip
+    first, error = measured[0][0], float(np.median([error for _, error in measured]))
+    if error < first.run.recipe.tolerance:
+        return []
+    images = len(first.images.get("val", {})) or first.run.images.val
+    return [finding("validation-too-small", images=images, error=error, tolerance=first.run.recipe.tolerance)]
 
 
-def _shared_images(study: Study, folder: Folder, done: Sequence[Result]) -> list[Finding]:
+def _shared_images(folder: Folder, done: Sequence[Result]) -> list[Finding]:
     path = folder.root / "images.json"
-    if not path.is_file() or len(study.sweep.seed) < 2:
+    if not path.is_file():
         return []
     try:
         available = int(read_json(path)["available"])
     except (UserError, KeyError, TypeError, ValueError):
         return []  # of a folder that was put together by hand; whoever runs the study is told
-    beyond = sorted({result.run.n for result in done if result.run.n > SHARED * available})
+    seeds: dict[int, set[int]] = {}
+    for result in done:
+        seeds.setdefault(result.run.n, set()).add(result.run.seed)
+    beyond = sorted(n for n, several in seeds.items() if n > SHARED * available and len(several) > 1)
     return [finding("seeds-share-images", n=float(beyond[0]), available=float(available))] if beyond else []
 
 
@@ -97,17 +102,17 @@ def _of_probes(study: Study, points: Points, probes: Sequence[Probe], done: Sequ
     metric = METRICS[points.metric]
     errors = [[float(e) for e in metric.to_error(np.array(probe.values(profile, main)))] for probe in probes]
     gains = [float(metric.gain(np.array(before), np.array(after))) for before, after in errors]
-    low, high = probes[0].before.run.n, probes[-1].before.run.n
-    spelt = [f"{gain:.2g} {metric.unit}" for gain in (gains[0], gains[-1])]
-    sizes = {"low": float(low), "high": float(high), "first": spelt[0], "second": spelt[1]}
+    unit = f" {metric.unit}" if metric.unit else ""
+    spelt = [f"{gain:.2g}{unit} at n = {amount(p.before.run.n)}" for gain, p in zip(gains, probes, strict=True)]
+    found = " and ".join(spelt)
     if max(gains) < study.analysis.worthwhile * ALIKE:
-        return finding("probe-silent", **sizes)
+        return finding("probe-silent", gains=found)
     now = decide(points, worthwhile=study.analysis.worthwhile).verdict
     longer = with_more_steps(points, [probe.before.run.n for probe in probes], errors)
     then = decide(longer, worthwhile=study.analysis.worthwhile)
     verdict = f", and the verdict would be {then.verdict} instead of {now}" if then.verdict != now else ""
     hours = duration(LONGER * sum(result.seconds for result in done))
-    return finding("probe-gains", **sizes, verdict=verdict, factor=LONGER, hours=hours)
+    return finding("probe-gains", gains=found, verdict=verdict, factor=LONGER, hours=hours)
 
 
 def with_more_steps(points: Points, n: Sequence[float], errors: Sequence[Sequence[float]]) -> Points:

@@ -171,7 +171,7 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
         sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in untrained}))
         found.append(finding("untrained-runs", count=len(untrained), runs=len(done), sizes=sizes))
     if not study.recipe.steps_are_fixed and study.recipe.policy != "converge":
-        capped = sum(result.steps >= result.run.recipe.steps for result in done)
+        capped = sum(result.steps >= result.run.recipe.steps and not result.branches for result in done)
         text = f"{capped} of {len(done)} runs reached the limit on steps first; they may be undertrained"
         found += [Finding("ended-by-limit", text, "warning")] if capped else []
     elif study.recipe.policy == "budget" and study.recipe.decay == "none" and done:

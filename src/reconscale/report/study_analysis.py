@@ -117,7 +117,11 @@ def analyse_study(
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
     found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
-    return replace(found, probes=tuple(read_probes(folder, done)))
+    return replace(found, probes=tuple(_probes(study, folder, done)))
+
+
+def _probes(study: Study, folder: Folder, done: Sequence[Result]) -> list[Probe]:
+    return read_probes(folder, done, profile=study.analysis.profile, test_set=study.images.main_test)
 
 
 def _analyse_done(study: Study, done: Sequence[Result], target: float | None, how: tuple[Finding, ...]) -> Analysis:
@@ -163,7 +167,7 @@ def run_findings(
     anchors = load_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(main, quantity)
-    longer = convergence_findings(study, folder, done, points, read_probes(folder, done))
+    longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
     return unique_findings(how, longer, baseline_findings(select_width(points), lines))
 
 

@@ -46,7 +46,7 @@ class Cell:
     Attributes:
         n, width: the cell.
         p: parameters of the network.
-        flops: of one run of the cell: forward and backward passes over all crops it will see, an upper bound when the
+        flops: of one run of the cell: forward and backward passes over all crops it will see, an upper bound where the
             policy may stop early.
         seconds: estimated wall time of one run, or none without a calibration.
         memory: estimated bytes of one run at its largest, or none without a calibration.
@@ -100,17 +100,13 @@ class Plan:
         return sum(cell.flops * (cell.seeds - cell.done - cell.failed) for cell in self.cells)
 
 
-def count_samples(run: Run) -> int:
-    """Crops that a run will see at most."""
-    return run.recipe.steps * run.recipe.batch
-
-
 def group_cells(
     runs: Iterable[Run],
     over: Mapping[str, str],
     size: Callable[[Run], tuple[int, float]],
     need: Callable[[Run], ResourceEstimate | None],
     pixels: Callable[[Run], float],
+    samples: Callable[[Run], int],
 ) -> tuple[Cell, ...]:
     """Gather runs into cells.
 
@@ -120,6 +116,7 @@ def group_cells(
         size: parameters, and forward FLOPs per pixel, of a run's network.
         need: what a run takes, or none where it is not known.
         pixels: of what training sees of an image: of a crop, or of a slice.
+        samples: images that a run is trained on at most, with those of all its branches.
     """
     groups: dict[tuple[int, int], list[Run]] = {}
     for run in runs:
@@ -132,7 +129,7 @@ def group_cells(
         status = [over.get(run.id) for run in members]
         cells.append(Cell(
             n=n, width=width, p=p,
-            flops=3 * flops_per_pixel * pixels(first) * count_samples(first),
+            flops=3 * flops_per_pixel * pixels(first) * samples(first),
             seconds=needed.seconds if needed else None, memory=needed.memory if needed else None, seeds=len(members),
             done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
         ))  # fmt: skip

@@ -9,7 +9,7 @@ from reconscale.laws import Points, select_width
 from reconscale.study.measurements import points_from_results
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder
-from reconscale.study.run import Recipe, Run
+from reconscale.study.run import MOST_DOUBLINGS, Recipe, Run
 
 LONGER = 4
 """A probe has this many times the steps."""
@@ -54,7 +54,8 @@ def longer_run(result: Result) -> Run:
     recipe = result.run.recipe
     changes: dict[str, float] = {"steps": LONGER * recipe.steps}
     if recipe.policy == "converge":
-        changes = {"doublings": max(1, len(result.branches) - 1) + 2, "tolerance": NO_TOLERANCE}
+        longer = min(MOST_DOUBLINGS, max(1, len(result.branches) - 1) + 2)
+        changes = {"doublings": longer, "tolerance": NO_TOLERANCE}
     elif not recipe.steps_are_fixed:
         changes["patience"] = LONGER * recipe.patience
         if recipe.epochs is not None:
@@ -88,12 +89,14 @@ def results_to_probe(results: Sequence[Result], *, profile: str, test_set: str) 
     return chosen
 
 
-def read_probes(folder: Folder, results: Sequence[Result]) -> list[Probe]:
-    """The probes that are done, of runs that are, in the order of n.
+def read_probes(folder: Folder, results: Sequence[Result], *, profile: str, test_set: str) -> list[Probe]:
+    """The probes that are done, in the order of n. Those of another width or n, of an earlier plan, are left out.
 
     Args:
         folder: of the study's results.
         results: of the study.
+        profile: by which the width is selected.
+        test_set: likewise.
 
     Raises:
         UserError: the result of a probe is damaged.
@@ -101,13 +104,9 @@ def read_probes(folder: Folder, results: Sequence[Result]) -> list[Probe]:
     inside = probes_folder(folder)
     if not inside.root.is_dir():
         return []
-    names = {place.name for place in inside.root.iterdir()}
     found = []
-    for result in results:
-        if result.status != "done":
-            continue
-        run = longer_run(result)
-        after = inside.read(run, images=False) if run.id in names else None
+    for result in results_to_probe(results, profile=profile, test_set=test_set):
+        after = inside.read(longer_run(result), images=False)
         if after is not None and after.status == "done":
             found.append(Probe(result, after))
-    return sorted(found, key=lambda probe: probe.before.run.n)
+    return found

@@ -32,6 +32,8 @@ FAMILY = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$"
 """Names of network families: they are part of the names of folders."""
 FEWEST_STEPS = 4
 """Of a trunk before its first branch."""
+MOST_DOUBLINGS = 20
+"""Of the steps of a trunk."""
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
 
@@ -262,7 +264,7 @@ class Recipe(FrozenModel):
     epochs: int | None = Field(default=None, ge=1)
     cooldown: float = Field(default=0.2, gt=0, le=1)
     tolerance: float = Field(default=0.03, gt=0)
-    doublings: int = Field(default=5, ge=1, le=20)
+    doublings: int = Field(default=5, ge=1, le=MOST_DOUBLINGS)
     batch: int = Field(default=16, ge=1)
     optimizer: Literal["muon", "adam", "rmsprop"] = "adam"
     weight_decay: float = Field(default=0.0, ge=0, lt=10)

@@ -77,7 +77,10 @@ def find_trunk(folder: Path, key: str, device: torch.device) -> dict[str, Any] |
     alike = f"{folder.name.rpartition('-')[0]}-*"
     places = [folder.parent, *([folder.parent.parent] if folder.parent.name == PROBES else [])]
     for path in sorted(path for place in places for path in place.glob(f"{alike}/{TRUNK}")) if key else ():
-        state = _read(path, device)
+        try:
+            state = _read(path, device)
+        except OSError:  # a folder, or nobody's to read: what it would save is computed again
+            continue
         if state is None or state.get("trunk") != key:
             continue
         if best is None or state["computed"] > best["computed"]:

@@ -37,6 +37,7 @@ class FinishedBranch:
         psnr: of those weights on the validation images, dB.
         looks: at the validation images until here.
         weights: those weights.
+        restarts: of training until here.
     """
 
     trunk: int
@@ -45,6 +46,7 @@ class FinishedBranch:
     psnr: float
     looks: int
     weights: dict[str, Tensor]
+    restarts: int = 0
 
 
 def trunk_key(run: Run) -> str:
@@ -64,6 +66,7 @@ class Branching:
         self.recipe, self.points = recipe, branch_points(recipe)
         self.finished: list[FinishedBranch] = []
         self.restarts = 0
+        self.goes_on = False
         self._trunk: dict[str, Any] | None = None
 
     @property
@@ -73,6 +76,11 @@ class Branching:
             if self._ends_with(index):
                 return self.finished[: index + 1]
         return self.finished
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether training went on for longer than this recipe asks for."""
+        return len(self.kept) < len(self.finished)
 
     def _ends_with(self, index: int) -> bool:
         """Whether training ends with this branch: twice the steps gained too little, or it is the last one allowed."""
@@ -115,6 +123,7 @@ class Branching:
                 training.best_psnr,
                 len(training.curve),
                 best,
+                training.restarts,
             )
         )
         before = training.guard.restarts if training.guard is not None else 0
@@ -124,7 +133,9 @@ class Branching:
 
     def cut(self, training: Training) -> None:
         """Take a training that went on for longer back to where this recipe ends it; one that ended before goes on."""
+        had_ended = training.over
         training.over = self.is_over or training.diverged_at is not None
+        self.goes_on = had_ended and not training.over
         if not self.is_over:
             return
         last = self.kept[-1]

@@ -56,6 +56,8 @@ class AfterStep:
         training = self.training
         if training.step == 0 and not training.curve and training.guard is not None:
             self.hooks.log(0, training.look())
+        if training.branching is not None and training.branching.goes_on:  # it was not asked at the end
+            self._ask_the_guard(now=True)
 
     def step(self) -> bool:
         """After a step; returns whether another one follows: no, where the run is over or its loss is not finite.

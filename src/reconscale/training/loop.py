@@ -170,6 +170,8 @@ class Training:
     @property
     def restarts(self) -> int:
         """How often training began again after it had diverged."""
+        if self.branching is not None and self.branching.is_cut:
+            return self.branching.kept[-1].restarts
         in_branches = 0 if self.branching is None else self.branching.restarts
         return in_branches + (0 if self.guard is None else self.guard.restarts)
 

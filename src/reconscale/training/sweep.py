@@ -31,6 +31,7 @@ from reconscale.training.executors.slurm import under_way
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
 from reconscale.training.placement import ExecutionConfig
+from reconscale.training.schedule import computed_steps
 from reconscale.training.stack_size import stacks_of
 from reconscale.training.worker import Placement, Task
 
@@ -227,9 +228,9 @@ def plan(
             _, measured, _ = _measured(left, images, folder, executor, where)
             workers = executor.workers
     size = lambda run: ((s := size_of(run.network, input_spec(run.problem, images.channels))).p, s.flops)  # noqa: E731
-    cells = group_cells(
-        runs, over, size, lambda run: _need(measured.get(run.id), run, images), lambda run: pixels_of(run, images)
-    )
+    need = lambda run: _need(measured.get(run.id), run, images)  # noqa: E731
+    samples = lambda run: computed_steps(run.recipe, run.n) * run.recipe.batch  # noqa: E731
+    cells = group_cells(runs, over, size, need, lambda run: pixels_of(run, images), samples)
     return Plan(cells, workers)
 
 
@@ -274,6 +275,7 @@ def run(
         explanation(study, images, folder, progress)
         if retry_failed:
             _forget_failed(folder, runs)
+            _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
         left = [run for run in runs if not folder.is_over(run)]
         sweep = _Sweep(study, folder, where, images, progress, record)
         if left:
@@ -358,10 +360,10 @@ def _placement(where: ExecutionConfig, executor: Executor) -> Placement:
 
 
 def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
-    jobs = () if where.slurm else under_way(folder)
-    if jobs:
-        raise UserError(folder.root, f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})",
-                      "watch them with --slurm, or cancel them and delete runs/.slurm")  # fmt: skip
+    for place in () if where.slurm else (folder, probes_folder(folder)):
+        if jobs := under_way(place):
+            what = f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})"
+            raise UserError(place.root, what, f"watch them with --slurm, or cancel them and delete {place.root}/.slurm")
 
 
 def _pin(folder: Folder, images: ImageSet) -> None:

@@ -129,9 +129,11 @@ def run_task(task: Task, report: Report, stop: Callable[[], bool] | None = None)
 def written(task: Task, result: Result) -> str:
     """Write the result of a run, which is then over; returns its status."""
     folder = task.folder.of(task.run)
-    result.write(folder)
-    if result.branches:  # it can be continued with a smaller tolerance
+    if (
+        result.branches
+    ):  # it can be continued with a smaller tolerance; first, as a run with a result is looked at no more
         checkpoint.keep_trunk(folder)
+    result.write(folder)
     if result.status != "failed":  # once there is more memory, or whatever it lacked, it continues
         checkpoint.remove(folder)
     return result.status
@@ -217,7 +219,8 @@ def finish_run(task: Task, training: Training, report: Report, witness: InputGua
         what = "training diverged again, at a third of the rate," if training.restarts else "the loss was not finite"
         reason = f"{what} at step {training.diverged_at}; lower recipe.lr (it was {task.run.lr:g})"
         return _result(task, training, "diverged", reason=reason)
-    _keep(task.folder.of(task.run), training.state(), report, witness)
+    if training.branching is None or not training.branching.is_cut:  # the longer training is kept where it came from
+        _keep(task.folder.of(task.run), training.state(), report, witness)
     done, _ = training.progress
     report({"step": done, "steps": done, "psnr": training.best_psnr})
     return _test(task, training, report, began)

@@ -95,5 +95,7 @@ def test_too_few_sizes_to_weigh_a_law_are_refused_with_their_number() -> None:
     assert can_weigh("bnsl-1", 7) and not can_weigh("bnsl-1", 6) and held_back(3) == 0
     seven = drawn("power", (2.0, 0.3), n=N[:14])
     assert rs.infer(seven, laws=["bnsl-1"]).backtest() == []  # fewer sizes cannot weigh it
+    with pytest.raises(rs.UserError, match=r"'power': found 2 distinct n; in a forecast it needs at least 3$"):
+        rs.infer(drawn("power", (2.0, 0.3), n=N[:4]), laws=["power"])  # nothing would be held back
     three = drawn("power", (2.0, 0.3), n=N[:6])
     assert rs.forecast(three, [1e3], laws=["power"]).weights["power"] == pytest.approx(0.375)

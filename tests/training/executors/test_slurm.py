@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from hypothesis import strategies as st
 
 from reconscale.errors import UserError
 from reconscale.study import Folder
+from reconscale.study.probes import PROBES
 from reconscale.study.study_file import load_study
 from reconscale.training.executors.slurm import Slurm, under_way
 from reconscale.training.executors.slurm_cli import READERS, SlurmOptions, minutes, parameters, parse_slurm
 from reconscale.training.executors.slurm_job import JobStatusFile, JobStore, SlurmJob, keep_tasks, read_tasks, restored
+from reconscale.training.sweep import run
 from reconscale.training.worker import Placement, Task
 
 from .slurm_driver import tasks_of
@@ -174,6 +177,17 @@ def test_handed_in_once(queue: Path, tasks: list[Task]) -> None:
     Slurm(options, events.append).carry_out(tasks)
     fresh = [job for job in JobStore.beside(folder.root).jobs() if job.id.startswith("102")]
     assert handed_in(queue) == 2 and [run for job in fresh for run in job.runs] == list(lost)
+
+
+@pytest.mark.parametrize("place", ["", PROBES])
+def test_nothing_is_trained_beside_jobs(queue: Path, tiny_study: Path, tasks: list[Task], place: str) -> None:
+    """Nor beside those that train probes."""
+    folder = Folder(tasks[0].folder.root / place)
+    jobs = [replace(task, folder=folder) for task in tasks]
+    Slurm(parse_slurm(["wait=no,runs=12"]), lambda event: None).carry_out(jobs)
+    with pytest.raises(UserError, match=r"1 jobs of Slurm .* delete .*\.slurm"):
+        run(load_study(tiny_study), Folder.beside(tiny_study))
+    assert handed_in(queue) == 1
 
 
 def test_a_number_that_came_again_is_not_our_job(queue: Path, tasks: list[Task]) -> None:

@@ -229,7 +229,8 @@ def fit_ensemble(level: SizeMeans, rng: np.random.Generator, laws: str | Sequenc
     for key in keys:
         if not can_weigh(key, many):
             least = next(number for number in count(LAWS[key].least) if can_weigh(key, number))
-            remedy = f"in a forecast it needs at least {least}, because the largest are held back to weigh it"
+            why = ", because the largest are held back to weigh it" if held_back(least) else ""
+            remedy = f"in a forecast it needs at least {least}{why}"
             raise UserError(f"law '{key}'", f"found {many} distinct n", remedy)
     held = held_back(many)
     curve = infer_posterior(level, held, rng=rng)
