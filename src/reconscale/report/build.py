@@ -151,6 +151,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
     tables = _tables(answer, known.lines, extra, known.findings)
     page = replace(
         _page(answer, tables, study.name, (known.verdict, known.sentence)),
+        reservation=known.reservation,
         subtitle=page_text.sentence_case(problem_words(study)),
         facts=page_text.facts(study, answer, known.results),
         costs=page_text.costs(answer, costs, hours_from(done), study),
@@ -172,7 +173,13 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
 
 
 def report_points(
-    points: Points, out: Path, *, title: str, worthwhile: float = 0.1, target: float | None = None
+    points: Points,
+    out: Path,
+    *,
+    title: str,
+    worthwhile: float = 0.1,
+    target: float | None = None,
+    command: str = "reconscale report points.csv",
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -182,6 +189,7 @@ def report_points(
         title: heading of the page.
         worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
         target: a value of the metric whose n is asked for.
+        command: what writes this page again, for the page.
 
     Returns:
         The path of ``report.html``.
@@ -198,7 +206,7 @@ def report_points(
         runs=rows,
         runs_summary=times(len(points), "measurement"),
         method=page_text.analysis(answer),
-        commands=("reconscale report points.csv",),
+        commands=(command,),
     )
     return _write(page, answer, tables, out)
 
@@ -300,7 +308,7 @@ def _numbers(
         "title": page.title,
         "verdict": page.verdict,
         "surety": page.surety,
-        "sentence": page.sentence,
+        "sentence": " ".join(filter(None, (page.reservation, page.sentence))),
         "tables": {name: item.records() for name, item in tables.items()},
     }
     if answer is not None:

@@ -30,6 +30,7 @@ FORMS = {
     "two breaks": "two breaks",
 }
 MEMBERS = {"curve": "the posterior curve", "last value": "the last value", "line": "a straight line"}
+MOSTLY_PRIOR = "the interval is mostly the prior"
 QUANTITIES = {
     "exponent": "exponent beyond the last break",
     "slope": "slope at n = {n}",
@@ -47,6 +48,27 @@ ACT = {
     "UNDECIDED": "No further experiments: decide with what is known",
 }
 """What to do where no further experiment is worth it."""
+NOT_OF_P = "No further experiments with more data needed: more data is not worth it"
+"""The same for STOP where nothing is known about larger networks."""
+
+FIRST = {
+    "rate-of-adam": "Correct recipe.lr and train again",
+    "untrained-runs": "Correct recipe.lr or recipe.steps and train again",
+    "not-converged": "Raise recipe.doublings and train longer",
+    "probe-gains": "Train longer, with more steps",
+    "below-classical": "Train longer, at another rate, or with larger networks",
+}
+"""Code of a finding that a verdict must not be read without -> what to do before anything else; the first one holds."""
+
+
+def reservation(findings: Iterable[Finding]) -> str:
+    """Why a verdict is not to be acted on yet, as a sentence; empty where nothing speaks against it.
+
+    Args:
+        findings: those of the analysis and of its runs.
+    """
+    texts = [item.text for item in findings if item.code in FIRST]
+    return f"Do not act on this yet: {'; '.join(texts)}." if texts else ""
 
 
 def members_sentence(outlook: Forecast) -> list[str]:
@@ -77,7 +99,8 @@ def known_value(name: str, value: float | None) -> str:
 
 def known_verdict(name: str, identified: bool, probability: float) -> str:
     """Whether the data identify a quantity, and the chance that it exists."""
-    said = "identified" if identified else "not identified (the interval is mostly the prior)"
+    why = "the range of n is too narrow, or the interval is mostly the prior" if name == "floor" else MOSTLY_PRIOR
+    said = "identified" if identified else f"not identified ({why})"
     exists = {"floor": "chance of a floor", "break": "chance of a break within the data"}.get(name)
     return said if exists is None else f"{said}; {exists}: {format_chance(probability)}"
 
@@ -111,7 +134,11 @@ def step_cost(row: Mapping[str, Cell]) -> str:
 
 
 def next_steps(
-    answer: Analysis | None, runs: Sequence[Run] = (), results: Sequence[Result] = (), hours: Hours | None = None
+    answer: Analysis | None,
+    runs: Sequence[Run] = (),
+    results: Sequence[Result] = (),
+    hours: Hours | None = None,
+    findings: Iterable[Finding] = (),
 ) -> Table:
     """The next steps: what, why, how many runs, at what cost.
 
@@ -120,17 +147,28 @@ def next_steps(
         runs: every run of the study; empty for points from a CSV file.
         results: of the finished runs.
         hours: measured time of a run by n and width (in the place of p), or None.
+        findings: those of the analysis and of its runs; some ask for another training before anything else.
     """
     rows = _unfinished(runs, results, hours)
     if answer is not None and not answer.has_curve:
         rows.append(_more_sizes(answer))
     if answer is not None and answer.has_curve:
-        rows += experiment_rows(answer)
+        rows += experiment_rows(answer, findings)
     return table("next-steps", STEPS, rows)
 
 
-def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
-    """The experiments as rows; ``both``: the gains of n and of p are to be learnt, else that of n."""
+def experiment_rows(answer: Analysis, findings: Iterable[Finding] = ()) -> list[tuple[Cell, ...]]:
+    """The experiments as rows, after the training that some findings ask for first.
+
+    Where training comes first, no row says that the decision is settled.
+    """
+    codes = {item.code for item in findings}
+    first = next((code for code in FIRST if code in codes), None)
+    before = [] if first is None else [_step("train", FIRST[first], f"see the warning {first}", None, None)]
+    return before + [row for row in _planned(answer) if not (before and row[0] == "stop")]
+
+
+def _planned(answer: Analysis) -> list[tuple[Cell, ...]]:
     aim = "the gain of doubling n" if answer.surface is None else "the gains of doubling n and p"
     rows: list[tuple[Cell, ...]] = []
     for item in answer.experiments:
@@ -145,7 +183,7 @@ def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
 def _worded(item: Experiment, decision: Decision, aim: str) -> tuple[str, str]:
     """What to do and why."""
     if item.kind == "stop" or item.n is None:
-        return ACT[decision.verdict], item.why
+        return (NOT_OF_P if decision.verdict == "STOP" and decision.gain_p is None else ACT[decision.verdict]), item.why
     network = f"width {item.width}" if item.width is not None else "" if item.p is None else f"p = {short(item.p)}"
     place = f"n = {amount(item.n)}{f', {network}' if network else ''}"
     action = {
@@ -164,7 +202,7 @@ def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | N
         sizes = ", ".join(amount(n) for n in sorted({run.n for run in left}))
         why = f"{len(left)} of {len(runs)} planned runs have no result yet (n = {sizes})"
         time = None if hours is None else sum(hours(run.n, run.network.width) for run in left)
-        rows.append(_step("finish", "Finish the plan: reconscale run", why, len(left), time))
+        rows.append(_step("finish", "Finish the plan with `reconscale run`", why, len(left), time))
     lost = [result for result in results if result.status != "done"]
     if lost:
         why = "they are missing from the curve; the list of runs says why they failed"
@@ -199,7 +237,7 @@ def answer_lines(points: Points, *, worthwhile: float = 0.1, requested_n: Sequen
         UserError: a size asked for is not a number above 0.
     """
     answer = analyse(points, worthwhile=worthwhile, requested_n=requested_n)
-    return lines_of(answer, next_steps(answer), answer.findings)
+    return lines_of(answer, next_steps(answer, findings=answer.findings), answer.findings)
 
 
 def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> list[str]:
@@ -227,8 +265,10 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
 
 def decided_lines(answer: Analysis, findings: Iterable[Finding]) -> list[str]:
     """The decision alone: verdict, gains, target, price, next experiments, findings."""
-    steps = table("next-steps", STEPS, experiment_rows(answer))
-    head = [verdict_line(answer.verdict, answer.surety), answer.decision.sentence]
+    findings = tuple(findings)
+    steps = table("next-steps", STEPS, experiment_rows(answer, findings))
+    head = [verdict_line(answer.verdict, answer.surety), *filter(None, [reservation(findings)])]
+    head.append(answer.decision.sentence)
     return joined([head, decision_lines(answer), step_lines(steps), finding_lines(findings)])
 
 

@@ -13,14 +13,19 @@ from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.pictures import Baselines, load_baselines
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
-from reconscale.report.sentences import finding_lines, joined, lines_of, next_steps, step_lines, verdict_line
+from reconscale.report.sentences import (
+    finding_lines,
+    joined,
+    lines_of,
+    next_steps,
+    reservation,
+    step_lines,
+    verdict_line,
+)
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
 from reconscale.study.probes import Probe, read_probes
-
-BEFORE_ANYTHING = ("rate-of-adam", "untrained-runs", "below-classical", "not-converged", "probe-gains")
-"""Findings that a verdict must not be read without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +80,16 @@ class StudyAnalysis:
     @property
     def reservation(self) -> str:
         """Why the verdict is not to be acted on yet, as a sentence; empty where nothing speaks against it."""
-        texts = [finding.text for finding in self.findings if finding.code in BEFORE_ANYTHING]
-        return f"Do not act on this yet: {'; '.join(texts)}." if texts else ""
+        return reservation(self.findings)
 
     @property
     def sentence(self) -> str:
-        """The answer in words, after what must be known before it is believed."""
+        """The answer in words; :attr:`reservation` says what must be known before it is believed."""
         if self.answer is not None:
-            return " ".join(filter(None, (self.reservation, self.answer.sentence)))
+            return self.answer.sentence
         lost = times(len(self.results), "run")
         over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
-        remedy = "Carry the study out with `reconscale run`, then write the report again"
+        remedy = "Train them with `reconscale run`, then write the report again"
         return f"No run is done yet of {len(self.runs)}{over}. {remedy}."
 
 
@@ -125,7 +129,7 @@ def analyse_study(
     probes, points = read_probes(folder, done), None if answer is None else answer.points
     how = (*training_findings(study, results), *convergence_findings(study, folder, done, points, probes))
     findings = unique_findings(own, study.problem.findings(study.images), how, baseline_findings(best, lines))
-    steps = next_steps(answer, runs, results, hours_from(done, "width"))
+    steps = next_steps(answer, runs, results, hours_from(done, "width"), findings)
     made, sets = explanation_of(folder), training_sets_of(folder)
     found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
     return replace(found, probes=tuple(probes))
