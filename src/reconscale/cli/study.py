@@ -323,7 +323,8 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "") -
         echo(f"  {continuing}")
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
-    follow = f"continue with: {again}" if found.open else f"next: {command_line('report', path)}"
+    verb = "start" if len(found.todo) == sum(map(len, counts.values())) else "continue"
+    follow = f"{verb} with: {again}" if found.open else f"next: {command_line('report', path)}"
     echo(follow)
 
 

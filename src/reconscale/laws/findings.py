@@ -149,8 +149,8 @@ CODES: dict[str, tuple[str, str]] = {
     "probe-gains": (
         "warning",
         "trained 4 times as long, the network of n = {low:size} gains {first}, and that of n = {high:size} "
-        "gains {second}: the curve shows the budget as much as the data, {verdict}; {factor} times the steps would take "
-        "{hours} for all runs",
+        "gains {second}: the curve shows the budget as much as the data, {verdict}; {factor} times the steps would "
+        "take {hours} for all runs",
     ),
     "probe-silent": (
         "note",
