@@ -197,7 +197,7 @@ def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float
     if not above:
         return ()
     _, kind, label, value = max(above)
-    name = "the input itself" if kind == "input" else f"{label}, which needs no training,"
+    name = "the input itself" if kind == "input" else f"{label}, which needs no training"
     text = (
         f"at n = {largest:g} the networks do not reach {name} ({value:.4g} against {reached:.4g}): they are too small, "
         "trained for too few steps or at a wrong rate, and the curve says more about that than about the data"
