@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pytest
 
 from reconscale.cli.app import VERBS
-from reconscale.cli.display import VERBOSITY
+from reconscale.cli.display import VERBOSITY, SweepProgress
 
 from .calling import call
 
@@ -75,3 +75,39 @@ def test_quiet_and_verbose_exclude_each_other(points):
 def test_fit_prints_each_finding_once(points):
     findings = [line for line in call("fit", points)[1].splitlines() if "[" in line]
     assert findings and len(set(findings)) == len(findings)
+
+
+STUDY = """version = 2
+name = "s"
+problem = { kind = "denoising" }
+images = { source = "SOURCE", val = 2, test = 2 }
+sweep = { n = [2, 4], width = [4] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "more"), [("folder", "", " --data FOLDER"), ("folder", "photos", ""), ("bundled", "", "")]
+)
+def test_status_prints_a_command_with_what_it_needs(tmp_path, monkeypatch, source, given, more):
+    monkeypatch.setenv("RECONSCALE_DATA", given)
+    path = tmp_path / "my study" / "study.toml"
+    path.parent.mkdir()
+    path.write_text(STUDY.replace("SOURCE", source))
+    code, out, _ = call("status", path.parent)
+    assert code == 0 and out.endswith(f"start with: reconscale run '{path.parent}'{more}\n")
+
+
+def test_what_a_report_of_a_csv_was_written_with(points, tmp_path):
+    call("report", points, "--out", tmp_path / "out", "--target", 32)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"reconscale report {points} --out {tmp_path / 'out'} --target 32" in page
+    assert "<strong>Do not act on this yet:" not in page
+
+
+def test_the_time_left_is_never_a_tiny_number(capsys):
+    show = SweepProgress()._show
+    show({"event": "plan", "runs": ["a", "b"], "seconds": {"a": 1.0, "b": 1e-9}, "workers": 1, "expected": 1.0})
+    show({"event": "end", "run": "a", "status": "done"})
+    show({"event": "end", "run": "b", "status": "done"})
+    first, last = capsys.readouterr().err.splitlines()[1:]
+    assert first.endswith("a: done; about 1 s left") and last.endswith("b: done")

@@ -12,9 +12,10 @@ import pytest
 
 from reconscale.files import to_json, write_atomic
 from reconscale.laws import Points
-from reconscale.report import report_study
+from reconscale.report import analyse, report_study
 from reconscale.report.convergence import convergence_findings, with_more_steps
 from reconscale.report.figures import steps_figure
+from reconscale.report.sentences import decided_lines
 from reconscale.study import Folder, Result, Study, runs_of
 from reconscale.study.measurements import points_from_results
 from reconscale.study.probes import Probe, longer_run, probes_folder
@@ -111,6 +112,7 @@ def test_probes_that_gain_say_what_the_verdict_would_be(tmp_path: Path) -> None:
     assert "not-probed" in codes(study, results, Folder(tmp_path))
     text = codes(study, results, Folder(tmp_path), probed(results, {10: 0.3, 600: 2.5}))["probe-gains"]
     assert "a network gains 0.3 dB at n = 10 and 2.5 dB at n = 600:" in text and "4 times the steps would take" in text
+    assert "the verdict would be " in text
     found = codes(study, results, Folder(tmp_path), probed(results, {10: 0.001, 600: 0.02}))
     assert "probe-silent" in found and "probe-gains" not in found and "not-probed" not in found
 
@@ -149,3 +151,17 @@ def test_rings_and_dots() -> None:
     assert figure.series("end 600").hollow and not figure.series("end 10").hollow
     values: Any = figure.series("n 600").y
     assert np.diff(values) == pytest.approx([0.2], abs=1e-9)
+
+
+def test_training_comes_before_any_experiment(tmp_path: Path) -> None:
+    """Where training was too short, nothing says that the decision is settled."""
+    study, results = converging(lambda result: 0.2)
+    points = points_of(study, results)
+    answer = analyse(points, worthwhile=50.0)  # no gain is that large: settled
+    settled = "\n".join(decided_lines(answer, ()))
+    assert "STOP" in settled and "No further experiments" in settled and "Do not act" not in settled
+    found = convergence_findings(study, Folder(tmp_path), results, points, ())
+    lines = decided_lines(answer, found)
+    assert lines[0].startswith("STOP") and lines[1].startswith("Do not act on this yet: in 45 of 45 runs")
+    assert "  1. Raise recipe.doublings and train longer: see the warning not-converged" in lines
+    assert not any("No further experiments" in line for line in lines)

@@ -126,7 +126,7 @@ def test_gains_are_the_decision_s(answer: Analysis) -> None:
 
 def test_hours_are_told_only_where_they_were_measured(curve: Points) -> None:
     priced = analyse(curve, costs=Costs(hours_unknown, per_hour=0.0, per_image=2.0))
-    assert " in all " in priced.price.sentence and "of training" not in priced.price.sentence
+    assert "at a cost of " in priced.price.sentence and "of training" not in priced.price.sentence
     assert gains_table(priced).column("total")[0] == 2.0 * 8000
     assert "runs at n" in str(priced.experiments[0].cost_unit)
     timed = analyse(curve, costs=Costs(lambda n, p: 2.0))

@@ -91,4 +91,4 @@ app.add_typer(theory_app, name="theory")
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="reconscale")

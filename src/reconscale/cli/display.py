@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -204,7 +206,8 @@ class SweepProgress:
         self._fraction[name] = 1.0
         self._remove(name)
         psnr = f", best validation {self._psnr[name]:.2f} dB" if name in self._psnr else ""
-        self._line(f"[{self._ended}/{len(self._seconds)}] {name}: {event['status']}{psnr}; {self._left()}")
+        left = self._left() if self._ended < len(self._seconds) else ""
+        self._line(f"[{self._ended}/{len(self._seconds)}] {name}: {event['status']}{psnr}{left and f'; {left}'}")
         self._show_overall()
 
     def _remove(self, name: str) -> None:
@@ -217,7 +220,7 @@ class SweepProgress:
         total = sum(self._seconds.values())
         if done <= 0:
             return ""
-        return f"about {duration(max(0.0, total - done) * (time.monotonic() - self._began) / done)} left"
+        return f"about {duration(max(1.0, (total - done) * (time.monotonic() - self._began) / done))} left"
 
     def _show_overall(self) -> None:
         total = sum(self._seconds.values()) or 1.0
@@ -231,6 +234,22 @@ class SweepProgress:
 
 def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+def command_line(verb: str, source: Path, **flags: Any) -> str:
+    """A command to copy and paste.
+
+    Args:
+        verb: what to do.
+        source: with what.
+        flags: flags that were given; None is left out, and each value of a list is a flag of its own.
+    """
+    words = ["reconscale", verb, str(source)]
+    for name, given in flags.items():
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def echo(*lines: str) -> None:

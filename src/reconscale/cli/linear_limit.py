@@ -191,7 +191,7 @@ def _sentences(
     lines += [f"caution: {text}" for text in spectrum.cautions]
     if counts == "images" and min(curve.n) < FEWEST:
         lines.append(f"caution: below n = {FEWEST} images the curve is too optimistic (by 1 to 2 dB for one image)")
-    lines.append("the limit of a network may be better or worse; measure it: reconscale plan my-study")
+    lines.append("the limit of a network may be better or worse; a study measures it (docs/tutorial.md)")
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.table import Table
 from reconscale.cli.display import (
     StageProgress,
     SweepProgress,
+    command_line,
     console,
     echo,
     errors,
@@ -63,12 +64,7 @@ def _run_command(study: Path, **flags: Any) -> str:
         study: its path.
         flags: the flags that were given; defaults are left out.
     """
-    words = ["reconscale", "run", str(study)]
-    for name, given in flags.items():
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None and value != DEFAULT_FLAGS.get(name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+    return command_line("run", study, **{k: v for k, v in flags.items() if v != DEFAULT_FLAGS.get(k)})
 
 
 def _where(
@@ -136,6 +132,8 @@ def plan(  # noqa: PLR0913 - flags
     with handle_errors():
         value, folder = _load(study)
         where = _where(data, device, workers, threads, devices=devices, stack=_stack(stack), ray=ray)
+        from reconscale.study import runs_of
+        from reconscale.study.trunks import continuing_runs, continuing_sentence
         from reconscale.training import plan as make_plan
 
         with StageProgress() as progress:
@@ -152,12 +150,9 @@ def plan(  # noqa: PLR0913 - flags
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
             estimate = f", about {duration(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} at a time"
-        console.print(
-            f"{left} runs to do{estimate}; start with: {again}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value)))):
+            echo(continuing)
+        echo(f"{left} runs to do{estimate}; start with: {again}")
 
 
 def _plan_table(made: Plan) -> Table:
@@ -210,13 +205,16 @@ def status(study: StudyPath, json: AsJson = False) -> None:
     """Show the progress of a study."""
     with handle_errors():
         from reconscale.study import runs_of
+        from reconscale.study.trunks import continuing_runs, continuing_sentence
 
         value, folder = _load(study)
-        found = folder.status(runs_of(value))
+        runs = runs_of(value)
+        found = folder.status(runs)
         if json:
             print_json(asdict(found))
             return
-        _print_status(found, study)
+        again = _run_command(study, data=_missing_folder(value))
+        _print_status(found, study, again, continuing_sentence(len(continuing_runs(folder, runs))))
 
 
 def data(
@@ -243,7 +241,8 @@ def data(
             return
         table = Table("images", "")
         for key, entry in described.items():
-            table.add_row(key, _plain(entry))
+            for name, part in entry.items() if key == "sets" else [(key, entry)]:
+                table.add_row(name, _plain(part))
         console.print(table)
 
 
@@ -263,7 +262,8 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
             console.print("the next run reads the changed files", markup=False, highlight=False)
     if found.damaged:
         parts = "\n".join(f"  {line}" for line in found.damaged)
-        errors.print(f"damaged:\n{parts}\nset aside; read them again with: reconscale data {path}",
+        again = command_line("data", path, data=data)
+        errors.print(f"damaged:\n{parts}\nset aside; read them again with: {again}",
                      style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
         raise typer.Exit(2)
 
@@ -296,8 +296,14 @@ def _run_study(
             return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed, probe=probe)
 
 
-def _print_status(found: Status, path: Path, again: str | None = None) -> None:
-    again = again or _run_command(path)
+def _missing_folder(study: Study) -> str | None:
+    """What stands for the data folder in a command that the user has yet to complete; none where none is needed."""
+    from reconscale.study.sources import SOURCES
+
+    return "FOLDER" if SOURCES[study.images.source].needs_folder and not os.environ.get("RECONSCALE_DATA") else None
+
+
+def _print_status(found: Status, path: Path, again: str, continuing: str = "") -> None:
     from reconscale.study.results_folder import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
@@ -313,9 +319,12 @@ def _print_status(found: Status, path: Path, again: str | None = None) -> None:
         from reconscale.study.results_folder import others_sentence
 
         echo(f"  {others_sentence(found.others)}")
+    if continuing:
+        echo(f"  {continuing}")
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
-    follow = f"continue with: {again}" if found.open else f"next: reconscale report {path}"
+    verb = "start" if len(found.todo) == sum(map(len, counts.values())) else "continue"
+    follow = f"{verb} with: {again}" if found.open else f"next: {command_line('report', path)}"
     echo(follow)
 
 
@@ -325,7 +334,7 @@ def _code(found: Status) -> int:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
+        return "\n".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_plain(entry) for entry in value)
+        return ", ".join(_plain(entry) for entry in value) or "none"
     return str(value)

@@ -194,7 +194,8 @@ def _number(path: Path, line: int, name: str, text: str) -> float:
         value = float(text)
     except ValueError as error:
         found = f"found '{text}'" if text else "found nothing"
-        raise UserError(where, found, "a number is expected; remove the row if the run failed") from error
+        remedy = "write a point before the decimals" if "," in text else "remove the row if the run failed"
+        raise UserError(where, found, f"a number is expected; {remedy}") from error
     if not math.isfinite(value):
         raise UserError(where, f"found {text}", "a finite number is expected; remove the row if the run failed")
     if name in WHOLE and not value.is_integer():

@@ -41,8 +41,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "floor-unidentified": (
         "caution",
-        "the points do not show where the error stops falling; the floor may be anything from none "
-        "to {share:.0%} of the error at the largest n",
+        "the points do not identify where the error stops falling; the floor may be {low:.0f} % to {high:.0f} % of the "
+        "error at the largest n",
     ),
     "exponent-unidentified": (
         "note",
@@ -237,6 +237,11 @@ def finding(code: str, **values: object) -> Finding:
     """
     severity, template = CODES[code]
     return Finding(code, _Templates().format(template, **values), severity)
+
+
+def floor_range(low: float, high: float) -> dict[str, float]:
+    """The numbers of ``floor-unidentified``: a floor's range as a part of the error, in per cent."""
+    return {"low": 100.0 * low, "high": 100.0 * min(high, 1.0)}
 
 
 def unique_findings(*groups: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -15,7 +15,7 @@ from reconscale.errors import check_level
 from reconscale.laws.curve.ensemble import can_weigh, out_of_calibration
 from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
-from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.findings import Finding, finding, floor_range, unique_findings
 from reconscale.laws.grouping import select_width
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes, keys_of
@@ -221,7 +221,7 @@ def _refusals(about: dict[str, ParameterSummary], sizes: Floats, largest: float)
 def _cautions(about: dict[str, ParameterSummary], curve: CurvePosterior, x: Floats) -> list[Finding]:
     found = []
     if not about["floor"].identified:
-        found.append(finding("floor-unidentified", share=about["floor"].high))
+        found.append(finding("floor-unidentified", **floor_range(about["floor"].low, about["floor"].high)))
     if not about["exponent"].identified:
         found.append(finding("exponent-unidentified", low=about["exponent"].low, high=about["exponent"].high))
     apart = curve.ensemble.apart(float(x.max()))

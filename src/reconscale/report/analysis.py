@@ -228,6 +228,11 @@ class Analysis:
         return likelihood_words(self.decision.probability) if sure else ""
 
     @property
+    def reservation(self) -> str:
+        """Why the verdict is not to be acted on yet; empty where nothing speaks against it."""
+        return self.decision.reservation if self.has_curve else ""
+
+    @property
     def sentence(self) -> str:
         """The answer in words."""
         return self.decision.sentence if self.has_curve else _missing(self.points)

@@ -172,7 +172,13 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
 
 
 def report_points(
-    points: Points, out: Path, *, title: str, worthwhile: float = 0.1, target: float | None = None
+    points: Points,
+    out: Path,
+    *,
+    title: str,
+    worthwhile: float = 0.1,
+    target: float | None = None,
+    command: str = "reconscale report points.csv",
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -182,6 +188,7 @@ def report_points(
         title: heading of the page.
         worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
         target: a value of the metric whose n is asked for.
+        command: what writes this page again, for the page.
 
     Returns:
         The path of ``report.html``.
@@ -198,7 +205,7 @@ def report_points(
         runs=rows,
         runs_summary=times(len(points), "measurement"),
         method=page_text.analysis(answer),
-        commands=("reconscale report points.csv",),
+        commands=(command,),
     )
     return _write(page, answer, tables, out)
 
@@ -248,6 +255,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
     return replace(
         page,
         surety=answer.surety,
+        reservation=answer.reservation,
         gains=html_tables.gains_grid(tables["gains"], answer) if known else None,
         needs=(*target_sentence(answer), answer.price.sentence) if known else (),
         sizes=html_tables.sizes_grid(answer),
@@ -300,7 +308,7 @@ def _numbers(
         "title": page.title,
         "verdict": page.verdict,
         "surety": page.surety,
-        "sentence": page.sentence,
+        "sentence": " ".join(filter(None, (page.reservation, page.sentence))),
         "tables": {name: item.records() for name, item in tables.items()},
     }
     if answer is not None:

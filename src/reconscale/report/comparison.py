@@ -249,7 +249,11 @@ def differences_grid(differences: Table, known: MethodComparison) -> Grid | None
         verdict = better if sure else "open"
         rows.append((amount(float(row["n"] or 0)), gain, interval, str(row["pairs"]), verdict))
     columns = (f"#n ({known.quantity.unit})", f"#{second} over {first}", "#90 % interval", "#paired seeds", "better")
-    return Grid("How much better the second is, mean over seeds of the width selected for each n", columns, tuple(rows))
+    caption = (
+        "How much better the second is, mean over seeds of the width selected for each n; open: there is no interval "
+        "(a method was run once only), or it holds 0"
+    )
+    return Grid(caption, columns, tuple(rows))
 
 
 def rates_grid(rates: Table) -> Grid | None:

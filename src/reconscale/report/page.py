@@ -71,6 +71,7 @@ class Page:
     Attributes:
         title, subtitle: heading.
         verdict, sentence: the answer.
+        reservation: why it is not to be acted on yet; empty where nothing speaks against it.
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
@@ -127,6 +128,7 @@ class Page:
     faults: str = ""
     method: Sequence[str] = ()
     commands: Sequence[str] = ()
+    reservation: str = ""
     provenance: Grid | None = None
     source: str = ""
     files: Sequence[str] = ()

@@ -64,9 +64,10 @@ MAP_CAPTION = (
 SIZE_CAPTION = "One line for each n; dots are runs, rings mark the width selected on validation."
 STEPS_ALT = "Line plot of validation PSNR against the number of optimisation steps, one line for each n."
 STEPS_CAPTION = (
-    "What training to each number of steps gives: at each dot the rate has fallen to zero. Means over seeds, at the "
-    "width selected for each n. A filled last dot: all runs have converged; a ring: twice the steps still gained more "
-    "than the tolerance."
+    "What a training of that many steps gives: at each dot the rate has fallen to zero, and the steps of that fall "
+    "count. Means over seeds, at the width selected for each n; the sizes on the right are in the order of their last "
+    "values. A filled last dot: all runs have converged; a ring: in some run the last doubling of the steps still "
+    "gained more than the tolerance."
 )
 VALIDATION_ALT = "Line plot of validation PSNR over optimisation steps, one line a run."
 VALIDATION_CAPTION = (

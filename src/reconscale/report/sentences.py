@@ -30,6 +30,7 @@ FORMS = {
     "two breaks": "two breaks",
 }
 MEMBERS = {"curve": "the posterior curve", "last value": "the last value", "line": "a straight line"}
+MOSTLY_PRIOR = "the interval is mostly the prior"
 QUANTITIES = {
     "exponent": "exponent beyond the last break",
     "slope": "slope at n = {n}",
@@ -45,10 +46,10 @@ ACT = {
     "TRAIN LARGER": "No further experiments needed: train a larger network",
     "STOP": "No further experiments needed: neither more data nor a larger network is worth it",
     "UNDECIDED": "No further experiments: decide with what is known",
-    "TRAIN LONGER FIRST": "No further experiments before the training is long enough",
-    "FIX FIRST": "No further experiments before this is mended",
 }
 """What to do where no further experiment is worth it."""
+NOT_OF_P = "No further experiments with more data needed: more data is not worth it"
+"""The same for STOP where nothing is known about larger networks."""
 
 
 def members_sentence(outlook: Forecast) -> list[str]:
@@ -79,7 +80,8 @@ def known_value(name: str, value: float | None) -> str:
 
 def known_verdict(name: str, identified: bool, probability: float) -> str:
     """Whether the data identify a quantity, and the chance that it exists."""
-    said = "identified" if identified else "not identified (the interval is mostly the prior)"
+    why = "the range of n is too narrow, or the interval is mostly the prior" if name == "floor" else MOSTLY_PRIOR
+    said = "identified" if identified else f"not identified ({why})"
     exists = {"floor": "chance of a floor", "break": "chance of a break within the data"}.get(name)
     return said if exists is None else f"{said}; {exists}: {format_chance(probability)}"
 
@@ -113,7 +115,10 @@ def step_cost(row: Mapping[str, Cell]) -> str:
 
 
 def next_steps(
-    answer: Analysis | None, runs: Sequence[Run] = (), results: Sequence[Result] = (), hours: Hours | None = None
+    answer: Analysis | None,
+    runs: Sequence[Run] = (),
+    results: Sequence[Result] = (),
+    hours: Hours | None = None,
 ) -> Table:
     """The next steps: what, why, how many runs, at what cost.
 
@@ -136,11 +141,14 @@ def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     if not answer.decision.first_step:
         return []
     why = "until then the curve shows the training, and not the data"
-    return [("first", answer.decision.first_step, why, *[None] * 9)]
+    return [_step("first", answer.decision.first_step, why, None, None)]
 
 
 def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
-    """The experiments as rows; ``both``: the gains of n and of p are to be learnt, else that of n."""
+    """The experiments as rows; ``both``: the gains of n and of p are to be learnt, else that of n.
+
+    Where something must be mended first, no row says that the decision is settled.
+    """
     aim = "the gain of doubling n" if answer.surface is None else "the gains of doubling n and p"
     rows: list[tuple[Cell, ...]] = []
     for item in answer.experiments:
@@ -148,6 +156,8 @@ def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
         hours = None if item.bill is None else item.bill.hours
         action, reason = _worded(item, answer.decision, aim)
         left = (item.cost, item.cost_unit, item.reduction, item.regret)
+        if item.kind == "stop" and answer.decision.first_step:
+            continue
         rows.append((item.kind, action, reason, *numbers, hours, *left))
     return rows
 
@@ -155,7 +165,7 @@ def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
 def _worded(item: Experiment, decision: Decision, aim: str) -> tuple[str, str]:
     """What to do and why."""
     if item.kind == "stop" or item.n is None:
-        return ACT[decision.verdict], item.why
+        return (NOT_OF_P if decision.verdict == "STOP" and decision.gain_p is None else ACT[decision.verdict]), item.why
     network = f"width {item.width}" if item.width is not None else "" if item.p is None else f"p = {short(item.p)}"
     place = f"n = {amount(item.n)}{f', {network}' if network else ''}"
     action = {
@@ -174,7 +184,7 @@ def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | N
         sizes = ", ".join(amount(n) for n in sorted({run.n for run in left}))
         why = f"{len(left)} of {len(runs)} planned runs have no result yet (n = {sizes})"
         time = None if hours is None else sum(hours(run.n, run.network.width) for run in left)
-        rows.append(_step("finish", "Finish the plan: reconscale run", why, len(left), time))
+        rows.append(_step("finish", "Finish the plan with `reconscale run`", why, len(left), time))
     lost = [result for result in results if result.status != "done"]
     if lost:
         why = "they are missing from the curve; the list of runs says why they failed"
@@ -222,7 +232,7 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
     """
     quantity = answer.quantity
     blocks = [
-        [verdict_line(answer.verdict, answer.surety), answer.sentence],
+        [verdict_line(answer.verdict, answer.surety), *filter(None, [answer.reservation]), answer.sentence],
         decision_lines(answer) if answer.has_curve else [],
         _measured(answer, quantity),
         _expected(answer, quantity),
@@ -238,7 +248,8 @@ def lines_of(answer: Analysis, steps: Table, findings: Iterable[Finding]) -> lis
 def decided_lines(answer: Analysis, findings: Iterable[Finding]) -> list[str]:
     """The decision alone: verdict, gains, target, price, next experiments, findings."""
     steps = table("next-steps", STEPS, [*first_rows(answer), *experiment_rows(answer)])
-    head = [verdict_line(answer.verdict, answer.surety), answer.decision.sentence]
+    head = [verdict_line(answer.verdict, answer.surety), *filter(None, [answer.decision.reservation])]
+    head.append(answer.decision.sentence)
     return joined([head, decision_lines(answer), step_lines(steps), finding_lines(findings)])
 
 

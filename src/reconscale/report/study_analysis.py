@@ -13,7 +13,14 @@ from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.pictures import Baselines, load_baselines
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
-from reconscale.report.sentences import finding_lines, joined, lines_of, next_steps, step_lines, verdict_line
+from reconscale.report.sentences import (
+    finding_lines,
+    joined,
+    lines_of,
+    next_steps,
+    step_lines,
+    verdict_line,
+)
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
@@ -71,12 +78,12 @@ class StudyAnalysis:
 
     @property
     def sentence(self) -> str:
-        """The answer in words, after what must be known before it is believed."""
+        """The answer in words."""
         if self.answer is not None:
             return self.answer.sentence
         lost = times(len(self.results), "run")
         over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
-        remedy = "Carry the study out with `reconscale run`, then write the report again"
+        remedy = "Train them with `reconscale run`, then write the report again"
         return f"No run is done yet of {len(self.runs)}{over}. {remedy}."
 
 

@@ -19,6 +19,7 @@ class Source:
         content: ``magnitudes``, ``complex`` images with their phase, or measured ``kspace``.
         knows_patients: of volumes: whether its files name the patient.
         photographs: of single images: whether it gives photographs in tiles, which a split keeps together.
+        needs_folder: whether it reads files of the user's, below the data folder.
     """
 
     listing: str | Callable[..., Any]
@@ -26,19 +27,20 @@ class Source:
     content: Literal["magnitudes", "complex", "kspace"] = "magnitudes"
     knows_patients: bool = False
     photographs: bool = False
+    needs_folder: bool = False
 
 
 _VOLUMES = "reconscale.data.volumes"
 
 SOURCES: dict[str, Source] = {
     "bundled": Source("reconscale.data.sources:list_bundled", photographs=True),
-    "folder": Source("reconscale.data.folders:list_folder"),
+    "folder": Source("reconscale.data.folders:list_folder", needs_folder=True),
     "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
-    "array": Source("reconscale.data.folders:list_arrays"),
-    "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True),
-    "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace"),
-    "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True),
-    "nifti": Source(f"{_VOLUMES}.image_files:list_nifti", True),
-    "dicom": Source(f"{_VOLUMES}.image_files:list_dicom", True, knows_patients=True),
+    "array": Source("reconscale.data.folders:list_arrays", needs_folder=True),
+    "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True, needs_folder=True),
+    "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True),
+    "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True),
+    "nifti": Source(f"{_VOLUMES}.image_files:list_nifti", True, needs_folder=True),
+    "dicom": Source(f"{_VOLUMES}.image_files:list_dicom", True, knows_patients=True, needs_folder=True),
 }
 """The sources by the word in study files. A new one is a function and an entry here."""

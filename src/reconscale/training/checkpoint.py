@@ -14,10 +14,9 @@ from reconscale.errors import DamagedFileError
 from reconscale.files import write_atomic
 from reconscale.study.probes import PROBES
 from reconscale.study.results_folder import CHECKPOINTS
+from reconscale.study.trunks import TRUNK, trunk_pattern
 
 NAME, BEFORE = CHECKPOINTS
-TRUNK = "trunk.pt"
-"""The last state of a run that is over and could be continued."""
 DAMAGED = "checkpoint.damaged"
 """Where a checkpoint is set aside that cannot be used."""
 
@@ -70,13 +69,12 @@ def find_trunk(folder: Path, key: str, device: torch.device) -> dict[str, Any] |
 
     Args:
         folder: of the run that begins.
-        key: of its trunk (``training.converge.trunk_key``); empty: it has none. Probes find those of the study.
+        key: of its trunk (``study.trunks.trunk_key``); empty: it has none. Probes find those of the study.
         device: where tensors go.
     """
     best: dict[str, Any] | None = None
-    alike = f"{folder.name.rpartition('-')[0]}-*"
     places = [folder.parent, *([folder.parent.parent] if folder.parent.name == PROBES else [])]
-    for path in sorted(path for place in places for path in place.glob(f"{alike}/{TRUNK}")) if key else ():
+    for path in sorted(path for place in places for path in place.glob(trunk_pattern(folder.name))) if key else ():
         try:
             state = _read(path, device)
         except OSError:  # a folder, or nobody's to read: what it would save is computed again

@@ -10,13 +10,12 @@ compare such schedules with cosines of each length.)
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from reconscale.study import Recipe, Run
+from reconscale.study import Recipe
 from reconscale.training.schedule import branch_points
 
 if TYPE_CHECKING:
@@ -47,12 +46,6 @@ class FinishedBranch:
     looks: int
     weights: dict[str, Tensor]
     restarts: int = 0
-
-
-def trunk_key(run: Run) -> str:
-    """What runs have in common whose trunks and branches are the same: all but when training ends."""
-    recipe = run.recipe.model_copy(update={"tolerance": Recipe().tolerance, "doublings": Recipe().doublings})
-    return hashlib.sha256(run.model_copy(update={"recipe": recipe}).canonical().encode()).hexdigest()
 
 
 class Branching:

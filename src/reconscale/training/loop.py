@@ -19,7 +19,8 @@ from reconscale.physics import problem_of
 from reconscale.physics.base import Batch, Crops
 from reconscale.study import Recipe, Run
 from reconscale.study.result import Validation
-from reconscale.training.converge import Branching, trunk_key
+from reconscale.study.trunks import trunk_key
+from reconscale.training.converge import Branching
 from reconscale.training.distributed import ALONE, ProcessGroup
 from reconscale.training.evaluate import EVALUATION_SEED, area_of, pixels_of, validate
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard

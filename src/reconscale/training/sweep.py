@@ -20,6 +20,7 @@ from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.study.results_folder import Incident, append_incident
+from reconscale.study.trunks import continuing_runs, continuing_sentence
 from reconscale.training import checkpoint
 from reconscale.training.baselines import measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of
@@ -331,6 +332,8 @@ class _Sweep:
             stack = max(placed.stack for placed in placements.values())
             self.tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
                        "workers": executor.workers, "expected": expected, "stack": stack})  # fmt: skip
+            if again := continuing_sentence(0 if probes else len(continuing_runs(folder, ordered))):
+                self.tell({"event": "note", "text": again})
             tasks = []
             for run in ordered:
                 need = needs[run.id]

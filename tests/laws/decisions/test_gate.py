@@ -33,9 +33,10 @@ def test_nothing_against_it_changes_nothing() -> None:
 def test_obstacles_stand_before_the_verdict(code: str) -> None:
     made = decide(with_finding(code))
     assert made.verdict == OBSTACLES[code][0] and made.curve_verdict == "COLLECT MORE"
-    assert made.sentence.startswith(f"Do not act on this yet: the reason {code}. {made.first_step}.")
-    assert "On the curve alone the verdict would be COLLECT MORE." in made.sentence
-    assert str(made).splitlines()[0] == made.verdict  # without a likelihood: nothing is likely before it is mended
+    assert made.reservation.startswith(f"Do not act on this yet: the reason {code}. {made.first_step}.")
+    assert made.reservation.endswith("On the curve alone the verdict would be COLLECT MORE.")
+    head = str(made).splitlines()  # without a likelihood: nothing is likely before it is mended
+    assert head[0] == made.verdict and head[1] == made.reservation and head[2] == made.sentence
 
 
 def test_what_must_be_fixed_comes_before_longer_training() -> None:

@@ -26,7 +26,7 @@ def test_below_the_floor_is_never(make):
     needed = required_n(make(0.2, 1.0, 0.8, noise=0.002), 0.1)
     assert needed.n.median == np.inf
     assert needed.n.never > 0.9
-    assert "is probably out of reach (chance by 1,000 times the largest n: " in needed.sentence
+    assert "is probably out of reach (the chance that 1,000 times the largest n reaches it is " in needed.sentence
 
 
 def test_the_sentence_and_the_other_metrics(make):

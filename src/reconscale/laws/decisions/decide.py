@@ -185,6 +185,7 @@ class Decision:
         findings: cautions.
         curve_verdict: the verdict on the curve alone.
         first_step: what must be mended first; empty where nothing must.
+        reservation: why, in a few sentences; likewise.
     """
 
     verdict: str
@@ -205,10 +206,12 @@ class Decision:
     findings: tuple[Finding, ...]
     curve_verdict: str = ""
     first_step: str = ""
+    reservation: str = ""
 
     def __str__(self) -> str:
         sure = "" if self.first_step else f" ({likelihood_words(self.probability)})"
-        return "\n".join([f"{self.verdict}{sure}", self.sentence, *map(str, self.findings)])
+        said = filter(None, [f"{self.verdict}{sure}", self.reservation, self.sentence])
+        return "\n".join([*said, *map(str, self.findings)])
 
 
 def make_decision(

@@ -52,8 +52,7 @@ def gate(decision: Decision) -> Decision:
     verdict = FIX if any(OBSTACLES[finding.code][0] == FIX for finding in against) else LONGER
     first = next(OBSTACLES[finding.code][1] for finding in against if OBSTACLES[finding.code][0] == verdict)
     reasons = "; ".join(finding.text for finding in against)
-    sentence = (
-        f"Do not act on this yet: {reasons}. {first}. "
-        f"On the curve alone the verdict would be {decision.verdict}. {decision.sentence}"
+    reservation = (
+        f"Do not act on this yet: {reasons}. {first}. On the curve alone the verdict would be {decision.verdict}."
     )
-    return replace(decision, verdict=verdict, curve_verdict=decision.verdict, first_step=first, sentence=sentence)
+    return replace(decision, verdict=verdict, curve_verdict=decision.verdict, first_step=first, reservation=reservation)

@@ -113,8 +113,9 @@ def _sentence(target: float, n: Interval, already: float, points: Points) -> str
     goal = f"an error of {target:g}" if points.metric == "error" else f"{target:g} {METRICS[points.metric].unit}"
     most = f"{REACH:,.0f} times the largest n"
     if np.isinf(n.median):
-        least = "" if np.isinf(n.low) else f"; if so, it needs at least about {round_interval(n.low)} {points.unit}"
-        return f"{goal} is probably out of reach (chance by {most}: {format_chance(1.0 - n.never)}){least}."
+        least = "" if np.isinf(n.low) else f"; it needs at least about {round_interval(n.low)} {points.unit}"
+        chance = f"the chance that {most} reaches it is {format_chance(1.0 - n.never)}"
+        return f"{goal} is probably out of reach ({chance}){least}."
     if already >= 0.5:
         return f"{goal} is already reached at the largest n = {amount(points.n.max())} ({likelihood_words(already)})."
     never = f"; the chance that it is never reached is {format_chance(n.never)}" if n.never >= 0.005 else ""
@@ -204,7 +205,7 @@ def _price_sentence(answer: Price, unit: str) -> str:
     total = ""
     if answer.total is not None:
         money = f"{round_interval(answer.total.median)} {answer.currency}".rstrip()
-        total = f", {money} in all ({format_interval(answer.total)})"
+        total = f", at a cost of {money} ({format_interval(answer.total)})"
     return f"{what} needs {images}{hours}{total}; {never}."
 
 

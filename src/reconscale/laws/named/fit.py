@@ -11,7 +11,7 @@ from scipy.special import chdtrc
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, check_level
 from reconscale.format import amount, general
-from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.findings import Finding, finding, floor_range, unique_findings
 from reconscale.laws.grouping import SizeMeans, from_working, group_by_size, resample, to_working
 from reconscale.laws.named.law import Law
 from reconscale.laws.named.registry import LAWS, check_sizes, key_of
@@ -169,10 +169,12 @@ class Fit:
     def summary(self) -> str:
         """The law with its parameters and their intervals, without the findings."""
         first, last = amount(float(self.sizes[0])), amount(float(self.sizes[-1]))
-        lines = [f"law {self.law} of {self.metric}, {len(self.sizes)} sizes from n = {first} to {last}"]
+        formula = f": {LAWS[self.law].formula}" if self.law in LAWS else ""
+        lines = [f"law {self.law} of {self.metric}, {len(self.sizes)} sizes from n = {first} to {last}{formula}"]
         for name, (value, low, high) in self.parameters.items():
             lines.append(f"  {name:<8} {general(value)}   90 % interval {general(low)} to {general(high)}")
-        lines.append(f"  scatter about the law {self.residual_sd:.2%}, between seeds {self.seed_sd:.2%} of the error")
+        about, between = (f"{100 * sd:.2f} %" for sd in (self.residual_sd, self.seed_sd))
+        lines.append(f"  scatter about the law {about}, between seeds {between} of the error")
         return "\n".join(lines)
 
 
@@ -295,7 +297,7 @@ def _cautions(result: Bootstrap, form: Law, level: SizeMeans) -> list[Finding]:
     if loose:
         found.append(finding("not-identified", names=", ".join(loose), law=f"'{form.name}'"))
     if form.name == "power+floor" and not floor_is_identified(result.draws, level.x):
-        found.append(finding("floor-unidentified", share=floor_share(result.draws, float(level.x[-1]))[1]))
+        found.append(finding("floor-unidentified", **floor_range(*floor_share(result.draws, float(level.x[-1])))))
     if form.of == "metric" and level.metric == "error":
         found.append(finding("psnr-of-error"))
     return found

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.laws import smc
-from reconscale.laws.findings import finding, unique_findings
+from reconscale.laws.findings import finding, floor_range, unique_findings
 from reconscale.laws.points import Points
 from reconscale.laws.smc import Particles, effective_share, smc_sample
 from reconscale.laws.surface.cells import Cells, cells
@@ -99,7 +99,9 @@ def _assembled(
     share = drawn.share / corner
     found = known.findings
     if (share < NOTHING).mean() > 0.05:
-        found = unique_findings(found, (finding("floor-unidentified", share=float(np.quantile(share, 0.95))),))
+        found = unique_findings(
+            found, (finding("floor-unidentified", **floor_range(*np.quantile(share, [0.05, 0.95]))),)
+        )
     return Surface(
         couplings=couplings,
         floor=_total(chances, [form.floor for form in FORMS]),

@@ -1,0 +1,48 @@
+"""Runs of policy ``converge`` that continue from the trunk of an earlier run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconscale.study import Folder, Study, runs_of
+from reconscale.study.study_file import parse_study
+from reconscale.study.trunks import TRUNK, continuing_runs, trunk_key
+
+from ..report.synthetic import result_of
+
+
+def study_with(**recipe: object) -> Study:
+    return parse_study(
+        {
+            "version": 2,
+            "name": "trunks",
+            "problem": {"kind": "denoising"},
+            "images": {"source": "deadleaves", "val": 2, "test": 2},
+            "sweep": {"n": [4, 8], "width": [4]},
+            "recipe": {"policy": "converge", "steps": 40, "doublings": 2, **recipe},
+        }
+    )
+
+
+def test_the_key_leaves_out_when_training_ends() -> None:
+    first, second = runs_of(study_with())
+    longer, _ = runs_of(study_with(doublings=4, tolerance=0.01))
+    other, _ = runs_of(study_with(cooldown=0.3))
+    assert trunk_key(first) == trunk_key(longer) and first.id != longer.id
+    assert trunk_key(first) not in (trunk_key(second), trunk_key(other))
+
+
+def test_runs_that_continue(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    first, second = runs_of(study_with())
+    for run in (first, second):
+        result_of(run).write(folder.of(run))
+    (folder.of(first) / TRUNK).write_bytes(b"a state")
+    longer = runs_of(study_with(doublings=4))
+    assert continuing_runs(folder, longer) == [longer[0]]  # the second has left no trunk
+    assert continuing_runs(folder, runs_of(study_with(cooldown=0.3))) == []  # another trunk
+    assert continuing_runs(folder, (first, second)) == []  # they are over
+    result_of(longer[0]).write(folder.of(longer[0]))
+    assert continuing_runs(folder, longer) == []
+    (folder.of(first) / "result.json").write_text("{")
+    assert continuing_runs(folder, runs_of(study_with(doublings=5))) == []  # damaged: training reads the trunk itself
