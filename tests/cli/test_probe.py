@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from reconscale.study import Folder, Result, runs_of
+from reconscale.study.probes import longer_run, probes_folder
+from reconscale.study.study_file import load_study
+
 from .calling import call
 
 STUDY = """
@@ -57,3 +61,32 @@ def test_a_probe_tells_a_short_budget_from_a_long_one(tmp_path: Path, recipe: st
     assert said in found and silent not in found
     code, _, err = call("run", study, "--workers", 1, "--probe")
     assert code == 0 and "probes" not in err  # they are not trained again
+
+
+def test_what_is_said_to_continue_with_asks_for_probes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY + SHORT)
+    monkeypatch.setattr("reconscale.cli.study._run_study", interrupt)
+    for word in ("--probe", "--no-probe"):
+        code, _, err = call("run", study, word)
+        assert code == 130 and err.rstrip().endswith(f"continue with: reconscale run {study} {word}")
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_probe_that_failed_is_repeated_when_asked(tmp_path: Path) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY.replace("n = [2, 8]", "n = [2]") + SHORT)
+    code, _, err = call("run", study, "--workers", 1, "--no-probe")
+    assert code == 0, err
+    folder = Folder.beside(study)
+    (done,) = folder.results(runs_of(load_study(study)))
+    run = longer_run(done)
+    failed = Result(status="failed", run=run, p=done.p, reason="there was no room")
+    failed.write(probes_folder(folder).of(run))
+    for words, status in ((), "failed"), (("--retry-failed",), "done"):
+        code, _, err = call("run", study, "--workers", 1, "--probe", *words)
+        after = probes_folder(folder).read(run)
+        assert code == 0 and after is not None and after.status == status, err

@@ -325,6 +325,14 @@ def test_a_plan_counts_the_trunk_and_all_branches(tmp_path: Path) -> None:
     assert flops[0] == flops[1] > 0
 
 
+def test_rules_have_the_tolerance_of_their_study() -> None:
+    rules = ({"width": (2, 2), "recipe": {"policy": "converge", "steps": 8}},)
+    study = parse_study({**STUDY, "recipe": {}, "analysis": {"worthwhile": 0.3}, "override": rules})
+    recipe = study.cell_recipe(2, 2)
+    assert recipe is not None and (recipe.policy, recipe.tolerance) == ("converge", 0.1)
+    assert parse_study(written_out(study)) == study
+
+
 @pytest.mark.parametrize("recipe, words", [
     ({"tolerance": 0.0}, "tolerance"), ({"tolerance": -1}, "tolerance"), ({"doublings": 0}, "doublings"),
     ({"cooldown": 0.0}, "cooldown"), ({"steps": 3}, "steps"),

@@ -192,6 +192,7 @@ def run(  # noqa: PLR0913 - flags
         study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
         slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
     )  # fmt: skip
+    again += {True: " --probe", False: " --no-probe", None: ""}[probe]
     with handle_errors(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}

@@ -106,8 +106,8 @@ def recipe_words(study: Study) -> str:
     policy = {
         "fast": f"{steps} steps at every n, with warm-up, {held}a linear fall to zero, and one restart at a third "
         "of the rate if training diverges",
-        "converge": f"a constant rate after a warm-up, with branches at {steps}, {amount(2 * recipe.steps)}, "
-        f"{amount(4 * recipe.steps)}, ... steps in which the rate falls to zero, until twice the steps gained "
+        "converge": f"a constant rate after a warm-up, with branches at {steps}, {amount(2 * recipe.steps)}"
+        f"{', ...' * (recipe.doublings > 1)} steps in which the rate falls to zero, until twice the steps gained "
         f"less than {recipe.tolerance:.2g} dB on validation, or for {amount(recipe.steps * 2**recipe.doublings)} steps "
         "at most",
         "budget": f"{steps} steps at every n, with warm-up and {shape}",

@@ -83,20 +83,29 @@ def fill_in(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**content, "recipe": recipe, "network": network}
 
 
-def fill_in_tolerance(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The content of a study file of policy ``converge`` with its tolerance, where it says none.
+def fill_in_tolerance(content: Mapping[str, Any]) -> Any:
+    """The content of a study file with the tolerance of the policy ``converge``, where it says none.
 
     Args:
         content: of a study file, its analysis filled in.
     """
-    recipe, analysis = content.get("recipe"), content.get("analysis", {})
-    if not isinstance(recipe, Mapping) or recipe.get("policy") != "converge" or "tolerance" in recipe:
-        return content
+    analysis, rules = content.get("analysis", {}), content.get("override", ())
     worthwhile = analysis.get("worthwhile", WORTHWHILE) if isinstance(analysis, Mapping) else WORTHWHILE
     profile = analysis.get("profile") if isinstance(analysis, Mapping) else None
     in_db = isinstance(worthwhile, int | float) and str(profile).partition("-")[0] in ("psnr", "None", "mse", "nmse")
     tolerance = round((worthwhile if in_db and worthwhile > 0 else WORTHWHILE) / 3, 4)
-    return {**content, "recipe": {**recipe, "tolerance": tolerance}}
+    filled = _with_tolerance(content, tolerance)
+    if not isinstance(rules, tuple | list) or not rules:
+        return filled
+    return {**filled, "override": tuple(_with_tolerance(rule, tolerance) for rule in rules)}
+
+
+def _with_tolerance(table: Any, tolerance: float) -> Any:
+    """A study or a rule whose recipe names the policy ``converge`` and no tolerance, with this one."""
+    recipe = table.get("recipe") if isinstance(table, Mapping) else None
+    if not isinstance(recipe, Mapping) or recipe.get("policy") != "converge" or "tolerance" in recipe:
+        return table
+    return {**table, "recipe": {**recipe, "tolerance": tolerance}}
 
 
 def written_out(study: BaseModel) -> dict[str, Any]:

@@ -247,8 +247,9 @@ class Recipe(FrozenModel):
         hold: fast: fraction of the steps after which the rate begins to fall.
         decay: budget: shape after the warm-up: ``cosine`` down to one hundredth, or ``none``.
         validate_every: steps between validations; none: a twentieth of the steps (budget), an epoch (the plateau
-            policies), or (fast, converge) often at first and then ever more rarely, so that they take a tenth of the
-            time at most.
+            policies), or (fast) often at first and then ever more rarely, a tenth of the time at most.
+            Of converge those on the trunk, besides the ones where branches leave, and in the middle and at the end of
+            each.
         patience: plateau, paper: validations without progress before the rate is lowered.
         annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
         lr_min: plateau, paper: the rate at which training ends.

@@ -77,7 +77,7 @@ def find_trunk(folder: Path, key: str, device: torch.device) -> dict[str, Any] |
     for path in sorted(path for place in places for path in place.glob(trunk_pattern(folder.name))) if key else ():
         try:
             state = _read(path, device)
-        except OSError:  # a folder, or nobody's to read: what it would save is computed again
+        except OSError:  # a folder, or not to be read: what it would save is computed again
             continue
         if state is None or state.get("trunk") != key:
             continue

@@ -233,8 +233,8 @@ class Looks:
 def looks_of(recipe: Recipe, images: int, look: float = 0.0, pixels: float = 1.0) -> Looks:
     """The looks of a run.
 
-    Those of ``fast`` and ``converge`` come often at first, where networks of few images begin to overfit, and take a
-    tenth of the time at most; but there are always a few.
+    Those of ``fast`` come often at first, where networks of few images begin to overfit, and take a tenth of the time
+    at most; but there are always a few. Those of ``converge`` are where its branches are.
 
     Args:
         recipe: the recipe.
