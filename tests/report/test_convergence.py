@@ -161,7 +161,7 @@ def test_training_comes_before_any_experiment(tmp_path: Path) -> None:
     settled = "\n".join(decided_lines(answer, ()))
     assert "STOP" in settled and "No further experiments" in settled and "Do not act" not in settled
     found = convergence_findings(study, Folder(tmp_path), results, points, ())
-    lines = decided_lines(answer, found)
-    assert lines[0].startswith("STOP") and lines[1].startswith("Do not act on this yet: in 45 of 45 runs")
-    assert "  1. Raise recipe.doublings and train longer: see the warning not-converged" in lines
-    assert not any("No further experiments" in line for line in lines)
+    lines = decided_lines(analyse(replace(points, findings=found), worthwhile=50.0), found)
+    assert lines[0] == "TRAIN LONGER FIRST" and lines[1].startswith("Do not act on this yet: in 45 of 45 runs")
+    assert "  1. Train until it has converged: raise recipe.doublings, and run again" in "\n".join(lines)
+    assert "settled" not in "\n".join(lines)
