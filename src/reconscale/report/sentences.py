@@ -152,12 +152,12 @@ def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     aim = "the gain of doubling n" if answer.surface is None else "the gains of doubling n and p"
     rows: list[tuple[Cell, ...]] = []
     for item in answer.experiments:
+        if item.kind == "stop" and answer.decision.first_step:
+            continue
         numbers = (item.seeds or None, item.n, item.p, item.width)
         hours = None if item.bill is None else item.bill.hours
         action, reason = _worded(item, answer.decision, aim)
         left = (item.cost, item.cost_unit, item.reduction, item.regret)
-        if item.kind == "stop" and answer.decision.first_step:
-            continue
         rows.append((item.kind, action, reason, *numbers, hours, *left))
     return rows
 
