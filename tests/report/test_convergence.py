@@ -56,6 +56,8 @@ def test_branches_that_still_gain_are_counted_with_what_they_need(tmp_path: Path
     assert "recipe.doublings = 3 would take up to" in text
     study, results = converging(lambda result: 0.01)
     assert codes(study, results, Folder(tmp_path)) == {}
+    study, results = converging(lambda result: 0.2 if result.run.network.width == 8 else 0.01)  # 32 is selected
+    assert list(codes(study, results, Folder(tmp_path))) == ["nearly-converged"]
 
 
 def test_validation_images_that_cannot_show_the_tolerance(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.format import amount, duration
-from reconscale.laws import Finding, Points, decide
+from reconscale.laws import Finding, Points, decide, select_width
 from reconscale.laws.findings import finding
 from reconscale.laws.points import METRICS
 from reconscale.report.tables import Table, table
@@ -42,7 +42,7 @@ def convergence_findings(
     if points is None or not done:
         return ()
     found = [
-        *_unconverged(done, study.analysis.worthwhile, points.metric),
+        *_unconverged(done, study.analysis.worthwhile, points),
         *_too_few_validation_images(done),
         *_shared_images(folder, done),
     ]
@@ -53,21 +53,30 @@ def convergence_findings(
     return tuple(found)
 
 
-def _unconverged(done: Sequence[Result], worthwhile: float, metric: str) -> list[Finding]:
-    """That runs still gained, as a warning where they gained what is worthwhile at some n."""
+def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> list[Finding]:
+    """That runs still gained; a warning where runs of the selected widths gained what is worthwhile at some n."""
     open_ones = [result for result in done if result.converged is False]
     if not open_ones:
         return []
-    gains: dict[int, list[float]] = {}
-    for result in open_ones:
-        gains.setdefault(result.run.n, []).append(result.branches[-1].gain or 0.0)
+    matters = _gain_of_selected(done, points) >= (worthwhile if points.metric != "ssim" else DB)
     recipe = open_ones[0].run.recipe
-    largest = max(float(np.mean(values)) for values in gains.values())
-    matters = largest >= (worthwhile if metric != "ssim" else DB)
     hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again
     return [finding("not-converged" if matters else "nearly-converged", count=len(open_ones), runs=len(done),
-                    sizes=", ".join(f"{n:g}" for n in sorted(gains)), gain=largest, tolerance=recipe.tolerance,
-                    doublings=recipe.doublings + 1, hours=hours)]  # fmt: skip
+                    sizes=", ".join(f"{n:g}" for n in sorted({result.run.n for result in open_ones})),
+                    gain=float(np.median([result.branches[-1].gain or 0.0 for result in open_ones])),
+                    tolerance=recipe.tolerance, doublings=recipe.doublings + 1, hours=hours)]  # fmt: skip
+
+
+def _gain_of_selected(done: Sequence[Result], points: Points) -> float:
+    """dB of the last doubling of the steps, mean over the seeds of the width selected at each n: the largest one."""
+    best = select_width(points)
+    widths = {} if best.width is None else dict(zip(best.n.tolist(), best.width.tolist(), strict=True))
+    gains: dict[int, list[float]] = {}
+    for result in done:
+        run = result.run
+        if result.branches and widths.get(run.n, run.network.width) == run.network.width:
+            gains.setdefault(run.n, []).append(result.branches[-1].gain or 0.0)
+    return max(float(np.mean(values)) for values in gains.values())
 
 
 def _too_few_validation_images(done: Sequence[Result]) -> list[Finding]:
