@@ -150,8 +150,8 @@ CODES: dict[str, tuple[str, str]] = {
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "
-        "validation, more than the tolerance of {tolerance:.2g} dB, but at the selected widths less than is worthwhile; "
-        "recipe.doublings = {doublings} would take up to {hours} more",
+        "validation, more than the tolerance of {tolerance:.2g} dB, but at the selected widths less than is "
+        "worthwhile; recipe.doublings = {doublings} would take up to {hours} more",
     ),
     "probe-gains": (
         "warning",
