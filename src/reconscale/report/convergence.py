@@ -68,7 +68,7 @@ def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> l
 
 
 def _gain_of_selected(done: Sequence[Result], points: Points) -> float:
-    """DB of the last doubling of the steps, mean over the seeds of the width selected at each n: the largest one."""
+    """The largest gain of the last doubling of steps (dB) at any n, mean over seeds, at the width selected there."""
     best = select_width(points)
     widths = {} if best.width is None else dict(zip(best.n.tolist(), best.width.tolist(), strict=True))
     gains: dict[int, list[float]] = {}
