@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reconscale.data import ImageSet, lister_of, write_image
-from reconscale.data import folders as reading
+from reconscale.data import array_files as reading
 from reconscale.data.listing import Listing, unit_of
 from reconscale.data.sources import PHOTOGRAPHS, draw_leaves, list_bundled
 from reconscale.errors import UserError

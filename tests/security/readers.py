@@ -203,7 +203,7 @@ def _npz() -> list[bytes]:
 
 
 def _array(path: Path) -> object:
-    from reconscale.data.folders import list_arrays
+    from reconscale.data.array_files import list_arrays
 
     listing = list_arrays(_images("array"), path.parent)
     return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]

@@ -34,7 +34,7 @@ SOURCES: dict[str, Source] = {
     "bundled": Source("reconscale.data.sources:list_bundled", photographs=True),
     "folder": Source("reconscale.data.folders:list_folder"),
     "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
-    "array": Source("reconscale.data.folders:list_arrays"),
+    "array": Source("reconscale.data.array_files:list_arrays"),
     "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True),
     "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace"),
     "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True),
