@@ -241,10 +241,12 @@ def data(
         if json:
             print_json(described)
             return
+        cautions = described.pop("cautions", [])
         table = Table("images", "")
         for key, entry in described.items():
             table.add_row(key, _plain(entry))
         console.print(table)
+        echo(*(f"caution: {sentence}" for sentence in cautions))
 
 
 def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:

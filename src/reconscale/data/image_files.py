@@ -100,7 +100,7 @@ def read_pixels(path: Path, page: int | None = None, limits: Limits = None) -> n
         _lacking(path, error)
     except Exception as error:  # as above
         refuse_undecodable(path, error)
-    if image.shape[:2] != (header.height, header.width):
+    if image.shape != (header.height, header.width, header.channels):
         raise UserError(
             path, "is damaged (its header and its pixels disagree on its size)", "replace or remove the file"
         )

@@ -90,7 +90,7 @@ def _corner(what: str, name: str, low: float, high: float) -> str:
     white = SCALES[name]
     if high <= CORNER * white:
         real = high if name == "float32" else float(2 ** max(1, math.ceil(math.log2(high + 1))) - 1)
-        start = f"no pixel of any image of {what} is above {high:g} of {white:g}"
+        start = f"no pixel of any of {what} is above {high:g} of {white:g}"
         black = 0.0
     else:
         real, black = high, low

@@ -38,6 +38,8 @@ _USUAL = {"uint8": "uint8", "uint16": "uint16", "float16": "float32", "float32":
 """Types whose range is known, and what they are used as."""
 _BLACK_IS_ZERO, _RGB = 1, 2
 _SEPARATE = 2
+_FEW = 4
+"""A stack of pages as narrow as this is an image whose colours were taken for columns."""
 _ONE_FILE_EACH = "save every page as a file of its own, or all of them as one .npy array"
 
 
@@ -93,7 +95,8 @@ def read_tiff(path: Path, page: int | None) -> np.ndarray:
     import cv2
 
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.dtype(found.dtype):
+    planes = 1 if decoded is None or decoded.ndim == 2 else decoded.shape[2]
+    if decoded is None or decoded.dtype != np.dtype(found.dtype) or planes != found.samplesperpixel:
         raise UserError(path, "is a TIFF that cannot be decoded", "save it uncompressed, or replace or remove the file")
     return turned(without_alpha(path, rgb_from_bgr(decoded), channels), orientation)
 
@@ -107,14 +110,18 @@ def _opened(path: Path) -> Any:
 
 
 def _alone(content: bytes, file: Any, page: Any) -> bytearray:
-    """The file with this page as its first one and without its orientation, which OpenCV would apply."""
+    """The file with this page as its first one, as OpenCV is to read it.
+
+    That is without its orientation, which would be applied, and with three samples a pixel said to be RGB.
+    """
     data = bytearray(content)
     order = "little" if file.byteorder == "<" else "big"
     first = slice(8, 16) if file.is_bigtiff else slice(4, 8)
     data[first] = page.offset.to_bytes(first.stop - first.start, order)
-    orientation = page.tags.get("Orientation")
-    if orientation is not None:
-        data[orientation.valueoffset : orientation.valueoffset + 2] = (1).to_bytes(2, order)
+    for name, value in {"Orientation": 1, "PhotometricInterpretation": _RGB if _channels(page) == 3 else 1}.items():
+        tag = page.tags.get(name)
+        if tag is not None:
+            data[tag.valueoffset : tag.valueoffset + 2] = value.to_bytes(2, order)
     return data
 
 
@@ -155,8 +162,10 @@ def _check_axes(path: Path, file: Any, pages: list[Any]) -> None:
         sizes = sorted({f"{page.imagewidth} x {page.imagelength}" for page in pages})
         found = f"holds {len(pages)} pages of different kinds ({', '.join(sizes[:3])} pixels)"
         raise UserError(path, found, "save those that count as files of their own: others may be reduced copies")
-    for page in pages[:1]:
-        check_size(path, Header(page.imagelength, page.imagewidth, 1, ""))
+    check_size(path, Header(pages[0].imagelength, pages[0].imagewidth, 1, ""))
+    if len(pages) > 1 and pages[0].imagewidth <= _FEW:
+        found = f"holds {len(pages)} pages of {pages[0].imagewidth} columns, which are probably colours"
+        raise UserError(path, found, "save it with photometric = RGB, colours as the last axis")
     for series in file.series:
         lengths = dict(zip(series.axes, series.shape, strict=True))
         held = prod(length for axis, length in lengths.items() if axis not in "YXS")
@@ -178,6 +187,9 @@ def _check_kind(path: Path, page: Any) -> None:
         raise UserError(path, "holds a volume", _ONE_FILE_EACH)
     if page.photometric not in (_BLACK_IS_ZERO, _RGB):
         raise UserError(path, "is a TIFF that is neither grey (black is zero) nor RGB", "convert it to grey or RGB")
+    if page.bitspersample not in (8, 16, 32, 64):
+        found = f"holds {page.bitspersample}-bit values"
+        raise UserError(path, found, "save it as 8 or 16 bit unsigned, or as floating point in [0, 1]")
     grey, samples = page.photometric == _BLACK_IS_ZERO, page.samplesperpixel
     alpha = any(kind in (1, 2) for kind in page.extrasamples)
     unclear = grey and (samples > 3 or (samples == 2 and not alpha) or (samples == 3 and alpha))
@@ -220,12 +232,11 @@ def _check_claims(path: Path, file: Any, page: Any) -> None:
 def _dtype(path: Path, page: Any, limits: Limits) -> str:
     """The type that a page is used as, or the one that it has where ``limits`` say what its values mean."""
     name, found = str(page.dtype), f"holds {page.bitspersample}-bit {page.dtype} values"
-    whole = page.bitspersample in (8, 16, 32, 64)
-    if whole and name in _USUAL:
+    if name in _USUAL:
         return "float32" if limits else _USUAL[name]
-    if whole and np.dtype(page.dtype).kind in "iu":
-        if limits:
-            return "float32"
-        remedy = f"save it as 8 or 16 bit unsigned, or as floating point in [0, 1], or {say_range('the same for all')}"
+    remedy = "save it as 8 or 16 bit unsigned, or as floating point in [0, 1]"
+    if np.dtype(page.dtype).kind not in "iu":
         raise UserError(path, found, remedy)
-    raise UserError(path, found, "save it as 8 or 16 bit unsigned, or as floating point in [0, 1]")
+    if not limits:
+        raise UserError(path, found, f"{remedy}, or {say_range('the same for all')}")
+    return "float32"
