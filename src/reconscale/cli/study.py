@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import asdict
 from importlib.resources import files
@@ -272,19 +273,31 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
 
 def reconstruct(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run: runs/<id>.")],
-    image: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    image: Annotated[Path, typer.Argument(help="An image, a folder of images, or an array (.npy, .npz).")],
     out: Annotated[Path, typer.Option(help="Output file, or output folder for a folder.")],
+    limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--range", metavar="BLACK WHITE", help="Values that are black and white. [default: the run's]"),
+    ] = None,
 ) -> None:
-    """Apply a trained network to an image or a folder. Size and bit depth are kept."""
+    """Apply a trained network to an image or a folder. Size, bit depth and units are kept."""
     with handle_errors():
         _where(None, "cpu", None, 1)
         from reconscale.training import reconstruct as reconstruct_file
 
         with StageProgress() as progress:
             shown = lambda done, total: progress("reconstructing", done, total)  # noqa: E731
-            written = reconstruct_file(run, image, out, progress=shown)
+            note = lambda sentence: errors.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)  # noqa: E731
+            written = reconstruct_file(run, image, out, limits=_limits(limits), progress=shown, say=note)
         console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
                       + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+
+
+def _limits(given: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The values of ``--range``, checked."""
+    if given is not None and not (all(map(math.isfinite, given)) and given[0] < given[1]):
+        raise UserError("--range", f"found {given[0]:g} {given[1]:g}", "give black and white, the smaller one first")
+    return given
 
 
 def _run_study(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from reconscale.data.image_files import Header, check_size, check_values
 from reconscale.data.listing import Listing, in_words
 from reconscale.data.store import SCALES
 from reconscale.errors import UserError
+from reconscale.files import write_atomic
 from reconscale.study import Images
 
 MOST_UNPACKED = 4 << 30
@@ -33,12 +35,14 @@ class ArrayStack:
         header: of every image.
         count: how many.
         row: the pixels of one.
+        axes: of the array, 3 or 4.
     """
 
     name: str
     header: Header
     count: int
     row: Callable[[int], np.ndarray]
+    axes: int
 
 
 def list_arrays(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
@@ -142,7 +146,8 @@ def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits
             if stream.read(4) != b"PK\x03\x04":
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
                 header = _stack_header(name, array, limits)
-                return [ArrayStack(name, header, len(array), lambda row: np.array(_mapped(path, changed)[row]))]
+                return [ArrayStack(name, header, len(array), lambda row: np.array(_mapped(path, changed)[row]),
+                                   array.ndim)]
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as opened:
                 _refuse_bombs(path, opened.zip)
@@ -155,7 +160,7 @@ def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits
         several = len(arrays) > 1
         return [
             ArrayStack(f"{name}/{key}", _stack_header(f"{name}/{key}", array, limits, several), len(array),
-                       array.__getitem__)
+                       array.__getitem__, array.ndim)
             for key, array in arrays.items()
         ]  # fmt: skip
     except (MemoryError, UserError):
@@ -163,6 +168,28 @@ def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits
     except Exception as error:  # numpy and zipfile raise classes of every kind on damaged files
         reason = "it holds Python objects" if "bject" in str(error) else str(error).split("\n")[0].rstrip(".")
         raise UserError(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
+
+
+def open_stacks(path: Path) -> list[ArrayStack]:
+    """The arrays of a file, whatever their numbers mean.
+
+    Raises:
+        UserError: it cannot be read, or an array has a shape that images do not have.
+    """
+    return _stacks(path.name, path, " ".join(str(part) for part in stamp(path.name, path)[1:]), None, (0.0, 1.0))
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write one array as ``.npy``, or arrays by their names as ``.npz``, as the ending says."""
+    buffer = io.BytesIO()
+    if path.suffix.lower() == ".npy":
+        np.save(buffer, next(iter(arrays.values())))
+    else:
+        with ZipFile(buffer, "w") as archive:  # not numpy.savez, which has names of its own
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+    write_atomic(path, buffer.getvalue())
 
 
 def _refuse_bombs(path: Path, archive: ZipFile) -> None:

@@ -36,7 +36,7 @@ KINDS = "PNG, JPEG, TIFF, BMP or WebP image"
 """What these are, for messages."""
 
 __all__ = ["KINDS", "SUFFIXES", "Header", "Limits", "check_size", "check_values", "read_header", "read_image",
-           "read_pixels", "write_image"]  # fmt: skip
+           "read_pixels", "write_image", "write_stack"]  # fmt: skip
 
 _HEADERS: dict[str, Callable[[Path, Any], Header]] = {
     "png": png_header, "jpeg": jpeg_header, "bmp": bmp_header, "webp": webp_header
@@ -155,6 +155,25 @@ def write_image(path: Path, image: np.ndarray) -> None:
     deep = flat if image.dtype == np.uint16 else np.rint(flat.clip(0, 1) * 65535).astype(np.uint16)
     _, encoded = cv2.imencode(".png", deep[..., ::-1] if deep.ndim == 3 else deep)
     return write_atomic(path, encoded.tobytes())
+
+
+def write_stack(path: Path, images: list[np.ndarray]) -> None:
+    """Write images as the pages of a TIFF file.
+
+    Args:
+        path: ends in ``.tif`` or ``.tiff``.
+        images: (H, W, C) of one shape and type, C 1 or 3.
+    """
+    import tifffile
+
+    stack = np.stack(images)
+    colour = stack.shape[3] == 3
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer, stack if colour else stack[..., 0], photometric="rgb" if colour else "minisblack",
+        metadata={"axes": "ZYXS" if colour else "ZYX"},
+    )  # fmt: skip
+    write_atomic(path, buffer.getvalue())
 
 
 def _lacking(path: Path, error: ModuleNotFoundError) -> NoReturn:
