@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from reconscale.cli.display import console, echo, errors, handle_errors, print_json
+from reconscale.cli.next_command import command
 from reconscale.cli.options import check_output_path
 from reconscale.errors import UserError
 
@@ -65,7 +66,7 @@ def summary_lines(imported: Imported, out: Path) -> list[str]:
         *map(str, skipped),
         *map(str, imported.findings),
         f"points: {out} ({len(rows)} run{'s' * (len(rows) != 1)}, {len(skipped)} skipped)",
-        f"next: reconscale forecast {out}",
+        f"next: {command('forecast', out)}",
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +20,7 @@ from reconscale.cli.display import (
     handle_errors,
     print_json,
 )
+from reconscale.cli.next_command import command, known_data, needs_data, remember_data, stated_data
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.format import duration
@@ -45,31 +45,6 @@ def _load(path: Path) -> tuple[Study, Folder]:
     from reconscale.study import Folder, load_study
 
     return load_study(path), Folder.beside(path)
-
-
-DEFAULT_FLAGS: dict[str, Any] = {
-    "device": "auto",
-    "threads": 1,
-    "devices": 1,
-    "stack": "auto",
-    "checkpoint_seconds": 30.0,
-}
-"""Flags with their defaults, which a printed command leaves out."""
-
-
-def _run_command(study: Path, **flags: Any) -> str:
-    """The command that runs a study, to copy and paste.
-
-    Args:
-        study: its path.
-        flags: the flags that were given; defaults are left out.
-    """
-    words = ["reconscale", "run", str(study)]
-    for name, given in flags.items():
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None and value != DEFAULT_FLAGS.get(name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
 
 
 def _where(
@@ -107,7 +82,7 @@ def demo(
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
-    with handle_errors(f"reconscale run {path}"):
+    with handle_errors(command("run", path, workers=workers, threads=threads, stack=stack)):
         if problem not in DEMOS:
             raise UserError("--problem", f"found '{problem}'", suggest(problem, DEMOS))
         if not path.is_file():
@@ -147,9 +122,10 @@ def plan(  # noqa: PLR0913 - flags
             return
         console.print(_plan_table(made))
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
-        again = _run_command(
-            study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray
-        )
+        again = command(
+            "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
+            threads=threads, devices=devices, stack=stack, ray=ray,
+        )  # fmt: skip
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
             estimate = f", about {duration(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} at a time"
@@ -194,14 +170,15 @@ def run(  # noqa: PLR0913 - flags
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
-    again = _run_command(
-        study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
-        slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
+    again = command(
+        "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
+        stack=stack, ray=ray, slurm=slurm, probe=probe, checkpoint_seconds=checkpoint_seconds, track=track,
     )  # fmt: skip
     with handle_errors(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
+        remember_data(folder, value.images, data)
         status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
         _print_status(status, study, again)
     raise typer.Exit(_code(status))
@@ -217,7 +194,7 @@ def status(study: StudyPath, json: AsJson = False) -> None:
         if json:
             print_json(asdict(found))
             return
-        _print_status(found, study)
+        _print_status(found, study, command("run", study, data=known_data(folder, value.images)))
 
 
 def data(
@@ -233,7 +210,7 @@ def data(
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
         if verify:
-            _verify(value, where.data, study, json)
+            _verify(value, where.data, (study, data), json)
             return
         from reconscale.training import prepare
 
@@ -250,7 +227,7 @@ def data(
         echo(*(f"caution: {sentence}" for sentence in cautions))
 
 
-def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
+def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], json: bool) -> None:
     from reconscale.data.verify import verify_images
 
     with StageProgress() as progress:
@@ -266,7 +243,8 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
             console.print("the next run reads the changed files", markup=False, highlight=False)
     if found.damaged:
         parts = "\n".join(f"  {line}" for line in found.damaged)
-        errors.print(f"damaged:\n{parts}\nset aside; read them again with: reconscale data {path}",
+        again = command("data", given[0], data=stated_data(given[1]) if needs_data(value.images) else given[1])
+        errors.print(f"damaged:\n{parts}\nset aside; read them again with: {again}",
                      style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
         raise typer.Exit(2)
 
@@ -311,8 +289,7 @@ def _run_study(
             return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed, probe=probe)
 
 
-def _print_status(found: Status, path: Path, again: str | None = None) -> None:
-    again = again or _run_command(path)
+def _print_status(found: Status, path: Path, again: str) -> None:
     from reconscale.study.results_folder import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
@@ -330,7 +307,7 @@ def _print_status(found: Status, path: Path, again: str | None = None) -> None:
         echo(f"  {others_sentence(found.others)}")
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
-    follow = f"continue with: {again}" if found.open else f"next: reconscale report {path}"
+    follow = f"continue with: {again}" if found.open else f"next: {command('report', path)}"
     echo(follow)
 
 

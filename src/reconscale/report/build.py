@@ -335,8 +335,10 @@ def _summary(runs: Sequence[Run], results: Sequence[Result], others: int) -> str
 def _commands(study: Study) -> list[str]:
     canonical = json.dumps(written_out(study), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    own = study.images.source not in ("bundled", "deadleaves") or bool(study.images.test_sets)
     return [
         f"# {study.name}, digest {digest}, with reconscale {version('reconscale')}",
-        "reconscale run study.toml       # trains what is missing",
+        f"reconscale run study.toml{' --data FOLDER' * own}       # trains what is missing"
+        + "; FOLDER: that of the images" * own,
         "reconscale report study.toml",
     ]
