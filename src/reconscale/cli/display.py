@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.table import Table
 
@@ -102,7 +102,7 @@ class StageProgress:
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
+            TimeRemainingColumn(), console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
         )  # fmt: skip
 
     def __enter__(self) -> Callable[[str, int, int], None]:

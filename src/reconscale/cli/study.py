@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -117,10 +118,13 @@ def plan(  # noqa: PLR0913 - flags
         with StageProgress() as progress:
             made = make_plan(value, folder, where, progress, calibrate=calibrate)
         if json:
-            print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
-                        "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
+            known = {
+                name: getattr(made, name) for name in ("workers", "seconds", "start", "baselines", "memory", "flops")
+            }
+            print_json(known | {"cautions": list(made.cautions), "cells": [asdict(cell) for cell in made.cells]})
             return
         console.print(_plan_table(made))
+        echo(*(f"caution: {sentence}" for sentence in made.cautions))
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
         again = command(
             "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
@@ -128,7 +132,11 @@ def plan(  # noqa: PLR0913 - flags
         )  # fmt: skip
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
-            estimate = f", about {duration(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} at a time"
+            parts = f"{duration(made.start)} to start, {duration(made.baselines)} for baselines"
+            estimate = (
+                f", about {duration(made.seconds)}{f' ({parts})' * calibrate} and {made.memory / 1e9:.1f} GB "
+                f"with {made.workers} at a time"
+            )
         console.print(
             f"{left} runs to do{estimate}; start with: {again}",
             markup=False,
@@ -178,8 +186,12 @@ def run(  # noqa: PLR0913 - flags
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
-        remember_data(folder, value.images, data)
-        status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
+        try:
+            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
+        finally:
+            if folder.root.is_dir():
+                with suppress(UserError):  # a note for later commands, which must not hide what went wrong
+                    remember_data(folder, value.images, data)
         _print_status(status, study, again)
     raise typer.Exit(_code(status))
 

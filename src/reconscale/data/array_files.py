@@ -146,8 +146,9 @@ def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits
             if stream.read(4) != b"PK\x03\x04":
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
                 header = _stack_header(name, array, limits)
-                return [ArrayStack(name, header, len(array), lambda row: np.array(_mapped(path, changed)[row]),
-                                   array.ndim)]
+                return [
+                    ArrayStack(name, header, len(array), lambda row: np.array(_mapped(path, changed)[row]), array.ndim)
+                ]
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as opened:
                 _refuse_bombs(path, opened.zip)

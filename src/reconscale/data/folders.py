@@ -19,6 +19,7 @@ from reconscale.study import Images
 PassedOver = dict[str, tuple[int, str]]
 """Files that are not read: ending -> how many, and the name of the first."""
 
+
 def list_folder(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
     """The image files below ``images.folders``, except those below a test set.
 
@@ -78,12 +79,15 @@ def with_pages(names: Sequence[str], paths: Sequence[Path]) -> tuple[list[str], 
     pages: dict[str, list[int]] = {}
     if stacks:
         with ThreadPoolExecutor(min(16, cores())) as pool:
-            pages = {name: found for name, found in zip(stacks, pool.map(_pages, stacks.values()), strict=True) if found}
+            pages = {
+                name: found for name, found in zip(stacks, pool.map(_pages, stacks.values()), strict=True) if found
+            }
     if not pages:
         return list(names), [(name, None) for name in names]
     held: dict[str, tuple[str, int | None]] = {}
     for name in names:
-        held |= {page_name(name, page): (name, page) for page in pages.get(name, ())} or {name: (name, None)}
+        found = pages.get(name)
+        held |= {page_name(name, page): (name, page) for page in found} if found else {name: (name, None)}
     return sorted(held), [held[name] for name in sorted(held)]
 
 
@@ -212,7 +216,7 @@ def files_below(
 
 def _pass_over(entries: Iterable[os.DirEntry[str]], others: PassedOver) -> None:
     for entry in entries:
-        ending = os.path.splitext(entry.name)[1].lower()
+        ending = PurePosixPath(entry.name).suffix.lower()
         ending = ending if ending.isprintable() and len(ending) <= 12 else ""
         count, name = others.get(ending, (0, entry.name))
         others[ending] = count + 1, name

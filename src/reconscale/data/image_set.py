@@ -264,8 +264,8 @@ def open_images(
     for name in images.test_sets:
         other = list_test_set(images, name, data)
         tests[name] = _further_test_set(name, opened(other), other.unit, store, images, skipped)
-    about = {"passed_over": listing.passed_over, "remarks": listing.remarks}
-    return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, tuple(skipped), **about))
+    found = ImageSet(images, listing.unit, train, val, tests, tuple(skipped), 0, listing.passed_over, listing.remarks)
+    return _without_duplicates(found)
 
 
 def _split(whole: ImageSubset, images: Images, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

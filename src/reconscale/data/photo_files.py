@@ -109,7 +109,11 @@ def _webp(stream: Any) -> Any:
 
 def _webp_size(path: Path, start: bytes) -> tuple[int, int]:
     """Width and height, from the first 30 bytes: nothing is allocated for what is not looked at first."""
-    kind, number = start[12:16], lambda at, count: int.from_bytes(start[at : at + count], "little")
+
+    def number(at: int, count: int) -> int:
+        return int.from_bytes(start[at : at + count], "little")
+
+    kind = start[12:16]
     if len(start) == 30 and kind == b"VP8X":
         if start[20] & _ANIMATED:
             found = "is an animation"

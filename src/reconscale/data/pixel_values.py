@@ -98,6 +98,6 @@ def _corner(what: str, name: str, low: float, high: float) -> str:
     factor = white / max(real - black, 1e-12)
     return (
         f"{start}: if that is all that they can be, PSNR is {20 * math.log10(factor):.0f} dB too high and noise of a "
-        f"given sigma {factor:.2g} times too strong for them; say which values are black and white, such as images.range "
-        f"= [{black:g}, {real:g}], or that it is the whole range, images.range = [0, {white:g}]"
+        f"given sigma {factor:.2g} times too strong for them; say which values are black and white, such as "
+        f"images.range = [{black:g}, {real:g}], or that it is the whole range, images.range = [0, {white:g}]"
     )

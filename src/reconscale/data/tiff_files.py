@@ -7,7 +7,7 @@ import zlib
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,15 +53,18 @@ def may_be_stack(path: Path) -> bool:
             start = stream.read(16)
             if not start.startswith(SIGNATURES):
                 return False
-            order = "little" if start[:2] == b"II" else "big"
-            number = lambda data: int.from_bytes(data, order)  # type: ignore[arg-type]  # noqa: E731
-            big = number(start[2:4]) == 43
-            stream.seek(number(start[8:16] if big else start[4:8]))
-            entries = number(stream.read(8 if big else 2))
+            order = _order(start[:2] == b"II")
+            big = int.from_bytes(start[2:4], order) == 43
+            stream.seek(int.from_bytes(start[8:16] if big else start[4:8], order))
+            entries = int.from_bytes(stream.read(8 if big else 2), order)
             stream.seek((20 if big else 12) * entries, 1)
-            return number(stream.read(8 if big else 4)) != 0
+            return int.from_bytes(stream.read(8 if big else 4), order) != 0
     except (OSError, ValueError):
         return False
+
+
+def _order(little: bool) -> Literal["little", "big"]:
+    return "little" if little else "big"
 
 
 def tiff_pages(path: Path) -> list[int]:
@@ -115,7 +118,7 @@ def _alone(content: bytes, file: Any, page: Any) -> bytearray:
     That is without its orientation, which would be applied, and with three samples a pixel said to be RGB.
     """
     data = bytearray(content)
-    order = "little" if file.byteorder == "<" else "big"
+    order = _order(file.byteorder == "<")
     first = slice(8, 16) if file.is_bigtiff else slice(4, 8)
     data[first] = page.offset.to_bytes(first.stop - first.start, order)
     for name, value in {"Orientation": 1, "PhotometricInterpretation": _RGB if _channels(page) == 3 else 1}.items():

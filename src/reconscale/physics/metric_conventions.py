@@ -49,8 +49,8 @@ class Convention:
 def read_images(path: Path) -> np.ndarray:
     """Images of any kind: (S, H, W) real or complex, or (S, H, W, C) of an image file with S pages.
 
-    Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, and image files: PNG,
-    JPEG, TIFF, BMP and WebP, turned as they are seen.
+    Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, and image files
+    (PNG, JPEG, TIFF, BMP and WebP), turned as they are seen.
 
     Raises:
         UserError: the file cannot be read, or holds something else.
@@ -98,13 +98,16 @@ def range_caution(found: np.ndarray, truth: np.ndarray) -> str | None:
     """What to know where image files use a corner of the range of their type, as 12 bits in a file of 16; else none.
 
     Args:
-        found, truth: from :func:`read_images`.
+        found: the reconstruction, from :func:`read_images`.
+        truth: the ground truth, likewise.
     """
     top = float(truth.max()) if truth.ndim == found.ndim == 4 else 1.0
     if not 0 < top <= CORNER:
         return None
-    return (f"no pixel of the truth is above {100 * top:.2g} % of the range of its file: if that is white, metrics with "
-            f"range 1 are {-20 * math.log10(top):.0f} dB too high; scale both files to their whole range first")  # fmt: skip
+    return (
+        f"no pixel of the truth is above {100 * top:.2g} % of the range of its file: if that is white, metrics of "
+        f"range 1 are {-20 * math.log10(top):.0f} dB too high; scale both files to their whole range first"
+    )
 
 
 def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:

@@ -152,7 +152,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
     page = replace(
         _page(answer, tables, study.name, (known.verdict, known.sentence)),
         subtitle=page_text.sentence_case(problem_words(study)),
-        facts=page_text.facts(study, answer, known.results),
+        facts=page_text.facts(study, answer, known.results, known.anchors),
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),

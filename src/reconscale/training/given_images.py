@@ -246,7 +246,8 @@ def _check_range(
     was = f"the run was trained on images with black = {black:g} and white = {white:g}"
     if known is None and record:
         parts = [(entry["min"] / entry["white"], entry["max"] / entry["white"]) for entry in record]
-        was = f"the images of training cover {min(a for a, _ in parts):.2g} to {max(b for _, b in parts):.2g} of the range"
+        ends = min(a for a, _ in parts), max(b for _, b in parts)
+        was = f"the images of training cover {ends[0]:.2g} to {ends[1]:.2g} of the range"
     remedy = f"{was} of their type: scale the images likewise, or say their values of black and white with --range"
     remedy = remedy if known is None else f"{was}: bring the images to these units, or use --range BLACK WHITE"
     if low < -margin or high > 1 + margin:

@@ -22,7 +22,7 @@ from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.study.results_folder import Incident, append_incident, image_cautions
 from reconscale.training import checkpoint
-from reconscale.training.baselines import measure_baselines
+from reconscale.training.baselines import are_measured, baseline_seconds, measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of
 from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
@@ -217,22 +217,37 @@ def plan(
     Raises:
         UserError: see :func:`prepare`; a damaged result.
     """
-    where = where.resolved()
+    where, began = where.resolved(), time.perf_counter()
     images = prepare(study, where, progress)
     runs = runs_of(study)
     over = {result.run.id: result.status for result in folder.results(runs, images=False)}
     left = [run for run in runs if run.id not in over]
     measured: dict[str, RunCost] = {}
-    workers = where.workers or 1
+    workers, start, baselines = where.workers or 1, 0.0, 0.0
     if calibrate and left:
         with where.executor(_silent) as executor:
+            start = time.perf_counter() - began + _first_worker(executor)
             _, measured, _ = _measured(left, images, folder, executor, where)
             workers = executor.workers
+        baselines = 0.0 if are_measured(study, images, folder) else baseline_seconds(study, images)
     size = lambda run: ((s := size_of(run.network, input_spec(run.problem, images.channels))).p, s.flops)  # noqa: E731
     cells = group_cells(
         runs, over, size, lambda run: _need(measured.get(run.id), run, images), lambda run: pixels_of(run, images)
     )
-    return Plan(cells, workers)
+    return Plan(cells, workers, start, baselines, images.cautions)
+
+
+def _first_worker(executor: Executor) -> float:
+    """Seconds until a worker is ready; 0 where nothing is measured before runs are submitted."""
+    if not executor.measures:
+        return 0.0
+    began = time.perf_counter()
+    executor.apply(_nothing)
+    return time.perf_counter() - began
+
+
+def _nothing() -> None:
+    """What the first worker is asked to do."""
 
 
 def _need(pace: RunCost | None, run: Run, images: ImageSet) -> ResourceEstimate | None:
