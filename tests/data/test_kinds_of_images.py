@@ -265,10 +265,15 @@ class TestRange:
         self.cells(tmp_path / "d", 0, 60000)
         assert opened(tmp_path / "d").cautions == ()
 
-    def test_dark_images_among_others_of_their_type_are_no_matter(self, tmp_path: Path, opened: Open) -> None:
+    def test_a_dark_image_among_others_of_its_type_is_no_matter(self, tmp_path: Path, opened: Open) -> None:
+        self.cells(tmp_path / "d", 0, 60000)
+        tiff(tmp_path / "d" / "dark.tif", picture(9, 32, 32, 1, "uint16")[..., 0] // 30)
+        assert opened(tmp_path / "d").cautions == ()
+
+    def test_a_bright_image_among_those_of_12_bits_hides_nothing(self, tmp_path: Path, opened: Open) -> None:
         self.cells(tmp_path / "d")
         tiff(tmp_path / "d" / "bright.tif", picture(9, 32, 32, 1, "uint16")[..., 0])
-        assert opened(tmp_path / "d").cautions == ()
+        assert "6 of 7 uint16 images" in opened(tmp_path / "d").cautions[0]
 
     def test_bright_images_of_another_type_hide_nothing(self, tmp_path: Path, opened: Open) -> None:
         self.cells(tmp_path / "d")
@@ -333,3 +338,43 @@ class TestArrays:
         assert len(both.tests["other"]) == 5 and both.units == 3
         with pytest.raises(UserError, match="is no array of this file; it has: clean, noisy"):
             opened(tmp_path, source="array", folders=("a.npz/clear",))
+
+
+class TestAmongOthers:
+    def test_hot_pixels_hide_nothing(self, tmp_path: Path, opened: Open) -> None:
+        TestRange().cells(tmp_path / "d", high=3000)
+        hot = tifffile.imread(tmp_path / "d" / "0.tif")
+        hot[3, 4] = 65535
+        tiff(tmp_path / "d" / "0.tif", hot)
+        (said,) = opened(tmp_path / "d").cautions
+        assert "99.9 % of the pixels" in said and "few reach 65535" in said
+
+    def test_masks_beside_images(self, tmp_path: Path, opened: Open) -> None:
+        for index in range(6):
+            Image.fromarray(picture(index, 32, 32, 1)[..., 0]).save(tmp_path / f"{index}.png")
+            Image.fromarray(picture(index, 32, 32, 1)[..., 0] // 128).save(tmp_path / f"{index}_mask.png")
+        (said,) = opened(tmp_path, duplicates="skip").cautions
+        assert "_mask.png) have no pixel above 16 of 255, others do" in said
+
+    def test_pixels_without_data(self, tmp_path: Path, opened: Open) -> None:
+        TestRange().cells(tmp_path / "d", 0, 1000, "float32")
+        image = tifffile.imread(tmp_path / "d" / "0.tif")
+        image[:3] = -9999
+        tiff(tmp_path / "d" / "0.tif", image, extratags=[(42113, "s", 0, "-9999", True)])
+        with pytest.raises(UserError, match=r"0.tif: has pixels without data \(marked by -9999\); fill them"):
+            opened(tmp_path / "d", range=(0, 1000))
+
+    def test_names_do_not_decide(self, tmp_path: Path) -> None:
+        for kind in ("PNG", "WEBP", "BMP", "TIFF"):
+            Image.fromarray(FLAT).save(tmp_path / "a.jpg", kind, **({"lossless": True} if kind == "WEBP" else {}))
+            assert agree(tmp_path / "a.jpg", FLAT)
+
+    def test_smaller_copies_of_the_images_are_found(self, tmp_path: Path, opened: Open) -> None:
+        """As in data sets that hold a folder of images and one of reduced images."""
+        for index in range(6):
+            image = Image.fromarray(cv2.GaussianBlur(picture(index, 64, 64), (0, 0), 4))
+            for place, side in (("hr", 64), ("lr", 32)):
+                (tmp_path / place).mkdir(exist_ok=True)
+                image.resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / place / f"{index}.png")
+        with pytest.raises(UserError, match="nearly the same"):
+            opened(tmp_path)

@@ -191,7 +191,7 @@ class ImageSet:
             if isinstance(pixels, ImageSubset):
                 size = pixels.area_in_all * pixels.channels * np.dtype(pixels.store.dtype).itemsize
                 ask = lambda pixels=pixels: value_spread(pixels)  # noqa: E731
-                found[name] = memoize("values 1", [(name, pixels)], ask, heavy=size > HEAVY)
+                found[name] = memoize("values 2", [(name, pixels)], ask, heavy=size > HEAVY)
         return found
 
     @cached_property

@@ -38,6 +38,8 @@ _USUAL = {"uint8": "uint8", "uint16": "uint16", "float16": "float32", "float32":
 """Types whose range is known, and what they are used as."""
 _BLACK_IS_ZERO, _RGB = 1, 2
 _SEPARATE = 2
+_NODATA = 42113
+"""The tag by which GDAL says which value means that there are no data."""
 _FEW = 4
 """A stack of pages as narrow as this is an image whose colours were taken for columns."""
 _ONE_FILE_EACH = "save every page as a file of its own, or all of them as one .npy array"
@@ -92,6 +94,7 @@ def read_tiff(path: Path, page: int | None) -> np.ndarray:
         channels, orientation = _channels(found), _orientation(found)
         if found.compression in _SMALLER and found.predictor != 3:
             image = found.asarray()
+            _check_nodata(path, found, image)
             planes = image if found.axes != "SYX" else np.moveaxis(image, 0, -1)
             return turned(without_alpha(path, planes, channels), orientation)
         data = _alone(path.read_bytes(), file, found)
@@ -102,6 +105,20 @@ def read_tiff(path: Path, page: int | None) -> np.ndarray:
     if decoded is None or decoded.dtype != np.dtype(found.dtype) or planes != found.samplesperpixel:
         raise UserError(path, "is a TIFF that cannot be decoded", "save it uncompressed, or replace or remove the file")
     return turned(without_alpha(path, rgb_from_bgr(decoded), channels), orientation)
+
+
+def _check_nodata(path: Path, page: Any, image: np.ndarray) -> None:
+    """Refuse pixels that a file of numbers declares to be missing: clipped to a range, they would be black or white."""
+    tag = page.tags.get(_NODATA)
+    if tag is None or image.dtype in (np.uint8, np.uint16):
+        return
+    try:
+        missing = float(str(tag.value).strip("\0 "))
+    except ValueError:
+        return
+    if (image == missing).any():
+        found = f"has pixels without data (marked by {missing:g})"
+        raise UserError(path, found, "fill them or cut them off, or remove the image")
 
 
 def _opened(path: Path) -> Any:
