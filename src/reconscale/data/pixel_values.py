@@ -108,8 +108,8 @@ def _few_bright(what: str, name: str, spreads: list[dict[str, Any]]) -> list[str
         return []
     named = next(spread["darkest"] for spread in spreads if spread["darkest"])
     return [f"{dark} of {count} {name} images of {what} (such as {named}) have no pixel above "
-            f"{VERY_DARK * white:.0f} of {white:g}, others do: these may be masks, or of another depth; leave them out, "
-            "or bring all to one range"]  # fmt: skip
+            f"{VERY_DARK * white:.0f} of {white:g}, others do: these may be masks, or of another depth; leave them "
+            "out, or bring all to one range"]  # fmt: skip
 
 
 def _corner(what: str, name: str, low: float, high: float) -> str:
@@ -117,7 +117,8 @@ def _corner(what: str, name: str, low: float, high: float) -> str:
     white = SCALES[name]
     if high <= CORNER * white:
         real = high if name == "float32" else float(2 ** max(1, math.ceil(math.log2(high + 1))) - 1)
-        start = f"no pixel of any of {what} is above {high:g} of {white:g}"
+        whose = "any image" if what == "the images" else what
+        start = f"no pixel of {whose} is above {high:g} of {white:g}"
         black = 0.0
     else:
         real, black = high, low
