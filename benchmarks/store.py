@@ -122,9 +122,9 @@ def counting() -> Callable[[], int]:
     """Count the files that are decoded from now on."""
     seen, plain = [0], folder.read_image
 
-    def counted(path: Path) -> np.ndarray:
+    def counted(path: Path, *how: Any) -> np.ndarray:
         seen[0] += 1
-        return plain(path)
+        return plain(path, *how)
 
     folder.read_image = counted
 

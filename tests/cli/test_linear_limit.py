@@ -115,7 +115,7 @@ def test_refusals(photographs, words, said):
 
 def test_places_without_images_are_refused(tmp_path):
     assert "is not there" in refused("theory", "from-images", tmp_path / "nowhere")
-    assert "holds no PNG, JPEG or TIFF image" in refused("theory", "from-images", tmp_path)
+    assert "holds no PNG, JPEG, TIFF, BMP or WebP image" in refused("theory", "from-images", tmp_path)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     assert "broken.png" in refused("theory", "from-images", tmp_path)
 

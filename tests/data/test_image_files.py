@@ -120,7 +120,10 @@ _RGBA = np.dstack([picture(0), np.full((40, 36, 1), 100, np.uint8)])
 _NAN = np.full((9, 9), np.nan, np.float32)
 
 BAD = {
-    "text": (b"not an image at all", "is not a PNG, JPEG or TIFF image, whatever its name says; replace or remove"),
+    "text": (
+        b"not an image at all",
+        "is not a PNG, JPEG, TIFF, BMP or WebP image, whatever its name says; replace or remove",
+    ),
     "empty": (b"", "is empty; replace or remove the file"),
     "bomb": (_png(30000, 30000), "claims 30000 x 30000 pixels; images may have at most 200 million"),
     "no pixels": (_png(0, 5), "claims to have no pixels; remove"),

@@ -282,7 +282,7 @@ class TestStore:
 
     def test_built_once_and_found_again(self, data: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         first = opened(data)
-        monkeypatch.setattr("reconscale.data.folders.read_image", lambda path: pytest.fail("was decoded again"))
+        monkeypatch.setattr("reconscale.data.folders.read_image", lambda *how: pytest.fail("was decoded again"))
         assert opened(data, val=2, patch=8, split_seed=3).train.store.path == self.store(first)
 
     def test_progress_is_told(self, data: Path, tmp_path: Path) -> None:

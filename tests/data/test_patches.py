@@ -108,7 +108,7 @@ def test_sides_that_cannot_be(folder: Path, side: int, part: str) -> None:
 def test_places_without_images(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not there; give a folder of images"):
         patches_at(tmp_path / "nowhere", 4)
-    with pytest.raises(UserError, match="holds no PNG, JPEG or TIFF image"):
+    with pytest.raises(UserError, match="holds no PNG, JPEG, TIFF, BMP or WebP image"):
         patches_at(tmp_path, 4)
     (tmp_path / "file.txt").write_text("words")
     with pytest.raises(UserError, match="is a file; give a folder"):

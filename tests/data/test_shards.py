@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,10 +40,10 @@ from reconscale.data.image_set import open_images
 from reconscale.study import Images
 data, cache, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 plain, seen, packing.MOST_IMAGES = folder.read_image, [], 2
-def slow(path):
+def slow(path, *how):
     time.sleep(pause)
     seen.append(path)
-    return plain(path)
+    return plain(path, *how)
 folder.read_image = slow
 images = open_images(Images(source="folder", val=1, test=1, patch=16), data=data, cache=cache)
 print(len(seen), images.digest)
@@ -63,14 +64,14 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     headers: list[str] = []
     read_image, read_header = folder.read_image, folder.read_header
 
-    def image(path: Path) -> np.ndarray:
+    def image(path: Path, *how: Any) -> np.ndarray:
         seen.append(path.name)
         assert path.name in headers
-        return read_image(path)
+        return read_image(path, *how)
 
-    def header(path: Path) -> Header:
+    def header(path: Path, *how: Any) -> Header:
         headers.append(path.name)
-        return read_header(path)
+        return read_header(path, *how)
 
     monkeypatch.setattr(folder, "read_image", image)
     monkeypatch.setattr(folder, "read_header", header)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reconscale.data import ImageSet, lister_of, write_image
-from reconscale.data import folders as reading
+from reconscale.data import array_files as reading
 from reconscale.data.listing import Listing, unit_of
 from reconscale.data.sources import PHOTOGRAPHS, draw_leaves, list_bundled
 from reconscale.errors import UserError
@@ -163,7 +163,10 @@ class TestFolder:
             opened(data, folders=("scene9",))
         (data / "empty").mkdir()
         (data / "empty" / "notes.txt").write_text("none")
-        with pytest.raises(UserError, match=r"empty: holds no PNG, JPEG or TIFF image \(1 other files\); check"):
+        with pytest.raises(
+            UserError,
+            match=r"empty: holds no PNG, .* or WebP image \(1 other files; not read: 1 .txt \(.*\)\); check",
+        ):
             opened(data, folders=("empty",))
         for folders in (("scene0", "scene0"), (".", "scene0"), ("scene0", "./scene0")):
             with pytest.raises(

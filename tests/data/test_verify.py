@@ -129,7 +129,7 @@ class TestRemembered:
         first = opened(data)
         digest, described = first.digest, first.describe()
         kept = list(tmp_path.glob("cache/images/answers/*.json"))
-        assert len(kept) == 5  # three comparisons of sets, the digest, the repeated ones
+        assert len(kept) == 8  # three comparisons of sets, the digest, the repeated ones, the values of three sets
         with monkeypatch.context() as patched:
             patched.setattr("reconscale.data.image_set.find_duplicates", lambda *_: pytest.fail("compared again"))
             patched.setattr("reconscale.data.image_set._digest", lambda *_: pytest.fail("hashed again"))

@@ -187,6 +187,24 @@ def _pictures(*endings: str) -> Callable[[], list[bytes]]:
     return make
 
 
+def _stack(path: Path) -> object:
+    from reconscale.data.folders import list_folder
+
+    listing = list_folder(_images("folder"), path.parent)
+    return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]
+
+
+def _stacks() -> list[bytes]:
+    import tifffile
+
+    made = []
+    for how in ({"metadata": {"axes": "ZYX"}}, {"imagej": True}, {"ome": True}, {"metadata": None}):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, np.zeros((4, 9, 7), np.uint16), photometric="minisblack", **how)
+        made.append(stream.getvalue())
+    return made
+
+
 def _npy(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
@@ -203,7 +221,7 @@ def _npz() -> list[bytes]:
 
 
 def _array(path: Path) -> object:
-    from reconscale.data.folders import list_arrays
+    from reconscale.data.array_files import list_arrays
 
     listing = list_arrays(_images("array"), path.parent)
     return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]
@@ -447,6 +465,9 @@ READERS: dict[str, Reader] = {
     "png-chunks": Reader("a.png", _mended, _pictures(".png")),
     "jpeg": Reader("a.jpg", _image, _pictures(".jpg")),
     "tiff": Reader("a.tif", _image, _pictures(".tif", "deflate")),
+    "tiff-stack": Reader("a.tif", _stack, _stacks),
+    "bmp": Reader("a.bmp", _image, _pictures(".bmp")),
+    "webp": Reader("a.webp", _image, _pictures(".webp")),
     "npy": Reader("data/a.npy", _array, lambda: [_npy(np.zeros((2, 8, 8), np.uint8)), _npy(np.ones((2, 8, 9, 3)))]),
     "npz": Reader("data/a.npz", _array, _npz),
     "fastmri": Reader("data/a.h5", _scans("fastmri"), _fastmri),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import command_line, console, echo, handle_errors, print_json
+from reconscale.cli.display import console, echo, handle_errors, print_json
+from reconscale.cli.next_command import command
 from reconscale.cli.source import Source, StudySource, is_csv, open_source
 from reconscale.errors import UserError
 
@@ -124,7 +125,7 @@ def report(
             folder = out or source.parent / "report"
             flags = {"out": out, "metric": metric, "worthwhile": worthwhile, "target": target}
             page = report_points(opened.points, folder, title=opened.name, worthwhile=least, target=target,
-                                 command=command_line("report", source, **flags))  # fmt: skip
+                                 command=command("report", source, **flags))  # fmt: skip
         echo(f"report: {page}")
 
 

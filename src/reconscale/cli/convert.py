@@ -10,7 +10,8 @@ import typer
 from rich import box
 from rich.table import Table
 
-from reconscale.cli.display import console, echo, handle_errors, print_json
+from reconscale.cli.display import console, echo, errors, handle_errors, print_json
+from reconscale.cli.next_command import command
 from reconscale.cli.options import check_output_path
 from reconscale.errors import UserError
 
@@ -65,7 +66,7 @@ def summary_lines(imported: Imported, out: Path) -> list[str]:
         *map(str, skipped),
         *map(str, imported.findings),
         f"points: {out} ({len(rows)} run{'s' * (len(rows) != 1)}, {len(skipped)} skipped)",
-        f"next: reconscale forecast {out}",
+        f"next: {command('forecast', out)}",
     ]
 
 
@@ -77,11 +78,14 @@ def metrics(
     """Compute PSNR and SSIM of a reconstruction. Under every convention: the same images give different numbers."""
     with handle_errors():
         try:
-            from reconscale.physics.metric_conventions import conventions, read_images
+            from reconscale.physics.metric_conventions import conventions, range_caution, read_images
         except ModuleNotFoundError as error:
             raise UserError("this command", f"needs the package {error.name}, which is not installed",
                           "pip install 'reconscale[train]'") from error  # fmt: skip
-        rows = conventions(read_images(found), read_images(truth))
+        pair = read_images(found), read_images(truth)
+        rows = conventions(*pair)
+        if (caution := range_caution(*pair)) is not None:
+            errors.print(f"caution: {caution}", markup=False, highlight=False, soft_wrap=True)
         if json:
             print_json([asdict(row) for row in rows])
             return

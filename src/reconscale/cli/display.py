@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import typer
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.table import Table
 
@@ -104,7 +102,7 @@ class StageProgress:
         self._bars: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
+            TimeRemainingColumn(), console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
         )  # fmt: skip
 
     def __enter__(self) -> Callable[[str, int, int], None]:
@@ -234,22 +232,6 @@ class SweepProgress:
 
 def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
-
-
-def command_line(verb: str, source: Path, **flags: Any) -> str:
-    """A command to copy and paste.
-
-    Args:
-        verb: what to do.
-        source: with what.
-        flags: flags that were given; None is left out, and each value of a list is a flag of its own.
-    """
-    words = ["reconscale", verb, str(source)]
-    for name, given in flags.items():
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None:
-                words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
 
 
 def echo(*lines: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from reconscale.cli.display import StageProgress, console, echo, handle_errors, plain_table, print_json
+from reconscale.cli.display import StageProgress, console, echo, errors, handle_errors, plain_table, print_json
 from reconscale.cli.options import check_output_path, parse_sizes
 from reconscale.errors import UserError, suggest
 
@@ -83,11 +83,26 @@ def from_images(  # noqa: PLR0913 - flags
         if out is not None:
             write_atomic(out, _csv(curve))
         if json:
+            _warn_of_dark(cut)
             print_json(_record(spectrum, curve, near, cut))
             return
         console.print(_shown(curve, counts))
+        _warn_of_dark(cut)
         lines = _sentences(spectrum, curve, near, cut, counts)
         echo(*lines, *([f"table: {out}"] if out is not None else []))
+
+
+def _warn_of_dark(cut: Cut) -> None:
+    """Say so where all patches lie in a corner of the range, as 12 bits in files of 16."""
+    from reconscale.data.pixel_values import CORNER
+
+    high = float(cut.patches.values.max())
+    if high <= CORNER:
+        said = (
+            f"caution: no pixel of any patch is above {100 * high:.2g} % of the range of its file: if that is white, "
+        )
+        more = "sigma is too large for these images; bring them to the whole range, or give a study with images.range"
+        errors.print(said + more, markup=False, highlight=False, soft_wrap=True)
 
 
 def _cut(  # noqa: PLR0913 - what was asked

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import math
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -14,13 +15,13 @@ from rich.table import Table
 from reconscale.cli.display import (
     StageProgress,
     SweepProgress,
-    command_line,
     console,
     echo,
     errors,
     handle_errors,
     print_json,
 )
+from reconscale.cli.next_command import command, known_data, needs_data, remember_data, stated_data
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.format import duration
@@ -45,26 +46,6 @@ def _load(path: Path) -> tuple[Study, Folder]:
     from reconscale.study import Folder, load_study
 
     return load_study(path), Folder.beside(path)
-
-
-DEFAULT_FLAGS: dict[str, Any] = {
-    "device": "auto",
-    "threads": 1,
-    "devices": 1,
-    "stack": "auto",
-    "checkpoint_seconds": 30.0,
-}
-"""Flags with their defaults, which a printed command leaves out."""
-
-
-def _run_command(study: Path, **flags: Any) -> str:
-    """The command that runs a study, to copy and paste.
-
-    Args:
-        study: its path.
-        flags: the flags that were given; defaults are left out.
-    """
-    return command_line("run", study, **{k: v for k, v in flags.items() if v != DEFAULT_FLAGS.get(k)})
 
 
 def _where(
@@ -102,7 +83,7 @@ def demo(
 
     out = out or Path("demo" if problem == "denoising" else f"demo-{problem}")
     path = out / "study.toml"
-    with handle_errors(f"reconscale run {path}"):
+    with handle_errors(command("run", path, workers=workers, threads=threads, stack=stack)):
         if problem not in DEMOS:
             raise UserError("--problem", f"found '{problem}'", suggest(problem, DEMOS))
         if not path.is_file():
@@ -139,17 +120,25 @@ def plan(  # noqa: PLR0913 - flags
         with StageProgress() as progress:
             made = make_plan(value, folder, where, progress, calibrate=calibrate)
         if json:
-            print_json({"workers": made.workers, "seconds": made.seconds, "memory": made.memory, "flops": made.flops,
-                        "cells": [asdict(cell) for cell in made.cells]})  # fmt: skip
+            known = {
+                name: getattr(made, name) for name in ("workers", "seconds", "start", "baselines", "memory", "flops")
+            }
+            print_json(known | {"cautions": list(made.cautions), "cells": [asdict(cell) for cell in made.cells]})
             return
         console.print(_plan_table(made))
+        echo(*(f"caution: {sentence}" for sentence in made.cautions))
         left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
-        again = _run_command(
-            study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray
-        )
+        again = command(
+            "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
+            threads=threads, devices=devices, stack=stack, ray=ray,
+        )  # fmt: skip
         estimate = ""
         if left and made.seconds is not None and made.memory is not None:
-            estimate = f", about {duration(made.seconds)} and {made.memory / 1e9:.1f} GB with {made.workers} at a time"
+            parts = f"{duration(made.start)} to start, {duration(made.baselines)} for baselines"
+            estimate = (
+                f", about {duration(made.seconds)}{f' ({parts})' * calibrate} and {made.memory / 1e9:.1f} GB "
+                f"with {made.workers} at a time"
+            )
         if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value)))):
             echo(continuing)
         echo(f"{left} runs to do{estimate}; start with: {again}")
@@ -188,16 +177,20 @@ def run(  # noqa: PLR0913 - flags
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
-    again = _run_command(
-        study, data=data, device=device, workers=workers, threads=threads, devices=devices, stack=stack, ray=ray,
-        slurm=slurm, checkpoint_seconds=checkpoint_seconds, track=track,
+    again = command(
+        "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
+        stack=stack, ray=ray, slurm=slurm, probe=probe, checkpoint_seconds=checkpoint_seconds, track=track,
     )  # fmt: skip
-    again += {True: " --probe", False: " --no-probe", None: ""}[probe]
     with handle_errors(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
-        status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
+        try:
+            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
+        finally:
+            if folder.root.is_dir():
+                with suppress(UserError):  # a note for later commands, which must not hide what went wrong
+                    remember_data(folder, value.images, data)
         _print_status(status, study, again)
     raise typer.Exit(_code(status))
 
@@ -214,7 +207,7 @@ def status(study: StudyPath, json: AsJson = False) -> None:
         if json:
             print_json(asdict(found))
             return
-        again = _run_command(study, data=_missing_folder(value))
+        again = command("run", study, data=known_data(folder, value.images))
         _print_status(found, study, again, continuing_sentence(len(continuing_runs(folder, runs))))
 
 
@@ -231,7 +224,7 @@ def data(
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
         if verify:
-            _verify(value, where.data, study, json)
+            _verify(value, where.data, (study, data), json)
             return
         from reconscale.training import prepare
 
@@ -240,14 +233,16 @@ def data(
         if json:
             print_json(described)
             return
+        cautions = described.pop("cautions", [])
         table = Table("images", "")
         for key, entry in described.items():
             for name, part in entry.items() if key == "sets" else [(key, entry)]:
                 table.add_row(name, _plain(part))
         console.print(table)
+        echo(*(f"caution: {sentence}" for sentence in cautions))
 
 
-def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
+def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], json: bool) -> None:
     from reconscale.data.verify import verify_images
 
     with StageProgress() as progress:
@@ -263,7 +258,7 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
             console.print("the next run reads the changed files", markup=False, highlight=False)
     if found.damaged:
         parts = "\n".join(f"  {line}" for line in found.damaged)
-        again = command_line("data", path, data=data)
+        again = command("data", given[0], data=stated_data(given[1]) if needs_data(value.images) else given[1])
         errors.print(f"damaged:\n{parts}\nset aside; read them again with: {again}",
                      style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
         raise typer.Exit(2)
@@ -271,19 +266,31 @@ def _verify(value: Study, data: Path | None, path: Path, json: bool) -> None:
 
 def reconstruct(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run: runs/<id>.")],
-    image: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    image: Annotated[Path, typer.Argument(help="An image, a folder of images, or an array (.npy, .npz).")],
     out: Annotated[Path, typer.Option(help="Output file, or output folder for a folder.")],
+    limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--range", metavar="BLACK WHITE", help="Values that are black and white. [default: the run's]"),
+    ] = None,
 ) -> None:
-    """Apply a trained network to an image or a folder. Size and bit depth are kept."""
+    """Apply a trained network to an image or a folder. Size, bit depth and units are kept."""
     with handle_errors():
         _where(None, "cpu", None, 1)
         from reconscale.training import reconstruct as reconstruct_file
 
         with StageProgress() as progress:
             shown = lambda done, total: progress("reconstructing", done, total)  # noqa: E731
-            written = reconstruct_file(run, image, out, progress=shown)
+            note = lambda sentence: errors.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)  # noqa: E731
+            written = reconstruct_file(run, image, out, limits=_limits(limits), progress=shown, say=note)
         console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
                       + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
+
+
+def _limits(given: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The values of ``--range``, checked."""
+    if given is not None and not (all(map(math.isfinite, given)) and given[0] < given[1]):
+        raise UserError("--range", f"found {given[0]:g} {given[1]:g}", "give black and white, the smaller one first")
+    return given
 
 
 def _run_study(
@@ -295,13 +302,6 @@ def _run_study(
         preparing = progress
         with SweepProgress() as show:
             return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed, probe=probe)
-
-
-def _missing_folder(study: Study) -> str | None:
-    """What stands for the data folder in a command that the user has yet to complete; none where none is needed."""
-    from reconscale.study.sources import SOURCES
-
-    return "FOLDER" if SOURCES[study.images.source].needs_folder and not os.environ.get("RECONSCALE_DATA") else None
 
 
 def _print_status(found: Status, path: Path, again: str, continuing: str = "") -> None:
@@ -325,7 +325,7 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "") -
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
     verb = "start" if len(found.todo) == sum(map(len, counts.values())) else "continue"
-    follow = f"{verb} with: {again}" if found.open else f"next: {command_line('report', path)}"
+    follow = f"{verb} with: {again}" if found.open else f"next: {command('report', path)}"
     echo(follow)
 
 

@@ -1,55 +1,34 @@
-"""Images from the user's folders: image files and arrays."""
+"""Images from the user's folders: which files there are, and those that hold images."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Container, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
-from zipfile import ZipFile
 
-import numpy as np
-
-from reconscale.data.image_files import SUFFIXES, Header, check_size, check_values, read_header, read_image
-from reconscale.data.listing import Listing
-from reconscale.data.store import SCALES
+from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_image
+from reconscale.data.listing import Listing, in_words, page_name
+from reconscale.data.tiff_files import may_be_stack, tiff_pages
 from reconscale.errors import UserError
+from reconscale.machine import cores
 from reconscale.study import Images
 
-MOST_UNPACKED = 4 << 30
-"""Bytes that the arrays of one .npz file may have in all."""
-ARRAYS = (".npy", ".npz")
-"""Files with these endings are taken for arrays."""
-
-
-@dataclass(frozen=True)
-class ArrayStack:
-    """An array of images.
-
-    Attributes:
-        name: the file, and the array in it.
-        header: of every image.
-        count: how many.
-        row: the pixels of one.
-    """
-
-    name: str
-    header: Header
-    count: int
-    row: Callable[[int], np.ndarray]
+PassedOver = dict[str, tuple[int, str]]
+"""Files that are not read: ending -> how many, and the name of the first."""
 
 
 def list_folder(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
     """The image files below ``images.folders``, except those below a test set.
 
-    Every PNG, JPEG and TIFF file counts, at any depth, sorted by path; other and hidden files do not. Files that lie
-    in one of ``images.test_sets`` belong to that test set alone.
+    Every PNG, JPEG, TIFF, BMP and WebP file counts, at any depth, sorted by path; of a TIFF file of several pages every
+    page is an image. Other files are counted and named, but for hidden ones. Files that lie in one of
+    ``images.test_sets`` belong to that test set alone.
 
     Args:
-        images: the options; ``folders``, ``test_sets`` and ``unit`` are read.
+        images: the options; ``folders``, ``test_sets``, ``unit``, ``counts`` and ``range`` are read.
         data: the folder that all places are below.
         key: what messages call ``images.folders``.
 
@@ -60,113 +39,102 @@ def list_folder(images: Images, data: Path | None, key: str = "images.folders") 
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
     prefix = len(os.path.join(root, ""))
     stamps: dict[str, str] = {}
+    others: PassedOver = {}
     for place in images.folders:
         folder = place_below(root, place, key)
-        found = _image_entries(folder, held_out - {folder}, key)
+        found = _image_entries(folder, held_out - {folder}, key, others)
         here = [entry.path[prefix:].replace(os.sep, "/") for entry in found]
         if not ("".join(here).isprintable() and stamps.keys().isdisjoint(here)):
             for name in here:
                 _checked_name(name, stamps, folder)
         stamps.update(zip(here, _stamps(found), strict=True))
-    names = tuple(sorted(stamps))
+    files = sorted(stamps)
+    names, pages = with_pages(files, [root / name for name in files])
+    limits = images.range
     return Listing(
         place=str(root),
-        identity=["folder"],
-        names=names,
+        identity=["folder", 2, list(limits)] if limits else ["folder", 2],
+        names=tuple(names),
         unit=images.unit,
-        header=lambda index: read_header(root / names[index]),
-        load=lambda index: read_image(root / names[index]),
-        stamps=[stamps[name] for name in names],
+        header=lambda index: read_header(root / pages[index][0], pages[index][1], limits),
+        load=lambda index: read_image(root / pages[index][0], pages[index][1], limits),
+        stamps=[stamps[name] for name, _ in pages],
+        passed_over=others,
+        remarks=_about_pages(images, pages),
     )
 
 
-def _image_entries(folder: Path, held_out: set[Path], key: str) -> list[os.DirEntry[str]]:
-    """The image files below a folder; none is refused."""
+Pages = list[tuple[str, int | None]]
+"""The file of every image, and which of its pages it is; none: the only one."""
+
+
+def with_pages(names: Sequence[str], paths: Sequence[Path]) -> tuple[list[str], Pages]:
+    """The names of all images in files, sorted, and where each of them is.
+
+    Args:
+        names: of the files.
+        paths: where they are.
+    """
+    stacks = {name: path for name, path in zip(names, paths, strict=True) if name.lower().endswith((".tif", ".tiff"))}
+    pages: dict[str, list[int]] = {}
+    if stacks:
+        with ThreadPoolExecutor(min(16, cores())) as pool:
+            pages = {
+                name: found for name, found in zip(stacks, pool.map(_pages, stacks.values()), strict=True) if found
+            }
+    if not pages:
+        return list(names), [(name, None) for name in names]
+    held: dict[str, tuple[str, int | None]] = {}
+    for name in names:
+        found = pages.get(name)
+        held |= {page_name(name, page): (name, page) for page in found} if found else {name: (name, None)}
+    return sorted(held), [held[name] for name in sorted(held)]
+
+
+def _pages(path: Path) -> list[int]:
+    """The pages of a stack; empty where there is one, or what there is cannot be told: reading it says why."""
+    if not may_be_stack(path):
+        return []
+    try:
+        found = tiff_pages(path)
+    except MemoryError:
+        raise
+    except Exception:  # tifffile raises classes of every kind on damaged files
+        return []
+    return found if len(found) > 1 else []
+
+
+def _about_pages(images: Images, pages: Pages) -> tuple[str, ...]:
+    """What n counts where files hold several images."""
+    files = {name for name, page in pages if page is not None}
+    if not files or images.counts == "images":
+        return ()
+    held = sum(page is not None for _, page in pages)
+    what = "files" if images.unit == "file" else "folders"
+    return (f"{len(files)} files hold {held} pages, and n counts {what}: every page is an image, and the pages of a "
+            'file stay on one side of the split; set images.counts = "images" to count pages',)  # fmt: skip
+
+
+def _image_entries(folder: Path, held_out: set[Path], key: str, others: PassedOver) -> list[os.DirEntry[str]]:
+    """The image files below a folder; none is refused. Other files are added to ``others``."""
     if not folder.is_dir():
         raise UserError(
             folder, "is not a folder", "images.folders names folders of images; for .npy use an array source"
         )
-    found = _entries(folder, SUFFIXES, held_out)
+    found = _entries(folder, SUFFIXES, held_out, others)
     if not found:
-        count = sum(len(names) for _, _, names in os.walk(folder))
-        raise UserError(folder, f"holds no PNG, JPEG or TIFF image ({count} other files)", f"check {key} and --data")
+        count, named = sum(count for count, _ in others.values()), f"; {in_words(others)}" * bool(others)
+        raise UserError(folder, f"holds no {KINDS} ({count} other files{named})", f"check {key} and --data")
     return found
 
 
-def list_arrays(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
-    """The images in ``.npy`` and ``.npz`` files: every row of (N, H, W) or (N, H, W, C) is an image.
-
-    Rows of ``.npy`` files are read one by one; a ``.npz`` file is held in memory while its images are packed.
-
-    Args:
-        images: the options; ``folders`` names array files, or folders that hold them. ``unit = "folder"`` makes all
-            rows of an array one unit.
-        data: the folder that all places are below.
-        key: what messages call ``images.folders``.
-
-    Raises:
-        UserError: no data folder; a place is missing, holds no array, leads out of the data folder, or is named twice;
-            an array has another shape or type.
-    """
-    root = data_folder(key, data)
-    stacks, stamps = _open_arrays(_array_files(images, root, key))
-    names = [f"{stack.name}/{index:07d}" for stack in stacks for index in range(stack.count)]
-    if not names:
-        raise UserError(root, "the arrays hold no image", f"check {key} and --data")
-    owner = np.repeat(np.arange(len(stacks)), [stack.count for stack in stacks])
-    row = np.concatenate([np.arange(stack.count) for stack in stacks])
-    order = sorted(range(len(names)), key=names.__getitem__)
-    names, stamps = [names[i] for i in order], [stamps[i] for i in order]
-    owner, row = owner[order], row[order]
-
-    def load(index: int) -> np.ndarray:
-        stack = stacks[owner[index]]
-        image = stack.row(int(row[index])).reshape(stack.header.height, stack.header.width, stack.header.channels)
-        return check_values(names[index], image.astype(image.dtype.newbyteorder("=")))
-
-    return Listing(
-        place=str(root),
-        identity=["array"],
-        names=tuple(names),
-        unit=images.unit,
-        header=lambda index: check_size(names[index], stacks[owner[index]].header),
-        load=load,
-        stamps=stamps,
-    )
-
-
-def _array_files(images: Images, root: Path, key: str) -> dict[str, Path]:
-    """The array files of a study by their names, less those of its test sets."""
-    held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()}
-    files: dict[str, Path] = {}
-    for place in images.folders:
-        where = place_below(root, place, key)
-        found = [where] if where.is_file() else _files(where, ARRAYS, held_out)
-        if not found or not found[0].name.lower().endswith(ARRAYS):
-            raise UserError(where, "holds no .npy or .npz array", f"check {key} and --data")
-        _add(files, [path for path in found if path not in held_out], where, root)
-    return files
-
-
-def _open_arrays(files: dict[str, Path]) -> tuple[list[ArrayStack], list[str]]:
-    """The arrays in files, by the names of these, and the stamp of every image in them."""
-    stacks: list[ArrayStack] = []
-    stamps: list[str] = []
-    for name, path in sorted(files.items()):
-        changed = " ".join(str(part) for part in stamp(name, path)[1:])
-        found = _stacks(name, path, changed)
-        stacks += found
-        stamps += [changed] * sum(stack.count for stack in found)
-    return stacks, stamps
-
-
 def image_files(folder: Path) -> list[Path]:
-    """Every PNG, JPEG and TIFF file below a folder, at any depth, sorted by path; hidden ones do not count.
+    """Every image file below a folder, at any depth, sorted by path; hidden ones do not count.
 
     Raises:
         UserError: a folder cannot be read, or is a link.
     """
-    return sorted(_files(folder, SUFFIXES, set()))
+    return sorted(files_below(folder, SUFFIXES, set()))
 
 
 def files_of(
@@ -190,12 +158,12 @@ def files_of(
     files: dict[str, Path] = {}
     for place in images.folders:
         where = place_below(root, place, key)
-        found = [where] if where.is_file() else _files(where, ("",), held_out - {where})
+        found = [where] if where.is_file() else files_below(where, ("",), held_out - {where})
         fitting = [path for path in found if path.name.lower().endswith(suffixes) or (bare and "." not in path.name)]
         found = [path for path in fitting if path not in held_out]
         if not found:
             raise UserError(where, f"holds no file that ends in {' or '.join(suffixes)}", f"check {key} and --data")
-        _add(files, found, where, root)
+        add_files(files, found, where, root)
     return sorted(files.items())
 
 
@@ -235,11 +203,28 @@ def place_below(root: Path, place: str, key: str) -> Path:
     return path
 
 
-def _files(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list[Path]:
-    return [Path(entry.path) for entry in _entries(folder, suffixes, held_out)]
+def files_below(
+    folder: Path, suffixes: tuple[str, ...], held_out: set[Path], others: PassedOver | None = None
+) -> list[Path]:
+    """The files below a folder that end in one of ``suffixes``; others are added to ``others``.
+
+    Raises:
+        UserError: a folder cannot be read, or is a link.
+    """
+    return [Path(entry.path) for entry in _entries(folder, suffixes, held_out, others)]
 
 
-def _entries(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> list[os.DirEntry[str]]:
+def _pass_over(entries: Iterable[os.DirEntry[str]], others: PassedOver) -> None:
+    for entry in entries:
+        ending = PurePosixPath(entry.name).suffix.lower()
+        ending = ending if ending.isprintable() and len(ending) <= 12 else ""
+        count, name = others.get(ending, (0, entry.name))
+        others[ending] = count + 1, name
+
+
+def _entries(
+    folder: Path, suffixes: tuple[str, ...], held_out: set[Path], others: PassedOver | None = None
+) -> list[os.DirEntry[str]]:
     """The files below a folder that end in one of ``suffixes``: a folder's own first, both sorted by name."""
     found: list[os.DirEntry[str]] = []
     waiting, left_out = [str(folder)], {str(path) for path in held_out}
@@ -258,7 +243,10 @@ def _entries(folder: Path, suffixes: tuple[str, ...], held_out: set[Path]) -> li
                     entry.path, "is a link to a folder", "name the real folder in images.folders, or remove the link"
                 )
             deeper.append(entry.path)
-        found += [entry for entry in here if entry.name.lower().endswith(suffixes) and not entry.is_dir()]
+        files = [entry for entry in here if not entry.is_dir()]
+        found += [entry for entry in files if entry.name.lower().endswith(suffixes)]
+        if others is not None:
+            _pass_over((entry for entry in files if not entry.name.lower().endswith(suffixes)), others)
         waiting += reversed(deeper)
     return found
 
@@ -275,7 +263,12 @@ def _unreadable(error: OSError) -> NoReturn:
     raise UserError(error.filename, f"cannot be read ({error.strerror})", "check its permissions") from error
 
 
-def _add(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> None:
+def add_files(files: dict[str, Path], found: list[Path], place: Path, root: Path) -> None:
+    """Add files by their names below the data folder.
+
+    Raises:
+        UserError: a name cannot be printed, or is there already.
+    """
     for path in found:
         files[_checked_name(path.relative_to(root).as_posix(), files, place)] = path
 
@@ -299,61 +292,3 @@ def stamp(name: str, path: Path) -> list[Any]:
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "repair or remove it") from error
     return [name, status.st_size, round(status.st_mtime * 1000)]
-
-
-def _stacks(name: str, path: Path, changed: str) -> list[ArrayStack]:
-    try:
-        with path.open("rb") as stream:
-            if stream.read(4) != b"PK\x03\x04":
-                array = np.load(path, mmap_mode="r", allow_pickle=False)
-                return [
-                    ArrayStack(
-                        name, _stack_header(name, array), len(array), lambda row: np.array(_mapped(path, changed)[row])
-                    )
-                ]
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as opened:
-                _refuse_bombs(path, opened.zip)
-                arrays = {key: opened[key] for key in sorted(opened.files)}
-        return [
-            ArrayStack(f"{name}/{key}", _stack_header(f"{name}/{key}", array), len(array), array.__getitem__)
-            for key, array in arrays.items()
-        ]
-    except (MemoryError, UserError):
-        raise
-    except Exception as error:  # numpy and zipfile raise classes of every kind on damaged files
-        reason = "it holds Python objects" if "bject" in str(error) else str(error).split("\n")[0].rstrip(".")
-        raise UserError(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
-
-
-def _refuse_bombs(path: Path, archive: ZipFile) -> None:
-    """Archives are unpacked in memory: refuse what would not fit there.
-
-    Raises:
-        UserError: it holds more than ``MOST_UNPACKED`` bytes.
-    """
-    size = sum(info.file_size for info in archive.infolist())
-    if size > MOST_UNPACKED:
-        raise UserError(path, f"unpacks to {size / 1e9:.0f} GB, and at most {MOST_UNPACKED / 1e9:.0f} GB are unpacked",
-                      "save its arrays as .npy files, which are read row by row")  # fmt: skip
-
-
-@lru_cache(maxsize=64)  # not more: every memory-mapped file counts as an open one, and there may be thousands
-def _mapped(path: Path, changed: str) -> np.ndarray:
-    del changed  # decides, with the path, whether the file is still the same
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def _stack_header(name: str, array: np.ndarray) -> Header:
-    """The header of every image of an array.
-
-    Raises:
-        UserError: the array has another shape or type.
-    """
-    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
-        raise UserError(name, f"has the shape {array.shape}", "expected (N, H, W), (N, H, W, 1) or (N, H, W, 3)")
-    dtype = "float32" if array.dtype.kind == "f" else array.dtype.newbyteorder("=").name
-    if dtype not in SCALES:
-        raise UserError(name, f"has the type {array.dtype}", "expected uint8, uint16, or floating point in [0, 1]")
-    return Header(array.shape[1], array.shape[2], 1 if array.ndim == 3 else array.shape[3], dtype)

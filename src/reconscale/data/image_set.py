@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,8 +14,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from reconscale.data.build_store import open_store
-from reconscale.data.listing import Listing, Progress, no_progress, unit_of
+from reconscale.data.listing import Listing, Progress, in_words, no_progress, unit_of
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
+from reconscale.data.pixel_values import spread_cautions, value_spread
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
 from reconscale.data.subset import ImageSubset, nested_order, split_sources
@@ -30,7 +31,13 @@ LEAST = 10_000
 """From this many images on answers are cached; for fewer, finding them again is as quick."""
 
 
-def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Callable[[], T]) -> T:
+HEAVY = 1 << 30
+"""Bytes of pixels from which on what all of them are needed for is cached as well."""
+
+
+def memoize(
+    question: str, about: Sequence[tuple[str, ImageSubset]], find: Callable[[], T], *, heavy: bool = False
+) -> T:
     """The answer to a question about images, from the cache if it is there.
 
     The key is a hash of the question and of names, pixels and order of the images. A damaged answer is found again.
@@ -39,8 +46,9 @@ def memoize(question: str, about: Sequence[tuple[str, ImageSubset]], find: Calla
         question: with the version of its algorithm.
         about: the images, with what they stand for.
         find: finds the answer: a JSON value.
+        heavy: whether it takes long, however few images there are.
     """
-    if sum(len(pixels) for _, pixels in about) < LEAST:
+    if not heavy and sum(len(pixels) for _, pixels in about) < LEAST:
         return find()
     key = hashlib.sha256(question.encode())
     for label, pixels in about:
@@ -83,6 +91,8 @@ class ImageSet:
         tests: the test sets by name: ``test`` (held-out units), then the further ones.
         skipped: images left out: (name, reason).
         duplicates: pairs of a training or validation image and a held-out one that (nearly) agree; these were left out.
+        passed_over: files in the folders that are not read: ending -> how many, and the name of one.
+        remarks: what a user should know about the files, one sentence each.
     """
 
     images: Images
@@ -92,6 +102,8 @@ class ImageSet:
     tests: Mapping[str, ImageSubset | Slices]
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     duplicates: int = 0
+    passed_over: Mapping[str, tuple[int, str]] = field(default_factory=dict, repr=False)
+    remarks: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -162,11 +174,36 @@ class ImageSet:
         if isinstance(self.train, Slices):
             return known | {"cache": sorted({str(v.path.parent) for s in self.sets.values() for v in s.volumes})}
         return known | {
+            "files": in_words(self.passed_over) or "all read",
+            "pixel values": self.spreads,
+            "cautions": list(self.cautions),
             "dtype": self.train.store.dtype,
             "duplicates left out": self.duplicates,
             "repeated training images": self._repeated(),
             "cache": sorted({str(pixels.store.path) for pixels in self.sets.values()}),
         }
+
+    @cached_property
+    def spreads(self) -> dict[str, list[dict[str, Any]]]:
+        """The values of the pixels of every set of single images, in their own units: see ``value_spread``."""
+        found = {}
+        for name, pixels in self.sets.items():
+            if isinstance(pixels, ImageSubset):
+                size = pixels.area_in_all * pixels.channels * np.dtype(pixels.store.dtype).itemsize
+                ask = lambda pixels=pixels: value_spread(pixels)  # noqa: E731
+                found[name] = memoize("values 2", [(name, pixels)], ask, heavy=size > HEAVY)
+        return found
+
+    @cached_property
+    def cautions(self) -> tuple[str, ...]:
+        """What a user should know before numbers are believed: about the files, and about the values of pixels."""
+        own = [spread for name, spreads in self.spreads.items() if name not in self.images.test_sets
+               for spread in spreads]  # fmt: skip
+        said = [*self.remarks, *(spread_cautions("the images", own, self.images.range) if own else ())]
+        for name in self.images.test_sets:
+            if name in self.spreads:
+                said += spread_cautions(f"the test set '{name}'", self.spreads[name], self.images.range)
+        return tuple(said)
 
     def _repeated(self) -> int:
         train = self.train
@@ -222,12 +259,24 @@ def open_images(
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
     whole = ImageSubset(store, rows, listing.unit)
-    train, val, test = (whole.pick(part) for part in split_sources(whole.units, images, whole.names))
+    train, val, test = (whole.pick(part) for part in _split(whole, images, listing))
     tests = {"test": test} if images.test else {}
     for name in images.test_sets:
         other = list_test_set(images, name, data)
         tests[name] = _further_test_set(name, opened(other), other.unit, store, images, skipped)
-    return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, tuple(skipped)))
+    found = ImageSet(images, listing.unit, train, val, tests, tuple(skipped), 0, listing.passed_over, listing.remarks)
+    return _without_duplicates(found)
+
+
+def _split(whole: ImageSubset, images: Images, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As ``split_sources``; where there are too few images, files that are not read are named."""
+    try:
+        return split_sources(whole.units, images, whole.names)
+    except UserError as error:
+        if not listing.passed_over:
+            raise
+        found = f"{error.found} ({in_words(listing.passed_over)})"
+        raise UserError(error.where, found, error.remedy) from error
 
 
 def _further_test_set(
@@ -293,7 +342,7 @@ def _without_duplicates(images: ImageSet) -> ImageSet:
         count += found
     if not count:
         return images
-    return ImageSet(images.images, images.unit, train, val, images.tests, tuple(skipped), count)
+    return replace(images, train=train, val=val, skipped=tuple(skipped), duplicates=count)
 
 
 def _parted(

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from reconscale.data.folders import ARRAYS, image_files, list_arrays
-from reconscale.data.image_files import Header, read_header, read_image
+from reconscale.data.array_files import ARRAYS, list_arrays
+from reconscale.data.folders import image_files, with_pages
+from reconscale.data.image_files import KINDS, Header, read_header, read_image
 from reconscale.data.listing import Progress, no_progress
 from reconscale.data.packing import to_store_format
 from reconscale.data.store import SCALES
@@ -172,9 +173,10 @@ def _images_at(place: Path) -> Readers:
         raise UserError(place, found, "give a folder of images, an array (.npy, .npz), or a study")
     files = image_files(place)
     if not files:
-        raise UserError(place, "holds no PNG, JPEG or TIFF image", "give a folder of images, an array, or a study")
-    names = [path.relative_to(place).as_posix() for path in files]
-    return names, lambda index: read_header(files[index]), lambda index: read_image(files[index])
+        raise UserError(place, f"holds no {KINDS}", "give a folder of images, an array, or a study")
+    names, pages = with_pages([path.relative_to(place).as_posix() for path in files], files)
+    at = [(place / name, page) for name, page in pages]
+    return names, lambda index: read_header(*at[index]), lambda index: read_image(*at[index])
 
 
 def _headers(chosen: list[int], header: Callable[[int], Header], tell: Progress) -> dict[int, Header]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reconscale.data.folders import list_arrays, list_folder
+from reconscale.data.array_files import ARRAYS, list_arrays
+from reconscale.data.folders import list_folder
 from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.listing import Listing
 from reconscale.errors import UserError, suggest
@@ -214,6 +215,6 @@ def list_test_set(images: Images, name: str, data: Path | None) -> Listing:
         UserError: as the listing of the source.
     """
     place = images.test_sets[name]
-    arrays = images.source == "array" or place.lower().endswith((".npy", ".npz"))
+    arrays = images.source == "array" or place.lower().endswith(ARRAYS) or ".npz/" in place.lower()
     alone = images.model_copy(update={"folders": (place,), "test_sets": {}})
     return (list_arrays if arrays else list_folder)(alone, data, f"images.test_sets.{name}")

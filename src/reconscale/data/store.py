@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.data.shards import FORMAT, pixel_hash, shard_files
+from reconscale.data.shards import DTYPES, FORMAT, pixel_hash, read_shard, shard_files
 from reconscale.errors import DamagedFileError
 
 FILES = ("names.txt", "keys.npy", "shards.npy", "places.npy", "starts.npy", "sizes.npy", "hashes.npy")
@@ -166,6 +166,25 @@ class Store:
         if not self._checked[row]:
             self.check(np.array([row]))
         return self._view(row)
+
+    def unchecked(self, row: int) -> np.ndarray:
+        """(H, W, C) view of one image that is not compared with its hash: for statistics alone."""
+        return self._view(row)
+
+    @cached_property
+    def source_types(self) -> np.ndarray:
+        """(N,) numbers of ``DTYPES``: the type of the file of every image, which may be narrower than what is stored.
+
+        Of a shard whose index is lost: that of the store.
+        """
+        found = np.full(len(self), DTYPES.index(self.dtype), np.uint8)
+        if self.dtype == DTYPES[0]:
+            return found  # nothing is narrower
+        for number, facts in enumerate(self.manifest["shards"]):
+            shard, mine = read_shard(self.folder, facts["name"]), np.flatnonzero(self.shards == number)
+            if shard is not None and len(mine):
+                found[mine] = shard.sources[self.places[mine], 1]
+        return found
 
     def files(self) -> tuple[Path, ...]:
         """Every file that the store needs, by absolute paths; their content never changes."""

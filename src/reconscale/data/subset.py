@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from reconscale.data.listing import unit_of
+from reconscale.data.listing import file_of, unit_of
 from reconscale.data.store import SCALES, Store
 from reconscale.errors import UserError
 from reconscale.study import Images
@@ -28,7 +28,7 @@ class ImageSubset:
     Attributes:
         store: where the pixels are.
         rows: (N,) int64 rows of the store.
-        unit: whether the unit of an image is its name (``file``) or the name up to the last slash (``folder``).
+        unit: whether the unit of an image is its file (``file``) or the name up to the last slash (``folder``).
     """
 
     store: Store
@@ -49,15 +49,20 @@ class ImageSubset:
     @cached_property
     def units(self) -> tuple[str, ...]:
         """The unit of every image."""
-        return self.names if self.unit == "file" else tuple(unit_of(name, self.unit) for name in self.names)
+        return self.names if self._alone else tuple(unit_of(name, self.unit) for name in self.names)
 
     @cached_property
     def groups(self) -> np.ndarray:
         """(N,) numbers that are equal where units are: cheap for a million images."""
-        if self.unit == "file":
+        if self._alone:
             return self.rows
         numbers: dict[str, int] = {}
         return np.array([numbers.setdefault(unit, len(numbers)) for unit in self.units], np.int64)
+
+    @cached_property
+    def _alone(self) -> bool:
+        """Whether every image is a unit of its own: a file that is no stack of pages."""
+        return self.unit == "file" and not any("#" in name and file_of(name) != name for name in self.names)
 
     @property
     def channels(self) -> int:
@@ -83,6 +88,11 @@ class ImageSubset:
         """Pixels of an image, or of its centre crop."""
         rows, columns = (int(side) for side in self.store.sizes[int(self.rows[i])])
         return rows * columns if crop is None else min(rows, crop) * min(columns, crop)
+
+    @property
+    def area_in_all(self) -> int:
+        """Pixels of all images."""
+        return int(self.store.sizes[self.rows].prod(1).sum())
 
     def described(self) -> dict[str, Any]:
         """Counts and sizes; JSON values only."""

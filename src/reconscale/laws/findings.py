@@ -18,6 +18,10 @@ CODES: dict[str, tuple[str, str]] = {
         "there are no validation values, so the {what} was chosen on the test values themselves; "
         "this flatters the result",
     ),
+    "images": (
+        "caution",
+        "{what}",
+    ),
     "few-sizes": (
         "caution",
         "only {sizes} training sizes; four or more are needed to see whether the curve bends",

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from reconscale.data.folders import with_pages
 from reconscale.data.image_files import SUFFIXES, read_image
+from reconscale.data.pixel_values import CORNER
 from reconscale.data.volumes.cache import square
 from reconscale.data.volumes.image_files import NIFTI, nifti_volume
 from reconscale.data.volumes.kspace_files import HDF5, opened_array
@@ -45,9 +47,10 @@ class Convention:
 
 
 def read_images(path: Path) -> np.ndarray:
-    """Images of any kind: (S, H, W) real or complex, or (1, H, W, C) of an image file.
+    """Images of any kind: (S, H, W) real or complex, or (S, H, W, C) of an image file with S pages.
 
-    Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, PNG, JPEG and TIFF.
+    Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, and image files
+    (PNG, JPEG, TIFF, BMP and WebP), turned as they are seen.
 
     Raises:
         UserError: the file cannot be read, or holds something else.
@@ -56,8 +59,9 @@ def read_images(path: Path) -> np.ndarray:
     if not path.is_file():
         raise UserError(path, "is no file" if path.exists() else "does not exist", "give a file of images")
     if lower.endswith(SUFFIXES):
-        image = read_image(path)
-        return image[None] / (np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)
+        _, pages = with_pages([path.name], [path])
+        stack = np.stack([read_image(path, page) for _, page in pages])
+        return stack / (np.iinfo(stack.dtype).max if stack.dtype.kind == "u" else 1)
     if lower.endswith(".npy"):
         array = np.asarray(opened_array(path))
     elif lower.endswith(HDF5):
@@ -65,7 +69,7 @@ def read_images(path: Path) -> np.ndarray:
     elif lower.endswith(NIFTI):
         array = np.moveaxis(nifti_volume(path), -1, 0)
     else:
-        raise UserError(path, "is of no kind that is known here", "give .npy, .h5, .nii, .nii.gz, .png, .jpg or .tif")
+        raise UserError(path, "is of no kind that is known here", "give .npy, .h5, .nii, .nii.gz or an image file")
     if array.ndim not in (2, 3) or array.dtype.kind not in "fciu":
         raise UserError(
             path, f"holds {array.dtype} numbers of shape {array.shape}", "expected (H, W) or (slices, H, W)"
@@ -88,6 +92,22 @@ def _from_hdf5(path: Path) -> np.ndarray:
         raise
     except Exception as error:  # h5py raises classes of every kind on damaged files
         raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+
+
+def range_caution(found: np.ndarray, truth: np.ndarray) -> str | None:
+    """What to know where image files use a corner of the range of their type, as 12 bits in a file of 16; else none.
+
+    Args:
+        found: the reconstruction, from :func:`read_images`.
+        truth: the ground truth, likewise.
+    """
+    top = float(truth.max()) if truth.ndim == found.ndim == 4 else 1.0
+    if not 0 < top <= CORNER:
+        return None
+    return (
+        f"no pixel of the truth is above {100 * top:.2g} % of the range of its file: if that is white, metrics of "
+        f"range 1 are {-20 * math.log10(top):.0f} dB too high; scale both files to their whole range first"
+    )
 
 
 def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:

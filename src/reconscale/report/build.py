@@ -152,7 +152,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
     page = replace(
         _page(answer, tables, study.name, (known.verdict, known.sentence)),
         subtitle=page_text.sentence_case(problem_words(study)),
-        facts=page_text.facts(study, answer, known.results),
+        facts=page_text.facts(study, answer, known.results, known.anchors),
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
@@ -343,8 +343,10 @@ def _summary(runs: Sequence[Run], results: Sequence[Result], others: int) -> str
 def _commands(study: Study) -> list[str]:
     canonical = json.dumps(written_out(study), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    own = study.images.source not in ("bundled", "deadleaves") or bool(study.images.test_sets)
     return [
         f"# {study.name}, digest {digest}, with reconscale {version('reconscale')}",
-        "reconscale run study.toml       # trains what is missing",
+        f"reconscale run study.toml{' --data FOLDER' * own}       # trains what is missing"
+        + "; FOLDER: that of the images" * own,
         "reconscale report study.toml",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -147,7 +148,7 @@ def report_comparison(known: MethodComparison, out: Path, sources: Sequence[str]
         differences=differences_grid(differences, known),
         rates=rates_grid(rates),
         findings=[(item.severity, item.code, item.text) for item in known.findings],
-        command=f"reconscale compare {' '.join(sources)} --out compare",
+        command=shlex.join(["reconscale", "compare", *map(str, sources), "--out", "compare"]),
         files=written,
     )
     for item in tables:

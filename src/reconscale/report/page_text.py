@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reconscale.format import amount, duration, format_chance, number, plain, short, times
 from reconscale.laws import Hours
 from reconscale.report.analysis import Analysis, MetricFormat
+from reconscale.report.pictures import Baselines
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
 from reconscale.study import Result, Study
@@ -162,9 +163,12 @@ def analysis(answer: Analysis | None) -> list[str]:
     ]
 
 
-def facts(study: Study | None, answer: Analysis | None, results: Sequence[Result]) -> list[tuple[str, str]]:
+def facts(
+    study: Study | None, answer: Analysis | None, results: Sequence[Result], anchors: Baselines | None = None
+) -> list[tuple[str, str]]:
     """What was measured, as name and value."""
     rows = [] if study is None else _study_facts(study)
+    rows += [] if study is None or anchors is None else _baseline_facts(study, anchors)
     rows += [] if answer is None else _answer_facts(answer)
     counts = {word: sum(result.status == word for result in results) for word in ("diverged", "failed")}
     lost = " and ".join(f"{count} {word}" for word, count in counts.items() if count)
@@ -284,6 +288,13 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
         ("Images", images_words(study)),
         ("Held out", f"{held_out}; test sets: {', '.join(sets)}"),
     ]
+
+
+def _baseline_facts(study: Study, anchors: Baselines) -> list[tuple[str, str]]:
+    """On how many images baselines were measured, where that is not all of them."""
+    what = "slices" if study.images.volumes else "images"
+    parts = [f"{used} of {of} {what} of {name}" for name, (used, of) in anchors.counts.items() if used < of]
+    return [("Without training", f"measured on {', '.join(parts)}, spread evenly; networks on all")] if parts else []
 
 
 def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,14 @@ class Baselines:
         labels: what they are called, by kind: ``input``, ``classical``, and others that a problem has.
         sets: test set -> kind -> profile -> mean.
         pictures: the images of the strip, as they were recorded.
+        counts: test set -> the images that it was measured on, and those that there are; older records: on all.
     """
 
     root: Path
     labels: Mapping[str, str]
     sets: Mapping[str, Mapping[str, Mapping[str, float]]]
     pictures: Sequence[Mapping[str, Any]]
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def lines(self, test_set: str, quantity: MetricFormat) -> list[tuple[str, str, float]]:
         """Kind, label and value of the horizontal lines in the main figure."""
@@ -95,8 +97,9 @@ def load_baselines(folder: Folder) -> Baselines | None:
         before = {"input": "input", "classical": record.get("classical_name") or "classical"}  # older records
         found = {str(kind): str(label) for kind, label in record.get("labels", before).items()}
         labels = {kind: found[kind] for kind in sorted(found, key=_place)}
-        return Baselines(path.parent, labels, sets, pictures)
-    except (AttributeError, TypeError, ValueError) as error:
+        counts = {str(name): (int(each["used"]), int(each["of"])) for name, each in record.get("counts", {}).items()}
+        return Baselines(path.parent, labels, sets, pictures, counts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
 
 

@@ -184,7 +184,7 @@ def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | N
         sizes = ", ".join(amount(n) for n in sorted({run.n for run in left}))
         why = f"{len(left)} of {len(runs)} planned runs have no result yet (n = {sizes})"
         time = None if hours is None else sum(hours(run.n, run.network.width) for run in left)
-        rows.append(_step("finish", "Finish the plan with `reconscale run`", why, len(left), time))
+        rows.append(_step("finish", "Finish the plan: reconscale status prints the command", why, len(left), time))
     lost = [result for result in results if result.status != "done"]
     if lost:
         why = "they are missing from the curve; the list of runs says why they failed"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconscale.format import times
 from reconscale.laws import Finding, Points, select_width
-from reconscale.laws.findings import unique_findings
+from reconscale.laws.findings import finding, unique_findings
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
 from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
@@ -25,6 +25,7 @@ from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
 from reconscale.study.probes import Probe, read_probes
+from reconscale.study.results_folder import image_cautions
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,9 @@ def run_findings(
     main = test_set or study.images.main_test
     if points is None and done:
         points = points_from_results(done, profile=study.analysis.profile, test_set=main)
-    how = (*study.problem.findings(study.images), *training_findings(study, results))
+    noticed = image_cautions(folder)
+    about = (finding("images", what="; ".join(noticed)),) if noticed else ()
+    how = (*about, *study.problem.findings(study.images), *training_findings(study, results))
     if points is None:
         return unique_findings(how)
     anchors = load_baselines(folder)

@@ -71,19 +71,25 @@ class Plan:
     Attributes:
         cells: the grid, in the order of the study file.
         workers: runs at a time.
+        start: seconds until the first run begins, without the baselines.
+        baselines: seconds of the reconstructions without learning that are still to be measured.
+        cautions: what a user should know about the images.
     """
 
     cells: tuple[Cell, ...]
     workers: int
+    start: float = 0.0
+    baselines: float = 0.0
+    cautions: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float | None:
-        """Estimated wall time of the runs that are not over, or none without a calibration."""
+        """Estimated wall time of all that is left: start, baselines and runs; none without a calibration."""
         left = [(cell.seconds, cell.seeds - cell.done - cell.failed) for cell in self.cells]
         if any(seconds is None for seconds, count in left if count):
             return None
         each = sorted((seconds or 0.0 for seconds, count in left for _ in range(count)), reverse=True)
-        return makespan(each, self.workers)
+        return self.start + self.baselines + makespan(each, self.workers) if each else 0.0
 
     @property
     def memory(self) -> float | None:

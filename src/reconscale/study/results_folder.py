@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from reconscale.errors import UserError
+from reconscale.files import read_json
 from reconscale.study.base import FrozenModel
 from reconscale.study.result import Result
 from reconscale.study.run import Run
@@ -105,6 +106,18 @@ def _ends_a_line(path: Path) -> bool:
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) == b"\n"
+
+
+def image_cautions(folder: Folder) -> tuple[str, ...]:
+    """What was noticed about the images when the study began, one sentence each; none in folders of older versions.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    path = folder.root / "images.json"
+    record = read_json(path) if path.is_file() else {}
+    found = record.get("cautions", []) if isinstance(record, dict) else []
+    return tuple(str(sentence) for sentence in found) if isinstance(found, list) else ()
 
 
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -75,6 +76,8 @@ class Images(FrozenModel):
         test_sets: further test sets by name: places below the data folder.
         split_seed: decides which of them are held out; the same for every run of a study.
         subset: ``seed``: every seed has its own nested order of the training images; ``shared``: one order for all.
+        range: for ``folder`` and ``array``: the values that are black and white, the same for all images; values are
+            mapped to [0, 1], and those outside are clipped. None: as the type of the file says.
         downscale: area-downsampling by this factor when the images are prepared (removes JPEG artefacts).
         unreadable: what to do with files that cannot be decoded: ``refuse`` or ``skip`` (counted and named).
         small: what to do with images smaller than the patch: ``refuse`` or ``skip`` (counted and named).
@@ -104,6 +107,7 @@ class Images(FrozenModel):
     test_sets: dict[str, str] = Field(default_factory=dict)
     split_seed: int = Field(default=0, ge=0)
     subset: Literal["seed", "shared"] = "seed"
+    range: tuple[float, float] | None = None
     downscale: int = Field(default=1, ge=1, le=16)
     unreadable: Literal["refuse", "skip"] = "refuse"
     small: Literal["refuse", "skip"] = "refuse"
@@ -125,9 +129,19 @@ class Images(FrozenModel):
         if self.order == "mixed" and self.counts == "units":
             raise ValueError('order: is for counts = "images"; set that, or leave order out')
         self._check_volumes()
+        self._check_range()
         if not self.folders:
             raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
         return self
+
+    def _check_range(self) -> None:
+        if self.range is None:
+            return
+        if self.source not in ("folder", "array"):
+            raise ValueError(f"range: is for image files and arrays, not for '{self.source}'; leave it out")
+        black, white = self.range
+        if not (math.isfinite(black) and math.isfinite(white) and black < white):
+            raise ValueError(f"range: found [{black:g}, {white:g}]; give black and white, the smaller one first")
 
     def _check_volumes(self) -> None:
         for key in ("patient", "acquisition", "slices", "matrix"):

@@ -36,7 +36,7 @@ SOURCES: dict[str, Source] = {
     "bundled": Source("reconscale.data.sources:list_bundled", photographs=True),
     "folder": Source("reconscale.data.folders:list_folder", needs_folder=True),
     "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
-    "array": Source("reconscale.data.folders:list_arrays", needs_folder=True),
+    "array": Source("reconscale.data.array_files:list_arrays", needs_folder=True),
     "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True, needs_folder=True),
     "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True),
     "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True),

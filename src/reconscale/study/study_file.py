@@ -88,11 +88,14 @@ class Analysis(FrozenModel):
             usual one of its problem.
         worthwhile: the smallest gain worth paying for: dB for PSNR and MSE, the metric's own unit for SSIM.
         forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
+        baseline_images: test images that reconstructions without learning are measured on at most, spread evenly; of
+            volumes whole ones, and four at least.
     """
 
     profile: str = "psnr-rgb-clip"
     worthwhile: float = Field(default=0.1, gt=0)
     forecast: tuple[float, ...] = ()
+    baseline_images: int = Field(default=32, ge=1)
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,159 +11,18 @@ import torch
 from safetensors.torch import load as tensors_from_bytes
 from torch import Tensor, nn
 
-from reconscale.data import read_image, write_image
-from reconscale.data.image_files import SUFFIXES, read_header
-from reconscale.data.volumes.kspace_files import HDF5, list_kspace_arrays, scan_hdf5
-from reconscale.data.volumes.scan import VolumeInfo
+from reconscale.data.image_checks import Limits
 from reconscale.errors import UserError
-from reconscale.files import write_atomic
 from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.family import InputSpec, OnFilteredImage
 from reconscale.networks.registry import depth_of, family_of, upsampler_of
 from reconscale.physics import problem_of
-from reconscale.physics.base import KSpace, LinearMeasurement, fixed_generator
+from reconscale.physics.base import LinearMeasurement
 from reconscale.physics.linear import LinearImageProblem
 from reconscale.physics.linear_operators import LinearOperator
-from reconscale.physics.mri import Masks
-from reconscale.physics.mri_coils import zero_filled
-from reconscale.study import Images, MRIProblem, Problem, Result, Run
-
-FULL = 0.999
-"""Columns of k-space that are measured to this fraction count as fully sampled: the run's mask is laid on them."""
-
-
-def reconstruct_volume(
-    network: Callable[[KSpace], Tensor], problem: MRIProblem, source: Path, out: Path,
-    progress: Callable[[int, int], None],
-) -> Path:  # fmt: skip
-    """Reconstruct every slice of a volume.
-
-    Columns that hold nothing but zeros in all slices were not measured. A volume without such columns is undersampled
-    first, by the mask that its name gets in the run's test.
-
-    Args:
-        network: maps k-space to magnitude images.
-        problem: the run's options.
-        source: a fastMRI HDF5 file, or a .npy file of complex (slices, coils, rows, columns), or of one
-            slice less the first axis.
-        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w) as fastMRI takes it, or .npy.
-        progress: called with (slices done, slices).
-
-    Returns:
-        The file written.
-
-    Raises:
-        UserError: the file cannot be read, is no k-space, or the output cannot be written.
-    """
-    if out.suffix.lower() not in (*HDF5, ".npy"):
-        raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
-    if out.resolve() == source.resolve():
-        raise UserError(out, "is the volume that is given", "name another place with --out")
-    scan = _scan(source)
-    measured = _columns(scan)
-    rows, columns = scan.shape[1:]
-    if measured.mean() > FULL:
-        generator = fixed_generator(f"mask {scan.name}", 0)
-        mask, center = Masks(problem, generator).draw(rows, columns)
-    else:
-        mask, center = torch.from_numpy(measured)[None, None], _middle(scan, measured)
-    size, images = _size(scan, source), []
-    for index in range(scan.count):
-        kspace = torch.from_numpy(scan.read(index))[None]
-        if not torch.isfinite(torch.view_as_real(kspace)).all():
-            raise UserError(source, f"holds NaN or infinite values in the k-space of slice {index}", "replace them")
-        y = KSpace(kspace * mask[None], mask[None], center, size, method=problem.maps)
-        with torch.inference_mode():
-            empty = float(zero_filled(y).max()) == 0
-            images.append((zero_filled(y) if empty else network(y))[0, 0].numpy())
-        progress(index + 1, scan.count)
-    write_atomic(out, _encoded(np.stack(images).astype(np.float32), out.suffix.lower()))
-    return out
-
-
-def is_volume(path: Path) -> bool:
-    """Whether a file is one that :func:`reconstruct_volume` reads."""
-    return path.name.lower().endswith((*HDF5, ".npy"))
-
-
-def check_source(problem: Problem, source: Path) -> None:
-    """Refuse a volume for a run of images, and images for a run of volumes.
-
-    Raises:
-        UserError: they do not belong together.
-    """
-    if problem.volumes and not is_volume(source):
-        raise UserError(
-            source, "is no k-space, and this run reconstructs MRI", "give a fastMRI .h5 file, or a .npy array"
-        )
-    if not problem.volumes and is_volume(source):
-        found = f"may hold k-space, and this run is of {problem.kind}"
-        raise UserError(source, found, "give an image or a folder of images")
-
-
-def _scan(source: Path) -> VolumeInfo:
-    if not source.is_file():
-        raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
-    options = {"folders": (source.name,), "val": 1, "test": 1}
-    if source.suffix.lower() == ".npy":
-        return list_kspace_arrays(Images(source="kspace-array", **options), source.parent)[0]  # type: ignore[arg-type]
-    return scan_hdf5(source.name, source, Images(source="fastmri", **options))  # type: ignore[arg-type]
-
-
-def _columns(scan: VolumeInfo) -> np.ndarray:
-    """(W,) bool: the columns that hold anything in some slice."""
-    found = np.zeros(scan.shape[2], bool)
-    for index in {0, scan.count // 2, scan.count - 1}:
-        found |= scan.read(index).any((0, 1))
-    return found
-
-
-def _middle(scan: VolumeInfo, measured: np.ndarray) -> tuple[int, int]:
-    """(first, count) of the columns in the middle that were measured without gaps, as many on both sides."""
-    half = len(measured) // 2
-    left = int(np.argmin(np.append(measured[:half][::-1], False)))
-    right = int(np.argmin(np.append(measured[half:], False)))
-    if min(left, right) < 1:
-        raise UserError(scan.name, "was measured with a mask that has no centre", "coil maps need lines in the middle")
-    side = min(left, right)
-    return half - side, 2 * side
-
-
-def _size(scan: VolumeInfo, source: Path) -> tuple[int, int]:
-    """What the image is cut to: a stored reconstruction's size, else the header's, else what the k-space shows."""
-    rows, columns = scan.shape[1:]
-    wanted = (rows, columns)
-    if scan.truth is not None:
-        wanted = scan.truth(0).shape
-    elif source.suffix.lower() in HDF5:
-        wanted = _header_size(source) or wanted
-    return min(wanted[0], rows), min(wanted[1], columns)
-
-
-def _header_size(source: Path) -> tuple[int, int] | None:
-    """(rows, columns) of the reconstruction space that an ISMRMRD header states."""
-    import h5py
-
-    with h5py.File(source) as file:
-        if "ismrmrd_header" not in file:
-            return None
-        text = file["ismrmrd_header"][()]
-    space = re.search(r"<reconSpace>.*?</reconSpace>", text.decode("utf-8", "replace"), re.DOTALL)
-    sides = re.search(r"<x>\s*(\d+)\s*</x>\s*<y>\s*(\d+)\s*</y>", space.group(0)) if space else None
-    return None if sides is None else (int(sides.group(1)), int(sides.group(2)))
-
-
-def _encoded(images: np.ndarray, suffix: str) -> bytes:
-    buffer = io.BytesIO()
-    if suffix == ".npy":
-        np.save(buffer, images)
-        return buffer.getvalue()
-    import h5py
-
-    with h5py.File(buffer, "w") as file:
-        file["reconstruction"] = images
-    return buffer.getvalue()
-
+from reconscale.study import MRIProblem, Result, Run
+from reconscale.training.apply_volume import reconstruct_volume
+from reconscale.training.given_images import check_input, check_source, find_jobs
 
 GRID = 16
 """Tiles begin at multiples of this: networks that halve images, take blocks of pixels together or look through windows
@@ -237,92 +94,81 @@ def load_trained(folder: Path) -> Trained:
 
 
 def reconstruct(
-    folder: Path, source: Path, out: Path, *, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    source: Path,
+    out: Path,
+    *,
+    limits: Limits = None,
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Reconstruct an image file, every image of a folder, or (MRI) a volume of k-space.
+    """Reconstruct an image file, every image of a folder, an array of images, or (MRI) a volume of k-space.
 
-    The result has the size (of super-resolution: ``factor`` times that), the channels and the bit depth of the input.
-    Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here. Networks
-    that take turns with the measurement cannot do with a filtered image: of linear problems they are applied to blurred
-    images alone. Grey images go through a colour network as three equal channels and come back as their mean; colour
-    images go through a grey network channel by channel.
+    The result has the size (of super-resolution: ``factor`` times that), the channels, the type and the units of the
+    input. Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here.
+    Networks that take turns with the measurement cannot do with a filtered image: of linear problems they are applied
+    to blurred images alone. Grey images go through a colour network as three equal channels and come back as their
+    mean; colour images go through a grey network channel by channel.
 
     Args:
         folder: the directory of a run that is done.
-        source: an image, or a folder of images (not its sub-folders); for MRI see ``reconstruct_volume``.
+        source: an image, a TIFF file of several pages, a folder of images (not its sub-folders), or a .npy or .npz
+            array of images as training takes them; for MRI see ``reconstruct_volume``.
         out: the file to write, or the folder to write into.
+        limits: the values that are black and white; none: those of the run's ``images.range``, else of the type.
         progress: called with (images done, images).
+        say: called with what is converted, one sentence each.
 
     Returns:
         The files written.
 
     Raises:
-        UserError: the run has no weights, an image cannot be read, the output cannot be written, or it would replace an
-            image that is given. What the headers and names tell is refused before anything is written.
+        UserError: the run has no weights, an image cannot be read or has another range than those of training, the
+            output cannot be written, or it would replace an image that is given. What can be known before is refused
+            before anything is written.
     """
     trained = load_trained(folder)
     tell = progress or (lambda done, total: None)
-    check_source(trained.run.problem, source)
-    if trained.measures and not trained.run.problem.files_hold_y:
+    problem = trained.run.problem
+    check_source(problem, source)
+    if trained.measures and not problem.files_hold_y:
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
         raise UserError("network.family", found, "train another family, or call the network from Python")
-    if isinstance(trained.run.problem, MRIProblem):
-        return [reconstruct_volume(trained.network, trained.run.problem, source, out, tell)]
-    pairs = list(_pairs(source, out))
-    _check(pairs)
-    for index, (given, target) in enumerate(pairs):
-        array = read_image(given)
-        write_image(target, apply(trained, array))
-        tell(index + 1, len(pairs))
-    return [target for _, target in pairs]
+    if isinstance(problem, MRIProblem):
+        return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell)]
+    jobs = find_jobs(source, out)
+    known = limits or trained.run.images.range
+    total = sum(job.count for job in jobs)
+    for sentence in check_input(jobs, trained.run, folder.resolve(), trained.channels, limits):
+        (say or (lambda sentence: None))(sentence)
+    done = 0
+    for job in jobs:
+        results = []
+        for index in range(job.count):
+            results.append(apply(trained, job.load(index), known))
+            done += 1
+            tell(done, total)
+        job.save(results)
+    return [job.target for job in jobs]
 
 
-def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
-    if source.is_dir():
-        files = sorted(
-            path
-            for path in source.iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-        if not files:
-            raise UserError(source, "holds no PNG, JPEG or TIFF image", "give an image or a folder of images")
-        if out.exists() and not out.is_dir():
-            raise UserError(out, "is a file, and a folder of images is given", "name a folder with --out")
-        for path in files:
-            yield path, out / (path.stem + (path.suffix if path.suffix.lower() in (".tif", ".tiff") else ".png"))
-    elif source.is_file():
-        yield source, (out / f"{source.stem}.png" if out.is_dir() else out)
-    else:
-        raise UserError(source, "does not exist", "give an image or a folder of images")
-
-
-def _check(pairs: list[tuple[Path, Path]]) -> None:
-    """Refuse what names and headers tell, before a long computation: nothing that is given may be replaced."""
-    given = {path.resolve() for path, _ in pairs}
-    origin: dict[Path, Path] = {}
-    for path, target in pairs:
-        if target.suffix.lower() not in (".png", ".tif", ".tiff"):
-            raise UserError(target, f"has the ending '{target.suffix}'", "images are written as .png or .tif")
-        if target.resolve() in given:
-            raise UserError(target, "is an image that is given", "name another place with --out")
-        if target in origin:
-            raise UserError(path, f"and {origin[target]} would both be written to {target}", "rename one of the two")
-        origin[target] = path
-        read_header(path)
-
-
-def apply(trained: Trained, array: np.ndarray) -> np.ndarray:
+def apply(trained: Trained, array: np.ndarray, limits: Limits = None) -> np.ndarray:
     """Reconstruct one image.
 
     Args:
         trained: the network.
-        array: (H, W, C) of uint8, uint16 or float32 in [0, 1].
+        array: (H, W, C) of uint8, uint16 or floating point from 0 to 1, but for noise; with ``limits`` of any numbers.
+        limits: the values that are black and white; none: those of the type.
 
     Returns:
-        The reconstruction, of the same type and channels.
+        The reconstruction, of the same type, units and channels, between black and white.
     """
-    scale = float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" else 1.0
-    y = torch.from_numpy(array.astype(np.float32) / scale).permute(2, 0, 1)
+    scale = float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" and limits is None else 1.0
+    black, white = limits or (0.0, 1.0)
+    unit = array.astype(np.float32) / scale
+    if limits is not None:
+        unit = ((array.astype(np.float64) - black) / (white - black)).astype(np.float32)
+    y = torch.from_numpy(unit).permute(2, 0, 1)
     with torch.inference_mode():
         if trained.channels == y.shape[0]:
             x_hat = tiled(trained, y[None])[0]
@@ -331,7 +177,12 @@ def apply(trained: Trained, array: np.ndarray) -> np.ndarray:
         else:
             x_hat = tiled(trained, y[None].expand(1, trained.channels, -1, -1)).mean(1)
     pixels = x_hat.permute(1, 2, 0).clamp(0, 1).numpy() * scale
-    return (np.rint(pixels) if array.dtype.kind == "u" else pixels).astype(array.dtype)
+    if limits is not None:
+        pixels = pixels.astype(np.float64) * (white - black) + black
+    if array.dtype.kind in "iu":
+        kind = np.iinfo(array.dtype)
+        pixels = np.rint(pixels).clip(kind.min, kind.max)
+    return pixels.astype(array.dtype)
 
 
 def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from reconscale.data import ImageSet, Slices, open_images
+from reconscale.data.listing import in_words
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.networks import build, input_spec, size_of
@@ -19,10 +20,10 @@ from reconscale.physics import problem_of
 from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
-from reconscale.study.results_folder import Incident, append_incident
+from reconscale.study.results_folder import Incident, append_incident, image_cautions
 from reconscale.study.trunks import continuing_runs, continuing_sentence
 from reconscale.training import checkpoint
-from reconscale.training.baselines import measure_baselines
+from reconscale.training.baselines import are_measured, baseline_seconds, measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of
 from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
@@ -175,8 +176,9 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
                 _refuse_small(study, volume.name, min(volume.facts["size"]), min(volume.shape[1:]))
         problem.check(pixels, study.images.patch)
     if max(study.sweep.n) > images.available:
-        raise UserError("sweep.n", f"found {max(study.sweep.n)}",
-                      f"the images allow at most {images.available} {study.images.counts} for training")  # fmt: skip
+        left_out = f" ({in_words(images.passed_over)})" if images.passed_over else ""
+        raise UserError("sweep.n", f"found {max(study.sweep.n)}", f"the images allow at most {images.available} "
+                      f"{study.images.counts} for training{left_out}")  # fmt: skip
     _refuse_without_matrices(study, images.channels)
     return images
 
@@ -217,22 +219,37 @@ def plan(
     Raises:
         UserError: see :func:`prepare`; a damaged result.
     """
-    where = where.resolved()
+    where, began = where.resolved(), time.perf_counter()
     images = prepare(study, where, progress)
     runs = runs_of(study)
     over = {result.run.id: result.status for result in folder.results(runs, images=False)}
     left = [run for run in runs if run.id not in over]
     measured: dict[str, RunCost] = {}
-    workers = where.workers or 1
+    workers, start, baselines = where.workers or 1, 0.0, 0.0
     if calibrate and left:
         with where.executor(_silent) as executor:
+            start = time.perf_counter() - began + _first_worker(executor)
             _, measured, _ = _measured(left, images, folder, executor, where)
             workers = executor.workers
+        baselines = 0.0 if are_measured(study, images, folder) else baseline_seconds(study, images)
     size = lambda run: ((s := size_of(run.network, input_spec(run.problem, images.channels))).p, s.flops)  # noqa: E731
     need = lambda run: _need(measured.get(run.id), run, images)  # noqa: E731
     samples = lambda run: computed_steps(run.recipe, run.n) * run.recipe.batch  # noqa: E731
     cells = group_cells(runs, over, size, need, lambda run: pixels_of(run, images), samples)
-    return Plan(cells, workers)
+    return Plan(cells, workers, start, baselines, images.cautions)
+
+
+def _first_worker(executor: Executor) -> float:
+    """Seconds until a worker is ready; 0 where nothing is measured before runs are submitted."""
+    if not executor.measures:
+        return 0.0
+    began = time.perf_counter()
+    executor.apply(_nothing)
+    return time.perf_counter() - began
+
+
+def _nothing() -> None:
+    """What the first worker is asked to do."""
 
 
 def _need(pace: RunCost | None, run: Run, images: ImageSet) -> ResourceEstimate | None:
@@ -271,7 +288,8 @@ def run(
     runs = runs_of(study)
     with folder.held(), incident_log(folder, runs, tell or _silent) as record:
         _refuse_beside_jobs(folder, where)
-        _pin(folder, images)
+        for caution in _pin(folder, images):
+            record({"event": "note", "text": f"caution: {caution}"})
         training_sets(study, images, folder)
         explanation(study, images, folder, progress)
         if retry_failed:
@@ -369,17 +387,17 @@ def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
             raise UserError(place.root, what, f"watch them with --slurm, or cancel them and delete {place.root}/.slurm")
 
 
-def _pin(folder: Folder, images: ImageSet) -> None:
-    """Remember which images this results folder was measured on, and refuse others."""
+def _pin(folder: Folder, images: ImageSet) -> tuple[str, ...]:
+    """Remember which images this results folder was measured on, and refuse others; the cautions about them."""
     path = folder.root / "images.json"
     if not path.is_file():
         described = images.describe()
         del described["cache"]  # a place of this machine, not a property of the images
         write_atomic(path, to_json(described))
-        return
-    if read_json(path).get("digest") != images.digest:
+    elif read_json(path).get("digest") != images.digest:
         raise UserError(folder.root, "the images are not those that this study began with",
                       "restore them, or copy the study file to a new folder")  # fmt: skip
+    return image_cautions(folder)
 
 
 def _forget_failed(folder: Folder, runs: list[Run]) -> None:

@@ -1,0 +1,81 @@
+"""Commands that are printed to be copied and pasted: complete, with every path quoted."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconscale.files import read_json, to_json, write_atomic
+
+if TYPE_CHECKING:
+    from reconscale.study import Folder, Images
+
+DEFAULT_FLAGS: dict[str, Any] = {
+    "device": "auto",
+    "threads": 1,
+    "devices": 1,
+    "stack": "auto",
+    "checkpoint_seconds": 30.0,
+}
+"""Flags with their defaults, which a printed command leaves out."""
+PLACE = ".place.json"
+"""The file of a results folder that remembers where the images lie on this machine."""
+
+
+def command(*words: object, **flags: Any) -> str:
+    """A command of reconscale.
+
+    >>> command("run", "my study/study.toml", data="/my data", workers=None, probe=False)
+    "reconscale run 'my study/study.toml' --data '/my data' --no-probe"
+
+    Args:
+        words: the verb and what it is given.
+        flags: by their names; those that are none or as by default are left out.
+    """
+    said = ["reconscale", *map(str, words)]
+    for name, given in flags.items():
+        flag = name.replace("_", "-")
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, bool):
+                said += [f"--{flag}" if value else f"--no-{flag}"]
+            elif value is not None and value != DEFAULT_FLAGS.get(name):
+                said += [f"--{flag}", str(value)]
+    return shlex.join(said)
+
+
+def stated_data(data: Path | None) -> Path | None:
+    """The data folder of this command: as given, else ``$RECONSCALE_DATA``, so that another terminal finds it too."""
+    return data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
+
+
+def needs_data(images: Images) -> bool:
+    """Whether the images of a study lie in a folder of the user's."""
+    from reconscale.study.sources import SOURCES
+
+    return SOURCES[images.source].needs_folder or bool(images.test_sets)
+
+
+def remember_data(folder: Folder, images: Images, data: Path | None) -> None:
+    """Note where the images lie, for commands that are printed later.
+
+    Raises:
+        UserError: the results folder cannot be written to.
+    """
+    known = stated_data(data)
+    if known is not None and needs_data(images):
+        write_atomic(folder.root / PLACE, to_json({"data": str(known.expanduser().resolve())}))
+
+
+def known_data(folder: Folder, images: Images) -> str | None:
+    """The data folder for a command to print; ``FOLDER`` where nobody has said it yet, none where none is needed."""
+    if not needs_data(images):
+        return None
+    stated = stated_data(None)
+    if stated is not None:
+        return str(stated)
+    path = folder.root / PLACE
+    found = read_json(path, "delete it; `reconscale run` writes it again") if path.is_file() else {}
+    place = found.get("data") if isinstance(found, dict) else None
+    return place if isinstance(place, str) and Path(place).is_dir() else "FOLDER"

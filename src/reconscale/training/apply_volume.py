@@ -1,0 +1,144 @@
+"""Apply a trained network of MRI to a volume of k-space."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reconscale.data.volumes.kspace_files import HDF5, list_kspace_arrays, scan_hdf5
+from reconscale.data.volumes.scan import VolumeInfo
+from reconscale.errors import UserError
+from reconscale.files import write_atomic
+from reconscale.physics.base import KSpace, fixed_generator
+from reconscale.physics.mri import Masks
+from reconscale.physics.mri_coils import zero_filled
+from reconscale.study import Images, MRIProblem
+
+FULL = 0.999
+"""Columns of k-space that are measured to this fraction count as fully sampled: the run's mask is laid on them."""
+
+
+def reconstruct_volume(
+    network: Callable[[KSpace], Tensor], problem: MRIProblem, images: Images, source: Path, out: Path,
+    progress: Callable[[int, int], None],
+) -> Path:  # fmt: skip
+    """Reconstruct every slice of a volume.
+
+    Columns that hold nothing but zeros in all slices were not measured. A volume without such columns is undersampled
+    first, by the mask that its name gets in the run's test.
+
+    Args:
+        network: maps k-space to magnitude images.
+        problem: the run's options.
+        images: those that the run was trained on; the order of the axes of arrays is theirs.
+        source: a fastMRI HDF5 file, or a .npy file of complex (slices, coils, rows, columns), or of one
+            slice less the first axis.
+        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w) as fastMRI takes it, or .npy.
+        progress: called with (slices done, slices).
+
+    Returns:
+        The file written.
+
+    Raises:
+        UserError: the file cannot be read, is no k-space, or the output cannot be written.
+    """
+    if out.suffix.lower() not in (*HDF5, ".npy"):
+        raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
+    if out.resolve() == source.resolve():
+        raise UserError(out, "is the volume that is given", "name another place with --out")
+    scan = _scan(source, images)
+    measured = _columns(scan)
+    rows, columns = scan.shape[1:]
+    if measured.mean() > FULL:
+        generator = fixed_generator(f"mask {scan.name}", 0)
+        mask, center = Masks(problem, generator).draw(rows, columns)
+    else:
+        mask, center = torch.from_numpy(measured)[None, None], _middle(scan, measured)
+    size, slices = _size(scan, source), []
+    for index in range(scan.count):
+        kspace = torch.from_numpy(scan.read(index))[None]
+        if not torch.isfinite(torch.view_as_real(kspace)).all():
+            raise UserError(source, f"holds NaN or infinite values in the k-space of slice {index}", "replace them")
+        y = KSpace(kspace * mask[None], mask[None], center, size, method=problem.maps)
+        with torch.inference_mode():
+            empty = float(zero_filled(y).max()) == 0
+            slices.append((zero_filled(y) if empty else network(y))[0, 0].numpy())
+        progress(index + 1, scan.count)
+    write_atomic(out, _encoded(np.stack(slices).astype(np.float32), out.suffix.lower()))
+    return out
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a file is one that :func:`reconstruct_volume` reads."""
+    return path.name.lower().endswith((*HDF5, ".npy"))
+
+
+def _scan(source: Path, images: Images) -> VolumeInfo:
+    if not source.is_file():
+        raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
+    if source.suffix.lower() == ".npy":
+        axes = images.axes if images.source == "kspace-array" else "schw"
+        options = Images(source="kspace-array", folders=(source.name,), axes=axes, val=1, test=1)
+        return list_kspace_arrays(options, source.parent)[0]
+    return scan_hdf5(source.name, source, Images(source="fastmri", folders=(source.name,), val=1, test=1))
+
+
+def _columns(scan: VolumeInfo) -> np.ndarray:
+    """(W,) bool: the columns that hold anything in some slice."""
+    found = np.zeros(scan.shape[2], bool)
+    for index in {0, scan.count // 2, scan.count - 1}:
+        found |= scan.read(index).any((0, 1))
+    return found
+
+
+def _middle(scan: VolumeInfo, measured: np.ndarray) -> tuple[int, int]:
+    """(first, count) of the columns in the middle that were measured without gaps, as many on both sides."""
+    half = len(measured) // 2
+    left = int(np.argmin(np.append(measured[:half][::-1], False)))
+    right = int(np.argmin(np.append(measured[half:], False)))
+    if min(left, right) < 1:
+        raise UserError(scan.name, "was measured with a mask that has no centre", "coil maps need lines in the middle")
+    side = min(left, right)
+    return half - side, 2 * side
+
+
+def _size(scan: VolumeInfo, source: Path) -> tuple[int, int]:
+    """What the image is cut to: a stored reconstruction's size, else the header's, else what the k-space shows."""
+    rows, columns = scan.shape[1:]
+    wanted = (rows, columns)
+    if scan.truth is not None:
+        wanted = scan.truth(0).shape
+    elif source.suffix.lower() in HDF5:
+        wanted = _header_size(source) or wanted
+    return min(wanted[0], rows), min(wanted[1], columns)
+
+
+def _header_size(source: Path) -> tuple[int, int] | None:
+    """(rows, columns) of the reconstruction space that an ISMRMRD header states."""
+    import h5py
+
+    with h5py.File(source) as file:
+        if "ismrmrd_header" not in file:
+            return None
+        text = file["ismrmrd_header"][()]
+    space = re.search(r"<reconSpace>.*?</reconSpace>", text.decode("utf-8", "replace"), re.DOTALL)
+    sides = re.search(r"<x>\s*(\d+)\s*</x>\s*<y>\s*(\d+)\s*</y>", space.group(0)) if space else None
+    return None if sides is None else (int(sides.group(1)), int(sides.group(2)))
+
+
+def _encoded(images: np.ndarray, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, images)
+        return buffer.getvalue()
+    import h5py
+
+    with h5py.File(buffer, "w") as file:
+        file["reconstruction"] = images
+    return buffer.getvalue()

@@ -1,0 +1,269 @@
+"""The images that a trained network is applied to: which there are, and whether they are like those of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reconscale.data.array_files import ARRAYS, ArrayStack, open_stacks, write_arrays
+from reconscale.data.folders import with_pages
+from reconscale.data.image_checks import Limits
+from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_pixels, write_image, write_stack
+from reconscale.data.pixel_values import CORNER
+from reconscale.data.store import SCALES
+from reconscale.errors import UserError
+from reconscale.files import read_json
+from reconscale.study import Problem, Run
+from reconscale.training.apply_volume import is_volume
+
+_ANY: Limits = (0.0, 1.0)
+"""Limits that allow numbers of every type: what they mean is looked at later."""
+_TIFF = (".tif", ".tiff")
+_MARGIN, _SIGMAS = 0.25, 6.0
+"""Inputs may lie outside black and white by this part of the range, and by this many times the noise."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file of images, and the file that their reconstructions go to.
+
+    Attributes:
+        source, target: the two files.
+        count: how many images.
+        load: an image by its number, (H, W, C) as it is stored.
+        save: writes all reconstructions.
+    """
+
+    source: Path
+    target: Path
+    count: int
+    load: Callable[[int], np.ndarray]
+    save: Callable[[list[np.ndarray]], None]
+
+
+def check_source(problem: Problem, source: Path) -> None:
+    """Refuse a volume for a run of images, and images for a run of volumes.
+
+    Raises:
+        UserError: they do not belong together.
+    """
+    if problem.volumes and not is_volume(source):
+        raise UserError(
+            source, "is no k-space, and this run reconstructs MRI", "give a fastMRI .h5 file, or a .npy array"
+        )
+    if not problem.volumes and is_volume(source) and not source.name.lower().endswith(ARRAYS):
+        found = f"may hold k-space, and this run is of {problem.kind}"
+        raise UserError(source, found, "give an image, a folder of images, or an array of images")
+
+
+def find_jobs(source: Path, out: Path) -> list[Job]:
+    """The files that are given and those that are to be written.
+
+    Raises:
+        UserError: there is none, one cannot be read, or what is given would be replaced.
+    """
+    if source.is_file() and source.name.lower().endswith(ARRAYS):
+        target = out / source.name if out.is_dir() else out
+        if target.suffix.lower() != source.suffix.lower():
+            raise UserError(target, f"has the ending '{target.suffix}'", f"arrays are written as {source.suffix} here")
+        pairs = [(source, target)]
+        jobs = [_job_of_arrays(source, target)]
+    else:
+        pairs = list(_pairs(source, out))
+        jobs = [_job_of_file(given, target) for given, target in pairs]
+    _check_targets(pairs)
+    return jobs
+
+
+def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+    if source.is_dir():
+        files = sorted(
+            path
+            for path in source.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
+        if not files:
+            raise UserError(source, f"holds no {KINDS}", "give an image, a folder of images, or an array")
+        if out.exists() and not out.is_dir():
+            raise UserError(out, "is a file, and a folder of images is given", "name a folder with --out")
+        for path in files:
+            yield path, out / (path.stem + (path.suffix if path.suffix.lower() in _TIFF else ".png"))
+    elif source.is_file():
+        yield source, (out / f"{source.stem}.png" if out.is_dir() else out)
+    else:
+        raise UserError(source, "does not exist", "give an image, a folder of images, or an array")
+
+
+def _job_of_file(source: Path, target: Path) -> Job:
+    if target.suffix.lower() not in (".png", *_TIFF):
+        raise UserError(target, f"has the ending '{target.suffix}'", "images are written as .png or .tif")
+    _, pages = with_pages([source.name], [source])
+    if len(pages) > 1 and target.suffix.lower() not in _TIFF:
+        raise UserError(target, f"cannot hold the {len(pages)} pages of {source.name}", "name a .tif file with --out")
+    for _, page in pages:
+        read_header(source, page, _ANY)
+
+    def save(images: list[np.ndarray]) -> None:
+        write_image(target, images[0]) if len(pages) == 1 else write_stack(target, images)
+
+    return Job(source, target, len(pages), lambda index: read_pixels(source, pages[index][1], _ANY), save)
+
+
+def _job_of_arrays(source: Path, target: Path) -> Job:
+    stacks = open_stacks(source)
+    places = [(stack, row) for stack in stacks for row in range(stack.count)]
+
+    def load(index: int) -> np.ndarray:
+        stack, row = places[index]
+        image = stack.row(row).reshape(stack.header.height, stack.header.width, stack.header.channels)
+        return image.astype(image.dtype.newbyteorder("="))
+
+    def save(images: list[np.ndarray]) -> None:
+        held: dict[str, np.ndarray] = {}
+        for stack in stacks:
+            mine, images = images[: stack.count], images[stack.count :]
+            held[stack.name.removeprefix(f"{source.name}/")] = _like(stack, np.stack(mine))
+        write_arrays(target, held)
+
+    return Job(source, target, len(places), load, save)
+
+
+def _like(stack: ArrayStack, images: np.ndarray) -> np.ndarray:
+    """(N, h, w, C), without the last axis where the array that was given has none."""
+    return images if stack.axes == 4 else images[..., 0]
+
+
+def _check_targets(pairs: list[tuple[Path, Path]]) -> None:
+    """Refuse what names tell, before a long computation: nothing that is given may be replaced."""
+    given = {path.resolve() for path, _ in pairs}
+    origin: dict[Path, Path] = {}
+    for path, target in pairs:
+        if target.resolve() in given:
+            raise UserError(target, "is an image that is given", "name another place with --out")
+        if target in origin:
+            raise UserError(path, f"and {origin[target]} would both be written to {target}", "rename one of the two")
+        origin[target] = path
+
+
+@dataclass
+class _Seen:
+    """What images of one type are like, over all that are given.
+
+    Attributes:
+        low, high: the least and largest value.
+        where: the image with the value that is furthest outside.
+        channels: 1, 3, or both.
+    """
+
+    low: float
+    high: float
+    where: str
+    channels: set[int]
+
+
+def check_input(jobs: list[Job], run: Run, folder: Path, channels: int, limits: Limits) -> list[str]:
+    """Compare the images that are given with those of training, all of them before anything is written.
+
+    Args:
+        jobs: the images.
+        run: what the network was trained on.
+        folder: the directory of the run.
+        channels: of the network.
+        limits: black and white as the user gives them; none: those of the run, else of the type.
+
+    Returns:
+        What is converted, one sentence each.
+
+    Raises:
+        UserError: the values of images are not those of training.
+    """
+    known = limits or run.images.range
+    record = _recorded(folder)
+    said: list[str] = []
+    for name, seen in sorted(_looked_at(jobs).items()):
+        said += _check_range(name, seen, run, record, (known, limits is not None))
+        if record and known is None and name not in {entry["type"] for entry in record}:
+            types = " and ".join(sorted({str(entry["type"]) for entry in record}))
+            white = SCALES.get(name, 1.0)
+            said.append(f"the images are {name} and those of training were {types}: {white:g} is taken for white")
+        for other in sorted(seen.channels - {channels}):
+            how = "goes through as three equal channels" if other == 1 else "goes through channel by channel"
+            kinds = {1: "grey", 3: "RGB"}
+            said.append(f"what is {kinds[other]} {how}: the run was trained on {kinds[channels]} images")
+    if run.images.downscale > 1:
+        said.append(f"the run was trained on images reduced {run.images.downscale} times, and what is given is not "
+                    "reduced")  # fmt: skip
+    _check_written(jobs, known)
+    return list(dict.fromkeys(said))
+
+
+def _looked_at(jobs: list[Job]) -> dict[str, _Seen]:
+    """What there is of every type, from all pixels."""
+    found: dict[str, _Seen] = {}
+    for job in jobs:
+        for index in range(job.count):
+            image = job.load(index)
+            low, high = float(image.min()), float(image.max())
+            if not (np.isfinite(low) and np.isfinite(high)):
+                raise UserError(job.source, "holds NaN or infinite values", "replace them")
+            seen = found.setdefault(image.dtype.name, _Seen(low, high, str(job.source), set()))
+            if low < seen.low or high > seen.high:
+                seen.where = str(job.source)
+            seen.low, seen.high = min(seen.low, low), max(seen.high, high)
+            seen.channels.add(image.shape[2])
+    return found
+
+
+def _recorded(folder: Path) -> list[dict[str, Any]]:
+    """The values of the training images, as the study noted them; empty where it did not."""
+    path = folder.parent / "images.json"
+    record = read_json(path) if path.is_file() else {}
+    try:
+        return [{"type": str(entry["type"]), "white": float(entry["white"]), "min": float(entry["min"]),
+                 "max": float(entry["max"])} for entry in record["pixel values"]["train"]]  # fmt: skip
+    except (KeyError, TypeError, ValueError):  # a study of an older version, or none
+        return []
+
+
+def _check_range(
+    name: str, seen: _Seen, run: Run, record: list[dict[str, Any]], given: tuple[Limits, bool]
+) -> list[str]:
+    """Refuse images of one type in other units than those of training; what is only dark is told."""
+    known, explicit = given
+    black, white = known or (0.0, SCALES.get("float32" if name.startswith("float") else name, 0.0))
+    if not black < white:
+        remedy = "say which values are black and white with --range BLACK WHITE"
+        raise UserError(seen.where, f"holds {name} values, whose range is not known", remedy)
+    low, high = (seen.low - black) / (white - black), (seen.high - black) / (white - black)
+    problem = run.problem
+    noise = float(getattr(problem, "sigma", 0.0)) / 255 + float(getattr(problem, "photons", None) or np.inf) ** -0.5
+    margin = _MARGIN + _SIGMAS * noise + (0.0 if problem.files_hold_y else 1.0)
+    found = f"holds values from {seen.low:.6g} to {seen.high:.6g}"
+    was = f"the run was trained on images with black = {black:g} and white = {white:g}"
+    if known is None and record:
+        parts = [(entry["min"] / entry["white"], entry["max"] / entry["white"]) for entry in record]
+        ends = min(a for a, _ in parts), max(b for _, b in parts)
+        was = f"the images of training cover {ends[0]:.2g} to {ends[1]:.2g} of the range"
+    remedy = f"{was} of their type: scale the images likewise, or say their values of black and white with --range"
+    remedy = remedy if known is None else f"{was}: bring the images to these units, or use --range BLACK WHITE"
+    if low < -margin or high > 1 + margin:
+        raise UserError(seen.where, found, remedy)
+    trained = max((entry["max"] - entry["min"]) / entry["white"] for entry in record) if record else 1.0
+    if explicit or high - low > CORNER * trained:
+        return []
+    if name == "uint8" and known is None:
+        return [f"all values lie between {seen.low:g} and {seen.high:g} of 255, much less than those of training"]
+    raise UserError(seen.where, f"{found}, a small part of the range", remedy)
+
+
+def _check_written(jobs: list[Job], known: Limits) -> None:
+    """Refuse PNG files for numbers that they cannot hold."""
+    for job in jobs:
+        name = job.load(0).dtype.name if job.target.suffix.lower() == ".png" else "uint8"
+        if name not in ("uint8", "uint16") and (known is not None or not name.startswith("float")):
+            found = f"cannot hold the {name} values of {job.source.name}"
+            raise UserError(job.target, found, "name a .tif file with --out")
