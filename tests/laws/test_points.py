@@ -141,7 +141,7 @@ def test_the_metric_comes_from_the_column(tmp_path, text, asked, metric):
         (b"size,psnr\n1,2\n", None, "there is no column 'n'"),
         (b"n,pnsr\n1,2\n", None, "there is no column 'psnr' but 'pnsr'; did you mean 'psnr'"),
         (b"n,psnr,sede\n1,2,3\n", None, "did you mean 'seed'"),
-        (b"n;psnr\n1;2\n", None, "separate the columns by commas"),
+        (b"n|psnr\n1|2\n", None, "separate the columns by commas"),
         (b"n,quality\n1,2\n", None, "there is no column of measured values; add 'y' or one of 'error', 'loss'"),
         (b"n,y\n1,2\n", None, "does not say what they are; say metric='psnr'"),
         (b"n,psnr,ssim\n1,2,3\n", None, r"several metrics \('psnr', 'ssim'\); say which one"),

@@ -23,7 +23,8 @@ from reconscale.importers.labels import (
 )
 from reconscale.importers.log import RunLog, SkippedRun, Tool
 from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
-from reconscale.laws.csv_table import METRIC_COLUMNS, write_table
+from reconscale.laws.column_names import METRIC_COLUMNS
+from reconscale.laws.csv_table import write_table
 from reconscale.laws.findings import Finding
 from reconscale.laws.points import Points
 

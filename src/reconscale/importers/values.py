@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reconscale.errors import UserError, suggest
 from reconscale.importers.log import RunLog, SkippedRun
-from reconscale.laws.csv_table import METRIC_COLUMNS
+from reconscale.laws.column_names import METRIC_COLUMNS
 
 HIGHER = ("psnr", "ssim")
 LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lpips")

@@ -129,7 +129,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     Raises:
         UserError: there are fewer than two distinct n.
     """
-    best = _without_copies(select_width(points))
+    best = _without_copies(select_width(without_repeats(points)))
     sizes, group = _sizes(best.n)
     if len(sizes) < LEAST_SIZES:
         raise UserError(
@@ -143,7 +143,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     wild = _wild(log_error, group, runs)
     mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
     away = np.where(wild, 0.0, log_error - mean[group])
-    findings = best.findings + tuple(_cautions(sizes, runs))
+    findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best)
     if wild.any():
         which = int(np.flatnonzero(wild)[0])
         findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
@@ -159,6 +159,41 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     replicated = bool((runs > 1).any())
     made = SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
     return replace(made, findings=(*findings, *_rises(made)))
+
+
+def without_repeats(points: Points) -> Points:
+    """The points with each run once: rows of one n, network and seed are one run, where their values are equal.
+
+    Rows that differ in the value alone are kept, and a finding asks which one holds. Without seeds, and where there is
+    nothing of this kind, the points come back as they are.
+    """
+    if points.seed is None:
+        return points
+    labels = {"n": points.n, "p": points.p, "width": points.width, "seed": points.seed}
+    known = np.stack([np.asarray(value, float) for value in labels.values() if value is not None], axis=1)
+    _, run, count = np.unique(known, axis=0, return_inverse=True, return_counts=True)
+    if count.max() == 1:
+        return points
+    measured = np.stack([run.ravel().astype(np.float64), points.y], axis=1)
+    first = np.sort(np.unique(measured, axis=0, return_index=True)[1])
+    kept, found = points.rows(first), []
+    if len(first) < len(points):
+        found.append(finding("repeated-rows", count=len(points) - len(first)))
+    runs = np.bincount(run.ravel()[first])
+    if runs.max() > 1:
+        rows = first[run.ravel()[first] == int(runs.argmax())]
+        shared = ", ".join(f"{name} = {value[rows[0]]:g}" for name, value in labels.items() if value is not None)
+        values = ", ".join(f"{value:.6g}" for value in points.y[rows][:3])
+        found.append(finding("same-labels", count=int(runs.max()), labels=shared, values=values))
+    return replace(kept, findings=unique_findings(kept.findings, tuple(found)))
+
+
+def _doubts(points: Points) -> tuple[Finding, ...]:
+    """That what is called PSNR cannot be one."""
+    y = points.y
+    if points.metric != "psnr" or not ((y > 0) & (y < 1)).all():
+        return ()
+    return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max())),)
 
 
 def _without_copies(points: Points) -> Points:

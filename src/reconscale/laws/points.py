@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
-from reconscale.laws.csv_table import IMAGE, choose_metric, read_table, write_table
+from reconscale.laws.csv_table import IMAGE, choose_metric, metric_findings, read_table, write_table
 from reconscale.laws.findings import Finding
 
 
@@ -49,6 +49,8 @@ class Metric:
         return np.asarray(1.0 / error)
 
 
+OPTIONAL = ("seed", "p", "width", "validation", "steps")
+"""Columns of a table that points may have."""
 IMAGES = "training images"
 """What n counts where nobody says."""
 
@@ -152,11 +154,13 @@ class Points:
 
     @classmethod
     def from_csv(cls, path: str | Path, metric: str | None = None) -> Points:
-        """Read anybody's measurements from a UTF-8 CSV file with one line a run.
+        """Read anybody's measurements from a text table with one line a run.
 
         Columns: ``n``, the measured values (``y``, or ``psnr``, ``ssim``, ``mse``, ``nmse``, ``error``, ``loss``)
         and, where known, ``p``, ``width``, ``seed``, ``validation``, ``steps``, ``profile``, ``unit`` and
-        ``image_1``, ``image_2``, ... (error of each test image). Other columns are left alone.
+        ``image_1``, ``image_2``, ... (error of each test image). Further usual names are known
+        (:mod:`reconscale.laws.column_names`); other columns are left alone. Rows of runs that did not finish are left
+        out, and of a training with several rows the last one counts; findings say so.
 
         Args:
             path: the file.
@@ -167,22 +171,19 @@ class Points:
         """
         path = Path(path)
         table = read_table(path)
-        column, name = choose_metric(path, table, metric)
-        get: Callable[[str], Any] = table.numbers.get
+        column, name = choose_metric(table, metric)
+        known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
         images: Any = table.images()
         try:
             return cls(
-                get("n"),
-                get(column),
-                get("seed"),
-                get("p"),
-                name,
-                width=get("width"),
-                validation=get("validation"),
-                steps=get("steps"),
+                known.pop("n"),
+                known.pop(column),
+                metric=name,
+                **known,
                 images=images,
-                profile=table.words.get("profile", ""),
-                unit=table.words.get("unit", IMAGES),
+                profile=table.word("profile"),
+                unit=table.word("unit") if "unit" in table.places else IMAGES,
+                findings=(*table.findings, *metric_findings(column)),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake

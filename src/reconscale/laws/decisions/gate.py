@@ -11,6 +11,7 @@ from reconscale.laws.decisions.decide import Decision, make_decision
 FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
 OBSTACLES = {
+    "looks-like-ssim": (FIX, "Say what the values are (metric, or the column's name)"),
     "below-input": (FIX, "Find out why the networks are worse than their input (noise, data range, rate, loss)"),
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
     "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
