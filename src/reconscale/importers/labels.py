@@ -43,10 +43,11 @@ class ColumnMapping:
 
 @dataclass(frozen=True)
 class MappedValue:
-    """A label's value, a whole number, and in words where it came from."""
+    """A label's value, a whole number, in words where it came from, and as it was written there."""
 
     value: int
     origin: str
+    text: str = ""
 
 
 def map_columns(run: RunLog, asked: ColumnMapping) -> dict[str, MappedValue]:
@@ -150,7 +151,7 @@ def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | No
         raise UserError(
             f"{run.name}, setting '{name}'", f"found '{text}' as {label}", f"name another setting by --{label}-from"
         )
-    return MappedValue(_checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'")
+    return MappedValue(_checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'", str(text))
 
 
 def _usual(run: RunLog, label: str) -> str | None:

@@ -108,6 +108,15 @@ CODES: dict[str, tuple[str, str]] = {
         "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect of n "
         "is one of the training, so leave them out or take all at {low:g}",
     ),
+    "restarts": (
+        "caution",
+        "in {count} of {runs} runs attempts at the training overlap ({first}); the later attempt counts from where it "
+        "begins",
+    ),
+    "logs-cut": (
+        "note",
+        "in {count} of {runs} runs a log ends in the middle ({first}); what is before it counts",
+    ),
     "looks-like-ssim": (
         "warning",
         "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like an "
