@@ -118,7 +118,7 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
         raise UserError(path, "there is no column 'n'", "name the column of training-set sizes 'n'")
     if asked is not None and asked not in kinds:
         known = [*METRIC_COLUMNS, *sorted(set(kinds) - set(METRIC_COLUMNS))]
-        raise UserError("metric", f"found '{asked}'", f"{suggest(asked, known)} (or say which side is better)")
+        raise UserError("metric", f"found '{asked}'", f"{suggest(asked, known)} (or say which side is better: --higher-is-better or --lower-is-better)")
     present = _present(table, asked, kinds)
     if asked is None:
         return _only_metric(path, places, present)
@@ -141,7 +141,7 @@ def _present(table: Table, asked: str | None, kinds: dict[str, str]) -> dict[str
     usual = {name: METRIC_COLUMNS[name] for name in METRIC_COLUMNS if name in table.places}
     if usual and (asked is None or asked in METRIC_COLUMNS):
         return usual
-    exact = {name: kinds[name] for name in table.header if name in kinds}
+    exact = {name: kinds[word] for name in table.header if (word := re.sub(r"\W+", "_", name)) in kinds}
     found = usual | exact or metric_columns(table.header, table.rows, kinds)
     for name in found:
         table.places.setdefault(name, table.header.index(name))

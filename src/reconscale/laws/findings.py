@@ -59,7 +59,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "laws-disagree": (
         "caution",
-        "at n = {n:size} the last value and a straight line through the last sizes differ by {spread:.2g} dB; the "
+        "at n = {n:size} the last value and a straight line through the last sizes differ by {spread}; the "
         "answer depends on how the curve continues",
     ),
     "error-rises": (

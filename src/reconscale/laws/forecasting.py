@@ -17,6 +17,7 @@ from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import select_width
+from reconscale.laws.metrics import spell_apart
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes, keys_of
 from reconscale.laws.points import METRICS, Points
@@ -226,5 +227,5 @@ def _cautions(about: dict[str, ParameterSummary], curve: CurvePosterior, x: Floa
         found.append(finding("exponent-unidentified", low=about["exponent"].low, high=about["exponent"].high))
     apart = curve.ensemble.apart(float(x.max()))
     if apart > LAWS_APART:
-        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=10.0 / np.log(10.0) * apart))
+        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=spell_apart(apart, curve.points.metric)))
     return found + out_of_calibration(curve.level, float(x.max()))

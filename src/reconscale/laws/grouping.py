@@ -264,11 +264,12 @@ def to_working(z: Floats, of: str, metric: str) -> Floats:
     """
     if of == "error":
         return z
-    value = METRICS["psnr" if metric == "error" else metric].from_error(np.exp(z))
+    shown = METRICS["psnr" if METRICS[metric].is_error else metric]
+    value = shown.from_error(np.exp(z))
     if (value <= 0).any():
         raise UserError(
             "law 'paper'",
-            f"found a {'PSNR' if metric != 'ssim' else 'SSIM'} of {value.min() + 0.0:.3g}",
+            f"found a {shown.label or shown.name} of {value.min() + 0.0:.3g}",
             "the paper's law is a power law of a metric above 0; use law='power+floor'",
         )
     return np.asarray(np.log10(value))
@@ -278,8 +279,8 @@ def from_working(u: Floats, of: str, metric: str) -> Floats:
     """The inverse of :func:`to_working`."""
     if of == "error":
         return u
-    if metric == "ssim":
-        return np.log(np.maximum(1.0 - 10.0**u, 1e-12))
+    if METRICS[metric].unit != "dB" and not METRICS[metric].is_error:
+        return np.log(np.maximum(METRICS[metric].to_error(10.0**u), 1e-12))
     return bounded(-(10.0 ** np.minimum(u, 6.0)) * np.log(10.0) / 10.0)
 
 

@@ -172,7 +172,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
 
 
 def report_points(
-    points: Points, out: Path, *, title: str, worthwhile: float = 0.1, target: float | None = None
+    points: Points, out: Path, *, title: str, worthwhile: float | None = None, target: float | None = None
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -180,7 +180,7 @@ def report_points(
         points: the measurements.
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         title: heading of the page.
-        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         target: a value of the metric whose n is asked for.
 
     Returns:

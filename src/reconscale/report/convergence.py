@@ -63,7 +63,7 @@ def _unconverged(done: Sequence[Result], worthwhile: float, metric: str) -> list
         gains.setdefault(result.run.n, []).append(result.branches[-1].gain or 0.0)
     recipe = open_ones[0].run.recipe
     largest = max(float(np.mean(values)) for values in gains.values())
-    matters = largest >= (worthwhile if metric != "ssim" else DB)
+    matters = largest >= (worthwhile if METRICS[metric].unit == "dB" else DB)
     hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again
     return [finding("not-converged" if matters else "nearly-converged", count=len(open_ones), runs=len(done),
                     sizes=", ".join(f"{n:g}" for n in sorted(gains)), gain=largest, tolerance=recipe.tolerance,

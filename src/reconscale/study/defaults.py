@@ -94,7 +94,7 @@ def fill_in_tolerance(content: Mapping[str, Any]) -> Mapping[str, Any]:
         return content
     worthwhile = analysis.get("worthwhile", WORTHWHILE) if isinstance(analysis, Mapping) else WORTHWHILE
     profile = analysis.get("profile") if isinstance(analysis, Mapping) else None
-    in_db = isinstance(worthwhile, int | float) and str(profile).partition("-")[0] in ("psnr", "None", "mse", "nmse")
+    in_db = isinstance(worthwhile, int | float) and str(profile).partition("-")[0] in ("psnr", "None")
     tolerance = round((worthwhile if in_db and worthwhile > 0 else WORTHWHILE) / 3, 4)
     return {**content, "recipe": {**recipe, "tolerance": tolerance}}
 

@@ -25,14 +25,15 @@ OBSTACLES = {
 
 
 def make_gated_decision(
-    curve: CurvePosterior, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None
+    curve: CurvePosterior, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None
 ) -> Decision:
     """Say whether more data, or a larger network, is worth it, unless something must be mended first.
 
     Args:
         curve: the curve, inferred from points. Their ``findings`` may say what is known of the runs behind them.
         double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
-        worthwhile: the smallest gain worth paying for, 0 or more: in dB, for ``ssim`` in SSIM.
+        worthwhile: the smallest gain worth paying for, 0 or more, in the metric's own unit: dB of PSNR, per cent of an
+            error, else as the values; none: that of the metric.
         costs: prices; then the sentence says what each doubling costs.
 
     Returns:
