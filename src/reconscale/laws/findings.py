@@ -135,6 +135,11 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "the networks grow with n (correlation {correlation:.2f}), so the effect of each alone is not identified",
     ),
+    "p-assumed": (
+        "note",
+        "the networks of this curve grow with n, from p = {first:short} at n = {low:size} to p = {last:short} at "
+        "n = {high:size}; larger n are assumed to have networks that go on growing so, not the one of the largest n",
+    ),
     "overfits": (
         "caution",
         "at n = {n:size} the error rises from p = {low:short} to p = {high:short}; the surface cannot rise there, "

@@ -35,7 +35,8 @@ def select_width(points: Points) -> Points:
     for n in points.sizes:
         at_n = points.n == n
         keep |= at_n & (dial == best_widths(points, dial, float(n)))
-    found = [] if points.validation is not None else [finding("selected-on-test", what=what)]
+    several = len(np.unique(np.stack([points.n, dial]), axis=1).T) > len(points.sizes)
+    found = [finding("selected-on-test", what=what)] if several and points.validation is None else []
     found += _edge(points, dial, what)
     return replace(points.rows(keep), findings=unique_findings(points.findings, tuple(found)))
 
@@ -143,7 +144,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     wild = _wild(log_error, group, runs)
     mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
     away = np.where(wild, 0.0, log_error - mean[group])
-    findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best)
+    findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best) + _growing_networks(points, best)
     if wild.any():
         which = int(np.flatnonzero(wild)[0])
         findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
@@ -194,6 +195,25 @@ def _doubts(points: Points) -> tuple[Finding, ...]:
     if points.metric != "psnr" or not ((y > 0) & (y < 1)).all():
         return ()
     return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max())),)
+
+
+CONFOUNDED = 0.7
+"""From this correlation of ln n and ln p on, networks that were not varied at one n are said to grow with n."""
+
+
+def _growing_networks(points: Points, best: Points) -> tuple[Finding, ...]:
+    """Which p a curve over n assumes where p grows with n, and that their effects cannot be told apart."""
+    if best.p is None or points.p is None:
+        return ()
+    n, p = best.sizes, np.array([np.median(best.p[best.n == size]) for size in best.sizes])
+    if len(n) < 2 or p[-1] <= p[0] * (1 + 1e-9):
+        return ()
+    found = [finding("p-assumed", first=float(p[0]), low=float(n[0]), last=float(p[-1]), high=float(n[-1]))]
+    varied = any(len(np.unique(points.p[points.n == size])) > 1 for size in points.sizes)
+    correlation = float(np.corrcoef(np.log(n), np.log(p))[0, 1])
+    if not varied and correlation >= CONFOUNDED:
+        found.insert(0, finding("p-follows-n", correlation=correlation))
+    return tuple(found)
 
 
 def _without_copies(points: Points) -> Points:

@@ -16,6 +16,7 @@ from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.study.base import FrozenModel
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
 from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
@@ -172,6 +173,7 @@ class Study(FrozenModel):
         losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
+        check_grey_levels(self.problem)
         return self
 
     @model_validator(mode="after")

@@ -184,9 +184,12 @@ def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
     """
     metric, n = METRICS[curve.points.metric], draw_next_step(curve)
     images, hours, total = np.full((3, len(n)), np.inf)
+    least = 1.0 if (curve.points.n == np.rint(curve.points.n)).all() else 0.0
     for row in np.flatnonzero(np.isfinite(n)):
         bill = costs.bill(float(n[row]), curve.p, curve.largest)
-        images[row], hours[row], total[row] = bill.images, bill.hours, np.nan if bill.total is None else bill.total
+        more = bill.images if costs.have is not None else max(bill.images, least)  # an image is whole
+        images[row], hours[row] = more, bill.hours
+        total[row] = np.nan if bill.total is None else costs.total(more, bill.hours)
     priced = None if costs.per_hour is None else summarise(total)
     answer = Price(
         step=metric.worthwhile,
@@ -217,9 +220,12 @@ def _price_sentence(answer: Price, unit: str) -> str:
     if np.isinf(answer.n.median):
         return f"{what} is not expected from more data ({never})."
     images = f"about {round_interval(answer.images.median)} more {unit} ({format_interval(answer.images)})"
+    if answer.images.median == 1.0:
+        high = "" if answer.images.high == 1.0 else f" (90 % interval 1 to {round_interval(answer.images.high)})"
+        images = f"about 1 more of the {unit}{high}"
     hours = f" and {duration(3600 * answer.hours.median)} of training" if answer.hours.median else ""
     total = ""
-    if answer.total is not None:
+    if answer.total is not None and answer.total.median > 0:
         money = f"{round_interval(answer.total.median)} {answer.currency}".rstrip()
         total = f", {money} in all ({format_interval(answer.total)})"
     return f"{what} needs {images}{hours}{total}; {never}."
