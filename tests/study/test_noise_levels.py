@@ -32,7 +32,9 @@ def test_fractions_are_asked_back(tmp_path: Path, problem: str, message: str) ->
         load_study(path)
 
 
-@pytest.mark.parametrize("problem", ['kind = "denoising", sigma = 0.5', 'kind = "superresolution"', 'kind = "deblurring"'])
+@pytest.mark.parametrize(
+    "problem", ['kind = "denoising", sigma = 0.5', 'kind = "superresolution"', 'kind = "deblurring"']
+)
 def test_small_and_no_noise(tmp_path: Path, problem: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(f"{STUDY}\nproblem = {{ {problem} }}\n")

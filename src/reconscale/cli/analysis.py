@@ -27,7 +27,9 @@ MetricName = Annotated[
 ]
 Higher = Annotated[
     bool | None,
-    typer.Option("--higher-is-better/--lower-is-better", help="For a --metric that is not known here. [default: known]"),
+    typer.Option(
+        "--higher-is-better/--lower-is-better", help="For a --metric that is not known here. [default: known]"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -68,7 +70,7 @@ def fit(
         echo(*dict.fromkeys(str(item) for value in fits for item in value.findings))
 
 
-def forecast(
+def forecast(  # noqa: PLR0913 - flags
     source: SourcePath,
     n: Annotated[
         list[float] | None,
@@ -208,7 +210,9 @@ def decide(  # noqa: PLR0913 - flags
     source: SourcePath,
     worthwhile: Annotated[
         float | None,
-        typer.Option(help="Smallest worthwhile gain: dB, % of an error, SSIM. [default: the study's; 0.1 dB, 2 %, 0.01 SSIM]"),
+        typer.Option(
+            help="Smallest worthwhile gain: dB, % of an error, SSIM. [default: the study's; 0.1 dB, 2 %, 0.01 SSIM]"
+        ),
     ] = None,
     target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
     double: Annotated[str, typer.Option(help="Which to prefer if both are worthwhile: n or p.")] = "n",
@@ -241,7 +245,7 @@ def decide(  # noqa: PLR0913 - flags
             echo(*decided_lines(answer, findings))
 
 
-def compare(
+def compare(  # noqa: PLR0913 - flags
     first: SourcePath,
     second: Annotated[Path, typer.Argument(help="The other method: a study or a CSV.")],
     out: Annotated[Path | None, typer.Option(help="Also write a page, its figure and tables into this folder.")] = None,
@@ -256,7 +260,10 @@ def compare(
         from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compare_methods, report_comparison
 
-        one, other = (open_source(path, metric=metric, higher=higher, profile=profile, test_set=test_set) for path in (first, second))
+        one, other = (
+            open_source(path, metric=metric, higher=higher, profile=profile, test_set=test_set)
+            for path in (first, second)
+        )
         pairs = zip(method_names(one, other), (one.points, other.points), (one, other), strict=True)
         first_method, second_method = (Method(name, points, item.noise) for name, points, item in pairs)
         known = compare_methods(first_method, second_method)

@@ -190,7 +190,9 @@ def named_metric(name: str | None, higher: bool | None) -> str | Metric | None:
     known = METRICS.get((METRIC_COLUMNS | FURTHER_METRICS).get(name.lower(), name.lower()))
     if known is not None:
         if known.better != side:
-            raise UserError(f"--{side}-is-better", f"found for {name}, of which {known.better} is better", "leave it out")
+            raise UserError(
+                f"--{side}-is-better", f"found for {name}, of which {known.better} is better", "leave it out"
+            )
         return name.lower()
     word = re.sub(r"\W+", "_", name.strip().lower())
     return higher_is_better(word, name) if higher else lower_is_better(word, name)

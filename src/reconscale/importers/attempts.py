@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reconscale.importers.labels import MappedValue
 from reconscale.importers.log import RunLog, SkippedRun
@@ -52,7 +53,7 @@ def drop_earlier(rows: Sequence[Row]) -> tuple[list[Row], list[SkippedRun]]:
     dropped: dict[str, str] = {}
     for group in groups.values():
         ordered = sorted(group, key=_version)
-        for earlier, later in zip(ordered, ordered[1:], strict=False):
+        for earlier, later in pairwise(ordered):
             if _is_earlier_attempt(earlier, later):
                 dropped[earlier.name] = later.name
     skipped = [
@@ -78,7 +79,7 @@ def repeated(rows: Sequence[Row], dropped: bool) -> list[Finding]:
     """That runs have equal labels, or had: one of them may be an attempt at the same training."""
     if dropped:
         text = (
-            "runs in one folder (version_0, version_1, ...) have the same labels and settings: the last attempt counts, "
+            "runs in one folder (version_0, version_1, ...) have the same labels and settings: the last attempt counts "
             "and the others are skipped; log a seed of each to keep them as replicates"
         )
         return [Finding("same-labels", text, "caution")]

@@ -43,7 +43,7 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path) -> list[RunLog | SkippedRun]:
-    """One run for each NAME in ``train_NAME_TIME.log``; the logs of one NAME in one folder are attempts at one training.
+    """One run for each NAME in ``train_NAME_TIME.log``; logs of one NAME in one folder are attempts at one training.
 
     The settings are the options at the top of the log by flat name (``datasets.train.name``), and what BasicSR
     counted itself: ``number_of_train_images`` and ``parameters`` (of the first network, the generator). Folders that

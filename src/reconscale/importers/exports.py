@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.importers.log import (
@@ -115,7 +116,9 @@ class _States:
         strict = self.wandb and name == "State" and cell not in ("finished", "")
         if not strict and not unfinished(name, cell, self.columns[name]):
             return ""
-        return f"its {name} is '{cell}'; write '{'False' if simple_name(name) in FLAGS else 'finished'}' there to keep it"
+        return (
+            f"its {name} is '{cell}'; write '{'False' if simple_name(name) in FLAGS else 'finished'}' there to keep it"
+        )
 
 
 def _run(name: str, header: list[str], row: list[str], states: _States) -> RunLog | SkippedRun:
@@ -157,9 +160,10 @@ def read_mapping(text: str) -> dict[object, object] | None:
     if len(text) > LONGEST:
         return None
     bare = re.sub(r"(?<=[\s:\[,(])(?:-?inf|nan)(?=[\s,}\])])", "None", text)
-    for parse in (lambda: json.loads(text), lambda: ast.literal_eval(bare)):
+    attempts: tuple[tuple[Callable[[str], Any], str], ...] = ((json.loads, text), (ast.literal_eval, bare))
+    for parse, cell in attempts:
         try:
-            found = parse()
+            found = parse(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             continue
         if isinstance(found, dict):
@@ -195,9 +199,7 @@ def _many_rows(header: list[str], rows: list[list[str]], run: int, clock: int) -
     return [_long_run(name, header, group, states, clock) for name, group in groups.items()]
 
 
-def _long_run(
-    name: str, header: list[str], rows: list[list[str]], states: _States, clock: int
-) -> RunLog | SkippedRun:
+def _long_run(name: str, header: list[str], rows: list[list[str]], states: _States, clock: int) -> RunLog | SkippedRun:
     settings: dict[str, Plain] = {}
     attempts: list[tuple[str, Series]] = []
     last = float("inf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from reconscale.errors import UserError
@@ -77,7 +78,7 @@ def _attempts(lines: list[str]) -> list[list[str]]:
     """The lines, cut where the options are printed again."""
     begins = [index for index, line in enumerate(lines) if STAMP.sub("", line).strip().startswith("task:")]
     edges = [0, *begins[1:], len(lines)]
-    return [lines[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    return [lines[first:last] for first, last in pairwise(edges)]
 
 
 def _options(lines: list[str]) -> dict[str, Plain]:

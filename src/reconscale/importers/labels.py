@@ -151,7 +151,9 @@ def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | No
         raise UserError(
             f"{run.name}, setting '{name}'", f"found '{text}' as {label}", f"name another setting by --{label}-from"
         )
-    return MappedValue(_checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'", str(text))
+    return MappedValue(
+        _checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'", str(text)
+    )
 
 
 def _usual(run: RunLog, label: str) -> str | None:

@@ -69,7 +69,7 @@ def _run(root: Path, place: Path) -> RunLog:
         for tag, value in _measured(record, place).items():
             attempts[-1][1].setdefault(tag, {})[step] = value
     if (place / SETTINGS).is_file():
-        settings |= flatten(_json(read_text(place / SETTINGS), place / SETTINGS), place / SETTINGS)
+        settings |= flatten(dict(_json(read_text(place / SETTINGS), place / SETTINGS)), place / SETTINGS)
     series, restarted = merge_attempts(attempts)
     return RunLog(name_below(root, place), settings, series, cut=cut, restarted=restarted)
 
@@ -116,7 +116,9 @@ def _step(record: Mapping[str, object], number: int) -> float:
 
 
 def _measured(record: Mapping[str, object], where: Path) -> dict[str, float]:
-    kept = {key: value for key, value in record.items() if key not in ABOUT and not key.startswith("config/")}
+    kept: dict[object, object] = {
+        key: value for key, value in record.items() if key not in ABOUT and not key.startswith("config/")
+    }
     found: dict[str, float] = {}
     for key, value in flatten(kept, where).items():
         number = None if isinstance(value, bool) else parse_number(str(value))

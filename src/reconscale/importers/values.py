@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reconscale.errors import UserError, suggest
 from reconscale.importers.log import RunLog, SkippedRun
-from reconscale.laws.column_names import FURTHER_METRICS, METRIC_COLUMNS, is_extreme, words_of
+from reconscale.laws.column_names import METRIC_COLUMNS, is_extreme, words_of
 
 HIGHER = ("psnr", "ssim", "accuracy", "acc", "iou", "miou", "auc", "auroc", "dice")
 LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lpips")

@@ -61,7 +61,18 @@ def is_extreme(tag: str) -> bool:
     return any(word in EXTREMES for word in words_of(tag))
 
 
-GOOD = ("finished", "complete", "completed", "success", "succeeded", "successful", "done", "ok", "published", "inactive")
+GOOD = (
+    "finished",
+    "complete",
+    "completed",
+    "success",
+    "succeeded",
+    "successful",
+    "done",
+    "ok",
+    "published",
+    "inactive",
+)
 """How tools spell that a run ended as it should."""
 BAD = (
     "fail", "failed", "failure", "crash", "crashed", "error", "errored", "killed", "pruned", "stopped", "stopping",

@@ -118,7 +118,11 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
         raise UserError(path, "there is no column 'n'", "name the column of training-set sizes 'n'")
     if asked is not None and asked not in kinds:
         known = [*METRIC_COLUMNS, *sorted(set(kinds) - set(METRIC_COLUMNS))]
-        raise UserError("metric", f"found '{asked}'", f"{suggest(asked, known)} (or say which side is better: --higher-is-better or --lower-is-better)")
+        raise UserError(
+            "metric",
+            f"found '{asked}'",
+            f"{suggest(asked, known)} (or say which side is better: --higher-is-better or --lower-is-better)",
+        )
     present = _present(table, asked, kinds)
     if asked is None:
         return _only_metric(path, places, present)

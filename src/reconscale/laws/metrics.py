@@ -116,7 +116,9 @@ class Metric:
                 f"{decibels:.2g} for what {value:g} dB are{said}"
             )
         if self.unit == "%" and value >= 100:
-            return "gains of this metric are in per cent of the error, and no error falls by 100 %: write for instance 2"
+            return (
+                "gains of this metric are in per cent of the error, and no error falls by 100 %: write for instance 2"
+            )
         if self.unit == "dB" and value > MOST_DECIBELS:
             decibels = -10.0 * np.log10(1.0 - value / 100.0) if value < 100 else np.inf
             said = f"{value:g} % less error is {decibels:.2g} dB; " if value < 100 else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ from reconscale.laws.metrics import METRICS as METRICS
 from reconscale.laws.metrics import Metric as Metric
 from reconscale.laws.metrics import register
 
-
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
 """Columns of a table that points may have."""
 IMAGES = "training images"
 """What n counts where nobody says."""
+
 
 @dataclass(frozen=True, eq=False)
 class Points:
@@ -240,7 +239,9 @@ def _check_metric(name: str, values: Floats, metric: str) -> None:
     if not len(bad):
         return
     known = METRICS[metric]
-    remedy = f"{known.label or known.name} must be below 1; if these are dB say metric='psnr', if per cent divide by 100"
+    remedy = (
+        f"{known.label or known.name} must be below 1; if these are dB say metric='psnr', if per cent divide by 100"
+    )
     if known.is_error:
         remedy = "an error must be above 0; if these are dB say metric='psnr'"
     elif known.unit == "dB":

@@ -94,12 +94,12 @@ def required_n(points: Points, target: float, *, seed: int = 0) -> RequiredSize:
 
 
 def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
-    """Price the next 0.1 dB (2 % of an error, 0.01 SSIM) by more data: :func:`.decisions.requirements.price_next_step`."""
+    """Price the next 0.1 dB (or 2 % of an error): :func:`.decisions.requirements.price_next_step`."""
     return infer(points, seed=seed).price(costs)
 
 
 def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
-    """What 0.1 dB (2 % of an error, 0.01 SSIM) is worth at the largest n: :func:`.decisions.requirements.exchange_rates`."""
+    """What 0.1 dB (or 2 % of an error) is worth: :func:`.decisions.requirements.exchange_rates`."""
     return infer(points, seed=seed).exchanges(noise)
 
 

@@ -65,16 +65,18 @@ def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> 
     for place, name in enumerate(header):
         words = words_of(name)
         metrics = [word for word in words if word in kinds]
-        if metrics and not any(word in NOT_MEASURED for word in words):
-            if all(_is_finite(row[place]) for _, row in rows):
-                found[name] = kinds[metrics[-1]]
+        measured = metrics and not any(word in NOT_MEASURED for word in words)
+        if measured and all(_is_finite(row[place]) for _, row in rows):
+            found[name] = kinds[metrics[-1]]
     tested = {name: kind for name, kind in found.items() if not {"val", "valid", "validation"} & set(words_of(name))}
     chosen = tested or found
     plain = {name: kind for name, kind in chosen.items() if not is_extreme(name)}
     return plain or chosen
 
 
-def one_row_a_run(path: Path, header: list[str], rows: Rows, places: dict[str, int]) -> tuple[Rows, tuple[Finding, ...]]:
+def one_row_a_run(
+    path: Path, header: list[str], rows: Rows, places: dict[str, int]
+) -> tuple[Rows, tuple[Finding, ...]]:
     """The rows that are a run of their own, and what is to be said of the others.
 
     Rows of runs that did not finish are left out. Of a training that has several rows, at several epochs or steps, the

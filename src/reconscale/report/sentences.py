@@ -38,8 +38,7 @@ QUANTITIES = {
 }
 
 STEPS = "kind action reason runs n p width hours cost cost_unit reduction regret"
-"""Columns. ``reduction``: share of the variance that is removed; ``regret``: expected regret that remains, in the unit of
-gains."""
+"""Columns. ``reduction``: share of the variance that is removed; ``regret``: expected regret that remains, as gains."""
 
 ACT = {
     "COLLECT MORE": "No further experiments needed: collect more data",

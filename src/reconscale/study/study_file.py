@@ -88,8 +88,8 @@ class Analysis(FrozenModel):
     Attributes:
         profile: the metric that curves are drawn in, a name in ``PROFILES``; of a study file that does not say: the
             usual one of its problem.
-        worthwhile: the smallest gain worth paying for, in the unit of the metric: dB of PSNR, per cent of an error, SSIM;
-            of a study file that does not say: 0.1 dB, 2 %, 0.01 SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric: dB of PSNR, per cent of an error,
+            SSIM; of a study file that does not say: 0.1 dB, 2 %, 0.01 SSIM.
         forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
     """
 

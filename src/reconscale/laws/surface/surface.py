@@ -119,8 +119,8 @@ class Surface:
 
         Args:
             n: training-set sizes.
-            worthwhile: the smallest gain of a doubling worth having, above 0, in the unit of the metric; none: that of the
-                metric.
+            worthwhile: the smallest gain of a doubling worth having, above 0, in the unit of the metric; none:
+                that of the metric.
             allowed: smallest and largest p; none: the measured range and four times beyond.
 
         Returns:
