@@ -86,7 +86,8 @@ sweep = { n = [2, 4], width = [4] }
 
 
 @pytest.mark.parametrize(
-    ("source", "given", "more"), [("folder", "", " --data FOLDER"), ("folder", "photos", ""), ("bundled", "", "")]
+    ("source", "given", "more"),
+    [("folder", "", " --data FOLDER"), ("folder", "photos", " --data photos"), ("bundled", "", "")],
 )
 def test_status_prints_a_command_with_what_it_needs(tmp_path, monkeypatch, source, given, more):
     monkeypatch.setenv("RECONSCALE_DATA", given)

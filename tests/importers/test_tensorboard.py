@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,14 +86,12 @@ def test_hparams_yaml_beside_the_events(write_run: Write, tmp_path: Path) -> Non
     assert made.origins == {"n": "setting 'data.train_size'"} and made.rows[0][0] == 50
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped"])
-def test_a_damaged_file_is_named_and_skipped(write_run: Write, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_is_named_and_skipped(write_run: Write, tmp_path: Path) -> None:
     write_run("n10", 30.0)
     (path,) = write_run("n20", 31.0).iterdir()
     data = bytearray(path.read_bytes())
-    if damage == "flipped":
-        data[len(data) // 2] ^= 0xFF
-    path.write_bytes(data[:-5] if damage == "cut" else data)
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
     made = import_logs(tmp_path / "runs", value="test/psnr", labelling=ColumnMapping(pattern="n{n}"))
     (skipped,) = made.skipped
     assert skipped.name == "n20" and "tfevents" in skipped.reason and "damaged after" in skipped.reason
@@ -110,7 +109,74 @@ def test_pictures_between_the_scalars(tmp_path: Path) -> None:
     assert isinstance(run, RunLog) and run.series == {"psnr": {1.0: 28.0, 2.0: 29.0}}
     (path,) = (tmp_path / "n10").iterdir()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    assert isinstance(read(tmp_path)[0], SkippedRun), "cut off within a picture"
+    (cut,) = read(tmp_path)
+    assert isinstance(cut, RunLog) and not cut.series and "after 1 events" in cut.cut, "cut off within a picture"
+
+
+@pytest.mark.parametrize("tail", [-5, -80, "zeros"])
+def test_a_file_that_ends_in_the_middle_of_a_record(write_run: Write, tmp_path: Path, tail: int | str) -> None:
+    """As a killed writer, or a full disk, leaves it: what is before that is read, and a note says so."""
+    write_run("n10", 30.0)
+    (path,) = write_run("n20", 31.0).iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data + bytes(500) if isinstance(tail, str) else data[:tail])
+    made = import_logs(tmp_path / "runs", value="test/psnr", labelling=ColumnMapping(pattern="n{n}"))
+    steps = {"-5": "400", "-80": "300", "zeros": "400"}
+    assert [row[3] for row in made.rows] == ["400", steps[str(tail)]]
+    (note,) = (found for found in made.findings if found.code == "logs-cut")
+    assert note.severity == "note" and "1 of 2 runs" in note.text and "n20: events" in note.text
+
+
+def write_events(folder: Path, began: int, values: dict[int, float], purge: int | None = None) -> None:
+    """An event file that begins at a stated time, as if several attempts had been made one after the other."""
+    with SummaryWriter(str(folder), purge_step=purge) as writer:
+        for step, value in values.items():
+            writer.add_scalar("psnr", value, step, walltime=began + step / 1000)
+    (new,) = (path for path in folder.iterdir() if not path.name.startswith("part"))
+    new.rename(folder / f"part-{began}.tfevents.0")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the time that event files begin at."""
+
+    def at(time: float) -> None:
+        monkeypatch.setattr("time.time", lambda: time)
+
+    return at
+
+
+def last_of(folder: Path) -> tuple[dict[float, float], str]:
+    (run,) = read(folder)
+    assert isinstance(run, RunLog)
+    return dict(run.series["psnr"]), run.restarted
+
+
+def test_a_training_that_began_anew_in_the_same_folder(tmp_path: Path, clock: Callable[[float], None]) -> None:
+    clock(100)
+    write_events(tmp_path / "n10", 100, {1000: 20.0, 2000: 21.0, 3000: 22.0})
+    clock(200)
+    write_events(tmp_path / "n10", 200, {500: 30.0, 1500: 31.0})
+    values, said = last_of(tmp_path)
+    assert values == {500: 30.0, 1500: 31.0}
+    assert said == "part-200.tfevents.0 begins at step 500 after others had reached 3000"
+
+
+def test_a_training_that_was_continued(tmp_path: Path, clock: Callable[[float], None]) -> None:
+    clock(100)
+    write_events(tmp_path / "n10", 100, {1000: 20.0, 2000: 21.0, 3000: 22.0})
+    clock(200)
+    write_events(tmp_path / "n10", 200, {2500: 30.0, 3500: 31.0})
+    assert last_of(tmp_path) == ({1000: 20.0, 2000: 21.0, 2500: 30.0, 3500: 31.0}, "")
+
+
+def test_a_session_that_says_where_it_starts(tmp_path: Path, clock: Callable[[float], None]) -> None:
+    """With purge_step, what was logged from that step on does not count, though the new attempt logs it later."""
+    clock(100)
+    write_events(tmp_path / "n10", 100, {1000: 20.0, 2000: 21.0, 3000: 22.0})
+    clock(200)
+    write_events(tmp_path / "n10", 200, {4000: 31.0}, purge=2000)
+    assert last_of(tmp_path)[0] == {1000: 20.0, 4000: 31.0}
 
 
 def test_an_empty_file(write_run: Write, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_table_without_names_or_states(tmp_path: Path) -> None:
 
 BAD = {
     "empty": (b"", "is empty"),
-    "semicolons": (b"Name;n;psnr\na;10;28\n", "separate the columns by commas"),
+    "bars": (b"Name|n|psnr\na|10|28\n", "separate the columns by commas"),
     "no rows": (b'"Name","psnr"\n', "no rows"),
     "latin-1": (b'"Name","psnr"\n"a\xff","1"\n', "not UTF-8"),
     "ragged": (b'"Name","psnr"\n"a"\n', "line 2: found 1 cells"),

@@ -24,7 +24,13 @@ SourcePath = Annotated[
 Profile = Annotated[str | None, typer.Option(help="Metric profile of a study. [default: the study's]")]
 TestSet = Annotated[str | None, typer.Option(help="Test set of a study. [default: the main one]")]
 MetricName = Annotated[
-    str | None, typer.Option(help="Metric of a CSV: error, psnr or ssim. [default: the column's name]")
+    str | None, typer.Option(help="Metric of a CSV: psnr, ssim, error, accuracy, ... [default: the column's name]")
+]
+Higher = Annotated[
+    bool | None,
+    typer.Option(
+        "--higher-is-better/--lower-is-better", help="For a --metric that is not known here. [default: known]"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -38,6 +44,7 @@ def fit(
         typer.Option(help="power, power+floor, shifted, M4, bnsl-1, bnsl-2, paper or paper-2. [default: several]"),
     ] = None,
     metric: MetricName = None,
+    higher: Higher = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
@@ -47,7 +54,7 @@ def fit(
         from reconscale.laws import USUAL
         from reconscale.laws import fit as fit_law
 
-        points = open_source(source, metric=metric, profile=profile, test_set=test_set).points
+        points = open_source(source, metric=metric, higher=higher, profile=profile, test_set=test_set).points
         fits: list[Fit] = []
         failed: list[UserError] = []
         for name in [law] if law else USUAL:
@@ -64,7 +71,7 @@ def fit(
         echo(*dict.fromkeys(str(item) for value in fits for item in value.findings))
 
 
-def forecast(
+def forecast(  # noqa: PLR0913 - flags
     source: SourcePath,
     n: Annotated[
         list[float] | None,
@@ -75,6 +82,7 @@ def forecast(
         typer.Option(help="A named law to weigh into the forecast, one that fit knows; repeatable. [default: none]"),
     ] = None,
     metric: MetricName = None,
+    higher: Higher = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
@@ -83,7 +91,7 @@ def forecast(
     with handle_errors():
         from reconscale.laws import infer
 
-        points = open_source(source, metric=metric, profile=profile, test_set=test_set).points
+        points = open_source(source, metric=metric, higher=higher, profile=profile, test_set=test_set).points
         sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
         made = infer(points, laws=law or ()).forecast(sizes)
         rows = _forecast_rows(made)
@@ -101,8 +109,9 @@ def report(
     source: SourcePath,
     out: Annotated[Path | None, typer.Option(help="Output folder. [default: report, beside the source]")] = None,
     metric: MetricName = None,
+    higher: Higher = None,
     worthwhile: Annotated[
-        float | None, typer.Option(help="For a CSV: the smallest worthwhile gain. [default: 0.1 dB, 0.01 SSIM]")
+        float | None, typer.Option(help="For a CSV: the smallest worthwhile gain. [default: 0.1 dB, 2 %, 0.01 SSIM]")
     ] = None,
     target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
     pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
@@ -115,7 +124,7 @@ def report(
             raise UserError(
                 source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
             )
-        opened = open_source(source, metric=metric)
+        opened = open_source(source, metric=metric, higher=higher)
         if isinstance(opened, StudySource):
             known = analyse_study(opened.study, opened.folder, results=opened.results, target=target)
             page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures)
@@ -204,7 +213,9 @@ def decide(  # noqa: PLR0913 - flags
     source: SourcePath,
     worthwhile: Annotated[
         float | None,
-        typer.Option(help="The smallest worthwhile gain, in dB or SSIM. [default: the study's, or 0.1 dB, 0.01 SSIM]"),
+        typer.Option(
+            help="Smallest worthwhile gain: dB, % of an error, SSIM. [default: the study's; 0.1 dB, 2 %, 0.01 SSIM]"
+        ),
     ] = None,
     target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
     double: Annotated[str, typer.Option(help="Which to prefer if both are worthwhile: n or p.")] = "n",
@@ -213,6 +224,7 @@ def decide(  # noqa: PLR0913 - flags
         float | None, typer.Option(help=Price.format("For a study: cost of an hour of training"))
     ] = None,
     metric: MetricName = None,
+    higher: Higher = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
@@ -224,7 +236,7 @@ def decide(  # noqa: PLR0913 - flags
         from reconscale.report.analysis import decision_record, json_safe
         from reconscale.report.sentences import decided_lines
 
-        opened = open_source(source, metric=metric, profile=profile, test_set=test_set)
+        opened = open_source(source, metric=metric, higher=higher, profile=profile, test_set=test_set)
         points = replace(opened.points, findings=unique_findings(opened.points.findings, opened.run_findings()))
         costs = opened.costs(*check_prices(cost_per_image, cost_per_hour))
         least = opened.worthwhile if worthwhile is None else worthwhile
@@ -236,11 +248,12 @@ def decide(  # noqa: PLR0913 - flags
             echo(*decided_lines(answer, findings))
 
 
-def compare(
+def compare(  # noqa: PLR0913 - flags
     first: SourcePath,
     second: Annotated[Path, typer.Argument(help="The other method: a study or a CSV.")],
     out: Annotated[Path | None, typer.Option(help="Also write a page, its figure and tables into this folder.")] = None,
     metric: MetricName = None,
+    higher: Higher = None,
     profile: Profile = None,
     test_set: TestSet = None,
     json: AsJson = False,
@@ -250,7 +263,10 @@ def compare(
         from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compare_methods, report_comparison
 
-        one, other = (open_source(path, metric=metric, profile=profile, test_set=test_set) for path in (first, second))
+        one, other = (
+            open_source(path, metric=metric, higher=higher, profile=profile, test_set=test_set)
+            for path in (first, second)
+        )
         pairs = zip(method_names(one, other), (one.points, other.points), (one, other), strict=True)
         first_method, second_method = (Method(name, points, item.noise) for name, points, item in pairs)
         known = compare_methods(first_method, second_method)

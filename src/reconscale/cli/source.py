@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
-    from reconscale.laws import Costs, Finding, NoiseLevel, Points
+    from reconscale.laws import Costs, Finding, Metric, NoiseLevel, Points
     from reconscale.study import Folder, Result, Study
 
 
@@ -139,13 +139,19 @@ def is_csv(path: Path) -> bool:
 
 
 def open_source(
-    path: Path, *, metric: str | None = None, profile: str | None = None, test_set: str | None = None
+    path: Path,
+    *,
+    metric: str | None = None,
+    higher: bool | None = None,
+    profile: str | None = None,
+    test_set: str | None = None,
 ) -> Source:
     """Open a CSV or a study.
 
     Args:
         path: a CSV file, a study file, or the folder of one.
         metric: what the numbers of a CSV are; none: as its column is called.
+        higher: whether higher values of that metric are better; none: as the metric is known.
         profile: of a study's points; none: its own.
         test_set: of a study's points; none: its main one.
 
@@ -157,9 +163,36 @@ def open_source(
 
         if profile or test_set:
             raise UserError(path, "--profile and --test-set are for studies", "leave them out, or give a study file")
-        return CsvSource(path, Points.from_csv(path, metric=metric))
-    if metric:
-        raise UserError(path, "--metric is for CSV files", "use --profile, or give a CSV")
+        return CsvSource(path, Points.from_csv(path, metric=named_metric(metric, higher)))
+    if metric or higher is not None:
+        raise UserError(path, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
     from reconscale.study import Folder, load_study
 
     return StudySource(path, load_study(path), Folder.beside(path), profile, test_set)
+
+
+def named_metric(name: str | None, higher: bool | None) -> str | Metric | None:
+    """The metric of that name, a new one where it is not known and its better side was said.
+
+    Raises:
+        UserError: the side is said without a name, or is not that of a known metric.
+    """
+    import re
+
+    from reconscale.laws.column_names import FURTHER_METRICS, METRIC_COLUMNS
+    from reconscale.laws.metrics import METRICS, higher_is_better, lower_is_better
+
+    if higher is None:
+        return name
+    side = "higher" if higher else "lower"
+    if name is None:
+        raise UserError(f"--{side}-is-better", "is given without --metric", "name the column by --metric")
+    known = METRICS.get((METRIC_COLUMNS | FURTHER_METRICS).get(name.lower(), name.lower()))
+    if known is not None:
+        if known.better != side:
+            raise UserError(
+                f"--{side}-is-better", f"found for {name}, of which {known.better} is better", "leave it out"
+            )
+        return name.lower()
+    word = re.sub(r"\W+", "_", name.strip().lower())
+    return higher_is_better(word, name) if higher else lower_is_better(word, name)

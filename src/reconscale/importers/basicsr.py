@@ -1,4 +1,4 @@
-"""The text log of BasicSR, ``train_NAME_TIME.log``."""
+"""The text log of BasicSR and of what was made from it (Restormer, NAFNet), ``train_NAME_TIME.log``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from reconscale.errors import UserError
 from reconscale.importers.log import (
     LARGEST,
     Plain,
     RunLog,
+    Series,
     SkippedRun,
     files_below,
+    merge_attempts,
     name_below,
     parse_number,
     read_each,
@@ -23,8 +26,10 @@ from reconscale.importers.log import (
 LOG = re.compile(r"train_(?P<name>.+?)(?:_\d{8}_\d{6})?\.log")
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z]+: ")
 ITERATION = re.compile(r"\[epoch: *\d+, iter: *([\d,]+), ")
-DATASET = re.compile(r"Validation (\S+)$")
-MEASURED = re.compile(r"# (?P<metric>\S+): (?P<value>\S+)(?:\tBest: (?P<best>\S+) @ (?P<at>-?\d+) iter)?$")
+DATASET = re.compile(r"Validation (?P<name>[^\s,]+),?\s*(?:#|$)")
+MEASURED = re.compile(r"# (?P<metric>[^\s:]+): (?P<value>[^\s#]+)(?:\s+Best: (?P<best>\S+) @ (?P<at>-?\d+) iter)?")
+ARCHIVED = re.compile(r"(?P<name>.+)_archived_\d{8}_\d{6}")
+"""How the folder of an earlier attempt is renamed when a training begins anew."""
 PARAMETERS = re.compile(r"Network: .*, with parameters: ([\d,]+)$")
 IMAGES = re.compile(r"Number of train images: (\d+)$")
 LONGEST = 4096
@@ -38,20 +43,26 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path) -> list[RunLog | SkippedRun]:
-    """One run for each NAME in ``train_NAME_TIME.log``; the logs of one NAME in one folder are parts of one training.
+    """One run for each NAME in ``train_NAME_TIME.log``; logs of one NAME in one folder are attempts at one training.
 
     The settings are the options at the top of the log by flat name (``datasets.train.name``), and what BasicSR
-    counted itself: ``number_of_train_images`` and ``parameters`` (of the first network, the generator).
+    counted itself: ``number_of_train_images`` and ``parameters`` (of the first network, the generator). Folders that
+    BasicSR archived when their training began anew are skipped.
     """
     root = source if source.is_dir() else source.parent
     runs: dict[str, list[Path]] = {}
+    skipped: list[RunLog | SkippedRun] = []
     for path in files_below(source, _is_log):
         match = LOG.fullmatch(path.name)
         own = match["name"] if match else path.stem
         place = name_below(root, path.parent)
         name = place if place.rpartition("/")[2] == own else own if path.parent == root else f"{place}/{own}"
+        archived = ARCHIVED.fullmatch(path.parent.name)
+        if archived and path.parent.with_name(archived["name"]).is_dir():
+            skipped.append(SkippedRun(name, f"it is an earlier attempt at '{archived['name']}', which began anew"))
+            continue
         runs.setdefault(name, []).append(path)
-    return read_each((name, partial(_run, name, paths)) for name, paths in runs.items())
+    return [*read_each((name, partial(_run, name, paths)) for name, paths in runs.items()), *skipped]
 
 
 def _is_log(name: str) -> bool:
@@ -59,18 +70,42 @@ def _is_log(name: str) -> bool:
 
 
 def _run(name: str, paths: list[Path]) -> RunLog:
-    # The time in the names sorts them; what a later part says about a step is what happened last.
+    # The time in the names sorts them.
     settings: dict[str, Plain] = {}
-    series: dict[str, dict[float, float]] = {}
+    parts: list[tuple[str, Series]] = []
+    cut = ""
     for path in sorted(paths):
-        lines = [line[:LONGEST] for line in read_text(path).splitlines()]
-        settings |= _options(lines) | _counted(lines)
-        for tag, values in _validations(lines, settings).items():
-            series.setdefault(tag, {}).update(values)
-    return RunLog(name, settings, {tag: dict(sorted(values.items())) for tag, values in series.items()})
+        lines, ends = whole_lines(read_text(path))
+        cut = cut or (f"{path.name} in its last line" if ends else "")
+        own = options(lines) | _counted(lines)
+        for key in ("number_of_train_images", "manual_seed"):
+            if key in own and own[key] != settings.get(key, own[key]):
+                raise UserError(
+                    path, f"has {key} {own[key]} where an earlier log of this name has {settings[key]}",
+                    "move the log of each training into a folder of its own",
+                )  # fmt: skip
+        settings |= own
+        parts.append((path.name, _validations(lines, settings)))
+    series, restarted = merge_attempts(parts)
+    return RunLog(name, settings, series, cut=cut, restarted=restarted)
 
 
-def _options(lines: list[str]) -> dict[str, str]:
+def whole_lines(text: str) -> tuple[list[str], bool]:
+    """The lines, each as far as it is looked at, and whether a last one that ends within a number was left out.
+
+    All numbers of one metric have as many decimals, so a last one with fewer was cut off.
+    """
+    lines = [line[:LONGEST] for line in text.splitlines()]
+    if not lines or text.endswith(("\n", "\r")):
+        return lines, False
+    last = [match["value"] for match in MEASURED.finditer(lines[-1])][-1:]
+    before = (match["value"] for line in lines[-2::-1] for match in MEASURED.finditer(line))
+    if last and len(last[0].partition(".")[2]) < len(next(before, last[0]).partition(".")[2]):
+        return lines[:-1], True
+    return lines, False
+
+
+def options(lines: list[str]) -> dict[str, str]:
     """The options that are dumped at the top: indented ``key: value``, ``key:[`` opens a group and ``]`` closes it."""
     found: dict[str, str] = {}
     groups: list[str] = []
@@ -123,16 +158,18 @@ def _rounds(lines: list[str]) -> Iterator[tuple[float, list[tuple[str, float, fl
     dataset, iteration = "", 0.0
     measured: list[tuple[str, float, float]] = []
     for line in lines:
-        if match := DATASET.search(line):
-            dataset = match[1]
-        elif (match := MEASURED.search(line)) and (value := parse_number(match["value"])) is not None:
-            measured.append((f"{dataset}/{match['metric']}", value, float(match["at"] or -1)))
-        elif ITERATION.search(line) or "End of training" in line:
+        if ITERATION.search(line) or "End of training" in line:
             if measured:
                 yield iteration, measured
             measured = []
             match = ITERATION.search(line)
             stated = parse_number(match[1].replace(",", "")) if match else None
             iteration = stated if stated is not None and stated < LARGEST else iteration
+            continue
+        if match := DATASET.search(line):
+            dataset = match["name"]
+        for match in MEASURED.finditer(line):
+            if (value := parse_number(match["value"])) is not None:
+                measured.append((f"{dataset}/{match['metric']}", value, float(match["at"] or -1)))
     if measured:
         yield iteration, measured

@@ -9,20 +9,9 @@ from dataclasses import dataclass, field
 
 from reconscale.errors import UserError
 from reconscale.importers.log import Plain, RunLog
+from reconscale.laws.column_names import USUAL, simple_name
 
 LABELS = ("n", "p", "width", "seed")
-
-USUAL = {
-    "n": (
-        "n", "n_train", "train_size", "num_train", "ntrain", "train_samples", "num_train_samples", "num_train_images",
-        "n_train_images", "number_of_train_images", "training_size", "n_samples",
-    ),
-    "p": ("n_params", "num_params", "params", "n_parameters", "num_parameters", "parameters", "total_params"),
-    "width": ("width", "base_channels", "num_feat", "num_feats", "n_feats", "chans"),
-    "seed": ("seed", "manual_seed", "random_seed", "rng_seed"),
-}  # fmt: skip
-"""Names of settings that are taken without being asked, the first that is there. ``p`` alone is none of them: it is
-mostly a dropout probability."""
 
 PATTERN, NONE = "pattern", "none"
 """Words that stand for a setting's name: take the label from the run's name, or leave the column out."""
@@ -54,10 +43,11 @@ class ColumnMapping:
 
 @dataclass(frozen=True)
 class MappedValue:
-    """A label's value, a whole number, and in words where it came from."""
+    """A label's value, a whole number, in words where it came from, and as it was written there."""
 
     value: int
     origin: str
+    text: str = ""
 
 
 def map_columns(run: RunLog, asked: ColumnMapping) -> dict[str, MappedValue]:
@@ -161,14 +151,16 @@ def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | No
         raise UserError(
             f"{run.name}, setting '{name}'", f"found '{text}' as {label}", f"name another setting by --{label}-from"
         )
-    return MappedValue(_checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'")
+    return MappedValue(
+        _checked(label, value, f"{run.name}, setting '{name}'", str(text)), f"setting '{name}'", str(text)
+    )
 
 
 def _usual(run: RunLog, label: str) -> str | None:
     """The setting of the most usual name: the whole name first, then the last part of ``data.train_size``."""
     for usual in USUAL[label]:
-        whole = [name for name in run.settings if _simple(name) == usual]
-        last = [name for name in run.settings if len(usual) > 1 and _simple(re.split(r"[./]", name)[-1]) == usual]
+        whole = [name for name in run.settings if simple_name(name) == usual]
+        last = [name for name in run.settings if len(usual) > 1 and simple_name(re.split(r"[./]", name)[-1]) == usual]
         for names in (whole, last):
             if len({run.settings[name] for name in names}) > 1:
                 candidates = ", ".join(f"{name} ({run.settings[name]})" for name in names)
@@ -178,10 +170,6 @@ def _usual(run: RunLog, label: str) -> str | None:
             if names:
                 return names[0]
     return None
-
-
-def _simple(name: str) -> str:
-    return name.lower().replace("-", "_").replace(" ", "_")
 
 
 def _number(value: Plain) -> float | None:

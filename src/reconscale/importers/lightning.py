@@ -8,8 +8,10 @@ from pathlib import Path
 from reconscale.errors import UserError
 from reconscale.importers.log import (
     RunLog,
+    Series,
     SkippedRun,
     files_below,
+    merge_attempts,
     name_below,
     parse_number,
     read_each,
@@ -47,11 +49,25 @@ def _run(name: str, place: Path) -> RunLog:
     if clock is None:
         raise UserError(place / METRICS, "has no column 'step'", "is it a log of CSVLogger?")
     steps = [parse_number(row[header.index(clock)]) for row in rows]
-    series: dict[str, dict[float, float]] = {}
+    series: Series = {}
+    restarted = ""
     for column, tag in enumerate(header):
         cells = [(step, parse_number(row[column])) for step, row in zip(steps, rows, strict=True)]
-        values = {step: value for step, value in cells if step is not None and value is not None}
+        values = [(step, value) for step, value in cells if step is not None and value is not None]
         if tag not in ("step", "epoch") and values:
-            series[tag] = dict(sorted(values.items()))
+            merged, said = merge_attempts((f"a later part of {METRICS}", {tag: part}) for part in _attempts(values))
+            series[tag], restarted = merged[tag], restarted or said
     settings = place / SETTINGS
-    return RunLog(name, read_yaml(settings) if settings.is_file() else {}, series)
+    return RunLog(name, read_yaml(settings) if settings.is_file() else {}, series, restarted=restarted)
+
+
+def _attempts(values: list[tuple[float, float]]) -> list[dict[float, float]]:
+    """The values by step, cut where the steps go back, as where a training that began anew is appended."""
+    parts: list[dict[float, float]] = [{}]
+    last = values[0][0]
+    for step, value in values:
+        if step < last:
+            parts.append({})
+        parts[-1][step] = value
+        last = step
+    return parts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_limited
+from reconscale.laws.csv_text import decode, read_cells
 
 Plain = str | int | float | bool
 """A value of a setting."""
@@ -32,12 +31,43 @@ class RunLog:
         settings: the run's options, hyperparameters or config, by flat name: ``data.train_size``.
         series: measured values by tag, each as step -> value in ascending order of steps; values may be NaN.
         steps: whether the steps mean something; False where the source has one value a run.
+        cut: what of its files ends in the middle, in words; what is before it was read.
+        restarted: how attempts of this training overlap, in words; the later one was read from where it begins.
     """
 
     name: str
     settings: Mapping[str, Plain] = field(default_factory=dict)
     series: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
     steps: bool = True
+    cut: str = ""
+    restarted: str = ""
+
+
+Series = dict[str, dict[float, float]]
+"""Tag -> step -> value."""
+
+
+def merge_attempts(parts: Iterable[tuple[str, Mapping[str, Mapping[float, float]]]]) -> tuple[Series, str]:
+    """The series of one training from those of its attempts, in the order in which they were begun.
+
+    From the step at which a later attempt begins to measure a tag, what earlier ones measured is dropped.
+
+    Args:
+        parts: (name, series) of each attempt.
+
+    Returns:
+        The series, steps ascending, and in words how attempts overlap; nothing where a later one only continues.
+    """
+    merged: Series = {}
+    said = ""
+    for name, part in parts:
+        for tag, values in part.items():
+            before = merged.setdefault(tag, {})
+            began = min(values)
+            if before and (began <= min(before) or max(before) > max(values)):
+                said = said or f"{name} begins at step {began:g} after others had reached {max(before):g}"
+            merged[tag] = {step: value for step, value in before.items() if step < began} | dict(values)
+    return {tag: dict(sorted(values.items())) for tag, values in merged.items()}, said
 
 
 @dataclass(frozen=True)
@@ -60,11 +90,13 @@ class Tool:
         matches: whether a file or folder looks like them; cheap, nothing is parsed.
         read: all runs of a file or folder; a damaged run is a ``SkippedRun``. Raises a UserError where the whole source
             cannot be read.
+        accepts: whether it can be read as such where the user says so; none: what ``matches`` says.
     """
 
     title: str
     matches: Callable[[Path], bool]
     read: Callable[[Path], list[RunLog | SkippedRun]]
+    accepts: Callable[[Path], bool] | None = None
 
 
 def files_below(source: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
@@ -132,16 +164,12 @@ def flatten(settings: Mapping[object, object], where: object) -> dict[str, Plain
 
 
 def read_text(path: Path) -> str:
-    """The content of a UTF-8 file, with or without a byte order mark.
+    """The content of a file in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
-        UserError: the file cannot be read or is not UTF-8.
+        UserError: the file cannot be read or is neither.
     """
-    data = read_limited(path, MOST_BYTES)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(path, f"is not UTF-8 (byte {error.start})", "save it in UTF-8") from error
+    return decode(path, read_limited(path, MOST_BYTES))
 
 
 def parse_number(text: str) -> float | None:
@@ -163,32 +191,25 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def read_sheet(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a UTF-8, comma-separated file, cells stripped; names may occur twice.
+    """Header and rows of a table of text, cells stripped; names may occur twice.
 
     Raises:
-        UserError: the file cannot be read, is not UTF-8, is not CSV, is empty, or a row has more or fewer cells
-            than the header.
+        UserError: the file cannot be read, is no text, is not CSV, is empty, or a row has more or fewer cells than the
+            header.
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        rows = [
-            (reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)
-        ]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "export it again") from error
-    if not rows:
+    sheet = read_cells(path, MOST_BYTES, "export it again")
+    if sheet is None:
         raise UserError(path, "is empty", "export it again")
-    header = rows[0][1]
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
-    for line, row in rows[1:]:
-        if len(row) != len(header):
+    if len(sheet.header) == 1 and any(mark in sheet.header[0] for mark in ";\t|"):
+        raise UserError(f"{path}, header", f"found one column '{sheet.header[0]}'", "separate the columns by commas")
+    for line, row in sheet.rows:
+        if len(row) != len(sheet.header):
             raise UserError(
                 f"{path}, line {line}",
-                f"found {len(row)} cells where the header has {len(header)}",
+                f"found {len(row)} cells where the header has {len(sheet.header)}",
                 "export it again, or complete the line",
             )
-    return header, [row for _, row in rows[1:]]
+    return sheet.header, [row for _, row in sheet.rows]
 
 
 LONGEST_SETTINGS = 1 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,28 +10,37 @@ from pathlib import Path
 import numpy as np
 
 from reconscale.errors import UserError, suggest
-from reconscale.importers import basicsr, lightning, tensorboard, wandb
+from reconscale.importers import basicsr, kair, lightning, ray_tune, tensorboard, wandb
+from reconscale.importers.attempts import Row, drop_earlier, repeated
+from reconscale.importers.exports import is_export, matches_kind, read_export
 from reconscale.importers.labels import (
     LABELS,
     NONE,
     PATTERN,
     ColumnMapping,
-    MappedValue,
     listed_settings,
     map_columns,
     placeholders,
 )
 from reconscale.importers.log import RunLog, SkippedRun, Tool
 from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
-from reconscale.laws.csv_table import METRIC_COLUMNS, write_table
-from reconscale.laws.findings import Finding
+from reconscale.laws.column_names import METRIC_COLUMNS
+from reconscale.laws.csv_table import metric_findings, write_table
+from reconscale.laws.csv_text import check_thousands
+from reconscale.laws.findings import Finding, finding
 from reconscale.laws.points import Points
 
 TOOLS = {
     "tensorboard": Tool("TensorBoard event files", tensorboard.matches, tensorboard.read),
     "lightning": Tool("Lightning CSVLogger folders", lightning.matches, lightning.read),
     "basicsr": Tool("BasicSR logs", basicsr.matches, basicsr.read),
-    "wandb": Tool("W&B exports", wandb.matches, wandb.read),
+    "kair": Tool("KAIR logs", kair.matches, kair.read),
+    "ray": Tool("Ray Tune trials", ray_tune.matches, ray_tune.read),
+    "wandb": Tool("W&B exports", matches_kind("wandb"), wandb.read, is_export),
+    "mlflow": Tool("MLflow runs", matches_kind("mlflow"), read_export, is_export),
+    "optuna": Tool("Optuna trials", matches_kind("optuna"), read_export, is_export),
+    "trackio": Tool("Trackio runs", matches_kind("trackio"), read_export, is_export),
+    "table": Tool("table of runs", matches_kind("table"), read_export, is_export),
 }
 """Kind -> tool. A new tool is one module with ``matches`` and ``read``, and one entry here."""
 
@@ -52,7 +61,8 @@ def kind_of(source: Path, asked: str | None = None) -> str:
         raise UserError(source, "is not there", "check the path")
     fitting = [kind for kind, tool in TOOLS.items() if tool.matches(source)]
     if asked is not None:
-        if asked not in fitting:
+        accepts = TOOLS[asked].accepts
+        if asked not in fitting and not (accepts is not None and accepts(source)):
             also = f"it looks like {' and '.join(fitting)}" if fitting else "check the path"
             raise UserError(source, f"holds no {TOOLS[asked].title}", also)
         return asked
@@ -62,7 +72,8 @@ def kind_of(source: Path, asked: str | None = None) -> str:
         raise UserError(
             source,
             "holds no logs that are known here",
-            "looked for *.tfevents.* files, metrics.csv, train_*.log and a CSV exported by W&B",
+            "looked for *.tfevents.* files, metrics.csv, train_*.log, train.log, result.json, progress.csv and one CSV "
+            "file of runs (W&B, MLflow, Optuna, Trackio)",
         )
     return fitting[0]
 
@@ -96,15 +107,6 @@ class Imported:
             UserError: the file cannot be written.
         """
         write_table(Path(path), self.header, self.rows)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A run that has everything."""
-
-    name: str
-    labels: dict[str, MappedValue]
-    reading: MetricValue
 
 
 def import_logs(
@@ -145,7 +147,7 @@ def import_logs(
     if not runs:
         raise UserError(source, f"holds no run of {tool.title} that can be read", _first(skipped))
     measure = select_metric(runs, metric, value, MetricSelection("", "", take, choose_by))
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for run in runs:
         row = _row(run, measure, labelling)
         if isinstance(row, SkippedRun):
@@ -155,11 +157,14 @@ def import_logs(
     if not rows:
         raise UserError(source, f"none of the {len(found)} runs can be used", _why_none(runs, skipped, labelling))
     _check_complete(rows, runs, labelling, source)
+    _check_written(rows, source)
+    rows, earlier = drop_earlier(rows)
+    skipped.extend(earlier)
     rows.sort(key=lambda row: ([row.labels[label].value for label in LABELS if label in row.labels], row.name))
-    return _imported(tool.title, measure, rows, tuple(skipped))
+    return _imported(tool.title, measure, rows, tuple(skipped), bool(earlier))
 
 
-def _row(run: RunLog, measure: MetricSelection, labelling: ColumnMapping) -> _Row | SkippedRun:
+def _row(run: RunLog, measure: MetricSelection, labelling: ColumnMapping) -> Row | SkippedRun:
     reading = read_metric(run, measure)
     if isinstance(reading, SkippedRun):
         return reading
@@ -167,7 +172,7 @@ def _row(run: RunLog, measure: MetricSelection, labelling: ColumnMapping) -> _Ro
     if "n" not in labels:
         return SkippedRun(run.name, "its n is not known")
     _check_range(run.name, measure, reading)
-    return _Row(run.name, labels, reading)
+    return Row(run, labels, reading)
 
 
 def _check_range(name: str, measure: MetricSelection, reading: MetricValue) -> None:
@@ -180,7 +185,13 @@ def _check_range(name: str, measure: MetricSelection, reading: MetricValue) -> N
             raise UserError(f"{name}, '{tag}'", mistake.found, mistake.remedy) from mistake
 
 
-def _check_complete(rows: Sequence[_Row], runs: Sequence[RunLog], labelling: ColumnMapping, source: Path) -> None:
+def _check_written(rows: Sequence[Row], source: Path) -> None:
+    """Labels that are text must not have marks between thousands."""
+    for label in LABELS:
+        check_thousands(source, label, [row.labels[label].text for row in rows if label in row.labels])
+
+
+def _check_complete(rows: Sequence[Row], runs: Sequence[RunLog], labelling: ColumnMapping, source: Path) -> None:
     """What was asked for must be there, and a label that only some runs have would leave holes in its column."""
     for label in LABELS:
         without = [row.name for row in rows if label not in row.labels]
@@ -197,7 +208,9 @@ def _check_complete(rows: Sequence[_Row], runs: Sequence[RunLog], labelling: Col
             )
 
 
-def _imported(title: str, measure: MetricSelection, rows: list[_Row], skipped: tuple[SkippedRun, ...]) -> Imported:
+def _imported(
+    title: str, measure: MetricSelection, rows: list[Row], skipped: tuple[SkippedRun, ...], earlier: bool
+) -> Imported:
     labels = [label for label in LABELS if label in rows[0].labels]
     stepped = all(row.reading.step == row.reading.step for row in rows)
     header = [*labels, measure.metric, *(["validation"] if measure.validation else []), "run"]
@@ -213,10 +226,10 @@ def _imported(title: str, measure: MetricSelection, rows: list[_Row], skipped: t
     ]
     origins = {label: " and ".join(sorted({row.labels[label].origin for row in rows})) for label in labels}
     header += ["step"] if stepped else []
-    return Imported(title, measure, tuple(header), tuple(table), skipped, origins, _findings(measure, rows))
+    return Imported(title, measure, tuple(header), tuple(table), skipped, origins, _findings(measure, rows, earlier))
 
 
-def _findings(measure: MetricSelection, rows: Sequence[_Row]) -> tuple[Finding, ...]:
+def _findings(measure: MetricSelection, rows: Sequence[Row], earlier: bool) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if measure.on_itself:
         text = (
@@ -224,6 +237,8 @@ def _findings(measure: MetricSelection, rows: Sequence[_Row]) -> tuple[Finding, 
             "name a validation series by --choose-by"
         )
         found.append(Finding("selected-on-test", text, "warning"))
+    else:
+        found.extend(metric_findings(measure.tag))
     steps = [row.reading.step for row in rows]
     if measure.take == "last" and not measure.choose_by and min(steps) < max(steps):
         text = (
@@ -231,27 +246,11 @@ def _findings(measure: MetricSelection, rows: Sequence[_Row]) -> tuple[Finding, 
             f"like an effect of n is one of the training, so leave them out or say --take 'at {min(steps):g}'"
         )
         found.append(Finding("steps-differ", text, "caution"))
-    found.extend(_repeated(rows))
-    return tuple(found)
-
-
-def _repeated(rows: Sequence[_Row]) -> list[Finding]:
-    if "seed" not in rows[0].labels:
-        return []
-    same: defaultdict[tuple[tuple[str, int], ...], list[str]] = defaultdict(list)
-    for row in rows:
-        same[tuple((label, found.value) for label, found in row.labels.items())].append(row.name)
-    twice = [(labels, names) for labels, names in same.items() if len(names) > 1]
-    if not twice:
-        return []
-    labels, names = twice[0]
-    labelled = ", ".join(f"{label} = {value}" for label, value in labels)
-    more = f" ({len(twice)} such groups)" if len(twice) > 1 else ""
-    text = (
-        f"{len(names)} runs have {labelled}: {', '.join(names[:4])}{more}; they are kept as replicates, so if one "
-        "is a restart of another take it out"
-    )
-    return [Finding("same-labels", text, "caution")]
+    for code, said in (("restarts", "restarted"), ("logs-cut", "cut")):
+        told = [(row.name, getattr(row.run, said)) for row in rows if getattr(row.run, said)]
+        if told:
+            found.append(finding(code, count=len(told), runs=len(rows), first=": ".join(told[0])))
+    return (*found, *repeated(rows, earlier))
 
 
 def _first(skipped: Sequence[SkippedRun]) -> str:

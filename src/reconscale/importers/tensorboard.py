@@ -6,9 +6,11 @@ only their checksums and messages are left to tensorboard.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +19,10 @@ from reconscale.errors import UserError
 from reconscale.importers.log import (
     Plain,
     RunLog,
+    Series,
     SkippedRun,
     files_below,
+    merge_attempts,
     name_below,
     read_each,
     read_yaml,
@@ -33,7 +37,8 @@ SETTINGS = "hparams.yaml"
 LARGEST = 65_536
 """Bytes of a record that can still be scalars or hyperparameters."""
 
-Parts = dict[str, dict[float, float]]
+START = 1
+"""Status of a session that begins, after which earlier steps from its own on do not count."""
 
 
 def matches(source: Path) -> bool:
@@ -77,9 +82,11 @@ def _is_part(folder: Path) -> bool:
 
 def _run(root: Path, run: Path, parts: list[Path]) -> RunLog:
     settings: dict[str, Plain] = {}
-    series: Parts = {}
+    series: Series = {}
+    cut = restarted = ""
     for part in parts:
-        own, measured = _part(part)
+        own, measured, ends, overlap = _part(part)
+        cut, restarted = cut or ends, restarted or overlap
         # add_hparams writes into a folder of its own, which says nothing.
         prefix = "" if part == run or own else f"{part.relative_to(run).as_posix()}/"
         settings |= own
@@ -89,32 +96,70 @@ def _run(root: Path, run: Path, parts: list[Path]) -> RunLog:
     if dumped.is_file():
         settings = read_yaml(dumped) | settings
     ordered = {tag: dict(sorted(values.items())) for tag, values in series.items()}
-    return RunLog(name_below(root, run), settings, ordered)
+    return RunLog(name_below(root, run), settings, ordered, cut=cut, restarted=restarted)
 
 
-def _part(folder: Path) -> tuple[dict[str, Plain], Parts]:
-    """Hyperparameters and scalars of one folder; files are read in the order in which they were begun."""
+@dataclass
+class _File:
+    """What an event file holds, as far as it was read.
+
+    Attributes:
+        began: time of its first event.
+        purge: the step from which on an earlier file does not count, as the file says itself.
+        cut: whole events before the place where the file ends in the middle of a record; none: it is whole.
+    """
+
+    name: str
+    began: float = 0.0
+    purge: float = math.inf
+    cut: int | None = None
+    settings: dict[str, Plain] = field(default_factory=dict)
+    series: Series = field(default_factory=dict)
+
+
+def _part(folder: Path) -> tuple[dict[str, Plain], Series, str, str]:
+    """Hyperparameters and scalars of one folder, what is cut off, and how attempts overlap."""
+    paths = (path for path in folder.iterdir() if path.is_file() and _is_events(path.name))
+    files = sorted((_file(path) for path in paths), key=lambda read: (read.began, read.name))
     settings: dict[str, Plain] = {}
-    series: Parts = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and _is_events(path.name)):
-        for event in _events(path):
-            try:
-                for value in event.summary.value:
-                    if value.metadata.plugin_data.plugin_name == "hparams":
-                        settings |= _hyperparameters(value.metadata.plugin_data.content)
-                    elif (scalar := _scalar(value)) is not None:
-                        series.setdefault(value.tag, {})[float(event.step)] = scalar
-            except Exception as error:  # tensorboard raises classes of every kind on odd messages
-                reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
-                raise UserError(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
-    return settings, series
+    merged: Series = {}
+    restarted = ""
+    for read in files:
+        settings |= read.settings
+        for tag in merged:
+            merged[tag] = {step: value for step, value in merged[tag].items() if step < read.purge}
+        merged, overlap = merge_attempts([("", {t: v for t, v in merged.items() if v}), (read.name, read.series)])
+        restarted = restarted or overlap
+    cut = next((read for read in files if read.cut is not None), None)
+    return settings, merged, "" if cut is None else f"{cut.name} after {cut.cut} events", restarted
 
 
-def _events(path: Path) -> Iterator[Any]:
-    """The events of a file.
+def _file(path: Path) -> _File:
+    read = _File(path.name)
+    for event in _events(path, read):
+        read.began = read.began or float(event.wall_time)
+        try:
+            if event.HasField("session_log") and event.session_log.status == START:
+                read.purge = min(read.purge, float(event.step))
+                for tag, values in read.series.items():
+                    read.series[tag] = {step: value for step, value in values.items() if step < event.step}
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "hparams":
+                    read.settings |= _hyperparameters(value.metadata.plugin_data.content)
+                elif (scalar := _scalar(value)) is not None:
+                    read.series.setdefault(value.tag, {})[float(event.step)] = scalar
+        except Exception as error:  # tensorboard raises classes of every kind on odd messages
+            reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+            raise UserError(path, f"is damaged ({reason})", "remove it, or restore it from a copy") from error
+    read.series = {tag: values for tag, values in read.series.items() if values}
+    return read
+
+
+def _events(path: Path, read: _File) -> Iterator[Any]:
+    """The events of a file; where it ends in the middle of a record, those before it, and ``read.cut`` says so.
 
     Raises:
-        UserError: the file cannot be read, or it is damaged or cut off.
+        UserError: the file cannot be read, or it is damaged.
     """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
@@ -127,6 +172,8 @@ def _events(path: Path) -> Iterator[Any]:
             for record in _records(stream):
                 yield Event.FromString(record)
                 count += 1
+    except _CutError:
+        read.cut = count
     except (_DamageError, DecodeError) as error:
         raise UserError(path, f"is damaged after {count} events", "remove it, or restore it from a copy") from error
     except OSError as error:
@@ -142,11 +189,13 @@ def _records(stream: BinaryIO) -> Iterator[bytes]:
 
     size = os.fstat(stream.fileno()).st_size
     while header := stream.read(12):
-        if len(header) < 12:
-            raise _DamageError
+        if len(header) < 12 or (not any(header) and not any(stream.read())):  # a disk that filled leaves zeros
+            raise _CutError
         length, check = struct.unpack("<QI", header)
-        if masked_crc32c(header[:8]) != check or stream.tell() + length + 4 > size:
+        if masked_crc32c(header[:8]) != check:
             raise _DamageError
+        if stream.tell() + length + 4 > size:
+            raise _CutError
         if length > LARGEST:
             stream.seek(length + 4, os.SEEK_CUR)
             continue
@@ -154,6 +203,10 @@ def _records(stream: BinaryIO) -> Iterator[bytes]:
         if masked_crc32c(data) != struct.unpack("<I", stream.read(4))[0]:
             raise _DamageError
         yield data
+
+
+class _CutError(Exception):
+    """The file ends in the middle of a record, as when its writer was killed."""
 
 
 class _DamageError(Exception):

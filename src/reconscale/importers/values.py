@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from reconscale.errors import UserError, suggest
 from reconscale.importers.log import RunLog, SkippedRun
-from reconscale.laws.csv_table import METRIC_COLUMNS
+from reconscale.laws.column_names import METRIC_COLUMNS, is_extreme, words_of
 
-HIGHER = ("psnr", "ssim")
+HIGHER = ("psnr", "ssim", "accuracy", "acc", "iou", "miou", "auc", "auroc", "dice")
 LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lpips")
 
 
@@ -43,6 +43,8 @@ class MetricSelection:
         return self.take == "best" or self.choose_by == self.tag
 
     def __str__(self) -> str:
+        if is_extreme(self.tag) and self.take == "last" and not self.choose_by:
+            return f"{self.metric} is '{self.tag}', an extreme of each run, as it was logged"
         how = f"where '{self.choose_by}' is best" if self.choose_by else f"the {self.take} value"
         return f"{self.metric} is '{self.tag}', {how if isinstance(self.take, str) else f'at step {self.take:g}'}"
 
@@ -62,7 +64,7 @@ def metric_in(tag: str) -> str | None:
     >>> metric_in("val/PSNR"), metric_in("test_ssim_epoch"), metric_in("lr"), metric_in("psnr_loss")
     ('psnr', 'ssim', None, 'loss')
     """
-    words = [word for word in _words(tag) if word in METRIC_COLUMNS]
+    words = [word for word in words_of(tag) if word in METRIC_COLUMNS]
     return words[-1] if words else None
 
 
@@ -138,7 +140,7 @@ def best_step(values: Mapping[float, float], named: str) -> float | None:
     Raises:
         UserError: the name does not say whether higher or lower is better.
     """
-    words = _words(named)
+    words = words_of(named)
     side = next((1.0 if word in HIGHER else -1.0 for word in reversed(words) if word in HIGHER + LOWER), None)
     if side is None:
         known = ", ".join(HIGHER + LOWER)
@@ -181,7 +183,3 @@ def _there(asked: str, tags: Counter[str]) -> str:
         close = suggest(asked, names)
         return close if close.startswith("did") else f"there are {len(names)}, such as: {', '.join(names[:20])}"
     return f"there are: {', '.join(names)}"
-
-
-def _words(tag: str) -> list[str]:
-    return [word for word in re.split(r"[^A-Za-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", tag).lower()) if word]

@@ -1,7 +1,8 @@
 """CSV exports of Weights & Biases. The package wandb is not needed.
 
-Two files are understood: the table of runs (one row a run: config and summary columns) and the line plot (one column
-a run, named ``RUN - KEY``, beside its ``__MIN`` and ``__MAX``).
+Three files are understood: the table of runs (one row a run: config and summary columns), the table that its API makes
+(a dictionary in each of the columns ``summary`` and ``config``), and the line plot (one column a run, named
+``RUN - KEY``, beside its ``__MIN`` and ``__MAX``).
 """
 
 from __future__ import annotations
@@ -9,18 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from reconscale.errors import UserError
-from reconscale.importers.log import Plain, RunLog, SkippedRun, parse_number, read_sheet
-
-ABOUT = ("Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep", "ID", "Group", "Job Type", "Updated")
-"""Columns of the table that are about the run, neither settings nor measurements."""
-
-BOUNDS = ("__MIN", "__MAX")
-
-
-def matches(source: Path) -> bool:
-    """Whether it is a CSV file (and not one of CSVLogger's)."""
-    return source.is_file() and source.suffix.lower() == ".csv" and source.name != "metrics.csv"
+from reconscale.importers.exports import BOUNDS, open_export, read_export, unique_names
+from reconscale.importers.log import RunLog, SkippedRun, parse_number
 
 
 def read(source: Path) -> list[RunLog | SkippedRun]:
@@ -29,34 +20,8 @@ def read(source: Path) -> list[RunLog | SkippedRun]:
     Raises:
         UserError: it is not a CSV file with at least one row.
     """
-    if not source.is_file():
-        raise UserError(source, "is a folder", "give the CSV file that W&B exported")
-    header, rows = read_sheet(source)
-    if not rows:
-        raise UserError(source, "has a header but no rows", "export it again, with runs selected")
-    return list(_lines(header, rows)) if any(name.endswith(BOUNDS[0]) for name in header) else _table(header, rows)
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[RunLog | SkippedRun]:
-    column = next((index for index, name in enumerate(header) if name.lower() == "name"), None)
-    names = _unique([f"row {line}" if column is None else row[column] for line, row in enumerate(rows, start=2)])
-    return [_table_run(name, header, row) for name, row in zip(names, rows, strict=True)]
-
-
-def _table_run(name: str, header: list[str], row: list[str]) -> RunLog | SkippedRun:
-    settings: dict[str, Plain] = {}
-    series: dict[str, dict[float, float]] = {}
-    for key, cell in zip(header, row, strict=True):
-        if key == "State" and cell not in ("finished", ""):
-            return SkippedRun(name, f"its State is '{cell}'; write 'finished' there to keep it")
-        value = parse_number(cell)
-        if key in ABOUT or key.lower() == "name" or not cell:
-            continue
-        # A name that occurs twice is a config column first and a summary column afterwards.
-        settings.setdefault(key, cell)
-        if value is not None:
-            series[key] = {0.0: value}
-    return RunLog(name, settings, series, steps=False)
+    header, rows = open_export(source)
+    return list(_lines(header, rows)) if any(name.endswith(BOUNDS[0]) for name in header) else read_export(source)
 
 
 def _lines(header: list[str], rows: list[list[str]]) -> list[RunLog]:
@@ -73,7 +38,7 @@ def _lines(header: list[str], rows: list[list[str]]) -> list[RunLog]:
         seen[run, key] += 1
         if values and not key.startswith("_"):
             series[key] = dict(sorted(values.items()))
-    names = _unique([run for run, _ in runs])
+    names = unique_names([run for run, _ in runs])
     return [RunLog(name, {}, series) for name, series in zip(names, runs.values(), strict=True)]
 
 
@@ -81,17 +46,3 @@ def _run_and_key(name: str) -> tuple[str, str]:
     """Split ``RUN - KEY``; names of runs may hold dashes, keys hardly ever do."""
     run, _, key = name.rpartition(" - ")
     return run, key
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Names with `` (2)``, `` (3)`` behind those that have occurred before.
-
-    >>> _unique(["unet", "unet", "dncnn"])
-    ['unet', 'unet (2)', 'dncnn']
-    """
-    seen: Counter[str] = Counter()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return unique

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import itertools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from reconscale.errors import UserError, suggest
-from reconscale.files import read_limited, write_atomic
-
-METRIC_COLUMNS = {"psnr": "psnr", "ssim": "ssim", "mse": "error", "nmse": "error", "error": "error", "loss": "error"}
-"""Column name -> metric. Errors of any kind (to be minimised, above 0) are one metric: ``error``."""
+from reconscale.files import write_atomic
+from reconscale.laws.column_names import CLOCKS, FURTHER_METRICS, METRIC_COLUMNS, STATES, USUAL, is_extreme
+from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
+from reconscale.laws.findings import Finding, finding
+from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_run
 
 NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
 WHOLE = ("seed", "width")
@@ -29,61 +32,130 @@ MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Table:
-    """The content of a CSV file, by column: numbers, and one word for each of ``profile`` and ``unit``."""
+    """The content of a CSV file, by column: numbers, and one word for each of ``profile`` and ``unit``.
 
-    numbers: dict[str, list[float]]
-    words: dict[str, str]
+    Attributes:
+        path: the file.
+        header: all names of columns, in small letters.
+        rows: (line, cells) of each row that counts.
+        places: name of a known column -> where it is in ``header``; ``n_train`` stands under ``n``.
+        findings: cautions about rows that were left out, or may have to be.
+    """
+
+    path: Path
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+    places: dict[str, int]
+    findings: tuple[Finding, ...] = ()
+
+    def numbers(self, name: str) -> list[float] | None:
+        """The numbers of a column, or None where it is not there.
+
+        Raises:
+            UserError: a cell holds no finite number, or one with a mark of thousands.
+        """
+        place = self.places.get(name)
+        if place is None:
+            return None
+        shown, cells = self.header[place], [(line, row[place]) for line, row in self.rows]
+        if name in COUNTS:
+            check_thousands(self.path, shown, [text for _, text in cells], written=self._written())
+        return [_number(self.path, line, shown, text, whole=name in WHOLE) for line, text in cells]
+
+    def word(self, name: str) -> str:
+        """The one word of a column, or nothing where it is not there.
+
+        Raises:
+            UserError: there are several.
+        """
+        place = self.places.get(name)
+        return "" if place is None else _one_word(self.path, name, [(line, row[place]) for line, row in self.rows])
 
     def images(self) -> list[list[float]] | None:
         """The per-image columns ``image_1``, ``image_2``, ... as rows, or None when there are none."""
-        names = sorted((name for name in self.numbers if _is_image(name)), key=lambda name: int(name[len(IMAGE) :]))
-        return [list(row) for row in zip(*(self.numbers[name] for name in names), strict=True)] if names else None
+        names = sorted((name for name in self.places if _is_image(name)), key=lambda name: int(name[len(IMAGE) :]))
+        columns = [self.numbers(name) or [] for name in names]
+        return [list(row) for row in zip(*columns, strict=True)] if names else None
+
+    def _written(self) -> bool:
+        """Whether measured values, too, are written with three decimals throughout, as by a program."""
+        measured = [place for name, place in self.places.items() if name in ("y", *METRIC_COLUMNS, *FURTHER_METRICS)]
+        return any(all(re.fullmatch(r"[+-]?\d+\.\d{3}", row[place]) for _, row in self.rows) for place in measured)
 
 
 def read_table(path: Path) -> Table:
-    """Read the known columns of a UTF-8, comma-separated file; columns of other names are left alone.
+    """Read a table of text; columns of unknown names are left alone.
 
     Raises:
-        UserError: the file is missing, not UTF-8, empty, ragged, has a header twice or misspelt, text where a
-            number belongs, a number that is not finite, or several profiles.
+        UserError: the file is missing, no text, empty, ragged, has a header twice or misspelt, several profiles, or rows
+            of one run that were measured on different things.
     """
     header, rows = _split(path)
-    numbers: dict[str, list[float]] = {}
-    words: dict[str, str] = {}
-    for column, name in enumerate(header):
-        cells = [(line, row[column].strip()) for line, row in rows]
-        if name in WORDS:
-            words[name] = _one_word(path, name, cells)
-        elif name in NUMBERS or name in WHOLE or _is_image(name):
-            numbers[name] = [_number(path, line, name, text) for line, text in cells]
-    return Table(numbers, words)
+    places = find_columns(path, header, rows) | {
+        name: place for place, name in enumerate(header) if name in (*NUMBERS, *WHOLE, *WORDS) or _is_image(name)
+    }
+    rows, findings = one_row_a_run(path, header, rows, places)
+    table = Table(path, header, rows, places, findings)
+    for name in WORDS:
+        table.word(name)
+    return table
 
 
-def choose_metric(path: Path, table: Table, asked: str | None) -> tuple[str, str]:
+def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) -> tuple[str, str]:
     """The column to read the measured values from, and the metric they are in.
+
+    Args:
+        table: the table.
+        asked: a metric, or the name of a kind of error.
+        further: metrics that users have registered.
 
     Raises:
         UserError: there is no such column, there are several and none was asked for, or ``asked`` contradicts the file.
     """
-    if "n" not in table.numbers:
+    path, places = table.path, table.places
+    kinds = METRIC_COLUMNS | FURTHER_METRICS | {name: name for name in further if name not in METRIC_COLUMNS}
+    if "n" not in places:
         raise UserError(path, "there is no column 'n'", "name the column of training-set sizes 'n'")
-    if asked is not None and asked not in METRIC_COLUMNS:
-        raise UserError("metric", f"found '{asked}'", suggest(asked, METRIC_COLUMNS))
-    present = [name for name in METRIC_COLUMNS if name in table.numbers]
-    if asked is None:
-        return _only_metric(path, table, present)
-    if asked in present:
-        return asked, METRIC_COLUMNS[asked]
-    same = [name for name in present if METRIC_COLUMNS[name] == METRIC_COLUMNS[asked]]
-    if len(same) == 1:
-        return same[0], METRIC_COLUMNS[asked]
-    if "y" in table.numbers and not present:
-        return "y", METRIC_COLUMNS[asked]
-    if present:
+    if asked is not None and asked not in kinds:
+        known = [*METRIC_COLUMNS, *sorted(set(kinds) - set(METRIC_COLUMNS))]
         raise UserError(
-            path, f"holds {_listed(present)} where '{asked}' was expected", f"ask for metric='{present[0]}' instead"
+            "metric",
+            f"found '{asked}'",
+            f"{suggest(asked, known)} (or say which side is better: --higher-is-better or --lower-is-better)",
         )
+    present = _present(table, asked, kinds)
+    if asked is None:
+        return _only_metric(path, places, present)
+    if asked in present:
+        return asked, present[asked]
+    same = [name for name in present if present[name] == kinds[asked]]
+    if len(same) == 1:
+        return same[0], kinds[asked]
+    if "y" in places and not present:
+        return "y", kinds[asked]
+    if present:
+        found = _listed(list(present))
+        first = next(iter(present))
+        raise UserError(path, f"holds {found} where '{asked}' was expected", f"ask for metric='{first}' instead")
     raise UserError(path, f"there is no column '{asked}' and no column 'y'", "name the column of measured values 'y'")
+
+
+def _present(table: Table, asked: str | None, kinds: dict[str, str]) -> dict[str, str]:
+    """Columns of measured values -> their metric: those of the usual names, else further ones, else tags."""
+    usual = {name: METRIC_COLUMNS[name] for name in METRIC_COLUMNS if name in table.places}
+    if usual and (asked is None or asked in METRIC_COLUMNS):
+        return usual
+    exact = {name: kinds[word] for name in table.header if (word := re.sub(r"\W+", "_", name)) in kinds}
+    found = usual | exact or metric_columns(table.header, table.rows, kinds)
+    for name in found:
+        table.places.setdefault(name, table.header.index(name))
+    return found
+
+
+def metric_findings(column: str) -> tuple[Finding, ...]:
+    """That a column holds the best values of the runs, which were chosen on themselves."""
+    what = f"value '{column}', an extreme of each run,"
+    return (finding("selected-on-test", what=what),) if is_extreme(column) else ()
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -125,12 +197,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _only_metric(path: Path, table: Table, present: list[str]) -> tuple[str, str]:
+def _only_metric(path: Path, places: dict[str, int], present: dict[str, str]) -> tuple[str, str]:
     if len(present) == 1:
-        return present[0], METRIC_COLUMNS[present[0]]
+        return next(iter(present.items()))
     if present:
-        raise UserError(path, f"has several metrics ({_listed(present)})", f"say which one, e.g. metric='{present[0]}'")
-    if "y" in table.numbers:
+        found, first = _listed(list(present)), next(iter(present))
+        raise UserError(path, f"has several metrics ({found})", f"say which one, e.g. metric='{first}'")
+    if "y" in places:
         raise UserError(
             path,
             "the measured values are in a column 'y', which does not say what they are",
@@ -142,31 +215,19 @@ def _only_metric(path: Path, table: Table, present: list[str]) -> tuple[str, str
 
 
 def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    reader = csv.reader(io.StringIO(_text(path)), strict=True)
-    try:
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "check the quotes") from error
-    if not rows:
+    sheet: Sheet | None = read_cells(path, MOST_BYTES, "check the quotes")
+    if sheet is None:
         raise UserError(path, "is empty", "write a header line, e.g. n,psnr,seed, and one line a run")
-    header = [cell.strip().lower() for cell in rows[0][1]]
+    header = [name.lower() for name in sheet.header]
     _check_header(path, header)
-    for line, row in rows[1:]:
+    for line, row in sheet.rows:
         if len(row) != len(header):
             raise UserError(
                 f"{path}, line {line}", f"found {len(row)} cells", f"the header has {len(header)}: {','.join(header)}"
             )
-    if len(rows) == 1:
+    if not sheet.rows:
         raise UserError(path, "has a header but no rows", "write one line a run")
-    return header, rows[1:]
-
-
-def _text(path: Path) -> str:
-    data = read_limited(path, MOST_BYTES)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(path, f"is not UTF-8 (byte {error.start})", "save it as CSV in UTF-8") from error
+    return header, sheet.rows
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -175,30 +236,29 @@ def _check_header(path: Path, header: list[str]) -> None:
         if name and name in seen:
             raise UserError(f"{path}, header", f"column '{name}' is there twice", "keep one of the two")
         seen.add(name)
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+    if len(header) == 1 and re.search(r"[;|\s]", header[0]):
         raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
     known = [name for name in (*NUMBERS, *WHOLE, *WORDS) if name != "steps"]  # "step" is another
     longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
-    unknown = (
-        name for name in header if name not in (*known, "steps") and len(name) <= longest and not _is_image(name)
-    )
+    others = {*known, "steps", *FURTHER_METRICS, *CLOCKS, *STATES, *itertools.chain(*USUAL.values())}
+    unknown = (name for name in header if name not in others and len(name) <= longest and not _is_image(name))
     for name in islice(unknown, 1000):
         close = difflib.get_close_matches(name, [word for word in known if len(word) > 2], n=1, cutoff=0.75)
         if close and close[0] not in seen:
             raise UserError(f"{path}, header", f"there is no column '{close[0]}' but '{name}'", suggest(name, close))
 
 
-def _number(path: Path, line: int, name: str, text: str) -> float:
+def _number(path: Path, line: int, name: str, text: str, *, whole: bool) -> float:
     where = f"{path}, line {line}, column '{name}'"
     try:
         value = float(text)
     except ValueError as error:
         found = f"found '{text}'" if text else "found nothing"
-        remedy = "write a point before the decimals" if "," in text else "remove the row if the run failed"
+        remedy = advise_number(text) or "remove the row if the run failed"
         raise UserError(where, found, f"a number is expected; {remedy}") from error
     if not math.isfinite(value):
         raise UserError(where, f"found {text}", "a finite number is expected; remove the row if the run failed")
-    if name in WHOLE and not value.is_integer():
+    if whole and not value.is_integer():
         raise UserError(where, f"found {text}", "a whole number is expected")
     return value
 

@@ -13,7 +13,7 @@ import numpy as np
 from reconscale.arrays import Floats
 from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
-from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift, select_width
+from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift, select_width, without_repeats
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import Points
 from reconscale.laws.surface.cells import has_surface
@@ -55,7 +55,7 @@ class CurvePosterior:
         Raises:
             UserError: there are fewer than two distinct n, or too few for a law, or there is no such law.
         """
-        rng = np.random.default_rng(seed)
+        rng, points = np.random.default_rng(seed), without_repeats(points)
         ensemble = fit_ensemble(group_by_size(points, MOST_LEVELS), rng, laws)
         return cls(points, ensemble, seed, (seed, 1), (seed, 2), rng)
 

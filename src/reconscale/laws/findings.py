@@ -63,7 +63,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "laws-disagree": (
         "caution",
-        "at n = {n:size} the last value and a straight line through the last sizes differ by {spread:.2g} dB; the "
+        "at n = {n:size} the last value and a straight line through the last sizes differ by {spread}; the "
         "answer depends on how the curve continues",
     ),
     "error-rises": (
@@ -84,6 +84,48 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "{count} of the rows repeat the n and the value of another row without a seed; they count once",
     ),
+    "repeated-rows": (
+        "caution",
+        "{count} of the rows repeat the n, the network, the seed and the value of another row; they are the same runs, "
+        "and count once",
+    ),
+    "same-labels": (
+        "caution",
+        "{count} rows have {labels} and different values ({values}); they are counted as replicates, so if one of them "
+        "is a restart of another, or was measured on something else, keep only the one that holds",
+    ),
+    "rows-left-out": (
+        "caution",
+        "{count} of {rows} rows are left out, because their runs did not finish ({which})",
+    ),
+    "last-of-training": (
+        "caution",
+        "rows of one training differ in '{column}'; the last of each counts, {kept} of {rows} rows",
+    ),
+    "times-as-replicates": (
+        "caution",
+        "rows of one n differ in '{column}' (lines {line} and {other}) and count as replicates; if they are one training "
+        "at several times, keep the last one, or add a column 'seed'",
+    ),
+    "steps-differ": (
+        "caution",
+        "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect of n "
+        "is one of the training, so leave them out or take all at {low:g}",
+    ),
+    "restarts": (
+        "caution",
+        "in {count} of {runs} runs attempts at the training overlap ({first}); the later attempt counts from where it "
+        "begins",
+    ),
+    "logs-cut": (
+        "note",
+        "in {count} of {runs} runs a log ends in the middle ({first}); what is before it counts",
+    ),
+    "looks-like-ssim": (
+        "warning",
+        "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like an "
+        "error: name the column, or the metric, so",
+    ),
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",
@@ -96,6 +138,11 @@ CODES: dict[str, tuple[str, str]] = {
     "p-follows-n": (
         "warning",
         "the networks grow with n (correlation {correlation:.2f}), so the effect of each alone is not identified",
+    ),
+    "p-assumed": (
+        "note",
+        "the networks of this curve grow with n, from p = {first:short} at n = {low:size} to p = {last:short} at "
+        "n = {high:size}; larger n are assumed to have networks that go on growing so, not the one of the largest n",
     ),
     "overfits": (
         "caution",

@@ -17,6 +17,7 @@ from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, floor_range, unique_findings
 from reconscale.laws.grouping import select_width
+from reconscale.laws.metrics import spell_apart
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes, keys_of
 from reconscale.laws.points import METRICS, Points
@@ -25,6 +26,8 @@ FAR = 10.0
 """Beyond this multiple of the largest n a forecast is refused unless the floor is identified."""
 TOO_FAR = 1000.0
 """Beyond this multiple it is refused in any case."""
+LEAST_FOR_BREAK = 4
+"""With fewer sizes nothing says where the curve breaks."""
 TAILS = 5.0
 """Degrees of freedom of the noise of a new run."""
 LAWS_APART = 0.023
@@ -48,7 +51,7 @@ class Forecast:
         weights: member -> weight in the forecast: the posterior curve, the last value, the straight line, and the
             named laws that were asked for.
         forms: form of the curve -> posterior probability.
-        known: what the measurements say about exponent, floor and break.
+        known: what the measurements say about exponent, floor and, with four sizes or more, break.
         findings: cautions.
         metric: name of the metric.
     """
@@ -152,6 +155,8 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
     to_metric = METRICS[curve.points.metric].from_error
     about = summarise(made.curve)
+    if len(curve.level.x) < LEAST_FOR_BREAK:
+        about.pop("break", None)
     refused, reason = _refusals(about, sizes, curve.largest)
     found = _cautions(about, curve, x)
     if reason:
@@ -226,5 +231,5 @@ def _cautions(about: dict[str, ParameterSummary], curve: CurvePosterior, x: Floa
         found.append(finding("exponent-unidentified", low=about["exponent"].low, high=about["exponent"].high))
     apart = curve.ensemble.apart(float(x.max()))
     if apart > LAWS_APART:
-        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=10.0 / np.log(10.0) * apart))
+        found.append(finding("laws-disagree", n=float(np.exp(x.max())), spread=spell_apart(apart, curve.points.metric)))
     return found + out_of_calibration(curve.level, float(x.max()))

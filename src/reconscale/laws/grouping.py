@@ -35,7 +35,8 @@ def select_width(points: Points) -> Points:
     for n in points.sizes:
         at_n = points.n == n
         keep |= at_n & (dial == best_widths(points, dial, float(n)))
-    found = [] if points.validation is not None else [finding("selected-on-test", what=what)]
+    several = len(np.unique(np.stack([points.n, dial]), axis=1).T) > len(points.sizes)
+    found = [finding("selected-on-test", what=what)] if several and points.validation is None else []
     found += _edge(points, dial, what)
     return replace(points.rows(keep), findings=unique_findings(points.findings, tuple(found)))
 
@@ -129,7 +130,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     Raises:
         UserError: there are fewer than two distinct n.
     """
-    best = _without_copies(select_width(points))
+    best = _without_copies(select_width(without_repeats(points)))
     sizes, group = _sizes(best.n)
     if len(sizes) < LEAST_SIZES:
         raise UserError(
@@ -143,7 +144,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     wild = _wild(log_error, group, runs)
     mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
     away = np.where(wild, 0.0, log_error - mean[group])
-    findings = best.findings + tuple(_cautions(sizes, runs))
+    findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best) + _growing_networks(points, best)
     if wild.any():
         which = int(np.flatnonzero(wild)[0])
         findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
@@ -159,6 +160,60 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     replicated = bool((runs > 1).any())
     made = SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
     return replace(made, findings=(*findings, *_rises(made)))
+
+
+def without_repeats(points: Points) -> Points:
+    """The points with each run once: rows of one n, network and seed are one run, where their values are equal.
+
+    Rows that differ in the value alone are kept, and a finding asks which one holds. Without seeds, and where there is
+    nothing of this kind, the points come back as they are.
+    """
+    if points.seed is None:
+        return points
+    labels = {"n": points.n, "p": points.p, "width": points.width, "seed": points.seed}
+    known = np.stack([np.asarray(value, float) for value in labels.values() if value is not None], axis=1)
+    _, run, count = np.unique(known, axis=0, return_inverse=True, return_counts=True)
+    if count.max() == 1:
+        return points
+    measured = np.stack([run.ravel().astype(np.float64), points.y], axis=1)
+    first = np.sort(np.unique(measured, axis=0, return_index=True)[1])
+    kept, found = points.rows(first), []
+    if len(first) < len(points):
+        found.append(finding("repeated-rows", count=len(points) - len(first)))
+    runs = np.bincount(run.ravel()[first])
+    if runs.max() > 1:
+        rows = first[run.ravel()[first] == int(runs.argmax())]
+        shared = ", ".join(f"{name} = {value[rows[0]]:g}" for name, value in labels.items() if value is not None)
+        values = ", ".join(f"{value:.6g}" for value in points.y[rows][:3])
+        found.append(finding("same-labels", count=int(runs.max()), labels=shared, values=values))
+    return replace(kept, findings=unique_findings(kept.findings, tuple(found)))
+
+
+def _doubts(points: Points) -> tuple[Finding, ...]:
+    """That what is called PSNR cannot be one."""
+    y = points.y
+    if points.metric != "psnr" or not ((y > 0) & (y < 1)).all():
+        return ()
+    return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max())),)
+
+
+CONFOUNDED = 0.7
+"""From this correlation of ln n and ln p on, networks that were not varied at one n are said to grow with n."""
+
+
+def _growing_networks(points: Points, best: Points) -> tuple[Finding, ...]:
+    """Which p a curve over n assumes where p grows with n, and that their effects cannot be told apart."""
+    if best.p is None or points.p is None:
+        return ()
+    n, p = best.sizes, np.array([np.median(best.p[best.n == size]) for size in best.sizes])
+    if len(n) < 2 or p[-1] <= p[0] * (1 + 1e-9):
+        return ()
+    found = [finding("p-assumed", first=float(p[0]), low=float(n[0]), last=float(p[-1]), high=float(n[-1]))]
+    varied = any(len(np.unique(points.p[points.n == size])) > 1 for size in points.sizes)
+    correlation = float(np.corrcoef(np.log(n), np.log(p))[0, 1])
+    if not varied and correlation >= CONFOUNDED:
+        found.insert(0, finding("p-follows-n", correlation=correlation))
+    return tuple(found)
 
 
 def _without_copies(points: Points) -> Points:
@@ -229,11 +284,12 @@ def to_working(z: Floats, of: str, metric: str) -> Floats:
     """
     if of == "error":
         return z
-    value = METRICS["psnr" if metric == "error" else metric].from_error(np.exp(z))
+    shown = METRICS["psnr" if METRICS[metric].is_error else metric]
+    value = shown.from_error(np.exp(z))
     if (value <= 0).any():
         raise UserError(
             "law 'paper'",
-            f"found a {'PSNR' if metric != 'ssim' else 'SSIM'} of {value.min() + 0.0:.3g}",
+            f"found a {shown.label or shown.name} of {value.min() + 0.0:.3g}",
             "the paper's law is a power law of a metric above 0; use law='power+floor'",
         )
     return np.asarray(np.log10(value))
@@ -243,8 +299,8 @@ def from_working(u: Floats, of: str, metric: str) -> Floats:
     """The inverse of :func:`to_working`."""
     if of == "error":
         return u
-    if metric == "ssim":
-        return np.log(np.maximum(1.0 - 10.0**u, 1e-12))
+    if METRICS[metric].unit != "dB" and not METRICS[metric].is_error:
+        return np.log(np.maximum(METRICS[metric].to_error(10.0**u), 1e-12))
     return bounded(-(10.0 ** np.minimum(u, 6.0)) * np.log(10.0) / 10.0)
 
 

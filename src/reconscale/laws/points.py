@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,52 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
-from reconscale.laws.csv_table import IMAGE, choose_metric, read_table, write_table
+from reconscale.laws.csv_table import IMAGE, choose_metric, metric_findings, read_table, write_table
 from reconscale.laws.findings import Finding
+from reconscale.laws.metrics import METRICS as METRICS
+from reconscale.laws.metrics import Metric as Metric
+from reconscale.laws.metrics import register
 
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is read as an error to be minimised, and back.
-
-    Attributes:
-        name: ``error``, ``psnr`` or ``ssim``.
-        better: ``lower`` or ``higher``.
-        unit: what a difference is written in; errors are compared in dB, 10 log10 of their ratio.
-        to_error: the error, above 0: the value itself, 10^(-PSNR/10) (the MSE for range 1), or 1 - SSIM.
-        from_error: the inverse of ``to_error`` (an SSIM is kept below 1 by one rounding error).
-        worthwhile: the gain that counts as worth paying for where nobody says, in ``unit``.
-    """
-
-    name: str
-    better: str
-    unit: str
-    to_error: Callable[[Floats], Floats]
-    from_error: Callable[[Floats], Floats]
-    worthwhile: float = 0.1
-
-    def gain(self, before: Floats, after: Floats) -> Floats:
-        """How much better ``after`` is than ``before`` (both errors): in dB, or in SSIM for ``ssim``."""
-        if self.name == "ssim":
-            return before - after
-        return np.asarray(10.0 * (np.log10(before) - np.log10(after)))
-
-    def slope(self, error: Floats) -> Floats:
-        """|d ln(error) / d value| at ``error``, which turns a density of ln(error) into one of the value."""
-        if self.name == "psnr":
-            return np.full_like(error, np.log(10.0) / 10.0)
-        return np.asarray(1.0 / error)
-
-
+OPTIONAL = ("seed", "p", "width", "validation", "steps")
+"""Columns of a table that points may have."""
 IMAGES = "training images"
 """What n counts where nobody says."""
-
-METRICS = {
-    "error": Metric("error", "lower", "dB", lambda y: y, lambda e: e),
-    "psnr": Metric("psnr", "higher", "dB", lambda y: 10.0 ** (-y / 10.0), lambda e: -10.0 * np.log10(e)),
-    "ssim": Metric("ssim", "higher", "SSIM", lambda y: 1.0 - y, lambda e: 1.0 - np.maximum(e, 2.3e-16), 0.01),
-}
-"""The metrics that points can be in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +34,8 @@ class Points:
         y: (M,) measured value of the metric on the test set.
         seed: (M,) whole numbers that label replicates, or None.
         p: (M,) number of network parameters, above 0, or None.
-        metric: ``error`` (to be minimised, above 0), ``psnr`` (dB) or ``ssim`` (below 1).
+        metric: ``error`` (to be minimised, above 0), ``psnr`` (dB), ``ssim`` (below 1), another key of ``METRICS``, or
+            a ``Metric``, which is entered there.
         width: (M,) the network's width dial, a whole number above 0, or None.
         validation: (M,) the same metric on the validation set, by which the width is chosen, or None.
         steps: (M,) optimisation steps of the network, above 0, or None.
@@ -100,8 +64,9 @@ class Points:
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", register(self.metric))
         if self.metric not in METRICS:
-            remedy = "errors of any kind are 'error'" if self.metric in ("mse", "nmse", "loss") else ""
+            remedy = "errors of any kind are 'error'" if self.metric in ("mse", "loss") else ""
             raise UserError("Points, metric", f"found '{self.metric}'", remedy or suggest(self.metric, METRICS))
         n = _column("n", self.n, None)
         columns = {"n": n, "y": _column("y", self.y, len(n))}
@@ -151,38 +116,38 @@ class Points:
         return replace(self, **kept)
 
     @classmethod
-    def from_csv(cls, path: str | Path, metric: str | None = None) -> Points:
-        """Read anybody's measurements from a UTF-8 CSV file with one line a run.
+    def from_csv(cls, path: str | Path, metric: str | Metric | None = None) -> Points:
+        """Read anybody's measurements from a text table with one line a run.
 
         Columns: ``n``, the measured values (``y``, or ``psnr``, ``ssim``, ``mse``, ``nmse``, ``error``, ``loss``)
         and, where known, ``p``, ``width``, ``seed``, ``validation``, ``steps``, ``profile``, ``unit`` and
-        ``image_1``, ``image_2``, ... (error of each test image). Other columns are left alone.
+        ``image_1``, ``image_2``, ... (error of each test image). Further usual names are known
+        (:mod:`reconscale.laws.column_names`); other columns are left alone. Rows of runs that did not finish are left
+        out, and of a training with several rows the last one counts; findings say so.
 
         Args:
             path: the file.
-            metric: ``psnr``, ``ssim`` or a kind of error; needed only where the column's name does not say.
+            metric: ``psnr``, ``ssim``, a kind of error, another key of ``METRICS``, or a ``Metric`` of the column's name;
+                needed only where the column's name does not say.
 
         Raises:
             UserError: the file cannot be read as such a table; the message gives line, column and remedy.
         """
         path = Path(path)
         table = read_table(path)
-        column, name = choose_metric(path, table, metric)
-        get: Callable[[str], Any] = table.numbers.get
+        column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
+        known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
         images: Any = table.images()
         try:
             return cls(
-                get("n"),
-                get(column),
-                get("seed"),
-                get("p"),
-                name,
-                width=get("width"),
-                validation=get("validation"),
-                steps=get("steps"),
+                known.pop("n"),
+                known.pop(column),
+                metric=name,
+                **known,
                 images=images,
-                profile=table.words.get("profile", ""),
-                unit=table.words.get("unit", IMAGES),
+                profile=table.word("profile"),
+                unit=table.word("unit") if "unit" in table.places else IMAGES,
+                findings=(*table.findings, *metric_findings(column)),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
@@ -273,9 +238,12 @@ def _check_metric(name: str, values: Floats, metric: str) -> None:
     bad = np.flatnonzero(~((error > 1e-100) & (error < 1e100)))
     if not len(bad):
         return
-    remedy = {
-        "error": "an error must be above 0; if these are dB say metric='psnr'",
-        "psnr": "PSNR in dB is expected",
-        "ssim": "SSIM must be below 1; if these are dB say metric='psnr', if per cent divide by 100",
-    }[metric]
+    known = METRICS[metric]
+    remedy = (
+        f"{known.label or known.name} must be below 1; if these are dB say metric='psnr', if per cent divide by 100"
+    )
+    if known.is_error:
+        remedy = "an error must be above 0; if these are dB say metric='psnr'"
+    elif known.unit == "dB":
+        remedy = "PSNR in dB is expected"
     raise UserError(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g} as {metric}", remedy)

@@ -82,7 +82,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0, laws: str | Sequenc
 
 
 def decide(
-    points: Points, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None, seed: int = 0
+    points: Points, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None, seed: int = 0
 ) -> Decision:
     """Say whether more data, or a larger network, is worth it: :func:`.decisions.gate.make_gated_decision`."""
     return infer(points, seed=seed).decide(double=double, worthwhile=worthwhile, costs=costs)
@@ -94,12 +94,12 @@ def required_n(points: Points, target: float, *, seed: int = 0) -> RequiredSize:
 
 
 def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
-    """Price the next 0.1 dB (0.01 SSIM) by more data: :func:`.decisions.requirements.price_next_step`."""
+    """Price the next 0.1 dB (or 2 % of an error): :func:`.decisions.requirements.price_next_step`."""
     return infer(points, seed=seed).price(costs)
 
 
 def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
-    """What 0.1 dB (0.01 SSIM) is worth at the largest n: :func:`.decisions.requirements.exchange_rates`."""
+    """What 0.1 dB (or 2 % of an error) is worth: :func:`.decisions.requirements.exchange_rates`."""
     return infer(points, seed=seed).exchanges(noise)
 
 
@@ -108,7 +108,7 @@ def next_experiments(
     costs: Costs | None = None,
     *,
     candidates: Sequence[Candidate] | None = None,
-    worthwhile: float = 0.1,
+    worthwhile: float | None = None,
     forecast_at: float | None = None,
     count: int = 3,
     seed: int = 0,

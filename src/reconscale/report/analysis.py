@@ -28,6 +28,7 @@ from reconscale.laws import (
     Fit,
     Forecast,
     Gain,
+    Metric,
     NoiseLevel,
     Points,
     Price,
@@ -61,7 +62,7 @@ class MetricFormat:
     """What is measured, and how it is spelt.
 
     Attributes:
-        metric: ``psnr``, ``ssim`` or ``error``.
+        metric: a key of ``METRICS``: ``psnr``, ``ssim``, ``error`` and others.
         profile: name of the metric profile; may be empty.
         unit: what n counts.
     """
@@ -71,9 +72,14 @@ class MetricFormat:
     unit: str
 
     @property
+    def known(self) -> Metric:
+        """The metric itself."""
+        return METRICS[self.metric]
+
+    @property
     def title(self) -> str:
         """The name of the metric on an axis."""
-        return {"psnr": "PSNR, dB", "ssim": "SSIM", "error": "error"}[self.metric]
+        return self.known.title
 
     @property
     def sentence(self) -> str:
@@ -81,33 +87,32 @@ class MetricFormat:
         known = PROFILES.get(self.profile)
         if known is not None:
             return known.description
-        return {
-            "psnr": "PSNR in dB, as it was given; larger is better",
-            "ssim": "SSIM, as it was given; larger is better",
-            "error": "an error, as it was given; smaller is better",
-        }[self.metric]
+        if self.metric == "error":
+            return "an error, as it was given; smaller is better"
+        named = f"{self.known.label or self.metric}{' in dB' if self.known.unit == 'dB' else ''}"
+        return f"{named}, as it was given; {'smaller' if self.known.is_error else 'larger'} is better"
 
     @property
     def digits(self) -> int:
         """Decimals of a value."""
-        return 2 if self.metric == "psnr" else 4
+        return 2 if self.known.unit == "dB" else 4
 
     def say(self, value: float) -> str:
         """A value with its unit."""
-        return f"{self.bare(value)} dB" if self.metric == "psnr" else self.bare(value)
+        return f"{self.bare(value)} dB" if self.known.unit == "dB" else self.bare(value)
 
     def bare(self, value: float) -> str:
         """A value without its unit."""
-        return general(value) if self.metric == "error" else plain(value, self.digits)
+        return general(value) if self.known.is_error else plain(value, self.digits)
 
     def gain(self, value: float) -> str:
-        """A difference in quality with its unit; errors are compared in dB."""
-        return f"{signed(value, 4)} SSIM" if self.metric == "ssim" else f"{signed(value)} dB"
+        """A difference in quality with its unit; of errors in per cent, above 0 where the error is smaller."""
+        return f"{signed(value, self.known.digits)} {self.known.unit}"
 
     @property
     def larger_is_better(self) -> bool:
         """Whether a larger value is a better image."""
-        return METRICS[self.metric].better == "higher"
+        return self.known.better == "higher"
 
     def counted(self, n: float) -> str:
         """A size with what it counts: "600 images"."""
@@ -126,7 +131,7 @@ class Analysis:
 
     Attributes:
         points: every measured run.
-        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric.
         requested_n: sizes whose forecast was asked for.
         double: which is looked at first, ``n`` or ``p``.
         target: a value of the metric whose n is asked for, or None.
@@ -169,7 +174,7 @@ class Analysis:
 
     @cached_property
     def price(self) -> Price:
-        """What the next 0.1 dB (0.01 SSIM) costs."""
+        """What the next 0.1 dB (2 % of an error, 0.01 SSIM) costs."""
         return self.curve.price(self.costs)
 
     @cached_property
@@ -292,7 +297,7 @@ STAGES: dict[str, Callable[[Analysis], object]] = {
 def analyse(
     points: Points,
     *,
-    worthwhile: float = 0.1,
+    worthwhile: float | None = None,
     requested_n: Sequence[float] = (),
     double: str = "n",
     target: float | None = None,
@@ -303,7 +308,7 @@ def analyse(
 
     Args:
         points: the measurements.
-        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         requested_n: sizes to forecast; none: 2, 4 and 10 times the largest n.
         double: which is looked at first, ``n`` or ``p``.
         target: a value of the metric whose n is asked for.
@@ -312,7 +317,8 @@ def analyse(
     """
     largest = float(points.n.max())
     wanted = tuple(sorted({float(n) for n in requested_n})) or tuple(factor * largest for factor in (2.0, 4.0, 10.0))
-    return Analysis(points, worthwhile, wanted, double, target, costs or Costs(hours_unknown), noise)
+    least = METRICS[points.metric].worthwhile if worthwhile is None else worthwhile
+    return Analysis(points, least, wanted, double, target, costs or Costs(hours_unknown), noise)
 
 
 def _missing(points: Points) -> str:

@@ -85,7 +85,8 @@ def quality_axes(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpe
     anchors, seen = tables["anchors"].numbers("value"), points.numbers(quantity.metric)
     axes = curves_axes((sizes[0], right), seen, band, quantity, anchors)
     percent = _percent_ticks(axes.y, curve.numbers("mean")[-1], quantity.metric)
-    what = "MSE" if quantity.metric == "psnr" else "1 − SSIM" if quantity.metric == "ssim" else "error"
+    known = quantity.known
+    what = "MSE" if known.unit == "dB" else "error" if known.is_error else f"1 − {known.label or known.name}"
     return replace(axes, percent=percent, percent_title=f"{what}, % of that at n = {short(sizes[-1])}")
 
 
@@ -113,7 +114,7 @@ def curves_axes(
 def _measured_axes(x: tuple[float, float], y: tuple[float, float], across: str, quantity: MetricFormat) -> AxesSpec:
     """Axes of a metric against something on a logarithmic axis."""
     title = f"{quantity.title} [{quantity.profile}]" if quantity.profile else quantity.title
-    return AxesSpec(x, y, log_ticks(*x), _y_ticks(y, quantity), across, title, log_y=quantity.metric == "error")
+    return AxesSpec(x, y, log_ticks(*x), _y_ticks(y, quantity), across, title, log_y=quantity.known.is_error)
 
 
 def _widened(x: tuple[float, float], left: float, right: float) -> tuple[float, float]:
@@ -144,7 +145,7 @@ def map_axes(tables: Mapping[str, Table], quantity: MetricFormat) -> AxesSpec:
 def contours(values: Sequence[float], metric: str) -> list[float]:
     """Round values of the metric at which contours are drawn."""
     low, high = min(values), max(values)
-    if metric != "error":
+    if not METRICS[metric].is_error:
         return [value for value in _nice(low, high, 12) if low < value < high]
     return [value for value, _ in _y_ticks((low, high), MetricFormat("error", "", "")) if low < value < high]
 
@@ -248,19 +249,20 @@ def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
 def _span(values: Sequence[float], metric: str) -> float:
     """Range of the values, in decades for errors; never nothing."""
     low, high = min(values), max(values)
-    if metric == "error":
+    if METRICS[metric].is_error:
         return max(math.log10(high / low), 0.02)
-    return max(high - low, 0.1 if metric == "psnr" else 0.002)
+    return max(high - low, 0.1 if METRICS[metric].unit == "dB" else 0.002)
 
 
 def _y_range(
     seen: Sequence[float], band: Sequence[float], anchors: Sequence[float], metric: str, span: float
 ) -> tuple[float, float]:
-    scale = [math.log10(v) for v in seen] if metric == "error" else list(seen)
+    logarithmic = METRICS[metric].is_error
+    scale = [math.log10(v) for v in seen] if logarithmic else list(seen)
     low, high = min(scale), max(scale)
-    more = [math.log10(v) for v in band if v > 0] if metric == "error" else list(band)
+    more = [math.log10(v) for v in band if v > 0] if logarithmic else list(band)
     floor, ceiling = low - ROOM * span, high + ROOM * span
-    close = [math.log10(v) if metric == "error" else v for v in anchors if metric != "error" or v > 0]
+    close = [math.log10(v) if logarithmic else v for v in anchors if not logarithmic or v > 0]
     inside = [v for v in close if low - 0.6 * span <= v <= high + 0.6 * span]
     low, high = (
         min([low, *(max(v, floor) for v in more), *inside]),
@@ -270,7 +272,7 @@ def _y_range(
     low, high = low - room, high + room
     shown, margin = [v for v in close if low <= v <= high], 0.08 * (high - low)
     low, high = min([low, *(v - margin for v in shown)]), max([high, *(v + margin for v in shown)])  # room for labels
-    return (10**low, 10**high) if metric == "error" else (low, high)
+    return (10**low, 10**high) if logarithmic else (low, high)
 
 
 def _percent_ticks(y: tuple[float, float], reference: float, metric: str) -> Ticks:
@@ -281,7 +283,7 @@ def _percent_ticks(y: tuple[float, float], reference: float, metric: str) -> Tic
     inside = [(value, share) for value, share in candidates if low <= value <= high]
 
     def place(value: float) -> float:
-        return math.log(value / low) / math.log(high / low) if metric == "error" else (value - low) / (high - low)
+        return math.log(value / low) / math.log(high / low) if kind.is_error else (value - low) / (high - low)
 
     chosen = [(value, share) for value, share in inside if share == 100]
     for value, share in sorted(inside, key=lambda item: (item[1] % 50 != 0, item[1] % 10 != 0, item[1])):
@@ -302,7 +304,7 @@ def log_ticks(low: float, high: float) -> Ticks:
 
 
 def _y_ticks(y: tuple[float, float], quantity: MetricFormat) -> Ticks:
-    if quantity.metric == "error":
+    if quantity.known.is_error:
         decades = math.log10(y[1] / y[0])
         steps = (
             (1, 2, 5)

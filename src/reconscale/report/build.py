@@ -176,7 +176,7 @@ def report_points(
     out: Path,
     *,
     title: str,
-    worthwhile: float = 0.1,
+    worthwhile: float | None = None,
     target: float | None = None,
     command: str = "reconscale report points.csv",
 ) -> Path:
@@ -186,7 +186,7 @@ def report_points(
         points: the measurements.
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         title: heading of the page.
-        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         target: a value of the metric whose n is asked for.
         command: what writes this page again, for the page.
 

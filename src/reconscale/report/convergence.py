@@ -58,7 +58,7 @@ def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> l
     open_ones = [result for result in done if result.converged is False]
     if not open_ones:
         return []
-    matters = _gain_of_selected(done, points) >= (worthwhile if points.metric != "ssim" else DB)
+    matters = _gain_of_selected(done, points) >= (worthwhile if METRICS[points.metric].unit == "dB" else DB)
     recipe = open_ones[0].run.recipe
     hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again
     return [finding("not-converged" if matters else "nearly-converged", count=len(open_ones), runs=len(done),

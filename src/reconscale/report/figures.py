@@ -274,7 +274,7 @@ def _surface(field: Table, quantity: MetricFormat) -> Surface:
     row_at = {(row["n"], row["p"]): row for row in _records(field)}
     rows = [[row_at[n, p] for n in across] for p in up]
     levels = contours(field.numbers("median"), quantity.metric)
-    names = [quantity.bare(level) if quantity.metric == "error" else general(level) for level in levels]
+    names = [quantity.bare(level) if quantity.known.is_error else general(level) for level in levels]
     ramp = MAP_RAMP if quantity.larger_is_better else (MAP_RAMP[1], MAP_RAMP[0])
     texts = [[_map_text(row, quantity) for row in line] for line in rows]
     return Surface(across, up, [[row["median"] for row in line] for line in rows], levels, names, ramp, texts)

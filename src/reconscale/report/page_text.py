@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconscale.format import amount, duration, format_chance, number, plain, short, times
-from reconscale.laws import Hours
+from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.pictures import Baselines
 from reconscale.report.sentences import members_sentence
@@ -205,7 +205,7 @@ def landscape(answer: Analysis) -> list[str]:
     n, most = float(answer.points.n.max()), float(answer.points.p.max())
     enough = drawn.frontier([n], worthwhile=max(answer.worthwhile, 1e-6))
     (median,), ((low,), (high,)) = enough.median, enough.interval(0.9)
-    unit = "SSIM" if answer.points.metric == "ssim" else "dB"
+    unit = METRICS[answer.points.metric].unit
     head = f"At n = {amount(n)} doubling p gains more than {answer.worthwhile:g} {unit}"
 
     def spelt(p: float) -> str:
@@ -308,7 +308,7 @@ def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
         rows.append(("Widths", ", ".join(str(width) for width in sorted(set(points.width.tolist())))))
     seeds = "" if points.seed is None else f", {times(len(set(points.seed.tolist())), 'seed')}"
     name = f"{quantity.profile}: " if quantity.profile else ""
-    unit = "SSIM" if points.metric == "ssim" else "dB"
+    unit = METRICS[points.metric].unit
     return [
         *rows,
         ("Runs", f"{times(len(points), 'run')} done{seeds}"),

@@ -192,7 +192,7 @@ def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float
         return ()
     largest = float(best.n.max())
     reached = _mean(best, largest)
-    sign = -1 if best.metric == "error" else 1
+    sign = -1 if METRICS[best.metric].is_error else 1
     above = [(sign * value, kind, label, value) for kind, label, value in lines if sign * value > sign * reached]
     if not above:
         return ()
@@ -214,11 +214,13 @@ def _mean(points: Points, n: float) -> float:
 
 
 def _last(points: Points) -> tuple[float | None, float | None]:
-    """Gain for each doubling between the two largest n, in dB (SSIM for SSIM), and its standard error over seeds."""
+    """Gain for each doubling between the two largest n, in the unit of gains, and its standard error over seeds."""
     if len(points.sizes) < 2:
         return None, None
     metric, doublings = METRICS[points.metric], math.log2(points.sizes[-1] / points.sizes[-2])
-    before, after = (metric.gain(points.error[:1], points.error[points.n == n]) for n in points.sizes[-2:])
+    # Per cent are of the error before; other units need no reference.
+    reference = points.error[points.n == points.sizes[-2]].mean()[None] if metric.unit == "%" else points.error[:1]
+    before, after = (metric.gain(reference, points.error[points.n == n]) for n in points.sizes[-2:])
     gain = float(after.mean() - before.mean()) / doublings
     if min(len(before), len(after)) < 2:
         return gain, None

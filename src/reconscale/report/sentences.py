@@ -39,7 +39,7 @@ QUANTITIES = {
 }
 
 STEPS = "kind action reason runs n p width hours cost cost_unit reduction regret"
-"""Columns. ``reduction``: share of the variance that is removed; ``regret``: expected regret that remains, in dB."""
+"""Columns. ``reduction``: share of the variance that is removed; ``regret``: expected regret that remains, as gains."""
 
 ACT = {
     "COLLECT MORE": "No further experiments needed: collect more data",
@@ -204,12 +204,12 @@ def _step(kind: str, action: str, reason: str, runs: int | None, hours: float | 
     return (kind, action, reason, runs, None, None, None, hours, None, None, None, None)
 
 
-def answer_lines(points: Points, *, worthwhile: float = 0.1, requested_n: Sequence[float] = ()) -> list[str]:
+def answer_lines(points: Points, *, worthwhile: float | None = None, requested_n: Sequence[float] = ()) -> list[str]:
     """The verdict and its sentence, what was measured, the forecast, the laws, the back-test and the findings.
 
     Args:
         points: the measurements.
-        worthwhile: the smallest gain worth paying for, in dB, or in SSIM for SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         requested_n: sizes to forecast; none: 2, 4 and 10 times the largest n.
 
     Returns:
@@ -367,4 +367,4 @@ def _laws(answer: Analysis) -> list[str]:
 
 
 def _sd(value: float, quantity: MetricFormat) -> str:
-    return general(value) if quantity.metric == "error" else plain(value, quantity.digits + 1)
+    return general(value) if quantity.known.is_error else plain(value, quantity.digits + 1)

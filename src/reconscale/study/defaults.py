@@ -92,7 +92,7 @@ def fill_in_tolerance(content: Mapping[str, Any]) -> Any:
     analysis, rules = content.get("analysis", {}), content.get("override", ())
     worthwhile = analysis.get("worthwhile", WORTHWHILE) if isinstance(analysis, Mapping) else WORTHWHILE
     profile = analysis.get("profile") if isinstance(analysis, Mapping) else None
-    in_db = isinstance(worthwhile, int | float) and str(profile).partition("-")[0] in ("psnr", "None", "mse", "nmse")
+    in_db = isinstance(worthwhile, int | float) and str(profile).partition("-")[0] in ("psnr", "None")
     tolerance = round((worthwhile if in_db and worthwhile > 0 else WORTHWHILE) / 3, 4)
     filled = _with_tolerance(content, tolerance)
     if not isinstance(rules, tuple | list) or not rules:

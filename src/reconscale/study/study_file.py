@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.study.base import FrozenModel
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
 from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
@@ -86,7 +88,8 @@ class Analysis(FrozenModel):
     Attributes:
         profile: the metric that curves are drawn in, a name in ``PROFILES``; of a study file that does not say: the
             usual one of its problem.
-        worthwhile: the smallest gain worth paying for: dB for PSNR and MSE, the metric's own unit for SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric: dB of PSNR, per cent of an error,
+            SSIM; of a study file that does not say: 0.1 dB, 2 %, 0.01 SSIM.
         forecast: sizes to forecast; none: 2, 4 and 10 times the largest n.
         baseline_images: test images that reconstructions without learning are measured on at most, spread evenly; of
             volumes whole ones, and four at least.
@@ -97,10 +100,23 @@ class Analysis(FrozenModel):
     forecast: tuple[float, ...] = ()
     baseline_images: int = Field(default=32, ge=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, content: Any) -> Any:
+        """What is worthwhile in another metric than PSNR."""
+        profile = PROFILES.get(str(content.get("profile"))) if isinstance(content, Mapping) else None
+        if profile is None or profile.kind == "psnr":
+            return content
+        return {"worthwhile": METRICS[profile.kind].worthwhile, **content}
+
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.profile not in PROFILES:
             raise ValueError(f"profile: found '{self.profile}'; {suggest(self.profile, PROFILES)}")
+        try:
+            METRICS[PROFILES[self.profile].kind].check_worthwhile(self.worthwhile, math.nan)
+        except UserError as mistake:
+            raise ValueError(f"worthwhile: {mistake.found}; {mistake.remedy}") from mistake
         if any(n <= 0 for n in self.forecast):
             raise ValueError("forecast: sizes must be above 0; leave out what is not")
         return self
@@ -160,6 +176,7 @@ class Study(FrozenModel):
         losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
+        check_grey_levels(self.problem)
         return self
 
     @model_validator(mode="after")

@@ -94,7 +94,8 @@ def test_sentences_of_errors_and_ssim(make):
 
 def test_error_and_psnr_agree(make):
     error, psnr = decide(make(0.1, 1, 0.5)), decide(make(0.1, 1, 0.5, metric="psnr"))
-    assert error.gain_n.median == pytest.approx(psnr.gain_n.median, rel=1e-6)
+    assert error.gain_n.median == pytest.approx(100 * (1 - 10 ** (-psnr.gain_n.median / 10)), rel=1e-3)
+    assert (error.unit, psnr.unit, error.worthwhile, psnr.worthwhile) == ("%", "dB", 2.0, 0.1)
     assert psnr.error_bar == pytest.approx(10 / np.log(10) * error.error_bar / error.measured, rel=0.01)
 
 
@@ -154,6 +155,10 @@ def test_points_that_no_curve_follows_are_a_finding(make):
     assert "misfit" not in {item.code for item in decide(points).findings}
 
 
+HALF = 100 * (1 - 2**-0.5)
+"""Per cent that an error of n^-0.5 falls where n doubles."""
+
+
 def test_two_sizes_wild_seeds_and_a_thousand_points(make):
     few = decide(make(0.1, 1.0, 0.5, sizes=np.array([30.0, 100.0]), metric="psnr"), worthwhile=1.0)
     assert few.gain_n.low < few.gain_n.high
@@ -162,6 +167,6 @@ def test_two_sizes_wild_seeds_and_a_thousand_points(make):
     y = wild.y.copy()
     y[-2] *= 3
     made = decide(Points(wild.n, y, wild.seed))
-    assert made.gain_n.low < 1.5 < made.gain_n.high
+    assert made.gain_n.low < HALF < made.gain_n.high
     many = decide(make(0.0, 1.0, 0.5, sizes=np.unique(np.geomspace(30, 3000, 400).round())))
-    assert many.gain_n.low < 1.5 < many.gain_n.high
+    assert many.gain_n.low < HALF < many.gain_n.high

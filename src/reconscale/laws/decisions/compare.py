@@ -122,7 +122,9 @@ def _check_comparable(a: Points, b: Points) -> None:
 
 
 def _may_be_equal(name: str, words: set[str]) -> bool:
-    """Whether two words may mean the same because one of them is only assumed: no profile, or images by default."""
+    """Whether two words may mean the same because one of them is only assumed: any error, no profile, or images."""
+    if name == "metric":
+        return "error" in words and all(METRICS[word].unit == "%" for word in words)
     return "" in words if name == "profile" else IMAGES in words <= {IMAGES, "images", "photographs", "units"}
 
 
@@ -218,7 +220,7 @@ class Difference:
 
     Attributes:
         n: the size.
-        gain: of the second over the first, in dB (or SSIM); below 0 the first is better.
+        gain: of the second over the first, in the metric's unit of gains; below 0 the first is better.
         low, high: 90 % interval by Student's t over seeds; none with a single run on either side.
         pairs: seeds that both have, whose differences count; 0: the means of both are compared.
     """
@@ -291,8 +293,10 @@ def _difference(a: Points, b: Points, n: float) -> Difference:
         half = stdtrit(len(gains) - 1, 0.95) * gains.std(ddof=1) / np.sqrt(len(gains))
         mean = float(gains.mean())
         return Difference(n, mean, mean - float(half), mean + float(half), len(gains))
-    one = metric.gain(np.ones(1), np.asarray(sides[0].error))
-    other = metric.gain(np.ones(1), np.asarray(sides[1].error))
+    # In per cent the first method is what the second is compared with; other units need no reference.
+    reference = np.full(1, sides[0].error.mean()) if metric.unit == "%" else np.ones(1)
+    one = metric.gain(reference, np.asarray(sides[0].error))
+    other = metric.gain(reference, np.asarray(sides[1].error))
     mean = float(other.mean() - one.mean())
     if min(len(one), len(other)) < 2:
         return Difference(n, mean, None, None, 0)

@@ -23,6 +23,7 @@ from reconscale.laws.grouping import (
     image_bootstrap_shift,
     resample,
 )
+from reconscale.laws.metrics import spell_apart
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.surface import Surface
 
@@ -40,7 +41,7 @@ def list_cautions(curve: CurvePosterior) -> tuple[Finding, ...]:
     twice = curve.last + float(np.log(2.0))
     apart = curve.ensemble.apart(twice)
     if apart > APART:
-        found.append(finding("laws-disagree", n=float(np.exp(twice)), spread=10.0 / np.log(10.0) * apart))
+        found.append(finding("laws-disagree", n=float(np.exp(twice)), spread=spell_apart(apart, curve.points.metric)))
     return tuple(found)
 
 
@@ -69,7 +70,7 @@ class Gain:
     """What more of one thing is expected to add.
 
     Attributes:
-        median: expected gain, in dB (or SSIM); above 0 is better.
+        median: expected gain, in the metric's unit of gains; above 0 is better.
         low: 5 % quantile.
         high: 95 % quantile.
         probability: chance that the gain is larger than worthwhile.
@@ -171,14 +172,14 @@ class Decision:
         n: the largest n measured.
         p: parameters of the network chosen there, or None.
         measured: mean over seeds of the metric there.
-        error_bar: standard error of that mean, from the spread between seeds.
+        error_bar: standard error of that mean, from the spread between seeds; none where no size was run twice.
         gain_n: what doubling n adds.
         gain_tenfold: what ten times n adds.
         gain_p: what doubling p adds at that n, or None where fewer than three sizes of network were measured there.
         gain_p_from: what ``gain_p`` rests on: ``measured``, ``surface``, ``curve`` (along p at the largest n), or
             nothing.
         worthwhile: the smallest gain worth paying for.
-        unit: of the gains, ``dB`` or ``SSIM``.
+        unit: of the gains: ``dB`` of PSNR, ``%`` of an error, else what the values are, for instance ``SSIM``.
         cost_n: of doubling n: the images and one run there, or None.
         cost_p: of one run with p doubled, or None.
         sentence: all of this in a few sentences.
@@ -193,7 +194,7 @@ class Decision:
     n: float
     p: float | None
     measured: float
-    error_bar: float
+    error_bar: float | None
     gain_n: Gain
     gain_tenfold: Gain
     gain_p: Gain | None
@@ -215,7 +216,7 @@ class Decision:
 
 
 def make_decision(
-    curve: CurvePosterior, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None
+    curve: CurvePosterior, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None
 ) -> Decision:
     """Say whether doubling the data, or the network, is worth it.
 
@@ -226,7 +227,8 @@ def make_decision(
     Args:
         curve: the curve, inferred from points.
         double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
-        worthwhile: the smallest gain worth paying for, 0 or more: in dB, for ``ssim`` in SSIM.
+        worthwhile: the smallest gain worth paying for, 0 or more, in the metric's own unit: dB of PSNR, per cent of an
+            error, else as the values; none: that of the metric.
         costs: prices; then the sentence says what each doubling costs.
 
     Raises:
@@ -234,7 +236,7 @@ def make_decision(
     """
     if double not in ("n", "p"):
         raise UserError("double", f"found '{double}'", "'n' or 'p' is expected")
-    check_worthwhile(worthwhile)
+    worthwhile = check_worthwhile(worthwhile, curve.points)
     points, n, p = curve.points, curve.largest, curve.p
     twice, tenfold = gains_n(curve, worthwhile, (2.0, 10.0))
     larger, source = gain_p(curve, worthwhile)
@@ -262,20 +264,20 @@ def make_decision(
     return replace(answer, sentence=_sentence(answer, points, double))
 
 
-def check_worthwhile(worthwhile: float) -> float:
-    """The number itself.
+def check_worthwhile(worthwhile: float | None, points: Points) -> float:
+    """The smallest gain worth paying for, in the unit of the metric; that of the metric where nobody says.
 
     Raises:
-        UserError: it is not a number of 0 or more.
+        UserError: it is no number of 0 or more, or none that can be meant in that unit.
     """
-    if not (np.isfinite(worthwhile) and worthwhile >= 0):
-        raise UserError("worthwhile", f"found {worthwhile}", "a gain of 0 or more is expected")
-    return float(worthwhile)
+    return METRICS[points.metric].check_worthwhile(worthwhile, float(np.median(points.y)))
 
 
-def _measured(best: Points, level: SizeMeans) -> tuple[float, float]:
-    """Mean over seeds at the largest n, and its standard error, in units of the metric."""
+def _measured(best: Points, level: SizeMeans) -> tuple[float, float | None]:
+    """Mean over seeds at the largest n, and its standard error, in units of the metric; none without replicates."""
     measured = float(best.y[best.n == best.n.max()].mean())
+    if not level.replicated:
+        return measured, None
     metric = METRICS[best.metric]
     error = metric.to_error(np.array([measured]))
     return measured, float(np.sqrt(level.variance[-1]) / metric.slope(error)[0])
@@ -293,13 +295,12 @@ def _verdict(gain_n: Gain, gain_p: Gain | None, double: str) -> tuple[str, float
 
 
 def _sentence(answer: Decision, points: Points, double: str) -> str:
-    digits = 4 if answer.unit == "SSIM" else 2
     network = "" if answer.p is None else f" and p = {short(answer.p)}"
     profile = f" [{points.profile}]" if points.profile else ""
-    first = f"At n = {amount(answer.n)} {points.unit}{network} we measure {_value(answer, points, digits)}{profile}."
-    about_n = _about("n", answer.gain_n, answer, digits)
+    first = f"At n = {amount(answer.n)} {points.unit}{network} we measure {_value(answer, points)}{profile}."
+    about_n = _about("n", answer.gain_n, answer, points)
     if answer.gain_p is not None:
-        about_p = _about("p", answer.gain_p, answer, digits)
+        about_p = _about("p", answer.gain_p, answer, points)
     else:
         alone = "; this STOP rests on the data alone" if answer.verdict == "STOP" else ""
         about_p = (
@@ -317,16 +318,21 @@ def _bills(answer: Decision) -> list[str]:
     return said
 
 
-def _value(answer: Decision, points: Points, digits: int) -> str:
-    if points.metric == "error":
-        return f"an error of {general(answer.measured)} ± {answer.error_bar:.1g}"
-    return f"{plain(answer.measured, digits)} ± {plain(answer.error_bar, digits)} {answer.unit}"
+def _value(answer: Decision, points: Points) -> str:
+    metric, bar = METRICS[points.metric], answer.error_bar
+    if metric.is_error:
+        name = "an error" if metric.name == "error" else f"{metric.label or metric.name}"
+        return f"{name} of {general(answer.measured)}" + ("" if bar is None else f" ± {bar:.1g}")
+    spread = "" if bar is None else f" ± {plain(bar, metric.digits)}"
+    return f"{plain(answer.measured, metric.digits)}{spread} {metric.unit}"
 
 
-def _about(what: str, gain: Gain, answer: Decision, digits: int) -> str:
+def _about(what: str, gain: Gain, answer: Decision, points: Points) -> str:
+    metric = METRICS[points.metric]
+    low, high = (plain(end, metric.digits) for end in (gain.low, gain.high))
+    told = metric.tell(f"Doubling {what}", gain.median)
+    of = "of the gain " if " to lose " in told or " to raise " in told else ""
     return (
-        f"Doubling {what} is expected to add {plain(gain.median, digits)} {answer.unit} "
-        f"(90 % interval {plain(gain.low, digits)} to {plain(gain.high, digits)}); the chance that it exceeds your "
-        f"{answer.worthwhile:g} {answer.unit} "
+        f"{told} (90 % interval {of}{low} to {high}); the chance that it exceeds your {metric.spell(answer.worthwhile)} "
         f"is {format_chance(gain.probability)} ({likelihood_words(gain.probability)})."
     )

@@ -11,6 +11,7 @@ from reconscale.laws.decisions.decide import Decision, make_decision
 FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
 OBSTACLES = {
+    "looks-like-ssim": (FIX, "Say what the values are (metric, or the column's name)"),
     "below-input": (FIX, "Find out why the networks are worse than their input (noise, data range, rate, loss)"),
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
     "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
@@ -24,14 +25,15 @@ OBSTACLES = {
 
 
 def make_gated_decision(
-    curve: CurvePosterior, *, double: str = "n", worthwhile: float = 0.1, costs: Costs | None = None
+    curve: CurvePosterior, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None
 ) -> Decision:
     """Say whether more data, or a larger network, is worth it, unless something must be mended first.
 
     Args:
         curve: the curve, inferred from points. Their ``findings`` may say what is known of the runs behind them.
         double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
-        worthwhile: the smallest gain worth paying for, 0 or more: in dB, for ``ssim`` in SSIM.
+        worthwhile: the smallest gain worth paying for, 0 or more, in the metric's own unit: dB of PSNR, per cent of an
+            error, else as the values; none: that of the metric.
         costs: prices; then the sentence says what each doubling costs.
 
     Returns:

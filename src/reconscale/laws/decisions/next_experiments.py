@@ -81,7 +81,7 @@ def choose_experiments(
     costs: Costs | None = None,
     *,
     candidates: Sequence[Candidate] | None = None,
-    worthwhile: float = 0.1,
+    worthwhile: float | None = None,
     forecast_at: float | None = None,
     count: int = 3,
 ) -> tuple[Experiment, ...]:
@@ -101,14 +101,14 @@ def choose_experiments(
         curve: the curve, inferred from points.
         costs: prices; none: a run costs in proportion to n (and p).
         candidates: what may be run; none: see :func:`~reconscale.laws.decisions.value_of_information.candidates_of`.
-        worthwhile: the smallest gain worth paying for, in dB or SSIM.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         forecast_at: an n whose forecast is the aim instead of the decision.
         count: choices, at most; a cell that is chosen again is one experiment with more seeds.
 
     Raises:
         UserError: an argument is out of range.
     """
-    check_worthwhile(worthwhile)
+    worthwhile = check_worthwhile(worthwhile, curve.points)
     if forecast_at is not None and not (np.isfinite(forecast_at) and forecast_at > 0):
         raise UserError("forecast_at", f"found {forecast_at}", "a number above 0 is expected")
     if count < 1:
@@ -180,7 +180,7 @@ def _best(plan: _Plan, before: ExpectedLoss, left: list[ExpectedLoss], have: flo
 
 
 def _worth(plan: _Plan) -> float | None:
-    """What a dB (or SSIM) is worth in the currency: doubling n costs as much as a worthwhile gain is worth."""
+    """What a unit of gain is worth in the currency: doubling n costs as much as a worthwhile gain is worth."""
     if plan.costs is None or plan.costs.per_image is None or not plan.worthwhile:
         return None
     last = plan.curve.largest

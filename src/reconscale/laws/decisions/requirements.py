@@ -24,6 +24,8 @@ FAR = 10.0
 """Beyond this multiple of the largest n a number rests on which law holds."""
 REACH = 1000.0
 """What is not reached by this multiple of the largest n is never reached."""
+OTHER_UNIT = 100.0
+"""A target so many times the largest error measured was meant in another unit."""
 RUNGS = 46
 """Sizes up to there; this many, and two more, are drawn jointly; between them curves are straight in log-log."""
 
@@ -77,12 +79,28 @@ def error_of(value: float, metric: str, where: str) -> float:
             error = float(METRICS[metric].to_error(np.array([value], dtype=np.float64))[0])
         if 1e-100 < error < 1e100:
             return error
-    remedy = {
-        "error": "an error above 0 is expected",
-        "psnr": "a PSNR in dB is expected",
-        "ssim": "an SSIM below 1 is expected",
-    }[metric]
-    raise UserError(where, f"found {value}", remedy)
+    known = METRICS[metric]
+    kinds = {"%": "an error above 0", "dB": "a PSNR in dB", "SSIM": "an SSIM below 1"}
+    raise UserError(where, f"found {value}", f"{kinds.get(known.unit, f'a value of {metric}')} is expected")
+
+
+def check_target(target: float, points: Points) -> float:
+    """A target as an error; one in another unit than what was measured is asked back.
+
+    Raises:
+        UserError: it is not a value of the metric, or none that can be meant beside what was measured.
+    """
+    error = error_of(target, points.metric, "target")
+    low, high = float(points.y.min()), float(points.y.max())
+    known = METRICS[points.metric]
+    if known.unit == "dB" and abs(target) < 1.5 < low:
+        choices = "give a PSNR in dB; for a target in SSIM or an error give points in that metric"
+        raise UserError("target", f"found {target:g} where {low:.4g} to {high:.4g} dB were measured", choices)
+    if known.is_error and target > OTHER_UNIT * high:
+        of_decibels = f"{10.0 ** (-target / 10.0):.3g} is the MSE of {target:g} dB"
+        raise UserError("target", f"found {target:g} where errors of {low:.4g} to {high:.4g} were measured",
+                        f"give an error; {of_decibels}")  # fmt: skip
+    return error
 
 
 def size_for_target(curve: CurvePosterior, target: float) -> RequiredSize:
@@ -95,7 +113,7 @@ def size_for_target(curve: CurvePosterior, target: float) -> RequiredSize:
     Raises:
         UserError: ``target`` is not a value of the metric.
     """
-    points, error = curve.points, error_of(float(target), curve.points.metric, "target")
+    points, error = curve.points, check_target(float(target), curve.points)
     rungs = n_grid(float(curve.level.x[0]), curve.last)
     above = curve.draw(np.append(rungs, curve.last)) - np.log(error)
     n = summarise(first_n_reaching(rungs, above[:, :-1]))
@@ -110,7 +128,10 @@ def size_for_target(curve: CurvePosterior, target: float) -> RequiredSize:
 
 
 def _sentence(target: float, n: Interval, already: float, points: Points) -> str:
-    goal = f"an error of {target:g}" if points.metric == "error" else f"{target:g} {METRICS[points.metric].unit}"
+    metric = METRICS[points.metric]
+    goal = f"{target:g} {metric.unit}"
+    if metric.is_error:
+        goal = f"{'an error' if metric.name == 'error' else metric.label or metric.name} of {target:g}"
     most = f"{REACH:,.0f} times the largest n"
     if np.isinf(n.median):
         least = "" if np.isinf(n.low) else f"; it needs at least about {round_interval(n.low)} {points.unit}"
@@ -122,17 +143,13 @@ def _sentence(target: float, n: Interval, already: float, points: Points) -> str
     return f"{goal} needs about {round_interval(n.median)} {points.unit} ({format_interval(n)}){never}."
 
 
-STEP = {"dB": 0.1, "SSIM": 0.01}
-"""The gain that is priced."""
-
-
 @dataclass(frozen=True)
 class Price:
     """What one step of quality costs from here, by more data; each may be infinite.
 
     Attributes:
-        step: the gain, in ``unit``.
-        unit: ``dB`` or ``SSIM``.
+        step: the gain, in ``unit``: what the metric counts as worthwhile, 0.1 dB, 2 % of an error, 0.01 SSIM.
+        unit: ``dB``, ``%``, or what the values are.
         n: training-set size that has it.
         images: to be acquired beyond those at hand.
         hours: of one training at that n.
@@ -157,7 +174,7 @@ class Price:
 
 
 def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
-    """Price the next 0.1 dB (0.01 SSIM) beyond the largest n, by more data for the network chosen there.
+    """Price the next 0.1 dB (2 % of an error, 0.01 SSIM) beyond the largest n, by more data for the network chosen there.
 
     Args:
         curve: the curve, inferred from points.
@@ -166,15 +183,18 @@ def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
     Raises:
         UserError: ``costs`` gives no number.
     """
-    unit, n = METRICS[curve.points.metric].unit, draw_next_step(curve)
+    metric, n = METRICS[curve.points.metric], draw_next_step(curve)
     images, hours, total = np.full((3, len(n)), np.inf)
+    least = 1.0 if (curve.points.n == np.rint(curve.points.n)).all() else 0.0
     for row in np.flatnonzero(np.isfinite(n)):
         bill = costs.bill(float(n[row]), curve.p, curve.largest)
-        images[row], hours[row], total[row] = bill.images, bill.hours, np.nan if bill.total is None else bill.total
+        more = bill.images if costs.have is not None else max(bill.images, least)  # an image is whole
+        images[row], hours[row] = more, bill.hours
+        total[row] = np.nan if bill.total is None else costs.total(more, bill.hours)
     priced = None if costs.per_hour is None else summarise(total)
     answer = Price(
-        step=STEP[unit],
-        unit=unit,
+        step=metric.worthwhile,
+        unit=metric.unit,
         n=summarise(n),
         images=summarise(images),
         hours=summarise(hours),
@@ -187,23 +207,26 @@ def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
 
 
 def draw_next_step(curve: CurvePosterior) -> Floats:
-    """(DRAWS,) the n beyond the largest one that gains 0.1 dB (0.01 SSIM); inf where no n does."""
+    """(DRAWS,) the n beyond the largest one that gains 0.1 dB (2 % of an error, 0.01 SSIM); inf where no n does."""
     metric, rungs = METRICS[curve.points.metric], n_grid(curve.last, curve.last)
     log_error = curve.draw(rungs)
     gain = metric.gain(np.exp(log_error[:, :1]), np.exp(log_error))
-    return first_n_reaching(rungs, STEP[metric.unit] - gain)
+    return first_n_reaching(rungs, metric.worthwhile - gain)
 
 
 def _price_sentence(answer: Price, unit: str) -> str:
     """Hours of 0 are hours that nobody measured; nothing is said about them."""
-    what = f"The next {answer.step:g} {answer.unit}"
+    what = f"The next {answer.step:g} {answer.unit}" + (" of the error" if answer.unit == "%" else "")
     never = f"the chance that more data never brings it is {format_chance(answer.n.never)}"
     if np.isinf(answer.n.median):
         return f"{what} is not expected from more data ({never})."
     images = f"about {round_interval(answer.images.median)} more {unit} ({format_interval(answer.images)})"
+    if answer.images.median == 1.0:
+        high = "" if answer.images.high == 1.0 else f" (90 % interval 1 to {round_interval(answer.images.high)})"
+        images = f"about 1 more of the {unit}{high}"
     hours = f" and {duration(3600 * answer.hours.median)} of training" if answer.hours.median else ""
     total = ""
-    if answer.total is not None:
+    if answer.total is not None and answer.total.median > 0:
         money = f"{round_interval(answer.total.median)} {answer.currency}".rstrip()
         total = f", at a cost of {money} ({format_interval(answer.total)})"
     return f"{what} needs {images}{hours}{total}; {never}."
@@ -234,8 +257,8 @@ class Exchange:
 
     Attributes:
         what: ``n`` images, ``p`` parameters, or ``sigma`` noise.
-        step: the gain, in ``unit``.
-        unit: ``dB`` or ``SSIM``.
+        step: the gain, in ``unit``: what the metric counts as worthwhile, 0.1 dB, 2 % of an error, 0.01 SSIM.
+        unit: ``dB``, ``%``, or what the values are.
         factor: by which it is multiplied: above 1 of images and parameters, below 1 of noise; its ``never`` is the
             chance that no factor up to 1000 (of noise: no less noise) brings the step.
         basis: what it is computed from.
@@ -249,7 +272,7 @@ class Exchange:
 
 
 def exchange_rates(curve: CurvePosterior, noise: NoiseLevel | None = None) -> list[Exchange]:
-    """What 0.1 dB (0.01 SSIM) is worth at the largest n, for the network chosen there.
+    """What 0.1 dB (2 % of an error, 0.01 SSIM) is worth at the largest n, for the network chosen there.
 
     Args:
         curve: the curve, inferred from points.
@@ -257,7 +280,7 @@ def exchange_rates(curve: CurvePosterior, noise: NoiseLevel | None = None) -> li
     """
     metric, seed = curve.points.metric, curve.seed
     unit = METRICS[metric].unit
-    step = STEP[unit]
+    step = METRICS[metric].worthwhile
     n = draw_next_step(curve) / np.exp(curve.last)
     found = [Exchange("n", step, unit, summarise(n), "the curve over n")]
     along = _parameters(curve, step)
@@ -345,6 +368,8 @@ def exchange_sentence(found: Sequence[Exchange], unit: str = "images") -> str:
     if not found:
         return ""
     parts = [_said(item, unit) for item in found]
+    if found[0].unit == "%":
+        return f"{found[0].step:g} % less error = {' = '.join(parts)}."
     return f"+{found[0].step:g} {found[0].unit} = {' = '.join(parts)}."
 
 

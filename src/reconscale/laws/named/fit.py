@@ -298,6 +298,6 @@ def _cautions(result: Bootstrap, form: Law, level: SizeMeans) -> list[Finding]:
         found.append(finding("not-identified", names=", ".join(loose), law=f"'{form.name}'"))
     if form.name == "power+floor" and not floor_is_identified(result.draws, level.x):
         found.append(finding("floor-unidentified", **floor_range(*floor_share(result.draws, float(level.x[-1])))))
-    if form.of == "metric" and level.metric == "error":
+    if form.of == "metric" and METRICS[level.metric].is_error:
         found.append(finding("psnr-of-error"))
     return found

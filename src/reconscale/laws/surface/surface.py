@@ -97,7 +97,7 @@ class Surface:
         return self.error(n, p).interval(level)
 
     def gain(self, n: ArrayLike, p: ArrayLike, double: str = "p") -> Draws:
-        """What doubling ``p`` or ``n`` adds at n and p (N,), in dB or, for ``ssim``, in SSIM; above 0 is better.
+        """What doubling ``p`` or ``n`` adds at n and p (N,), in the metric's unit of gains; above 0 is better.
 
         Raises:
             UserError: as in :meth:`log_error`, or ``double`` is something else.
@@ -110,14 +110,17 @@ class Surface:
         count = before.shape[1]
         return Draws(METRICS[self.metric].gain(np.exp(both[:, :count]), np.exp(both[:, count:])))
 
-    def frontier(self, n: ArrayLike, *, worthwhile: float = 0.1, allowed: tuple[float, float] | None = None) -> Draws:
+    def frontier(
+        self, n: ArrayLike, *, worthwhile: float | None = None, allowed: tuple[float, float] | None = None
+    ) -> Draws:
         """The network that is large enough for each n (N,): beyond it a doubling gains less than ``worthwhile``.
 
         Without a cost the best p of these laws is infinite; this is where larger stops being worth it.
 
         Args:
             n: training-set sizes.
-            worthwhile: the smallest gain of a doubling worth having, above 0, in dB or SSIM.
+            worthwhile: the smallest gain of a doubling worth having, above 0, in the unit of the metric; none:
+                that of the metric.
             allowed: smallest and largest p; none: the measured range and four times beyond.
 
         Returns:
@@ -126,6 +129,7 @@ class Surface:
         Raises:
             UserError: an argument is out of range.
         """
+        worthwhile = METRICS[self.metric].worthwhile if worthwhile is None else worthwhile
         if not worthwhile > 0:
             raise UserError("worthwhile", f"found {worthwhile}", "a gain above 0 is expected")
         ladder = grid(self._allowed(allowed, 1.0, FAR))

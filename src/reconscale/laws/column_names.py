@@ -1,0 +1,110 @@
+"""Names of columns and settings: of n, p, width and seed, of metrics, and of what tells the rows of a table apart."""
+
+from __future__ import annotations
+
+import re
+
+USUAL = {
+    "n": (
+        "n", "n_train", "train_size", "num_train", "ntrain", "train_samples", "num_train_samples", "num_train_images",
+        "n_train_images", "number_of_train_images", "training_size", "n_samples",
+    ),
+    "p": ("n_params", "num_params", "params", "n_parameters", "num_parameters", "parameters", "total_params"),
+    "width": ("width", "base_channels", "num_feat", "num_feats", "n_feats", "chans"),
+    "seed": ("seed", "manual_seed", "random_seed", "rng_seed"),
+}  # fmt: skip
+"""Names that are taken without being asked, the first that is there. ``p`` alone is none of them in a log: it is
+mostly a dropout probability."""
+
+METRIC_COLUMNS = {"psnr": "psnr", "ssim": "ssim", "mse": "error", "nmse": "error", "error": "error", "loss": "error"}
+"""Column name -> metric. Errors of any kind (to be minimised, above 0) are one metric: ``error``."""
+FURTHER_METRICS = {
+    "accuracy": "accuracy", "acc": "accuracy", "iou": "iou", "miou": "iou", "jaccard": "iou", "auc": "auc",
+    "auroc": "auc", "dice": "dice", "lpips": "lpips", "nrmse": "nrmse", "rmse": "error", "mae": "error",
+}  # fmt: skip
+"""The same, for names that count only where none of ``METRIC_COLUMNS`` is there."""
+
+CLOCKS = ("global_step", "step", "_step", "iteration", "iter", "training_iteration", "epoch")
+"""Columns that say when during a training a row was measured."""
+CONDITIONS = (
+    "dataset", "data_set", "test_set", "testset", "split", "phase", "method", "model", "network", "arch",
+    "architecture", "sigma", "noise", "noise_level", "acceleration",
+)  # fmt: skip
+"""Columns that say what was measured: rows that differ in them are no replicates."""
+RUNS = ("run", "name", "run_id", "run_name", "trial", "trial_id", "fold")
+"""Columns that name the training of a row."""
+
+EXTREMES = ("best", "max", "min", "maximum", "minimum", "top")
+"""Words of a tag that is the best, or the worst, of all values of a run."""
+
+
+def simple_name(name: str) -> str:
+    """A name in small letters, with ``_`` for spaces and dashes.
+
+    >>> simple_name("Train-Size")
+    'train_size'
+    """
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def words_of(tag: str) -> list[str]:
+    """The words of a tag, in small letters.
+
+    >>> words_of("test/psnrBest"), words_of("val_psnr.max")
+    (['test', 'psnr', 'best'], ['val', 'psnr', 'max'])
+    """
+    return [word for word in re.split(r"[^A-Za-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", tag).lower()) if word]
+
+
+def is_extreme(tag: str) -> bool:
+    """Whether a tag names the best, or the worst, of all values of a run."""
+    return any(word in EXTREMES for word in words_of(tag))
+
+
+GOOD = (
+    "finished",
+    "complete",
+    "completed",
+    "success",
+    "succeeded",
+    "successful",
+    "done",
+    "ok",
+    "published",
+    "inactive",
+)
+"""How tools spell that a run ended as it should."""
+BAD = (
+    "fail", "failed", "failure", "crash", "crashed", "error", "errored", "killed", "pruned", "stopped", "stopping",
+    "aborted", "abort", "canceled", "cancelled", "interrupted", "preempted", "preempting", "running", "pending",
+    "scheduled", "waiting", "queued", "paused", "timeout", "timed_out", "diverged", "died", "dead", "oom",
+    "out_of_memory", "node_fail", "in_progress", "active", "incomplete", "unfinished", "nan", "broken",
+)  # fmt: skip
+"""How they spell that it did not."""
+STATES = ("state", "status", "run_state", "run_status", "trial_state", "trial_status", "sys/state", "job_state")
+"""Columns that say so."""
+FLAGS = ("failed", "crashed", "diverged", "pruned", "killed", "has_crashed", "hascrashed", "sys/failed", "aborted")
+"""Columns that say by true or false that it did not."""
+
+
+def unfinished(column: str, cell: str, column_cells: list[str]) -> bool:
+    """Whether a cell says that its run did not end as it should, so that its last value is none to count.
+
+    Args:
+        column: the column's name.
+        cell: what it says of this run.
+        column_cells: what it says of all runs: a word that nobody knows counts as bad only among known ones.
+    """
+    name, word = simple_name(column), _state(cell)
+    if name in FLAGS:
+        return word in ("true", "1", "1.0", "yes")
+    if name not in STATES or not word or word in GOOD:
+        return False
+    if word == "terminated":  # how Ray Tune spells finished, and Guild killed
+        return any(_state(other) in GOOD for other in column_cells)
+    return word in BAD or word.split("_")[0] in BAD or any(_state(other) in GOOD for other in column_cells)
+
+
+def _state(cell: str) -> str:
+    """``TrialState.PRUNED`` as ``pruned``."""
+    return simple_name(re.sub(r"^[A-Za-z]+\.", "", cell.strip()))

@@ -1,0 +1,177 @@
+"""The cells of a text table: encodings, separators, marks of decimals and of thousands."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconscale.errors import UserError
+from reconscale.files import read_limited
+
+SEPARATORS = (",", ";", "\t")
+"""What may stand between two cells; the first that fits all lines, where several do."""
+DECLARED = re.compile(r'"?sep=([,;|\t])"?\s*', re.IGNORECASE)
+"""A first line by which spreadsheets say what separates the cells."""
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+),(\d+)(?:[eE][+-]?\d+)?")
+THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
+"""One number or a thousand times as much, depending on where one lives."""
+GROUPED = re.compile(r"\d{1,3}(?:[ ,.'\u2019\u00a0\u202f\u2009]\d{3})+")
+"""A whole number with marks between its thousands, of whatever kind."""
+COUNTS = ("n", "p", "width", "seed", "steps")
+"""Columns of whole numbers, in which a point before three digits may be a mark of thousands."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as text.
+
+    Attributes:
+        header: names of the columns, stripped; they may occur twice.
+        rows: (line, cells) of each row that is not empty, cells stripped, as many as the header has or not.
+    """
+
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+
+
+def read_cells(path: Path, most: int, remedy: str) -> Sheet | None:
+    """The cells of a text file: UTF-8, or UTF-16 with a byte order mark; line ends of any system.
+
+    Cells are separated by commas, semicolons or tabs: what the first line ``sep=;`` says, else what gives every line as
+    many cells as the header. Between semicolons and tabs decimals may be written with commas, which are read as points
+    where one of them cannot be a mark of thousands.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        remedy: what to advise where it is no table.
+
+    Returns:
+        The cells, or None of an empty file.
+
+    Raises:
+        UserError: the file cannot be read, or its encoding or its quotes are broken.
+    """
+    text = decode(path, read_limited(path, most), "save it as CSV in UTF-8")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    text = text.replace("\r\r\n", "\r\n")
+    first, _, rest = text.partition("\n")
+    declared = DECLARED.fullmatch(first.strip("\r"))
+    if declared:
+        lines, mark = _lines(path, rest, declared[1], remedy), declared[1]
+        lines = [(line + 1, row) for line, row in lines]
+    else:
+        lines, mark = _separated(path, text, remedy)
+    lines = [(line, [cell.strip() for cell in row]) for line, row in lines]
+    if not lines:
+        return None
+    rows = lines[1:]
+    if mark != ",":
+        _read_decimal_commas([row for _, row in rows])
+    return Sheet(lines[0][1], rows)
+
+
+def decode(path: Path, data: bytes, remedy: str = "save it in UTF-8") -> str:
+    """The text of a file in UTF-8 (with or without a byte order mark), or in UTF-16 with one.
+
+    Raises:
+        UserError: it is neither.
+    """
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if marked and not data.startswith(codecs.BOM_UTF32_LE):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise UserError(path, f"is not UTF-16 (byte {error.start})", remedy) from error
+    if b"\0" in data[:4096]:
+        raise UserError(path, "holds zero bytes: it is UTF-16 without a byte order mark, or no text", remedy)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(path, f"is not UTF-8 (byte {error.start})", remedy) from error
+
+
+def check_thousands(where: object, name: str, texts: Sequence[str], *, written: bool = False) -> None:
+    """Refuse whole numbers whose points may be marks of thousands: 1.000 is a thousand in half of Europe.
+
+    Args:
+        where: the file, for the message.
+        name: the column's name.
+        texts: its cells.
+        written: whether every number of the table, the measured ones too, is written with three decimals.
+
+    Raises:
+        UserError: some number reads as one value here and as another elsewhere.
+    """
+    doubtful = [text for text in texts if THOUSANDS.fullmatch(text)]
+    plain = [text for text in texts if not THOUSANDS.fullmatch(text)]
+    if not doubtful or any("." in text for text in plain):  # 1000.000, 2.0: there the point is one of decimals
+        return
+    if not plain and written and all(text.endswith(".000") for text in doubtful):
+        return
+    beside = f" beside '{plain[0]}'" if plain else ""
+    without = doubtful[0].replace(".", "")
+    raise UserError(
+        f"{where}, column '{name}'",
+        f"found '{doubtful[0]}'{beside}, which is {float(without):g} in one half of Europe and "
+        f"{doubtful[0].split('.')[0]} in the other",
+        f"write {without} or {doubtful[0].split('.')[0]}, without a mark between thousands",
+    )
+
+
+def advise_number(text: str) -> str:
+    """What to write instead of a cell that is no number, or nothing to advise.
+
+    >>> advise_number("30,85"), advise_number("1,000"), advise_number("1 000"), advise_number("n/a")
+    ('write 30.85', 'write 1.000 or 1000', 'write 1000', '')
+    """
+    whole = re.sub(r"[ ,'\u2019\u00a0\u202f\u2009]", "", text)
+    if DECIMAL_COMMA.fullmatch(text):
+        point = text.replace(",", ".")
+        return f"write {point} or {whole}" if GROUPED.fullmatch(text) else f"write {point}"
+    if GROUPED.fullmatch(text):
+        return f"write {whole.replace('.', '') if text.count('.') > 1 else whole}"
+    return ""
+
+
+def _separated(path: Path, text: str, remedy: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """The lines cut by the separator that fits all of them; by commas where none does."""
+    fitting: list[tuple[bool, int, int, str, list[tuple[int, list[str]]]]] = []
+    for rank, mark in enumerate(SEPARATORS):
+        if mark not in text:
+            continue
+        try:
+            lines = _lines(path, text, mark, remedy)
+        except UserError:
+            continue
+        cells = len(lines[0][1]) if lines else 0
+        if cells > 1:
+            ragged = any(len(row) != cells for _, row in lines)
+            fitting.append((ragged, -cells, rank, mark, lines))
+    if not fitting:
+        return _lines(path, text, ",", remedy), ","
+    *_, mark, lines = min(fitting, key=lambda found: found[:3])
+    return lines, mark
+
+
+def _lines(path: Path, text: str, mark: str, remedy: str) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
+    try:
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", remedy) from error
+
+
+def _read_decimal_commas(rows: list[list[str]]) -> None:
+    """Write decimal commas as points, in place, where one of them shows that commas are no marks of thousands."""
+    found = [match for row in rows for cell in row if (match := DECIMAL_COMMA.fullmatch(cell))]
+    if not any(len(match[2]) != 3 or len(match[1]) > 3 or match[1].startswith("0") for match in found):
+        return
+    for row in rows:
+        row[:] = [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row]

@@ -1,0 +1,176 @@
+"""Which columns of a table are n, p, width, seed and the metric, and which rows are a run of their own."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconscale.errors import UserError
+from reconscale.laws.column_names import (
+    CLOCKS,
+    CONDITIONS,
+    RUNS,
+    USUAL,
+    is_extreme,
+    simple_name,
+    unfinished,
+    words_of,
+)
+from reconscale.laws.findings import Finding, finding
+
+Rows = list[tuple[int, list[str]]]
+NOT_MEASURED = ("train", "training", "std", "sd", "sem", "stderr", "err", "var", "n", "count", "delta", "weight")
+"""Words of columns that name a metric without being the measured value on a test set."""
+LEAST_ROWS = 3
+"""Rows of a training from which on a table without seeds is one of several times of each training."""
+
+
+def find_columns(path: Path, header: list[str], rows: Rows) -> dict[str, int]:
+    """Label -> column for those of n, p, width and seed that stand under another usual name.
+
+    A column of the label's own name is always meant; else the first usual name that is there, where it is alone (for p,
+    width and seed: and holds numbers).
+
+    Raises:
+        UserError: several columns may be n, and differ.
+    """
+    found: dict[str, int] = {}
+    for label, usual in USUAL.items():
+        if label in header:
+            continue
+        names = [simple_name(re.split(r"[./]", name)[-1]) for name in header]
+        for name in usual:
+            places = [place for place, other in enumerate(names) if other == name and len(name) > 1]
+            if not places:
+                continue
+            columns = {tuple(row[place] for _, row in rows) for place in places}
+            if len(columns) > 1 and label == "n":
+                candidates = ", ".join(f"'{header[place]}'" for place in places)
+                raise UserError(f"{path}, header", f"several columns may be n: {candidates}", "rename one of them to n")
+            if len(columns) == 1 and (label == "n" or all(map(_is_finite, *columns))):
+                found[label] = places[0]
+            break
+    return found
+
+
+def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> dict[str, str]:
+    """Columns whose names end in a word of a metric, as ``test_psnr`` does -> the metric.
+
+    Those of a validation set count only where there are no others.
+    """
+    found: dict[str, str] = {}
+    for place, name in enumerate(header):
+        words = words_of(name)
+        metrics = [word for word in words if word in kinds]
+        measured = metrics and not any(word in NOT_MEASURED for word in words)
+        if measured and all(_is_finite(row[place]) for _, row in rows):
+            found[name] = kinds[metrics[-1]]
+    tested = {name: kind for name, kind in found.items() if not {"val", "valid", "validation"} & set(words_of(name))}
+    chosen = tested or found
+    plain = {name: kind for name, kind in chosen.items() if not is_extreme(name)}
+    return plain or chosen
+
+
+def one_row_a_run(
+    path: Path, header: list[str], rows: Rows, places: dict[str, int]
+) -> tuple[Rows, tuple[Finding, ...]]:
+    """The rows that are a run of their own, and what is to be said of the others.
+
+    Rows of runs that did not finish are left out. Of a training that has several rows, at several epochs or steps, the
+    last one counts.
+
+    Raises:
+        UserError: no run finished, or the rows of one run were measured on different things.
+    """
+    kept, findings = _finished(path, header, rows)
+    labels = [places[name] for name in ("n", "p", "width", "seed") if name in places]
+    named = [place for place, name in enumerate(header) if simple_name(name) in RUNS and place not in labels]
+    groups: defaultdict[tuple[str, ...], Rows] = defaultdict(list)
+    for line, row in kept:
+        groups[tuple(row[place] for place in (*labels, *named))].append((line, row))
+    shared = [group for group in groups.values() if len(group) > 1]
+    if "n" not in places or not shared:
+        return kept, findings
+    _same_conditions(path, header, shared, labels)
+    told_apart = bool(named) or "seed" in places
+    for clock in _clocks(header, told_apart):
+        if not all(_is_finite(row[clock]) for _, row in kept):
+            continue
+        if all(len({float(row[clock]) for _, row in group}) == 1 for group in shared):
+            continue
+        chosen, said = _last_of_each(path, header[clock], clock, list(groups.values()), told_apart)
+        return chosen or kept, (*findings, *said)
+    return kept, findings
+
+
+def _finished(path: Path, header: list[str], rows: Rows) -> tuple[Rows, tuple[Finding, ...]]:
+    kept, left_out = rows, []
+    for place, name in enumerate(header):
+        cells = [row[place] for _, row in rows]
+        bad = {line: row[place] for line, row in kept if unfinished(name, row[place], cells)}
+        left_out += [f"line {line}: {name} is '{cell}'" for line, cell in bad.items()]
+        kept = [(line, row) for line, row in kept if line not in bad]
+    if not left_out:
+        return rows, ()
+    if not kept:
+        raise UserError(path, f"holds no run that finished ({left_out[0]})", "correct that column, or leave it out")
+    more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+    found = finding("rows-left-out", count=len(left_out), rows=len(rows), which="; ".join(left_out[:3]) + more)
+    return kept, (found,)
+
+
+def _same_conditions(path: Path, header: list[str], shared: list[Rows], labels: list[int]) -> None:
+    """Rows of one run, by all that is known, must not be of two test sets or two methods."""
+    for place, name in enumerate(header):
+        if simple_name(name) not in CONDITIONS or place in labels:
+            continue
+        for group in shared:
+            values = list(dict.fromkeys(row[place] for _, row in group))
+            if len(values) > 1:
+                raise UserError(
+                    f"{path}, column '{name}'",
+                    f"found {' and '.join(repr(value) for value in values[:3])} in rows that are otherwise one run "
+                    f"(lines {group[0][0]} and {next(line for line, row in group if row[place] != values[0])})",
+                    f"keep one '{name}' in a file, and compare files with `reconscale compare`",
+                )
+
+
+def _clocks(header: list[str], told_apart: bool) -> list[int]:
+    names = [simple_name(re.split(r"[./]", name)[-1]) if name[:1] != "_" else name for name in header]
+    clocks = (*CLOCKS, "steps") if told_apart else CLOCKS
+    return [names.index(clock) for clock in clocks if clock in names]
+
+
+def _last_of_each(
+    path: Path, name: str, clock: int, groups: list[Rows], told_apart: bool
+) -> tuple[Rows | None, list[Finding]]:
+    """The last row of each training; none where the rows may as well be replicates of different length."""
+    for group in groups:
+        last = max(float(row[clock]) for _, row in group)
+        there = [(line, row) for line, row in group if float(row[clock]) == last]
+        if len({tuple(row) for _, row in there}) > 1:
+            raise UserError(
+                f"{path}, lines {there[0][0]} and {there[1][0]}",
+                f"found two different rows at {name} {last:g} of what seems to be one training",
+                "add a column 'seed' that tells the trainings apart",
+            )
+    times = {tuple(sorted({float(row[clock]) for _, row in group})) for group in groups}
+    several = [group for group in groups if len(group) > 1]
+    if not told_apart and len(times) > 1 and min(len(group) for group in groups) < LEAST_ROWS:
+        return None, [finding("times-as-replicates", column=name, line=several[0][0][0], other=several[0][1][0])]
+    chosen = [max(group, key=lambda numbered: float(numbered[1][clock])) for group in groups]
+    ends = sorted({float(row[clock]) for _, row in chosen})
+    found = [finding("last-of-training", column=name, kept=len(chosen), rows=sum(map(len, groups)))]
+    if len(ends) > 1:
+        found.append(finding("steps-differ", low=ends[0], high=ends[-1], clock=name))
+    return sorted(chosen), found
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,0 +1,102 @@
+"""Exports of trackers as one CSV, imitated from their pages and ``to_csv``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconscale import UserError
+from reconscale.importers import ColumnMapping, import_logs
+
+MLFLOW = """Start Time,Duration,Run ID,Name,Source Type,User,Status,lr,n_train,seed,test_psnr
+2024-01-01 10:00:00,1.2h,ab12,unet-1,LOCAL,me,FINISHED,0.001,100,0,30.85
+2024-01-01 11:00:00,3min,ab13,unet-2,LOCAL,me,{status},0.001,300,0,24.90
+"""
+SEARCHED = """run_id,status,metrics.test_psnr,params.n_train,params.seed,tags.mlflow.runName
+ab12,FINISHED,30.85,100,0,unet-1
+ab13,{status},24.9,300,0,unet-2
+"""
+OPTUNA = """,number,value,datetime_start,params_n_train,params_width,user_attrs_seed,state
+0,0,30.85,a,100,32,0,COMPLETE
+1,1,24.9,b,300,32,0,{status}
+"""
+TABLE = "run,train_size,psnr,state\na,100,30.85,done\nb,300,24.9,{status}\n"
+
+
+@pytest.mark.parametrize(
+    "text, title, asked",
+    [
+        (MLFLOW, "MLflow runs", {}),
+        (SEARCHED, "MLflow runs", {}),
+        (OPTUNA, "Optuna trials", {"value": "value", "metric": "psnr"}),
+        (TABLE, "table of runs", {}),
+    ],
+)
+@pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING", "PRUNED", "FAIL", "TrialState.PRUNED", "stopped"])
+def test_runs_that_did_not_finish(tmp_path: Path, text: str, title: str, asked: dict[str, str], status: str) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(text.format(status=status))
+    made = import_logs(path, **asked)  # type: ignore[arg-type]
+    assert made.title == title and [row[0] for row in made.rows] == [100]
+    (skipped,) = made.skipped
+    assert f"is '{status}'; write 'finished' there" in skipped.reason
+    assert skipped.name in ("unet-2", "trial 1", "b")
+
+
+def test_settings_of_optuna_are_known_with_and_without_their_prefix(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(OPTUNA.format(status="COMPLETE"))
+    for key in ("n_train", "params_n_train"):
+        made = import_logs(path, value="value", metric="psnr", labelling=ColumnMapping({"n": key}))
+        assert made.header == ("n", "width", "seed", "psnr", "run") and len(made.rows) == 2
+
+
+def test_a_project_with_dictionaries(tmp_path: Path) -> None:
+    """As the snippet in W&B's documentation writes it: Python's own spelling, not JSON."""
+    path = tmp_path / "project.csv"
+    path.write_text(
+        ",summary,config,name\n"
+        "0,\"{'psnr': 30.85, '_step': 99, 'loss': nan}\",\"{'data': {'n_train': 100}, 'seed': 0}\",a\n"
+        '1,"{""psnr"": 31.27}","{""data"": {""value"": {""n_train"": 300}, ""desc"": null}, ""seed"": 1}",b\n'
+        "2,\"{'psnr': <object>}\",{},c\n"
+    )
+    made = import_logs(path)
+    assert made.title == "W&B exports"
+    assert made.header == ("n", "seed", "psnr", "run") and made.rows[0] == (100, 0, 30.85, "a")
+    assert [str(run) for run in made.skipped] == ["skipped c: its summary cannot be read as a dictionary"]
+    assert made.rows[1][0] == 300
+
+
+def test_many_rows_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "trackio.csv"
+    path.write_text(
+        "timestamp,run_name,step,metrics,config\n"
+        't,a,1,"{""psnr"": 29.0}","{""n_train"": 100}"\nt,a,2,"{""psnr"": 30.0}","{""n_train"": 100}"\n'
+        't,b,1,"{""psnr"": 31.0}","{""n_train"": 300}"\nt,b,2,"{""psnr"": 30.5}","{""n_train"": 300}"\n'
+    )
+    made = import_logs(path)
+    assert made.title == "Trackio runs" and made.rows == ((100, 30.0, "a", "2"), (300, 30.5, "b", "2"))
+    path.write_text("run,epoch,n_train,psnr\na,1,100,29\na,2,100,30\nb,1,300,30\nb,2,300,31\n")
+    assert import_logs(path).rows == ((100, 30, "a", "2"), (300, 31, "b", "2"))
+
+
+def test_thousands_in_an_export(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("train_size,psnr\n300,31.2\n1.000,31.6\n")
+    with pytest.raises(UserError, match="column 'n': found '1.000' beside '300'"):
+        import_logs(path)
+
+
+@pytest.mark.parametrize("column", ["test/psnr.max", "best_psnr", "PSNR_best", "max_psnr"])
+def test_extremes_of_runs(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(f"n,{column}\n100,30\n300,31\n")
+    made = import_logs(path)
+    assert [item.code for item in made.findings] == ["selected-on-test"] and "last value" not in str(made.measure)
+
+
+def test_any_kind_of_table_may_be_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("n,psnr\n100,30\n300,31\n")
+    assert import_logs(path, kind="wandb").title == "W&B exports"

@@ -1,0 +1,178 @@
+"""Tables as people have them: other separators and encodings, copies, epochs, runs that failed, other names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reconscale.errors import UserError
+from reconscale.laws import Points, decide, infer
+from reconscale.laws.csv_text import advise_number
+
+PLAIN = "n,psnr,seed\n100,30.85,0\n300,31.27,0\n1000,31.61,1\n"
+
+
+def read(tmp_path: Path, content: str | bytes, metric: str | None = None) -> Points:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return Points.from_csv(path, metric)
+
+
+def codes(points: Points) -> list[str]:
+    return [item.code for item in points.findings]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.replace("\n", "\r"),
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r\r\n"),
+        PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", ";").replace(".", ","),
+        PLAIN.replace(",", "\t").replace(".", ","),
+        "sep=;\n" + PLAIN.replace(",", ";"),
+        '"sep=,"\r\n' + PLAIN,
+        PLAIN.encode("utf-16"),
+        ("\ufeff" + PLAIN).encode("utf-16-be"),
+        '"n";"psnr";"seed"\n"100";"30,85";"0"\n"300";"31,27";"0"\n"1000";"31,61";"1"\n',
+        PLAIN.replace("n,", "num-train,", 1),
+        PLAIN.replace("n,", "Train Size,", 1).replace("seed", "manual_seed"),
+        PLAIN.replace("psnr", "test_psnr"),
+        PLAIN.replace("psnr", "PSNR (dB)"),
+        PLAIN.replace("n,psnr", "data.train_size,test/psnr"),
+    ],
+)
+def test_the_same_table_in_other_clothes(tmp_path, content):
+    points = read(tmp_path, content)
+    assert (points.n.tolist(), points.y.tolist(), points.seed.tolist()) == (
+        [100, 300, 1000], [30.85, 31.27, 31.61], [0, 0, 1])  # fmt: skip
+    assert points.metric == "psnr" and not points.findings
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("n,psnr\n100,30\n300,31\n1.000,32\n", "column 'n': found '1.000' beside '100', .* write 1000 or 1, without"),
+        ("n,psnr\n1.000,30.1\n3.000,31.2\n", "column 'n': found '1.000', which is 1000 in one half"),
+        ("n;psnr\n1.000;30,1\n300;31,2\n", "write 1000 or 1"),
+        ("n,p,psnr\n10,465.859,30.1\n30,465.859,31.2\n", "column 'p': found '465.859'"),
+        ("n,psnr\n100,30\n1 000,31\n", "found '1 000'; a number is expected; write 1000"),
+        ('n,psnr\n100,30\n"1,000",31\n', "found '1,000'; a number is expected; write 1.000 or 1000"),
+        ('n,psnr\n100,"30,85"\n', "found '30,85'; a number is expected; write 30.85"),
+        ("n psnr\n1 2\n", "separate the columns by commas"),
+        (PLAIN.encode("utf-16-le"), "zero bytes: it is UTF-16 without a byte order mark"),
+        ("n_train,model.n_train,psnr\n1,2,30\n", "several columns may be n: 'n_train', 'model.n_train'"),
+        ("n,dataset,psnr\n1,Set5,30\n1,Set14,31\n", "column 'dataset': found 'Set5' and 'Set14' in rows that are"),
+        ("n,seed,sigma,psnr\n1,0,15,30\n1,0,25,31\n", "column 'sigma': found '15' and '25'"),
+        ("n,epoch,psnr\n1,1,30\n1,2,31\n1,2,32\n", "two different rows at epoch 2 .* add a column 'seed'"),
+        ("n,psnr,state\n1,30,failed\n2,30,crashed\n", "no run that finished"),
+    ],
+)
+def test_refusals_name_their_remedy(tmp_path, content, message):
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("n", ["100.000,1000.000", "0.500,2.000,10.0", "1.0,3.0", "1e3,3e3"])
+def test_decimals_that_a_program_wrote(tmp_path, n):
+    numbers = n.split(",")
+    points = read(tmp_path, "n,psnr\n" + "".join(f"{text},30.1\n" for text in numbers))
+    assert points.n.tolist() == [float(text) for text in numbers]
+    assert read(tmp_path, "n,psnr\n1.000,30.100\n3.000,31.200\n").n.tolist() == [1, 3]
+
+
+def test_advice():
+    assert advise_number("30;85") == "" and advise_number("1'000") == "write 1000"
+
+
+CURVE = {100: 30.0, 300: 30.8, 1000: 31.3, 3000: 31.6, 10000: 31.75}
+
+
+def test_copies_of_rows_are_one_run():
+    once = Points(list(CURVE), list(CURVE.values()), [0] * 5, metric="psnr")
+    twice = Points([*CURVE] * 2, [*CURVE.values()] * 2, [0] * 10, metric="psnr")
+    first, second = decide(once), decide(twice)
+    assert (first.verdict, first.gain_n) == (second.verdict, second.gain_n)
+    assert "repeated-rows" in [item.code for item in second.findings]
+
+
+def test_equal_labels_with_different_values_are_asked_about():
+    points = Points([*CURVE, 300], [*CURVE.values(), 29.0], [0] * 6, metric="psnr")
+    text = next(item.text for item in infer(points).level.findings if item.code == "same-labels")
+    assert "2 rows have n = 300, seed = 0 and different values (30.8, 29)" in text
+
+
+def test_networks_and_seeds_tell_rows_apart():
+    points = Points([1, 1, 2, 2], [3, 3, 2, 2], [0, 0, 0, 0], [10, 20, 10, 20])
+    assert not [item for item in infer(points).level.findings if item.code in ("same-labels", "repeated-rows")]
+
+
+def long_table(clock: str = "epoch", seed: str = ",seed", ends: tuple[int, ...] = (3, 3, 3)) -> str:
+    rows = [
+        f"{n},{time},{25 + k + time}{',0' if seed else ''}"
+        for k, (n, end) in enumerate(zip((10, 20, 40), ends, strict=True))
+        for time in range(1, end + 1)
+    ]
+    return "\n".join([f"n,{clock},psnr{seed}", *rows])
+
+
+@pytest.mark.parametrize("clock", ["epoch", "step", "Iteration", "steps"])
+def test_the_last_row_of_a_training_counts(tmp_path, clock):
+    points = read(tmp_path, long_table(clock))
+    assert points.y.tolist() == [28, 29, 30] and codes(points) == ["last-of-training"]
+
+
+def test_trainings_without_seeds(tmp_path):
+    assert read(tmp_path, long_table(seed="")).y.tolist() == [28, 29, 30]
+    replicates = "n,epoch,psnr\n10,180,28\n10,150,28.1\n20,90,29\n20,95,29.1\n"
+    points = read(tmp_path, replicates)
+    assert len(points) == 4 and codes(points) == ["times-as-replicates"]
+
+
+def test_trainings_that_end_at_different_times_are_said(tmp_path):
+    points = read(tmp_path, long_table(ends=(3, 3, 2)))
+    assert points.y.tolist() == [28, 29, 29] and codes(points) == ["last-of-training", "steps-differ"]
+
+
+def test_a_table_of_imported_runs_is_left_alone(tmp_path):
+    points = read(tmp_path, "n,psnr,run,step\n10,28,a,100\n10,28.1,b,90\n20,29,c,100\n")
+    assert len(points) == 3 and not points.findings
+
+
+@pytest.mark.parametrize(
+    "column, bad",
+    [("state", "crashed"), ("Status", "FAILED"), ("state", "TrialState.PRUNED"), ("status", "OUT_OF_MEMORY"),
+     ("status", "CANCELLED by 1000"), ("failed", "True"), ("status", "whatever")],
+)  # fmt: skip
+def test_runs_that_did_not_finish(tmp_path, column, bad):
+    good = "False" if column == "failed" else "COMPLETED"
+    points = read(tmp_path, f"n,psnr,{column}\n10,28,{good}\n20,,{bad}\n40,30,{good}\n")
+    assert points.n.tolist() == [10, 40] and codes(points) == ["rows-left-out"]
+    assert f"'{bad}'" in points.findings[0].text
+
+
+def test_columns_called_status_that_are_none(tmp_path):
+    assert len(read(tmp_path, "n,psnr,status\n10,28,v1\n20,29,v2\n")) == 2
+
+
+def test_the_best_of_a_run_is_said(tmp_path):
+    assert codes(read(tmp_path, "n,best_psnr\n10,28\n20,29\n")) == ["selected-on-test"]
+
+
+def test_further_metrics_stand_back(tmp_path):
+    assert read(tmp_path, "n,psnr,rmse,lpips\n10,28,1,1\n20,29,1,1\n").metric == "psnr"
+    assert read(tmp_path, "n,psnr,params\n10,28,1.2M\n20,29,1.2M\n").p is None
+    assert read(tmp_path, "n,psnr,params\n10,28,1e6\n20,29,2e6\n").p.tolist() == [1e6, 2e6]
+    assert read(tmp_path, "n,train_loss,psnr_db\n10,1,28\n20,1,29\n").metric == "psnr"
+
+
+@pytest.mark.parametrize("values", [(0.852, 0.861, 0.87), (3e-3, 2e-3, 1.8e-3)])
+def test_values_that_cannot_be_decibels(values):
+    points = Points([100, 300, 1000], values, metric="psnr")
+    decision = decide(points)
+    assert decision.verdict == "FIX FIRST" and "look like SSIM" in decision.sentence
+    assert np.isfinite(infer(points).forecast([2000]).median).all()
