@@ -218,13 +218,13 @@ def _scans(source: str) -> Callable[[Path], object]:
         part = path.parent.parent / "part"
         part.mkdir(exist_ok=True)
         scans = load_object(SOURCES[source].listing)(_images(source), path.parent, "images.folders")
-        return [_read_through(scan, part, None) for scan in scans[:3]]
+        return [_read_through(scan, part, None) for scan in scans.volumes[:3]]
 
     return read
 
 
 def _kspace() -> np.ndarray:
-    from reconscale.data.volumes.cache import to_kspace
+    from reconscale.data.volumes.transforms import to_kspace
 
     rng = np.random.default_rng(0)
     return np.asarray(to_kspace(5 + rng.random((2, 2, 16, 16)) + 1j * rng.random((2, 2, 16, 16))), np.complex64)
@@ -240,7 +240,7 @@ def _hdf5(write: Callable[[Any], None]) -> bytes:
 
 
 def _fastmri() -> list[bytes]:
-    from reconscale.data.volumes.cache import root_sum_of_squares
+    from reconscale.data.volumes.transforms import root_sum_of_squares
 
     kspace = _kspace()
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from reconscale.data import read_image, write_image
 from reconscale.data.image_files import SUFFIXES, read_header
-from reconscale.data.volumes.kspace_files import HDF5, list_kspace_arrays, scan_hdf5
+from reconscale.data.volumes.arrays import HDF5
+from reconscale.data.volumes.kspace_files import list_kspace_arrays, scan_hdf5
 from reconscale.data.volumes.scan import VolumeInfo
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
@@ -108,7 +109,8 @@ def _scan(source: Path) -> VolumeInfo:
         raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
     options = {"folders": (source.name,), "val": 1, "test": 1}
     if source.suffix.lower() == ".npy":
-        return list_kspace_arrays(Images(source="kspace-array", **options), source.parent)[0]  # type: ignore[arg-type]
+        alone = Images(source="kspace-array", **options)  # type: ignore[arg-type]
+        return list_kspace_arrays(alone, source.parent).volumes[0]
     return scan_hdf5(source.name, source, Images(source="fastmri", **options))  # type: ignore[arg-type]
 
 
