@@ -23,7 +23,9 @@ SHIFTED = 4.0
 NEGATIVE = 1e-3
 """Part of the energy that negative values of a magnitude image may have: interpolation leaves a little."""
 MOST_LABELS = 64
-"""Whole numbers below this, and no others, are labels."""
+"""Whole numbers below this, and no others, are labels where most neighbours are equal; noise makes images differ."""
+EQUAL = 0.6
+"""Part of the neighbours of label maps that are equal at least, outside the background."""
 
 
 def check_finite(scan: VolumeInfo, index: int, values: np.ndarray) -> None:
@@ -258,6 +260,7 @@ class ImageChecks:
         negative, energy: sums of squares of the negative values, and of all.
         phases: whether any value has an imaginary part.
         labels: the whole numbers that all values are; none: others have been found.
+        pairs, equal: pixels of label maps that lie side by side and are not both 0, and those that are equal.
         looked: whether a slice has been looked at closely.
     """
 
@@ -268,6 +271,8 @@ class ImageChecks:
     energy: float = 0.0
     phases: bool = False
     labels: set[int] | None = field(default_factory=set)
+    pairs: int = 0
+    equal: int = 0
     looked: bool = False
 
     def look_at(self, index: int, image: np.ndarray) -> None:
@@ -297,6 +302,9 @@ class ImageChecks:
             self.labels = None
             return
         self.labels |= {int(value) for value in np.unique(values)}
+        left, right = values[:, :-1], values[:, 1:]
+        self.pairs += int(((left > 0) | (right > 0)).sum())
+        self.equal += int(((left == right) & (left > 0)).sum())
 
     def finish(self) -> None:
         """Refuse what cannot be magnitude images, or complex ones.
@@ -313,12 +321,9 @@ class ImageChecks:
             return
         if self.negative > NEGATIVE * self.energy:
             found = f"holds values from {self.least:.4g} to {self.most:.4g}, and negative values are no magnitudes"
-            remedy = (
-                "give the scanner's magnitude images: no CT (Hounsfield units), no phase, no standardised values; or move "
-                "and scale them to begin at 0 first"
-            )
-            raise UserError(name, found, remedy)
-        if self.labels and len(self.labels) > 1:
+            remedy = "give the scanner's magnitude images: no CT (Hounsfield units), no phase, no standardised values"
+            raise UserError(name, found, f"{remedy}; or move them to begin at 0 first")
+        if self.labels and len(self.labels) > 1 and self.equal > EQUAL * self.pairs:
             found = f"holds the whole numbers {min(self.labels)} to {max(self.labels)} and no others: it is a label map"
             raise UserError(name, found, "name the folders of images alone in images.folders, or remove the file")
 

@@ -154,6 +154,7 @@ def _joined(series: Sequence[Series], images: Images) -> list[Series]:
         UserError: such slices cannot be told to be of one patient: a split would part them.
     """
     alone: dict[tuple[object, ...], list[Series]] = {}
+    known = _patients(series)
     for one in series:
         if len(one.entries) == 1 and len(one.first.frames) == 1 and one.first.number:
             head = one.first
@@ -168,7 +169,7 @@ def _joined(series: Sequence[Series], images: Images) -> list[Series]:
             entries = sorted((one.entries[0] for one in members), key=lambda entry: (entry.header.along, entry.name))
             whole = Series(str(folder), members[0].uid, members[0].part, tuple(entries))
             joined |= dict.fromkeys(members, whole)
-        elif not (first.patient or images.patient or images.unit == "folder"):
+        elif not (first.patient or first.study in known or images.patient or images.unit == "folder"):
             found = f"holds {len(members)} series of one slice each with the number {first.number}, and no patient"
             raise StudyMistakeError(str(folder) or ".", found, "keep the slices of every patient in a folder, and set "
                                     'images.unit = "folder"')  # fmt: skip

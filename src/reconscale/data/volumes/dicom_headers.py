@@ -21,6 +21,8 @@ UID = re.compile(r"([A-Za-z]+\.)?\d+(\.\d+){3,}")
 """A file name that is a unique identifier, as archives export it."""
 NO_IMAGES = ("SEG", "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG", "DOC")
 """Modalities of objects that are no images of a scanner."""
+SCANNERS = ("", "MR", "CT", "PT", "NM", "US")
+"""Modalities of scanners; the empty one is not stated."""
 PARTS = {"P": "phase", "PHASE": "phase", "PHASE MAP": "phase", "VELOCITY": "velocity", "VELOCITY MAP": "velocity",
          "R": "real", "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary"}  # fmt: skip
 """The third and fourth word of ImageType in images that are no magnitudes."""
@@ -137,6 +139,8 @@ def _instead_of_magnitudes(header: Any) -> str:
     modality = _text(header.get("Modality", None))
     if "DirectoryRecordSequence" in header:
         return "holds no image (DICOMDIR)"
+    if modality in SCANNERS and "Rows" not in header and _is_of_images(header):
+        raise ValueError("it ends before it says how large its image is")
     if modality in NO_IMAGES or "Rows" not in header:
         return f"holds no image of a scanner ({modality or 'no modality stated'})"
     words = [str(word).upper() for word in _values(header.get("ImageType", None))]
@@ -144,6 +148,12 @@ def _instead_of_magnitudes(header: Any) -> str:
     ge = _text(header[GE_PART].value) if GE_PART in header else ""
     part = next((PARTS[word] for word in (*words[2:4], component) if word in PARTS), GE_PARTS.get(ge, ""))
     return f"is a {part} image, no magnitude image" if part else ""
+
+
+def _is_of_images(header: Any) -> bool:
+    """Whether a file is to hold an image, by its class; without one it is taken to."""
+    found = header.get("SOPClassUID", None)
+    return found is None or "Image Storage" in found.name
 
 
 def _refuse_kinds(path: Path, header: Any) -> None:
