@@ -267,3 +267,30 @@ def test_a_damaged_header_can_be_skipped(opened: Opened, tmp_path: Path) -> None
     with pytest.raises(UserError, match='cut.dcm: cannot be read as DICOM .*images.unreadable = "skip"'):
         opened()
     assert [name for name, _ in opened(unreadable="skip").skipped] == ["data/p0/cut.dcm"]
+
+
+def test_screenshots_are_passed_over(opened: Opened, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    series(data)
+    write(data / "p0" / "screen.dcm", image(7), SeriesNumber=9, SeriesInstanceUID="1.9",
+          ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])  # fmt: skip
+    assert opened().skipped == (("data/p0/screen.dcm", "1 file: is a screenshot"),)
+
+
+def test_padding_is_no_magnitude(opened: Opened, tmp_path: Path) -> None:
+    series(tmp_path / "data", PixelPaddingValue=0)
+    assert counts(opened()) == (4, 12, 12)
+    padded = np.where(image(1) > 0, image(1), 4000).astype(np.uint16)
+    write(tmp_path / "data" / "p1" / "9.dcm", padded, 9, PixelPaddingValue=4000)
+    with pytest.raises(UserError, match=r"with the value 4000 \(PixelPaddingValue\)"):
+        opened()
+
+
+def test_folders_of_patients_without_a_name(opened: Opened, tmp_path: Path) -> None:
+    for patient in range(4):
+        for contrast in (1, 2):
+            write(tmp_path / "data" / f"p{patient}" / f"{contrast}.dcm", image(patient, contrast), PatientID=None,
+                  SeriesNumber=contrast, SeriesInstanceUID=f"1.{contrast}.{patient}")  # fmt: skip
+    with pytest.raises(UserError, match=r'4 folders with the same 2 names each .*images.unit = "folder"'):
+        opened()
+    assert opened(unit="folder").units == 2

@@ -244,6 +244,25 @@ def test_complex_images_whose_sign_alternates_are_told(opened: Opened, data: Pat
         opened("complex")
 
 
+def test_slices_last_are_told(opened: Opened, data: Path) -> None:
+    for index in range(3):
+        np.save(data / f"{index}.npy", np.moveaxis(phantoms.images(4, seed=index), 0, 2))
+    with pytest.raises(UserError, match=r"holds 32 images of 40 x 4 pixels, .*images.axes = .hws."):
+        opened("complex")
+    assert sum(len(s) for s in opened("complex", axes="hws").sets.values()) == 12
+
+
+def test_the_same_names_in_every_folder_are_of_one_patient(opened: Opened, data: Path) -> None:
+    for index in range(4):
+        (data / f"P{index}").mkdir()
+        for view in ("lax", "sax"):
+            values = phantoms.images(2, seed=2 * index + (view == "sax"))
+            np.save(data / f"P{index}" / f"cine_{view}.npy", values)
+    with pytest.raises(UserError, match=r"4 folders with the same 2 names each \(cine_lax.npy, cine_sax.npy\)"):
+        opened("complex")
+    assert opened("complex", unit="folder").units == 2 and opened("complex", patient=".+").units == 6
+
+
 def test_complex_images_without_a_phase_are_told(opened: Opened, data: Path) -> None:
     np.save(data / "a.npy", np.abs(phantoms.images(2)).astype(np.complex64))
     with pytest.raises(UserError, match="real numbers as complex images"):
@@ -300,6 +319,21 @@ class TestNIfTI:
         with pytest.raises(UserError, match=sentence):
             opened("nifti")
 
+    def test_overflown_numbers_are_refused(self, opened: Opened, data: Path) -> None:
+        """Values above 32767 that were written as int16."""
+        for index in range(3):
+            self.write(data / f"{index}.nii", (self.volume(index) * 300).astype(np.uint16).view(np.int16))
+        with pytest.raises(UserError, match="negative values are no magnitudes"):
+            opened("nifti")
+
+    def test_label_maps_by_their_intent_are_refused(self, opened: Opened, data: Path) -> None:
+        nibabel = pytest.importorskip("nibabel")
+        found = nibabel.Nifti1Image(self.volume(0), np.eye(4))
+        found.header.set_intent("label")
+        nibabel.save(found, data / "a.nii")
+        with pytest.raises(UserError, match="is a label map by its intent code"):
+            opened("nifti")
+
     def test_a_little_below_zero_is_read_as_before(self, opened: Opened, data: Path) -> None:
         for index in range(3):
             self.write(data / f"{index}.nii", self.volume(index) - np.float32(0.2))
@@ -310,7 +344,7 @@ class TestNIfTI:
     def test_files_of_one_subject_must_stay_together(self, opened: Opened, data: Path) -> None:
         for index in range(6):
             self.write(data / f"sub-{index // 2}" / f"sub-{index // 2}_ses-{index % 2}_T1w.nii", self.volume(index))
-        with pytest.raises(UserError, match=r"holds 2 files of sub-0, .*images.patient"):
+        with pytest.raises(UserError, match=r"holds 2 volumes of sub-0, .*images.patient"):
             opened("nifti")
         assert opened("nifti", patient="sub-[A-Za-z0-9]+").units == 1
         assert opened("nifti", unit="folder").units == 1

@@ -146,6 +146,8 @@ def _instead_of_magnitudes(header: Any) -> str:
     words = [str(word).upper() for word in _values(header.get("ImageType", None))]
     component = _text(header.get("ComplexImageComponent", None)).upper()
     ge = _text(header[GE_PART].value) if GE_PART in header else ""
+    if {"SCREEN SAVE", "SCREENSHOT"} & set(words):
+        return "is a screenshot"
     part = next((PARTS[word] for word in (*words[2:4], component) if word in PARTS), GE_PARTS.get(ge, ""))
     return f"is a {part} image, no magnitude image" if part else ""
 
@@ -253,6 +255,8 @@ def dicom_image(path: Path, header: Header, frame: int = 0) -> np.ndarray:
     """
     try:
         return _rescaled(path, header, frame)
+    except UserError:
+        raise
     except Exception as error:  # as above
         raise UserError(path, f"cannot be decoded ({first_line(error)})", "replace or remove the file") from error
 
@@ -269,6 +273,10 @@ def _rescaled(path: Path, header: Header, frame: int) -> np.ndarray:
     if pixels.shape != ((len(header.frames),) * (len(header.frames) > 1) + header.size):
         raise ValueError(f"it holds values of shape {pixels.shape}")
     pixels = pixels[frame] if len(header.frames) > 1 else pixels
+    padding = dataset.get("PixelPaddingValue", None)
+    if padding is not None and float(padding) * slope + intercept > 0 and (pixels == float(padding)).any():
+        found = f"marks pixels outside the image with the value {padding} (PixelPaddingValue), which is no magnitude"
+        raise UserError(path, found, "set them to 0 first")
     return np.asarray(pixels.astype(np.float32) * slope + intercept, np.complex64)
 
 

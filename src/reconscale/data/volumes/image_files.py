@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,13 +29,11 @@ from reconscale.data.volumes.scan import (
     DEFLATE,
     MOST_VOXELS,
     KSpaceLocation,
-    StudyMistakeError,
     VolumeInfo,
     VolumeListing,
     check_claimed_size,
     counted,
     first_line,
-    is_selected,
     library,
     patient_of,
     require_file,
@@ -50,10 +47,10 @@ MOST_HEADER = 1 << 24
 """Bytes before the values of a NIfTI file."""
 PHASES = ("ph", "phase", "imaginary", "real", "phasediff", "phase1", "phase2")
 """Last words of the names of NIfTI files that hold no magnitudes, as dcm2niix and BIDS write them."""
+LABEL_INTENT = 1002
+"""The intent code of label maps."""
 LABELS = ("seg", "mask", "label", "labels", "dseg", "segmentation", "brainmask", "roi", "gt")
 """Last words of the names of label maps."""
-SUBJECT = r"(?:^|[/_])(sub-[A-Za-z0-9]+)"
-"""A subject in the names of BIDS."""
 
 
 def nifti_header(path: Path) -> tuple[tuple[int, int, int], tuple[float, float, float], str]:
@@ -63,6 +60,8 @@ def nifti_header(path: Path) -> tuple[tuple[int, int, int], tuple[float, float, 
         UserError: nibabel is not installed, the file is damaged, or it claims to be no volume or too large a one.
     """
     image = _nifti(path)
+    if int(image.header["intent_code"]) == LABEL_INTENT:
+        raise UserError(path, "is a label map by its intent code", "name the folders of images alone in images.folders")
     shape, zooms = tuple(image.shape), tuple(float(zoom) for zoom in image.header.get_zooms())
     return (shape[0], shape[1], shape[2]), (zooms[0], zooms[1], zooms[2]), image.get_data_dtype().name
 
@@ -253,6 +252,11 @@ def _complex_shape(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], stored: np.dtype[Any]
 ) -> tuple[int, int, int]:
     plain = dtype.kind == "c" and len(shape) == 3
+    if plain and 4 * shape[2] < min(shape[:2]):
+        found = f"holds {shape[0]} images of {shape[1]} x {shape[2]} pixels, which look like {shape[2]} slices"
+        raise UserError(
+            path, found, 'state the order of its axes: images.axes = "hws", or "shw" if that is what they are'
+        )
     if plain or (dtype.kind in "fiu" and len(shape) == 4 and shape[1] == 2):
         check_claimed_size(path, *shape)
         return shape[0], shape[-2], shape[-1]
@@ -309,7 +313,6 @@ def list_nifti(images: Images, data: Path | None, key: str = "images.folders") -
         [(name, path) for name, path in files if not _called(name)], images,
         lambda name, path: _nifti_scan(name, path, images),
     )  # fmt: skip
-    _refuse_parted_subjects(scans, images)
     return VolumeListing(tuple(scans), (*counted(passed), *left_out))
 
 
@@ -321,22 +324,6 @@ def _called(name: str) -> str:
     if words[-1] in LABELS or re.fullmatch(r"(label|seg|mask)s?\d*", words[0]):
         return "is called a label map or a mask"
     return ""
-
-
-def _refuse_parted_subjects(scans: Sequence[VolumeInfo], images: Images) -> None:
-    """Refuse several files of one subject, as BIDS names them, of which each would be a unit of its own.
-
-    Raises:
-        StudyMistakeError: there are some; a split could part them.
-    """
-    if images.patient or images.unit == "folder":
-        return
-    named = [re.search(SUBJECT, scan.name) for scan in scans if is_selected(scan, images)]
-    subjects = Counter(found.group(1) for found in named if found)
-    subject, times = subjects.most_common(1)[0] if subjects else ("", 0)
-    if times > 1:
-        held = f"holds {times} files of {subject}, and a split could part them"
-        raise StudyMistakeError("images.folders", held, "keep them together with images.patient = 'sub-[A-Za-z0-9]+'")
 
 
 def _nifti_scan(name: str, path: Path, images: Images) -> VolumeInfo:

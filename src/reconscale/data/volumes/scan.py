@@ -17,6 +17,9 @@ from reconscale.study import Images
 
 T = TypeVar("T")
 
+SUBJECT = r"(?:^|[/_])(sub-[A-Za-z0-9]+)"
+"""A subject in the names of BIDS."""
+
 MOST_COILS = 128
 """An axis of more coils than this is taken for rows or columns in the wrong place."""
 
@@ -174,6 +177,34 @@ def check_names(listing: VolumeListing) -> VolumeListing:
         found = f"is the name of {times} volumes, whose scores would overwrite each other"
         raise UserError(name, found, "keep every volume in a folder of its own")
     return listing
+
+
+def check_units(scans: Sequence[VolumeInfo], images: Images) -> None:
+    """Refuse volumes without a patient that their names show to be of one patient: a split could part them.
+
+    They are files of one BIDS subject; or every folder holds the same few names, as the folders of patients do.
+
+    Raises:
+        StudyMistakeError: there are some.
+    """
+    if images.patient or images.unit == "folder":
+        return
+    names = [scan.name for scan in scans if not scan.patient and is_selected(scan, images)]
+    subjects = Counter(found.group(1) for name in names if (found := re.search(SUBJECT, name)))
+    subject, times = subjects.most_common(1)[0] if subjects else ("", 0)
+    if times > 1:
+        held = f"holds {times} volumes of {subject}, and a split could part them"
+        raise StudyMistakeError("images.folders", held, "keep them together with images.patient = 'sub-[A-Za-z0-9]+'")
+    folders: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        folders.setdefault(folder, set()).add(last)
+    common = set.intersection(*folders.values()) if folders else set()
+    if 2 <= len(common) < len(folders) and all(held == common for held in folders.values()):
+        held = f"holds {len(folders)} folders with the same {len(common)} names each ({', '.join(sorted(common)[:3])})"
+        raise StudyMistakeError("images.folders", f"{held}, as of one patient, and a split could part them",
+                                'set images.unit = "folder", or images.patient = ".+" if each is a patient of its own'
+                                )  # fmt: skip
 
 
 def check_claimed_size(where: object, count: int, *shape: int) -> None:

@@ -18,7 +18,7 @@ from reconscale.data.volumes.cache import Volume, prepare_volumes
 from reconscale.data.volumes.dicom_headers import DICOM
 from reconscale.data.volumes.image_files import NIFTI
 from reconscale.data.volumes.kspace_files import holds_kspace
-from reconscale.data.volumes.scan import VolumeListing, check_names, is_selected, reason_to_skip
+from reconscale.data.volumes.scan import VolumeListing, check_names, check_units, is_selected, reason_to_skip
 from reconscale.errors import UserError
 from reconscale.plugins import load_object
 from reconscale.study import SOURCES, Images
@@ -210,6 +210,7 @@ def _listed(images: Images, data: Path | None, key: str) -> VolumeListing:
     if not found.volumes:
         name, reason = found.left_out[0] if found.left_out else ("", "there is none")
         raise UserError(key, "none of its files can be read as a volume", f"{name}: {reason}" if name else reason)
+    check_units(found.volumes, images)
     return check_names(found)
 
 
