@@ -341,6 +341,13 @@ class TestNIfTI:
         expected = np.abs(self.volume(number_of(slices, 1)) - np.float32(0.2))[..., 1]
         assert np.array_equal(slices.slice(1).truth, expected)
 
+    def test_frames_of_one_patient_must_stay_together(self, opened: Opened, data: Path) -> None:
+        for index in range(6):
+            self.write(data / f"Patient{index // 2:03d}_frame{index % 2:02d}.nii", self.volume(index))
+        with pytest.raises(UserError, match=r"holds 2 volumes of Patient000, .*images.patient = '\(\?i\)\(\?:subject"):
+            opened("nifti")
+        assert opened("nifti", patient=r"(?i)(?:subject|subj|patient)[-_]?\d+").units == 1
+
     def test_files_of_one_subject_must_stay_together(self, opened: Opened, data: Path) -> None:
         for index in range(6):
             self.write(data / f"sub-{index // 2}" / f"sub-{index // 2}_ses-{index % 2}_T1w.nii", self.volume(index))

@@ -17,8 +17,8 @@ from reconscale.study import Images
 
 T = TypeVar("T")
 
-SUBJECT = r"(?:^|[/_])(sub-[A-Za-z0-9]+)"
-"""A subject in the names of BIDS."""
+SUBJECTS = {"sub-[A-Za-z0-9]+": "", r"(?:subject|subj|patient)[-_]?\d+": "(?i)"}
+"""Expressions for a subject in a path, the first in the names of BIDS, and their flags."""
 
 MOST_COILS = 128
 """An axis of more coils than this is taken for rows or columns in the wrong place."""
@@ -182,7 +182,7 @@ def check_names(listing: VolumeListing) -> VolumeListing:
 def check_units(scans: Sequence[VolumeInfo], images: Images) -> None:
     """Refuse volumes without a patient that their names show to be of one patient: a split could part them.
 
-    They are files of one BIDS subject; or every folder holds the same few names, as the folders of patients do.
+    Their paths name one subject; or every folder holds the same few names, as the folders of patients do.
 
     Raises:
         StudyMistakeError: there are some.
@@ -190,11 +190,14 @@ def check_units(scans: Sequence[VolumeInfo], images: Images) -> None:
     if images.patient or images.unit == "folder":
         return
     names = [scan.name for scan in scans if not scan.patient and is_selected(scan, images)]
-    subjects = Counter(found.group(1) for name in names if (found := re.search(SUBJECT, name)))
-    subject, times = subjects.most_common(1)[0] if subjects else ("", 0)
-    if times > 1:
-        held = f"holds {times} volumes of {subject}, and a split could part them"
-        raise StudyMistakeError("images.folders", held, "keep them together with images.patient = 'sub-[A-Za-z0-9]+'")
+    for subject, flags in SUBJECTS.items():
+        pattern = f"{flags}(?:^|[/_.-])({subject})"
+        subjects = Counter(found.group(1) for name in names if (found := re.search(pattern, name)))
+        named, times = subjects.most_common(1)[0] if subjects else ("", 0)
+        if times > 1:
+            held = f"holds {times} volumes of {named}, and a split could part them"
+            remedy = f"keep them together with images.patient = '{flags}{subject}'"
+            raise StudyMistakeError("images.folders", held, remedy)
     folders: dict[str, set[str]] = {}
     for name in names:
         folder, _, last = name.rpartition("/")
