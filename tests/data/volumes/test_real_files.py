@@ -78,6 +78,22 @@ class TestMatlab:
         for index in range(6):
             assert np.array_equal(slices.slice(index).kspace, expected[index])
 
+    @pytest.mark.parametrize("source", ["fastmri", "kspace-array"])
+    def test_last_axes_of_one_entry_are_left_out(self, opened: Opened, data: Path, source: str) -> None:
+        """MATLAB drops them: coils must not become slices."""
+        for index in range(3):
+            values = phantoms.kspace(2, 3, seed=10 * index)
+            write_matlab(data / f"{index}.mat", "7.3", kspace_full=values.transpose(2, 3, 1, 0))
+        slices = train(opened(source, axes="hwcst"))
+        assert slices.slice(1).shape[:3] == (3, 32, 40) and len(slices) == 2
+
+    @pytest.mark.parametrize("version", ["5", "7.3"])
+    def test_an_image_a_file(self, opened: Opened, data: Path, version: str) -> None:
+        for index in range(3):
+            write_matlab(data / f"{index}.mat", version, im_ori=phantoms.images(1, seed=index)[0])
+        slices = train(opened("complex"))
+        assert np.array_equal(slices.slice(0).image, phantoms.images(1, seed=number_of(slices, 0))[0])
+
     @pytest.mark.parametrize("version", ["5", "7.3"])
     def test_complex_images(self, opened: Opened, data: Path, version: str) -> None:
         for index in range(3):
@@ -371,6 +387,15 @@ def test_mistakes_of_the_study_are_never_skipped(opened: Opened, data: Path) -> 
         phantoms.write_fastmri(data / f"{index}.h5", phantoms.kspace(2, seed=index))
     with pytest.raises(UserError, match="is not matched by images.patient"):
         opened(unreadable="skip", patient="subject")
+
+
+def test_repeated_slices_are_counted(opened: Opened, data: Path) -> None:
+    for index in range(4):
+        np.save(data / f"{index}.npy", phantoms.images(3, seed=index))
+    names = train(opened("complex")).volume_names
+    first, second = sorted({name.split("/")[1] for name in names})
+    (data / second).write_bytes((data / first).read_bytes())
+    assert train(opened("complex")).described()["repeated slices"] == 3
 
 
 def test_what_is_read_is_described(opened: Opened, data: Path) -> None:

@@ -24,7 +24,7 @@ from reconscale.data.volumes.arrays import (
     number_type,
     opened_array,
 )
-from reconscale.data.volumes.kspace_files import read_slice, with_matlab
+from reconscale.data.volumes.kspace_files import read_slice, with_matlab, without_last
 from reconscale.data.volumes.scan import (
     DEFLATE,
     MOST_VOXELS,
@@ -232,7 +232,8 @@ def _complex_place(
     shape, dtype = header.shape, header.dtype
     if images.axes == ANY_ORDER and not is_matlab(path):
         return _complex_shape(path, shape, dtype, header.stored), (path, header.key)
-    axes = "hw" if len(shape) == 2 else images.axes
+    axes = without_last(images.axes, len(shape)) if is_matlab(path) else images.axes
+    axes = "hw" if len(shape) == 2 else axes
     if dtype.kind != "c":
         raise UserError(path, f"holds {header.stored} numbers of shape {shape} in '{header.key}'",
                       "expected complex images; name another array with images.dataset")  # fmt: skip

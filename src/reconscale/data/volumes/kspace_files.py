@@ -216,7 +216,7 @@ def axes_of(
     if dtype.kind != "c":
         found = f"holds {stored or dtype} numbers of shape {shape} where complex k-space is expected"
         raise UserError(path, found, _instead_of_complex(shape, dtype))
-    axes = _stated_axes(len(shape), images)
+    axes = _stated_axes(len(shape), images, is_matlab(path))
     if len(shape) != len(axes):
         raise UserError(path, f"holds k-space of shape {shape}, which has {len(shape)} axes",
                       f'expected {len(images.axes)} axes in the order images.axes = "{images.axes}" '
@@ -239,12 +239,26 @@ def axes_of(
     return axes
 
 
-def _stated_axes(count: int, images: Images) -> str:
-    """``images.axes``, less the coils (of fastMRI files) or the slices where an array has one axis less."""
+def _stated_axes(count: int, images: Images, matlab: bool) -> str:
+    """``images.axes``, less the coils (of fastMRI files) or the slices where an array has three axes and not four.
+
+    Of MATLAB files less the last ones, which MATLAB leaves out where they have one entry.
+    """
     stated = images.axes
-    if count != len(stated) - 1:
+    if matlab:
+        return without_last(stated, count)
+    if count != 3 or len(stated) != 4:
         return stated
     return stated.replace("c", "") if images.source == "fastmri" or "c" not in stated else stated.replace("s", "")
+
+
+def without_last(axes: str, count: int) -> str:
+    """The first ``count`` axes of MATLAB's, if rows and columns are among them; else all.
+
+    >>> without_last("hwcst", 4), without_last("schw", 3)
+    ('hwcs', 'schw')
+    """
+    return axes if set(axes[count:]) & set("hw") else axes[:count]
 
 
 def _instead_of_complex(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
@@ -267,7 +281,7 @@ def _likely(shape: tuple[int, ...], matlab: bool = False) -> str:
     ('shwc', 'hwcst')
     """
     if matlab:
-        return "hwcst"[: len(shape)] if len(shape) > 3 else "hws"
+        return {2: "hw", 3: "hws"}.get(len(shape), "hwcst"[: len(shape)])
     if len(shape) == 4:  # the shortest axis after the first is the coils'
         coils, others = min(range(1, 4), key=shape.__getitem__), iter("hw")
         return "s" + "".join("c" if axis == coils else next(others) for axis in range(1, 4))

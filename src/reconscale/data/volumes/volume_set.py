@@ -136,6 +136,7 @@ class Slices:
             "kinds": _counted(fact["kind"] for fact in facts),
             "acquisitions": _counted(fact["acquisition"] or "not stated" for fact in facts),
             "coils x rows x columns": _counted(" x ".join(map(str, fact["shape"])) for fact in facts),
+            "repeated slices": len(self) - len(set(self.hashes)),
             "dtypes": _counted(fact["dtype"] or "not stated" for fact in facts),
             "magnitudes from": _rounded(min(fact["range"][0] for fact in facts)),
             "magnitudes to": _rounded(max(fact["range"][1] for fact in facts)),
