@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from reconscale.data.volumes.cache import root_sum_of_squares, to_kspace
+from reconscale.data.volumes.transforms import root_sum_of_squares, to_kspace
 from reconscale.physics.mri_coils import simulated_maps
 
 PER_VOLUME = 16

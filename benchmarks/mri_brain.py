@@ -107,7 +107,9 @@ def one_slice(path: Path, options: Any) -> Any:
     from reconscale.errors import UserError
 
     with tempfile.TemporaryDirectory() as cache:
-        (volume,) = prepare_volumes(list_kspace_arrays(options, path.parent), Path(cache), None, lambda *_: None)
+        (volume,) = prepare_volumes(
+            list_kspace_arrays(options, path.parent).volumes, Path(cache), None, lambda *_: None
+        )
         if isinstance(volume, UserError):
             raise volume
         yield Slices((volume,), np.array([[0, 0]]))

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from reconscale.data.volumes.cache import center, root_sum_of_squares, to_kspace
+from reconscale.data.volumes.transforms import center, root_sum_of_squares, to_kspace
 from reconscale.physics.mri_coils import simulated_maps
 
 SIZE = (32, 40)

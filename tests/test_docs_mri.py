@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reconscale.data.volumes.cache import root_sum_of_squares
+from reconscale.data.volumes.transforms import root_sum_of_squares
 from reconscale.physics.metric_conventions import conventions
 from tests import phantoms
 

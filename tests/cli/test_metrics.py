@@ -85,6 +85,29 @@ def test_mistakes(tmp_path: Path, name: str, content: np.ndarray | None, sentenc
     assert code == 2 and sentence in " ".join(err.split()) and "Traceback" not in err
 
 
+@pytest.mark.parametrize("coils, expected", [(1, "reconstruction_esc"), (4, "reconstruction_rss")])
+def test_the_truth_of_fastmri_files(tmp_path: Path, coils: int, expected: str) -> None:
+    _, truth = (np.abs(v) for v in pair())
+    with h5py.File(tmp_path / "found.h5", "w") as file:
+        file["reconstruction"] = truth
+    with h5py.File(tmp_path / "truth.h5", "w") as file:
+        file["kspace"] = np.zeros((4, coils, 40, 36), np.complex64)
+        for name in ("reconstruction_esc", "reconstruction_rss"):
+            file[name] = truth if name == expected else 2 * truth
+    code, out, err = call("metrics", tmp_path / "found.h5", tmp_path / "truth.h5")
+    assert code == 0, err
+    assert "100.00 dB" in out and f"truth.h5: {expected}" in out
+
+
+def test_negative_values_are_not_made_positive() -> None:
+    found, truth = (np.abs(v).astype(np.float64) for v in pair())
+    signed = np.where(np.arange(36) % 2, found, -found)
+    direct = {row.name: row.value for row in conventions(signed, truth)}
+    assert direct["nmse-fastmri-volume-v1"] > 0.5
+    with pytest.raises(UserError, match="the truth: holds values from .* no magnitudes"):
+        conventions(found, truth - truth.mean())
+
+
 def test_small_images_are_refused() -> None:
     with pytest.raises(UserError, match="SSIM needs 11 x 11"):
         conventions(np.ones((1, 9, 30)), np.ones((1, 9, 30)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
-from reconscale.data.volumes import cache as transform
+from reconscale.data.volumes import transforms as transform
 from reconscale.errors import UserError
 from reconscale.networks import InputSpec, build
 from reconscale.physics import KSpace

@@ -227,7 +227,7 @@ def _array(path: Path) -> object:
     return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]
 
 
-def _scans(source: str) -> Callable[[Path], object]:
+def _scans(source: str, **options: Any) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         from reconscale.data.volumes.cache import _read_through
         from reconscale.plugins import load_object
@@ -235,14 +235,14 @@ def _scans(source: str) -> Callable[[Path], object]:
 
         part = path.parent.parent / "part"
         part.mkdir(exist_ok=True)
-        scans = load_object(SOURCES[source].listing)(_images(source), path.parent, "images.folders")
-        return [_read_through(scan, part, None) for scan in scans[:3]]
+        scans = load_object(SOURCES[source].listing)(_images(source, **options), path.parent, "images.folders")
+        return [_read_through(scan, part, None) for scan in scans.volumes[:3]]
 
     return read
 
 
 def _kspace() -> np.ndarray:
-    from reconscale.data.volumes.cache import to_kspace
+    from reconscale.data.volumes.transforms import to_kspace
 
     rng = np.random.default_rng(0)
     return np.asarray(to_kspace(5 + rng.random((2, 2, 16, 16)) + 1j * rng.random((2, 2, 16, 16))), np.complex64)
@@ -258,7 +258,7 @@ def _hdf5(write: Callable[[Any], None]) -> bytes:
 
 
 def _fastmri() -> list[bytes]:
-    from reconscale.data.volumes.cache import root_sum_of_squares
+    from reconscale.data.volumes.transforms import root_sum_of_squares
 
     kspace = _kspace()
 
@@ -271,6 +271,24 @@ def _fastmri() -> list[bytes]:
         file.create_dataset("kspace", data=kspace, chunks=(1, 2, 16, 16), compression="gzip")
 
     return [_hdf5(plain), _hdf5(packed)]
+
+
+def _matlab() -> list[bytes]:
+    import scipy.io
+
+    kspace = _kspace().transpose(2, 3, 1, 0)
+    made = []
+    for packed in (True, False):
+        stream = io.BytesIO()
+        scipy.io.savemat(stream, {"kspace": kspace, "n": 3.0}, do_compression=packed)
+        made.append(stream.getvalue())
+    parts = np.empty(kspace.shape, [("real", "<f4"), ("imag", "<f4")])
+    parts["real"], parts["imag"] = kspace.real, kspace.imag
+
+    def write(file: Any) -> None:
+        file["kspace"] = parts.T
+
+    return [*made, _hdf5(write)]
 
 
 def _complex() -> list[bytes]:
@@ -473,6 +491,7 @@ READERS: dict[str, Reader] = {
     "fastmri": Reader("data/a.h5", _scans("fastmri"), _fastmri),
     "complex": Reader("data/a.h5", _scans("complex"), _complex),
     "kspace-array": Reader("data/a.npy", _scans("kspace-array"), lambda: [_npy(_kspace())]),
+    "matlab": Reader("data/a.mat", _scans("kspace-array", axes="hwcs"), _matlab),
     "complex-array": Reader("data/a.npy", _scans("complex"), lambda: [_npy(_kspace()[0] + 1)]),
     "nifti": Reader("data/a.nii", _scans("nifti"), _nifti),
     "nifti-gz": Reader(

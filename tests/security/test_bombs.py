@@ -113,6 +113,18 @@ def _hdf5(name: str, shape: tuple[int, ...], kind: type = np.complex64) -> bytes
     return readers._hdf5(write)
 
 
+def _matlab() -> bytes:
+    """A variable of 16 GB of zeros by its header."""
+    import scipy.io
+
+    stream = io.BytesIO()
+    scipy.io.savemat(stream, {"kspace": np.zeros((16, 16, 3), np.complex64)})
+    data = bytearray(stream.getvalue())
+    at = data.index(struct.pack("<3i", 16, 16, 3))
+    data[at : at + 12] = struct.pack("<3i", 30_000, 30_000, 2)
+    return bytes(data)
+
+
 def _nifti(*dim: int, offset: float = 352) -> bytes:
     data = bytearray(readers._nifti()[0])
     data[42:48] = struct.pack("<3h", *dim)
@@ -167,6 +179,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "npz named npy": ("kspace-array", lambda: readers._npz()[0], "it is a .npz archive"),
     "huge hdf5": ("fastmri", lambda: _hdf5("kspace", (10, 100, 60_000, 60_000)), "claims to hold"),
     "hdf5 of many slices": ("complex", lambda: _hdf5("image", (1 << 40, 16, 16)), "claims to hold"),
+    "huge matlab": ("matlab", _matlab, "claims to hold"),
     "huge nifti": ("nifti", lambda: _nifti(32_000, 32_000, 32_000), "claims to hold"),
     "nifti that cannot hold it": ("nifti", lambda: _nifti(800, 800, 800), "cannot hold the shape"),
     "huge nifti, gzipped": ("nifti-gz", lambda: gzip.compress(_nifti(32_000, 32_000, 32_000)), "claims to hold"),

@@ -78,7 +78,7 @@ def metrics(
     """Compute PSNR and SSIM of a reconstruction. Under every convention: the same images give different numbers."""
     with handle_errors():
         try:
-            from reconscale.physics.metric_conventions import conventions, range_caution, read_images
+            from reconscale.physics.metric_conventions import conventions, data_set_of, range_caution, read_images
         except ModuleNotFoundError as error:
             raise UserError("this command", f"needs the package {error.name}, which is not installed",
                           "pip install 'reconscale[train]'") from error  # fmt: skip
@@ -97,5 +97,8 @@ def metrics(
             shown = f"{row.value:.2f} dB" if row.unit == "dB" else f"{row.value:.5f}"
             table.add_row(row.name, shown, row.meaning)
         console.print(table)
+        for path, key in ((found, data_set_of(found)), (truth, data_set_of(truth))):
+            if key:
+                console.print(f"{path.name}: {key}", markup=False, highlight=False, soft_wrap=True)
         console.print("Compare numbers of one convention only. Studies use the first ones.",
                       markup=False, highlight=False)  # fmt: skip

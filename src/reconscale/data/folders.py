@@ -138,7 +138,12 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def files_of(
-    images: Images, root: Path, suffixes: tuple[str, ...], key: str, *, bare: bool = False
+    images: Images,
+    root: Path,
+    suffixes: tuple[str, ...],
+    key: str,
+    *,
+    also: Callable[[Path], bool] | None = None,
 ) -> list[tuple[str, Path]]:
     """Name and path of every file with one of ``suffixes`` in or below ``images.folders``, sorted by name.
 
@@ -149,7 +154,7 @@ def files_of(
         root: the data folder.
         suffixes: endings in lower case, with their dots.
         key: what messages call ``images.folders``.
-        bare: whether files whose name has no ending count, too.
+        also: whether a file that ends in none of them counts, too; none: it does not.
 
     Raises:
         UserError: a place is missing, holds no such file, leads out of the data folder, or is named twice.
@@ -159,7 +164,7 @@ def files_of(
     for place in images.folders:
         where = place_below(root, place, key)
         found = [where] if where.is_file() else files_below(where, ("",), held_out - {where})
-        fitting = [path for path in found if path.name.lower().endswith(suffixes) or (bare and "." not in path.name)]
+        fitting = [path for path in found if path.name.lower().endswith(suffixes) or (also is not None and also(path))]
         found = [path for path in fitting if path not in held_out]
         if not found:
             raise UserError(where, f"holds no file that ends in {' or '.join(suffixes)}", f"check {key} and --data")

@@ -62,7 +62,7 @@ def verify_volumes(images: Images, data: Path | None, root: Path, progress: Prog
         UserError: files are missing or damaged, or nothing has been prepared.
     """
     scans = [
-        (scan, options) for found, options in list_volumes(images, data).values() for scan in found
+        (scan, options) for found, options in list_volumes(images, data).values() for scan in found.volumes
         if is_selected(scan, options)
     ]  # fmt: skip
     damaged: list[str] = []

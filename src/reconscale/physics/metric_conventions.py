@@ -13,17 +13,19 @@ import torch
 from reconscale.data.folders import with_pages
 from reconscale.data.image_files import SUFFIXES, read_image
 from reconscale.data.pixel_values import CORNER
-from reconscale.data.volumes.cache import square
+from reconscale.data.volumes.arrays import HDF5, check_links, opened_array, plain_numbers
+from reconscale.data.volumes.checks import NEGATIVE
 from reconscale.data.volumes.image_files import NIFTI, nifti_volume
-from reconscale.data.volumes.kspace_files import HDF5, opened_array
+from reconscale.data.volumes.kspace_files import KSPACE, stored_truth
 from reconscale.data.volumes.scan import first_line
+from reconscale.data.volumes.transforms import square
 from reconscale.errors import UserError
 from reconscale.physics.metrics import MOST_DB, measure_image, measure_slice, measure_volumes
 from reconscale.study import PROFILES
 
-STORED = ("reconstruction", "reconstruction_rss", "reconstruction_esc", "image", "images")
-"""Data sets of HDF5 files that hold images, in the order in which they are looked for."""
-
+STORED = ("reconstruction", "image", "images")
+"""Data sets of HDF5 files that hold images, in the order in which they are looked for; fastMRI's truths come after the
+first."""
 
 LEAST_BRIGHT = 0.2
 """Images whose largest value is below this are in other units than [0, 1]."""
@@ -49,8 +51,8 @@ class Convention:
 def read_images(path: Path) -> np.ndarray:
     """Images of any kind: (S, H, W) real or complex, or (S, H, W, C) of an image file with S pages.
 
-    Reads .npy, HDF5 (fastMRI's ``reconstruction`` and ``reconstruction_rss`` among others), NIfTI, and image files
-    (PNG, JPEG, TIFF, BMP and WebP), turned as they are seen.
+    Reads .npy, HDF5 (see :func:`data_set_of`), NIfTI, and image files (PNG, JPEG, TIFF, BMP and WebP), turned as they
+    are seen.
 
     Raises:
         UserError: the file cannot be read, or holds something else.
@@ -63,7 +65,7 @@ def read_images(path: Path) -> np.ndarray:
         stack = np.stack([read_image(path, page) for _, page in pages])
         return stack / (np.iinfo(stack.dtype).max if stack.dtype.kind == "u" else 1)
     if lower.endswith(".npy"):
-        array = np.asarray(opened_array(path))
+        array = plain_numbers(np.asarray(opened_array(path)))
     elif lower.endswith(HDF5):
         array = _from_hdf5(path)
     elif lower.endswith(NIFTI):
@@ -79,15 +81,30 @@ def read_images(path: Path) -> np.ndarray:
     return array if array.ndim == 3 else array[None]
 
 
-def _from_hdf5(path: Path) -> np.ndarray:
+def data_set_of(path: Path) -> str:
+    """The data set of an HDF5 file that holds images: ``reconstruction``, else the ground truth of a fastMRI file.
+
+    That of single-coil files is ``reconstruction_esc``, that of multi-coil files ``reconstruction_rss``, as in
+    fastMRI's own loader. Empty for files of other kinds.
+
+    Raises:
+        UserError: the file cannot be read, or has none.
+    """
     import h5py
 
+    if not path.name.lower().endswith(HDF5):
+        return ""
     try:
         with h5py.File(path) as file:
-            key = next((word for word in STORED if word in file), None)
+            check_links(path, file)
+            coils = file[KSPACE].shape[1] if KSPACE in file and file[KSPACE].ndim == 4 else 1
+            truth = stored_truth(file, coils)
+            names = (STORED[0], *([truth] if truth else []), *STORED[1:])
+            key = next((word for word in names if isinstance(file.get(word), h5py.Dataset)), None)
             if key is None:
-                raise UserError(path, f"holds none of {', '.join(STORED)}", f"it has: {', '.join(file) or 'nothing'}")
-            return np.asarray(file[key])
+                known = ", ".join((STORED[0], "reconstruction_rss", "reconstruction_esc", *STORED[1:]))
+                raise UserError(path, f"holds none of {known}", f"it has: {', '.join(file) or 'nothing'}")
+            return key
     except UserError:
         raise
     except Exception as error:  # h5py raises classes of every kind on damaged files
@@ -110,6 +127,17 @@ def range_caution(found: np.ndarray, truth: np.ndarray) -> str | None:
     )
 
 
+def _from_hdf5(path: Path) -> np.ndarray:
+    import h5py
+
+    key = data_set_of(path)
+    try:
+        with h5py.File(path) as file:
+            return plain_numbers(np.asarray(file[key]))
+    except Exception as error:  # as above
+        raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+
+
 def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
     """A reconstruction and the truth under every convention that fits them.
 
@@ -118,7 +146,7 @@ def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
         truth: of the same shape.
 
     Raises:
-        UserError: the shapes differ, or images are too small for SSIM.
+        UserError: the shapes differ, the truth holds negative values, or images are too small for SSIM.
     """
     if found.shape != truth.shape:
         raise UserError(
@@ -131,7 +159,9 @@ def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
         rows.append(
             Convention("nmse-complex", _nmse(found, truth), "", "squared error of complex values, whole volume")
         )
-    a, b = (np.abs(v).astype(np.float64) if v.ndim == 3 else v.astype(np.float64) for v in (found, truth))
+    _refuse_negative(truth)
+    a, b = (np.abs(v) if np.iscomplexobj(v) else v.astype(np.float64) for v in (found, truth))
+    a, b = a.astype(np.float64), b.astype(np.float64)
     if b.max() <= 0:
         raise UserError("the truth", "holds nothing above zero", "give the truth second")
     if b.ndim == 3:
@@ -140,6 +170,16 @@ def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
         rows += _of_images(a, b)
     grey = (a, b) if b.ndim == 3 else (a.mean(-1), b.mean(-1))
     return rows + [Convention(name, f(*grey), unit, meaning) for name, (unit, meaning, f) in OTHERS.items()]
+
+
+def _refuse_negative(truth: np.ndarray) -> None:
+    """Refuse a truth of negative values: every convention here takes 0 for black, and the maximum for the range."""
+    if np.iscomplexobj(truth):
+        return
+    values = truth.astype(np.float64)
+    if float(np.square(values[values < 0]).sum()) > NEGATIVE * float(np.square(values).sum()):
+        found = f"holds values from {values.min():.4g} to {values.max():.4g}, and negative values are no magnitudes"
+        raise UserError("the truth", found, "move both images by one constant, so that the truth begins at 0")
 
 
 def _of_volumes(a: np.ndarray, b: np.ndarray) -> list[Convention]:

@@ -59,8 +59,10 @@ class Images(FrozenModel):
         patient: for volumes: a regular expression; what it matches in a file's path is the patient.
         acquisition: for volumes: only those whose acquisition (contrast, plane) is one of these.
         slices: for volumes: only the slices from the first to the second number, both included, counted from 0.
-        axes: for measured k-space: the order of its axes: ``s`` slices, ``c`` coils, ``h`` rows, ``w`` columns
-            (lines of columns are left out).
+        axes: for measured k-space, and complex images in another order than (slices, H, W): the order of axes: ``s``
+            slices, ``t`` frames, ``c`` coils, ``h`` rows, ``w`` columns (lines of columns are left out); of MATLAB
+            files as MATLAB's ``size`` shows them.
+        dataset: the array to read in HDF5 and MATLAB files, with ``/`` for groups; none: the one that is usual.
         matrix: for volumes of images: keep this many lines of the middle of k-space in both directions.
         counts: what ``n`` counts: ``units``, which a split keeps together, or single ``images`` (for volumes: patients
             or slices).
@@ -93,6 +95,7 @@ class Images(FrozenModel):
     acquisition: tuple[str, ...] = ()
     slices: tuple[int, int] | None = None
     axes: str = "schw"
+    dataset: str | None = Field(default=None, min_length=1, max_length=LONGEST)
     matrix: int | None = Field(default=None, ge=16)
     counts: Literal["units", "images"] = "units"
     order: Literal["grouped", "mixed"] = "grouped"
@@ -144,7 +147,7 @@ class Images(FrozenModel):
             raise ValueError(f"range: found [{black:g}, {white:g}]; give black and white, the smaller one first")
 
     def _check_volumes(self) -> None:
-        for key in ("patient", "acquisition", "slices", "matrix"):
+        for key in ("patient", "acquisition", "slices", "matrix", "dataset"):
             if getattr(self, key) and not self.volumes:
                 raise ValueError(f"{key}: is for volumes, and '{self.source}' gives single images; leave it out")
         if self.test_patch and self.volumes:
@@ -153,8 +156,11 @@ class Images(FrozenModel):
             raise ValueError("augment: slices of volumes are trained on as they are; leave it out")
         if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
             raise ValueError(f"slices: found {list(self.slices)}; give the first and the last, counted from 0")
-        if sorted(self.axes) not in (sorted("schw"), sorted("shw")):
-            raise ValueError(f"axes: found '{self.axes}'; give s, c, h and w once each, in the order of the file")
+        if len(set(self.axes)) < len(self.axes) or not {"h", "w"} <= set(self.axes) <= set("stchw"):
+            raise ValueError(f"axes: found '{self.axes}'; give h and w, and what there is of s (slices), t (frames) "
+                             "and c (coils), once each, in the order of the file")  # fmt: skip
+        if self.dataset and self.source in ("nifti", "dicom"):
+            raise ValueError(f"dataset: is for HDF5 and MATLAB files, and the source is '{self.source}'; leave it out")
         if self.matrix is not None and SOURCES[self.source].content == "kspace":
             raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
         try:

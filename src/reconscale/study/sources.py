@@ -14,7 +14,7 @@ class Source:
     Attributes:
         listing: finds what is there: a function, or ``module:name`` of one, imported when images are read. Of single
             images (options, data folder or none) -> ``reconscale.data.listing.Listing``; of volumes (options, data
-            folder or none, what messages call ``images.folders``) -> a list of ``VolumeInfo``.
+            folder or none, what messages call ``images.folders``) -> a ``VolumeListing``.
         volumes: whether it gives slices of volumes, not single images.
         content: ``magnitudes``, ``complex`` images with their phase, or measured ``kspace``.
         knows_patients: of volumes: whether its files name the patient.
@@ -41,6 +41,6 @@ SOURCES: dict[str, Source] = {
     "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True),
     "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True),
     "nifti": Source(f"{_VOLUMES}.image_files:list_nifti", True, needs_folder=True),
-    "dicom": Source(f"{_VOLUMES}.image_files:list_dicom", True, knows_patients=True, needs_folder=True),
+    "dicom": Source(f"{_VOLUMES}.dicom_files:list_dicom", True, knows_patients=True, needs_folder=True),
 }
 """The sources by the word in study files. A new one is a function and an entry here."""

@@ -6,19 +6,21 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from reconscale.data.volumes.kspace_files import HDF5, list_kspace_arrays, scan_hdf5
+from reconscale.data.volumes.arrays import HDF5, MATLAB
+from reconscale.data.volumes.kspace_files import list_kspace_arrays, scan_hdf5
 from reconscale.data.volumes.scan import VolumeInfo
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.physics.base import KSpace, fixed_generator
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import zero_filled
-from reconscale.study import Images, MRIProblem
+from reconscale.study import SOURCES, Images, MRIProblem
 
 FULL = 0.999
 """Columns of k-space that are measured to this fraction count as fully sampled: the run's mask is laid on them."""
@@ -36,8 +38,9 @@ def reconstruct_volume(
     Args:
         network: maps k-space to magnitude images.
         problem: the run's options.
-        images: those that the run was trained on; the order of the axes of arrays is theirs.
-        source: a fastMRI HDF5 file, or a .npy file of complex (slices, coils, rows, columns), or of one
+        images: those that the run was trained on; of k-space they say how its axes are ordered, and what its data set
+            is called.
+        source: a fastMRI HDF5 file, or a .npy or MATLAB file of complex (slices, coils, rows, columns), or of one
             slice less the first axis.
         out: the file to write: HDF5 with ``reconstruction`` (slices, h, w) as fastMRI takes it, or .npy.
         progress: called with (slices done, slices).
@@ -76,17 +79,19 @@ def reconstruct_volume(
 
 def is_volume(path: Path) -> bool:
     """Whether a file is one that :func:`reconstruct_volume` reads."""
-    return path.name.lower().endswith((*HDF5, ".npy"))
+    return path.name.lower().endswith((*HDF5, *MATLAB, ".npy"))
 
 
 def _scan(source: Path, images: Images) -> VolumeInfo:
     if not source.is_file():
         raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
+    options: dict[str, Any] = {"folders": (source.name,), "val": 1, "test": 1}
+    if SOURCES[images.source].content == "kspace":
+        options |= {"axes": images.axes, "dataset": images.dataset}
     if source.suffix.lower() == ".npy":
-        axes = images.axes if images.source == "kspace-array" else "schw"
-        options = Images(source="kspace-array", folders=(source.name,), axes=axes, val=1, test=1)
-        return list_kspace_arrays(options, source.parent)[0]
-    return scan_hdf5(source.name, source, Images(source="fastmri", folders=(source.name,), val=1, test=1))
+        alone = Images(source="kspace-array", **options)
+        return list_kspace_arrays(alone, source.parent).volumes[0]
+    return scan_hdf5(source.name, source, Images(source="fastmri", **options))
 
 
 def _columns(scan: VolumeInfo) -> np.ndarray:

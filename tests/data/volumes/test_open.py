@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from reconscale.data import ImageSet, Slices, open_images
-from reconscale.data.volumes.cache import center, root_sum_of_squares, to_image, to_kspace
+from reconscale.data.volumes.transforms import center, root_sum_of_squares, to_image, to_kspace
 from reconscale.errors import UserError
 from reconscale.study import Images
 from tests import phantoms

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from filelock import FileLock
 
 from reconscale.data.listing import Progress
+from reconscale.data.volumes.checks import ImageChecks, KSpaceChecks, check_finite
 from reconscale.data.volumes.kspace_files import read_slice
 from reconscale.data.volumes.scan import KSpaceLocation, VolumeInfo
+from reconscale.data.volumes.transforms import of_lower_resolution, square
 from reconscale.errors import DamagedFileError, UserError
 from reconscale.files import json_digest, read_json, to_json, write_atomic
 from reconscale.machine import cores
@@ -175,50 +176,8 @@ def sum_of(values: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
-def to_kspace(image: np.ndarray) -> np.ndarray:
-    """Centred orthonormal 2-D Fourier transform over the last two axes (as fastMRI's ``fft2c``); single precision."""
-    axes = (-2, -1)
-    return np.asarray(scipy.fft.fftshift(scipy.fft.fft2(scipy.fft.ifftshift(image, axes), norm="ortho"), axes))
-
-
-def to_image(kspace: np.ndarray) -> np.ndarray:
-    """The inverse of :func:`to_kspace`."""
-    axes = (-2, -1)
-    return np.asarray(scipy.fft.fftshift(scipy.fft.ifft2(scipy.fft.ifftshift(kspace, axes), norm="ortho"), axes))
-
-
-def root_sum_of_squares(kspace: np.ndarray) -> np.ndarray:
-    """(h, w) float32 magnitude image of the k-space (coils, H, W) of one slice."""
-    return np.asarray(np.sqrt((np.abs(to_image(kspace)) ** 2).sum(0)), np.float32)
-
-
-def center(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The middle of the last two axes, placed as fastMRI's ``center_crop``: begins at (length - size) // 2."""
-    top, left = (values.shape[-2] - height) // 2, (values.shape[-1] - width) // 2
-    return values[..., top : top + height, left : left + width]
-
-
-def square(values: np.ndarray) -> np.ndarray:
-    """The centre crop that fastMRI's evaluation compares: as many rows as columns, where there are more."""
-    rows, columns = values.shape[-2:]
-    return center(values, min(rows, columns), columns)
-
-
-def of_lower_resolution(image: np.ndarray, matrix: int) -> np.ndarray:
-    """An image from the middle ``matrix`` x ``matrix`` of its k-space; its intensity is kept.
-
-    fftshift puts the zero frequency at index length // 2, so that the window begins at length // 2 - matrix // 2.
-    """
-    rows, columns = image.shape[-2:]
-    top, left = rows // 2 - matrix // 2, columns // 2 - matrix // 2
-    middle = to_kspace(image)[..., top : top + matrix, left : left + matrix]
-    return np.asarray(to_image(middle) * (matrix / np.sqrt(rows * columns)), image.dtype)
-
-
-FORMAT = 2
+FORMAT = 3
 """Version of the cache; volumes of another version are prepared again."""
-AGREEMENT = 0.01
-"""Relative difference (2-norm) up to which a stored reconstruction agrees with its k-space."""
 
 
 def prepare_volumes(
@@ -275,15 +234,17 @@ def _volume(scan: VolumeInfo, root: Path, matrix: int | None) -> Volume | UserEr
 
 def _read_through(scan: VolumeInfo, part: Path, matrix: int | None) -> dict[str, Any]:
     """Read every slice once: check it, hash it, and write it to the cache."""
-    hashes, truths, maxima, peaks = [], [], [], []
+    hashes, truths, maxima, peaks, minima = [], [], [], [], []
     size, shape = (0, 0), scan.shape
+    measured, pictures = KSpaceChecks(scan), ImageChecks(scan)
     with (part / TRUTHS).open("wb") as shown, (part / IMAGES).open("wb") as simulated:
         for index in range(scan.count):
             values = scan.read(index)
-            _check_finite(scan, index, values)
+            check_finite(scan, index, values)
             if scan.kind == "kspace":
-                truth = _truth_of(scan, index, values)
+                truth = measured.truth_of(index, values)
             else:
+                pictures.look_at(index, values)
                 values = values if matrix is None else _lowered(scan, values, matrix)
                 shape = (1, *values.shape)
                 truth = np.abs(values).astype(np.float32)
@@ -292,23 +253,19 @@ def _read_through(scan: VolumeInfo, part: Path, matrix: int | None) -> dict[str,
             hashes.append(sum_of(values))
             truths.append(sum_of(np.asarray(truth, np.float32)))
             maxima.append(float(truth.max()))
+            minima.append(float(truth.min()))
             peaks.append(float(square(truth).max()))
             shown.write(np.ascontiguousarray(truth, np.float32).data)
     if max(maxima) <= 0:
         raise UserError(scan.name, "holds nothing but zeros", "remove it")
+    if scan.kind != "kspace":
+        pictures.finish()
     return {
         "name": scan.name, "patient": scan.patient, "acquisition": scan.acquisition, "kind": scan.kind,
-        "count": scan.count, "shape": list(shape), "size": list(size),
-        "maximum": scan.maximum or max(maxima),
+        "count": scan.count, "shape": list(shape), "size": list(size), "dtype": scan.dtype,
+        "maximum": scan.maximum or max(maxima), "range": [min(minima), max(maxima)],
         "peak": max(peaks), "peaks": peaks, "hashes": hashes, "truths": truths,
     }  # fmt: skip
-
-
-def _check_finite(scan: VolumeInfo, index: int, values: np.ndarray) -> None:
-    if not np.isfinite(values.view(np.float32)).all():
-        what = "k-space" if scan.kind == "kspace" else "image"
-        raise UserError(scan.name, f"holds NaN or infinite values in the {what} of slice {index}",
-                      "replace them, or remove the file")  # fmt: skip
 
 
 def _lowered(scan: VolumeInfo, image: np.ndarray, matrix: int) -> np.ndarray:
@@ -317,54 +274,3 @@ def _lowered(scan: VolumeInfo, image: np.ndarray, matrix: int) -> np.ndarray:
             scan.name, f"is {image.shape[1]} x {image.shape[0]} pixels", f"images.matrix = {matrix} needs more"
         )
     return of_lower_resolution(image, matrix)
-
-
-def _truth_of(scan: VolumeInfo, index: int, kspace: np.ndarray) -> np.ndarray:
-    """The magnitude image of a slice of measured k-space, cut to what the k-space can show."""
-    middle = index == scan.count // 2
-    if middle:
-        _check_kspace(scan, index, kspace)
-    if scan.truth is None:
-        return root_sum_of_squares(kspace)
-    stored = scan.truth(index)
-    if not np.isfinite(stored).all():
-        raise UserError(scan.name, f"holds NaN or infinite values in the reconstruction of slice {index}",
-                      "replace them, or remove the file")  # fmt: skip
-    height, width = (min(pair) for pair in zip(stored.shape, kspace.shape[-2:], strict=True))
-    truth = center(stored, height, width)
-    if middle:
-        _check_agreement(scan, index, center(root_sum_of_squares(kspace), height, width), truth)
-    return truth
-
-
-def _check_kspace(scan: VolumeInfo, index: int, kspace: np.ndarray) -> None:
-    """Refuse what is not centred k-space: images, and transforms with the zero frequency elsewhere.
-
-    K-space is more peaked than its image: the energy of the zero frequency is that of the mean over all pixels.
-    """
-    energy = (np.abs(kspace) ** 2).sum(0)
-    if energy.max() == 0:
-        return  # an empty slice; an empty volume is refused later
-    if not kspace.imag.any():
-        raise UserError(scan.name, f"holds real numbers as k-space of slice {index}: it looks like a magnitude image",
-                      'give images through source = "complex", "nifti" or "dicom"')  # fmt: skip
-    if energy.max() < (np.abs(to_image(kspace)) ** 2).sum(0).max():
-        found = f"is less peaked in slice {index} than its Fourier transform: it looks like an image, not like k-space"
-        raise UserError(scan.name, found, 'give complex images through source = "complex"')
-    rows, columns = energy.shape
-    row, column = (int(place) for place in np.unravel_index(energy.argmax(), energy.shape))
-    if abs(row - rows // 2) > rows // 4 or abs(column - columns // 2) > columns // 4:
-        found = f"has the zero frequency of slice {index} at row {row}, column {column} of {rows} x {columns}"
-        raise UserError(scan.name, found, "it belongs in the middle: save np.fft.fftshift(kspace, axes=(-2, -1))")
-
-
-def _check_agreement(scan: VolumeInfo, index: int, computed: np.ndarray, stored: np.ndarray) -> None:
-    difference = float(np.linalg.norm(computed - stored)) / max(float(np.linalg.norm(stored)), 1e-30)
-    if difference > AGREEMENT:
-        ratio = float((computed * stored).sum()) / max(float((stored * stored).sum()), 1e-30)
-        raise UserError(
-            scan.name,
-            f"holds a reconstruction of slice {index} that differs by {difference:.1%} from the root sum of squares of "
-            f"its k-space (which is {ratio:.3g} times as bright)",
-            "write the root sum of squares of the orthonormal transform, or leave the reconstruction out",
-        )

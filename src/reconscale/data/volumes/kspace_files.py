@@ -1,4 +1,4 @@
-"""Measured k-space from fastMRI's HDF5 files and .npy arrays, read one slice at a time."""
+"""Measured k-space from fastMRI's HDF5 files, MATLAB files and .npy arrays, read one slice at a time."""
 
 from __future__ import annotations
 
@@ -8,188 +8,229 @@ from typing import Any, NoReturn
 import numpy as np
 
 from reconscale.data.folders import data_folder, files_of, stamp
+from reconscale.data.volumes.arrays import (
+    HDF5,
+    MATLAB,
+    array_part,
+    check_links,
+    held_in_hdf5,
+    is_matlab,
+    matlab_header,
+    number_type,
+    opened_array,
+)
 from reconscale.data.volumes.scan import (
     LEAST_SIDE,
     MOST_COILS,
     KSpaceLocation,
     VolumeInfo,
+    VolumeListing,
     check_claimed_size,
+    counted,
     first_line,
     patient_of,
     require_file,
+    scan_each,
 )
 from reconscale.errors import UserError, suggest
 from reconscale.study import Images
 
-HDF5 = (".h5", ".hdf5")
-TRUTHS = ("reconstruction_rss", "reconstruction_esc")
-"""Data sets of fastMRI files that hold the magnitude images of the fully sampled k-space."""
+KSPACE = "kspace"
+"""The data set of measured k-space, unless ``images.dataset`` names another."""
+OF_COILS, OF_ONE_COIL = "reconstruction_rss", "reconstruction_esc"
+"""Data sets of fastMRI files with the magnitude images of the fully sampled k-space: the root sum of squares of all
+coils; and, beside it in single-coil files, the image of the emulated single coil that their k-space belongs to."""
 
 
-def list_fastmri(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
+def list_fastmri(images: Images, data: Path | None, key: str = "images.folders") -> VolumeListing:
     """The volumes of fastMRI HDF5 files: ``kspace``, and ``reconstruction_rss`` or ``reconstruction_esc``.
+
+    Where there is no HDF5 file, those of MATLAB files.
 
     Raises:
         UserError: no data folder, no such file, or a file that is damaged or of another layout.
     """
-    root = data_folder(key, data)
-    return [scan_hdf5(name, path, images) for name, path in files_of(images, root, HDF5, key)]
+    files, beside = with_matlab(files_of(images, data_folder(key, data), (*HDF5, *MATLAB), key))
+    scans, left_out = scan_each(files, images, lambda name, path: scan_hdf5(name, path, images))
+    return VolumeListing(tuple(scans), (*counted(beside), *left_out))
+
+
+def with_matlab(files: list[tuple[str, Path]]) -> tuple[list[tuple[str, Path]], list[tuple[str, str]]]:
+    """The files to read: those of MATLAB only where there are no others; and (name, reason) of those passed over."""
+    others = [(name, path) for name, path in files if not is_matlab(path)]
+    beside = [(name, "is a MATLAB file beside files of another kind") for name, path in files if is_matlab(path)]
+    return (others, beside) if others else (files, [])
 
 
 def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
-    """One fastMRI file, from its header.
+    """One fastMRI file, or one of MATLAB, from its header.
 
     Raises:
         UserError: it is damaged, or of another layout.
     """
     import h5py
 
+    if is_matlab(path):
+        return _scan_matlab(name, path, images)
+    key = images.dataset or KSPACE
     try:
         with h5py.File(require_file(path)) as file:
             check_links(path, file)
-            if "kspace" not in file:
+            if images.dataset is None and KSPACE not in file:
                 _without_kspace(path, file)
-            dataset = file["kspace"]
-            if not isinstance(dataset, h5py.Dataset):
-                raise UserError(path, "holds a group 'kspace'", "expected an array (slices, coils, rows, columns)")
-            axes = axes_of(path, dataset.shape, dataset.dtype, images)
-            truth = _truth_of(path, file, len(dataset))
+            dataset = held_in_hdf5(path, file, key)
+            dtype = number_type(dataset.dtype)
+            axes = axes_of(path, dataset.shape, dtype, images, dataset.dtype)
+            truth = _truth_of(path, file, dict(zip(axes, dataset.shape, strict=True)))
+            sizes = dict(zip(axes, dataset.shape, strict=True))
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
-            place = KSpaceLocation(path, "kspace", axes, dataset.id.get_offset() if plain else None)
+            place = KSpaceLocation(path, key, axes, dataset.id.get_offset() if plain else None, sizes.get("t", 1))
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
             maximum = _maximum(path, file.attrs.get("max"))
-            shape = dict(zip(axes, dataset.shape, strict=True))
     except UserError:
         raise
     except Exception as error:  # h5py raises classes of every kind on damaged files
         raise UserError(path, f"cannot be read as HDF5 ({first_line(error)})", "replace or remove the file") from error
+    shape = (sizes.get("c", 1), sizes["h"], sizes["w"])
     return VolumeInfo(
         name=name,
         patient=patient_of(name, images, stated["patient_id"]),
         acquisition=stated["acquisition"],
-        identity=[*stamp(name, path), axes],
-        count=shape["s"],
-        shape=(shape.get("c", 1), shape["h"], shape["w"]),
+        identity=[*stamp(name, path), axes, *([key] if images.dataset else [])],
+        count=_count(sizes),
+        shape=shape,
         kind="kspace",
-        read=lambda index: read_slice(place, (shape.get("c", 1), shape["h"], shape["w"]), index),
+        read=lambda index: read_slice(place, shape, index),
         truth=None if truth is None else lambda index: _read_truth(path, truth, index),
         maximum=maximum,
         place=place,
+        dtype=dtype.name,
     )
 
 
-def _truth_of(path: Path, file: Any, slices: int) -> str | None:
+def _scan_matlab(name: str, path: Path, images: Images) -> VolumeInfo:
+    """One MATLAB file of k-space; its axes are in the order in which MATLAB's ``size`` shows them."""
+    header = matlab_header(path, images.dataset, (KSPACE,))
+    axes = axes_of(path, header.shape, header.dtype, images, header.stored)
+    sizes = dict(zip(axes, header.shape, strict=True))
+    shape = (sizes.get("c", 1), sizes["h"], sizes["w"])
+    place = KSpaceLocation(path, header.key, axes[::-1] if header.reverse else axes, None, sizes.get("t", 1))
+    return VolumeInfo(
+        name=name,
+        patient=patient_of(name, images),
+        acquisition="",
+        identity=[*stamp(name, path), axes, header.key],
+        count=_count(sizes),
+        shape=shape,
+        kind="kspace",
+        read=lambda index: read_slice(place, shape, index),
+        place=place,
+        dtype=header.dtype.name,
+    )
+
+
+def _count(sizes: dict[str, int]) -> int:
+    """Slices of an array: those of all frames count."""
+    return sizes.get("s", 1) * sizes.get("t", 1)
+
+
+def _truth_of(path: Path, file: Any, sizes: dict[str, int]) -> str | None:
     """The name of the reconstruction in a file, if there is one; it must fit the k-space."""
-    name = next((word for word in TRUTHS if word in file), None)
+    name = stored_truth(file, sizes.get("c", 1))
     if name is None:
         return None
-    truth = file[name]
+    truth, slices = file[name], _count(sizes)
     if truth.ndim != 3 or len(truth) != slices:
         raise UserError(path, f"holds {slices} k-space slices and {name} of shape {truth.shape}",
-                      "write one reconstruction (rows, columns) for every slice")  # fmt: skip
+                      "write one reconstruction (rows, columns) for every slice; if it has as many as the k-space has "
+                      "coils, state the order of axes with images.axes")  # fmt: skip
     check_claimed_size(path, *truth.shape)
     if truth.dtype.kind not in "fiu":
         raise UserError(path, f"holds {name} of type {truth.dtype}", "give real magnitudes")
     return name
 
 
-def check_links(path: Path, file: Any) -> None:
-    """Refuse an HDF5 file whose data lie in other files: a study reads what is given to it, and nothing else.
+def stored_truth(file: Any, coils: int) -> str | None:
+    """The data set of the ground truth in a fastMRI file, as fastMRI's own loader takes it.
 
     Args:
-        path: the file.
-        file: it, opened.
-
-    Raises:
-        UserError: a link, a virtual data set or external storage leads out of it.
+        file: anything that its names can be looked up in.
+        coils: of its k-space. Single-coil files hold the root sum of squares of all coils, too, which is another image.
     """
-    import h5py
-
-    for word in file:
-        outside = isinstance(file.get(word, getlink=True), h5py.ExternalLink)
-        if not outside and isinstance(held := file.get(word), h5py.Dataset):
-            outside = held.is_virtual or bool(held.external)
-        if outside:
-            raise UserError(path, f"holds '{word}', whose data lie in another file", "copy them into the file")
+    names = (OF_ONE_COIL, OF_COILS) if coils == 1 else (OF_COILS, OF_ONE_COIL)
+    return next((name for name in names if name in file), None)
 
 
-def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> list[VolumeInfo]:
+def list_kspace_arrays(images: Images, data: Path | None, key: str = "images.folders") -> VolumeListing:
     """The volumes of .npy files of complex k-space: one volume a file, axes as in ``images.axes``.
 
-    An array of one axis less than ``images.axes`` is one slice.
+    An array of one axis less than ``images.axes`` is one slice. Where there is no .npy file, those of MATLAB files.
 
     Raises:
         UserError: no data folder, no such file, or an array of another kind.
     """
-    root, scans = data_folder(key, data), []
-    for name, path in files_of(images, root, (".npy",), key):
-        array = opened_array(path)
-        axes = axes_of(path, array.shape, array.dtype, images)
-        sizes = dict(zip(axes, array.shape, strict=True))
-        shape = (sizes.get("c", 1), sizes["h"], sizes["w"])
-        plain = array.dtype == np.complex64 and array.flags.c_contiguous and axes in ("schw", "shw", "chw")
-        place = KSpaceLocation(path, "", axes, int(getattr(array, "offset", 0)) if plain else None)
-        scans.append(
-            VolumeInfo(
-                name=name,
-                patient=patient_of(name, images),
-                acquisition="",
-                identity=[*stamp(name, path), axes],
-                count=sizes.get("s", 1),
-                shape=shape,
-                kind="kspace",
-                read=lambda index, place=place, shape=shape: read_slice(place, shape, index),  # type: ignore[misc]
-                place=place,
-            )
-        )
-    return scans
+    files, beside = with_matlab(files_of(images, data_folder(key, data), (".npy", *MATLAB), key))
+    scans, left_out = scan_each(files, images, lambda name, path: _scan_array(name, path, images))
+    return VolumeListing(tuple(scans), (*counted(beside), *left_out))
 
 
-def opened_array(path: Path) -> Any:
-    """A .npy file, memory-mapped.
+def _scan_array(name: str, path: Path, images: Images) -> VolumeInfo:
+    if is_matlab(path):
+        return _scan_matlab(name, path, images)
+    array = opened_array(path)
+    dtype = number_type(array.dtype)
+    axes = axes_of(path, array.shape, dtype, images, array.dtype)
+    sizes = dict(zip(axes, array.shape, strict=True))
+    shape = (sizes.get("c", 1), sizes["h"], sizes["w"])
+    plain = array.dtype == np.complex64 and array.flags.c_contiguous and axes in ("schw", "shw", "chw")
+    place = KSpaceLocation(path, "", axes, int(getattr(array, "offset", 0)) if plain else None, sizes.get("t", 1))
+    return VolumeInfo(
+        name=name,
+        patient=patient_of(name, images),
+        acquisition="",
+        identity=[*stamp(name, path), axes],
+        count=_count(sizes),
+        shape=shape,
+        kind="kspace",
+        read=lambda index: read_slice(place, shape, index),
+        place=place,
+        dtype=dtype.name,
+    )
 
-    Raises:
-        UserError: it is damaged, or holds Python objects.
-    """
-    try:
-        array = np.load(require_file(path), mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("it is a .npz archive")
-        return array
-    except UserError:
-        raise
-    except Exception as error:  # numpy raises classes of every kind on damaged files
-        reason = "it holds Python objects" if "bject" in str(error) else first_line(error)
-        raise UserError(path, f"cannot be read ({reason})", "save numbers with numpy.save") from error
 
-
-def axes_of(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Images) -> str:
+def axes_of(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Images, stored: np.dtype[Any] | None = None
+) -> str:
     """The order of the axes of an array of k-space.
+
+    Args:
+        path: the file.
+        shape: of the array; for MATLAB files as MATLAB shows it.
+        dtype: of its numbers.
+        images: the options.
+        stored: the type in the file, where that is another one.
 
     Raises:
         UserError: it is not complex, or its axes cannot be those that the study states.
     """
     if dtype.kind != "c":
-        raise UserError(path, f"holds {dtype} numbers of shape {shape} where complex k-space is expected",
-                      'give magnitude images through source = "nifti" or "dicom", complex ones through "complex"'
-                      )  # fmt: skip
-    stated = images.axes
-    if len(shape) == 3:
-        axes = stated.replace("c", "") if images.source == "fastmri" or "c" not in stated else stated.replace("s", "")
-    else:
-        axes = stated
+        found = f"holds {stored or dtype} numbers of shape {shape} where complex k-space is expected"
+        raise UserError(path, found, _instead_of_complex(shape, dtype))
+    axes = _stated_axes(len(shape), images, is_matlab(path))
     if len(shape) != len(axes):
         raise UserError(path, f"holds k-space of shape {shape}, which has {len(shape)} axes",
-                      f'expected {len(stated)} axes in the order images.axes = "{stated}" '
-                      "(s slices, c coils, h rows, w columns)")  # fmt: skip
+                      f'expected {len(images.axes)} axes in the order images.axes = "{images.axes}" '
+                      "(s slices, t frames, c coils, h rows, w columns); state their order, for instance "
+                      f'images.axes = "{_likely(shape, is_matlab(path))}"')  # fmt: skip
     sizes = dict(zip(axes, shape, strict=True))
     if 0 in shape:
         raise UserError(path, f"holds k-space of shape {shape}, which is none", "remove the file")
-    check_claimed_size(path, sizes.get("s", 1), sizes.get("c", 1), sizes["h"], sizes["w"])
+    check_claimed_size(path, _count(sizes), sizes.get("c", 1), sizes["h"], sizes["w"])
     misplaced = sizes.get("c", 1) > MOST_COILS or min(sizes["h"], sizes["w"]) < LEAST_SIDE
-    if misplaced and _likely(shape) != axes:
+    likely = _likely(shape, is_matlab(path))
+    if misplaced and likely != axes and min(shape[likely.index("h")], shape[likely.index("w")]) >= LEAST_SIDE:
         raise UserError(path, f'holds k-space of shape {shape}, which in the order "{axes}" means {_spelt(sizes)}',
-                      f'state the order of its axes, for instance images.axes = "{_likely(shape)}"')  # fmt: skip
+                      f'state the order of its axes, for instance images.axes = "{likely}"')  # fmt: skip
     if misplaced:
         found = f"holds k-space of {_spelt(sizes)}"
         raise UserError(
@@ -198,12 +239,53 @@ def axes_of(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], images: Im
     return axes
 
 
-def _likely(shape: tuple[int, ...]) -> str:
-    """The order of axes that a shape suggests: the shortest axis after the first is the coils'."""
-    if len(shape) != 4:
-        return "shw"
-    coils, others = min(range(1, 4), key=shape.__getitem__), iter("hw")
-    return "s" + "".join("c" if axis == coils else next(others) for axis in range(1, 4))
+def _stated_axes(count: int, images: Images, matlab: bool) -> str:
+    """``images.axes``, less the coils (of fastMRI files) or the slices where an array has three axes and not four.
+
+    Of MATLAB files less the last ones, which MATLAB leaves out where they have one entry.
+    """
+    stated = images.axes
+    if matlab:
+        return without_last(stated, count)
+    if count != 3 or len(stated) != 4:
+        return stated
+    return stated.replace("c", "") if images.source == "fastmri" or "c" not in stated else stated.replace("s", "")
+
+
+def without_last(axes: str, count: int) -> str:
+    """The first ``count`` axes of MATLAB's, if rows and columns are among them; else all.
+
+    >>> without_last("hwcst", 4), without_last("schw", 3)
+    ('hwcs', 'schw')
+    """
+    return axes if set(axes[count:]) & set("hw") else axes[:count]
+
+
+def _instead_of_complex(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """What helps where numbers should be complex and are not."""
+    if dtype.names:
+        return "a compound type is read where its fields are called real and imag"
+    if 2 in shape:
+        axis = shape.index(2)
+        parts = ", ".join("{0}" if a == axis else ":" for a in range(len(shape)))
+        real, imaginary = parts.format(0), parts.format(1)
+        return (f"if axis {axis} holds real and imaginary parts, save x[{real}] + 1j * x[{imaginary}]; give magnitude "
+                'images through source = "nifti" or "dicom"')  # fmt: skip
+    return 'give magnitude images through source = "nifti" or "dicom", complex ones through "complex"'
+
+
+def _likely(shape: tuple[int, ...], matlab: bool = False) -> str:
+    """The order of axes that a shape suggests: the largest two are rows and columns, the others as they mostly come.
+
+    >>> _likely((30, 640, 372, 15)), _likely((246, 120, 10, 12, 25), matlab=True)
+    ('shwc', 'hwcst')
+    """
+    if matlab:
+        return {2: "hw", 3: "hws"}.get(len(shape), "hwcst"[: len(shape)])
+    if len(shape) == 4:  # the shortest axis after the first is the coils'
+        coils, others = min(range(1, 4), key=shape.__getitem__), iter("hw")
+        return "s" + "".join("c" if axis == coils else next(others) for axis in range(1, 4))
+    return "tschw" if len(shape) > 4 else "shw"
 
 
 def read_slice(place: KSpaceLocation, shape: tuple[int, int, int], index: int) -> np.ndarray:
@@ -234,21 +316,19 @@ def read_slice(place: KSpaceLocation, shape: tuple[int, int, int], index: int) -
     except Exception as error:  # as above
         raise UserError(place.path, f"cannot be read at slice {index} ({first_line(error)})",
                       "replace or remove the file") from error  # fmt: skip
-    left = place.axes.replace("s", "")
+    left = place.axes.replace("s", "").replace("t", "")
     ordered = array.transpose([left.index(axis) for axis in "chw" if axis in left])
     return np.ascontiguousarray(ordered, dtype=np.complex64).reshape(shape)
 
 
 def _through_library(place: KSpaceLocation, index: int) -> np.ndarray:
+    if not ("s" in place.axes or "t" in place.axes):
+        return array_part(place.path, place.key, (slice(None),) * len(place.axes))
     where: list[Any] = [slice(None)] * len(place.axes)
-    if "s" in place.axes:
-        where[place.axes.index("s")] = index
-    if not place.key:
-        return np.array(opened_array(place.path)[tuple(where)])
-    import h5py
-
-    with h5py.File(place.path) as file:
-        return np.asarray(file[place.key][tuple(where)])
+    for axis, number in (("s", index // place.frames), ("t", index % place.frames)):
+        if axis in place.axes:
+            where[place.axes.index(axis)] = number
+    return array_part(place.path, place.key, tuple(where))
 
 
 def _read_truth(path: Path, key: str, index: int) -> np.ndarray:
@@ -272,7 +352,7 @@ def holds_kspace(path: Path) -> bool:
 
     try:
         with h5py.File(require_file(path)) as file:
-            return "kspace" in file
+            return KSPACE in file
     except UserError:
         raise
     except Exception as error:  # as above
@@ -285,7 +365,8 @@ def _without_kspace(path: Path, file: Any) -> NoReturn:
         raise UserError(path, "is an ISMRMRD file", 'convert it to arrays of k-space for source = "kspace-array"')
     likely = f"; {suggest('kspace', names)}" if names else ""
     found = f"has no data set 'kspace' (it has: {', '.join(names[:6]) or 'nothing'})"
-    raise UserError(path, found, f"a fastMRI file holds kspace (slices, coils, rows, columns){likely}")
+    remedy = f"a fastMRI file holds kspace (slices, coils, rows, columns){likely}; name another one with images.dataset"
+    raise UserError(path, found, remedy)
 
 
 def _maximum(path: Path, stated: Any) -> float | None:
@@ -304,5 +385,5 @@ def _text(value: Any) -> str:
 
 
 def _spelt(sizes: dict[str, int]) -> str:
-    words = {"s": "slices", "c": "coils", "h": "rows", "w": "columns"}
+    words = {"s": "slices", "t": "frames", "c": "coils", "h": "rows", "w": "columns"}
     return ", ".join(f"{size} {words[axis]}" for axis, size in sizes.items())

@@ -13,10 +13,12 @@ import numpy as np
 from reconscale.data.folders import data_folder, place_below
 from reconscale.data.listing import Progress
 from reconscale.data.subset import split_sources
+from reconscale.data.volumes.arrays import HDF5
 from reconscale.data.volumes.cache import Volume, prepare_volumes
-from reconscale.data.volumes.image_files import DICOM, NIFTI
-from reconscale.data.volumes.kspace_files import HDF5, holds_kspace
-from reconscale.data.volumes.scan import VolumeInfo, is_selected
+from reconscale.data.volumes.dicom_headers import DICOM
+from reconscale.data.volumes.image_files import NIFTI
+from reconscale.data.volumes.kspace_files import holds_kspace
+from reconscale.data.volumes.scan import VolumeListing, check_names, check_units, is_selected, reason_to_skip
 from reconscale.errors import UserError
 from reconscale.plugins import load_object
 from reconscale.study import SOURCES, Images
@@ -134,6 +136,10 @@ class Slices:
             "kinds": _counted(fact["kind"] for fact in facts),
             "acquisitions": _counted(fact["acquisition"] or "not stated" for fact in facts),
             "coils x rows x columns": _counted(" x ".join(map(str, fact["shape"])) for fact in facts),
+            "repeated slices": len(self) - len(set(self.hashes)),
+            "dtypes": _counted(fact["dtype"] or "not stated" for fact in facts),
+            "magnitudes from": _rounded(min(fact["range"][0] for fact in facts)),
+            "magnitudes to": _rounded(max(fact["range"][1] for fact in facts)),
         }
 
 
@@ -142,6 +148,10 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
     for word in words:
         found[word] = found.get(word, 0) + 1
     return dict(sorted(found.items()))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def open_volumes(
@@ -165,8 +175,8 @@ def open_volumes(
     """
     skipped: list[tuple[str, str]] = []
     listed = list_volumes(images, data)
-    scans, options = listed.pop("")
-    whole = _slices(scans, options, root, progress, skipped)
+    listing, options = listed.pop("")
+    whole = _slices(listing, options, root, progress, skipped)
     train, val, test = split_sources(list(whole.units), images, whole.names)
     sets = {"train": whole.pick(train), "val": whole.pick(val)}
     if images.test:
@@ -180,7 +190,7 @@ def open_volumes(
     return sets, tuple(skipped)
 
 
-def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[VolumeInfo], Images]]:
+def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[VolumeListing, Images]]:
     """The volumes of a study: further test set -> its volumes and the options for them; its own: the empty name.
 
     Raises:
@@ -195,10 +205,15 @@ def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[list[Volu
     return found
 
 
-def _listed(images: Images, data: Path | None, key: str) -> list[VolumeInfo]:
-    """The volumes of a source."""
-    found: list[VolumeInfo] = load_object(SOURCES[images.source].listing)(images, data, key)
-    return found
+def _listed(images: Images, data: Path | None, key: str) -> VolumeListing:
+    """The volumes of a source, whatever it is: the one place where their names are checked."""
+    found: VolumeListing = load_object(SOURCES[images.source].listing)(images, data, key)
+    if not found.volumes:
+        name, reason = found.left_out[0] if found.left_out else ("", "there is none")
+        raise UserError(key, "none of its files can be read as a volume", f"{name}: {reason}" if name else reason)
+    if key == "images.folders":  # further test sets are not split
+        check_units(found.volumes, images)
+    return check_names(found)
 
 
 def _source_of(images: Images, data: Path | None, key: str) -> str:
@@ -217,9 +232,11 @@ def _source_of(images: Images, data: Path | None, key: str) -> str:
 
 
 def _slices(
-    scans: list[VolumeInfo], images: Images, root: Path, progress: Progress, skipped: list[tuple[str, str]]
+    listing: VolumeListing, images: Images, root: Path, progress: Progress, skipped: list[tuple[str, str]]
 ) -> Slices:
     """Prepared slices, sorted by unit, then name; unwanted acquisitions and empty slices are left out."""
+    scans = listing.volumes
+    skipped += listing.left_out
     chosen = [scan for scan in scans if is_selected(scan, images)]
     if not chosen:
         found = ", ".join(sorted({scan.acquisition or "not stated" for scan in scans}))
@@ -228,10 +245,7 @@ def _slices(
     volumes: list[Volume] = []
     for scan, volume in zip(chosen, prepare_volumes(chosen, root, images.matrix, progress), strict=True):
         if isinstance(volume, UserError):
-            if images.unreadable == "refuse":
-                remedy = f'{volume.remedy}, or set images.unreadable = "skip"'
-                raise UserError(volume.where, volume.found, remedy)
-            skipped.append((scan.name, volume.found))
+            skipped.append((scan.name, reason_to_skip(volume, images)))
         else:
             volumes.append(volume)
     if not volumes:
