@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from reconscale.data import read_image, write_image
 from reconscale.data.image_files import SUFFIXES, read_header
-from reconscale.data.volumes.arrays import HDF5
+from reconscale.data.volumes.arrays import HDF5, MATLAB
 from reconscale.data.volumes.kspace_files import list_kspace_arrays, scan_hdf5
 from reconscale.data.volumes.scan import VolumeInfo
 from reconscale.errors import UserError
@@ -29,14 +30,14 @@ from reconscale.physics.linear import LinearImageProblem
 from reconscale.physics.linear_operators import LinearOperator
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import zero_filled
-from reconscale.study import Images, MRIProblem, Problem, Result, Run
+from reconscale.study import SOURCES, Images, MRIProblem, Problem, Result, Run
 
 FULL = 0.999
 """Columns of k-space that are measured to this fraction count as fully sampled: the run's mask is laid on them."""
 
 
 def reconstruct_volume(
-    network: Callable[[KSpace], Tensor], problem: MRIProblem, source: Path, out: Path,
+    network: Callable[[KSpace], Tensor], problem: MRIProblem, seen: Images, source: Path, out: Path,
     progress: Callable[[int, int], None],
 ) -> Path:  # fmt: skip
     """Reconstruct every slice of a volume.
@@ -47,7 +48,8 @@ def reconstruct_volume(
     Args:
         network: maps k-space to magnitude images.
         problem: the run's options.
-        source: a fastMRI HDF5 file, or a .npy file of complex (slices, coils, rows, columns), or of one
+        seen: the images of the run; of k-space they say how its axes are ordered, and what its data set is called.
+        source: a fastMRI HDF5 file, or a .npy or MATLAB file of complex (slices, coils, rows, columns), or of one
             slice less the first axis.
         out: the file to write: HDF5 with ``reconstruction`` (slices, h, w) as fastMRI takes it, or .npy.
         progress: called with (slices done, slices).
@@ -62,7 +64,7 @@ def reconstruct_volume(
         raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
     if out.resolve() == source.resolve():
         raise UserError(out, "is the volume that is given", "name another place with --out")
-    scan = _scan(source)
+    scan = _scan(source, seen)
     measured = _columns(scan)
     rows, columns = scan.shape[1:]
     if measured.mean() > FULL:
@@ -86,7 +88,7 @@ def reconstruct_volume(
 
 def is_volume(path: Path) -> bool:
     """Whether a file is one that :func:`reconstruct_volume` reads."""
-    return path.name.lower().endswith((*HDF5, ".npy"))
+    return path.name.lower().endswith((*HDF5, *MATLAB, ".npy"))
 
 
 def check_source(problem: Problem, source: Path) -> None:
@@ -104,14 +106,16 @@ def check_source(problem: Problem, source: Path) -> None:
         raise UserError(source, found, "give an image or a folder of images")
 
 
-def _scan(source: Path) -> VolumeInfo:
+def _scan(source: Path, seen: Images) -> VolumeInfo:
     if not source.is_file():
         raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
-    options = {"folders": (source.name,), "val": 1, "test": 1}
+    options: dict[str, Any] = {"folders": (source.name,), "val": 1, "test": 1}
+    if SOURCES[seen.source].content == "kspace":
+        options |= {"axes": seen.axes, "dataset": seen.dataset}
     if source.suffix.lower() == ".npy":
-        alone = Images(source="kspace-array", **options)  # type: ignore[arg-type]
+        alone = Images(source="kspace-array", **options)
         return list_kspace_arrays(alone, source.parent).volumes[0]
-    return scan_hdf5(source.name, source, Images(source="fastmri", **options))  # type: ignore[arg-type]
+    return scan_hdf5(source.name, source, Images(source="fastmri", **options))
 
 
 def _columns(scan: VolumeInfo) -> np.ndarray:
@@ -269,7 +273,7 @@ def reconstruct(
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
         raise UserError("network.family", found, "train another family, or call the network from Python")
     if isinstance(trained.run.problem, MRIProblem):
-        return [reconstruct_volume(trained.network, trained.run.problem, source, out, tell)]
+        return [reconstruct_volume(trained.network, trained.run.problem, trained.run.images, source, out, tell)]
     pairs = list(_pairs(source, out))
     _check(pairs)
     for index, (given, target) in enumerate(pairs):
