@@ -166,3 +166,22 @@ def test_mistakes_in_the_study(data: Path, tmp_path: Path, before: str, after: s
     code, _, err = call("run", path, "--data", data)
     assert code == 2 and sentence in " ".join(err.split()) and "Traceback" not in err
     assert not (path.parent / "runs" / "anchors").exists()
+
+
+def test_reconstruct_takes_the_order_of_axes_of_its_study(tmp_path: Path) -> None:
+    """A network that was trained on arrays of another order is given them in that order."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for index in range(3):
+        np.save(data / f"{index}.npy", np.moveaxis(phantoms.kspace(2, 2, seed=20 * index), 1, -1))
+    text = STUDY.replace('source = "fastmri"', 'source = "kspace-array"\naxes = "shwc"').replace("test = 2", "test = 1")
+    text = (
+        text.replace("n = [2, 6]", "n = [2]").replace("seed = [0, 1]", "seed = [0]").replace("steps = 30", "steps = 10")
+    )
+    path = write_study(tmp_path / "study", text)
+    code, _, err = call("run", path, "--data", data, "--workers", 1)
+    assert code == 0, err
+    run = next(path for path in (path.parent / "runs").glob("mri-*") if path.is_dir())
+    code, _, err = call("reconstruct", run, data / "1.npy", "--out", tmp_path / "out.npy")
+    assert code == 0, err
+    assert np.load(tmp_path / "out.npy").shape == (2, 32, 40)

@@ -224,6 +224,14 @@ class TestSampling:
         assert len(train(opened())) == 2
 
 
+def test_a_peak_that_lies_a_little_beside_the_middle_is_read(opened: Opened, data: Path) -> None:
+    """As scanners give it whose timing is a little off."""
+    for index in range(3):
+        values = np.roll(phantoms.kspace(2, seed=index), (3, -2), (-2, -1))
+        phantoms.write_fastmri(data / f"{index}.h5", values, reconstruction_rss=None, max=None)
+    assert len(train(opened())) == 2
+
+
 SHIFTED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "rows and columns": (lambda x: x.T, "with rows and columns swapped"),
     "half": (lambda x: np.fft.fftshift(x), "shifted by half along both axes"),

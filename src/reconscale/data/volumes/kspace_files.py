@@ -75,14 +75,11 @@ def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
     key = images.dataset or KSPACE
     try:
         with h5py.File(require_file(path)) as file:
-            check_links(path, file)
-            if images.dataset is None and KSPACE not in file:
-                _without_kspace(path, file)
-            dataset = held_in_hdf5(path, file, key)
+            dataset = _kspace_in(path, file, key)
             dtype = number_type(dataset.dtype)
             axes = axes_of(path, dataset.shape, dtype, images, dataset.dtype)
-            truth = _truth_of(path, file, dict(zip(axes, dataset.shape, strict=True)))
             sizes = dict(zip(axes, dataset.shape, strict=True))
+            truth = _truth_of(path, file, sizes)
             plain = dataset.dtype == np.complex64 and axes in ("schw", "shw") and dataset.chunks is None
             place = KSpaceLocation(path, key, axes, dataset.id.get_offset() if plain else None, sizes.get("t", 1))
             stated = {word: _text(file.attrs.get(word, "")) for word in ("patient_id", "acquisition")}
@@ -106,6 +103,14 @@ def scan_hdf5(name: str, path: Path, images: Images) -> VolumeInfo:
         place=place,
         dtype=dtype.name,
     )
+
+
+def _kspace_in(path: Path, file: Any, key: str) -> Any:
+    """The data set of k-space in an opened file."""
+    check_links(path, file)
+    if key == KSPACE and KSPACE not in file:
+        _without_kspace(path, file)
+    return held_in_hdf5(path, file, key)
 
 
 def _scan_matlab(name: str, path: Path, images: Images) -> VolumeInfo:
