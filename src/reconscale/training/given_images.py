@@ -256,7 +256,9 @@ def _check_range(
         raise UserError(seen.where, f"holds {name} values, whose range is not known", remedy)
     low, high = (seen.low - black) / (white - black), (seen.high - black) / (white - black)
     problem = run.problem
-    noise = float(getattr(problem, "sigma", 0.0)) / 255 + float(getattr(problem, "photons", None) or np.inf) ** -0.5
+    levels = (getattr(problem, "sigma", 0.0), *(getattr(problem, "sigma_range", None) or ()),
+              *getattr(problem, "test_sigma", ()))  # fmt: skip
+    noise = max(map(float, levels)) / 255 + float(getattr(problem, "photons", None) or np.inf) ** -0.5
     margin = _MARGIN + _SIGMAS * noise + (0.0 if problem.files_hold_y else 1.0)
     found = f"holds values from {seen.low:.6g} to {seen.high:.6g}"
     was = f"the run was trained on images with black = {black:g} and white = {white:g}"
