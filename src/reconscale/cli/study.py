@@ -229,6 +229,11 @@ def data(
             print_json(described)
             return
         cautions = described.pop("cautions", [])
+        if "pixel values" in described:
+            from reconscale.data.pixel_values import spread_words
+
+            spreads = described["pixel values"].items()
+            described["pixel values"] = {name: [spread_words(one) for one in found] for name, found in spreads}
         table = Table("images", "")
         for key, entry in described.items():
             table.add_row(key, _plain(entry))
