@@ -12,10 +12,11 @@ import tifffile
 import torch
 from PIL import Image
 
-from reconscale.data import ImageSubset, open_images
+from reconscale.data import ImageSubset, Slices, open_images
 from reconscale.physics import problem_of
 from reconscale.study import Folder, load_study, runs_of
 from reconscale.training.evaluate import EVALUATION_SEED
+from tests import phantoms
 
 from .calling import call, refused
 
@@ -131,3 +132,61 @@ def test_other_units_than_those_of_training_are_refused(tmp_path: Path) -> None:
     assert "holds int32 values, whose range is not known" in refused(
         "reconstruct", home, tmp_path / "wide.npy", "--out", tmp_path / "out2.npy"
     )
+
+
+MRI = """
+name = "volumes"
+[problem]
+kind = "mri"
+acceleration = 3
+center_fraction = 0.2
+mask = "random"
+[images]
+source = "{source}"
+folders = ["scans"]
+counts = "images"
+val = 1
+test = 2
+[network]
+family = "unrolled"
+depth = 2
+cascades = 2
+[sweep]
+n = [4]
+width = [2]
+[recipe]
+steps = 10
+batch = 2
+"""
+
+
+@pytest.mark.parametrize("source", ["nifti", "complex"])
+def test_the_recorded_number_of_a_volume_of_images(source: str, tmp_path: Path) -> None:
+    nib = pytest.importorskip("nibabel")
+    scans = tmp_path / "my data" / "scans"
+    scans.mkdir(parents=True)
+    for index in range(6):
+        volume = np.abs(phantoms.images(3, (32, 28), index)).astype(np.float32)
+        if source == "nifti":
+            image = nib.Nifti1Image(np.moveaxis(volume, 0, -1), np.diag([1, 1, 5, 1]))
+            image.to_filename(scans / f"p{index}.nii")
+        else:
+            np.save(scans / f"p{index}.npy", volume * np.exp(1j * volume / volume.max()).astype(np.complex64))
+    path = tmp_path / "study.toml"
+    path.write_text(MRI.format(source=source))
+    code, _, err = call("run", path, "--data", tmp_path / "my data", "--workers", 1, "--no-probe")
+    assert code == 0, err
+    study = load_study(path)
+    home = Folder.beside(path).of(runs_of(study)[0])
+    slices = open_images(study.images, data=tmp_path / "my data").tests["test"]
+    assert isinstance(slices, Slices)
+    volume_name, number = slices.names[0].rpartition("/")[::2]
+    code, _, err = call("reconstruct", home, tmp_path / "my data" / volume_name, "--out", tmp_path / "x.npy")
+    assert code == 0, err
+    problem = problem_of(study.problem, torch.device("cpu"), 0)
+    found = torch.from_numpy(np.load(tmp_path / "x.npy")[int(number)])[None, None]
+    scores = problem.scores(found, problem.fixed(slices, 0, None, EVALUATION_SEED))
+    with (home / "images.csv").open() as stream:
+        rows = {row["image"]: row for row in csv.DictReader(stream) if row["set"] == "test"}
+    for profile in ("psnr-fastmri-slice-v1", "ssim-fastmri-slice-v1"):
+        assert scores[profile] == pytest.approx(float(rows[slices.names[0]][profile]), abs=1e-4)

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconscale.files import read_json, to_json, write_atomic
+from reconscale.study.results_folder import known_place, remember_place
 
 if TYPE_CHECKING:
     from reconscale.study import Folder, Images
@@ -20,8 +20,6 @@ DEFAULT_FLAGS: dict[str, Any] = {
     "checkpoint_seconds": 30.0,
 }
 """Flags with their defaults, which a printed command leaves out."""
-PLACE = ".place.json"
-"""The file of a results folder that remembers where the images lie on this machine."""
 
 
 def command(*words: object, **flags: Any) -> str:
@@ -65,7 +63,7 @@ def remember_data(folder: Folder, images: Images, data: Path | None) -> None:
     """
     known = stated_data(data)
     if known is not None and needs_data(images):
-        write_atomic(folder.root / PLACE, to_json({"data": str(known.expanduser().resolve())}))
+        remember_place(folder.root, known)
 
 
 def known_data(folder: Folder, images: Images) -> str | None:
@@ -75,7 +73,4 @@ def known_data(folder: Folder, images: Images) -> str | None:
     stated = stated_data(None)
     if stated is not None:
         return str(stated)
-    path = folder.root / PLACE
-    found = read_json(path, "delete it; `reconscale run` writes it again") if path.is_file() else {}
-    place = found.get("data") if isinstance(found, dict) else None
-    return place if isinstance(place, str) and Path(place).is_dir() else "FOLDER"
+    return str(known_place(folder.root) or "FOLDER")

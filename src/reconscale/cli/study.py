@@ -127,21 +127,23 @@ def plan(  # noqa: PLR0913 - flags
             return
         console.print(_plan_table(made))
         echo(*(f"caution: {sentence}" for sentence in made.cautions))
-        left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
         again = command(
             "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
             threads=threads, devices=devices, stack=stack, ray=ray,
         )  # fmt: skip
-        estimate = ""
-        if left and made.seconds is not None and made.memory is not None:
-            parts = f"{duration(made.start)} to start, {duration(made.baselines)} for baselines"
-            estimate = (
-                f", about {duration(made.seconds)}{f' ({parts})' * calibrate} and {made.memory / 1e9:.1f} GB "
-                f"with {made.workers} at a time"
-            )
         if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value)))):
             echo(continuing)
-        echo(f"{left} runs to do{estimate}; start with: {again}")
+        echo(f"{_left_words(made, calibrate)}; start with: {again}")
+
+
+def _left_words(made: Plan, calibrated: bool) -> str:
+    """How many runs are to be done, and what they take."""
+    left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
+    if not left or made.seconds is None or made.memory is None:
+        return f"{left} runs to do"
+    parts = f" ({duration(made.start)} to start, {duration(made.baselines)} for baselines)" if calibrated else ""
+    memory = f"{made.memory / 1e9:.1f} GB with {made.workers} at a time"
+    return f"{left} runs to do, about {duration(made.seconds)}{parts} and {memory}"
 
 
 def _plan_table(made: Plan) -> Table:
@@ -234,6 +236,11 @@ def data(
             print_json(described)
             return
         cautions = described.pop("cautions", [])
+        if "pixel values" in described:
+            from reconscale.data.pixel_values import spread_words
+
+            spreads = described["pixel values"].items()
+            described["pixel values"] = {name: [spread_words(one) for one in found] for name, found in spreads}
         table = Table("images", "")
         for key, entry in described.items():
             for name, part in entry.items() if key == "sets" else [(key, entry)]:

@@ -119,7 +119,7 @@ def _webp_size(path: Path, start: bytes) -> tuple[int, int]:
             found = "is an animation"
             raise UserError(path, found, "save every frame as a file of its own, or the one that counts")
         return 1 + number(24, 3), 1 + number(27, 3)
-    if len(start) == 30 and kind == b"VP8L":
+    if len(start) >= 25 and kind == b"VP8L":
         return 1 + (number(21, 4) & 0x3FFF), 1 + (number(21, 4) >> 14 & 0x3FFF)
     if len(start) == 30 and kind == b"VP8 ":
         return number(26, 2) & 0x3FFF, number(28, 2) & 0x3FFF

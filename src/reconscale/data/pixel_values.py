@@ -65,6 +65,18 @@ def _short(value: float, name: str) -> float:
     return round(value) if name != "float32" else float(f"{value:.4g}")
 
 
+def spread_words(spread: dict[str, Any]) -> str:
+    """An entry of :func:`value_spread` in words.
+
+    >>> entry = {"type": "uint8", "white": 255.0, "min": 3, "1 %": 9, "50 %": 90, "99 %": 240, "max": 255}
+    >>> spread_words(entry | {"at black": 0.0, "at white": 0.0125})
+    'uint8 3 to 255 of 255 (1 %: 9, 50 %: 90, 99 %: 240; at black 0 %, at white 1.2 %)'
+    """
+    middle = ", ".join(f"{key}: {spread[key]:g}" for key in ("1 %", "50 %", "99 %"))
+    ends = ", ".join(f"{key} {100 * spread[key]:.2g} %" for key in ("at black", "at white"))
+    return f"{spread['type']} {spread['min']:g} to {spread['max']:g} of {spread['white']:g} ({middle}; {ends})"
+
+
 def spread_cautions(what: str, spreads: list[dict[str, Any]], limits: tuple[float, float] | None) -> list[str]:
     """What is suspicious about the values of images, one sentence each.
 

@@ -61,7 +61,7 @@ def may_be_stack(path: Path) -> bool:
             entries = int.from_bytes(stream.read(8 if big else 2), order)
             stream.seek((20 if big else 12) * entries, 1)
             return int.from_bytes(stream.read(8 if big else 4), order) != 0
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return False
 
 

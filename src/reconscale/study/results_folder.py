@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from reconscale.errors import UserError
-from reconscale.files import read_json
+from reconscale.files import read_json, to_json, write_atomic
 from reconscale.study.base import FrozenModel
 from reconscale.study.result import Result
 from reconscale.study.run import Run
@@ -106,6 +106,27 @@ def _ends_a_line(path: Path) -> bool:
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) == b"\n"
+
+
+PLACE = ".place.json"
+"""The file of a results folder that remembers where the images lie on this machine."""
+
+
+def remember_place(root: Path, data: Path) -> None:
+    """Note where the images lie, for commands that come later.
+
+    Raises:
+        UserError: the results folder cannot be written to.
+    """
+    write_atomic(root / PLACE, to_json({"data": str(data.expanduser().resolve())}))
+
+
+def known_place(root: Path) -> Path | None:
+    """The folder that the images lie below, where a command was told and it is still there."""
+    path = root / PLACE
+    found = read_json(path, "delete it; `reconscale run` writes it again") if path.is_file() else {}
+    place = found.get("data") if isinstance(found, dict) else None
+    return Path(place) if isinstance(place, str) and Path(place).is_dir() else None
 
 
 def image_cautions(folder: Folder) -> tuple[str, ...]:

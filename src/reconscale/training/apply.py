@@ -21,8 +21,8 @@ from reconscale.physics.base import LinearMeasurement
 from reconscale.physics.linear import LinearImageProblem
 from reconscale.physics.linear_operators import LinearOperator
 from reconscale.study import MRIProblem, Result, Run
-from reconscale.training.apply_volume import reconstruct_volume
-from reconscale.training.given_images import check_input, check_source, find_jobs
+from reconscale.training.apply_volume import reconstruct_simulated, reconstruct_volume
+from reconscale.training.given_images import check_input, check_source, find_jobs, is_simulated
 
 GRID = 16
 """Tiles begin at multiples of this: networks that halve images, take blocks of pixels together or look through windows
@@ -113,7 +113,7 @@ def reconstruct(
     Args:
         folder: the directory of a run that is done.
         source: an image, a TIFF file of several pages, a folder of images (not its sub-folders), or a .npy or .npz
-            array of images as training takes them; for MRI see ``reconstruct_volume``.
+            array of images as training takes them; for MRI see ``reconstruct_volume`` and ``reconstruct_simulated``.
         out: the file to write, or the folder to write into.
         limits: the values that are black and white; none: those of the run's ``images.range``, else of the type.
         progress: called with (images done, images).
@@ -130,10 +130,12 @@ def reconstruct(
     trained = load_trained(folder)
     tell = progress or (lambda done, total: None)
     problem = trained.run.problem
-    check_source(problem, source)
+    check_source(trained.run, source)
     if trained.measures and not problem.files_hold_y:
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
         raise UserError("network.family", found, "train another family, or call the network from Python")
+    if isinstance(problem, MRIProblem) and is_simulated(trained.run, source):
+        return [reconstruct_simulated(trained.network, trained.run, source, out, folder.resolve(), tell)]
     if isinstance(problem, MRIProblem):
         return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell)]
     jobs = find_jobs(source, out)

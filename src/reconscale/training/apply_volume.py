@@ -1,4 +1,4 @@
-"""Apply a trained network of MRI to a volume of k-space."""
+"""Apply a trained network of MRI to a volume: k-space, or images that are measured first as in the run's test."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reconscale.data.image_set import cache_folder
+from reconscale.data.listing import no_progress
 from reconscale.data.volumes.arrays import HDF5, MATLAB
 from reconscale.data.volumes.kspace_files import list_kspace_arrays, scan_hdf5
 from reconscale.data.volumes.scan import VolumeInfo
+from reconscale.data.volumes.volume_set import open_alone
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
+from reconscale.physics import problem_of
 from reconscale.physics.base import KSpace, fixed_generator
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import zero_filled
-from reconscale.study import SOURCES, Images, MRIProblem
+from reconscale.study import SOURCES, Images, MRIProblem, Run
+from reconscale.study.results_folder import known_place
+from reconscale.training.evaluate import EVALUATION_SEED
 
 FULL = 0.999
 """Columns of k-space that are measured to this fraction count as fully sampled: the run's mask is laid on them."""
@@ -51,10 +57,7 @@ def reconstruct_volume(
     Raises:
         UserError: the file cannot be read, is no k-space, or the output cannot be written.
     """
-    if out.suffix.lower() not in (*HDF5, ".npy"):
-        raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
-    if out.resolve() == source.resolve():
-        raise UserError(out, "is the volume that is given", "name another place with --out")
+    _check_out(source, out)
     scan = _scan(source, images)
     measured = _columns(scan)
     rows, columns = scan.shape[1:]
@@ -75,6 +78,66 @@ def reconstruct_volume(
         progress(index + 1, scan.count)
     write_atomic(out, _encoded(np.stack(slices).astype(np.float32), out.suffix.lower()))
     return out
+
+
+def reconstruct_simulated(
+    network: Callable[[KSpace], Tensor], run: Run, source: Path, out: Path, folder: Path,
+    progress: Callable[[int, int], None],
+) -> Path:  # fmt: skip
+    """Measure a volume of images as the run's test does, and reconstruct every slice.
+
+    The mask and the noise are pure functions of the volume's name below the data folder, where a command was told which
+    that is: a test volume of the study gives its recorded quality.
+
+    Args:
+        network: maps k-space to magnitude images.
+        run: what the network was trained on: NIfTI, DICOM, or complex images.
+        source: a volume of that kind.
+        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w), or .npy.
+        folder: the directory of the run.
+        progress: called with (slices done, slices).
+
+    Returns:
+        The file written.
+
+    Raises:
+        UserError: the source is missing, damaged, or holds several volumes, or the output cannot be written.
+    """
+    _check_out(source, out)
+    if not source.exists():
+        raise UserError(source, "does not exist", f"give a volume of the kind '{run.images.source}'")
+    data, name = _named(source, folder)
+    slices = open_alone(run.images, data, name, cache_folder(None).with_name("volumes"), no_progress)
+    if len(slices.volumes) > 1:
+        found = f"holds {len(slices.volumes)} volumes ({', '.join(volume.name for volume in slices.volumes[:3])})"
+        raise UserError(source, found, "give one of them")
+    problem = problem_of(run.problem, torch.device("cpu"), 0)
+    size = slices.slice(0).truth.shape
+    images = np.zeros((int(slices.volumes[0].facts["count"]), *size), np.float32)  # empty slices are left out
+    for index, number in enumerate(slices.rows[:, 1].tolist()):
+        with torch.inference_mode():
+            y = problem.fixed(slices, index, None, EVALUATION_SEED).y
+            assert isinstance(y, KSpace)  # the problem is MRI
+            images[number] = network(y)[0, 0].numpy()
+        progress(index + 1, len(slices))
+    write_atomic(out, _encoded(images, out.suffix.lower()))
+    return out
+
+
+def _named(source: Path, folder: Path) -> tuple[Path, str]:
+    """The data folder and the name of a volume below it: that of the study, where it lies there, else its own place."""
+    known, path = known_place(folder.parent), source.resolve()
+    if known is not None and path.is_relative_to(known.resolve()):
+        return known, path.relative_to(known.resolve()).as_posix()
+    return path.parent, path.name
+
+
+def _check_out(source: Path, out: Path) -> None:
+    """Refuse to write what cannot be written, or over what is given."""
+    if out.suffix.lower() not in (*HDF5, ".npy"):
+        raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
+    if out.resolve() == source.resolve():
+        raise UserError(out, "is the volume that is given", "name another place with --out")
 
 
 def is_volume(path: Path) -> bool:

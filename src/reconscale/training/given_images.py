@@ -15,9 +15,10 @@ from reconscale.data.image_checks import Limits
 from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_pixels, write_image, write_stack
 from reconscale.data.pixel_values import CORNER
 from reconscale.data.store import SCALES
+from reconscale.data.volumes.kspace_files import HDF5, holds_kspace
 from reconscale.errors import UserError
 from reconscale.files import read_json
-from reconscale.study import Problem, Run
+from reconscale.study import SOURCES, Run
 from reconscale.training.apply_volume import is_volume
 
 _ANY: Limits = (0.0, 1.0)
@@ -45,15 +46,30 @@ class Job:
     save: Callable[[list[np.ndarray]], None]
 
 
-def check_source(problem: Problem, source: Path) -> None:
+def is_simulated(run: Run, source: Path) -> bool:
+    """Whether a volume holds images, which are measured first, as those that the run was trained on."""
+    kind = run.images.source
+    if SOURCES[kind].content == "kspace" or not SOURCES[kind].volumes:
+        return False
+    if not is_volume(source):
+        return True
+    return kind == "complex" and not (source.is_file() and source.name.lower().endswith(HDF5) and holds_kspace(source))
+
+
+def check_source(run: Run, source: Path) -> None:
     """Refuse a volume for a run of images, and images for a run of volumes.
 
     Raises:
         UserError: they do not belong together.
     """
-    if problem.volumes and not is_volume(source):
+    problem = run.problem
+    if problem.volumes and not is_volume(source) and not is_simulated(run, source):
         raise UserError(
             source, "is no k-space, and this run reconstructs MRI", "give a fastMRI .h5 file, or a .npy array"
+        )
+    if problem.volumes and source.name.lower().endswith(SUFFIXES):
+        raise UserError(
+            source, "is an image, and this run reconstructs MRI", "give k-space, or a volume as in training"
         )
     if not problem.volumes and is_volume(source) and not source.name.lower().endswith(ARRAYS):
         found = f"may hold k-space, and this run is of {problem.kind}"
@@ -240,7 +256,9 @@ def _check_range(
         raise UserError(seen.where, f"holds {name} values, whose range is not known", remedy)
     low, high = (seen.low - black) / (white - black), (seen.high - black) / (white - black)
     problem = run.problem
-    noise = float(getattr(problem, "sigma", 0.0)) / 255 + float(getattr(problem, "photons", None) or np.inf) ** -0.5
+    levels = (getattr(problem, "sigma", 0.0), *(getattr(problem, "sigma_range", None) or ()),
+              *getattr(problem, "test_sigma", ()))  # fmt: skip
+    noise = max(map(float, levels)) / 255 + float(getattr(problem, "photons", None) or np.inf) ** -0.5
     margin = _MARGIN + _SIGMAS * noise + (0.0 if problem.files_hold_y else 1.0)
     found = f"holds values from {seen.low:.6g} to {seen.high:.6g}"
     was = f"the run was trained on images with black = {black:g} and white = {white:g}"

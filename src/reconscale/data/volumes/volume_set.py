@@ -190,6 +190,23 @@ def open_volumes(
     return sets, tuple(skipped)
 
 
+def open_alone(images: Images, data: Path, place: str, root: Path, progress: Progress) -> Slices:
+    """All slices of one place, prepared as those of a study are.
+
+    Args:
+        images: the options of the study.
+        data: the folder that the place is below.
+        place: a file, or a folder.
+        root: the folder of prepared volumes.
+        progress: called with (label, volumes done, volumes).
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    alone = images.model_copy(update={"folders": (place,), "test_sets": {}, "acquisition": (), "slices": None})
+    return _slices(_listed(alone, data, place), alone, root, progress, [])
+
+
 def list_volumes(images: Images, data: Path | None) -> dict[str, tuple[VolumeListing, Images]]:
     """The volumes of a study: further test set -> its volumes and the options for them; its own: the empty name.
 
