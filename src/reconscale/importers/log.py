@@ -138,7 +138,7 @@ def name_below(source: Path, place: Path) -> str:
     return place.resolve().name if place == source else place.relative_to(source).as_posix()
 
 
-def flatten(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
+def flatten(settings: Mapping[Any, object], where: object) -> dict[str, Plain]:
     """Nested settings by flat name, lists and other values left out.
 
     >>> flatten({"data": {"train_size": 100, "crops": [64, 128]}, "seed": 3}, "here")
