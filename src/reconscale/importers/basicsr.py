@@ -47,7 +47,7 @@ def read(source: Path) -> list[RunLog | SkippedRun]:
 
     The settings are the options at the top of the log by flat name (``datasets.train.name``), and what BasicSR
     counted itself: ``number_of_train_images`` and ``parameters`` (of the first network, the generator). Folders that
-    BasicSR archived when their training began anew are skipped.
+    BasicSR archived when their training began again are skipped.
     """
     root = source if source.is_dir() else source.parent
     runs: dict[str, list[Path]] = {}

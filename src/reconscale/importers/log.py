@@ -33,6 +33,7 @@ class RunLog:
         steps: whether the steps mean something; False where the source has one value a run.
         cut: what of its files ends in the middle, in words; what is before it was read.
         restarted: how attempts of this training overlap, in words; the later one was read from where it begins.
+        averaged: what of its values is a mean of several, in words.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunLog:
     steps: bool = True
     cut: str = ""
     restarted: str = ""
+    averaged: str = ""
 
 
 Series = dict[str, dict[float, float]]

@@ -105,8 +105,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "steps-differ": (
         "caution",
-        "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect of "
-        "n is one of the training, so leave them out or take all at {low:g}",
+        "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect "
+        "of n is one of the training, so leave them out or take all at {low:g}",
     ),
     "restarts": (
         "caution",
@@ -116,6 +116,11 @@ CODES: dict[str, tuple[str, str]] = {
     "logs-cut": (
         "note",
         "in {count} of {runs} runs a log ends in the middle ({first}); what is before it counts",
+    ),
+    "means-of-several": (
+        "caution",
+        "in {count} of {runs} runs values are means of several ({first}), over steps or over a group of runs; the "
+        "table of runs, without groups, is exact",
     ),
     "looks-like-ssim": (
         "warning",

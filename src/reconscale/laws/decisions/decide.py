@@ -331,5 +331,6 @@ def _about(what: str, gain: Gain, answer: Decision, points: Points) -> str:
     of = "of the gain " if " to lose " in told or " to raise " in told else ""
     return (
         f"{told} (90 % interval {of}{low} to {high}); the chance that it exceeds your "
-        f"{metric.spell(answer.worthwhile)} is {format_chance(gain.probability)} ({likelihood_words(gain.probability)})."
+        f"{metric.spell(answer.worthwhile)} "
+        f"is {format_chance(gain.probability)} ({likelihood_words(gain.probability)})."
     )
