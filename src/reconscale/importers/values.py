@@ -103,7 +103,7 @@ def select_metric(
         raise UserError(
             "--value", f"'{tag}' does not say what it is", "add --metric psnr, ssim, or error for any error"
         )
-    if metric and named and METRIC_NAMES[metric] != METRIC_NAMES[named]:
+    if metric and named and METRIC_NAMES[metric] != METRIC_NAMES[named] and not (metric == "error" and named in LOWER):
         raise UserError("--metric", f"found {metric} for '{tag}', which is named {named}", "leave --metric out")
     return MetricSelection(metric or named or "", tag, rest.take, rest.choose_by)
 
