@@ -71,7 +71,7 @@ def judged(study: Simulated) -> Judged:
 
 def judged_curve(curve: Curve) -> Judged:
     """What would be said about one measured curve."""
-    told = infer(Points(curve.n, curve.y, curve.seed))
+    told = infer(Points(curve.n, -10.0 * np.log10(curve.y), curve.seed, metric="psnr"))  # gains in dB
     gains = [gains_n(told, amount, (2.0,))[0] for amount in WORTHWHILE]
     last = curve.n.max()
     after = np.log(curve.truth[np.isclose(curve.ahead, 2.0 * last)]).mean()

@@ -42,7 +42,7 @@ def test_every_verb_can_be_quiet_or_verbose(verb):
         (("run",), "[default: $RECONSCALE_DATA]"),
         (("plan",), "[default: one per core, or one on a GPU]"),
         (("forecast",), "[default: 2, 4 and 10 times the largest n]"),
-        (("decide",), "[default: the study's, or 0.1 dB, 0.01 SSIM]"),
+        (("decide",), "[default: the study's; 0.1 dB, 2 %, 0.01 SSIM]"),
         (("import",), "[default: usual names]"),
         (("theory", "from-images"), "[default: the study's, or 25]"),
         (("theory", "reproduce"), "[default: the paper's eight]"),

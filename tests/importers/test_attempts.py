@@ -34,7 +34,7 @@ def version(folder: Path, number: int, steps: range, *, settings: str = "n_train
     "steps, seed, kept",
     [
         ((range(1, 4), range(4, 9)), "", 1),  # continued
-        ((range(1, 4), range(1, 9)), "", 1),  # broken off, and begun anew
+        ((range(1, 4), range(1, 9)), "", 1),  # broken off, and begun again
         ((range(1, 9), range(1, 9)), "", 2),  # perhaps two seeds
         ((range(1, 9), range(1, 4)), "seed: 1\n", 1),  # the same seed is the same training
     ],

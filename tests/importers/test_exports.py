@@ -100,3 +100,39 @@ def test_any_kind_of_table_may_be_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text("n,psnr\n100,30\n300,31\n")
     assert import_logs(path, kind="wandb").title == "W&B exports"
+
+
+def test_epochs_without_names_of_runs(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("n_train,epoch,psnr\n100,1,29\n100,2,30\n300,1,30\n300,2,31\n")
+    with pytest.raises(UserError, match="row 3: differs from an earlier row in 'epoch' alone, .* add a column 'run'"):
+        import_logs(path)
+    path.write_text("n_train,epoch,psnr\n100,90,29\n300,80,30\n")
+    assert len(import_logs(path).rows) == 2
+
+
+def test_files_put_together_with_their_headers(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("n,psnr\n100,30\nn,psnr\n300,31\n")
+    assert [row[0] for row in import_logs(path).rows] == [100, 300]
+
+
+def test_a_line_plot_of_groups(tmp_path: Path) -> None:
+    """The page exports means over the runs of a group, with the least and the greatest beside them."""
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "Step,n100 - psnr,n100 - psnr__MIN,n100 - psnr__MAX,n300 - psnr,n300 - psnr__MIN,n300 - psnr__MAX\n"
+        "1,29,28,30,31,31,31\n2,30,29.5,30.5,32,32,32\n"
+    )
+    made = import_logs(path, labelling=ColumnMapping(pattern="n{n}"))
+    (caution,) = made.findings
+    assert caution.code == "means-of-several" and "1 of 2 runs" in caution.text and "psnr: 29.5 to 30.5" in caution.text
+
+
+def test_further_metrics_stand_back(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("n,test_psnr,test_lpips\n100,30,0.3\n300,31,0.2\n")
+    assert import_logs(path).header == ("n", "psnr", "run")
+    assert import_logs(path, metric="lpips").header == ("n", "lpips", "run")
+    path.write_text("n,val_accuracy\n100,0.8\n300,0.9\n")
+    assert import_logs(path).header == ("n", "accuracy", "run")

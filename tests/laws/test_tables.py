@@ -34,6 +34,7 @@ def codes(points: Points) -> list[str]:
         PLAIN.replace(",", ";"),
         PLAIN.replace(",", ";").replace(".", ","),
         PLAIN.replace(",", "\t").replace(".", ","),
+        PLAIN + PLAIN.partition("\n")[0] + "\n",
         "sep=;\n" + PLAIN.replace(",", ";"),
         '"sep=,"\r\n' + PLAIN,
         PLAIN.encode("utf-16"),

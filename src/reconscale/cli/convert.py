@@ -22,12 +22,15 @@ KeyOf = "Setting with {}; 'pattern': from the run's name; 'none': leave out. [de
 
 
 def import_logs(  # noqa: PLR0913 - flags
-    source: Annotated[Path, typer.Argument(help="A folder of runs or a file: TensorBoard, Lightning, BasicSR, W&B.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder of runs, or a file: TensorBoard, Lightning, BasicSR, KAIR, Ray, a CSV.")
+    ],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("points.csv"),
     kind: Annotated[
-        str | None, typer.Option(help="tensorboard, lightning, basicsr or wandb. [default: detected]")
+        str | None,
+        typer.Option(help="tensorboard, lightning, basicsr, kair, ray, wandb, mlflow, ... [default: detected]"),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="psnr, ssim, mse, nmse, error or loss.")] = None,
+    metric: Annotated[str | None, typer.Option(help="psnr, ssim, mse, nmse, error, loss, accuracy, ...")] = None,
     value: Annotated[str | None, typer.Option(help="The full tag to read, such as test/psnr.")] = None,
     take: Annotated[str | None, typer.Option(help="last, best, or a step: 'at 5000'. [default: last]")] = None,
     choose_by: Annotated[str, typer.Option(help="A validation tag: take the value at its best step.")] = "",

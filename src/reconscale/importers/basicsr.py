@@ -29,7 +29,7 @@ ITERATION = re.compile(r"\[epoch: *\d+, iter: *([\d,]+), ")
 DATASET = re.compile(r"Validation (?P<name>[^\s,]+),?\s*(?:#|$)")
 MEASURED = re.compile(r"# (?P<metric>[^\s:]+): (?P<value>[^\s#]+)(?:\s+Best: (?P<best>\S+) @ (?P<at>-?\d+) iter)?")
 ARCHIVED = re.compile(r"(?P<name>.+)_archived_\d{8}_\d{6}")
-"""How the folder of an earlier attempt is renamed when a training begins anew."""
+"""How the folder of an earlier attempt is renamed when a training begins again."""
 PARAMETERS = re.compile(r"Network: .*, with parameters: ([\d,]+)$")
 IMAGES = re.compile(r"Number of train images: (\d+)$")
 LONGEST = 4096
@@ -47,7 +47,7 @@ def read(source: Path) -> list[RunLog | SkippedRun]:
 
     The settings are the options at the top of the log by flat name (``datasets.train.name``), and what BasicSR
     counted itself: ``number_of_train_images`` and ``parameters`` (of the first network, the generator). Folders that
-    BasicSR archived when their training began anew are skipped.
+    BasicSR archived when their training began again are skipped.
     """
     root = source if source.is_dir() else source.parent
     runs: dict[str, list[Path]] = {}
@@ -59,7 +59,7 @@ def read(source: Path) -> list[RunLog | SkippedRun]:
         name = place if place.rpartition("/")[2] == own else own if path.parent == root else f"{place}/{own}"
         archived = ARCHIVED.fullmatch(path.parent.name)
         if archived and path.parent.with_name(archived["name"]).is_dir():
-            skipped.append(SkippedRun(name, f"it is an earlier attempt at '{archived['name']}', which began anew"))
+            skipped.append(SkippedRun(name, f"it is an earlier attempt at '{archived['name']}', which began again"))
             continue
         runs.setdefault(name, []).append(path)
     return [*read_each((name, partial(_run, name, paths)) for name, paths in runs.items()), *skipped]

@@ -21,7 +21,7 @@ from reconscale.importers.log import (
     parse_number,
     read_sheet,
 )
-from reconscale.laws.column_names import CLOCKS, FLAGS, simple_name, unfinished
+from reconscale.laws.column_names import CLOCKS, FLAGS, USUAL, simple_name, unfinished
 
 ABOUT = ("Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep", "ID", "Group", "Job Type", "Updated")
 """Columns of a table that are about the run, neither settings nor measurements."""
@@ -83,6 +83,7 @@ def read_export(source: Path) -> list[RunLog | SkippedRun]:
     long = _long_columns(header, rows)
     if long is not None:
         return _many_rows(header, rows, *long)
+    _check_times(source, header, rows)
     place = next((place for name in NAMES for place, other in enumerate(header) if simple_name(other) == name), None)
     word = "trial " if place is not None and simple_name(header[place]) in ("number", "trial") else ""
     given = [f"row {line}" if place is None else f"{word}{row[place]}" for line, row in enumerate(rows, start=2)]
@@ -189,6 +190,30 @@ def _long_columns(header: list[str], rows: list[list[str]]) -> tuple[int, int] |
     if run is None or clock is None or len({row[run] for row in rows}) == len(rows):
         return None
     return run, clock
+
+
+def _check_times(source: Path, header: list[str], rows: list[list[str]]) -> None:
+    """Rows of equal labels and different epochs, without a run's name, may be one training or several.
+
+    Raises:
+        UserError: there are such rows.
+    """
+    names = [simple_name(re.split(r"[./]", name)[-1]) for name in header]
+    clock = next((names.index(name) for name in CLOCKS if name in names), None)
+    if clock is None or any(name in NAMES for name in map(simple_name, header)):
+        return
+    usual = {name for known in USUAL.values() for name in known}
+    labels = [place for place, name in enumerate(names) if name in usual]
+    seen: dict[tuple[str, ...], str] = {}
+    for line, row in enumerate(rows, start=2):
+        first = seen.setdefault(tuple(row[place] for place in labels), row[clock])
+        if labels and first != row[clock]:
+            raise UserError(
+                f"{source}, row {line}",
+                f"differs from an earlier row in '{header[clock]}' alone, and no column names the runs",
+                "add a column 'run' with the training of each row; or give the table to `reconscale forecast`, which "
+                "takes the last row of each training",
+            )
 
 
 def _many_rows(header: list[str], rows: list[list[str]], run: int, clock: int) -> list[RunLog | SkippedRun]:

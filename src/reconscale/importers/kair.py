@@ -41,7 +41,7 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path) -> list[RunLog | SkippedRun]:
-    """One run for each train.log. A training that began anew goes on in the same file; the later attempt counts.
+    """One run for each train.log. A training that began again goes on in the same file; the later attempt counts.
 
     The settings are the options at the top (``datasets.train.name``), and what KAIR counted itself:
     ``number_of_train_images`` and ``parameters``.

@@ -62,7 +62,7 @@ def _run(name: str, place: Path) -> RunLog:
 
 
 def _attempts(values: list[tuple[float, float]]) -> list[dict[float, float]]:
-    """The values by step, cut where the steps go back, as where a training that began anew is appended."""
+    """The values by step, cut where the steps go back, as where a training that began again is appended."""
     parts: list[dict[float, float]] = [{}]
     last = values[0][0]
     for step, value in values:

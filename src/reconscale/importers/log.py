@@ -33,6 +33,7 @@ class RunLog:
         steps: whether the steps mean something; False where the source has one value a run.
         cut: what of its files ends in the middle, in words; what is before it was read.
         restarted: how attempts of this training overlap, in words; the later one was read from where it begins.
+        averaged: what of its values is a mean of several, in words.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunLog:
     steps: bool = True
     cut: str = ""
     restarted: str = ""
+    averaged: str = ""
 
 
 Series = dict[str, dict[float, float]]
@@ -138,7 +140,7 @@ def name_below(source: Path, place: Path) -> str:
     return place.resolve().name if place == source else place.relative_to(source).as_posix()
 
 
-def flatten(settings: Mapping[object, object], where: object) -> dict[str, Plain]:
+def flatten(settings: Mapping[Any, object], where: object) -> dict[str, Plain]:
     """Nested settings by flat name, lists and other values left out.
 
     >>> flatten({"data": {"train_size": 100, "crops": [64, 128]}, "seed": 3}, "here")

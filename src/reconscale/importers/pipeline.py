@@ -24,7 +24,7 @@ from reconscale.importers.labels import (
 )
 from reconscale.importers.log import RunLog, SkippedRun, Tool
 from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
-from reconscale.laws.column_names import METRIC_COLUMNS
+from reconscale.laws.column_names import METRIC_NAMES
 from reconscale.laws.csv_table import metric_findings, write_table
 from reconscale.laws.csv_text import check_thousands
 from reconscale.laws.findings import Finding, finding
@@ -180,7 +180,7 @@ def _check_range(name: str, measure: MetricSelection, reading: MetricValue) -> N
     values = {measure.tag: reading.value} | ({measure.choose_by: reading.chosen_by} if measure.validation else {})
     for tag, value in values.items():
         try:
-            Points(np.ones(1), np.array([value]), metric=METRIC_COLUMNS[measure.metric])
+            Points(np.ones(1), np.array([value]), metric=METRIC_NAMES[measure.metric])
         except UserError as mistake:
             raise UserError(f"{name}, '{tag}'", mistake.found, mistake.remedy) from mistake
 
@@ -246,7 +246,7 @@ def _findings(measure: MetricSelection, rows: Sequence[Row], earlier: bool) -> t
             f"like an effect of n is one of the training, so leave them out or say --take 'at {min(steps):g}'"
         )
         found.append(Finding("steps-differ", text, "caution"))
-    for code, said in (("restarts", "restarted"), ("logs-cut", "cut")):
+    for code, said in (("restarts", "restarted"), ("logs-cut", "cut"), ("means-of-several", "averaged")):
         told = [(row.name, getattr(row.run, said)) for row in rows if getattr(row.run, said)]
         if told:
             found.append(finding(code, count=len(told), runs=len(rows), first=": ".join(told[0])))

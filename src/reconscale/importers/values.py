@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reconscale.errors import UserError, suggest
 from reconscale.importers.log import RunLog, SkippedRun
-from reconscale.laws.column_names import METRIC_COLUMNS, is_extreme, words_of
+from reconscale.laws.column_names import FURTHER_METRICS, METRIC_COLUMNS, METRIC_NAMES, is_extreme, words_of
 
 HIGHER = ("psnr", "ssim", "accuracy", "acc", "iou", "miou", "auc", "auroc", "dice")
 LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lpips")
@@ -21,7 +21,7 @@ class MetricSelection:
     """What to read from a run.
 
     Attributes:
-        metric: the column that it becomes, a key of ``METRIC_COLUMNS``.
+        metric: the column that it becomes, a key of ``METRIC_NAMES``.
         tag: the series.
         take: ``last``, ``best`` or a step.
         choose_by: the series on whose best step ``tag`` is read, or none.
@@ -64,8 +64,9 @@ def metric_in(tag: str) -> str | None:
     >>> metric_in("val/PSNR"), metric_in("test_ssim_epoch"), metric_in("lr"), metric_in("psnr_loss")
     ('psnr', 'ssim', None, 'loss')
     """
-    words = [word for word in words_of(tag) if word in METRIC_COLUMNS]
-    return words[-1] if words else None
+    words = words_of(tag)
+    found = [word for word in words if word in METRIC_COLUMNS] or [word for word in words if word in FURTHER_METRICS]
+    return found[-1] if found else None
 
 
 def parse_take(text: str | None) -> str | float:
@@ -90,8 +91,8 @@ def select_metric(
     Raises:
         UserError: nothing fits, several tags fit and none was asked for, or what was asked is contradictory.
     """
-    if metric is not None and metric not in METRIC_COLUMNS:
-        raise UserError("--metric", f"found '{metric}'", suggest(metric, METRIC_COLUMNS))
+    if metric is not None and metric not in METRIC_NAMES:
+        raise UserError("--metric", f"found '{metric}'", suggest(metric, METRIC_NAMES))
     tags = Counter(tag for run in runs for tag in run.series)
     for option, tag in (("--value", value), ("--choose-by", rest.choose_by)):
         if tag and tag not in tags:
@@ -102,7 +103,7 @@ def select_metric(
         raise UserError(
             "--value", f"'{tag}' does not say what it is", "add --metric psnr, ssim, or error for any error"
         )
-    if metric and named and METRIC_COLUMNS[metric] != METRIC_COLUMNS[named]:
+    if metric and named and METRIC_NAMES[metric] != METRIC_NAMES[named] and not (metric == "error" and named in LOWER):
         raise UserError("--metric", f"found {metric} for '{tag}', which is named {named}", "leave --metric out")
     return MetricSelection(metric or named or "", tag, rest.take, rest.choose_by)
 
@@ -164,6 +165,8 @@ def _at(run: RunLog, tag: str, step: float | None, chosen_by: float) -> MetricVa
 
 def _only_tag(tags: Counter[str], metric: str | None, runs: int) -> str:
     fitting = {tag: count for tag, count in tags.items() if (metric_in(tag) == metric if metric else metric_in(tag))}
+    usual = {tag: count for tag, count in fitting.items() if metric_in(tag) in METRIC_COLUMNS}
+    fitting = usual or fitting
     if len(fitting) == 1:
         return next(iter(fitting))
     what = metric or "a metric"

@@ -39,7 +39,29 @@ def _lines(header: list[str], rows: list[list[str]]) -> list[RunLog]:
         if values and not key.startswith("_"):
             series[key] = dict(sorted(values.items()))
     names = unique_names([run for run, _ in runs])
-    return [RunLog(name, {}, series) for name, series in zip(names, runs.values(), strict=True)]
+    averaged = dict.fromkeys(runs, "")
+    for index, (run, key) in zip(columns, pairs, strict=True):
+        said = _bounds_apart(header, rows, index)
+        averaged[run, 0] = averaged[run, 0] or (f"{key}: {said}" if said and not key.startswith("_") else "")
+    return [
+        RunLog(name, {}, series, averaged=averaged[run])
+        for name, (run, series) in zip(names, runs.items(), strict=True)
+    ]
+
+
+def _bounds_apart(header: list[str], rows: list[list[str]], index: int) -> str:
+    """In the last row that has a value: that the least and the greatest of what it is the mean of differ."""
+    places = [
+        next((k for k in range(index + 1, len(header)) if header[k] == header[index] + end), None) for end in BOUNDS
+    ]
+    if None in places:
+        return ""
+    low, high = (place for place in places if place is not None)
+    for row in reversed(rows):
+        least, most = parse_number(row[low]), parse_number(row[high])
+        if least is not None and most is not None:
+            return f"{least:.6g} to {most:.6g}" if least < most else ""
+    return ""
 
 
 def _run_and_key(name: str) -> tuple[str, str]:

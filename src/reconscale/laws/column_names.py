@@ -24,6 +24,9 @@ FURTHER_METRICS = {
 }  # fmt: skip
 """The same, for names that count only where none of ``METRIC_COLUMNS`` is there."""
 
+METRIC_NAMES = METRIC_COLUMNS | FURTHER_METRICS
+"""Every name -> its metric."""
+
 CLOCKS = ("global_step", "step", "_step", "iteration", "iter", "training_iteration", "epoch")
 """Columns that say when during a training a row was measured."""
 CONDITIONS = (

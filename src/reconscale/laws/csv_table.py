@@ -87,8 +87,8 @@ def read_table(path: Path) -> Table:
     """Read a table of text; columns of unknown names are left alone.
 
     Raises:
-        UserError: the file is missing, no text, empty, ragged, has a header twice or misspelt, several profiles, or rows
-            of one run that were measured on different things.
+        UserError: the file is missing, no text, empty, ragged, has a header twice or misspelt, several profiles, or
+            rows of one run that were measured on different things.
     """
     header, rows = _split(path)
     places = find_columns(path, header, rows) | {

@@ -71,7 +71,7 @@ def read_cells(path: Path, most: int, remedy: str) -> Sheet | None:
     lines = [(line, [cell.strip() for cell in row]) for line, row in lines]
     if not lines:
         return None
-    rows = lines[1:]
+    rows = [(line, row) for line, row in lines[1:] if row != lines[0][1]]  # a header again, as of files put together
     if mark != ",":
         _read_decimal_commas([row for _, row in rows])
     return Sheet(lines[0][1], rows)

@@ -104,13 +104,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "times-as-replicates": (
         "caution",
-        "rows of one n differ in '{column}' (lines {line} and {other}) and count as replicates; if they are one training "
-        "at several times, keep the last one, or add a column 'seed'",
+        "rows of one n differ in '{column}' (lines {line} and {other}) and count as replicates; if they are one "
+        "training at several times, keep the last one, or add a column 'seed'",
     ),
     "steps-differ": (
         "caution",
-        "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect of n "
-        "is one of the training, so leave them out or take all at {low:g}",
+        "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect "
+        "of n is one of the training, so leave them out or take all at {low:g}",
     ),
     "restarts": (
         "caution",
@@ -121,10 +121,15 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "in {count} of {runs} runs a log ends in the middle ({first}); what is before it counts",
     ),
+    "means-of-several": (
+        "caution",
+        "in {count} of {runs} runs values are means of several ({first}), over steps or over a group of runs; the "
+        "table of runs, without groups, is exact",
+    ),
     "looks-like-ssim": (
         "warning",
-        "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like an "
-        "error: name the column, or the metric, so",
+        "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like "
+        "an error: name the column, or the metric, so",
     ),
     "sizes-merged": (
         "note",

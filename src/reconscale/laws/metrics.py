@@ -125,8 +125,8 @@ class Metric:
             return f"gains of this metric are in dB: {said}write for instance 0.1"
         if self.from_error is _bounded and value >= 1:
             return (
-                f"gains of this metric are differences of values below 1: write {value / 100:g} for {value:g} hundredths, "
-                f"or for instance {self.worthwhile:g}"
+                f"gains of this metric are differences of values below 1: write {value / 100:g} for {value:g} "
+                f"hundredths, or for instance {self.worthwhile:g}"
             )
         return ""
 
@@ -215,8 +215,8 @@ def register(metric: str | Metric) -> str:
     if (known.better, known.unit) != (metric.better, metric.unit):
         raise UserError(
             f"metric '{metric.name}'",
-            f"{metric.better} is better and its unit is '{metric.unit}' here, where '{known.better}' and '{known.unit}' "
-            "are known",
+            f"{metric.better} is better and its unit is '{metric.unit}' here, where '{known.better}' and "
+            f"'{known.unit}' are known",
             "give it another name",
         )
     return metric.name

@@ -127,8 +127,8 @@ class Points:
 
         Args:
             path: the file.
-            metric: ``psnr``, ``ssim``, a kind of error, another key of ``METRICS``, or a ``Metric`` of the column's name;
-                needed only where the column's name does not say.
+            metric: ``psnr``, ``ssim``, a kind of error, another key of ``METRICS``, or a ``Metric`` of the column's
+                name; needed only where the column's name does not say.
 
         Raises:
             UserError: the file cannot be read as such a table; the message gives line, column and remedy.

@@ -38,7 +38,7 @@ class Curve(CurvePosterior):
     >>> curve = infer(points)
     >>> curve.forecast(n=[600, 1200]).median.shape
     (2,)
-    >>> curve.decide(worthwhile=0.5).verdict
+    >>> curve.decide(worthwhile=15).verdict  # per cent of the error
     'STOP'
     """
 

@@ -15,7 +15,8 @@ from reconscale.data.image_checks import Limits
 from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_pixels, write_image, write_stack
 from reconscale.data.pixel_values import CORNER
 from reconscale.data.store import SCALES
-from reconscale.data.volumes.kspace_files import HDF5, holds_kspace
+from reconscale.data.volumes.arrays import HDF5
+from reconscale.data.volumes.kspace_files import holds_kspace
 from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.study import SOURCES, Run

@@ -333,6 +333,7 @@ def _about(what: str, gain: Gain, answer: Decision, points: Points) -> str:
     told = metric.tell(f"Doubling {what}", gain.median)
     of = "of the gain " if " to lose " in told or " to raise " in told else ""
     return (
-        f"{told} (90 % interval {of}{low} to {high}); the chance that it exceeds your {metric.spell(answer.worthwhile)} "
+        f"{told} (90 % interval {of}{low} to {high}); the chance that it exceeds your "
+        f"{metric.spell(answer.worthwhile)} "
         f"is {format_chance(gain.probability)} ({likelihood_words(gain.probability)})."
     )

@@ -25,7 +25,7 @@ FAR = 10.0
 REACH = 1000.0
 """What is not reached by this multiple of the largest n is never reached."""
 OTHER_UNIT = 100.0
-"""A target so many times the largest error measured was meant in another unit."""
+"""A target this many times the largest error measured was meant in another unit."""
 RUNGS = 46
 """Sizes up to there; this many, and two more, are drawn jointly; between them curves are straight in log-log."""
 
@@ -174,7 +174,7 @@ class Price:
 
 
 def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
-    """Price the next 0.1 dB (2 % of an error, 0.01 SSIM) beyond the largest n, by more data for the network chosen there.
+    """Price the next 0.1 dB (2 % of an error, 0.01 SSIM) beyond the largest n, by more data, for that network.
 
     Args:
         curve: the curve, inferred from points.
