@@ -76,16 +76,6 @@ def test_planar_tiff_and_tiff_with_alpha(tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "a.tif"), image)
 
 
-@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
-@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
-def test_orientation_tags_are_ignored(tmp_path: Path, ending: str, compression: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    options = {"compression": compression} if ending == "tif" else {}
-    Image.fromarray(picture(7, 20, 30)).save(tmp_path / f"a.{ending}", exif=exif, **options)
-    assert read_image(tmp_path / f"a.{ending}").shape == (20, 30, 3)
-
-
 def _png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
