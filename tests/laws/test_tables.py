@@ -70,6 +70,11 @@ def test_the_same_table_in_other_clothes(tmp_path, content):
         ("n,dataset,psnr\n1,Set5,30\n1,Set14,31\n", "column 'dataset': found 'Set5' and 'Set14' in rows that are"),
         ("n,seed,sigma,psnr\n1,0,15,30\n1,0,25,31\n", "column 'sigma': found '15' and '25'"),
         ("n,epoch,psnr\n1,1,30\n1,2,31\n1,2,32\n", "two different rows at epoch 2 .* add a column 'seed'"),
+        (
+            "n,seed,epoch,psnr\n1,0,1,30\n1,0,2,31\n1,0,2,32\n",
+            "two different rows at epoch 2 .* keep those of the later",
+        ),
+        ("n,val_psnr\n1,30\n2,31\n", "there is no column of measured values"),
         ("n,psnr,state\n1,30,failed\n2,30,crashed\n", "no run that finished"),
     ],
 )

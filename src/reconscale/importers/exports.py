@@ -30,7 +30,7 @@ OTHERS = ("metrics.csv", "progress.csv")
 BOUNDS = ("__MIN", "__MAX")
 PREFIXES = ("params_", "user_attrs_", "system_attrs_")
 """What Optuna writes before the names of settings."""
-NAMES = ("name", "run_name", "tags.mlflow.runname", "run", "run_id", "trial_id", "number", "trial")
+NAMES = ("name", "run_name", "tags.mlflow.runname", "run", "run_id", "trial_id", "number", "trial", "sys/id")
 """Columns that name a run, the first that is there."""
 LONG = ("run_name", "run", "run_id", "trial_id")
 """Columns that name the run of each of many rows a run."""

@@ -22,7 +22,23 @@ from reconscale.laws.column_names import (
 from reconscale.laws.findings import Finding, finding
 
 Rows = list[tuple[int, list[str]]]
-NOT_MEASURED = ("train", "training", "std", "sd", "sem", "stderr", "err", "var", "n", "count", "delta", "weight")
+NOT_MEASURED = (
+    "train",
+    "training",
+    "val",
+    "valid",
+    "validation",
+    "std",
+    "sd",
+    "sem",
+    "stderr",
+    "err",
+    "var",
+    "n",
+    "count",
+    "delta",
+    "weight",
+)
 """Words of columns that name a metric without being the measured value on a test set."""
 LEAST_ROWS = 3
 """Rows of a training from which on a table without seeds is one of several times of each training."""
@@ -57,10 +73,7 @@ def find_columns(path: Path, header: list[str], rows: Rows) -> dict[str, int]:
 
 
 def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> dict[str, str]:
-    """Columns whose names end in a word of a metric, as ``test_psnr`` does -> the metric.
-
-    Those of a validation set count only where there are no others.
-    """
+    """Columns whose names hold a word of a metric, as ``test_psnr`` does -> the metric; none of a validation set."""
     found: dict[str, str] = {}
     for place, name in enumerate(header):
         words = words_of(name)
@@ -68,10 +81,8 @@ def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> 
         measured = metrics and not any(word in NOT_MEASURED for word in words)
         if measured and all(_is_finite(row[place]) for _, row in rows):
             found[name] = kinds[metrics[-1]]
-    tested = {name: kind for name, kind in found.items() if not {"val", "valid", "validation"} & set(words_of(name))}
-    chosen = tested or found
-    plain = {name: kind for name, kind in chosen.items() if not is_extreme(name)}
-    return plain or chosen
+    plain = {name: kind for name, kind in found.items() if not is_extreme(name)}
+    return plain or found
 
 
 def one_row_a_run(
@@ -155,7 +166,9 @@ def _last_of_each(
             raise UserError(
                 f"{path}, lines {there[0][0]} and {there[1][0]}",
                 f"found two different rows at {name} {last:g} of what seems to be one training",
-                "add a column 'seed' that tells the trainings apart",
+                "keep those of the later attempt"
+                if told_apart
+                else "add a column 'seed' that tells the trainings apart",
             )
     times = {tuple(sorted({float(row[clock]) for _, row in group})) for group in groups}
     several = [group for group in groups if len(group) > 1]
