@@ -15,13 +15,13 @@ from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
+from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import (
     SizeMeans,
     best_widths,
     group_by_size,
     image_bootstrap_shift,
-    resample,
 )
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.surface import Surface
@@ -119,9 +119,10 @@ def gain_p(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, str]:
 
 
 def _from_measured(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
-    """Between networks that were measured at the largest n; x: ln p before and after."""
+    """Between networks that were measured at the largest n, however lucky the selected one was; x: ln p before, after."""
     along = _along_p(there)
-    z = along.z + resample(along, DRAWS, np.random.default_rng((seed, 6)), images=True)[0]
+    z = sample_levels(along, DRAWS, np.random.default_rng((seed, 6)))
+    z = z + image_bootstrap_shift(along, along.x, DRAWS, np.random.default_rng((seed, 2)))
     error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
     return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
 

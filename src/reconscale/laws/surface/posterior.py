@@ -19,8 +19,10 @@ from reconscale.laws.points import Points
 from reconscale.laws.smc import Particles, effective_share, smc_sample
 from reconscale.laws.surface.cells import Cells, cells
 from reconscale.laws.surface.model import (
+    CONSTANT,
     COUPLINGS,
     FORMS,
+    NO_P,
     Form,
     SurfaceDraws,
     SurfaceNoise,
@@ -94,7 +96,7 @@ def _assembled(
 ) -> Surface:
     x, y = known.centre
     wrongs = sample_discrepancy(scatter, known.z - drawn.log(known.x - x, known.y - y), rng)
-    couplings = {name: _total(chances, [form.coupling == name for form in FORMS]) for name in COUPLINGS}
+    couplings = {name: _total(chances, [form.coupling == name for form in FORMS]) for name in (*COUPLINGS, NO_P, CONSTANT)}
     corner = np.exp(drawn.log(np.array([known.x.max() - x]), np.array([known.y.max() - y])))
     share = drawn.share / corner
     found = known.findings
