@@ -8,10 +8,14 @@ whatever the coupling.
 Kaplan et al. 2020 write ((N_c / N)^(alpha_N / alpha_D) + D_c / D)^alpha_D: the exponent inside is 1 for the data, so it
 is this family with a = 1, that is k = alpha; the mirror image has b = 1, k = beta. Free k is Videau et al. 2026.
 
+Two more forms say that p has no effect (R = 0) and that neither n nor p has (E alone): without them a gain of p would be
+certain, and only its size would be left to the data.
+
 **Noise and discrepancy.** The covariance of the cell means is sigma^2 S + tau^2 C. S is the spread of seeds in each
-cell, relative to the typical one; C is the discrepancy, half of it of its own in each cell and half a smooth function
-over the plane. Both scales are unknown and summed over on a grid; the level of the surface and the smooth function are
-integrated in closed form.
+cell, relative to the typical one; means of one p covary by what their seeds have in common at all n
+(:mod:`reconscale.laws.surface.shared_seeds`). C is the discrepancy, half of it of its own in each cell and half a smooth
+function over the plane. Both scales are unknown and summed over on a grid; the level of the surface and the smooth
+function are integrated in closed form.
 """
 
 from __future__ import annotations
@@ -27,12 +31,10 @@ from reconscale.laws import smc
 from reconscale.laws.grouping import GUESSED_SD
 from reconscale.laws.surface.cells import Cells
 
-COUPLINGS = ("additive", "kaplan", "free")
-"""The forms that are averaged, each with the same weight before any data."""
 NO_P, CONSTANT = "no p", "constant"
-"""The form in which p has no effect, and that in which neither n nor p has."""
-NO_EFFECT = 0.15
-"""The probability of each before any data; the other forms share the rest."""
+"""The form in which p has no effect (R = 0), and that in which neither n nor p has."""
+COUPLINGS = ("additive", "kaplan", "free", NO_P, CONSTANT)
+"""The forms that are averaged, each with the same weight before any data."""
 NO_FLOOR = 0.25
 """Probability, before any data, that the error falls without end."""
 MOST_SHARE = 1.0 - 1e-6
@@ -41,7 +43,7 @@ EXPONENT, EXPONENT_SPREAD = 0.3, 1.0
 BALANCE_SPREAD = 1.5
 """Spread of ln of the ratio of the two terms in the middle of the data."""
 NO_TERM, ALL_FLOOR = -200.0, 9.0
-"""A balance, in units of its spread, at which the p-term is nothing, however far p is from the middle; a share at which the floor is all."""
+"""Of the balance and of the floor's share, standard normal a priori: where there is no p-term, and nothing but E."""
 COUPLING, COUPLING_SPREAD = 0.5, 1.0
 """Median of the free k, and the spread of its logarithm."""
 
@@ -51,7 +53,7 @@ class Form:
     """One member of the family.
 
     Attributes:
-        coupling: one of :data:`COUPLINGS`, or :data:`NO_P` or :data:`CONSTANT`.
+        coupling: one of :data:`COUPLINGS`.
         tied: 0 or 1 where k is the exponent alpha or beta ("kaplan"), else -1.
         floor: whether the error has a floor above 0.
         weight: probability before any data.
@@ -71,11 +73,11 @@ class Form:
 
 
 def _forms() -> tuple[Form, ...]:
-    one = (1.0 - 2.0 * NO_EFFECT) / len(COUPLINGS)
-    ties = [("additive", -1, one), ("kaplan", 0, 0.5 * one), ("kaplan", 1, 0.5 * one), ("free", -1, one)]
+    ties = [("additive", -1, 1.0), ("kaplan", 0, 0.5), ("kaplan", 1, 0.5), ("free", -1, 1.0), (NO_P, -1, 1.0)]
     odds = [(True, 1.0 - NO_FLOOR), (False, NO_FLOOR)]
-    each = [(name, tied, floor, part * chance) for name, tied, part in (*ties, (NO_P, -1, NO_EFFECT)) for floor, chance in odds]
-    return tuple(Form(*one) for one in (*each, (CONSTANT, -1, True, NO_EFFECT)))
+    one = 1.0 / len(COUPLINGS)
+    both = [Form(name, tied, floor, one * part * chance) for name, tied, part in ties for floor, chance in odds]
+    return (*both, Form(CONSTANT, -1, True, one))
 
 
 FORMS = _forms()
@@ -142,7 +144,7 @@ WRONG, WRONG_SPREAD = 0.004, 1.5
 """Median of the discrepancy's scale tau in ln(error), and the spread of its logarithm."""
 TAUS = 9
 SIGMAS, SIGMA_RANGE = 7, (0.02, 0.99)
-"""Nodes for sigma, at equal steps of its logarithm between these quantiles; with few degrees of freedom large values count."""
+"""Nodes for sigma, at equal steps of its logarithm between these quantiles: large values count where seeds are few."""
 SMOOTH = 0.5
 """Part of the discrepancy's variance that is a smooth function."""
 REACH = 0.5
@@ -298,6 +300,7 @@ def _sigmas(cells: Cells, relative: Floats) -> tuple[Floats, Floats]:
     log_density -= 0.5 * float((cells.squares / relative).sum()) * np.exp(-2.0 * grid)
     mass = np.cumsum(np.exp(log_density - log_density.max()))
     mass /= mass[-1]
-    nodes = np.linspace(*np.interp(SIGMA_RANGE, mass, grid), SIGMAS)
+    first, last = np.interp(SIGMA_RANGE, mass, grid).tolist()
+    nodes = np.linspace(first, last, SIGMAS)
     below = np.interp(0.5 * (nodes[1:] + nodes[:-1]), grid, mass)
     return np.exp(nodes), np.diff(np.concatenate([[0.0], below, [1.0]]))

@@ -17,7 +17,7 @@ from reconscale.arrays import Floats
 
 EXPECTED, WORTH = 0.5, 2.0
 """Rho before any data, and how many pairs of deviations that is worth."""
-UNLABELLED = 0.9
+UNLABELLED = 0.95
 """Rho where rows do not say their seed: about the worst that is plausible."""
 MOST = 0.98
 """Rho is not taken to be larger."""
