@@ -4,8 +4,8 @@ The largest of several noisy means is too large (the winner's curse), so the dif
 selected and the next one must not be read off the two means alone. Here the levels of all networks are a random walk
 along ln p about an unknown mean: before any data, doubling p gains nothing on average, and steps have a standard
 deviation tau that is learnt from all of them. Given tau everything is normal; the variance of the noise is summed over
-in closed form (Student's t) and tau on a grid. What is believed of one network does not depend on which one is selected.
-Sources: Harvey, Forecasting, structural time series models and the Kalman filter (1989), section 2.3, for the walk;
+in closed form (Student's t) and tau on a grid. What is believed of a network does not depend on which one is selected.
+Sources: Harvey, Forecasting, structural time series models and the Kalman filter (1989), chapter 2, for the walk;
 Efron and Morris, Stein's estimation rule and its competitors (1973), for the shrinkage; Kass and Wasserman, A reference
 Bayesian test for nested hypotheses (1995), for tau that is at least the noise.
 """

@@ -8,14 +8,14 @@ whatever the coupling.
 Kaplan et al. 2020 write ((N_c / N)^(alpha_N / alpha_D) + D_c / D)^alpha_D: the exponent inside is 1 for the data, so it
 is this family with a = 1, that is k = alpha; the mirror image has b = 1, k = beta. Free k is Videau et al. 2026.
 
-Two more forms say that p has no effect (R = 0) and that neither n nor p has (E alone): without them a gain of p would be
-certain, and only its size would be left to the data.
+Two more forms say that p has no effect (R = 0) and that neither n nor p has (E alone): without them a gain of p would
+be certain, and only its size would be left to the data.
 
 **Noise and discrepancy.** The covariance of the cell means is sigma^2 S + tau^2 C. S is the spread of seeds in each
 cell, relative to the typical one; means of one p covary by what their seeds have in common at all n
-(:mod:`reconscale.laws.surface.shared_seeds`). C is the discrepancy, half of it of its own in each cell and half a smooth
-function over the plane. Both scales are unknown and summed over on a grid; the level of the surface and the smooth
-function are integrated in closed form.
+(:mod:`reconscale.laws.surface.shared_seeds`). C is the discrepancy, half of it of its own in each cell and half a
+smooth function over the plane. Both scales are unknown and summed over on a grid; the level of the surface and the
+smooth function are integrated in closed form.
 """
 
 from __future__ import annotations
