@@ -34,7 +34,9 @@ from reconscale.laws.surface.cells import Cells
 NO_P, CONSTANT = "no p", "constant"
 """The form in which p has no effect (R = 0), and that in which neither n nor p has."""
 COUPLINGS = ("additive", "kaplan", "free", NO_P, CONSTANT)
-"""The forms that are averaged, each with the same weight before any data."""
+"""The forms that are averaged; all but the last have the same weight before any data."""
+NO_EFFECT = 0.4
+"""Weight of the last."""
 NO_FLOOR = 0.25
 """Probability, before any data, that the error falls without end."""
 MOST_SHARE = 1.0 - 1e-6
@@ -75,9 +77,9 @@ class Form:
 def _forms() -> tuple[Form, ...]:
     ties = [("additive", -1, 1.0), ("kaplan", 0, 0.5), ("kaplan", 1, 0.5), ("free", -1, 1.0), (NO_P, -1, 1.0)]
     odds = [(True, 1.0 - NO_FLOOR), (False, NO_FLOOR)]
-    one = 1.0 / len(COUPLINGS)
+    one = (1.0 - NO_EFFECT) / (len(COUPLINGS) - 1)
     both = [Form(name, tied, floor, one * part * chance) for name, tied, part in ties for floor, chance in odds]
-    return (*both, Form(CONSTANT, -1, True, one))
+    return (*both, Form(CONSTANT, -1, True, NO_EFFECT))
 
 
 FORMS = _forms()

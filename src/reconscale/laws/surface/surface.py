@@ -34,8 +34,8 @@ class Surface:
 
     Attributes:
         couplings: form -> posterior probability; the forms are ``additive`` (k = 1), ``kaplan`` (a or b is 1),
-            ``free``, ``no p`` (R = 0: p has no effect) and ``constant``, and each had 1/5 before the data.
-        floor: posterior probability that the error has a floor E above 0 (0.8 before the data).
+            ``free``, ``no p`` (R = 0: p has no effect) and ``constant``; this had 0.4 before the data, the others 0.15.
+        floor: posterior probability that the error has a floor E above 0 (0.85 before the data).
         metric: name of the metric.
         findings: cautions.
     """
