@@ -5,12 +5,15 @@
 outside data are there, on measured curves of the Learning Curve Database (sizes 64 to 1,024 seen; what was measured at
 1,024 and 2,048 counts as the truth, noise and all). An interval of a share counts studies, not judgements, as its
 units.
+
+``python benchmarks/verdicts.py null [--studies 300]`` judges doubling p where neither n nor p has an effect but seeds
+are lucky at a width, and where larger networks help; see ``seed_luck.py``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -27,6 +30,7 @@ from curves import PLACE, Curve, halves, lcdb
 from reconscale.laws import Points, infer
 from reconscale.laws.decisions.decide import gains_n
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
+from seed_luck import print_seed_luck
 from simulated import KINDS, Simulated, studies
 
 Floats = NDArray[np.float64]
@@ -199,5 +203,19 @@ def main(count: int = 500) -> None:
         show("measured curves", judge_curves(curves))
 
 
+def parsed() -> argparse.Namespace:
+    """What the command line says: ``verdicts.py [500]`` or ``verdicts.py null [--studies 300]``."""
+    parser = argparse.ArgumentParser(description="How often verdicts are right.")
+    parser.add_argument(
+        "what", nargs="?", default="500", help="a number of studies, or 'null': luck of seeds at a width"
+    )
+    parser.add_argument("--studies", type=int, default=300, help="studies in each row of 'null'")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    told = parsed()
+    if told.what == "null":
+        print_seed_luck(told.studies, WORKERS)
+    else:
+        main(int(told.what))

@@ -13,6 +13,11 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} the best {what} is the {side} one tried ({value:short}); "
         "a {direction} one may be better, and this limit may flatten the curve",
     ),
+    "lucky-network": (
+        "caution",
+        "the best of {count} networks at n = {n:size} is likely to have been lucky with its seeds: {measured:.4g} was "
+        "measured, about {expected:.4g} is expected of new seeds",
+    ),
     "selected-on-test": (
         "warning",
         "there are no validation values, so the {what} was chosen on the test values themselves; "

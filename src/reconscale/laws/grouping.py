@@ -120,12 +120,13 @@ class SizeMeans:
         return replace(self, x=self.x[cut], z=self.z[cut], count=self.count[cut], sd=self.sd[cut], images=None)
 
 
-def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
+def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = True) -> SizeMeans:
     """Reduce ``points`` (first to their frontier) to levels.
 
     Args:
         points: the measurements.
         most: more sizes than this are merged with their neighbours.
+        outliers: whether runs far from the median of their size are left out of mean and spread.
 
     Raises:
         UserError: there are fewer than two distinct n.
@@ -141,7 +142,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS) -> SizeMeans:
     log_error = np.log(best.error)
     runs = np.bincount(group).astype(np.float64)
     mean = _sum(group, log_error) / runs
-    wild = _wild(log_error, group, runs)
+    wild = _wild(log_error, group, runs) if outliers else np.zeros(len(group), dtype=bool)
     mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
     away = np.where(wild, 0.0, log_error - mean[group])
     findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best) + _growing_networks(points, best)

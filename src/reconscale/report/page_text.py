@@ -56,6 +56,8 @@ COUPLINGS = {
     "additive": "additive (the errors from data and from network size add up)",
     "kaplan": "Kaplan's (the scarcer of the two is the bottleneck)",
     "free": "another form",
+    "no p": "no effect of network size",
+    "constant": "no effect of either",
 }
 MAP_CAPTION = (
     "White lines join equal quality. Below the thick line doubling the network is worth it, above it is not. The "

@@ -15,13 +15,13 @@ from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
+from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import (
     SizeMeans,
     best_widths,
     group_by_size,
     image_bootstrap_shift,
-    resample,
 )
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.points import METRICS, Points
@@ -120,9 +120,10 @@ def gain_p(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, str]:
 
 
 def _from_measured(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
-    """Between networks that were measured at the largest n; x: ln p before and after."""
+    """Between networks measured at the largest n, however lucky the selected one was; x: ln p before and after."""
     along = _along_p(there)
-    z = along.z + resample(along, DRAWS, np.random.default_rng((seed, 6)), images=True)[0]
+    z = sample_levels(along, DRAWS, np.random.default_rng((seed, 6)))
+    z = z + image_bootstrap_shift(along, along.x, DRAWS, np.random.default_rng((seed, 2)))
     error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
     return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
 
@@ -147,10 +148,10 @@ def _from_surface(surface: Surface, there: Points, at: tuple[float, float], wort
 
 
 def _along_p(there: Points) -> SizeMeans:
-    """The runs at one n as a curve over p."""
+    """The runs at one n as a curve over p; with few seeds a run far from the others is no reason to leave it out."""
     assert there.p is not None
     along = Points(there.p, there.y, there.seed, metric=there.metric, images=there.images)
-    return group_by_size(along, MOST_LEVELS)
+    return group_by_size(along, MOST_LEVELS, outliers=False)
 
 
 def _gain(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
@@ -258,7 +259,7 @@ def make_decision(
         cost_n=None if costs is None else costs.bill(2.0 * n, p, n),
         cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
         sentence="",
-        findings=unique_findings(curve.level.findings, list_cautions(curve)),
+        findings=unique_findings(curve.level.findings, list_cautions(curve), _luck(curve, measured, worthwhile)),
         curve_verdict=verdict,
     )
     return replace(answer, sentence=_sentence(answer, points, double))
@@ -281,6 +282,25 @@ def _measured(best: Points, level: SizeMeans) -> tuple[float, float | None]:
     metric = METRICS[best.metric]
     error = metric.to_error(np.array([measured]))
     return measured, float(np.sqrt(level.variance[-1]) / metric.slope(error)[0])
+
+
+def _luck(curve: CurvePosterior, measured: float, worthwhile: float) -> tuple[Finding, ...]:
+    """That the selected network measured better than is expected of it, by more than half of ``worthwhile``."""
+    there = curve.points.rows(curve.points.n == curve.largest)
+    if there.p is None or curve.p is None or len(np.unique(there.p)) < LEAST_P:
+        return ()
+    along = _along_p(there)
+    if not along.replicated:
+        return ()
+    levels = sample_levels(along, DRAWS, np.random.default_rng((curve.seed, 6))).mean(0)
+    level = np.exp(levels[np.abs(along.x - np.log(curve.p)).argmin()])
+    metric = METRICS[there.metric]
+    error = metric.to_error(np.array([measured]))
+    if metric.gain(level, error)[0] <= 0.5 * worthwhile:
+        return ()
+    expected = float(metric.from_error(np.array([level]))[0])
+    count = len(along.x)
+    return (finding("lucky-network", count=count, n=curve.largest, measured=measured, expected=expected),)
 
 
 def _verdict(gain_n: Gain, gain_p: Gain | None, double: str) -> tuple[str, float]:

@@ -11,6 +11,7 @@ from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.points import Points
+from reconscale.laws.surface.shared_seeds import estimate_shared_seeds
 
 LEAST_SIZES, LEAST_CELLS = 3, 6
 """Distinct n, distinct p, and cells that a surface needs."""
@@ -30,7 +31,9 @@ class Cells:
         z: (K,) mean over seeds of ln(error).
         count: (K,) runs.
         squares: (K,) sum of squares of the runs about their cell's mean.
-        dof: (K,) degrees of freedom behind ``squares``.
+        dof: (K,) degrees of freedom behind ``squares``; both count in part where cells share their seeds' deviations.
+        overlap: (K, K) part of all pairs of runs of two cells that share p and seed.
+        shared: part of the variance between seeds that is alike at all n of one p.
         hull: (H, 2) corners of the convex range of (ln n, ln p), counter-clockwise.
         metric: name of the metric.
         findings: cautions.
@@ -42,6 +45,8 @@ class Cells:
     count: Floats
     squares: Floats
     dof: Floats
+    overlap: Floats
+    shared: float
     hull: Floats
     metric: str
     findings: tuple[Finding, ...]
@@ -74,7 +79,8 @@ def cells(points: Points) -> Cells:
     """
     if points.p is None:
         raise UserError("points", "found no p", "a surface over n and p needs the number of parameters of every run")
-    order = np.lexsort((points.error, points.p, points.n))
+    labels = np.zeros(len(points)) if points.seed is None else points.seed
+    order = np.lexsort((labels, points.error, points.p, points.n))
     n, p, log_error = points.n[order], points.p[order], np.log(points.error[order])
     sizes, group = np.unique(np.stack([n, p], axis=1), axis=0, return_inverse=True)
     group = group.ravel()
@@ -84,15 +90,20 @@ def cells(points: Points) -> Cells:
     squares = _sum(group, (log_error - z[group]) ** 2)
     x, y = np.log(sizes).T
     found = _cautions(sizes, z, squares, count)
-    dof = count - 1
+    seed = None if points.seed is None else points.seed[order]
+    shared = estimate_shared_seeds(sizes[:, 1], group, seed, log_error - z[group])
+    common, squares, dof = shared.common, shared.own * squares, shared.own * (count - 1)
     if len(z) > MOST_CELLS:
         owner = _merge(x, y)
         found.append(finding("sizes-merged", sizes=len(z), levels=int(owner.max()) + 1))
         runs = _sum(owner, count)
         x, y, z = (_sum(owner, count * part) / runs for part in (x, y, z))
         squares, dof, count = _sum(owner, squares), _sum(owner, dof), runs
+        merged = (owner == np.arange(len(runs))[:, None]).astype(np.float64)
+        common = merged @ common @ merged.T
     hull = convex(np.stack([x, y], axis=1))
-    return Cells(x, y, z, count, squares, dof, hull, points.metric, unique_findings(points.findings, tuple(found)))
+    overlap, findings = common / np.outer(count, count), unique_findings(points.findings, tuple(found))
+    return Cells(x, y, z, count, squares, dof, overlap, shared.rho, hull, points.metric, findings)
 
 
 def convex(places: Floats) -> Floats:

@@ -8,10 +8,14 @@ whatever the coupling.
 Kaplan et al. 2020 write ((N_c / N)^(alpha_N / alpha_D) + D_c / D)^alpha_D: the exponent inside is 1 for the data, so it
 is this family with a = 1, that is k = alpha; the mirror image has b = 1, k = beta. Free k is Videau et al. 2026.
 
+Two more forms say that p has no effect (R = 0) and that neither n nor p has (E alone): without them a gain of p would
+be certain, and only its size would be left to the data.
+
 **Noise and discrepancy.** The covariance of the cell means is sigma^2 S + tau^2 C. S is the spread of seeds in each
-cell, relative to the typical one; C is the discrepancy, half of it of its own in each cell and half a smooth function
-over the plane. Both scales are unknown and summed over on a grid; the level of the surface and the smooth function are
-integrated in closed form.
+cell, relative to the typical one; means of one p covary by what their seeds have in common at all n
+(:mod:`reconscale.laws.surface.shared_seeds`). C is the discrepancy, half of it of its own in each cell and half a
+smooth function over the plane. Both scales are unknown and summed over on a grid; the level of the surface and the
+smooth function are integrated in closed form.
 """
 
 from __future__ import annotations
@@ -27,8 +31,12 @@ from reconscale.laws import smc
 from reconscale.laws.grouping import GUESSED_SD
 from reconscale.laws.surface.cells import Cells
 
-COUPLINGS = ("additive", "kaplan", "free")
-"""The forms that are averaged, each with the same weight before any data."""
+NO_P, CONSTANT = "no p", "constant"
+"""The form in which p has no effect (R = 0), and that in which neither n nor p has."""
+COUPLINGS = ("additive", "kaplan", "free", NO_P, CONSTANT)
+"""The forms that are averaged; all but the last have the same weight before any data."""
+NO_EFFECT = 0.4
+"""Weight of the last."""
 NO_FLOOR = 0.25
 """Probability, before any data, that the error falls without end."""
 MOST_SHARE = 1.0 - 1e-6
@@ -36,6 +44,8 @@ EXPONENT, EXPONENT_SPREAD = 0.3, 1.0
 """Median of the exponents alpha and beta, and the spread of their logarithms."""
 BALANCE_SPREAD = 1.5
 """Spread of ln of the ratio of the two terms in the middle of the data."""
+NO_TERM, ALL_FLOOR = -200.0, 9.0
+"""Of the balance and of the floor's share, standard normal a priori: where there is no p-term, and nothing but E."""
 COUPLING, COUPLING_SPREAD = 0.5, 1.0
 """Median of the free k, and the spread of its logarithm."""
 
@@ -59,15 +69,17 @@ class Form:
     @property
     def dimensions(self) -> int:
         """Number of parameters, the level aside."""
+        if self.coupling in (NO_P, CONSTANT):
+            return 1 + (self.coupling == NO_P and self.floor)
         return 3 + self.floor + (self.coupling == "free")
 
 
 def _forms() -> tuple[Form, ...]:
-    ties = [("additive", -1, 1.0), ("kaplan", 0, 0.5), ("kaplan", 1, 0.5), ("free", -1, 1.0)]
+    ties = [("additive", -1, 1.0), ("kaplan", 0, 0.5), ("kaplan", 1, 0.5), ("free", -1, 1.0), (NO_P, -1, 1.0)]
     odds = [(True, 1.0 - NO_FLOOR), (False, NO_FLOOR)]
-    return tuple(
-        Form(name, tied, floor, part * chance / len(COUPLINGS)) for name, tied, part in ties for floor, chance in odds
-    )
+    one = (1.0 - NO_EFFECT) / (len(COUPLINGS) - 1)
+    both = [Form(name, tied, floor, one * part * chance) for name, tied, part in ties for floor, chance in odds]
+    return (*both, Form(CONSTANT, -1, True, NO_EFFECT))
 
 
 FORMS = _forms()
@@ -105,6 +117,9 @@ class SurfaceDraws:
 
 def surfaces_from_normals(form: Form, v: Floats) -> SurfaceDraws:
     """The surfaces of parameters v (D, Q), standard normal a priori."""
+    if form.coupling in (NO_P, CONSTANT):
+        rest = v[:, 1:] if form.coupling == NO_P else np.full((len(v), 1), ALL_FLOOR)
+        v = np.column_stack([v[:, 0], np.zeros(len(v)), np.full(len(v), NO_TERM), rest])
     alpha, beta = EXPONENT * np.exp(EXPONENT_SPREAD * np.clip(v[:, :2].T, -9.0, 5.0))
     share = MOST_SHARE * ndtr(v[:, 3]) if form.floor else np.zeros(len(v))
     if form.coupling == "free":
@@ -120,8 +135,9 @@ def concatenate(parts: Sequence[SurfaceDraws]) -> SurfaceDraws:
     return SurfaceDraws(*(np.concatenate(column) for column in columns))
 
 
-SEED_SPREAD = 1.0
-"""Spread of ln of the standard deviation between seeds about ``GUESSED_SD``, before any data."""
+SEED_SPREAD, SEED_TAILS = 1.0, 1.0
+"""Scale and degrees of freedom (Student's t) of ln of the standard deviation between seeds about ``GUESSED_SD``, before
+any data: a spread of decibels is rare, but not out of the question."""
 OWN_DOF = 4.0
 """A cell's own spread counts against the pooled one as if the pooled had this many degrees of freedom."""
 SLOPE_SPREAD = 2.0
@@ -129,7 +145,8 @@ SLOPE_SPREAD = 2.0
 WRONG, WRONG_SPREAD = 0.004, 1.5
 """Median of the discrepancy's scale tau in ln(error), and the spread of its logarithm."""
 TAUS = 9
-SIGMAS = 5
+SIGMAS, SIGMA_RANGE = 7, (0.02, 0.99)
+"""Nodes for sigma, at equal steps of its logarithm between these quantiles: large values count where seeds are few."""
 SMOOTH = 0.5
 """Part of the discrepancy's variance that is a smooth function."""
 REACH = 0.5
@@ -144,15 +161,15 @@ class SurfaceNoise:
     Attributes:
         scales: (G, 2) sigma and tau.
         log_prior: (G,) log weight of each pair.
-        spread: (K,) standard deviation of a cell's mean over sigma.
-        turn: (K, K) turns residuals over ``spread`` into independent ones.
+        root: (K, K) root of S: that of the covariance of the cell means over sigma^2, but for the discrepancy.
+        turn: (K, K) turns residuals into independent ones.
         strength: (K,) variance of the discrepancy in each of these, over tau^2.
         waves: (K, J) the smooth function's basis at the cells.
     """
 
     scales: Floats
     log_prior: Floats
-    spread: Floats
+    root: Floats
     turn: Floats
     strength: Floats
     waves: Floats
@@ -164,13 +181,13 @@ class SurfaceNoise:
 
     def turned(self, residual: Floats) -> Floats:
         """(D, K) independent residuals from those of the cell means (D, K)."""
-        return (residual / self.spread) @ self.turn
+        return residual @ self.turn
 
     def log_likelihoods(self, residual: Floats) -> Floats:
         """(D, G) for residuals (D, K) of unknown level, one for each pair of scales."""
         weight = 1.0 / self.variance
         independent = self.turned(residual)
-        one = self.turned(np.ones((1, len(self.spread))))[0]
+        one = self.turned(np.ones((1, len(self.root))))[0]
         total = weight @ one**2
         shift = independent @ (one * weight).T
         squares = independent**2 @ weight.T - shift**2 / total
@@ -191,17 +208,20 @@ class SurfaceNoise:
 def fit_noise(cells: Cells) -> SurfaceNoise:
     """The noise of the means of ``cells``."""
     relative = _relative(cells)
-    spread = np.sqrt(relative / cells.count)
+    sd = np.sqrt(relative)
+    seeds = cells.shared * cells.overlap * np.outer(sd, sd) + np.diag((1.0 - cells.shared) * relative / cells.count)
+    root = np.linalg.cholesky(seeds)
     waves = basis(cells, cells.x, cells.y)
-    wrong = SMOOTH * waves @ waves.T + (1.0 - SMOOTH) * np.eye(len(spread))
-    strength, turn = np.linalg.eigh(wrong / np.outer(spread, spread))
-    turn = turn * np.where(turn[np.abs(turn).argmax(0), np.arange(len(turn))] < 0, -1.0, 1.0)
-    sigma = _sigmas(cells, relative)
+    wrong = SMOOTH * waves @ waves.T + (1.0 - SMOOTH) * np.eye(len(root))
+    white = np.linalg.inv(root)
+    strength, turn = np.linalg.eigh(white @ wrong @ white.T)
+    turn = white.T @ (turn * np.where(turn[np.abs(turn).argmax(0), np.arange(len(turn))] < 0, -1.0, 1.0))
+    sigma, chance = _sigmas(cells, relative)
     normal = ndtri((np.arange(TAUS) + 0.5) / TAUS)
     tau = WRONG * np.exp(WRONG_SPREAD * normal)
     scales = np.stack(np.meshgrid(sigma, tau, indexing="ij"), axis=-1).reshape(-1, 2)
-    log_prior = np.full(len(scales), -np.log(len(scales)))
-    return SurfaceNoise(scales, log_prior, spread, turn, np.maximum(strength, 0.0), waves)
+    log_prior = np.repeat(np.log(chance / TAUS), TAUS)
+    return SurfaceNoise(scales, log_prior, root, turn, np.maximum(strength, 0.0), waves)
 
 
 def basis(cells: Cells, x: Floats, y: Floats) -> Floats:
@@ -237,7 +257,7 @@ def sample_discrepancy(noise: SurfaceNoise, residual: Floats, rng: np.random.Gen
     shares = np.cumsum(np.exp(logs - logs.max(1, keepdims=True)), axis=1)
     pick = (rng.random((len(logs), 1)) * shares[:, -1:] > shares).sum(1)
     weight = 1.0 / noise.variance[pick]
-    one = noise.turned(np.ones((1, len(noise.spread))))
+    one = noise.turned(np.ones((1, len(noise.root))))
     total = (weight * one**2).sum(1, keepdims=True)
     independent = noise.turned(residual)
     level = (weight * one * independent).sum(1, keepdims=True) / total
@@ -245,9 +265,10 @@ def sample_discrepancy(noise: SurfaceNoise, residual: Floats, rng: np.random.Gen
     sigma, tau = noise.scales[pick].T[..., None]
     loud = tau * np.sqrt(SMOOTH)
     sums = rng.standard_normal((len(logs), noise.waves.shape[1]))
-    other = np.hypot(sigma * noise.spread, tau * np.sqrt(1.0 - SMOOTH)) * rng.standard_normal(residual.shape)
+    other = sigma * rng.standard_normal(residual.shape) @ noise.root.T
+    other += tau * np.sqrt(1.0 - SMOOTH) * rng.standard_normal(residual.shape)
     left = noise.turned(residual - level - loud * sums @ noise.waves.T - other) * weight
-    learnt = (left @ noise.turn.T / noise.spread) @ noise.waves
+    learnt = left @ noise.turn.T @ noise.waves
     return DiscrepancyDraws(level, loud * (sums + loud * learnt), noise.scales[pick])
 
 
@@ -273,11 +294,15 @@ def _relative(cells: Cells) -> Floats:
     return np.asarray((OWN_DOF * expected + cells.squares / pooled) / (OWN_DOF + cells.dof))
 
 
-def _sigmas(cells: Cells, relative: Floats) -> Floats:
-    """(SIGMAS,) equally likely standard deviations of one run in the typical cell, given the replicates."""
-    grid = np.linspace(np.log(1e-5), np.log(1.0), 400)
-    log_density = -0.5 * ((grid - np.log(GUESSED_SD)) / SEED_SPREAD) ** 2 - float(cells.dof.sum()) * grid
+def _sigmas(cells: Cells, relative: Floats) -> tuple[Floats, Floats]:
+    """(SIGMAS,) standard deviations of one run in the typical cell, and their chances given the replicates."""
+    grid = np.linspace(np.log(1e-5), np.log(10.0), 500)
+    away = (grid - np.log(GUESSED_SD)) / SEED_SPREAD
+    log_density = -0.5 * (SEED_TAILS + 1.0) * np.log1p(away**2 / SEED_TAILS) - float(cells.dof.sum()) * grid
     log_density -= 0.5 * float((cells.squares / relative).sum()) * np.exp(-2.0 * grid)
     mass = np.cumsum(np.exp(log_density - log_density.max()))
-    nodes = np.interp((np.arange(SIGMAS) + 0.5) / SIGMAS, mass / mass[-1], grid)
-    return np.asarray(np.exp(nodes))
+    mass /= mass[-1]
+    first, last = np.interp(SIGMA_RANGE, mass, grid).tolist()
+    nodes = np.linspace(first, last, SIGMAS)
+    below = np.interp(0.5 * (nodes[1:] + nodes[:-1]), grid, mass)
+    return np.exp(nodes), np.diff(np.concatenate([[0.0], below, [1.0]]))

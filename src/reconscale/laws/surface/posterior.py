@@ -53,9 +53,10 @@ class _Guess(NamedTuple):
 def infer_surface(points: Points, seed: int = 0) -> Surface:
     """The posterior over surfaces error(n, p) = E + A (n^-a + R p^-b)^k.
 
-    Additive (Hoffmann et al. 2022), Kaplan's (2020) and free coupling, each with and without a floor, are averaged by
-    their evidence; priors are in :mod:`reconscale.laws.surface.model`, noise and discrepancy in
-    :mod:`reconscale.laws.surface.model`. Several seeds of a cell (n, p) show the spread between seeds.
+    Additive (Hoffmann et al. 2022), Kaplan's (2020) and free coupling, and no effect of p, each with and without a
+    floor, and no effect of either are averaged by their evidence; priors, noise and discrepancy are in
+    :mod:`reconscale.laws.surface.model`. Several seeds of a cell (n, p) show the spread between seeds, and equal labels
+    at several n how much of it a seed has at all n of one p alike.
 
     Args:
         points: the measurements, with p: at least 3 distinct n, 3 distinct p and 6 cells.

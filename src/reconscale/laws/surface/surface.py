@@ -33,9 +33,9 @@ class Surface:
     """D equally likely surfaces error(n, p) = E + A (n^-a + R p^-b)^k, each with its own departure from the law.
 
     Attributes:
-        couplings: form -> posterior probability; the forms are ``additive`` (k = 1), ``kaplan`` (a or b is 1) and
-            ``free``, and each had 1/3 before the data.
-        floor: posterior probability that the error has a floor E above 0 (0.75 before the data).
+        couplings: form -> posterior probability; the forms are ``additive`` (k = 1), ``kaplan`` (a or b is 1),
+            ``free``, ``no p`` (R = 0: p has no effect) and ``constant``; this had 0.4 before the data, the others 0.15.
+        floor: posterior probability that the error has a floor E above 0 (0.85 before the data).
         metric: name of the metric.
         findings: cautions.
     """
