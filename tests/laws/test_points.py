@@ -137,7 +137,7 @@ def test_the_metric_comes_from_the_column(tmp_path, text, asked, metric):
         (b"\n\n", None, "is empty"),
         (b"n,psnr\n", None, "has a header but no rows"),
         (b"n,psnr\n10,3\xff0\n", None, r"is not UTF-8 \(byte 11\); save it as CSV in UTF-8"),
-        (b'n,psnr\n10,"30,5"\n', None, r"line 2, column 'psnr': found '30,5'; a number is expected; write a point"),
+        (b'n,psnr\n10,"30,5"\n', None, r"line 2, column 'psnr': found '30,5'; a number is expected; write 30.5"),
         (b"n,psnr\n10,30\n20,abc\n", None, r"line 3, column 'psnr': found 'abc'; a number is expected"),
         (b"n,psnr\n10,\n", None, "line 2, column 'psnr': found nothing"),
         (b"n,psnr\n10,nan\n", None, "line 2, column 'psnr': found nan; a finite number"),
