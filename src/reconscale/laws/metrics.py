@@ -200,6 +200,8 @@ def spell_apart(log_ratio: float, metric: str) -> str:
     """
     if METRICS[metric].unit == "dB":
         return f"{10.0 / np.log(10.0) * log_ratio:.2g} dB"
+    if log_ratio > 1.0:
+        return f"a factor of {np.exp(min(log_ratio, 700.0)):.2g} of the error"
     return f"{100.0 * np.expm1(log_ratio):.2g} % of the error"
 
 
