@@ -61,7 +61,8 @@ class Peer:
         """The study file that its images (and, of the project's recipes, its training) come from."""
         if self.study is None:
             return study_content(task, task.presets[0], {})
-        read = tomllib.loads((STUDIES / self.study[task.name] / "study.toml").read_text())
+        place = STUDIES / self.study[task.name]
+        read = tomllib.loads((place if place.suffix == ".toml" else place / "study.toml").read_text())
         others = ("folders", "test_sets", "test_patch")
         kept = {key: value for key, value in read["images"].items() if key not in others}
         content = {**read, "images": {**kept, **task.images}}
@@ -229,10 +230,10 @@ PEERS: dict[str, Peer] = {
         ("denoising", "superresolution", "mri", "tomography"),
         "this project before: Adam and a cosine, as in the study files of version 1",
         study={
-            "denoising": "denoising-photos",
-            "superresolution": "superresolution-photos/edsr-2x",
-            "mri": "mri-brain/unrolled-4x",
-            "tomography": "tomography-deadleaves",
+            "denoising": "../tests/study/version_1/denoising-photos.toml",
+            "superresolution": "../tests/study/version_1/superresolution-photos--edsr-2x.toml",
+            "mri": "../tests/study/version_1/mri-brain--unrolled-4x.toml",
+            "tomography": "../tests/study/version_1/tomography-deadleaves.toml",
         },
     ),
 }

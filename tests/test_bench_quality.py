@@ -172,7 +172,7 @@ def test_a_budget_is_kept_and_a_row_says_everything(tmp_path: Path, monkeypatch:
 def test_a_run_with_a_schedule_of_its_own_is_measured_at_moments() -> None:
     task = _tiny()
     peer = replace(quality_peers.PEERS["paper-16-n100"], changes={"sweep": {"width": (2,)}, "images": {}})
-    peer = replace(peer, study={"denoising": "denoising-photos"}, tried=({"lr": 1e-3}, {"lr": 1e-2}))
+    peer = replace(peer, study={"denoising": "denoising-paper"}, tried=({"lr": 1e-3}, {"lr": 1e-2}))
     row = quality_peers.along(peer, task, None, 3, (0.3, 0.6))
     assert [len(row["curve"]), len(row["tried"])] == [2, 2]
     chosen = max(row["tried"], key=lambda trial: trial["val_psnr"])["lr"]

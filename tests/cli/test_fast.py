@@ -82,7 +82,7 @@ def test_killed_and_continued_by_two_workers(finished: Path, tmp_path: Path) -> 
 
 def test_what_diverges_is_told_everywhere(tmp_path: Path) -> None:
     """One run begins again more slowly, or is over; on screen, in faults.jsonl, in status and in the report."""
-    path = write(tmp_path / "slower", n="4, 6", recipe="lr = 0.3")
+    path = write(tmp_path / "slower", n="4, 6", recipe="lr = 0.3\nvalidate_every = 7")
     code, _, err = inside("run", path, "--workers", 1)
     assert code == 0, err
     assert ": training diverged (at step " in err and "at a third of the rate, 0.1)" in err

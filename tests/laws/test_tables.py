@@ -180,5 +180,5 @@ def test_further_metrics_stand_back(tmp_path):
 def test_values_that_cannot_be_decibels(values):
     points = Points([100, 300, 1000], values, metric="psnr")
     decision = decide(points)
-    assert decision.verdict == "FIX FIRST" and "look like SSIM" in decision.sentence
+    assert decision.verdict == "FIX FIRST" and "look like SSIM" in decision.reservation
     assert np.isfinite(infer(points).forecast([2000]).median).all()

@@ -41,5 +41,5 @@ def test_no_spread_without_replicates() -> None:
 
 def test_images_are_whole_and_what_costs_nothing_is_not_priced() -> None:
     price = infer(GROWING).price(Costs(lambda n, p: 0.0, 0.0, 0.0))
-    assert price.images.low >= 1 and "in all" not in price.sentence and " 0 to never" not in price.sentence
-    assert "in all" in infer(GROWING).price(Costs(lambda n, p: 0.0, 0.0, 2.0)).sentence
+    assert price.images.low >= 1 and "at a cost" not in price.sentence and " 0 to never" not in price.sentence
+    assert "at a cost of 2.0" in infer(GROWING).price(Costs(lambda n, p: 0.0, 0.0, 2.0)).sentence

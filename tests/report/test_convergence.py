@@ -159,11 +159,11 @@ def test_training_comes_before_any_experiment(tmp_path: Path) -> None:
     """Where training was too short, nothing says that the decision is settled."""
     study, results = converging(lambda result: 0.2)
     points = points_of(study, results)
-    answer = analyse(points, worthwhile=50.0)  # no gain is that large: settled
+    answer = analyse(points, worthwhile=5.0)  # no gain is that large: settled
     settled = "\n".join(decided_lines(answer, ()))
     assert "STOP" in settled and "No further experiments" in settled and "Do not act" not in settled
     found = convergence_findings(study, Folder(tmp_path), results, points, ())
-    lines = decided_lines(analyse(replace(points, findings=found), worthwhile=50.0), found)
+    lines = decided_lines(analyse(replace(points, findings=found), worthwhile=5.0), found)
     assert lines[0] == "TRAIN LONGER FIRST" and lines[1].startswith("Do not act on this yet: in 45 of 45 runs")
     assert "  1. Train until it has converged: raise recipe.doublings, and run again" in "\n".join(lines)
     assert "settled" not in "\n".join(lines)

@@ -7,8 +7,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconscale.study.results_folder import known_place, remember_place
-
 if TYPE_CHECKING:
     from reconscale.study import Folder, Images
 
@@ -61,6 +59,8 @@ def remember_data(folder: Folder, images: Images, data: Path | None) -> None:
     Raises:
         UserError: the results folder cannot be written to.
     """
+    from reconscale.study.results_folder import remember_place
+
     known = stated_data(data)
     if known is not None and needs_data(images):
         remember_place(folder.root, known)
@@ -68,6 +68,8 @@ def remember_data(folder: Folder, images: Images, data: Path | None) -> None:
 
 def known_data(folder: Folder, images: Images) -> str | None:
     """The data folder for a command to print; ``FOLDER`` where nobody has said it yet, none where none is needed."""
+    from reconscale.study.results_folder import known_place
+
     if not needs_data(images):
         return None
     stated = stated_data(None)

@@ -70,7 +70,7 @@ def test_every_question_is_asked_of_the_same_curve() -> None:
     points = drawn("bnsl-1", BROKEN)
     curve = rs.infer(points, laws="bnsl-1")  # one name may stand alone
     assert curve.required_n(0.05) != rs.infer(points).required_n(0.05)
-    assert curve.decide(worthwhile=0.1).verdict
+    assert curve.decide(worthwhile=2.0).verdict
     rows = curve.backtest()
     assert rows == backtest(points, laws=["bnsl-1"]) != backtest(points)
 
