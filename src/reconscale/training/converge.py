@@ -82,7 +82,7 @@ class Branching:
         return index > 0 and self.gain(index) < self.recipe.tolerance
 
     def gain(self, index: int) -> float:
-        """DB that a branch gained over the one before it."""
+        """How much a branch gained over the one before it, in dB."""
         return self.finished[index].psnr - self.finished[index - 1].psnr
 
     @property
