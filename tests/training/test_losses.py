@@ -14,7 +14,7 @@ from reconscale.physics import Batch, Denoising
 from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.study.base import SELF_SUPERVISED
 from reconscale.training.loop import Hooks, Training
-from reconscale.training.losses import BLIND, LOSSES, objective_of
+from reconscale.training.losses import BLIND, LOSSES, objective_of, watched_objective_of
 
 CPU = torch.device("cpu")
 
@@ -103,3 +103,20 @@ def test_the_loss_on_validation_is_the_same_at_every_look(images: ImageSet, tmp_
     training.look()
     losses = [look.loss for look in training.curve]
     assert losses[0] == losses[1] is not None
+
+
+def test_neighbours_are_judged_without_the_penalty() -> None:
+    """With it a network that changes nothing would look better than a perfect one, and selection would keep it."""
+    problem = Denoising(DenoisingProblem(kind="denoising", sigma=51.0), CPU, 0)
+    x = torch.full((4, 1, 128, 128), 0.5)
+    example = Batch(problem.measure(x), x, torch.ones(4), torch.ones(4))
+    perfect, idle = (lambda y: torch.full_like(y, 0.5)), Shrink(1.0)
+
+    def values(network: Any) -> tuple[float, float]:
+        made = (each("neighbor2neighbor", problem, torch.Generator().manual_seed(0))
+                for each in (objective_of, watched_objective_of))  # fmt: skip
+        trained, watched = (float(objective(network, example)) for objective in made)
+        return trained, watched
+
+    assert values(perfect) == pytest.approx((3 * 0.2**2, 0.2**2), rel=0.03)
+    assert values(idle) == pytest.approx((2 * 0.2**2, 2 * 0.2**2), rel=0.03)

@@ -26,7 +26,7 @@ from reconscale.training.evaluate import EVALUATION_SEED, area_of, pixels_of, va
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
 from reconscale.training.hooks import AfterStep, Hooks
 from reconscale.training.hooks import Interrupted as Interrupted
-from reconscale.training.losses import BLIND, Objective, objective_of
+from reconscale.training.losses import BLIND, Objective, objective_of, watched_objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.precision import COMPUTE_MODES
 from reconscale.training.schedule import Action, Schedule, computed_steps, looks_of, most_steps
@@ -314,7 +314,7 @@ class Training:
         name, generator = self.recipe.loss, torch.Generator().manual_seed(EVALUATION_SEED)
         if name not in BLIND:
             return self.objective
-        return objective_of(name, problem_of(self.run.problem, self.device, EVALUATION_SEED), generator)
+        return watched_objective_of(name, problem_of(self.run.problem, self.device, EVALUATION_SEED), generator)
 
     def _best_yet(self) -> bool:
         """Whether the last look at the validation set is the best one so far."""

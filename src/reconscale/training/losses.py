@@ -75,11 +75,16 @@ def _noise2noise(problem: Denoising, generator: torch.Generator) -> Objective:
 
 
 def _neighbor2neighbor(problem: Denoising, generator: torch.Generator) -> Objective:
-    """Huang et al. 2021, from deepinv: pixels are predicted from their neighbours."""
+    """Huang et al. 2021, from deepinv: pixels are predicted from their neighbours, with its penalty."""
+    del problem
+    return _predict_neighbors(generator, penalty=2.0)
+
+
+def _predict_neighbors(generator: torch.Generator, *, penalty: float) -> Objective:
+    """The loss of Huang et al. with a factor for its penalty."""
     from deepinv.loss import Neighbor2Neighbor
 
-    del problem
-    measured = Neighbor2Neighbor()
+    measured = Neighbor2Neighbor(gamma=penalty)
 
     def loss(network: Reconstruct, example: Batch) -> Tensor:
         assert isinstance(example.y, Tensor)
@@ -115,6 +120,17 @@ BLIND: dict[str, Callable[[Denoising, torch.Generator], Objective]] = {
     "sure": _sure,
 }
 """Losses that need no truth, for denoising."""
+
+
+def watched_objective_of(name: str, problem: object, generator: torch.Generator) -> Objective:
+    """What a run that is selected by its loss is judged by on validation images; as :func:`objective_of` but for one.
+
+    Neighbor2Neighbor's penalty holds a second reconstruction fixed, so training goes where its gradient points and not
+    where its value is smallest: a network that changes nothing has none. Only how well neighbours are predicted counts.
+    """
+    if name == "neighbor2neighbor":
+        return _predict_neighbors(generator, penalty=0.0)
+    return objective_of(name, problem, generator)
 
 
 def _drawn(generator: torch.Generator) -> int:
