@@ -146,16 +146,22 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     wide = matrices.shape[1] <= matrices.shape[2]
     x = matrices if wide else matrices.mT
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-7)
-    a, b, c = QUINTIC
     gram = x @ x.mT
-    product = torch.eye(gram.shape[-1], device=x.device, dtype=x.dtype).expand_as(gram)
-    for _ in range(ITERATIONS):
-        factor = b * gram + c * (gram @ gram)
-        factor.diagonal(dim1=1, dim2=2).add_(a)
-        product = factor @ product
+    product = factor = _factor(gram)
+    for _ in range(ITERATIONS - 1):
         gram = factor @ gram @ factor  # all of them are polynomials of the first one, and commute
+        factor = _factor(gram)
+        product = factor @ product
     result: Tensor = product @ x
     return result if wide else result.mT
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """What one iteration multiplies matrices by, (B, rows, rows), from their Gram matrices."""
+    a, b, c = QUINTIC
+    factor = b * gram + c * (gram @ gram)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
+    return factor
 
 
 def matrices_of(network: nn.Module) -> list[nn.Parameter]:
