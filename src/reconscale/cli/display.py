@@ -112,6 +112,13 @@ class StageProgress:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bars away for a while."""
+        self._progress.stop()
+        yield
+        self._progress.start()
+
     def _update(self, label: str, done: int, total: int) -> None:
         if label not in self._bars:
             self._bars[label] = self._progress.add_task(label, total=total)
@@ -143,6 +150,20 @@ class SweepProgress:
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
+
+    def ask(self, question: str) -> bool:
+        """Ask whether to go on; with no answer, as after Ctrl-C.
+
+        Raises:
+            KeyboardInterrupt: there was no answer.
+        """
+        self._progress.stop()
+        try:
+            return typer.confirm(plain(question), default=False, err=True)
+        except typer.Abort as error:
+            raise KeyboardInterrupt from error
+        finally:
+            self._progress.start()
 
     def _show(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -204,6 +225,7 @@ class SweepProgress:
         self._fraction[name] = 1.0
         self._remove(name)
         psnr = f", best validation {self._psnr[name]:.2f} dB" if name in self._psnr else ""
+        psnr += f"; {event['beside']}" if "beside" in event else ""
         left = self._left() if self._ended < len(self._seconds) else ""
         self._line(f"[{self._ended}/{len(self._seconds)}] {name}: {event['status']}{psnr}{left and f'; {left}'}")
         self._show_overall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.resources import files
@@ -22,7 +23,7 @@ from reconscale.cli.display import (
     print_json,
 )
 from reconscale.cli.next_command import command, known_data, needs_data, remember_data, stated_data
-from reconscale.errors import UserError, suggest
+from reconscale.errors import EndedOnPurpose, UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.format import duration
 
@@ -175,20 +176,32 @@ def run(  # noqa: PLR0913 - flags
             "answer? Default: if that takes a tenth of the study's time at most.",
         ),
     ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Train all runs even where the first ones are no better than their input. Default: ask; without a "
+            "terminal, stop.",
+        ),
+    ] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
     again = command(
         "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
-        stack=stack, ray=ray, slurm=slurm, probe=probe, checkpoint_seconds=checkpoint_seconds, track=track,
+        stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None, checkpoint_seconds=checkpoint_seconds,
+        track=track,
     )  # fmt: skip
     with handle_errors(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         try:
-            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
+            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe, keep_going=keep_going)
+        except EndedOnPurpose as ended:
+            remedy = f"check recipe.lr, recipe.steps and the images, or train the rest with: {again} --keep-going"
+            raise UserError(ended.where, ended.found, remedy) from ended
         finally:
             if folder.root.is_dir():
                 with suppress(UserError):  # a note for later commands, which must not hide what went wrong
@@ -300,15 +313,19 @@ def _limits(given: tuple[float, float] | None) -> tuple[float, float] | None:
     return given
 
 
-def _run_study(
-    study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool = False, probe: bool | None = None
-) -> Status:
+def _run_study(study: Study, folder: Folder, where: ExecutionConfig, **how: Any) -> Status:
+    """Run a study with its progress shown; on a terminal, the user is asked what must be decided."""
     from reconscale.training import run as run_all
 
-    with StageProgress() as progress:
-        preparing = progress
-        with SweepProgress() as show:
-            return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed, probe=probe)
+    stages, sweep = StageProgress(), SweepProgress()
+
+    def ask(question: str) -> bool:
+        with stages.paused():
+            return sweep.ask(question)
+
+    asked = ask if sys.stdin.isatty() and errors.is_terminal else None
+    with stages as progress, sweep as show:
+        return run_all(study, folder, where, progress=progress, tell=show, ask=asked, **how)
 
 
 def _print_status(found: Status, path: Path, again: str, continuing: str = "") -> None:

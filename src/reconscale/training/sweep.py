@@ -30,6 +30,7 @@ from reconscale.training.distributed import refuse_what_cannot_be_divided
 from reconscale.training.evaluate import pixels_of, training_sets
 from reconscale.training.executors.base import Event, Executor, Tell, fault_event
 from reconscale.training.executors.slurm import under_way
+from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
 from reconscale.training.placement import ExecutionConfig
@@ -265,6 +266,8 @@ def run(
     tell: Tell | None = None,
     retry_failed: bool = False,
     probe: bool | None = None,
+    keep_going: bool = False,
+    ask: Ask | None = None,
 ) -> Status:
     """Train what is missing. May be stopped and called again at any time.
 
@@ -277,9 +280,12 @@ def run(
         retry_failed: run failed and diverged runs again.
         probe: once all runs are over, train the smallest and the largest n four times as long; none: where that takes
             a tenth of the study's time at most.
+        keep_going: train all runs even where the first ones are no better than their input.
+        ask: asked whether to go on, where that is so; none: the sweep ends.
 
     Raises:
         UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
+        EndedOnPurpose: the first runs are no better than their input: see :mod:`reconscale.training.first_runs`.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
     where, progress = (where or ExecutionConfig()).resolved(), progress or _silent_progress
@@ -296,7 +302,8 @@ def run(
             _forget_failed(folder, runs)
             _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
         left = [run for run in runs if not folder.is_over(run)]
-        sweep = _Sweep(study, folder, where, images, progress, record)
+        first = FirstRuns(runs, folder, record, ask=ask, keep_going=keep_going)
+        sweep = _Sweep(study, folder, where, images, progress, first)
         if left:
             sweep.train(left)
         results = folder.results(runs)
@@ -332,13 +339,14 @@ class _Sweep:
     where: ExecutionConfig
     images: ImageSet
     progress: Progress
-    tell: Tell
+    first: FirstRuns
 
     def train(self, left: list[Run], *, probes: bool = False) -> None:
         """Train runs and write their results into the study's folder, or into that of its probes."""
         folder, images, study = self.folder, self.images, self.study
         into = probes_folder(folder) if probes else folder
-        with self.where.executor(self.tell) as executor:
+        tell = self.first.tell
+        with self.where.executor(tell) as executor:
             placements, measured, share = _measured(left, images, folder, executor, self.where)
             pictures = () if probes else measure_baselines(study, images, folder, self.progress)
             needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
@@ -348,10 +356,12 @@ class _Sweep:
             ordered = sorted(left, key=order)
             expected = makespan([seconds[run.id] for run in ordered], executor.workers)
             stack = max(placed.stack for placed in placements.values())
-            self.tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
-                       "workers": executor.workers, "expected": expected, "stack": stack})  # fmt: skip
+            tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
+                  "workers": executor.workers, "expected": expected, "stack": stack})  # fmt: skip
             if again := continuing_sentence(0 if probes else len(continuing_runs(folder, ordered))):
-                self.tell({"event": "note", "text": again})
+                tell({"event": "note", "text": again})
+            if not probes:  # jobs that are still in a queue go on until they are found there, and ended
+                self.first.begin(yardstick_of(study, images, folder), check=not under_way(folder))
             tasks = []
             for run in ordered:
                 need = needs[run.id]
