@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from unchanged import KINDS, ROOT, TINY, write_points
+from unchanged import KINDS, ROOT, TINY, keep_going, write_points
 
 TRACE = """
 import atexit, json, os, sys

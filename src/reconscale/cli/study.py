@@ -16,10 +16,12 @@ from rich.table import Table
 from reconscale.cli.display import (
     StageProgress,
     SweepProgress,
+    ask,
     console,
     echo,
     errors,
     handle_errors,
+    plain,
     print_json,
 )
 from reconscale.cli.next_command import command, known_data, needs_data, remember_data, stated_data
@@ -132,7 +134,7 @@ def plan(  # noqa: PLR0913 - flags
             "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
             threads=threads, devices=devices, stack=stack, ray=ray,
         )  # fmt: skip
-        if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value)))):
+        if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value))), counted=calibrate):
             echo(continuing)
         echo(f"{_left_words(made, calibrate)}; start with: {again}")
 
@@ -232,12 +234,26 @@ def data(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check all stored images; exit 2 if any is damaged.")
     ] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="List every image: training (in the order of a seed), validation, test.")
+    ] = False,
+    n: Annotated[int | None, typer.Option(help="With --split: the size of the training set. [default: all]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --split: whose order. [default: the first of the study]")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Prepare the images of a study and describe them. Shows counts, sizes, splits and skipped files."""
     with handle_errors():
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
+        if verify and split:
+            raise UserError("--verify and --split", "found both", "give one at a time")
+        if not split and (n is not None or seed is not None):
+            raise UserError("--n and --seed", "are given without --split", "add --split, or leave them out")
+        if split:
+            _list_split(value, where.data, (n, seed), json)
+            return
         if verify:
             _verify(value, where.data, (study, data), json)
             return
@@ -260,6 +276,18 @@ def data(
                 table.add_row(name, _plain(part))
         console.print(table)
         echo(*(f"caution: {sentence}" for sentence in cautions))
+
+
+def _list_split(value: Study, data: Path | None, which: tuple[int | None, int | None], json: bool) -> None:
+    """Print a split as CSV, or as JSON."""
+    from reconscale.data import list_split
+
+    with StageProgress() as progress:
+        found = list_split(value, n=which[0], seed=which[1], data=data, progress=progress)
+    if json:
+        print_json(asdict(found))
+    else:
+        sys.stdout.write(plain(found.to_csv()))
 
 
 def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], json: bool) -> None:
@@ -319,11 +347,11 @@ def _run_study(study: Study, folder: Folder, where: ExecutionConfig, **how: Any)
 
     stages, sweep = StageProgress(), SweepProgress()
 
-    def ask(question: str) -> bool:
-        with stages.paused():
-            return sweep.ask(question)
+    def ask_without_bars(question: str) -> bool:
+        with sweep.paused(), stages.paused():  # they are drawn one within the other
+            return ask(question)
 
-    asked = ask if sys.stdin.isatty() and errors.is_terminal else None
+    asked = ask_without_bars if sys.stdin.isatty() and errors.is_terminal else None
     with stages as progress, sweep as show:
         return run_all(study, folder, where, progress=progress, tell=show, ask=asked, **how)
 

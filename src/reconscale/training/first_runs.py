@@ -101,9 +101,7 @@ def yardstick_of(study: Study, images: ImageSet, folder: Folder) -> Yardstick | 
     best = min(others, key=lambda kind: metric.to_error(others[kind]), default=None)  # type: ignore[arg-type]
     labels = record.get("labels", {})
     found = None if best is None else (str(labels.get(best, best)), others[best])
-    return Yardstick(
-        profile, main, tuple(pixels.names[row] for row in rows), tuple(volumes), reached["input"], found
-    )
+    return Yardstick(profile, main, tuple(pixels.names[row] for row in rows), tuple(volumes), reached["input"], found)
 
 
 class FirstRuns:
@@ -197,4 +195,3 @@ def _found(below: Mapping[str, float], yardstick: Yardstick) -> str:
     said = values[0] if len(values) == 1 else f"{', '.join(values[:-1])} and {values[-1]}"
     at = f"{yardstick.profile} on {yardstick.where}"
     return f"reach {said} ({at}), no better than their input with {yardstick.spell(yardstick.input)}"
-
