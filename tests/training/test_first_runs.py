@@ -99,7 +99,7 @@ def test_without_a_truth(tmp_path: Path) -> None:
     """The quality of both is estimated, by the same formula."""
     rng = np.random.default_rng(0)
     clean = 0.5 + 0.2 * np.sin(np.arange(32) / 5 + rng.uniform(0, 6, (16, 32, 1)))
-    noisy = (clean + 25 / 255 * rng.standard_normal((16, 32, 32))).astype(np.float32)
+    noisy = (clean + 3 * 25 / 255 * rng.standard_normal((16, 32, 32))).astype(np.float32)
     np.save(tmp_path / "noisy.npy", noisy)
     path = study_file(tmp_path / "study", problem='truth = "noisy"', recipe='loss = "neighbor2neighbor"')
     text = path.read_text().replace('source = "deadleaves"', 'source = "array"\nfolders = ["noisy.npy"]')
@@ -156,7 +156,7 @@ def test_from_python(tmp_path: Path) -> None:
     asked = []
     path = study_file(tmp_path)
     with pytest.raises(EndedOnPurpose, match="--keep-going"):
-        sweep(path, ask=lambda question: bool(asked.append(question)))
+        sweep(path, keep_going=lambda question: bool(asked.append(question)))
     assert len(asked) == 1 and asked[0].endswith("Go on?")
     events: list[dict[str, Any]] = []
     folder = sweep(path, keep_going=True, tell=events.append)

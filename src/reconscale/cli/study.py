@@ -192,8 +192,8 @@ def run(  # noqa: PLR0913 - flags
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
     again = command(
         "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
-        stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None, checkpoint_seconds=checkpoint_seconds,
-        track=track,
+        stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None,
+        checkpoint_seconds=checkpoint_seconds, track=track,
     )  # fmt: skip
     with handle_errors(again):
         value, folder = _load(study)
@@ -341,8 +341,8 @@ def _limits(given: tuple[float, float] | None) -> tuple[float, float] | None:
     return given
 
 
-def _run_study(study: Study, folder: Folder, where: ExecutionConfig, **how: Any) -> Status:
-    """Run a study with its progress shown; on a terminal, the user is asked what must be decided."""
+def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_going: bool = False, **how: Any) -> Status:
+    """Run a study with its progress shown; on a terminal, the user is asked whether to go on below the input."""
     from reconscale.training import run as run_all
 
     stages, sweep = StageProgress(), SweepProgress()
@@ -351,9 +351,9 @@ def _run_study(study: Study, folder: Folder, where: ExecutionConfig, **how: Any)
         with sweep.paused(), stages.paused():  # they are drawn one within the other
             return ask(question)
 
-    asked = ask_without_bars if sys.stdin.isatty() and errors.is_terminal else None
+    asked = ask_without_bars if sys.stdin.isatty() and errors.is_terminal else False
     with stages as progress, sweep as show:
-        return run_all(study, folder, where, progress=progress, tell=show, ask=asked, **how)
+        return run_all(study, folder, where, progress=progress, tell=show, keep_going=keep_going or asked, **how)
 
 
 def _print_status(found: Status, path: Path, again: str, continuing: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def list_split(
     *,
     n: int | None = None,
     seed: int | None = None,
-    data: Path | None = None,
+    data: str | Path | None = None,
     progress: Progress | None = None,
 ) -> SplitListing:
     """List which images of a study are for training, validation and test.
@@ -68,16 +69,17 @@ def list_split(
         study: the study.
         n: the size of the training set, in what the study counts; none: all that there are.
         seed: whose nested order; none: the first of the sweep.
-        data: the folder above the image folders.
+        data: the folder above the image folders; none: ``$RECONSCALE_DATA``.
         progress: called with (label, done, total) while images are prepared.
 
     Raises:
-        UserError: there are not so many images, the seed is none, or the images cannot be opened.
+        UserError: there are fewer images, the seed is below 0, or the images cannot be opened.
     """
     if n is not None:
         check_int("n", n, least=1)
     seed = check_int("seed", study.sweep.seed[0] if seed is None else seed, least=0)
-    images = open_images(study.images, data=data, progress=progress)
+    data = data or os.environ.get("RECONSCALE_DATA")
+    images = open_images(study.images, data=Path(data) if data else None, progress=progress)
     if n is not None and n > images.available:
         raise UserError("n", f"found {n}", f"the images allow at most {images.available} {study.images.counts}")
     train = images.training(n or images.available, seed if study.images.subset == "seed" else 0)

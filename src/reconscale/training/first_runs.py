@@ -6,17 +6,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from reconscale.data import ImageSet, Slices
-from reconscale.errors import EndedOnPurpose
+from reconscale.errors import EndedOnPurpose, UserError
 from reconscale.files import read_json
-from reconscale.laws.metrics import METRICS
+from reconscale.laws.metrics import METRICS, Metric
 from reconscale.study import PROFILES, Folder, Result, Run, Study
 from reconscale.training.baselines import spread_rows
 from reconscale.training.evaluate import means
 from reconscale.training.executors.base import Event, Tell
 
 FIRST = 2
-"""So many runs that are done and no better than their input stop a sweep."""
+"""Runs that are done and no better than their input, of which this many stop a sweep."""
 LEAST_GAIN = 1e-4
 """An error that is smaller by less than this part of it is not better: it may be rounding of an untrained network."""
 
@@ -54,7 +56,7 @@ class Yardstick:
     def is_reached(self, value: float) -> bool:
         """Whether a value is better than that of the input."""
         metric = METRICS[PROFILES[self.profile].kind]
-        return bool(metric.to_error(value) < (1 - LEAST_GAIN) * metric.to_error(self.input))  # type: ignore[arg-type]
+        return _error(metric, value) < (1 - LEAST_GAIN) * _error(metric, self.input)
 
     def spell(self, value: float) -> str:
         """A value with its unit."""
@@ -83,25 +85,35 @@ def yardstick_of(study: Study, images: ImageSet, folder: Folder) -> Yardstick | 
         study: the study.
         images: its images.
         folder: its results folder, baselines measured.
+
+    Raises:
+        UserError: the record of the baselines is damaged.
     """
     path = folder.root / "anchors" / "anchors.json"
     record = read_json(path) if path.is_file() else {}
     main, profile = study.images.main_test, study.analysis.profile
-    reached = {
-        kind: float(values[profile]) for kind, values in record.get("sets", {}).get(main, {}).items()
-        if profile in values and math.isfinite(values[profile])
-    }  # fmt: skip
+    try:
+        kinds = {kind: values.get(profile) for kind, values in record.get("sets", {}).get(main, {}).items()}
+        reached = {kind: float(value) for kind, value in kinds.items() if value is not None and math.isfinite(value)}
+        labels, most = dict(record.get("labels", {})), record.get("most")
+        pixels = images.tests[main]
+        rows = spread_rows(pixels, len(pixels) if most is None else int(most)).tolist()
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
     metric = METRICS.get(PROFILES[profile].kind)
-    if metric is None or "input" not in reached or not metric.to_error(reached["input"]) > 0:  # type: ignore[arg-type]
+    if metric is None or "input" not in reached or not _error(metric, reached["input"]) > 0:
         return None
-    pixels = images.tests[main]
-    rows = spread_rows(pixels, int(record.get("most", len(pixels)))).tolist()
     volumes = dict.fromkeys(pixels.volume_names[row] for row in rows) if isinstance(pixels, Slices) else {}
     others = {kind: value for kind, value in reached.items() if kind != "input"}
-    best = min(others, key=lambda kind: metric.to_error(others[kind]), default=None)  # type: ignore[arg-type]
-    labels = record.get("labels", {})
+    best = min(others, key=lambda kind: _error(metric, others[kind]), default=None)
     found = None if best is None else (str(labels.get(best, best)), others[best])
-    return Yardstick(profile, main, tuple(pixels.names[row] for row in rows), tuple(volumes), reached["input"], found)
+    names = tuple(pixels.names[row] for row in rows)
+    return Yardstick(profile, main, names, tuple(volumes), reached["input"], found)
+
+
+def _error(metric: Metric, value: float) -> float:
+    """A value of a metric as an error."""
+    return float(metric.to_error(np.array(value)))
 
 
 class FirstRuns:
@@ -115,20 +127,18 @@ class FirstRuns:
         runs: of the study.
         folder: of their results.
         tell: takes the events; the ``end`` of the first run that is done gets ``beside``: what else was reached.
-        ask: asked whether to go on; none: the sweep ends.
-        keep_going: compare, but never end it.
+        keep_going: compare, but never end it; or what is asked whether to go on.
     """
 
-    def __init__(
-        self, runs: Sequence[Run], folder: Folder, tell: Tell, *, ask: Ask | None = None, keep_going: bool = False
-    ) -> None:
-        self.runs, self.folder, self.ask = {run.id: run for run in runs}, folder, ask
+    def __init__(self, runs: Sequence[Run], folder: Folder, tell: Tell, keep_going: bool | Ask = False) -> None:
+        self.runs, self.folder = {run.id: run for run in runs}, folder
+        self._ask = None if isinstance(keep_going, bool) else keep_going
         self._tell = tell
         smallest, several = min(run.n for run in runs), len({run.n for run in runs}) > 1
         self._counted = [run.id for run in runs if not several or run.n > smallest]
         self._yardstick: Yardstick | None = None
         self._told = False
-        self._watching = not keep_going
+        self._watching = keep_going is not True
         self._below: dict[str, float] = {}
 
     def begin(self, yardstick: Yardstick | None, *, check: bool) -> None:
@@ -183,7 +193,7 @@ class FirstRuns:
             return
         self._watching = False  # what ends while the others are stopped is not asked about again
         found = _found(self._below, self._yardstick)
-        if self.ask is not None and self.ask(f"The first runs: {found}. Go on?"):
+        if self._ask is not None and self._ask(f"The first runs: {found}. Go on?"):
             return
         remedy = "check recipe.lr, recipe.steps and the images; the results are kept, and --keep-going trains the rest"
         raise EndedOnPurpose("the first runs", found, remedy)

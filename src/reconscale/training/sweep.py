@@ -198,7 +198,7 @@ def _need(pace: RunCost | None, run: Run, images: ImageSet, known: int) -> Resou
     return None if pace is None else ResourceEstimate(pace.seconds(run, images, known), pace.memory)
 
 
-def run(
+def run(  # noqa: PLR0913 - options of a verb
     study: Study,
     folder: Folder,
     where: ExecutionConfig | None = None,
@@ -207,8 +207,7 @@ def run(
     tell: Tell | None = None,
     retry_failed: bool = False,
     probe: bool | None = None,
-    keep_going: bool = False,
-    ask: Ask | None = None,
+    keep_going: bool | Ask = False,
 ) -> Status:
     """Train what is missing. May be stopped and called again at any time.
 
@@ -221,8 +220,8 @@ def run(
         retry_failed: run failed and diverged runs again.
         probe: once all runs are over, train the smallest and the largest n four times as long; none: where that takes
             a tenth of the study's time at most.
-        keep_going: train all runs even where the first ones are no better than their input.
-        ask: asked whether to go on, where that is so; none: the sweep ends.
+        keep_going: train all runs even where the first ones are no better than their input; or what is called with a
+            question then, and answers it.
 
     Raises:
         UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
@@ -243,7 +242,7 @@ def run(
             _forget_failed(folder, runs)
             _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
         left = [run for run in runs if not folder.is_over(run)]
-        first = FirstRuns(runs, folder, record, ask=ask, keep_going=keep_going)
+        first = FirstRuns(runs, folder, record, keep_going)
         sweep = _Sweep(study, folder, where, images, progress, first)
         if left:
             sweep.train(left)

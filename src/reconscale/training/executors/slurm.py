@@ -176,7 +176,7 @@ class _Sweep:
                 self.ledger.remove(watch.job)
 
     def end(self) -> None:
-        """Cancel the jobs that are watched, and forget those that are gone: the next call begins anew."""
+        """Cancel the jobs that are watched, and forget those that are gone, so that the next call submits again."""
         if not self.watched:
             return
         self.tell({"event": "note", "text": f"cancelled: {self.spelled()}"})
