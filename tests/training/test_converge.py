@@ -13,11 +13,14 @@ import torch
 
 from reconscale.data import ImageSet, open_images
 from reconscale.errors import UserError
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
+from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run, Study, runs_of
 from reconscale.study.defaults import written_out
 from reconscale.study.probes import results_to_probe
+from reconscale.study.result import Branch
 from reconscale.study.study_file import parse_study
+from reconscale.study.trunks import continuing_runs
 from reconscale.training import checkpoint
+from reconscale.training.calibrate import RunCost
 from reconscale.training.checkpoint import InputGuard
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.placement import ExecutionConfig
@@ -33,6 +36,8 @@ from reconscale.training.schedule import (
 from reconscale.training.stack import Stack
 from reconscale.training.sweep import plan
 from reconscale.training.worker import Placement, Task, finish_run, run_task, written
+
+from ..report.synthetic import result_of
 
 CPU = torch.device("cpu")
 IMAGES = Images(source="deadleaves", size=32, total=10, patch=16, val=2, test=2)
@@ -326,6 +331,31 @@ def test_a_plan_counts_the_trunk_and_all_branches(tmp_path: Path) -> None:
         for recipe in recipes
     ]
     assert flops[0] == flops[1] > 0
+
+
+def test_a_plan_counts_what_is_left_of_runs_that_continue(tmp_path: Path) -> None:
+    """Of 310 steps with those of the branches, an earlier run has computed 80 + 10 + 20 + 40; seconds go with them."""
+
+    def study(doublings: int) -> Study:
+        return parse_study(
+            {**STUDY, "recipe": {**STUDY["recipe"], "steps": 10, "cooldown": 0.5, "doublings": doublings}}
+        )
+
+    def flops(place: Path) -> float:
+        return plan(study(3), Folder(place), ExecutionConfig(), calibrate=False).flops
+
+    (first,), (longer,) = runs_of(study(2)), runs_of(study(3))
+    steps = [{"trunk": t, "steps": t + t // 2, "best_step": t, "psnr": 20.0 + t, "gain": 1.0} for t in (20, 40, 80)]
+    branches = tuple(Branch.model_validate(step) for step in steps)
+    folder = Folder(tmp_path / "earlier")
+    result_of(first).model_copy(update={"branches": branches}).write(folder.of(first))
+    (folder.of(first) / checkpoint.TRUNK).write_bytes(b"a state")
+    known = continuing_runs(folder, [longer])
+    assert known == {longer.id: 150} and computed_steps(longer.recipe, 2) == 160 + 10 + 20 + 40 + 80
+    assert flops(folder.root) == pytest.approx(flops(tmp_path / "none") * (310 - 150) / 310)
+    images = open_images(longer.images)
+    pace = RunCost(start=1.0, step=2.0, look=0.0, test=0.0, memory=1.0)
+    assert pace.seconds(longer, images) == 1 + 2 * 310 and pace.seconds(longer, images, 150) == 1 + 2 * 160
 
 
 def test_rules_have_the_tolerance_of_their_study() -> None:
