@@ -338,7 +338,7 @@ def test_a_plan_counts_what_is_left_of_runs_that_continue(tmp_path: Path) -> Non
 
     def study(doublings: int) -> Study:
         return parse_study(
-            {**STUDY, "recipe": {**STUDY["recipe"], "steps": 10, "cooldown": 0.5, "doublings": doublings}}
+            {**STUDY, "recipe": {**STUDY["recipe"], "steps": 20, "cooldown": 0.5, "doublings": doublings}}
         )
 
     def flops(place: Path) -> float:
