@@ -68,7 +68,7 @@ def test_what_is_said_to_continue_with_asks_for_probes_too(tmp_path: Path, monke
     study.write_text(STUDY + SHORT)
     monkeypatch.setattr("reconscale.cli.study._run_study", interrupt)
     for word in ("--probe", "--no-probe"):
-        code, _, err = call("run", study, "--keep-going", word)
+        code, _, err = call("run", study, word)
         assert code == 130 and err.rstrip().endswith(f"continue with: reconscale run {study} {word}")
 
 
