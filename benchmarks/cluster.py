@@ -75,7 +75,9 @@ def carried_out(path: Path, *more: str, kill: subprocess.Popen[str] | None = Non
     """Seconds of ``run``; a node of a cluster is killed once half of the results are there."""
     began = time.monotonic()
     with (path.parent / "command.log").open("wb") as log:
-        run = subprocess.Popen([sys.executable, "-m", "reconscale", "run", str(path), *more], stdout=log, stderr=log)
+        run = subprocess.Popen(
+            [sys.executable, "-m", "reconscale", "run", str(path), "--keep-going", *more], stdout=log, stderr=log
+        )
         while kill is not None and run.poll() is None:
             if len(list(path.parent.glob("runs/*/result.json"))) >= len(planned(path)) / 2:
                 assert kill.stdin and kill.stdout

@@ -92,7 +92,16 @@ class Hit:
     def start(self, *more: str, limit: int | None = None) -> None:
         """Start the command, or start it again; files may have at most ``limit`` bytes."""
         limited = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None
-        command = [sys.executable, "-m", "reconscale", "run", str(self.study), "--checkpoint-seconds", "0.3"]
+        command = [
+            sys.executable,
+            "-m",
+            "reconscale",
+            "run",
+            str(self.study),
+            "--keep-going",
+            "--checkpoint-seconds",
+            "0.3",
+        ]
         with (self.study.parent / "command.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self.flags, *more], env=environment(self.cache), stdout=log, stderr=log,

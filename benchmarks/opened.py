@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from unchanged import KINDS, ROOT, TINY, write_points
+from unchanged import KINDS, ROOT, TINY, keep_going, write_points
 
 TRACE = """
 import atexit, json, os, sys
@@ -60,7 +60,7 @@ def commands_of(checkout: Path, study: str) -> dict[str, tuple[int, ...]]:
             "forecast points.csv": counts(checkout, here, "forecast", here / "error.csv"),
             "decide STUDY": counts(checkout, here, "decide", study),
             "report STUDY": counts(checkout, here, "report", study, "--out", here / "report"),
-            "run, tiny": counts(checkout, here, "run", tiny, "--workers", 1, "--device", "cpu"),
+            "run, tiny": counts(checkout, here, "run", tiny, "--workers", 1, "--device", "cpu", *keep_going(checkout)),
         }
 
 

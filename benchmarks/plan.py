@@ -73,7 +73,7 @@ def compared(path: Path, flags: argparse.Namespace) -> dict[str, Any]:
             if event["event"] == "plan":
                 began[0] = time.monotonic()
 
-        run(study, folder, where, tell=tell)
+        run(study, folder, where, tell=tell, keep_going=True)
         measured = time.monotonic() - began[0]
         results = folder.results(runs_of(study), images=False)
     memory = sum(sorted((result.memory for result in results), reverse=True)[: made.workers])

@@ -214,12 +214,18 @@ def tiny_runs(checkout: Path, folder: Path) -> dict[str, Any]:
         study.parent.mkdir()
         side = 32 if kind == "tomography" else 40  # the views of a crop are not those of its image
         study.write_text(TINY.format(kind=kind, options=options, side=side))
-        flags = ["--device", "cpu", "--workers", 1, "--threads", 1, "--stack", 1]
+        flags = ["--device", "cpu", "--workers", 1, "--threads", 1, "--stack", 1, *keep_going(checkout)]
         done = python(checkout, folder, "-m", "reconscale", "run", study, *flags)
         made[kind] = (
             files_of(study.parent / "runs") if done.returncode == 0 else {"refused": plain(done.stderr, folder)}
         )
     return made
+
+
+def keep_going(checkout: Path) -> list[str]:
+    """The flag that trains all of a tiny sweep, which ends below its input; none in checkouts that never stop."""
+    flag = "--keep-going"
+    return [flag] if flag in (checkout / "src/reconscale/cli/study.py").read_text(encoding="utf-8") else []
 
 
 def files_of(runs: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reconscale.data import list_split
     from reconscale.errors import UserError
     from reconscale.importers import ColumnMapping, import_logs
     from reconscale.laws import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
 
 _HOME = {
+    "list_split": "reconscale.data",
     **dict.fromkeys(("ColumnMapping", "import_logs"), "reconscale.importers"),
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
     **dict.fromkeys(("Candidate", "Costs", "Curve", "crossing", "hours_of", "infer", "required_n"), "reconscale.laws"),
@@ -77,6 +79,7 @@ __all__ = [
     "hours_of",
     "import_logs",
     "infer",
+    "list_split",
     "load_points",
     "load_study",
     "next_experiments",

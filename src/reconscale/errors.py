@@ -32,6 +32,10 @@ class DamagedFileError(UserError):
     """An input file was changed or deleted after it was read."""
 
 
+class EndedOnPurpose(UserError):
+    """A sweep was ended because the rest of it would be of no use: what is under way elsewhere is to end as well."""
+
+
 def shorten(text: str, most: int = 1000) -> str:
     """A text of at most ``most`` characters: text from a file may be as long as the file.
 

@@ -58,7 +58,7 @@ def write(
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run without interruption by one worker."""
     path = write(tmp_path_factory.mktemp("fast") / "study", steps=150, n="2, 4")
-    code, _, err = call("run", path, "--workers", 1)
+    code, _, err = call("run", path, "--keep-going", "--workers", 1)
     assert code == 0, err
     assert len(records(path)) == 2
     return path
@@ -67,7 +67,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_and_continued_by_two_workers(finished: Path, tmp_path: Path) -> None:
     """kill -9 to all processes once a checkpoint is there: the results are those of the run without interruption."""
     study = copy_of(finished, tmp_path / "killed")
-    process = start("run", study, "--workers", 2, "--checkpoint-seconds", 0.05)
+    process = start("run", study, "--keep-going", "--workers", 2, "--checkpoint-seconds", 0.05)
     deadline = time.monotonic() + 120
     while not list((study.parent / "runs").glob("*/checkpoint.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -75,7 +75,7 @@ def test_killed_and_continued_by_two_workers(finished: Path, tmp_path: Path) -> 
     process.communicate()
     time.sleep(1.0)  # workers notice that their driver is gone
     assert len(records(study)) < 2
-    code, _, err = call("run", study, "--workers", 2)
+    code, _, err = call("run", study, "--keep-going", "--workers", 2)
     assert code == 0, err
     assert records(study) == records(finished)
 
@@ -83,7 +83,7 @@ def test_killed_and_continued_by_two_workers(finished: Path, tmp_path: Path) -> 
 def test_what_diverges_is_told_everywhere(tmp_path: Path) -> None:
     """One run begins again more slowly, or is over; on screen, in faults.jsonl, in status and in the report."""
     path = write(tmp_path / "slower", n="4, 6", recipe="lr = 0.3\nvalidate_every = 7")
-    code, _, err = inside("run", path, "--workers", 1)
+    code, _, err = inside("run", path, "--keep-going", "--workers", 1)
     assert code == 0, err
     assert ": training diverged (at step " in err and "at a third of the rate, 0.1)" in err
     faults = read_incidents(path.parent / "runs")
@@ -102,7 +102,7 @@ def test_what_diverges_is_told_everywhere(tmp_path: Path) -> None:
 
 def test_what_diverges_twice_is_over(tmp_path: Path) -> None:
     path = write(tmp_path / "lost", n="4", recipe="lr = 1000")
-    code, out, err = inside("run", path, "--workers", 1)
+    code, out, err = inside("run", path, "--keep-going", "--workers", 1)
     assert code == 1 and ": training diverged (at step " in err
     assert "1 diverged" in out and "training diverged again, at a third of the rate, at step" in out
     assert "lower recipe.lr (it was 1000)" in out and "--retry-failed" in out
@@ -117,7 +117,7 @@ def test_results_of_another_plan_are_left_alone(finished: Path, tmp_path: Path) 
     before = {p.parent.name: p.read_bytes() for p in path.parent.glob("runs/*/result.json")}
     assert "another plan" not in inside("status", path)[1]
     path.write_text(path.read_text().replace("version = 2", "version = 1").replace("steps = 150", "steps = 4"))
-    code, out, err = inside("run", path, "--workers", 1)
+    code, out, err = inside("run", path, "--keep-going", "--workers", 1)
     assert code == 0, err
     sentence = "2 results in this folder belong to another plan and are left alone"
     assert "2 done" in out and sentence in out and sentence in inside("status", path)[1]

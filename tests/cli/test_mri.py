@@ -63,7 +63,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_study(tmp_path_factory.mktemp("mri") / "study")
-    code, _, err = call("run", path, "--data", data, "--workers", 1)
+    code, _, err = call("run", path, "--keep-going", "--data", data, "--workers", 1)
     assert code == 0, err
     assert len(records(path)) == 4
     return path
@@ -72,11 +72,11 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_and_continued(finished: Path, data: Path, tmp_path: Path) -> None:
     path = write_study(tmp_path / "again")
     for wait in (4.0, 5.0):
-        process = start("run", path, "--data", data, "--workers", 1, "--checkpoint-seconds", 0)
+        process = start("run", path, "--keep-going", "--data", data, "--workers", 1, "--checkpoint-seconds", 0)
         time.sleep(wait)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    code, _, err = call("run", path, "--data", data, "--workers", 1)
+    code, _, err = call("run", path, "--keep-going", "--data", data, "--workers", 1)
     assert code == 0, err
     assert records(path) == records(finished)
 
@@ -114,7 +114,7 @@ def test_simulated_k_space_is_told_aloud(tmp_path: Path) -> None:
         'source = "fastmri"', 'source = "deadleaves"\nsize = 32\ntotal = 8\npatch = 24\nchannels = "gray"'
     )
     path = write_study(tmp_path / "simulated", text.replace("n = [2, 6]", "n = [2]"))
-    code, _, err = call("run", path, "--workers", 1)
+    code, _, err = call("run", path, "--keep-going", "--workers", 1)
     assert code == 0, err
     code, out, err = call("report", path, "--out", tmp_path / "report")
     assert code == 0, err
@@ -126,7 +126,7 @@ def test_crops_too_narrow_for_the_mask_are_refused(tmp_path: Path) -> None:
         'source = "fastmri"', 'source = "deadleaves"\nsize = 64\ntotal = 8\npatch = 8\nchannels = "gray"'
     )
     path = write_study(tmp_path / "narrow", text.replace("center_fraction = 0.2", "center_fraction = 0.05"))
-    code, _, err = call("run", path)
+    code, _, err = call("run", path, "--keep-going")
     assert code == 2 and "0.05 of 8 lines leaves a mask without a centre" in err
 
 
@@ -163,7 +163,7 @@ WRONG = [
 @pytest.mark.parametrize("before, after, sentence", WRONG, ids=[sentence[:30] for _, _, sentence in WRONG])
 def test_mistakes_in_the_study(data: Path, tmp_path: Path, before: str, after: str, sentence: str) -> None:
     path = write_study(tmp_path / "wrong", STUDY.replace(before, after))
-    code, _, err = call("run", path, "--data", data)
+    code, _, err = call("run", path, "--keep-going", "--data", data)
     assert code == 2 and sentence in " ".join(err.split()) and "Traceback" not in err
     assert not (path.parent / "runs" / "anchors").exists()
 
@@ -179,7 +179,7 @@ def test_reconstruct_takes_the_order_of_axes_of_its_study(tmp_path: Path) -> Non
         text.replace("n = [2, 6]", "n = [2]").replace("seed = [0, 1]", "seed = [0]").replace("steps = 30", "steps = 10")
     )
     path = write_study(tmp_path / "study", text)
-    code, _, err = call("run", path, "--data", data, "--workers", 1)
+    code, _, err = call("run", path, "--keep-going", "--data", data, "--workers", 1)
     assert code == 0, err
     run = next(path for path in (path.parent / "runs").glob("mri-*") if path.is_dir())
     code, _, err = call("reconstruct", run, data / "1.npy", "--out", tmp_path / "out.npy")

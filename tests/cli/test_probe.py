@@ -48,10 +48,10 @@ def findings(study: Path) -> dict[str, str]:
 def test_a_probe_tells_a_short_budget_from_a_long_one(tmp_path: Path, recipe: str, said: str, silent: str) -> None:
     study = tmp_path / "study.toml"
     study.write_text(STUDY + recipe)
-    code, _, err = call("run", study, "--workers", 1, "--no-probe")
+    code, _, err = call("run", study, "--keep-going", "--workers", 1, "--no-probe")
     assert code == 0, err
     assert not (tmp_path / "runs" / "probe").exists() and said not in findings(study)
-    code, _, err = call("run", study, "--workers", 1, "--probe")
+    code, _, err = call("run", study, "--keep-going", "--workers", 1, "--probe")
     assert code == 0, err
     assert (
         "2 probes, 4 times as long, to do" in err
@@ -59,7 +59,7 @@ def test_a_probe_tells_a_short_budget_from_a_long_one(tmp_path: Path, recipe: st
     )
     found = findings(study)
     assert said in found and silent not in found
-    code, _, err = call("run", study, "--workers", 1, "--probe")
+    code, _, err = call("run", study, "--keep-going", "--workers", 1, "--probe")
     assert code == 0 and "probes" not in err  # they are not trained again
 
 
@@ -79,7 +79,7 @@ def interrupt(*_: object, **__: object) -> None:
 def test_a_probe_that_failed_is_repeated_when_asked(tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(STUDY.replace("n = [2, 8]", "n = [2]") + SHORT)
-    code, _, err = call("run", study, "--workers", 1, "--no-probe")
+    code, _, err = call("run", study, "--keep-going", "--workers", 1, "--no-probe")
     assert code == 0, err
     folder = Folder.beside(study)
     (done,) = folder.results(runs_of(load_study(study)))
@@ -87,6 +87,6 @@ def test_a_probe_that_failed_is_repeated_when_asked(tmp_path: Path) -> None:
     failed = Result(status="failed", run=run, p=done.p, reason="there was no room")
     failed.write(probes_folder(folder).of(run))
     for words, status in ((), "failed"), (("--retry-failed",), "done"):
-        code, _, err = call("run", study, "--workers", 1, "--probe", *words)
+        code, _, err = call("run", study, "--keep-going", "--workers", 1, "--probe", *words)
         after = probes_folder(folder).read(run)
         assert code == 0 and after is not None and after.status == status, err

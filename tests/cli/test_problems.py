@@ -58,12 +58,12 @@ def write(
 
 def test_a_study_of_superresolution_from_plan_to_a_larger_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a", 'kind = "superresolution"\nfactor = 2\nsigma = 5\ntest_sigma = [2, 10]')
-    code, out, err = call("run", path)
+    code, out, err = call("run", path, "--keep-going")
     assert code == 0, err
     other = write(
         tmp_path / "b", 'kind = "superresolution"\nfactor = 2\nsigma = 5', network='family = "edsr"\ndepth = 2'
     )
-    assert call("run", other)[0] == 0
+    assert call("run", other, "--keep-going")[0] == 0
     code, out, err = call("report", path, "--out", tmp_path / "r")
     assert code == 0, err
     page = (tmp_path / "r" / "report.html").read_text()
@@ -102,7 +102,7 @@ def test_a_study_of_superresolution_from_plan_to_a_larger_file(tmp_path: Path) -
 )
 def test_reports_of_other_problems(problem: str, words: list[str], tmp_path: Path) -> None:
     path = write(tmp_path / "s", problem)
-    code, _, err = call("run", path)
+    code, _, err = call("run", path, "--keep-going")
     assert code == 0, err
     assert call("report", path, "--out", tmp_path / "r")[0] == 0
     page = (tmp_path / "r" / "report.html").read_text()

@@ -81,7 +81,7 @@ def test_the_recorded_number(make: Callable[[Path], str], tmp_path: Path, monkey
     data.mkdir()
     path = tmp_path / "study.toml"
     path.write_text(STUDY.format(images=make(data), held=2))
-    code, _, err = call("run", path, "--data", data, "--workers", 1, "--no-probe")
+    code, _, err = call("run", path, "--keep-going", "--data", data, "--workers", 1, "--no-probe")
     assert code == 0, err
     study = load_study(path)
     run = runs_of(study)[0]
@@ -108,7 +108,7 @@ def test_other_units_than_those_of_training_are_refused(tmp_path: Path) -> None:
     data.mkdir()
     path = tmp_path / "study.toml"
     path.write_text(STUDY.format(images=pngs(data), held=2))
-    assert call("run", path, "--data", data, "--workers", 1, "--no-probe")[0] == 0
+    assert call("run", path, "--keep-going", "--data", data, "--workers", 1, "--no-probe")[0] == 0
     home = Folder.beside(path).of(runs_of(load_study(path))[0])
     deep = (100 + 630 * scene(50)[..., 0]).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", deep)
@@ -174,7 +174,7 @@ def test_the_recorded_number_of_a_volume_of_images(source: str, tmp_path: Path) 
             np.save(scans / f"p{index}.npy", volume * np.exp(1j * volume / volume.max()).astype(np.complex64))
     path = tmp_path / "study.toml"
     path.write_text(MRI.format(source=source))
-    code, _, err = call("run", path, "--data", tmp_path / "my data", "--workers", 1, "--no-probe")
+    code, _, err = call("run", path, "--keep-going", "--data", tmp_path / "my data", "--workers", 1, "--no-probe")
     assert code == 0, err
     study = load_study(path)
     home = Folder.beside(path).of(runs_of(study)[0])

@@ -56,7 +56,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("finished") / "study.toml"
     path.write_text(TINY + CONVERGING)
-    code, _, err = call("run", path, "--workers", 1)
+    code, _, err = call("run", path, "--keep-going", "--workers", 1)
     assert code == 0, err
     assert len(records(path)) == RUNS
     return path
@@ -70,7 +70,7 @@ def copy_of(study: Path, folder: Path) -> Path:
 
 def test_two_workers_give_the_same_results(finished: Path, tmp_path: Path) -> None:
     study = copy_of(finished, tmp_path / "two")
-    code, _, err = call("run", study, "--workers", 2)
+    code, _, err = call("run", study, "--keep-going", "--workers", 2)
     assert code == 0, err
     assert records(study) == records(finished)
 
@@ -80,12 +80,12 @@ def test_killed_and_continued(finished: Path, tmp_path: Path) -> None:
     study = copy_of(finished, tmp_path / "killed")
     chance = random.Random(0)
     for _ in range(KILLS):
-        process = start("run", study, "--workers", 2, "--checkpoint-seconds", 0.05)
+        process = start("run", study, "--keep-going", "--workers", 2, "--checkpoint-seconds", 0.05)
         time.sleep(chance.uniform(6.0, 14.0))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     time.sleep(1.0)  # workers notice that their driver is gone
-    code, _, err = call("run", study, "--workers", 2)
+    code, _, err = call("run", study, "--keep-going", "--workers", 2)
     assert code == 0, err
     assert records(study) == records(finished)
 
@@ -93,7 +93,7 @@ def test_killed_and_continued(finished: Path, tmp_path: Path) -> None:
 def test_interrupted_and_continued(finished: Path, tmp_path: Path) -> None:
     """SIGTERM keeps the state of every run and prints the command that continues. Meanwhile a bit of a state flips."""
     study = copy_of(finished, tmp_path / "stopped")
-    process = start("run", study, "--workers", 2, "--checkpoint-seconds", 0.05)
+    process = start("run", study, "--keep-going", "--workers", 2, "--checkpoint-seconds", 0.05)
     deadline = time.monotonic() + 120
     while not list((study.parent / "runs").glob("*/checkpoint.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -104,7 +104,7 @@ def test_interrupted_and_continued(finished: Path, tmp_path: Path) -> None:
     content = bytearray(kept.read_bytes())
     content[len(content) // 2] ^= 1
     kept.write_bytes(content)
-    code, _, err = call("run", study, "--workers", 2)
+    code, _, err = call("run", study, "--keep-going", "--workers", 2)
     assert code == 0, err
     assert f"{kept.parent.name}: checkpoint damaged (" in err
     assert records(study) == records(finished)
@@ -112,7 +112,7 @@ def test_interrupted_and_continued(finished: Path, tmp_path: Path) -> None:
 
 def test_a_dead_worker_loses_only_its_run_for_a_moment(finished: Path, tmp_path: Path) -> None:
     study = copy_of(finished, tmp_path / "dead")
-    process = start("run", study, "--workers", 1, "--checkpoint-seconds", 0.05)
+    process = start("run", study, "--keep-going", "--workers", 1, "--checkpoint-seconds", 0.05)
     deadline = time.monotonic() + 120
     while not list((study.parent / "runs").glob("*/run.log")) and time.monotonic() < deadline:
         time.sleep(0.02)  # before that, workers only measure what the runs will take
@@ -159,12 +159,12 @@ def test_status_plan_and_report(finished: Path, tmp_path: Path) -> None:
 
 def test_two_sweeps_at_once(finished: Path, tmp_path: Path) -> None:
     study = copy_of(finished, tmp_path / "both")
-    first = start("run", study, "--workers", 1)
+    first = start("run", study, "--keep-going", "--workers", 1)
     try:
         deadline = time.monotonic() + 120
         while not (study.parent / "runs" / "images.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        code, _, err = call("run", study, "--workers", 1)
+        code, _, err = call("run", study, "--keep-going", "--workers", 1)
         assert code == 2 and "another `reconscale run` is working in this folder" in err
     finally:
         os.killpg(first.pid, signal.SIGKILL)
@@ -194,5 +194,5 @@ def test_other_images_are_refused(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished.parent, tmp_path / "other")
     pin = tmp_path / "other" / "runs" / "images.json"
     pin.write_text(json.dumps(json.loads(pin.read_text()) | {"digest": "0" * 64}))
-    code, _, err = call("run", tmp_path / "other")
+    code, _, err = call("run", tmp_path / "other", "--keep-going")
     assert code == 2 and "the images are not those that this study began with" in err

@@ -53,7 +53,7 @@ def finished(toys: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[rs.S
     """A study of the toys, trained."""
     study = parse_study(STUDY)
     folder = rs.Folder(tmp_path_factory.mktemp("study") / "results")
-    status = rs.run(study, folder)
+    status = rs.run(study, folder, keep_going=True)
     assert len(status.done) == 3, status
     return study, folder
 

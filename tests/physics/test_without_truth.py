@@ -96,7 +96,7 @@ select = "loss"
 def test_a_curve_without_any_truth(both: tuple[np.ndarray, ImageSet, Path], tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(STUDY.format(problem="", loss="neighbor2neighbor"))
-    code, _, err = call("run", path, "--data", both[2])
+    code, _, err = call("run", path, "--keep-going", "--data", both[2])
     assert code == 0, err
     code, _, err = call("report", path, "--out", tmp_path / "r")
     assert code == 0, err

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconscale.errors import UserError
-from reconscale.study import load_study
+from reconscale.study import load_study, runs_of
+from reconscale.study.defaults import written_out
+from reconscale.study.study_file import parse_study
 
 STUDY = """
 version = 2
@@ -23,6 +25,16 @@ sweep = { n = [1, 2], width = [8], seed = [0] }
         ('kind = "denoising", sigma = 0.1', r"problem.sigma: found 0.1, in grey levels .* write 25.5"),
         ('kind = "denoising", test_sigma = [0.05]', r"problem.test_sigma: found 0.05, .* write 12.75"),
         ('kind = "deblurring", sigma = 0.01', r"problem.sigma: found 0.01, .* write 2.55"),
+        (
+            'kind = "denoising", sigma = 0.5',
+            r'problem.sigma: found 0.5, .* 127.5, or set problem.sigma_unit = "grey le',
+        ),
+        ('kind = "inpainting", sigma = 0.99', r"problem.sigma: found 0.99, .* write 252.45"),
+        ('kind = "denoising", test_sigma = [0.4, 0.5]', r"problem.test_sigma: found 0.4, .* write 102"),
+        ('kind = "denoising", sigma_range = [0.3, 0.9]', r"problem.sigma_range: found 0.3, "),
+        ('kind = "denoising", sigma_range = [0.1, 50]', r"problem.sigma_range: found 0.1, .* rounding"),
+        ('kind = "mri", sigma_unit = "grey levels"', r"problem.sigma_unit: there is no such key"),
+        ('kind = "denoising", sigma_unit = "levels"', r"problem.sigma_unit: found 'levels'"),
     ],
 )
 def test_fractions_are_asked_back(tmp_path: Path, problem: str, message: str) -> None:
@@ -33,12 +45,33 @@ def test_fractions_are_asked_back(tmp_path: Path, problem: str, message: str) ->
 
 
 @pytest.mark.parametrize(
-    "problem", ['kind = "denoising", sigma = 0.5', 'kind = "superresolution"', 'kind = "deblurring"']
+    "problem",
+    [
+        'kind = "denoising", sigma = 0.5, sigma_unit = "grey levels"',
+        'kind = "inpainting", sigma = 0.05, sigma_unit = "grey levels"',
+        'kind = "denoising", sigma_range = [0.5, 50], test_sigma = [0.5, 1]',
+        'kind = "denoising", sigma = 1',
+        'kind = "superresolution"',
+        'kind = "deblurring"',
+        'kind = "mri", sigma = 0.005',
+    ],
 )
 def test_small_and_no_noise(tmp_path: Path, problem: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(f"{STUDY}\nproblem = {{ {problem} }}\n")
     assert load_study(path).problem is not None
+
+
+def test_the_unit_decides_no_number(tmp_path: Path) -> None:
+    """It is in no id; where a study is written out, it is there."""
+    path, ids = tmp_path / "study.toml", []
+    for unit in ("", ', sigma_unit = "grey levels"'):
+        path.write_text(f'{STUDY}\nproblem = {{ kind = "denoising", sigma = 2{unit} }}\n')
+        study = load_study(path)
+        ids.append([run.id for run in runs_of(study)])
+        assert parse_study(written_out(study)) == study
+        assert "sigma_unit" not in study.problem.model_dump()
+    assert ids[0] == ids[1]
 
 
 @pytest.mark.parametrize(

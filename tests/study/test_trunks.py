@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconscale.study import Folder, Study, runs_of
+from reconscale.study.result import Branch
 from reconscale.study.study_file import parse_study
 from reconscale.study.trunks import TRUNK, continuing_runs, trunk_key
 
@@ -36,13 +37,15 @@ def test_runs_that_continue(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     first, second = runs_of(study_with())
     for run in (first, second):
-        result_of(run).write(folder.of(run))
+        branches = (Branch(trunk=40, steps=48, best_step=48, psnr=20.0),)
+        branches += (Branch(trunk=80, steps=96, best_step=96, psnr=21.0, gain=1.0),) * (run is first)
+        result_of(run).model_copy(update={"branches": branches}).write(folder.of(run))
     (folder.of(first) / TRUNK).write_bytes(b"a state")
     longer = runs_of(study_with(doublings=4))
-    assert continuing_runs(folder, longer) == [longer[0]]  # the second has left no trunk
-    assert continuing_runs(folder, runs_of(study_with(cooldown=0.3))) == []  # another trunk
-    assert continuing_runs(folder, (first, second)) == []  # they are over
+    assert continuing_runs(folder, longer) == {longer[0].id: 80 + 8 + 16}  # the second has left no trunk
+    assert continuing_runs(folder, runs_of(study_with(cooldown=0.3))) == {}  # another trunk
+    assert continuing_runs(folder, (first, second)) == {}  # they are over
     result_of(longer[0]).write(folder.of(longer[0]))
-    assert continuing_runs(folder, longer) == []
+    assert continuing_runs(folder, longer) == {}
     (folder.of(first) / "result.json").write_text("{")
-    assert continuing_runs(folder, runs_of(study_with(doublings=5))) == []  # damaged: training reads the trunk itself
+    assert continuing_runs(folder, runs_of(study_with(doublings=5))) == {}  # damaged: training reads the trunk itself

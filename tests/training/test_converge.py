@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ import torch
 
 from reconscale.data import ImageSet, open_images
 from reconscale.errors import UserError
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
+from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run, Study, runs_of
 from reconscale.study.defaults import written_out
+from reconscale.study.probes import results_to_probe
+from reconscale.study.result import Branch
 from reconscale.study.study_file import parse_study
+from reconscale.study.trunks import continuing_runs
 from reconscale.training import checkpoint
+from reconscale.training.calibrate import RunCost
+from reconscale.training.checkpoint import InputGuard
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.schedule import (
@@ -29,7 +35,9 @@ from reconscale.training.schedule import (
 )
 from reconscale.training.stack import Stack
 from reconscale.training.sweep import plan
-from reconscale.training.worker import Placement, Task, run_task
+from reconscale.training.worker import Placement, Task, finish_run, run_task, written
+
+from ..report.synthetic import result_of
 
 CPU = torch.device("cpu")
 IMAGES = Images(source="deadleaves", size=32, total=10, patch=16, val=2, test=2)
@@ -325,6 +333,31 @@ def test_a_plan_counts_the_trunk_and_all_branches(tmp_path: Path) -> None:
     assert flops[0] == flops[1] > 0
 
 
+def test_a_plan_counts_what_is_left_of_runs_that_continue(tmp_path: Path) -> None:
+    """Of 310 steps with those of the branches, an earlier run has computed 80 + 10 + 20 + 40; seconds go with them."""
+
+    def study(doublings: int) -> Study:
+        return parse_study(
+            {**STUDY, "recipe": {**STUDY["recipe"], "steps": 20, "cooldown": 0.5, "doublings": doublings}}
+        )
+
+    def flops(place: Path) -> float:
+        return plan(study(3), Folder(place), ExecutionConfig(), calibrate=False).flops
+
+    (first,), (longer,) = runs_of(study(2)), runs_of(study(3))
+    steps = [{"trunk": t, "steps": t + t // 2, "best_step": t, "psnr": 20.0 + t, "gain": 1.0} for t in (20, 40, 80)]
+    branches = tuple(Branch.model_validate(step) for step in steps)
+    folder = Folder(tmp_path / "earlier")
+    result_of(first).model_copy(update={"branches": branches}).write(folder.of(first))
+    (folder.of(first) / checkpoint.TRUNK).write_bytes(b"a state")
+    known = continuing_runs(folder, [longer])
+    assert known == {longer.id: 150} and computed_steps(longer.recipe, 2) == 160 + 10 + 20 + 40 + 80
+    assert flops(folder.root) == pytest.approx(flops(tmp_path / "none") * (310 - 150) / 310)
+    images = open_images(longer.images)
+    pace = RunCost(start=1.0, step=2.0, look=0.0, test=0.0, memory=1.0)
+    assert pace.seconds(longer, images) == 1 + 2 * 310 and pace.seconds(longer, images, 150) == 1 + 2 * 160
+
+
 def test_rules_have_the_tolerance_of_their_study() -> None:
     rules = ({"width": (2, 2), "recipe": {"policy": "converge", "steps": 8}},)
     study = parse_study({**STUDY, "recipe": {}, "analysis": {"worthwhile": 0.3}, "override": rules})
@@ -340,3 +373,55 @@ def test_rules_have_the_tolerance_of_their_study() -> None:
 def test_bad_recipes(recipe: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         parse_study({**STUDY, "recipe": {"policy": "converge", **recipe}})
+
+
+def broken_off(images: ImageSet) -> Training:
+    """A run whose losses on the trunk are no numbers from step 90 on, when two branches are over."""
+    training = Training(make_run(steps=40, cooldown=0.25), images, CPU, "fp32")
+    judged = training.judged
+
+    def spoilt(total: torch.Tensor) -> torch.Tensor | None:
+        on_trunk = not training.schedule.branched and training.step >= 90
+        return judged(total * math.nan if on_trunk else total)
+
+    training.judged = spoilt  # type: ignore[method-assign]
+    warned: list[str] = []
+    training.carry_on(Hooks(warn=warned.append))
+    assert len(warned) == 1
+    return training
+
+
+def test_a_second_divergence_keeps_the_branches_that_are_over(images: ImageSet, tmp_path: Path) -> None:
+    """What they gave is the result, marked as not converged; with another tolerance nothing else comes of it."""
+    training = broken_off(images)
+    assert training.branching is not None
+    assert len(training.branching.finished) == 2 and training.restarts == 1
+    assert training.diverged_at is None and training.broke_off_at is not None and training.broke_off_at > 80
+    last = training.branching.finished[-1]
+    assert training.trained_steps == last.steps == 100 and training.best_psnr == last.psnr
+    assert len(training.curve) == last.looks and all(map(torch.equal, training.best.values(), last.weights.values()))
+
+    folder = Folder(tmp_path)
+    task = Task(training.run, images, folder, Placement())
+    result = finish_run(task, training, lambda message: None, InputGuard(images.files()), time.perf_counter())
+    assert result.status == "done" and result.converged is False and result.steps == 100
+    assert "diverged again" in result.reason and "the branch of 100 steps is the result" in result.reason
+    assert written(task, result) == "done"
+    again = folder.read(training.run)
+    assert again is not None and again.reason == result.reason
+    assert results_to_probe([again], profile="psnr-rgb-clip", test_set="test") == []
+
+    other = make_run(steps=40, cooldown=0.25, doublings=4)
+    assert run_task(Task(other, images, folder, Placement()), lambda message: None) == "done"
+    found = folder.read(other)
+    assert found is not None and found.metrics == result.metrics and found.reason == result.reason
+    sooner = make_run(steps=40, cooldown=0.25, tolerance=100.0)
+    assert run_task(Task(sooner, images, folder, Placement()), lambda message: None) == "done"
+    cut = folder.read(sooner)
+    assert cut is not None and cut.converged and not cut.reason
+
+
+def test_a_second_divergence_before_any_branch_is_over(images: ImageSet) -> None:
+    training = Training(make_run(steps=200, lr=1e30), images, CPU, "fp32")
+    training.carry_on(Hooks())
+    assert training.diverged_at is not None and training.broke_off_at is None

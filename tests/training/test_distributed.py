@@ -28,7 +28,7 @@ def result(folder: Path, *flags: object) -> dict[str, Any]:
     folder.mkdir()
     path = folder / "study.toml"
     path.write_text(STUDY)
-    process = start("run", path, "--workers", 1, *flags)
+    process = start("run", path, "--keep-going", "--workers", 1, *flags)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     (found,) = folder.glob("runs/*/result.json")
@@ -51,7 +51,7 @@ def test_a_process_of_a_run_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "hit" / "study.toml"
     path.parent.mkdir()
     path.write_text(STUDY.replace("steps = 60", "steps = 1000"))
-    process = start("run", path, "--workers", 1, "--devices", 2, "--checkpoint-seconds", 0.2)
+    process = start("run", path, "--keep-going", "--workers", 1, "--devices", 2, "--checkpoint-seconds", 0.2)
     deadline = time.monotonic() + 120
     while not list(path.parent.glob("runs/*/checkpoint.pt")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -85,7 +85,7 @@ def follower_of(worker: int) -> int:
 def test_what_cannot_be_divided(tmp_path: Path, study: str, part: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(study)
-    command = [sys.executable, "-m", "reconscale", "run", str(path), "--devices", "2"]
+    command = [sys.executable, "-m", "reconscale", "run", str(path), "--keep-going", "--devices", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 2 and part in done.stderr and "Traceback" not in done.stderr
 

@@ -20,14 +20,14 @@ from reconscale.study import Folder, Recipe
 from reconscale.study.study_file import parse_study
 from reconscale.training import ExecutionConfig
 from reconscale.training import evaluate as sets
-from reconscale.training import sweep as packing
+from reconscale.training import worker_count as packing
 from reconscale.training.baselines import measure_baselines
 from reconscale.training.calibrate import RunCost, largest_images, measure_costs, precision_of
 from reconscale.training.executors.local import Local
 from reconscale.training.placement import cores
-from reconscale.training.sweep import choose_workers, free_memory, gpu_memory
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import Placement
+from reconscale.training.worker_count import choose_workers, free_memory, gpu_memory
 
 from .test_loop import images, make_run
 

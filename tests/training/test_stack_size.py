@@ -23,8 +23,8 @@ from reconscale.training.executors.stacks import grouped
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.stack_size import Stacked, Tried, difference, stacks_of, tried_together
 from reconscale.training.stack_worker import carry_out_together
-from reconscale.training.sweep import choose_workers
 from reconscale.training.worker import Placement, Task, run_task
+from reconscale.training.worker_count import choose_workers
 from tests.contracts.test_families_on_problems import CASES, run_of
 from tests.contracts.test_families_on_problems import images as images
 

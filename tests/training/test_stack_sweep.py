@@ -64,7 +64,7 @@ def assert_near(path: Path, known: Path) -> None:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = study(tmp_path_factory.mktemp("alone") / "study")
-    code, _, err = call("run", path, "--workers", 1, "--stack", 1)
+    code, _, err = call("run", path, "--keep-going", "--workers", 1, "--stack", 1)
     assert code == 0, err
     assert not (path.parent / "runs" / "stack.json").exists()
     return path
@@ -79,7 +79,7 @@ def wait_for(path: Path, count: int) -> None:
 
 def test_in_one_pass(alone: Path, tmp_path: Path) -> None:
     path = study(tmp_path / "stacked")
-    code, _, err = call("run", path, "--workers", 1, "--stack", 4)
+    code, _, err = call("run", path, "--keep-going", "--workers", 1, "--stack", 4)
     assert code == 0, err
     assert "4 runs to do, up to 4 in one pass, 1 at a time" in err and "[4/4]" in err
     assert_near(path, alone)
@@ -92,7 +92,7 @@ def test_in_one_pass(alone: Path, tmp_path: Path) -> None:
 def test_killed_and_continued(alone: Path, tmp_path: Path) -> None:
     """The worker is killed, then everything, and the rest continues alone: each run is still the run alone."""
     path = study(tmp_path / "killed")
-    process = start("run", path, "--workers", 1, "--stack", 4, "--checkpoint-seconds", 0.05)
+    process = start("run", path, "--keep-going", "--workers", 1, "--stack", 4, "--checkpoint-seconds", 0.05)
     wait_for(path, 4)
     workers: list[int] = []
     while not workers:
@@ -106,7 +106,7 @@ def test_killed_and_continued(alone: Path, tmp_path: Path) -> None:
     found = json.loads(out)
     assert code == 0 and len(found["started"]) + len(found["done"]) == 4
     time.sleep(1.0)
-    code, _, err = call("run", path, "--workers", 2)
+    code, _, err = call("run", path, "--keep-going", "--workers", 2)
     assert code == 0, err
     assert_near(path, alone)
 
@@ -114,16 +114,16 @@ def test_killed_and_continued(alone: Path, tmp_path: Path) -> None:
 def test_interrupted_and_continued(alone: Path, tmp_path: Path) -> None:
     """Some begun alone continue in one pass."""
     path = study(tmp_path / "stopped")
-    process = start("run", path, "--workers", 1, "--checkpoint-seconds", 0.05)
+    process = start("run", path, "--keep-going", "--workers", 1, "--checkpoint-seconds", 0.05)
     wait_for(path, 1)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    process = start("run", path, "--workers", 1, "--stack", 4, "--checkpoint-seconds", 0.05)
+    process = start("run", path, "--keep-going", "--workers", 1, "--stack", 4, "--checkpoint-seconds", 0.05)
     wait_for(path, 4)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode in (0, 130), err
-    code, _, err = call("run", path, "--workers", 1, "--stack", 3)
+    code, _, err = call("run", path, "--keep-going", "--workers", 1, "--stack", 3)
     assert code == 0, err
     assert_near(path, alone)
 
@@ -138,12 +138,12 @@ def test_interrupted_and_continued(alone: Path, tmp_path: Path) -> None:
     ],
 )
 def test_flags_that_cannot_be(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
-    code, _, err = call("run", study(tmp_path / "bad"), *words)
+    code, _, err = call("run", study(tmp_path / "bad"), "--keep-going", *words)
     assert code == 2 and sentence in err and "Traceback" not in err
 
 
 def test_a_loss_that_cannot_be(tmp_path: Path) -> None:
     path = study(tmp_path / "sure")
     path.write_text(STUDY + 'loss = "sure"\n')
-    code, _, err = call("run", path, "--stack", 2)
+    code, _, err = call("run", path, "--keep-going", "--stack", 2)
     assert code == 2 and "'sure' is computed for one network at a time" in err and "leave it out" in err

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.segment import Segment
 from rich.table import Table
 
+from reconscale.cli.time_left import TimeLeft
 from reconscale.errors import UserError
 from reconscale.format import duration
 
@@ -95,6 +96,18 @@ def handle_errors(resume: str | None = None) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def ask(question: str) -> bool:
+    """Ask on the terminal whether to go on; the answer is no where there is none but the return key.
+
+    Raises:
+        KeyboardInterrupt: there was no answer.
+    """
+    try:
+        return typer.confirm(plain(question), default=False, err=True)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+
+
 class StageProgress:
     """A progress bar for each stage of a preparation."""
 
@@ -111,6 +124,13 @@ class StageProgress:
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bars away for a while."""
+        self._progress.stop()
+        yield
+        self._progress.start()
 
     def _update(self, label: str, done: int, total: int) -> None:
         if label not in self._bars:
@@ -129,7 +149,7 @@ class SweepProgress:
         self._fraction: dict[str, float] = {}
         self._psnr: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
-        self._began = time.monotonic()
+        self._time = TimeLeft({}, 1)
         self._ended = 0
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
@@ -144,11 +164,19 @@ class SweepProgress:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bars away for a while."""
+        self._progress.stop()
+        yield
+        self._progress.start()
+
     def _show(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "plan":
             self._plan(event)
         elif kind == "start":
+            self._time.start(event["run"])
             self._bars[event["run"]] = self._progress.add_task(_escaped(event["run"]), total=1.0, note="starting")
         elif kind == "progress":
             self._work(event)
@@ -164,8 +192,8 @@ class SweepProgress:
             self._end(event)
 
     def _plan(self, event: dict[str, Any]) -> None:
-        self._began = time.monotonic()
         self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
+        self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()))
         estimate = f", about {duration(event['expected'])}" if event["expected"] else ""
         stack = event.get("stack", 1)
         stacked = f"up to {stack} in one pass, " if stack > 1 else ""
@@ -180,6 +208,7 @@ class SweepProgress:
         if event["run"]:
             name, then = f"{event['run']}: ", continues.get(fault["kind"], "")
         if then:
+            self._time.lost(event["run"])
             self._remove(event["run"])
         self._line(f"{name}{fault['kind']} ({fault['detail']}){lost}{then}")
 
@@ -188,9 +217,12 @@ class SweepProgress:
         bar = self._bars.get(name)
         note = "checkpoint written"
         if "step" in event:
+            self._time.advance(name, event["step"], event["steps"])
             self._fraction[name] = 0.95 * event["step"] / event["steps"]
-            self._psnr[name] = event["psnr"]
-            note = f"step {event['step']}/{event['steps']}  best {event['psnr']:.2f} dB"
+            note = f"step {event['step']}/{event['steps']}"
+            if math.isfinite(event["psnr"]):  # else it has not looked at the validation set yet
+                self._psnr[name] = event["psnr"]
+                note += f"  best {event['psnr']:.2f} dB"
         elif "testing" in event:
             self._fraction[name] = 0.95 + 0.05 * event["done"] / event["of"]
             note = f"testing on {event['testing']} {event['done']}/{event['of']}"
@@ -202,8 +234,10 @@ class SweepProgress:
         name = event["run"]
         self._ended += 1
         self._fraction[name] = 1.0
+        self._time.end(name, done=event["status"] == "done")
         self._remove(name)
         psnr = f", best validation {self._psnr[name]:.2f} dB" if name in self._psnr else ""
+        psnr += f"; {event['beside']}" if "beside" in event else ""
         left = self._left() if self._ended < len(self._seconds) else ""
         self._line(f"[{self._ended}/{len(self._seconds)}] {name}: {event['status']}{psnr}{left and f'; {left}'}")
         self._show_overall()
@@ -214,11 +248,9 @@ class SweepProgress:
             self._progress.remove_task(bar)
 
     def _left(self) -> str:
-        done = sum(self._seconds.get(name, 0.0) * fraction for name, fraction in self._fraction.items())
-        total = sum(self._seconds.values())
-        if done <= 0:
+        if not any(self._seconds.get(name, 0.0) for name in self._fraction):
             return ""
-        return f"about {duration(max(1.0, (total - done) * (time.monotonic() - self._began) / done))} left"
+        return f"about {duration(max(1.0, self._time.seconds))} left"
 
     def _show_overall(self) -> None:
         total = sum(self._seconds.values()) or 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.resources import files
@@ -15,14 +16,16 @@ from rich.table import Table
 from reconscale.cli.display import (
     StageProgress,
     SweepProgress,
+    ask,
     console,
     echo,
     errors,
     handle_errors,
+    plain,
     print_json,
 )
 from reconscale.cli.next_command import command, known_data, needs_data, remember_data, stated_data
-from reconscale.errors import UserError, suggest
+from reconscale.errors import EndedOnPurpose, UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.format import duration
 
@@ -131,7 +134,7 @@ def plan(  # noqa: PLR0913 - flags
             "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
             threads=threads, devices=devices, stack=stack, ray=ray,
         )  # fmt: skip
-        if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value)))):
+        if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value))), counted=calibrate):
             echo(continuing)
         echo(f"{_left_words(made, calibrate)}; start with: {again}")
 
@@ -175,20 +178,32 @@ def run(  # noqa: PLR0913 - flags
             "answer? Default: if that takes a tenth of the study's time at most.",
         ),
     ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Train all runs even where the first ones are no better than their input. Default: ask; without a "
+            "terminal, stop.",
+        ),
+    ] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
 ) -> None:
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
     again = command(
         "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
-        stack=stack, ray=ray, slurm=slurm, probe=probe, checkpoint_seconds=checkpoint_seconds, track=track,
+        stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None,
+        checkpoint_seconds=checkpoint_seconds, track=track,
     )  # fmt: skip
     with handle_errors(again):
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         try:
-            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe)
+            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe, keep_going=keep_going)
+        except EndedOnPurpose as ended:
+            remedy = f"check recipe.lr, recipe.steps and the images, or train the rest with: {again} --keep-going"
+            raise UserError(ended.where, ended.found, remedy) from ended
         finally:
             if folder.root.is_dir():
                 with suppress(UserError):  # a note for later commands, which must not hide what went wrong
@@ -219,12 +234,26 @@ def data(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check all stored images; exit 2 if any is damaged.")
     ] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="List every image: training (in the order of a seed), validation, test.")
+    ] = False,
+    n: Annotated[int | None, typer.Option(help="With --split: the size of the training set. [default: all]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --split: whose order. [default: the first of the study]")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Prepare the images of a study and describe them. Shows counts, sizes, splits and skipped files."""
     with handle_errors():
         value, _ = _load(study)
         where = _where(data, "cpu", None, 1).resolved()
+        if verify and split:
+            raise UserError("--verify and --split", "found both", "give one at a time")
+        if not split and (n is not None or seed is not None):
+            raise UserError("--n and --seed", "are given without --split", "add --split, or leave them out")
+        if split:
+            _list_split(value, where.data, (n, seed), json)
+            return
         if verify:
             _verify(value, where.data, (study, data), json)
             return
@@ -247,6 +276,18 @@ def data(
                 table.add_row(name, _plain(part))
         console.print(table)
         echo(*(f"caution: {sentence}" for sentence in cautions))
+
+
+def _list_split(value: Study, data: Path | None, which: tuple[int | None, int | None], json: bool) -> None:
+    """Print a split as CSV, or as JSON."""
+    from reconscale.data import list_split
+
+    with StageProgress() as progress:
+        found = list_split(value, n=which[0], seed=which[1], data=data, progress=progress)
+    if json:
+        print_json(asdict(found))
+    else:
+        sys.stdout.write(plain(found.to_csv()))
 
 
 def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], json: bool) -> None:
@@ -300,15 +341,19 @@ def _limits(given: tuple[float, float] | None) -> tuple[float, float] | None:
     return given
 
 
-def _run_study(
-    study: Study, folder: Folder, where: ExecutionConfig, *, retry_failed: bool = False, probe: bool | None = None
-) -> Status:
+def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_going: bool = False, **how: Any) -> Status:
+    """Run a study with its progress shown; on a terminal, the user is asked whether to go on below the input."""
     from reconscale.training import run as run_all
 
-    with StageProgress() as progress:
-        preparing = progress
-        with SweepProgress() as show:
-            return run_all(study, folder, where, progress=preparing, tell=show, retry_failed=retry_failed, probe=probe)
+    stages, sweep = StageProgress(), SweepProgress()
+
+    def ask_without_bars(question: str) -> bool:
+        with sweep.paused(), stages.paused():  # they are drawn one within the other
+            return ask(question)
+
+    asked = ask_without_bars if sys.stdin.isatty() and errors.is_terminal else False
+    with stages as progress, sweep as show:
+        return run_all(study, folder, where, progress=progress, tell=show, keep_going=keep_going or asked, **how)
 
 
 def _print_status(found: Status, path: Path, again: str, continuing: str = "") -> None:

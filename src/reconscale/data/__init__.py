@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from reconscale.data.image_files import read_image, write_image
     from reconscale.data.image_set import ImageSet, open_images
     from reconscale.data.sources import lister_of
+    from reconscale.data.split_listing import SplitListing, list_split
     from reconscale.data.subset import ImageSubset
     from reconscale.data.volumes.volume_set import Slices
 
@@ -19,11 +20,22 @@ _HOME = {
     **dict.fromkeys(("read_image", "write_image"), "image_files"),
     **dict.fromkeys(("ImageSet", "open_images"), "image_set"),
     "lister_of": "sources",
+    **dict.fromkeys(("SplitListing", "list_split"), "split_listing"),
     "ImageSubset": "subset",
     "Slices": "volumes.volume_set",
 }
 
-__all__ = ["ImageSet", "ImageSubset", "Slices", "lister_of", "open_images", "read_image", "write_image"]
+__all__ = [
+    "ImageSet",
+    "ImageSubset",
+    "Slices",
+    "SplitListing",
+    "list_split",
+    "lister_of",
+    "open_images",
+    "read_image",
+    "write_image",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -244,6 +244,11 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs training diverged and continued from earlier weights at a third of the rate "
         "(n = {sizes}); a recipe.lr below {lr:g} would use all of their steps",
     ),
+    "broke-off": (
+        "warning",
+        "in {count} of {runs} runs training diverged a second time, at a third of the rate, before it had converged "
+        "(n = {sizes}); the last branch before that counts; lower recipe.lr (it is {lr:g})",
+    ),
     "rate-of-adam": (
         "warning",
         "recipe.lr = {lr:g} is a rate for Adam and far too small for Muon, which needs about 0.02: the networks have "
@@ -253,6 +258,12 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "in {count} of {runs} runs training never improved on the untrained network (n = {sizes}), so that network "
         "was measured; check recipe.lr and recipe.steps",
+    ),
+    "unseen-images": (
+        "warning",
+        "in {count} of {runs} runs (n = {sizes}) training ended before every image was seen once ({samples:size} of "
+        "{images:size} at n = {n:size}): the others taught nothing, and the curve is one of the steps; raise {remedy} "
+        "or recipe.batch",
     ),
     "failed-runs": (
         "warning",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -151,8 +151,14 @@ MUON_LEAST = 3e-3
 """Rates below this are those of Adam: Muon then moves every weight a sixth as far as by its own, or less."""
 
 
-def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding, ...]:
-    """Cautions about how the runs went."""
+def training_findings(study: Study, results: Sequence[Result], sets: Table | None = None) -> tuple[Finding, ...]:
+    """Cautions about how the runs went.
+
+    Args:
+        study: the study.
+        results: of the runs that are over.
+        sets: of volumes, how many slices each n means: see :func:`training_sets_of`.
+    """
     found = []
     done = [result for result in results if result.status == "done"]
     lost = [result for result in results if result.status != "done"]
@@ -163,6 +169,10 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
     if slowed:
         sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in slowed}))
         found.append(finding("restarted-runs", count=len(slowed), runs=len(done), sizes=sizes, lr=study.recipe.lr))
+    broken = [result for result in done if result.reason]
+    if broken:
+        sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in broken}))
+        found.append(finding("broke-off", count=len(broken), runs=len(done), sizes=sizes, lr=study.recipe.lr))
     slowest = min((result.run.lr for result in done if result.run.recipe.optimizer == "muon"), default=None)
     if slowest is not None and slowest < MUON_LEAST:
         found.append(finding("rate-of-adam", lr=slowest))
@@ -170,6 +180,7 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
     if untrained:
         sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in untrained}))
         found.append(finding("untrained-runs", count=len(untrained), runs=len(done), sizes=sizes))
+    found += _unseen(done, {} if sets is None else {row["n"]: number(row["slices"]) for row in sets.records()})
     if not study.recipe.steps_are_fixed and study.recipe.policy != "converge":
         capped = sum(result.steps >= result.run.recipe.steps and not result.branches for result in done)
         text = f"{capped} of {len(done)} runs reached the limit on steps first; they may be undertrained"
@@ -179,6 +190,21 @@ def training_findings(study: Study, results: Sequence[Result]) -> tuple[Finding,
         if 2 * len(last) >= len(done):
             found.append(finding("budget-too-small", count=len(last), runs=len(done), n=max(last)))
     return tuple(found)
+
+
+def _unseen(done: Sequence[Result], slices: Mapping[Cell, float]) -> list[Finding]:
+    """A warning where runs ended before they had seen every image once. Where n counts units of several images, and
+    it is not known of how many, each counts as one: then the warning may be missing, but is never wrong.
+    """
+    images = {result.run.n: float(slices.get(result.run.n, result.run.n)) for result in done}
+    short = [result for result in done if 0 < result.samples < images[result.run.n]]
+    if not short:
+        return []
+    sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in short}))
+    worst = max(short, key=lambda result: images[result.run.n] / result.samples)
+    remedy = "recipe.doublings" if worst.run.recipe.policy == "converge" else "recipe.steps"
+    numbers = {"samples": worst.samples, "images": images[worst.run.n], "n": worst.run.n}
+    return [finding("unseen-images", count=len(short), runs=len(done), sizes=sizes, remedy=remedy, **numbers)]
 
 
 def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:

@@ -171,7 +171,7 @@ def run_findings(
         points = points_from_results(done, profile=study.analysis.profile, test_set=main)
     noticed = image_cautions(folder)
     about = (finding("images", what="; ".join(noticed)),) if noticed else ()
-    how = (*about, *study.problem.findings(study.images), *training_findings(study, results))
+    how = (*about, *study.problem.findings(study.images), *training_findings(study, results, training_sets_of(folder)))
     if points is None:
         return unique_findings(how)
     anchors = load_baselines(folder)

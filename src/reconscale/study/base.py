@@ -22,6 +22,10 @@ class FrozenModel(BaseModel):
 Level = Annotated[float, Field(ge=0, le=255)]
 """Standard deviation of noise, in grey levels of 255."""
 
+SigmaUnit = Annotated[Literal["grey levels"] | None, Field(exclude=True)]
+"""What levels of noise are in, said where they are so small that another unit may be meant. It decides no number, so
+it is in no id and in no record."""
+
 Form = Literal["image", "lowres", "kspace", "sensed"]
 """``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
 linear operator has measured, with the image filtered from it."""

@@ -117,6 +117,8 @@ def written_out(study: BaseModel) -> dict[str, Any]:
     """
     content = study.model_dump(mode="json", exclude_defaults=True)
     whole = study.model_dump(mode="json")
+    if unit := getattr(study.problem, "sigma_unit", None):  # type: ignore[attr-defined]
+        content["problem"] = {**content["problem"], "sigma_unit": unit}
     if whole["recipe"]["policy"] == "converge":
         said = {key: whole["recipe"][key] for key in (*CONVERGE, "tolerance")}
         content["recipe"] = {**content.get("recipe", {}), **said}
@@ -124,4 +126,6 @@ def written_out(study: BaseModel) -> dict[str, Any]:
         return content
     for table, keys in DECIDED.items():
         content[table] = {**content.get(table, {}), **{key: whole[table][key] for key in keys}}
+    if whole["recipe"]["policy"] not in QUICK:
+        del content["recipe"]["hold"]  # which they do not read
     return content

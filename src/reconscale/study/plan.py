@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconscale.study.run import Run
@@ -48,7 +49,7 @@ class Cell:
         p: parameters of the network.
         flops: of one run of the cell: forward and backward passes over all crops it will see, an upper bound where the
             policy may stop early.
-        seconds: estimated wall time of one run, or none without a calibration.
+        seconds: estimated wall time of one run, of those that are left the mean; none without a calibration.
         memory: estimated bytes of one run at its largest, or none without a calibration.
         seeds, done, failed: runs in the cell, and how many of them are over.
     """
@@ -120,9 +121,9 @@ def group_cells(
         runs: the runs of a study.
         over: run id -> status, for the runs that are over.
         size: parameters, and forward FLOPs per pixel, of a run's network.
-        need: what a run takes, or none where it is not known.
+        need: what a run takes from here on, or none where it is not known.
         pixels: of what training sees of an image: of a crop, or of a slice.
-        samples: images that a run is trained on at most, with those of all its branches.
+        samples: images that a run is trained on at most from here on, with those of all its branches.
     """
     groups: dict[tuple[int, int], list[Run]] = {}
     for run in runs:
@@ -131,15 +132,24 @@ def group_cells(
     for (n, width), members in groups.items():
         first = members[0]
         p, flops_per_pixel = size(first)
-        needed = need(first) if any(run.id not in over for run in members) else None
+        needed = _mean([need(run) for run in members if run.id not in over])
+        seen = statistics.fmean([samples(run) for run in members])
         status = [over.get(run.id) for run in members]
         cells.append(Cell(
             n=n, width=width, p=p,
-            flops=3 * flops_per_pixel * pixels(first) * samples(first),
+            flops=3 * flops_per_pixel * pixels(first) * seen,
             seconds=needed.seconds if needed else None, memory=needed.memory if needed else None, seeds=len(members),
             done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
         ))  # fmt: skip
     return tuple(cells)
+
+
+def _mean(needed: Sequence[ResourceEstimate | None]) -> ResourceEstimate | None:
+    """The mean of what runs of a cell take: some may continue from earlier ones. None where one is not known."""
+    known = [each for each in needed if each is not None]
+    if not known or len(known) < len(needed):
+        return None
+    return ResourceEstimate(statistics.fmean([each.seconds for each in known]), max(each.memory for each in known))
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:

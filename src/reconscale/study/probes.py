@@ -75,7 +75,8 @@ def results_to_probe(results: Sequence[Result], *, profile: str, test_set: str) 
     Returns:
         One result of the lowest seed at each of the two n; nothing where no run is done.
     """
-    done = [result for result in results if result.status == "done"]
+    # A run that broke off would do so again, and look as if more steps gained nothing.
+    done = [result for result in results if result.status == "done" and not result.reason]
     if not done:
         return []
     points: Points = select_width(points_from_results(done, profile=profile, test_set=test_set))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from reconscale.laws import Finding, finding
-from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem
+from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem, SigmaUnit
 from reconscale.study.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class DenoisingProblem(Problem):
         truth: ``clean``: the images are the truth, and noise is added; ``noisy``: they have noise of ``sigma`` already,
             nothing is added, and the quality is estimated without the truth.
         test_sigma: further levels that the main test set is measured at: how the networks stand a shift.
+        sigma_unit: ``grey levels``: small levels are meant so, see ``noise_levels``; decides no number.
     """
 
     physics = "reconscale.physics.denoising:denoising"
@@ -52,6 +53,7 @@ class DenoisingProblem(Problem):
     noise: Literal["fresh", "fixed"] = "fresh"
     truth: Literal["clean", "noisy"] = "clean"
     test_sigma: tuple[Level, ...] = ()
+    sigma_unit: SigmaUnit = None
 
     @model_validator(mode="after")
     def _noisy(self) -> Self:
@@ -201,6 +203,7 @@ class SuperresolutionProblem(Problem):
         sigma: standard deviation of Gaussian noise of the small image, in grey levels of 255.
         jpeg: quality at which the small image is compressed; none: it is not.
         test_sigma: further levels of noise that the main test set is measured at.
+        sigma_unit: ``grey levels``: small levels are meant so, see ``noise_levels``; decides no number.
     """
 
     physics = "reconscale.physics.superresolution:Superresolution"
@@ -213,6 +216,7 @@ class SuperresolutionProblem(Problem):
     sigma: float = Field(default=0.0, ge=0, le=255)
     jpeg: int | None = Field(default=None, ge=1, le=100)
     test_sigma: tuple[Level, ...] = ()
+    sigma_unit: SigmaUnit = None
 
     @property
     def enlarges(self) -> int:
@@ -234,6 +238,7 @@ class LinearProblem(Problem):
         input: what a network is given: the ``adjoint`` A* y (over the norm of A squared), the ``pseudo-inverse`` (ten
             steps of conjugate gradients), or ``auto``: see the problem.
         test_sigma: further levels of noise that the main test set is measured at.
+        sigma_unit: ``grey levels``: small levels are meant so, see ``noise_levels``; decides no number.
     """
 
     form: ClassVar[Form] = "sensed"
@@ -242,6 +247,7 @@ class LinearProblem(Problem):
     sigma: float = Field(default=0.0, ge=0, le=255)
     input: Literal["auto", "adjoint", "pseudo-inverse"] = "auto"
     test_sigma: tuple[Level, ...] = ()
+    sigma_unit: SigmaUnit = None
 
 
 class DeblurringProblem(LinearProblem):

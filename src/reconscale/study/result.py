@@ -77,7 +77,8 @@ class Result(FrozenModel):
         metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
         images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.
         volumes: test set -> volume -> profile -> value, where images are slices. Kept in ``volumes.csv``.
-        reason: what happened and what to do, for runs that are not done.
+        reason: what happened and what to do, for runs that are not done, and for those of ``converge`` that diverged
+            after branches were over: the last of these is then the result.
         provenance: versions, device, threads, precision, digest of the images: what else may decide the last digits.
         times: seconds of training, validation, test and waiting for data, and of the last process as a whole. Not part
             of what must be reproducible.

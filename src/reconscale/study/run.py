@@ -270,9 +270,9 @@ class Recipe(FrozenModel):
             policies), or (fast) often at first and then ever more rarely, a tenth of the time at most.
             Of converge those on the trunk, besides the ones where branches leave, and in the middle and at the end of
             each.
-        patience: plateau, paper: validations without progress before the rate is lowered.
+        patience: plateau, paper, paper-mri: validations without progress before the rate is lowered.
         annealing: paper: whether phase A (doubling of the rate while it helps) comes first.
-        lr_min: plateau, paper: the rate at which training ends.
+        lr_min: plateau, paper, paper-mri: the rate at which training ends.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once per study, and recorded.
         loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second

@@ -17,6 +17,7 @@ from reconscale.laws.points import METRICS
 from reconscale.study.base import FrozenModel
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.noise_levels import check_grey_levels
+from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
 from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
@@ -164,6 +165,14 @@ class Study(FrozenModel):
         worthwhile = METRICS[PROFILES[usual].kind].worthwhile
         return {**content, "analysis": {"worthwhile": worthwhile, **analysis, "profile": usual}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, content: Any) -> Any:
+        """Before anything is filled in: every key of the recipe that is said is read by a policy."""
+        if isinstance(content, Mapping):
+            check_keys_are_read(content)
+        return content
+
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         """Problem, images and metric belong together."""
@@ -217,6 +226,12 @@ class Study(FrozenModel):
         if swapped and "lr" not in changes:
             raise ValueError(f"{place}.lr: is missing; {self.recipe.lr:g} is a rate for {self.recipe.optimizer}, "
                              f"say the one for {changed.optimizer} too")  # fmt: skip
+        policies = (self.recipe.policy, changed.policy)
+        if "converge" in policies and len(set(policies)) > 1 and "steps" not in changes:
+            means = {True: "those before the first branch", False: "all of them"}
+            before, after = (means[policy == "converge"] for policy in policies)
+            raise ValueError(f"{place}.steps: is missing; the {self.recipe.steps} steps of the study are {before}, and "
+                             f"of '{changed.policy}' they are {after}: say how many")  # fmt: skip
 
     def recipe_with(self, changes: Mapping[str, Any]) -> Recipe:
         """The study's recipe with some fields changed, validated like the recipe itself."""

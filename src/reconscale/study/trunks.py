@@ -25,38 +25,46 @@ def trunk_pattern(run_id: str) -> str:
     return f"{run_id.rpartition('-')[0]}-*/{TRUNK}"
 
 
-def continuing_runs(folder: Folder, runs: Iterable[Run]) -> list[Run]:
-    """The runs that are not yet begun and will continue from an earlier one.
+def continuing_runs(folder: Folder, runs: Iterable[Run]) -> dict[str, int]:
+    """The runs that are not yet begun and will continue from an earlier one: id -> steps that it has computed.
 
     Args:
         folder: the results folder.
         runs: of the study.
     """
-    return [run for run in runs if run.recipe.policy == "converge" and not _begun(folder, run) and _has(folder, run)]
+    found = {run.id: _steps(folder, run) for run in runs if run.recipe.policy == "converge" and not _begun(folder, run)}
+    return {name: steps for name, steps in found.items() if steps}
 
 
-def continuing_sentence(count: int) -> str:
+def continuing_sentence(count: int, *, counted: bool = False) -> str:
     """That runs continue from earlier ones; empty where none does.
 
     >>> continuing_sentence(1), continuing_sentence(0)
-    ('1 run continues from the trunk of an earlier run, in less than the estimated time', '')
+    ('1 run continues from the trunk of an earlier run', '')
+
+    Args:
+        count: of runs.
+        counted: whether an estimate of time, which stands beside it, knows of that.
     """
     if not count:
         return ""
     words = "run continues" if count == 1 else "runs continue"
-    return f"{count} {words} from the trunk of an earlier run, in less than the estimated time"
+    return f"{count} {words} from the trunk of an earlier run" + ", which the time counts" * counted
 
 
 def _begun(folder: Folder, run: Run) -> bool:
     return folder.is_over(run) or any((folder.of(run) / name).is_file() for name in CHECKPOINTS)
 
 
-def _has(folder: Folder, run: Run) -> bool:
+def _steps(folder: Folder, run: Run) -> int:
+    """Steps that the longest earlier run with the same trunk has computed, those of its branches included."""
+    most = 0
     for path in folder.root.glob(trunk_pattern(run.id)):
         try:
-            earlier = Result.read(path.parent, images=False).run
+            earlier = Result.read(path.parent, images=False)
         except UserError:
             continue  # training finds out for itself what it can use
-        if trunk_key(earlier) == trunk_key(run):
-            return True
-    return False
+        if earlier.branches and trunk_key(earlier.run) == trunk_key(run):
+            computed = earlier.branches[-1].trunk + sum(branch.steps - branch.trunk for branch in earlier.branches)
+            most = max(most, computed)
+    return most

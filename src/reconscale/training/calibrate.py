@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -178,11 +179,19 @@ class RunCost:
     test: float
     memory: float
 
-    def seconds(self, run: Run, images: ImageSet) -> float:
-        """Estimated wall time of a run: start, steps, looks at the validation set, and the test."""
+    def seconds(self, run: Run, images: ImageSet, known: int = 0) -> float:
+        """Estimated wall time of a run: start, steps, looks at the validation set, and the test.
+
+        Args:
+            run: the run.
+            images: of its study.
+            known: steps that were computed by an earlier run, whose trunk it continues.
+        """
         steps = computed_steps(run.recipe, max(1, run.n))
         val = area_of(images.val, run.images.val_patch)
         looks = count_looks(run.recipe, max(1, run.n), val, pixels_of(run, images))
+        left = max(0, steps - known)
+        looks, steps = math.ceil(looks * left / steps), left
         main, levels = images.tests[run.images.main_test], getattr(run.problem, "test_sigma", ())
         crop = run.images.test_patch
         test = sum(area_of(pixels, crop) for pixels in images.tests.values()) + len(levels) * area_of(main, crop)

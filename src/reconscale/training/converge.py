@@ -127,10 +127,13 @@ class Branching:
     def cut(self, training: Training) -> None:
         """Take a training that went on for longer back to where this recipe ends it; one that ended before goes on."""
         had_ended = training.over
-        training.over = self.is_over or training.diverged_at is not None
+        training.over = self.is_over or training.lost_at is not None
         self.goes_on = had_ended and not training.over
-        if not self.is_over:
-            return
+        if self.is_over:
+            self.take_last(training)
+
+    def take_last(self, training: Training) -> None:
+        """Make what the last branch gave the result of the run."""
         last = self.kept[-1]
         training.best, training.best_step, training.best_psnr = dict(last.weights), last.best_step, last.psnr
         training.curve = training.curve[: last.looks]

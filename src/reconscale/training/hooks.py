@@ -54,6 +54,7 @@ class AfterStep:
     def begin(self) -> None:
         """Before the first step: whatever training does, what comes out is never worse than this on validation."""
         training = self.training
+        self.hooks.progress(*training.progress, training.best_psnr)  # so that who counts time knows where it begins
         if training.step == 0 and not training.curve and training.guard is not None:
             self.hooks.log(0, training.look())
         if training.branching is not None and training.branching.goes_on:  # it was not asked at the end
@@ -67,6 +68,8 @@ class AfterStep:
         """
         training, hooks = self.training, self.hooks
         self._ask_the_guard()
+        if training.over:  # for the second time: there is nothing to look at
+            return False
         branched = training.schedule.branched > 0
         if training.looks.due(training.step, branched=branched) or training.at_the_end:
             if training.diverged_at is None:

@@ -177,10 +177,22 @@ class Training:
         return in_branches + (0 if self.guard is None else self.guard.restarts)
 
     @property
-    def diverged_at(self) -> int | None:
-        """The first step whose loss was NaN or infinite, or none."""
+    def lost_at(self) -> int | None:
+        """The step at which training diverged for good, or none."""
         step = int(self.first_bad)
         return None if step == NEVER else step
+
+    @property
+    def diverged_at(self) -> int | None:
+        """The same, where nothing of the run is left: branches that were over by then are its result."""
+        finished = self.branching is not None and self.branching.finished
+        return None if finished else self.lost_at
+
+    @property
+    def broke_off_at(self) -> int | None:
+        """The same, where branches that were over by then are the result, and training would have gone on."""
+        lasts = self.branching is None or not self.branching.finished or self.branching.is_over
+        return None if lasts else self.lost_at
 
     def advance(self) -> None:
         """One optimisation step. Nothing in it waits for the device."""
@@ -233,15 +245,16 @@ class Training:
         self.clock.book("train")
 
     def begin_again(self) -> str:
-        """Go back to the best weights so far, at a third of the rate; or, the second time, call the run diverged.
+        """Go back to the best weights so far, at a third of the rate; or, the second time, end the run.
+
+        It has diverged then, unless branches are over: the last of them is the result.
 
         Returns:
-            What happened, in a sentence; empty where the run has diverged for good.
+            What happened, in a sentence; empty where training has ended.
         """
         assert self.guard is not None
         if self.guard.restarts:
-            self.first_bad = torch.full_like(self.first_bad, self.step)
-            self.over = True
+            self._end_as_lost()
             return ""
         back = f"the weights of step {self.best_step}" if self.best_step else "untrained weights"
         self.network.load_state_dict(self.best or self._untrained().state_dict())
@@ -252,6 +265,13 @@ class Training:
             self.branching.leave_trunk(self)
         return f"at step {self.step}; it continued from {back} at a third of the rate, {self.schedule.rate:.3g}"
 
+    def _end_as_lost(self) -> None:
+        """End the run at this step, with the last branch that is over, if any."""
+        self.first_bad = torch.full_like(self.first_bad, self.step)
+        self.over = True
+        if self.branching is not None and self.branching.finished:
+            self.branching.take_last(self)
+
     def look(self) -> dict[str, float]:
         """Look at the validation set, keep the weights if they are the best, and let the schedule decide."""
         self.clock.since = time.perf_counter()
@@ -261,6 +281,9 @@ class Training:
         rate = self.schedule.lr(max(0, self.step - 1))
         if not math.isfinite(mse) and self.guard is not None:
             self.guard.give_up()
+            if self.at_the_end and self.branching is not None and self.branching.finished:
+                self._end_as_lost()  # such a branch gave nothing that could be compared with the one before
+                return {"lr": rate}
             self._end_if_due()  # too late to begin again: the best weights so far are the result
             if self.over and not self.best:
                 self.first_bad = torch.full_like(self.first_bad, self.step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,74 +30,15 @@ from reconscale.training.distributed import refuse_what_cannot_be_divided
 from reconscale.training.evaluate import pixels_of, training_sets
 from reconscale.training.executors.base import Event, Executor, Tell, fault_event
 from reconscale.training.executors.slurm import under_way
+from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.schedule import computed_steps
+from reconscale.training.seen_images import unseen_cautions
 from reconscale.training.stack_size import stacks_of
 from reconscale.training.worker import Placement, Task
-
-SHARE = 0.9
-"""Of the free memory that runs may take."""
-MOST = 8
-"""Runs on one GPU at most."""
-
-
-def choose_workers(
-    executor: Executor, where: ExecutionConfig, measured: Mapping[str, RunCost], stacked: int = 1
-) -> float:
-    """Set how many processes go side by side, where the user has not said so.
-
-    On a CPU as many as there are cores for, less where memory does not allow it; on a GPU as many as its memory
-    allows, with at most ``MOST`` runs in all: a small network leaves most of a card idle.
-
-    Args:
-        executor: the executor of the runs.
-        where: what the user has said.
-        measured: what processes take, by run.
-        stacked: runs that one process trains in one pass.
-
-    Returns:
-        The share of a GPU that a process gets; 1 on a CPU.
-
-    Raises:
-        UserError: not even one run fits into memory.
-    """
-    need = max((pace.memory for pace in measured.values()), default=0.0)
-    if executor.device == "cuda":
-        if where.workers is None and where.devices == 1 and need:
-            (total,) = executor.apply(gpu_memory)  # asked where runs will be: this machine may have no GPU
-            each = max(1, min(MOST // stacked, int(SHARE * (total or 0.0) / need)))
-            executor.workers *= each
-            return 1 / each
-        return 1.0
-    free = free_memory()
-    if where.ray is None and not where.slurm and need and free:
-        room = int(SHARE * free / need)
-        if room < 1:
-            remedy = "lower recipe.batch, images.patch or sweep.width" + ", or --stack" * (stacked > 1)
-            what = "a run needs" if stacked == 1 else f"{stacked} runs in one pass need"
-            raise UserError("memory", f"{what} {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free", remedy)
-        if where.workers is None:
-            executor.workers = min(executor.workers, room)
-    return 1.0
-
-
-def free_memory() -> float:
-    """Bytes of memory that processes may still take; 0 where the system does not say."""
-    path = Path("/proc/meminfo")
-    if not path.is_file():
-        return 0.0
-    for line in path.read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return 1024.0 * int(line.split()[1])
-    return 0.0
-
-
-def gpu_memory() -> float:
-    """Bytes of the first GPU; 0 where there is none."""
-    return float(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0.0
-
+from reconscale.training.worker_count import choose_workers
 
 RUNNING = ".running"
 """A file that is there while a sweep is run, and is touched now and then."""
@@ -233,10 +174,11 @@ def plan(
             workers = executor.workers
         baselines = 0.0 if are_measured(study, images, folder) else baseline_seconds(study, images)
     size = lambda run: ((s := size_of(run.network, input_spec(run.problem, images.channels))).p, s.flops)  # noqa: E731
-    need = lambda run: _need(measured.get(run.id), run, images)  # noqa: E731
-    samples = lambda run: computed_steps(run.recipe, run.n) * run.recipe.batch  # noqa: E731
+    known = continuing_runs(folder, left)
+    need = lambda run: _need(measured.get(run.id), run, images, known.get(run.id, 0))  # noqa: E731
+    samples = lambda run: (computed_steps(run.recipe, run.n) - known.get(run.id, 0)) * run.recipe.batch  # noqa: E731
     cells = group_cells(runs, over, size, need, lambda run: pixels_of(run, images), samples)
-    return Plan(cells, workers, start, baselines, images.cautions)
+    return Plan(cells, workers, start, baselines, (*images.cautions, *unseen_cautions(study, images)))
 
 
 def _first_worker(executor: Executor) -> float:
@@ -252,11 +194,11 @@ def _nothing() -> None:
     """What the first worker is asked to do."""
 
 
-def _need(pace: RunCost | None, run: Run, images: ImageSet) -> ResourceEstimate | None:
-    return None if pace is None else ResourceEstimate(pace.seconds(run, images), pace.memory)
+def _need(pace: RunCost | None, run: Run, images: ImageSet, known: int) -> ResourceEstimate | None:
+    return None if pace is None else ResourceEstimate(pace.seconds(run, images, known), pace.memory)
 
 
-def run(
+def run(  # noqa: PLR0913 - options of a verb
     study: Study,
     folder: Folder,
     where: ExecutionConfig | None = None,
@@ -265,6 +207,7 @@ def run(
     tell: Tell | None = None,
     retry_failed: bool = False,
     probe: bool | None = None,
+    keep_going: bool | Ask = False,
 ) -> Status:
     """Train what is missing. May be stopped and called again at any time.
 
@@ -277,9 +220,12 @@ def run(
         retry_failed: run failed and diverged runs again.
         probe: once all runs are over, train the smallest and the largest n four times as long; none: where that takes
             a tenth of the study's time at most.
+        keep_going: train all runs even where the first ones are no better than their input; or what is called with a
+            question then, and answers it.
 
     Raises:
         UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
+        EndedOnPurpose: the first runs are no better than their input: see :mod:`reconscale.training.first_runs`.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
     where, progress = (where or ExecutionConfig()).resolved(), progress or _silent_progress
@@ -288,7 +234,7 @@ def run(
     runs = runs_of(study)
     with folder.held(), incident_log(folder, runs, tell or _silent) as record:
         _refuse_beside_jobs(folder, where)
-        for caution in _pin(folder, images):
+        for caution in (*_pin(folder, images), *unseen_cautions(study, images)):
             record({"event": "note", "text": f"caution: {caution}"})
         training_sets(study, images, folder)
         explanation(study, images, folder, progress)
@@ -296,7 +242,8 @@ def run(
             _forget_failed(folder, runs)
             _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
         left = [run for run in runs if not folder.is_over(run)]
-        sweep = _Sweep(study, folder, where, images, progress, record)
+        first = FirstRuns(runs, folder, record, keep_going)
+        sweep = _Sweep(study, folder, where, images, progress, first)
         if left:
             sweep.train(left)
         results = folder.results(runs)
@@ -332,26 +279,31 @@ class _Sweep:
     where: ExecutionConfig
     images: ImageSet
     progress: Progress
-    tell: Tell
+    first: FirstRuns
 
     def train(self, left: list[Run], *, probes: bool = False) -> None:
         """Train runs and write their results into the study's folder, or into that of its probes."""
         folder, images, study = self.folder, self.images, self.study
         into = probes_folder(folder) if probes else folder
-        with self.where.executor(self.tell) as executor:
+        tell = self.first.tell
+        with self.where.executor(tell) as executor:
             placements, measured, share = _measured(left, images, folder, executor, self.where)
             pictures = () if probes else measure_baselines(study, images, folder, self.progress)
-            needs = {run.id: _need(measured.get(run.id), run, images) for run in left}
+            known = {} if probes else continuing_runs(folder, left)
+            needs = {run.id: _need(measured.get(run.id), run, images, known.get(run.id, 0)) for run in left}
             seconds = {name: need.seconds if need else 0.0 for name, need in needs.items()}
             # Seed by seed, so that an unfinished study is a small study; within a seed the longest first.
             order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
             ordered = sorted(left, key=order)
             expected = makespan([seconds[run.id] for run in ordered], executor.workers)
             stack = max(placed.stack for placed in placements.values())
-            self.tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
-                       "workers": executor.workers, "expected": expected, "stack": stack})  # fmt: skip
-            if again := continuing_sentence(0 if probes else len(continuing_runs(folder, ordered))):
-                self.tell({"event": "note", "text": again})
+            tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
+                  "workers": executor.workers, "expected": expected, "stack": stack,
+                  "continuing": sorted(known)})  # fmt: skip
+            if again := continuing_sentence(len(known)):
+                tell({"event": "note", "text": again})
+            if not probes:  # jobs that are still in a queue go on until they are found there, and ended
+                self.first.begin(yardstick_of(study, images, folder), check=not under_way(folder))
             tasks = []
             for run in ordered:
                 need = needs[run.id]

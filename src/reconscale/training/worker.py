@@ -267,7 +267,12 @@ def _test(task: Task, training: Training, report: Report, began: float) -> Resul
     metrics = {name: means(of_set, volumes.get(name, {})) for name, of_set in scores.items()}
     branches = branches_of(training, val)
     total = time.perf_counter() - began
-    more = {"metrics": metrics, "images": scores, "volumes": volumes, "branches": branches}
+    more: dict[str, Any] = {"metrics": metrics, "images": scores, "volumes": volumes, "branches": branches}
+    if training.broke_off_at is not None:
+        more["reason"] = (
+            f"training diverged again, at a third of the rate, at step {training.broke_off_at}; the branch of "
+            f"{training.trained_steps} steps is the result; lower recipe.lr (it was {run.lr:g})"
+        )
     return _result(task, training, "done", **more, seconds=total)
 
 

@@ -87,7 +87,7 @@ def carried_out(folder: Path, *flags: object) -> Path:
 
 
 def start(path: Path, *flags: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "reconscale", "run", path, *flags]
+    command = [sys.executable, "-m", "reconscale", "run", path, "--keep-going", *flags]
     return subprocess.Popen(
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,

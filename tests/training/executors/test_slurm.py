@@ -21,10 +21,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconscale.errors import UserError
+from reconscale.errors import EndedOnPurpose, UserError
 from reconscale.study import Folder
 from reconscale.study.probes import PROBES
 from reconscale.study.study_file import load_study
+from reconscale.training.executors.base import Event
 from reconscale.training.executors.slurm import Slurm, under_way
 from reconscale.training.executors.slurm_cli import READERS, SlurmOptions, minutes, parameters, parse_slurm
 from reconscale.training.executors.slurm_job import JobStatusFile, JobStore, SlurmJob, keep_tasks, read_tasks, restored
@@ -40,6 +41,7 @@ FAKES = {
     "squeue": 'cat "$0.says" 2>/dev/null || true',
     "scontrol": 'echo "MaxArraySize = 6"',
     "srun": "exit 1",
+    "scancel": 'echo "$@" >> "$0.calls"; : > "$(dirname "$0")/squeue.says"',
 }
 """Commands that answer what a test has recorded, for what needs no cluster: who is submitted when."""
 
@@ -266,6 +268,20 @@ def test_cancelled_runs_stay_open(queue: Path, tasks: list[Task]) -> None:
     Slurm(parse_slurm(["poll=0.02"]), events.append).carry_out(tasks)
     assert handed_in(queue) == 1
     assert events[-1]["text"].startswith("12 runs stay open: their jobs were cancelled")
+
+
+def test_a_sweep_that_is_ended_on_purpose_cancels_its_jobs(queue: Path, tasks: list[Task]) -> None:
+    """What is under way would be of no use; the next call begins anew, and nothing is said to work in the folder."""
+
+    def tell(event: Event) -> None:
+        if event["event"] == "queue":
+            say(queue, JobStore.beside(tasks[0].folder.root))
+            raise EndedOnPurpose("the first runs", "reach nothing", "mend the recipe")
+
+    with pytest.raises(EndedOnPurpose):
+        Slurm(SlurmOptions(poll=0.1), tell).carry_out(tasks)
+    assert (queue / "scancel.calls").read_text().split() == ["101"]
+    assert handed_in(queue) == 1 and under_way(tasks[0].folder) == ()
 
 
 def test_a_damaged_ledger_is_refused(queue: Path, tasks: list[Task]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from reconscale.errors import UserError
+from reconscale.errors import EndedOnPurpose, UserError
 from reconscale.study import Folder, Result
 from reconscale.study.results_folder import Incident
 from reconscale.training import checkpoint
@@ -24,6 +24,7 @@ from reconscale.training.executors.base import Event, Tell, fault_event
 from reconscale.training.executors.slurm_cli import (
     OVER,
     SlurmOptions,
+    cancel,
     check_slurm,
     most_elements,
     recorded_state,
@@ -37,6 +38,10 @@ LOOKS = 2
 """A job counts as gone when it was missing in this many looks at the queue in a row."""
 SLOW_FILES = 90.0
 """Seconds that a result may take to be seen on this machine after a job said that it is written (NFS)."""
+
+
+GRACE = 60.0
+"""Seconds that cancelled jobs get to keep the state of their runs."""
 
 
 class Slurm:
@@ -71,6 +76,7 @@ class Slurm:
         Raises:
             KeyboardInterrupt: Ctrl-C; the jobs continue, and the next call finds them again.
             UserError: Slurm refuses the jobs; a job cannot write its results, or none of them can begin.
+            EndedOnPurpose: whoever takes the events said so; the jobs are cancelled.
         """
         tasks = [_placed(task) for task in tasks]
         if not tasks:
@@ -86,6 +92,9 @@ class Slurm:
         except KeyboardInterrupt:
             self._note(f"the jobs continue ({sweep.spelled()}); the same command shows them again; "
                        f"cancel them with: scancel {' '.join(sweep.arrays())}")  # fmt: skip
+            raise
+        except EndedOnPurpose:
+            sweep.end()
             raise
         except UserError:
             if sweep.watched:
@@ -165,6 +174,20 @@ class _Sweep:
         for watch in self.watched.values():  # nothing is left to do for them: they end by themselves
             if self.tasks.keys() >= set(watch.job.runs):
                 self.ledger.remove(watch.job)
+
+    def end(self) -> None:
+        """Cancel the jobs that are watched, and forget those that are gone, so that the next call submits again."""
+        if not self.watched:
+            return
+        self.tell({"event": "note", "text": f"cancelled: {self.spelled()}"})
+        cancel(self.arrays())
+        deadline = time.monotonic() + GRACE
+        while self.watched and time.monotonic() < deadline:
+            queue = states()
+            for watch in [watch for watch in self.watched.values() if not self._alive(watch.job, queue)]:
+                del self.watched[watch.job.id]
+                self.ledger.remove(watch.job)
+            time.sleep(min(1.0, self.options.poll))
 
     def arrays(self) -> list[str]:
         """The ids of the jobs and arrays that are watched."""

@@ -238,6 +238,15 @@ def states() -> dict[str, tuple[str, str]]:
     return found
 
 
+def cancel(jobs: Iterable[str]) -> None:
+    """Cancel jobs or arrays by their ids; their runs keep their state, as they do at the end of a job's time.
+
+    Raises:
+        UserError: the controller does not answer.
+    """
+    _ask(["scancel", *jobs])
+
+
 def recorded_state(job: str) -> str | None:
     """How a job ended according to Slurm's accounting; none where there is none."""
     if shutil.which("sacct") is None:

@@ -1,0 +1,120 @@
+"""How long a sweep will still take, from what runs were estimated to take and how they go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+STEPS = 0.95
+"""Of a run that its steps are counted as; the rest is its test."""
+
+
+@dataclass
+class _Progress:
+    """How far a run is, as parts of the longest that it may take.
+
+    Attributes:
+        first: where it was when it was first heard of, from a checkpoint or a trunk.
+        now: where it is.
+        steps: at most.
+    """
+
+    first: float
+    now: float
+    steps: int
+
+
+class TimeLeft:
+    """Estimates the time left of a sweep.
+
+    Runs under way count to the end of the longest that they may take. Runs that wait count as those that are done
+    turned out, of which some may have converged early. The pace is that of this sweep so far: work done for the time
+    that workers had something to do.
+
+    Args:
+        seconds: run id -> estimated seconds, 0 where not known.
+        workers: runs side by side.
+        continuing: ids of runs whose seconds are already those from where an earlier run ended.
+        clock: seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        seconds: Mapping[str, float],
+        workers: int,
+        continuing: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.planned, self.workers, self.continuing, self.clock = dict(seconds), max(1, workers), continuing, clock
+        self._known: dict[str, _Progress] = {}
+        self._running: set[str] = set()
+        self._ended: dict[str, bool] = {}
+        self._busy, self._looked = 0.0, clock()
+
+    def start(self, run: str) -> None:
+        """A run has begun, or has begun again elsewhere."""
+        self._look()
+        self._running.add(run)
+
+    def lost(self, run: str) -> None:
+        """A run is no longer under way, and will begin again."""
+        self._look()
+        self._running.discard(run)
+
+    def advance(self, run: str, step: int, steps: int) -> None:
+        """A run has computed this many of its steps; at its end ``steps`` may be fewer than before."""
+        self._look()
+        known = self._known.get(run)
+        if known is None:
+            part = STEPS * step / max(1, steps)
+            self._known[run] = _Progress(0.0 if step >= steps else part, part, steps)
+        else:
+            known.steps = max(known.steps, steps)
+            known.now = STEPS * step / max(1, known.steps)
+
+    def end(self, run: str, *, done: bool) -> None:
+        """A run is over.
+
+        Args:
+            run: its id.
+            done: whether it gave a result, and says how long others may take.
+        """
+        self._look()
+        self._running.discard(run)
+        known = self._known.setdefault(run, _Progress(0.0, STEPS, 0))
+        known.now = min(1.0, known.now + 1 - STEPS)
+        self._ended[run] = done
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that are left; 0 where nothing is known."""
+        from reconscale.study.plan import makespan  # commands that run nothing do not wait for it
+
+        self._look()
+        finished = sum(self._done(run) for run in self._known)
+        pace = self._busy / finished if finished > 0 and self._busy > 0 else 1.0
+        over = [run for run, done in self._ended.items() if done and self._whole(run) > 0]
+        whole = sum(self._whole(run) for run in over)
+        usual = sum(self._done(run) for run in over) / whole if whole else 1.0
+        under_way = [self._whole(run) - self._done(run) for run in self._running]
+        begun = {*self._ended, *self._running}
+        waiting = [usual * planned for run, planned in self.planned.items() if run not in begun]
+        return pace * makespan([*under_way, *waiting], self.workers)
+
+    def _whole(self, run: str) -> float:
+        """Planned seconds of a run from where it was first heard of."""
+        known, planned = self._known.get(run), self.planned.get(run, 0.0)
+        return planned if known is None or run in self.continuing else planned * (1 - known.first)
+
+    def _done(self, run: str) -> float:
+        """Planned seconds that a run is through with, of these."""
+        known = self._known.get(run)
+        if known is None or known.first >= 1:
+            return 0.0
+        return self._whole(run) * max(0.0, known.now - known.first) / (1 - known.first)
+
+    def _look(self) -> None:
+        now = self.clock()
+        self._busy += (now - self._looked) * min(self.workers, len(self._running))
+        self._looked = now

@@ -1,0 +1,91 @@
+"""Which images of a study are for training, in which order, and which are held out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconscale.data.image_set import open_images
+from reconscale.data.listing import Progress
+from reconscale.data.subset import ImageSubset
+from reconscale.data.volumes.volume_set import Slices
+from reconscale.errors import UserError, check_int
+from reconscale.study import Study
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """An image of a split.
+
+    Attributes:
+        name: the image: a relative path, of a page of a file with its number, of a slice with that of its volume.
+        unit: what the split keeps together with others of the same: a file, a folder, a photograph, a volume or a
+            patient.
+    """
+
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class SplitListing:
+    """The images of a study by what they are for.
+
+    Attributes:
+        n: the size of the training set, in what the study counts; none: all that there are.
+        seed: whose nested order the training images are in.
+        sets: ``train``, in the order in which images come as n grows; ``val``; and the test sets by their names.
+    """
+
+    n: int | None
+    seed: int
+    sets: Mapping[str, tuple[ListedImage, ...]]
+
+    def to_csv(self) -> str:
+        """A line for every image: set, place (of training images, in the nested order), unit, image."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["set", "place", "unit", "image"])
+        for name, images in self.sets.items():
+            writer.writerows([name, place, image.unit, image.name] for place, image in enumerate(images, 1))
+        return stream.getvalue()
+
+
+def list_split(
+    study: Study,
+    *,
+    n: int | None = None,
+    seed: int | None = None,
+    data: str | Path | None = None,
+    progress: Progress | None = None,
+) -> SplitListing:
+    """List which images of a study are for training, validation and test.
+
+    Args:
+        study: the study.
+        n: the size of the training set, in what the study counts; none: all that there are.
+        seed: whose nested order; none: the first of the sweep.
+        data: the folder above the image folders; none: ``$RECONSCALE_DATA``.
+        progress: called with (label, done, total) while images are prepared.
+
+    Raises:
+        UserError: there are fewer images, the seed is below 0, or the images cannot be opened.
+    """
+    if n is not None:
+        check_int("n", n, least=1)
+    seed = check_int("seed", study.sweep.seed[0] if seed is None else seed, least=0)
+    data = data or os.environ.get("RECONSCALE_DATA")
+    images = open_images(study.images, data=Path(data) if data else None, progress=progress)
+    if n is not None and n > images.available:
+        raise UserError("n", f"found {n}", f"the images allow at most {images.available} {study.images.counts}")
+    train = images.training(n or images.available, seed if study.images.subset == "seed" else 0)
+    return SplitListing(n, seed, {name: _listed(train if name == "train" else pixels)
+                                  for name, pixels in images.sets.items()})  # fmt: skip
+
+
+def _listed(pixels: ImageSubset | Slices) -> tuple[ListedImage, ...]:
+    return tuple(map(ListedImage, pixels.names, pixels.units))
