@@ -13,6 +13,12 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} the best {what} is the {side} one tried ({value:short}); "
         "a {direction} one may be better, and this limit may flatten the curve",
     ),
+    "edge-open": (
+        "warning",
+        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and what was measured does not say "
+        "whether a larger one is better: {step} (90 % interval {low} to {high}); the chance that this is worthwhile is "
+        "{chance}",
+    ),
     "lucky-network": (
         "caution",
         "the best of {count} networks at n = {n:size} is likely to have been lucky with its seeds: {measured:.4g} was "
@@ -253,6 +259,16 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "in {count} of {runs} runs training never improved on the untrained network (n = {sizes}), so that network "
         "was measured; check recipe.lr and recipe.steps",
+    ),
+    "few-untrained-runs": (
+        "caution",
+        "in {count} of {runs} runs training never improved on the untrained network (n = {sizes}); the decision does "
+        "not rest on them, but the curve is too low there: check recipe.lr and recipe.steps, and run them again",
+    ),
+    "near-classical": (
+        "caution",
+        "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
+        "{reached:.4g}), within what seeds explain",
     ),
     "failed-runs": (
         "warning",
