@@ -53,7 +53,7 @@ def two_widths(step: float, noise: float, slope: float = 0.0) -> Points:
         (0.01, 0.01, 0.0, "STOP", "STOP"),  # the last step of p is ruled out: nothing says that a third one helps
         (0.5, 0.01, 0.0, "UNDECIDED", "STOP"),  # it helped, and nobody looked beyond
         (0.5, 0.01, 0.5, "COLLECT MORE", "COLLECT MORE"),  # a larger network may help too
-        (0.1, 0.3, 2.0, "UNDECIDED", "COLLECT MORE"),  # flat within the noise: nobody knows
+        (0.2, 0.6, 3.0, "UNDECIDED", "COLLECT MORE"),  # flat within the noise: nobody knows
     ],
 )
 def test_the_edge_of_the_widths(step: float, noise: float, slope: float, verdict: str, alone: str) -> None:
