@@ -210,9 +210,9 @@ def not_converged(bench: Bench) -> Told:
 
 
 def mixed_budgets(bench: Bench) -> Told:
-    """A table whose two smaller n are from the runs of eight steps; it says the steps of every row."""
+    """A table whose smaller n are from the runs of eight steps; it says the steps of every row."""
     short, sound = (load_points(*bench.trained("few", recipe={"steps": 8})), load_points(*bench.sound))
-    rows = [(short.rows(short.n < 20)), sound.rows(sound.n > 20)]
+    rows = [short.rows(short.n < 100), sound.rows(sound.n > 100)]
     columns = ("n", "y", "seed", "p", "width", "validation", "steps")
     joined = {name: np.concatenate([getattr(part, name) for part in rows]) for name in columns}
     return told_by(decide(Points(**joined, metric="psnr", profile=PROFILE)))

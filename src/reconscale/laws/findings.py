@@ -155,6 +155,11 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "the networks grow with n (correlation {correlation:.2f}), so the effect of each alone is not identified",
     ),
+    "steps-follow-n": (
+        "warning",
+        "all runs of one n have the same steps, and larger n have more ({low:,.0f} to {high:,.0f}), so the effects of "
+        "data and of training cannot be told apart",
+    ),
     "p-assumed": (
         "note",
         "the networks of this curve grow with n, from p = {first:short} at n = {low:size} to p = {last:short} at "

@@ -141,8 +141,8 @@ def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     """What must be mended before anything else, as a row; nothing where nothing must."""
     if not answer.decision.first_step:
         return []
-    edge = answer.decision.verdict == "UNDECIDED"
-    why = f"until then {'nobody knows what a larger network does' if edge else TRAINING_SHOWN}"
+    open_ = answer.decision.verdict == "UNDECIDED"
+    why = f"until then {'nothing that was measured decides it' if open_ else TRAINING_SHOWN}"
     return [_step("first", answer.decision.first_step, why, None, None)]
 
 

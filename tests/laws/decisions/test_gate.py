@@ -66,6 +66,18 @@ def test_the_edge_of_the_widths(step: float, noise: float, slope: float, verdict
         assert str(made).startswith("UNDECIDED\nDo not act on this yet")
 
 
+def test_budgets_that_grow_with_n() -> None:
+    def made(steps: np.ndarray) -> Points:
+        return replace(points(), steps=steps)
+
+    grown = decide(made(np.where(N < 300, 100.0, 4000.0)))
+    assert (grown.verdict, grown.curve_verdict) == ("UNDECIDED", "COLLECT MORE")
+    assert grown.first_step == "Train all n with the same steps, or until they have converged"
+    converged = np.where(N < 300, 100.0, 4000.0) * np.tile([1.0, 1.0, 2.0], 5)  # as long as each run takes
+    for steps in (converged, np.full(len(N), 100.0), np.where(N == 10, 4000.0, 100.0), N + 1000.0):
+        assert decide(made(steps)).verdict == "COLLECT MORE"
+
+
 def test_an_undecided_verdict_is_not_settled() -> None:
     curve = infer(points(slope=-0.02, noise=0.03))
     for worthwhile in (1.0, 2.0, 4.0, 8.0, 30.0):

@@ -15,12 +15,14 @@ from reconscale.laws.decisions.gains import LEAST_P, Gain, gain_p, gains_n, grou
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
 from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import SizeMeans
+from reconscale.laws.grouping import CONFOUNDED, SizeMeans
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.points import METRICS, Points
 
 APART = 0.023
 """Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
+TWICE = 2.0
+"""Steps that differ by a smaller factor are nearly the same."""
 RARE = 0.01
 """A scatter that seeds would show less often than this is not due to seeds."""
 PARAMETERS = 3
@@ -28,13 +30,31 @@ PARAMETERS = 3
 
 
 def list_cautions(curve: CurvePosterior) -> tuple[Finding, ...]:
-    """That the points scatter more than seeds explain, and that laws disagree at twice the largest n."""
-    found = _misfit(curve)
+    """That steps grow with n, points scatter more than seeds explain, or laws disagree at twice the largest n."""
+    found = [*_budgets(curve.points), *_misfit(curve)]
     twice = curve.last + float(np.log(2.0))
     apart = curve.ensemble.apart(twice)
     if apart > APART:
         found.append(finding("laws-disagree", n=float(np.exp(twice)), spread=spell_apart(apart, curve.points.metric)))
     return tuple(found)
+
+
+def _budgets(points: Points) -> list[Finding]:
+    """That every n has a number of steps of its own that grows with n, as where two budgets are mixed in a table.
+
+    Where training went on until it had converged the steps of one n differ, so this is not seen there.
+    """
+    if points.steps is None:
+        return []
+    each = [np.unique(points.steps[points.n == n]) for n in points.sizes]
+    many = min(int((points.n == n).sum()) for n in points.sizes) > 1
+    if not many or any(len(steps) > 1 for steps in each):
+        return []
+    steps = np.concatenate(each)
+    if steps.max() < TWICE * steps.min():
+        return []
+    correlation = float(np.corrcoef(np.log(points.sizes), np.log(steps))[0, 1])
+    return [finding("steps-follow-n", low=steps.min(), high=steps.max())] if correlation >= CONFOUNDED else []
 
 
 def _misfit(curve: CurvePosterior) -> list[Finding]:

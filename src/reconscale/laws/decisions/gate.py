@@ -20,10 +20,11 @@ OBSTACLES = {
     "not-converged": (LONGER, "Train until it has converged: raise recipe.doublings, and run again"),
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
+    "steps-follow-n": (UNDECIDED, "Train all n with the same steps, or until they have converged"),
     "edge-open": (UNDECIDED, "Train a network of twice the largest p or more at the largest n"),
 }
 """Code of a finding -> the verdict that it forces, and what to do. With the first two verdicts the curve shows training
-and not data; with the last nobody has looked where the answer lies."""
+and not data; with the last nothing that was measured tells."""
 SEVEREST = (FIX, LONGER, UNDECIDED)
 """Of several, the first of these stands."""
 
