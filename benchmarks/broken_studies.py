@@ -82,10 +82,15 @@ def told_by(answer: Decision, first: str = "") -> Told:
 
 
 class Bench:
-    """Where studies are trained, and the one without a fault, trained when it is first needed."""
+    """Where studies are trained, and the one without a fault, trained when it is first needed.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Args:
+        root: the folder of all studies.
+        base: the study without a fault; a test has a smaller one.
+    """
+
+    def __init__(self, root: Path, base: dict[str, Any] = SOUND) -> None:
+        self.root, self.base = root, base
 
     def trained(self, name: str, **changes: dict[str, Any]) -> tuple[Study, Folder]:
         """The sound study with tables changed, trained by one worker.
@@ -94,7 +99,9 @@ class Bench:
             UserError: the study is refused.
         """
         name = name.replace(" ", "-")
-        tables = {key: {**SOUND.get(key, {}), **changes.get(key, {})} for key in {*SOUND, *changes} - {"version"}}
+        tables = {
+            key: {**self.base.get(key, {}), **changes.get(key, {})} for key in {*self.base, *changes} - {"version"}
+        }
         study = parse_study({"version": 2, "name": name, **tables})
         folder = Folder(self.root / name)
         run(study, folder, ExecutionConfig(data=self.root, device="cpu", workers=1), probe=False)
@@ -191,7 +198,7 @@ def untrained(bench: Bench) -> Told:
 
 def leak(bench: Bench) -> Told:
     """Every test image is a training image."""
-    study = parse_study({**SOUND, "name": "leak"})
+    study = parse_study({**bench.base, "name": "leak"})
     images, problem = open_images(study.images), problem_of(study.problem, torch.device("cpu"), 0)
     for folder, count in (("leak-train", 40), ("leak-test", 8)):
         (bench.root / folder).mkdir(exist_ok=True)
@@ -212,7 +219,8 @@ def not_converged(bench: Bench) -> Told:
 def mixed_budgets(bench: Bench) -> Told:
     """A table whose smaller n are from the runs of eight steps; it says the steps of every row."""
     short, sound = (load_points(*bench.trained("few", recipe={"steps": 8})), load_points(*bench.sound))
-    rows = [short.rows(short.n < 100), sound.rows(sound.n > 100)]
+    largest = sound.n.max()
+    rows = [short.rows(short.n < largest), sound.rows(sound.n == largest)]
     columns = ("n", "y", "seed", "p", "width", "validation", "steps")
     joined = {name: np.concatenate([getattr(part, name) for part in rows]) for name in columns}
     return told_by(decide(Points(**joined, metric="psnr", profile=PROFILE)))
@@ -221,7 +229,7 @@ def mixed_budgets(bench: Bench) -> Told:
 def error_rises(bench: Bench) -> Told:
     """The same number of passes was meant, and the rule was turned round: many images get few steps."""
     rules = [{"n": [36, 36], "recipe": {"steps": 40}}, {"n": [108, 108], "recipe": {"steps": 12}}]
-    study = {**SOUND, "name": "rises", "override": rules}
+    study = {**bench.base, "name": "rises", "override": rules}
     made, folder = parse_study(study), Folder(bench.root / "rises")
     run(made, folder, ExecutionConfig(device="cpu", workers=1), probe=False)
     known = analyse_study(made, folder)
