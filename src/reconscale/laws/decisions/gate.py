@@ -16,7 +16,11 @@ OBSTACLES = {
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
     "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
     "error-rises": (FIX, "Find out why more data hurt (recipe, duplicates, mixed sources)"),
-    "below-classical": (LONGER, "Train longer (policy converge), or with a larger network or another rate"),
+    "below-classical": (
+        LONGER,
+        "Train longer (policy converge), or with a larger network or another rate; and see that training and test have "
+        "the same noise and range of values",
+    ),
     "not-converged": (LONGER, "Train until it has converged: raise recipe.doublings, and run again"),
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),

@@ -237,8 +237,8 @@ def draws_2d(
 ) -> ScenarioDraws:
     """From a surface over n and p; the aims are the gains of doubling n and p at the chosen network, or the forecast.
 
-    A gain of p lies at the largest n, where nothing bends again. What a seed has at all n alike is not measured anew by
-    its runs at another n; candidates that share new seeds count as if they did not.
+    A gain of p lies at the largest n, where nothing bends again. What a seed has at all n alike is not measured again
+    by its runs at another n; candidates that share new seeds count as if they did not.
     """
     last = float(points.n.max())
     n, networks = [item.n for item in candidates], [item.p or p for item in candidates]
