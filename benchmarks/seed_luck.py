@@ -11,7 +11,7 @@ Used by ``python benchmarks/verdicts.py null``. Sizes n are 10 to 1,000, widths 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +41,8 @@ class Said:
         low, median, high, probability: of the gain.
         true: the gain, in dB.
         verdict: on the curve.
-        right: whether it is; None for UNDECIDED.
+        given: the one that is given: UNDECIDED where the edge of the widths leaves the question open.
+        right: whether the verdict on the curve is; None for UNDECIDED.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Said:
     probability: float
     true: float
     verdict: str
+    given: str
     right: bool | None
 
 
@@ -78,11 +80,13 @@ def judged_null(luck: float, seeds: int, index: int) -> Said:
     gain, verdict = answer.gain_p, answer.curve_verdict
     assert gain is not None
     right = None if verdict == "UNDECIDED" else verdict == "STOP"
-    return Said(answer.gain_p_from, gain.low, gain.median, gain.high, gain.probability, 0.0, verdict, right)
+    return Said(
+        answer.gain_p_from, gain.low, gain.median, gain.high, gain.probability, 0.0, verdict, answer.verdict, right
+    )
 
 
-def judged_gain(index: int) -> Said:
-    """What is said of one study in which larger networks help, or do not."""
+def gain_study(index: int) -> tuple[Points, Callable[[float, float], float]]:
+    """One study in which larger networks help, or do not, and its true PSNR at n and p."""
     rng = np.random.default_rng([index, 777])
     widths = ((8, 16, 32), (8, 16, 32, 64))[rng.integers(2)]
     seeds, alike = int(rng.integers(2, 4)), float(rng.choice([0.0, 0.5, 0.95]))
@@ -90,19 +94,24 @@ def judged_gain(index: int) -> Said:
     spread = float(np.exp(rng.uniform(np.log(0.05), np.log(0.3))))
     floor, by_n, by_p = 10.0 ** rng.uniform([-4.0, -3.5, -5.0], [-3.0, -2.5, -2.5])
 
-    def psnr(n: Floats | float, p: Floats | float) -> Floats:
-        return np.asarray(-10.0 * np.log10(floor + by_n * (n / 100.0) ** -a + by_p * (p / 455.0 / 16.0**2) ** -b))
+    def psnr(n: float, p: float) -> float:
+        return float(-10.0 * np.log10(floor + by_n * (n / 100.0) ** -a + by_p * (p / 455.0 / 16.0**2) ** -b))
 
-    mean = psnr(np.array(SIZES, dtype=np.float64)[:, None], 455.0 * np.array(widths) ** 2.0)
-    points = runs(mean, spread * np.sqrt(alike), spread * np.sqrt(1.0 - alike), seeds, widths, rng)
+    mean = np.array([[psnr(n, 455.0 * width**2) for width in widths] for n in SIZES])
+    return runs(mean, spread * np.sqrt(alike), spread * np.sqrt(1.0 - alike), seeds, widths, rng), psnr
+
+
+def judged_gain(index: int) -> Said:
+    """What is said of one of them."""
+    points, psnr = gain_study(index)
     answer = decide(points, worthwhile=WORTHWHILE)
     gain, n, p = answer.gain_p, answer.n, answer.p
     assert gain is not None and p is not None
-    by_larger, by_more = float(psnr(n, 2 * p) - psnr(n, p)), float(psnr(2 * n, p) - psnr(n, p))
+    by_larger, by_more = psnr(n, 2 * p) - psnr(n, p), psnr(2 * n, p) - psnr(n, p)
     true = {"TRAIN LARGER": by_larger > WORTHWHILE, "COLLECT MORE": by_more > WORTHWHILE}
     right = {**true, "STOP": not any(true.values())}.get(answer.curve_verdict)
     said = (gain.low, gain.median, gain.high, gain.probability)
-    return Said(answer.gain_p_from, *said, by_larger, answer.curve_verdict, right)
+    return Said(answer.gain_p_from, *said, by_larger, answer.curve_verdict, answer.verdict, right)
 
 
 def coverage(said: Sequence[Said]) -> float:
@@ -153,8 +162,8 @@ def _print_verdicts(said: Sequence[Said]) -> None:
     right = f"worthwhile in {100 * happened[sure].mean():.0f} %" if sure.any() else "never said"
     print(f"Brier score {((stated - happened) ** 2).mean():.3f}; chance of at least 80 %: {sure.sum()}, {right}")
     for verdict in ("COLLECT MORE", "TRAIN LARGER", "STOP", "UNDECIDED"):
-        found = [item.right for item in said if item.verdict == verdict]
-        share = (
-            "" if verdict == "UNDECIDED" or not found else f", right in {100 * np.mean(np.array(found, bool)):.0f} %"
-        )
+        found = [item for item in said if item.verdict == verdict]
+        right = np.mean([bool(item.right) for item in found]) if found and verdict != "UNDECIDED" else np.nan
+        kept = sum(item.given == verdict for item in found)
+        share = "" if np.isnan(right) else f", right in {100 * right:.0f} %; {kept} are given"
         print(f"{verdict:13s} {len(found)}{share}")

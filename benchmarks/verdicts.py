@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from curves import PLACE, Curve, halves, lcdb
 from reconscale.laws import Points, infer
-from reconscale.laws.decisions.decide import gains_n
+from reconscale.laws.decisions.gains import gains_n
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
 from seed_luck import print_seed_luck
 from simulated import KINDS, Simulated, studies

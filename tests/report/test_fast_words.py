@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from reconscale.laws import Points
 from reconscale.report.page_text import costs, facts, faults, recipe_words
 from reconscale.report.run_tables import faults_table, training_findings
 from reconscale.study import Recipe, Run, runs_of
@@ -61,6 +64,28 @@ def test_restarts_and_networks_that_learnt_nothing_are_findings() -> None:
     assert restarted.code == "restarted-runs" and "in 1 of 45 runs" in restarted.text and "(n = 10)" in restarted.text
     assert "a recipe.lr below 0.02 would" in restarted.text
     assert untrained.code == "untrained-runs" and "(n = 600)" in untrained.text and "recipe.lr" in untrained.text
+
+
+def test_untrained_runs_stand_against_a_verdict_where_it_rests_on_them() -> None:
+    """Sizes 10 to 600, widths 8, 16 and 32, three seeds; 16 is selected everywhere."""
+    study = study_of(version=2)
+    runs = runs_of(study)
+    done = [result_of(run).model_copy(update={"best_step": 9}) for run in runs]
+    sizes = sorted({run.n for run in runs})
+    best = Points(np.array(sizes, float), np.full(len(sizes), 30.0), metric="psnr", width=np.full(len(sizes), 16))
+
+    def code(which: Callable[[Run], bool]) -> list[str]:
+        silent = {"best_step": 0, "validation": (look(0), look(200))}
+        results = [result.model_copy(update=silent) if which(result.run) else result for result in done]
+        return [f.code for f in training_findings(study, results, best)]
+
+    smallest, largest = sizes[0], sizes[-1]
+    assert code(lambda run: False) == []
+    assert code(lambda run: run.n == smallest and run.network.width == 16 and run.seed == 0) == ["few-untrained-runs"]
+    assert code(lambda run: run.n == largest and run.network.width == 8) == ["few-untrained-runs"]
+    assert code(lambda run: run.n == largest and run.network.width == 16 and run.seed == 0) == ["untrained-runs"]
+    assert code(lambda run: run.n == largest and run.network.width == 32 and run.seed == 0) == ["untrained-runs"]
+    assert code(lambda run: run.n < sizes[3]) == ["untrained-runs"]  # most of the curve
 
 
 def test_a_rate_of_adam_is_a_finding() -> None:

@@ -296,3 +296,10 @@ def test_a_network_below_the_classical_anchor_is_a_finding() -> None:
     assert baseline_findings(best, lines[:1]) == () == baseline_findings(None, lines)
     errors = Points(n=np.array([10.0, 100.0]), y=np.array([2e-3, 1e-3]), metric="error")
     assert [item.code for item in baseline_findings(errors, [("classical", "block DCT", 9e-4)])] == ["below-classical"]
+
+
+def test_a_shortfall_that_seeds_explain_is_no_warning() -> None:
+    n, lines = np.repeat([10.0, 100.0], 3), [("classical", "block DCT", 28.1)]
+    for spread, code in ((0.3, "near-classical"), (0.02, "below-classical")):
+        best = Points(n, 28.0 + spread * np.tile([-1.0, 0.0, 1.0], 2), np.tile([0, 1, 2], 2), metric="psnr")
+        assert [item.code for item in baseline_findings(best, lines)] == [code]

@@ -50,5 +50,5 @@ def test_in_the_report(content: Callable[..., dict[str, Any]]) -> None:
     sets = table(
         "training_sets", "n slices volumes units pixels", [(4, 40.0, 4.0, 4.0, 1.0), (16, 160.0, 9.0, 9.0, 1.0)]
     )
-    (slices,) = [each for each in training_findings(study, enough, sets) if each.code == "unseen-images"]
+    (slices,) = [each for each in training_findings(study, enough, sets=sets) if each.code == "unseen-images"]
     assert "in 2 of 2 runs (n = 4, 16)" in slices.text and "(16 of 160 at n = 16)" in slices.text

@@ -218,7 +218,9 @@ def decide(  # noqa: PLR0913 - flags
         ),
     ] = None,
     target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
-    double: Annotated[str, typer.Option(help="Which to prefer if both are worthwhile: n or p.")] = "n",
+    double: Annotated[
+        str, typer.Option(help="Which to prefer if both are worthwhile: n, p, or auto: the one that gains more.")
+    ] = "auto",
     cost_per_image: Annotated[float | None, typer.Option(help=Price.format("Cost of one more image"))] = None,
     cost_per_hour: Annotated[
         float | None, typer.Option(help=Price.format("For a study: cost of an hour of training"))

@@ -2,7 +2,8 @@
 
 from reconscale.laws.decisions.compare import Comparison, Crossing, Difference
 from reconscale.laws.decisions.costs import CostEstimate, Costs, Hours, hours_of
-from reconscale.laws.decisions.decide import Decision, Gain
+from reconscale.laws.decisions.decide import Decision
+from reconscale.laws.decisions.gains import Gain
 from reconscale.laws.decisions.intervals import Interval, likelihood_words
 from reconscale.laws.decisions.next_experiments import Experiment
 from reconscale.laws.decisions.requirements import Exchange, NoiseLevel, Price, RequiredSize, exchange_sentence

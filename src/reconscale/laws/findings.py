@@ -13,6 +13,12 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} the best {what} is the {side} one tried ({value:short}); "
         "a {direction} one may be better, and this limit may flatten the curve",
     ),
+    "edge-open": (
+        "warning",
+        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and what was measured does not say "
+        "whether a larger one is better: {step} (90 % interval {low} to {high}); the chance that this is worthwhile is "
+        "{chance}",
+    ),
     "lucky-network": (
         "caution",
         "the best of {count} networks at n = {n:size} is likely to have been lucky with its seeds: {measured:.4g} was "
@@ -149,6 +155,11 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "the networks grow with n (correlation {correlation:.2f}), so the effect of each alone is not identified",
     ),
+    "steps-follow-n": (
+        "warning",
+        "all runs of one n have the same steps, and larger n have more ({low:,.0f} to {high:,.0f}), so the effects of "
+        "data and of training cannot be told apart",
+    ),
     "p-assumed": (
         "note",
         "the networks of this curve grow with n, from p = {first:short} at n = {low:size} to p = {last:short} at "
@@ -264,6 +275,16 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs (n = {sizes}) training ended before every image was seen once ({samples:size} of "
         "{images:size} at n = {n:size}): the others taught nothing, and the curve is one of the steps; raise {remedy} "
         "or recipe.batch",
+    ),
+    "few-untrained-runs": (
+        "caution",
+        "in {count} of {runs} runs training never improved on the untrained network (n = {sizes}); the decision does "
+        "not rest on them, but the curve is too low there: check recipe.lr and recipe.steps, and run them again",
+    ),
+    "near-classical": (
+        "caution",
+        "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
+        "{reached:.4g}), within what seeds explain",
     ),
     "failed-runs": (
         "warning",

@@ -82,7 +82,7 @@ def forecast(points: Points, n: ArrayLike, *, seed: int = 0, laws: str | Sequenc
 
 
 def decide(
-    points: Points, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None, seed: int = 0
+    points: Points, *, double: str = "auto", worthwhile: float | None = None, costs: Costs | None = None, seed: int = 0
 ) -> Decision:
     """Say whether more data, or a larger network, is worth it: :func:`.decisions.gate.make_gated_decision`."""
     return infer(points, seed=seed).decide(double=double, worthwhile=worthwhile, costs=costs)

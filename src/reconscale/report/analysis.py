@@ -133,7 +133,7 @@ class Analysis:
         points: every measured run.
         worthwhile: the smallest gain worth paying for, in the unit of the metric.
         requested_n: sizes whose forecast was asked for.
-        double: which is looked at first, ``n`` or ``p``.
+        double: which is preferred where both are worthwhile: ``n``, ``p``, or ``auto``: the one that gains more.
         target: a value of the metric whose n is asked for, or None.
         costs: prices and measured hours; hours are ``hours_unknown`` where nobody measured them.
         noise: the networks at the largest n at other levels of noise, or None.
@@ -165,7 +165,8 @@ class Analysis:
     @cached_property
     def decision(self) -> Decision:
         """The verdict with its gains."""
-        return self.curve.decide(double=self.double, worthwhile=self.worthwhile)
+        costs = self.costs if self.costs.per_image is not None else None  # hours alone do not say what data cost
+        return self.curve.decide(double=self.double, worthwhile=self.worthwhile, costs=costs)
 
     @cached_property
     def required(self) -> RequiredSize | None:
@@ -299,7 +300,7 @@ def analyse(
     *,
     worthwhile: float | None = None,
     requested_n: Sequence[float] = (),
-    double: str = "n",
+    double: str = "auto",
     target: float | None = None,
     costs: Costs | None = None,
     noise: NoiseLevel | None = None,
@@ -310,7 +311,7 @@ def analyse(
         points: the measurements.
         worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         requested_n: sizes to forecast; none: 2, 4 and 10 times the largest n.
-        double: which is looked at first, ``n`` or ``p``.
+        double: which is preferred where both are worthwhile: ``n``, ``p``, or ``auto``: the one that gains more.
         target: a value of the metric whose n is asked for.
         costs: prices and hours; none: nothing is known about either.
         noise: the networks at the largest n at other levels of noise, or None.

@@ -151,12 +151,15 @@ MUON_LEAST = 3e-3
 """Rates below this are those of Adam: Muon then moves every weight a sixth as far as by its own, or less."""
 
 
-def training_findings(study: Study, results: Sequence[Result], sets: Table | None = None) -> tuple[Finding, ...]:
+def training_findings(
+    study: Study, results: Sequence[Result], best: Points | None = None, sets: Table | None = None
+) -> tuple[Finding, ...]:
     """Cautions about how the runs went.
 
     Args:
         study: the study.
         results: of the runs that are over.
+        best: the curve: the runs of the width selected for their n; none: every run counts as selected.
         sets: of volumes, how many slices each n means: see :func:`training_sets_of`.
     """
     found = []
@@ -176,10 +179,7 @@ def training_findings(study: Study, results: Sequence[Result], sets: Table | Non
     slowest = min((result.run.lr for result in done if result.run.recipe.optimizer == "muon"), default=None)
     if slowest is not None and slowest < MUON_LEAST:
         found.append(finding("rate-of-adam", lr=slowest))
-    untrained = [r for r in done if not r.best_step and r.validation and r.validation[0].step == 0]
-    if untrained:
-        sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in untrained}))
-        found.append(finding("untrained-runs", count=len(untrained), runs=len(done), sizes=sizes))
+    found += _untrained(done, best)
     found += _unseen(done, {} if sets is None else {row["n"]: number(row["slices"]) for row in sets.records()})
     if not study.recipe.steps_are_fixed and study.recipe.policy != "converge":
         capped = sum(result.steps >= result.run.recipe.steps and not result.branches for result in done)
@@ -207,8 +207,35 @@ def _unseen(done: Sequence[Result], slices: Mapping[Cell, float]) -> list[Findin
     return [finding("unseen-images", count=len(short), runs=len(done), sizes=sizes, remedy=remedy, **numbers)]
 
 
+def _untrained(done: Sequence[Result], best: Points | None) -> list[Finding]:
+    """That training never improved on the untrained network: a warning where the decision rests on such runs.
+
+    It does where one of them has the largest n and the selected width or a larger one (a verdict compares these), or
+    where half of the runs of the selected widths are such: then the curve is not one of trained networks.
+    """
+    untrained = [r for r in done if not r.best_step and r.validation and r.validation[0].step == 0]
+    if not untrained:
+        return []
+    widths = {} if best is None or best.width is None else dict(zip(best.n.tolist(), best.width.tolist(), strict=True))
+    selected = [r for r in done if widths.get(r.run.n, r.run.network.width) == r.run.network.width]
+    last = max(r.run.n for r in done)
+    decides = any(r.run.n == last and r.run.network.width >= widths.get(last, 0) for r in untrained)
+    lost = {r.run.id for r in untrained}
+    many = 2 * sum(r.run.id in lost for r in selected) >= len(selected)
+    sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in untrained}))
+    code = "untrained-runs" if decides or many else "few-untrained-runs"
+    return [finding(code, count=len(untrained), runs=len(done), sizes=sizes)]
+
+
+CHANCE = 2.0
+"""A mean that is this many standard errors short of another method is not short of it by chance."""
+
+
 def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:
-    """A warning where even the largest n does not reach what needs no training at all, or is worse than its input.
+    """A warning where the selected width does not reach what needs no training, or its input, at the largest n.
+
+    Where seeds alone explain what is missing to a method without training it is a caution: nothing says that the
+    networks are worse.
 
     Args:
         best: the curve, or none.
@@ -228,6 +255,9 @@ def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float
         at = next(value for _, kind, _, value in above if kind == "input")
         text = f"at n = {largest:g} the networks are worse than their input ({at:.4g} against {reached:.4g})"
         return (Finding("below-input", text, "warning"),)
+    there = best.y[best.n == largest]
+    if len(there) > 1 and abs(value - reached) < CHANCE * float(there.std(ddof=1)) / math.sqrt(len(there)):
+        return (finding("near-classical", n=largest, label=label, value=value, reached=reached),)
     text = (
         f"at n = {largest:g} the networks do not reach {label}, which needs no training, {numbers}: they are too "
         "small, trained for too few steps or at a wrong rate, and the curve says more about that than about the data"

@@ -48,6 +48,7 @@ ACT = {
     "UNDECIDED": "No further experiments: decide with what is known",
 }
 """What to do where no further experiment is worth it."""
+TRAINING_SHOWN = "the curve shows the training, and not the data"
 NOT_OF_P = "No further experiments with more data needed: more data is not worth it"
 """The same for STOP where nothing is known about larger networks."""
 
@@ -140,7 +141,8 @@ def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     """What must be mended before anything else, as a row; nothing where nothing must."""
     if not answer.decision.first_step:
         return []
-    why = "until then the curve shows the training, and not the data"
+    open_ = answer.decision.verdict == "UNDECIDED"
+    why = f"until then {'nothing that was measured decides it' if open_ else TRAINING_SHOWN}"
     return [_step("first", answer.decision.first_step, why, None, None)]
 
 

@@ -171,14 +171,16 @@ def run_findings(
         points = points_from_results(done, profile=study.analysis.profile, test_set=main)
     noticed = image_cautions(folder)
     about = (finding("images", what="; ".join(noticed)),) if noticed else ()
-    how = (*about, *study.problem.findings(study.images), *training_findings(study, results, training_sets_of(folder)))
+    best = None if points is None else select_width(points)
+    trained = training_findings(study, results, best, training_sets_of(folder))
+    how = (*about, *study.problem.findings(study.images), *trained)
     if points is None:
         return unique_findings(how)
     anchors = load_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     lines = [] if anchors is None else anchors.lines(main, quantity)
     longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
-    return unique_findings(how, longer, baseline_findings(select_width(points), lines))
+    return unique_findings(how, longer, baseline_findings(best, lines))
 
 
 def study_lines(known: StudyAnalysis) -> list[str]:

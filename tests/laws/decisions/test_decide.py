@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from reconscale.errors import UserError
-from reconscale.laws import Points, decide, likelihood_words
+from reconscale.laws import Costs, Gain, Points, decide, likelihood_words
+from reconscale.laws.decisions.decide import choose_verdict
 
 
 def grid(floor, by_n, by_p, widths=(8, 16, 32), noise=0.002):
@@ -38,16 +39,55 @@ def test_train_larger_where_only_the_network_pays():
 
 def test_the_asked_doubling_comes_first_where_both_pay():
     points = grid(1e-6, (0.01, 0.4), (0.2, 0.4))
-    assert decide(points).verdict == "COLLECT MORE"
+    assert decide(points, double="n").verdict == "COLLECT MORE"
     answer = decide(points, double="p")
     assert answer.verdict == "TRAIN LARGER"
     assert answer.sentence.index("Doubling p") < answer.sentence.index("Doubling n")
 
 
+def test_the_larger_gain_wins_where_both_pay_and_prices_weigh_it():
+    points = grid(1e-6, (0.01, 0.4), (0.2, 0.4))
+    answer = decide(points)
+    assert (answer.verdict, answer.gain_p.median > answer.gain_n.median) == ("TRAIN LARGER", True)
+    assert answer.sentence.endswith("Both are worthwhile; doubling p is expected to add more.")
+    assert decide(grid(1e-6, (0.01, 0.4), (0.02, 0.4))).verdict == "COLLECT MORE"
+
+    def priced(per_image, per_hour):
+        costs = Costs(lambda n, p: 1e-6 * p, per_hour=per_hour, per_image=per_image, currency="EUR")
+        return decide(points, costs=costs)
+
+    cheap, dear = priced(0.01, 10.0), priced(10.0, 0.01)
+    assert (cheap.verdict, dear.verdict) == ("COLLECT MORE", "TRAIN LARGER")
+    assert cheap.sentence.endswith("Both are worthwhile; doubling n adds more for its price.")
+    # hours alone say nothing of what images cost
+    assert decide(points, costs=Costs(lambda n, p: 1e-6 * p, per_hour=10.0)).verdict == "TRAIN LARGER"
+
+
 def test_stop_where_nothing_pays():
     answer = decide(grid(1e-3, (1e-3, 1.0), (1e-9, 0.5)))
     assert answer.verdict == "STOP"
-    assert answer.probability == 1 - max(answer.gain_n.probability, answer.gain_p.probability)
+    assert answer.probability == (1 - answer.gain_n.probability) * (1 - answer.gain_p.probability)
+
+
+def gain(probability, low=0.1, median=0.5):
+    return Gain(median, low, 1.0, probability)
+
+
+@pytest.mark.parametrize(
+    ("of_n", "of_p", "verdict", "probability"),
+    [
+        (gain(0.05), gain(0.05), "STOP", 0.9025),
+        (gain(0.15), gain(0.15), "UNDECIDED", 0.15),  # that neither is: 72 %
+        (gain(0.15), None, "STOP", 0.85),
+        (gain(0.1), gain(0.9), "TRAIN LARGER", 0.9),
+        (gain(0.1), gain(0.9, low=-0.01), "UNDECIDED", 0.9),  # chance alone explains it
+        (gain(0.85), gain(0.9, low=-0.01), "COLLECT MORE", 0.85),
+        (gain(0.85), gain(0.9, median=0.4), "COLLECT MORE", 0.85),
+        (gain(0.85), gain(0.9, median=0.6), "TRAIN LARGER", 0.9),
+    ],
+)
+def test_the_rule(of_n, of_p, verdict, probability):
+    assert choose_verdict(of_n, of_p) == (verdict, pytest.approx(probability))
 
 
 def test_stop_on_the_data_alone_says_so(make):

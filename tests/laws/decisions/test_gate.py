@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reconscale.laws import Points, decide
+from reconscale.laws import Points, decide, infer
 from reconscale.laws.decisions.gate import FIX, LONGER, OBSTACLES
 from reconscale.laws.findings import CODES, Finding
 
@@ -37,6 +37,53 @@ def test_obstacles_stand_before_the_verdict(code: str) -> None:
     assert made.reservation.endswith("On the curve alone the verdict would be COLLECT MORE.")
     head = str(made).splitlines()  # without a likelihood: nothing is likely before it is mended
     assert head[0] == made.verdict and head[1] == made.reservation and head[2] == made.sentence
+
+
+def two_widths(step: float, noise: float, slope: float = 0.0) -> Points:
+    """PSNR of two networks at five n, three seeds; the larger one is ``step`` dB better."""
+    n, p, seed = (part.ravel() for part in np.meshgrid([10.0, 30, 100, 300, 1000], [1e4, 2e4], [0, 1, 2]))
+    scatter = np.random.default_rng(5).normal(0, noise, len(n))
+    y = 30.0 + step * np.log2(p / 1e4) + slope * np.log2(n) + scatter
+    return Points(n, y, seed.astype(int), p, "psnr", validation=y + (p > 1e4))  # always selected
+
+
+@pytest.mark.parametrize(
+    ("step", "noise", "slope", "verdict", "alone"),
+    [
+        (0.01, 0.01, 0.0, "STOP", "STOP"),  # the last step of p is ruled out: nothing says that a third one helps
+        (0.5, 0.01, 0.0, "UNDECIDED", "STOP"),  # it helped, and nobody looked beyond
+        (0.5, 0.01, 0.5, "COLLECT MORE", "COLLECT MORE"),  # a larger network may help too
+        (0.2, 0.6, 3.0, "UNDECIDED", "COLLECT MORE"),  # flat within the noise: nobody knows
+    ],
+)
+def test_the_edge_of_the_widths(step: float, noise: float, slope: float, verdict: str, alone: str) -> None:
+    made = decide(two_widths(step, noise, slope))
+    assert (made.verdict, made.curve_verdict) == (verdict, alone)
+    edge = [finding for finding in made.findings if finding.code == "edge-open"]
+    assert bool(edge) == (verdict == "UNDECIDED") == bool(made.first_step)
+    if edge:
+        assert "the largest network tried (p = 20 k) is the best one" in made.reservation
+        assert str(made).startswith("UNDECIDED\nDo not act on this yet")
+
+
+def test_budgets_that_grow_with_n() -> None:
+    def made(steps: np.ndarray) -> Points:
+        return replace(points(), steps=steps)
+
+    grown = decide(made(np.where(N < 300, 100.0, 4000.0)))
+    assert (grown.verdict, grown.curve_verdict) == ("UNDECIDED", "COLLECT MORE")
+    assert grown.first_step == "Train all n with the same steps, or until they have converged"
+    converged = np.where(N < 300, 100.0, 4000.0) * np.tile([1.0, 1.0, 2.0], 5)  # as long as each run takes
+    for steps in (converged, np.full(len(N), 100.0), np.where(N == 10, 4000.0, 100.0), N + 1000.0):
+        assert decide(made(steps)).verdict == "COLLECT MORE"
+
+
+def test_an_undecided_verdict_is_not_settled() -> None:
+    curve = infer(points(slope=-0.02, noise=0.03))
+    for worthwhile in (1.0, 2.0, 4.0, 8.0, 30.0):
+        first = curve.next_experiments(worthwhile=worthwhile)[0]
+        if curve.decide(worthwhile=worthwhile).verdict == "UNDECIDED":
+            assert first.why != "The decision is settled."
 
 
 def test_what_must_be_fixed_comes_before_longer_training() -> None:

@@ -6,6 +6,7 @@ import pytest
 from reconscale.laws import Points
 from reconscale.laws.surface.cells import cells
 from reconscale.laws.surface.model import fit_noise
+from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.shared_seeds import MOST, UNLABELLED, estimate_shared_seeds
 
 
@@ -71,3 +72,24 @@ def test_seeds_missing_in_some_cells():
     assert told.common.tolist() == [[3.0, 2.0], [2.0, 2.0]]
     assert 0.5 < told.rho <= MOST
     assert (told.own < 1.0).all()
+
+
+def test_a_seed_that_is_known_says_less_at_another_n():
+    """What all n show of the seeds is expected again at a new n; new seeds of a measured cell show it anew."""
+    shared, apart = infer_surface(points(0.98)), infer_surface(points(0.0))
+    n, runs = [1000.0, 2000.0, 2000.0], np.array([3.0, 3.0, 3.0])
+    for surface, known in ((shared, True), (apart, False)):
+        shift, sd = surface.seed_noise(n, [1e4, 1e4, 3e6], runs)
+        assert shift.shape == (1024, 3)
+        assert (shift[:, [0, 2]] == 0).all()  # more runs of a measured cell; a network that nobody has measured
+        assert (sd[1] < 0.5 * sd[0]) == known
+        assert sd[2] == pytest.approx(sd[0])
+    at_cell = shared.log_error(1000.0, 1e4)[:, 0]
+    shift = shared.seed_noise(2000.0, 1e4, np.array([3.0]))[0][:, 0]
+    assert np.corrcoef(at_cell, shift)[0, 1] < -0.7  # the mean of the cell is known, whatever part is the seeds'
+
+
+def test_other_seeds_at_every_n_are_not_expected_again():
+    made = points(0.5)
+    surface = infer_surface(Points(made.n, made.y, np.arange(len(made)), made.p))
+    assert (surface.seed_noise(2000.0, 1e4, np.array([3.0]))[0] == 0).all()

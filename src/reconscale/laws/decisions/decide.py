@@ -7,28 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import chdtrc
 
-from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.format import amount, format_chance, general, plain, short
-from reconscale.laws.curve.ensemble import fit_ensemble
-from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
+from reconscale.laws.decisions.gains import LEAST_P, Gain, gain_p, gains_n, group_along_p, last_step
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
 from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import (
-    SizeMeans,
-    best_widths,
-    group_by_size,
-    image_bootstrap_shift,
-)
+from reconscale.laws.grouping import CONFOUNDED, SizeMeans
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.surface.surface import Surface
 
 APART = 0.023
 """Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
+TWICE = 2.0
+"""Steps that differ by a smaller factor are nearly the same."""
 RARE = 0.01
 """A scatter that seeds would show less often than this is not due to seeds."""
 PARAMETERS = 3
@@ -36,13 +30,31 @@ PARAMETERS = 3
 
 
 def list_cautions(curve: CurvePosterior) -> tuple[Finding, ...]:
-    """That the points scatter more than seeds explain, and that laws disagree at twice the largest n."""
-    found = _misfit(curve)
+    """That steps grow with n, points scatter more than seeds explain, or laws disagree at twice the largest n."""
+    found = [*_budgets(curve.points), *_misfit(curve)]
     twice = curve.last + float(np.log(2.0))
     apart = curve.ensemble.apart(twice)
     if apart > APART:
         found.append(finding("laws-disagree", n=float(np.exp(twice)), spread=spell_apart(apart, curve.points.metric)))
     return tuple(found)
+
+
+def _budgets(points: Points) -> list[Finding]:
+    """That every n has a number of steps of its own that grows with n, as where two budgets are mixed in a table.
+
+    Where training went on until it had converged the steps of one n differ, so this is not seen there.
+    """
+    if points.steps is None:
+        return []
+    each = [np.unique(points.steps[points.n == n]) for n in points.sizes]
+    many = min(int((points.n == n).sum()) for n in points.sizes) > 1
+    if not many or any(len(steps) > 1 for steps in each):
+        return []
+    steps = np.concatenate(each)
+    if steps.max() < TWICE * steps.min():
+        return []
+    correlation = float(np.corrcoef(np.log(points.sizes), np.log(steps))[0, 1])
+    return [finding("steps-follow-n", low=steps.min(), high=steps.max())] if correlation >= CONFOUNDED else []
 
 
 def _misfit(curve: CurvePosterior) -> list[Finding]:
@@ -61,104 +73,9 @@ def _misfit(curve: CurvePosterior) -> list[Finding]:
     return [finding("misfit", law="every curve", residual=100 * scatter, seed=100 * seeds)]
 
 
-LEAST_P = 3
-"""Sizes of network at one n from which on a curve along p is drawn."""
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What more of one thing is expected to add.
-
-    Attributes:
-        median: expected gain, in the metric's unit of gains; above 0 is better.
-        low: 5 % quantile.
-        high: 95 % quantile.
-        probability: chance that the gain is larger than worthwhile.
-        factor: by how much n, or p, is multiplied.
-    """
-
-    median: float
-    low: float
-    high: float
-    probability: float
-    factor: float = 2.0
-
-
-def gains_n(curve: CurvePosterior, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
-    """What each factor of n adds to the largest n, coherently."""
-    places, metric = curve.last + np.log(np.array([1.0, *factors])), curve.points.metric
-    error = np.exp(curve.draw(places))
-    return [_gain(error[:, 0], error[:, k + 1], metric, worthwhile, factor) for k, factor in enumerate(factors)]
-
-
-def gain_p(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, str]:
-    """What twice the parameters add at the largest n.
-
-    Where the doubled network lies between measured ones, the measured ones say; else the surface over n and p where
-    there are enough cells, else a curve along p.
-
-    Args:
-        curve: the curve over n, of the network chosen at each n.
-        worthwhile: the smallest gain worth paying for.
-
-    Returns:
-        The gain, or None where fewer than three sizes of network were measured there and there is no surface; and what
-        it rests on: ``measured``, ``surface``, ``curve``, or nothing.
-    """
-    points, p = curve.points, curve.p
-    if p is None:
-        return None, ""
-    there = points.rows(points.n == curve.largest)
-    assert there.p is not None
-    many = len(np.unique(there.p)) >= LEAST_P
-    x = np.log(best_widths(there, there.p, curve.largest) * np.array([1.0, 2.0]))
-    if many and x[1] <= np.log(there.p.max()):
-        return _from_measured(there, x, worthwhile, curve.seed), "measured"
-    if curve.surface is not None:
-        return _from_surface(curve.surface, there, (curve.largest, p), worthwhile, curve.seed), "surface"
-    return (_from_curve(there, x, worthwhile, curve.seed), "curve") if many else (None, "")
-
-
-def _from_measured(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
-    """Between networks measured at the largest n, however lucky the selected one was; x: ln p before and after."""
-    along = _along_p(there)
-    z = sample_levels(along, DRAWS, np.random.default_rng((seed, 6)))
-    z = z + image_bootstrap_shift(along, along.x, DRAWS, np.random.default_rng((seed, 2)))
-    error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
-
-
-def _from_curve(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
-    """From a curve over p at the largest n; x: ln p before and after."""
-    rng = np.random.default_rng((seed, 7))
-    curve = CurvePosterior(there, fit_ensemble(_along_p(there), rng), seed, (seed, 8), (seed, 2), rng)
-    error = np.exp(curve.draw(x))
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
-
-
-def _from_surface(surface: Surface, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
-    """Test images are drawn again as far as the networks at the largest n say how they differ between images."""
-    n, p = at
-    drawn = surface.log_error([n, n], [p, 2.0 * p])
-    if there.images is not None and there.p is not None and len(np.unique(there.p)) >= LEAST_P:
-        rng = np.random.default_rng((seed, 2))
-        drawn = drawn + image_bootstrap_shift(_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
-    error = np.exp(drawn)
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
-
-
-def _along_p(there: Points) -> SizeMeans:
-    """The runs at one n as a curve over p; with few seeds a run far from the others is no reason to leave it out."""
-    assert there.p is not None
-    along = Points(there.p, there.y, there.seed, metric=there.metric, images=there.images)
-    return group_by_size(along, MOST_LEVELS, outliers=False)
-
-
-def _gain(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
-    """From errors (D,) before and after."""
-    gains = METRICS[metric].gain(before, after)
-    low, median, high = np.quantile(gains, [0.05, 0.5, 0.95]).tolist()
-    return Gain(median, low, high, float((gains > worthwhile).mean()), factor)
+COLLECT, LARGER, STOP, UNDECIDED = "COLLECT MORE", "TRAIN LARGER", "STOP", "UNDECIDED"
+DOUBLE = ("auto", "n", "p")
+"""Which doubling is preferred where both are worthwhile: the one that gains more, for its price where that is known."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +85,8 @@ class Decision:
     Attributes:
         verdict: ``COLLECT MORE``, ``TRAIN LARGER``, ``STOP`` or ``UNDECIDED``; or, where something must be mended
             before the curve says anything about data (:mod:`.gate`), ``FIX FIRST`` or ``TRAIN LONGER FIRST``.
-        probability: of what the verdict on the curve claims: that the gain is worthwhile, for STOP that none is, for
-            UNDECIDED that the more promising one is.
+        probability: of what the verdict on the curve claims: that the gain is worthwhile; for STOP that neither is (at
+            least: as if the two were independent); for UNDECIDED that the more promising one is.
         n: the largest n measured.
         p: parameters of the network chosen there, or None.
         measured: mean over seeds of the metric there.
@@ -211,23 +128,28 @@ class Decision:
     reservation: str = ""
 
     def __str__(self) -> str:
-        sure = "" if self.first_step else f" ({likelihood_words(self.probability)})"
+        sure = "" if self.first_step or self.verdict == UNDECIDED else f" ({likelihood_words(self.probability)})"
         said = filter(None, [f"{self.verdict}{sure}", self.reservation, self.sentence])
         return "\n".join([*said, *map(str, self.findings)])
 
 
 def make_decision(
-    curve: CurvePosterior, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None
+    curve: CurvePosterior, *, double: str = "auto", worthwhile: float | None = None, costs: Costs | None = None
 ) -> Decision:
     """Say whether doubling the data, or the network, is worth it.
 
-    COLLECT MORE where the chance that doubling n gains more than ``worthwhile`` is at least 80 %; else TRAIN LARGER
-    where doubling p does; STOP where both chances are known and below 20 % (with p unknown: on the data alone, and
-    the sentence says so); else UNDECIDED. Gains are of the mean over seeds and over images like the test images.
+    - COLLECT MORE: the chance that doubling n gains more than ``worthwhile`` is at least 80 %.
+    - TRAIN LARGER: that of doubling p is, and the 90 % interval of its gain lies above 0. A network is the best of
+      several and its gain is often continued beyond all of them, so what chance alone explains must not do.
+    - STOP: the chance that neither does is at least 80 % (with p unknown: on the data alone, and the sentence says so).
+    - UNDECIDED: all else.
+
+    Gains are of the mean over seeds and over images like the test images.
 
     Args:
         curve: the curve, inferred from points.
-        double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
+        double: which is preferred where both are worthwhile: ``n``, ``p``, or ``auto``: where images and hours have
+            prices, the one with the larger expected gain for its price, else the one with the larger expected gain.
         worthwhile: the smallest gain worth paying for, 0 or more, in the metric's own unit: dB of PSNR, per cent of an
             error, else as the values; none: that of the metric.
         costs: prices; then the sentence says what each doubling costs.
@@ -235,14 +157,18 @@ def make_decision(
     Raises:
         UserError: an argument is out of range.
     """
-    if double not in ("n", "p"):
-        raise UserError("double", f"found '{double}'", "'n' or 'p' is expected")
+    if double not in DOUBLE:
+        raise UserError("double", f"found '{double}'", "'auto', 'n' or 'p' is expected")
     worthwhile = check_worthwhile(worthwhile, curve.points)
     points, n, p = curve.points, curve.largest, curve.p
     twice, tenfold = gains_n(curve, worthwhile, (2.0, 10.0))
     larger, source = gain_p(curve, worthwhile)
-    verdict, probability = _verdict(twice, larger, double)
+    cost_n = None if costs is None else costs.bill(2.0 * n, p, n)
+    cost_p = None if costs is None or p is None else costs.bill(n, 2.0 * p, n)
+    prices = _prices(costs, cost_n, cost_p)
+    verdict, probability = choose_verdict(twice, larger, double, prices)
     measured, bar = _measured(curve.best, curve.level)
+    findings = (curve.level.findings, list_cautions(curve), _luck(curve, measured, worthwhile))
     answer = Decision(
         verdict=verdict,
         probability=probability,
@@ -256,13 +182,13 @@ def make_decision(
         gain_p_from=source,
         worthwhile=float(worthwhile),
         unit=METRICS[points.metric].unit,
-        cost_n=None if costs is None else costs.bill(2.0 * n, p, n),
-        cost_p=None if costs is None or p is None else costs.bill(n, 2.0 * p, n),
+        cost_n=cost_n,
+        cost_p=cost_p,
         sentence="",
-        findings=unique_findings(curve.level.findings, list_cautions(curve), _luck(curve, measured, worthwhile)),
+        findings=unique_findings(*findings, _open_edge(curve, verdict, larger, worthwhile)),
         curve_verdict=verdict,
     )
-    return replace(answer, sentence=_sentence(answer, points, double))
+    return replace(answer, sentence=_sentence(answer, points, double, prices))
 
 
 def check_worthwhile(worthwhile: float | None, points: Points) -> float:
@@ -289,7 +215,7 @@ def _luck(curve: CurvePosterior, measured: float, worthwhile: float) -> tuple[Fi
     there = curve.points.rows(curve.points.n == curve.largest)
     if there.p is None or curve.p is None or len(np.unique(there.p)) < LEAST_P:
         return ()
-    along = _along_p(there)
+    along = group_along_p(there)
     if not along.replicated:
         return ()
     levels = sample_levels(along, DRAWS, np.random.default_rng((curve.seed, 6))).mean(0)
@@ -303,18 +229,66 @@ def _luck(curve: CurvePosterior, measured: float, worthwhile: float) -> tuple[Fi
     return (finding("lucky-network", count=count, n=curve.largest, measured=measured, expected=expected),)
 
 
-def _verdict(gain_n: Gain, gain_p: Gain | None, double: str) -> tuple[str, float]:
-    claims = [("COLLECT MORE", gain_n.probability)]
-    if gain_p is not None:
-        claims.insert(0 if double == "p" else 1, ("TRAIN LARGER", gain_p.probability))
-    for claim, probability in claims:
-        if probability >= LIKELY:
-            return claim, probability
-    most = max(probability for _, probability in claims)
-    return ("STOP", 1.0 - most) if most < UNLIKELY else ("UNDECIDED", most)
+def _open_edge(curve: CurvePosterior, verdict: str, gain: Gain | None, worthwhile: float) -> tuple[Finding, ...]:
+    """That a verdict stands at the edge of the grid of networks, and no measurement says how it goes on there.
+
+    The last step of p is flat: neither shown to help (its 90 % interval holds 0) nor ruled out as worthwhile. STOP on
+    the data alone needs more: that the last step is ruled out, for nothing else speaks about larger networks.
+    """
+    step = None if verdict == UNDECIDED else last_step(curve, worthwhile)
+    if step is None or step.probability < UNLIKELY:
+        return ()
+    if step.low > 0.0 and not (verdict == STOP and gain is None):
+        return ()
+    metric, chance = METRICS[curve.points.metric], format_chance(step.probability)
+    told = metric.tell("doubling p up to it", step.median)
+    low, high = (plain(end, metric.digits) for end in (step.low, step.high))
+    return (finding("edge-open", n=curve.largest, p=curve.p, step=told, low=low, high=high, chance=chance),)
 
 
-def _sentence(answer: Decision, points: Points, double: str) -> str:
+def choose_verdict(
+    gain_n: Gain, gain_p: Gain | None, double: str = "auto", prices: tuple[float, float] | None = None
+) -> tuple[str, float]:
+    """The verdict on the curve, and the probability of what it claims; see :func:`make_decision`.
+
+    Args:
+        gain_n: of doubling n.
+        gain_p: of doubling p, or None where it is not known.
+        double: which is preferred where both are worthwhile.
+        prices: of doubling n, and p, or None where one of them is not known.
+    """
+    p_chance = 0.0 if gain_p is None else gain_p.probability
+    more = gain_n.probability >= LIKELY
+    larger = gain_p is not None and p_chance >= LIKELY and gain_p.low > 0.0
+    if larger and (not more or _prefers_larger(gain_n, gain_p, double, prices)):
+        return LARGER, p_chance
+    if more:
+        return COLLECT, gain_n.probability
+    # Both gains start from the same level, so they rise and fall together: this is at most the joint probability.
+    neither = (1.0 - gain_n.probability) * (1.0 - p_chance)
+    return (STOP, neither) if neither >= LIKELY else (UNDECIDED, max(gain_n.probability, p_chance))
+
+
+def _prefers_larger(gain_n: Gain, gain_p: Gain | None, double: str, prices: tuple[float, float] | None) -> bool:
+    """Whether p is to be doubled where both doublings are worthwhile."""
+    if double != "auto" or gain_p is None:
+        return double == "p"
+    price_n, price_p = prices or (1.0, 1.0)
+    return gain_p.median * price_n > gain_n.median * price_p
+
+
+def _prices(
+    costs: Costs | None, cost_n: CostEstimate | None, cost_p: CostEstimate | None
+) -> tuple[float, float] | None:
+    """What doubling n, and p, costs in the currency; None unless images and hours have prices above 0 in all."""
+    if costs is None or costs.per_image is None or cost_n is None or cost_p is None:
+        return None
+    if not cost_n.total or not cost_p.total:
+        return None
+    return cost_n.total, cost_p.total
+
+
+def _sentence(answer: Decision, points: Points, double: str, prices: tuple[float, float] | None) -> str:
     network = "" if answer.p is None else f" and p = {short(answer.p)}"
     profile = f" [{points.profile}]" if points.profile else ""
     first = f"At n = {amount(answer.n)} {points.unit}{network} we measure {_value(answer, points)}{profile}."
@@ -322,11 +296,25 @@ def _sentence(answer: Decision, points: Points, double: str) -> str:
     if answer.gain_p is not None:
         about_p = _about("p", answer.gain_p, answer, points)
     else:
-        alone = "; this STOP rests on the data alone" if answer.verdict == "STOP" else ""
+        alone = "; this STOP rests on the data alone" if answer.verdict == STOP else ""
         about_p = (
             f"The gain of a larger network is not known (three or more network sizes are needed at this n){alone}."
         )
-    return " ".join([first, *([about_p, about_n] if double == "p" else [about_n, about_p]), *_bills(answer)])
+    about = [about_p, about_n] if double == "p" else [about_n, about_p]
+    return " ".join([first, *about, *_bills(answer), *_weighed(answer, double, prices)])
+
+
+def _weighed(answer: Decision, double: str, prices: tuple[float, float] | None) -> list[str]:
+    """Why one of two worthwhile doublings is preferred, or why a likely gain of p is none yet."""
+    more, larger = answer.gain_n.probability >= LIKELY, answer.gain_p
+    if larger is None or larger.probability < LIKELY:
+        return []
+    if larger.low <= 0.0:
+        return [] if more else ["The interval of the gain of p holds 0, so seeds alone may explain it."]
+    if not more or double != "auto":
+        return []
+    why = "adds more for its price" if prices is not None else "is expected to add more"
+    return [f"Both are worthwhile; doubling {'p' if answer.verdict == LARGER else 'n'} {why}."]
 
 
 def _bills(answer: Decision) -> list[str]:

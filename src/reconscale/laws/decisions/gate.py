@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import Costs
-from reconscale.laws.decisions.decide import Decision, make_decision
+from reconscale.laws.decisions.decide import UNDECIDED, Decision, make_decision
 
 FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
@@ -16,29 +16,39 @@ OBSTACLES = {
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
     "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
     "error-rises": (FIX, "Find out why more data hurt (recipe, duplicates, mixed sources)"),
-    "below-classical": (LONGER, "Train longer (policy converge), or with a larger network or another rate"),
+    "below-classical": (
+        LONGER,
+        "Train longer (policy converge), or with a larger network or another rate; and see that training and test have "
+        "the same noise and range of values",
+    ),
     "not-converged": (LONGER, "Train until it has converged: raise recipe.doublings, and run again"),
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
+    "steps-follow-n": (UNDECIDED, "Train all n with the same steps, or until they have converged"),
+    "edge-open": (UNDECIDED, "Train a network of twice the largest p or more at the largest n"),
 }
-"""Code of a finding -> the verdict that it forces, and what to do. The curve then shows training, not data."""
+"""Code of a finding -> the verdict that it forces, and what to do. With the first two verdicts the curve shows training
+and not data; with the last nothing that was measured tells."""
+SEVEREST = (FIX, LONGER, UNDECIDED)
+"""Of several, the first of these stands."""
 
 
 def make_gated_decision(
-    curve: CurvePosterior, *, double: str = "n", worthwhile: float | None = None, costs: Costs | None = None
+    curve: CurvePosterior, *, double: str = "auto", worthwhile: float | None = None, costs: Costs | None = None
 ) -> Decision:
     """Say whether more data, or a larger network, is worth it, unless something must be mended first.
 
     Args:
         curve: the curve, inferred from points. Their ``findings`` may say what is known of the runs behind them.
-        double: which is looked at first, ``n`` or ``p``, where both would be worthwhile.
+        double: which is preferred where both are worthwhile: ``n``, ``p``, or ``auto``; see :func:`.make_decision`.
         worthwhile: the smallest gain worth paying for, 0 or more, in the metric's own unit: dB of PSNR, per cent of an
             error, else as the values; none: that of the metric.
         costs: prices; then the sentence says what each doubling costs.
 
     Returns:
         The decision of :func:`.decide.make_decision`. Where a finding of :data:`OBSTACLES` stands against it, its
-        verdict is ``FIX FIRST`` or ``TRAIN LONGER FIRST``, with the verdict on the curve alone beside it.
+        verdict is ``FIX FIRST``, ``TRAIN LONGER FIRST`` or ``UNDECIDED``, with the verdict on the curve alone beside
+        it.
 
     Raises:
         UserError: an argument is out of range.
@@ -51,7 +61,8 @@ def gate(decision: Decision) -> Decision:
     against = [finding for finding in decision.findings if finding.code in OBSTACLES]
     if not against:
         return decision
-    verdict = FIX if any(OBSTACLES[finding.code][0] == FIX for finding in against) else LONGER
+    forced = {OBSTACLES[finding.code][0] for finding in against}
+    verdict = next(name for name in SEVEREST if name in forced)
     first = next(OBSTACLES[finding.code][1] for finding in against if OBSTACLES[finding.code][0] == verdict)
     reasons = "; ".join(finding.text for finding in against)
     reservation = (

@@ -11,7 +11,7 @@ from reconscale.errors import UserError
 from reconscale.format import amount, format_chance, round_interval, short
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
-from reconscale.laws.decisions.decide import check_worthwhile
+from reconscale.laws.decisions.decide import UNDECIDED, check_worthwhile, make_decision
 from reconscale.laws.decisions.value_of_information import (
     Candidate,
     ExpectedLoss,
@@ -74,6 +74,7 @@ class _Plan:
     candidates: tuple[Candidate, ...]
     worthwhile: float | None
     forecast_at: float | None
+    undecided: bool
 
 
 def choose_experiments(
@@ -92,10 +93,10 @@ def choose_experiments(
     the posterior in simulated scenarios, see :mod:`reconscale.laws.decisions.value_of_information`; the test images
     stay as they are.
 
-    ``stop`` comes alone, where the decision is the aim and (a) the expected regret, how much the best choice now is
-    expected to fall short of the best choice if all were known, is below 5 % of ``worthwhile``; or (b) no candidate
-    lowers it by 10 %; or (c) images and hours have a price, and what every candidate takes off the regret, at the price
-    of doubling n a ``worthwhile``, is less than the candidate costs.
+    ``stop`` comes alone, where the decision is the aim and (a) the verdict is not UNDECIDED and the expected regret,
+    how much the best choice now is expected to fall short of the best choice if all were known, is below 5 % of
+    ``worthwhile``; or (b) no candidate lowers it by 10 %; or (c) images and hours have a price, and what every
+    candidate takes off the regret, at the price of doubling n a ``worthwhile``, is less than the candidate costs.
 
     Args:
         curve: the curve, inferred from points.
@@ -114,7 +115,8 @@ def choose_experiments(
     if count < 1:
         raise UserError("count", f"found {count}", "1 or more is expected")
     offered = candidates_of(curve.points) if candidates is None else check_candidate(candidates, curve.points)
-    plan = _Plan(curve, costs, offered, None if forecast_at is not None else worthwhile, forecast_at)
+    undecided = forecast_at is None and make_decision(curve, worthwhile=worthwhile).verdict == UNDECIDED
+    plan = _Plan(curve, costs, offered, None if forecast_at is not None else worthwhile, forecast_at, undecided)
     rng = np.random.default_rng((curve.seed, 9))
     now = simulate_scenarios(_belief(plan, rng), rng)
     return _chosen(plan, now, count, rng)
@@ -154,7 +156,8 @@ def _chosen(plan: _Plan, now: Scenarios, count: int, rng: np.random.Generator) -
 
 
 def _settled(plan: _Plan, left: ExpectedLoss) -> str:
-    if plan.worthwhile is None or left.regret >= SETTLED * plan.worthwhile:
+    """Why to stop, or nothing. An undecided verdict is not settled however little hangs on it."""
+    if plan.undecided or plan.worthwhile is None or left.regret >= SETTLED * plan.worthwhile:
         return ""
     return "The decision is settled."
 

@@ -25,7 +25,6 @@ from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.cells import has_surface
-from reconscale.laws.surface.model import SMOOTH
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
 
 FARTHER = (1.5, 2.0, 3.0, 4.0)
@@ -160,7 +159,7 @@ class ScenarioDraws:
     """Equally likely possibilities.
 
     Attributes:
-        at: (C, M) ln of the expected error where each of M candidates would be measured.
+        at: (C, M) ln of the error that is expected to be measured at each of M candidates.
         x: (M,) ln n of the candidates.
         noise: (M,) standard deviation of the mean over a candidate's runs.
         aims: (C, A) ln of the expected error that matters.
@@ -238,20 +237,20 @@ def draws_2d(
 ) -> ScenarioDraws:
     """From a surface over n and p; the aims are the gains of doubling n and p at the chosen network, or the forecast.
 
-    A gain of p lies at the largest n, where nothing bends again.
+    A gain of p lies at the largest n, where nothing bends again. What a seed has at all n alike is not measured again
+    by its runs at another n; candidates that share new seeds count as if they did not.
     """
     last = float(points.n.max())
     n, networks = [item.n for item in candidates], [item.p or p for item in candidates]
     more = [(2.0 * last, p), (last, 2.0 * p)] if forecast_at is None else [(forecast_at, p)]
     edge = [(last, p), (last * np.exp(-NUDGE), p)]
     log_error = drawn.log_error([*n, *(a for a, _ in [*more, *edge])], [*networks, *(b for _, b in [*more, *edge])])
-    seeds, wrong = drawn.parameters["seed_sd"][0], drawn.parameters["wrong_sd"][0]
-    runs = np.array([item.seeds for item in candidates], dtype=np.float64)
+    shift, noise = drawn.seed_noise(n, networks, np.array([item.seeds for item in candidates], dtype=np.float64))
     slope = float(np.median(log_error[:, -2] - log_error[:, -1])) / NUDGE
     return ScenarioDraws(
-        at=log_error[:, : len(n)],
+        at=log_error[:, : len(n)] + shift,
         x=np.log(n),
-        noise=np.sqrt(seeds**2 / runs + (1.0 - SMOOTH) * wrong**2),
+        noise=noise,
         aims=log_error[:, len(n) : -2],
         places=np.log([a for a, _ in more]),
         last=float(np.log(last)),

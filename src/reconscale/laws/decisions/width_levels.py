@@ -32,7 +32,9 @@ def sample_levels(along: SizeMeans, draws: int, rng: np.random.Generator) -> Flo
     typical = float(np.exp(np.log(along.variance).mean()))
     noise = along.variance / typical
     walk = np.minimum.outer(along.x - along.x[0], along.x - along.x[0]) * (len(along.x) - 1) / np.ptp(along.x)
-    tail = along.dof + len(along.x) - 1
+    # The spread that was guessed before any run counts as one of them; with two seeds at three widths it would be a
+    # quarter of all that is known, and intervals would be an eighth too narrow.
+    tail = along.dof - along.replicated + len(along.x) - 1
     logs, means, roots = [], [], []
     for ratio in RATIOS:
         weight = np.linalg.inv(np.diag(noise) + ratio**2 * walk)

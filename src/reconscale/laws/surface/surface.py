@@ -14,7 +14,7 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import METRICS
 from reconscale.laws.surface.cells import Cells, nearest_inside
-from reconscale.laws.surface.model import DiscrepancyDraws, SurfaceDraws, basis
+from reconscale.laws.surface.model import SMOOTH, DiscrepancyDraws, SurfaceDraws, basis
 from reconscale.laws.surface.optimum import Draws, Optimum, first_below, first_not_worthwhile, grid, optimum, six_n_p
 
 ALWAYS_WRONG = 0.004
@@ -26,6 +26,8 @@ FAR = 4.0
 REACH = 1e4
 """A p more than this many times the largest measured one counts as infinite."""
 NUDGE = 0.05
+SAME = 1e-6
+"""Sizes whose logarithms differ by less are one size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +191,43 @@ class Surface:
         to_metric = METRICS[self.metric].from_error
         value = Draws(to_metric(np.exp(self._at(np.log(_pairs(best.n, best.p))))))
         return Optimum(best.n, best.p, best.n_draws, best.p_draws, value, best.findings + self.cautions(best.n, best.p))
+
+    def seed_noise(self, n: ArrayLike, p: ArrayLike, runs: Floats) -> tuple[Floats, Floats]:
+        """What seeds are expected to add to the mean of new runs, and how uncertain that is.
+
+        At a new n the runs repeat the seeds of the other n, where these repeat each other's, so what they show of a
+        seed's deviation is expected again; more runs of a measured cell have new seeds. Normal distributions, with
+        typical scales of noise and discrepancy. Source: Searle, Casella, McCulloch, Variance components (1992),
+        chapter 7.
+
+        Args:
+            n: training-set sizes, a number or (M,).
+            p: parameters of the networks, a number or (M,).
+            runs: (M,) how many new runs.
+
+        Returns:
+            (D, M) the expected deviation of ln(error) from each surface; (M,) its standard deviation, with the part of
+            the discrepancy that every cell has of its own.
+
+        Raises:
+            UserError: as in :meth:`log_error`.
+        """
+        known, places = self._cells, np.log(_pairs(n, p))
+        measured = np.stack([known.x, known.y])
+        sigma, tau = np.median(self._wrongs.scales, axis=0)
+        own = (1.0 - SMOOTH) * tau**2
+        covariance = known.shared * known.overlap + np.diag((1.0 - known.shared) / known.count)
+        covariance = sigma**2 * covariance + own * np.eye(len(known.x))
+        same_n, same_p = (np.abs(np.subtract.outer(places[i], measured[i])) < SAME for i in range(2))
+        repeated = (same_n & same_p).any(axis=1)
+        alike = known.y[:, None] == known.y
+        repeats = (((known.overlap > 0.0) & alike).sum(axis=1) > 1) | (alike.sum(axis=1) == 1)
+        pairs = np.where(same_p & repeats & ~repeated[:, None], np.minimum.outer(runs, known.count), 0.0)
+        common = sigma**2 * known.shared * pairs / np.outer(runs, known.count)
+        weight = np.linalg.solve(covariance, common.T).T
+        left = sigma**2 / runs - (weight * common).sum(axis=1)
+        shift = (known.z - self._at(measured)) @ weight.T
+        return shift, np.sqrt(np.maximum(left, 0.0) + own)
 
     def cautions(self, n: ArrayLike, p: ArrayLike) -> tuple[Finding, ...]:
         """A finding each for n and p that lie more than four times beyond the measured range, the farthest one.
