@@ -1,7 +1,8 @@
 """Forecasts on published curves and on simulated truth: ours beside the peers'.
 
     python benchmarks/laws.py                       # all parts; about ten minutes on two cores
-    python benchmarks/laws.py vision language       # some of: vision, language, lcdb, replicates, simulated, published
+    python benchmarks/laws.py vision language       # some of: vision, language, lcdb, replicates, reconstruction,
+                                                    # simulated, published
 
 Curves are the units of every mean and of every coverage. M1 to M4 and BNSL-1 are fitted by our own fitter, fully
 optimised on the scatter of ln(error); the published figures of these forms depend on the optimiser's start. LCDB is
@@ -28,11 +29,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of
+from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of, study_curves, tomography
 from reconscale.errors import UserError
-from reconscale.laws import Points, forecast
+from reconscale.laws import METRICS, Points, forecast
 from reconscale.laws.named.fit import point_fit
-from scoring import HEADER, LEVELS, Score, row_of, score_ours, score_point
+from scoring import HEADER, LEVELS, METRIC_HEADER, Score, metric_row, row_of, score_ours, score_point
 from simulated import KINDS, studies
 
 Floats = NDArray[np.float64]
@@ -45,20 +46,22 @@ console = Console(width=120)
 
 
 def last_value(curve: Curve) -> Floats:
-    return np.full(len(curve.ahead), curve.y[curve.n == curve.n.max()].mean())
+    last = curve.logs(curve.y[curve.n == curve.n.max()]).mean()
+    return METRICS[curve.metric].from_error(np.exp(np.full(len(curve.ahead), last)))
 
 
 def last_third(curve: Curve) -> Floats:
     x, group = np.unique(np.log(curve.n), return_inverse=True)
-    z = np.bincount(group, np.log(curve.y)) / np.bincount(group)
+    z = np.bincount(group, curve.logs(curve.y)) / np.bincount(group)
     many = max(3, -(-len(x) // 3))
-    return np.exp(np.polyval(np.polyfit(x[-many:], z[-many:], 1), np.log(curve.ahead)))
+    error = np.exp(np.polyval(np.polyfit(x[-many:], z[-many:], 1), np.log(curve.ahead)))
+    return METRICS[curve.metric].from_error(error)
 
 
 def named(curve: Curve, law: str) -> Floats:
     """A law that refuses the curve (too few sizes) counts as the straight line."""
     try:
-        return point_fit(Points(curve.n, curve.y, curve.seed), law).evaluate(curve.ahead)
+        return point_fit(curve.points, law).evaluate(curve.ahead)
     except UserError:
         return last_third(curve)
 
@@ -158,6 +161,19 @@ def _placed(index: int) -> tuple[str, list[float], float]:
     return study.kind, (told.draws < run).mean(axis=0).tolist(), float(told.median[1] - expected[1])
 
 
+def reconstruction(pool: ProcessPoolExecutor) -> None:
+    """Reconstruction curves of single runs: published ones of CT, and the repository's own studies."""
+    for title, curves in (("CT (LoDoPaB), development half", tomography()), ("own studies", study_curves())):
+        for metric, unit in (("psnr", "dB"), ("ssim", "SSIM")):
+            mine = [curve for curve in curves if curve.metric == metric]
+            if not mine:
+                continue
+            table = Table(*METRIC_HEADER, title=f"{title}: {len(mine)} curves, {unit}", title_justify="left")
+            for name, score in CONTESTANTS.items():
+                table.add_row(*metric_row(name, list(pool.map(score, mine, chunksize=4))))
+            console.print(table)
+
+
 def published(pool: ProcessPoolExecutor) -> None:
     """Published reconstruction curves of two or three sizes: a fan, and a floor that is not called identified."""
     groups: dict[tuple[str, ...], list[tuple[float, float]]] = {}
@@ -184,6 +200,7 @@ PARTS = {
     "language": language,
     "lcdb": lcdb_means,
     "replicates": lcdb_replicates,
+    "reconstruction": reconstruction,
     "simulated": simulated,
     "published": published,
 }

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.laws.curve.model import FEW
 from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.grouping import SizeMeans
@@ -29,6 +28,7 @@ from reconscale.laws.named.fit import Bootstrap, bootstrap
 from reconscale.laws.named.law import bounded
 from reconscale.laws.named.registry import LAWS, keys_of
 
+FEW = 7
 CLEAR = 40.0
 """A curve is clear when its ln(error) changes by more than this many standard deviations of one run, else faint."""
 SURPRISES = (0.5, 1.0)
@@ -197,12 +197,9 @@ class Ensemble:
         drawn, owner = self.curve.curves(x, count, rng)
         away = distance_outside(x, self.level)
         trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
-        rest = sum(self.weights[name] for name in WEIGHTS) if self.laws else 1.0
-        for name, member in (("last value", self.last), ("line", self.line)):
-            drawn = drawn + self.weights[name] / rest * trust * (member.drawn(x, count, rng) - drawn)
-        if self.laws:
-            named = [self.weights[name] * (law.drawn(x, count) - drawn) for name, law in self.laws.items()]
-            drawn = drawn + trust * np.sum(named, axis=0)
+        others = {name: law.drawn(x, count) for name, law in self.laws.items()}
+        others |= {"last value": self.last.drawn(x, count, rng), "line": self.line.drawn(x, count, rng)}
+        drawn = drawn + trust * np.sum([self.weights[name] * (other - drawn) for name, other in others.items()], axis=0)
         drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
         return (conformal_stretch(drawn, x, self.level, self.curve.surprise) if calibrated else drawn), owner
 

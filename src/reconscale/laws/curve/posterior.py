@@ -22,17 +22,17 @@ from reconscale.laws.curve.model import (
     build_discrepancy,
     curves_from_normals,
     marginalise,
+    noise_nodes,
     predict,
 )
 from reconscale.laws.grouping import SizeMeans
+from reconscale.laws.seed_noise import falling_variance
 
 BELIEF = NoisePrior()
-MANY_LEVELS = 8
-"""From this many levels on a curve may have two breaks; with fewer these would be noise."""
-FEW = Prior(second=0.0)
-"""What is believed about a curve of few sizes; a slow-down is as likely as anything."""
-MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
-"""What is believed about a curve of many, mostly checkpoints of one training; chosen on vision and language curves."""
+TWO_BREAKS = (6.0, 12.0)
+"""From the first many levels on a curve may have two breaks; from the second on as often as the prior says. With fewer
+levels these would be noise."""
+PRIOR = Prior()
 CLOUD = 1000
 """Draws of the posterior."""
 MOST_LEVELS = 20
@@ -75,9 +75,7 @@ class Posterior:
     def noise(self, x: Floats) -> Floats:
         """(D, N) standard deviation of ln(error) of one new run at x = ln n."""
         factor = self.departures.noise[self.which][:, None]
-        if not self.level.replicated:
-            return np.broadcast_to(factor, (len(factor), len(x)))
-        return np.asarray(factor * np.interp(x, self.level.x, self.level.sd))
+        return np.asarray(factor * np.interp(x, self.level.x, _unit_sd(self.level)))
 
     def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
         """Draws of the expected ln(error), each row one coherent curve.
@@ -109,7 +107,7 @@ class Posterior:
 
 def prior_for(levels: int) -> Prior:
     """What is believed about a curve that is measured at this many levels."""
-    return MANY if levels >= MANY_LEVELS else FEW
+    return replace(PRIOR, second=PRIOR.second * float(np.clip(np.interp(levels, TWO_BREAKS, (0.0, 1.0)), 0.0, 1.0)))
 
 
 def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator) -> Posterior:
@@ -121,9 +119,11 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
         rng: source of the sampler's moves.
     """
     u = level.x - level.x[-1]
-    variance = level.variance if level.replicated else 1.0 / level.count
+    variance = _unit_sd(level) ** 2 / level.count
     change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
-    parts = build_discrepancy(u, variance, change, level.replicated, BELIEF)
+    typical = float(level.sd[-1]) if level.replicated else 1.0
+    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, BELIEF)
+    parts = build_discrepancy(u, variance, change, noise, BELIEF)
     cuts = (len(u) - held, len(u)) if held else (len(u),)
 
     likelihood, belief = parts.likelihood(cuts), prior_for(len(u))
@@ -133,12 +133,17 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
 
     clouds = smc.smc_sample(stages, smc.normal_sequence(CLOUD, DIMENSIONS), rng)
     drawn = [curves_from_normals(cloud.v, float(u[0]), belief) for cloud in clouds]
-    which = [_which(likelihood(_residual(level, drawn[s]))[:, s], rng) for s in range(len(cuts))]
+    which = [_which(likelihood(_residual(level, drawn[s]))[s].T, rng) for s in range(len(cuts))]
     score = surprise = float("nan")
     if held:
-        score = clouds[1].log_evidence - clouds[0].log_evidence
+        score = clouds[1].log_evidence - clouds[0].log_evidence - 0.5 * held * np.log(2.0 * np.pi)
         surprise = _surprise(level, drawn[0], which[0], parts.until(cuts[0]), variance)
     return Posterior(level, drawn[-1], which[-1], parts, clouds[-1].log_evidence, score, surprise)
+
+
+def _unit_sd(level: SizeMeans) -> Floats:
+    """(K,) standard deviation of one run, in units of the nodes of :func:`.model.noise_nodes`."""
+    return level.sd if level.replicated else np.sqrt(falling_variance(level.x))
 
 
 def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
