@@ -114,6 +114,28 @@ def lcdb(replicates: bool) -> list[Curve]:
     return [curve for key, cell in sorted(cells.items()) if (curve := _of_cell(key, cell, replicates)) is not None]
 
 
+def lcdb_seeds() -> list[Curve]:
+    """Curves of the Learning Curve Database with the raw values of three inner seeds; the fourth is to be foreseen."""
+    cells: dict[tuple[str, str], dict[tuple[int, int], float]] = defaultdict(dict)
+    for row in rows_of(PLACE / "lcdb_perseed_even_openml_ids.csv.gz"):
+        if row["outer_seed"] == "0":
+            place = (int(row["size_train"]), int(row["inner_seed"]))
+            cells[row["openmlid"], row["learner"]][place] = float(row["error"])
+    curves = []
+    for key, cell in sorted(cells.items()):
+        seeds = sorted({seed for _, seed in cell})[:4]
+        ahead = [n for n in AHEAD if all((n, seed) in cell for seed in seeds)]
+        if len(seeds) < 4 or len(ahead) < 2 or not all((n, seed) in cell for n in SEEN for seed in seeds):
+            continue
+        n, y = np.repeat(SEEN, 3).astype(float), np.array([cell[k, seed] for k in SEEN for seed in seeds[:3]])
+        truth = np.array([cell[k, seeds[3]] for k in ahead])
+        if min(y.min(), truth.min()) > 0.002:
+            labels = np.tile(np.arange(3), len(SEEN))
+            made = (n, y, labels, np.array(ahead, float), truth, np.zeros(len(ahead)))
+            curves.append(Curve("LCDB seeds", " ".join(key), key[0], *made))
+    return curves
+
+
 def _of_cell(key: tuple[str, str], cell: dict[int, dict[str, str]], replicates: bool) -> Curve | None:
     if not all(n in cell for n in (*SEEN, *AHEAD[:2])):
         return None
@@ -175,9 +197,7 @@ def study_curves() -> list[Curve]:
 def cut(domain: str, name: str, group: str, metric: str, n: Floats, y: Floats) -> Curve:
     """A curve of single runs, of whose sizes :data:`FIT` says how many are seen."""
     seen = FIT.get(len(n), max(2, round(2 * len(n) / 3)))
-    return Curve(
-        domain, name, group, n[:seen], y[:seen], None, n[seen:], y[seen:], np.zeros(len(n) - seen), metric
-    )
+    return Curve(domain, name, group, n[:seen], y[:seen], None, n[seen:], y[seen:], np.zeros(len(n) - seen), metric)
 
 
 def halves(curves: list[Curve]) -> tuple[list[Curve], list[Curve]]:

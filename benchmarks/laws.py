@@ -2,7 +2,7 @@
 
     python benchmarks/laws.py                       # all parts; about ten minutes on two cores
     python benchmarks/laws.py vision language       # some of: vision, language, lcdb, replicates, reconstruction,
-                                                    # simulated, published
+                                                    # simulated, designs, published
 
 Curves are the units of every mean and of every coverage. M1 to M4 and BNSL-1 are fitted by our own fitter, fully
 optimised on the scatter of ln(error); the published figures of these forms depend on the optimiser's start. LCDB is
@@ -31,10 +31,10 @@ from rich.table import Table
 
 from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of, study_curves, tomography
 from reconscale.errors import UserError
-from reconscale.laws import METRICS, Points, forecast
+from reconscale.laws import METRICS, Points, forecast, infer
 from reconscale.laws.named.fit import point_fit
 from scoring import HEADER, LEVELS, METRIC_HEADER, Score, metric_row, row_of, score_ours, score_point
-from simulated import KINDS, studies
+from simulated import KINDS, NOISE, designs, studies
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
@@ -161,6 +161,54 @@ def _placed(index: int) -> tuple[str, list[float], float]:
     return study.kind, (told.draws < run).mean(axis=0).tolist(), float(told.median[1] - expected[1])
 
 
+def designed(pool: ProcessPoolExecutor) -> None:
+    """Coverage of 90 % intervals in studies of many shapes, and how often a floor is called identified."""
+    found = list(pool.map(_designed, range(STUDIES), chunksize=10))
+    table = Table("studies", "number", "at the largest n", "2x", "10x", "gain of 2x", "width at 10x, dB",
+                  title="90 % intervals, many designs: 3 to 8 sizes, 1 to 5 seeds, exponents 0.01 to 1")  # fmt: skip
+    for name, chosen in (
+        ("one seed", lambda row: row[0] == 1),
+        ("2 or 3 seeds", lambda row: 2 <= row[0] <= 3),
+        ("4 or 5 seeds", lambda row: row[0] >= 4),
+        ("3 or 4 sizes", lambda row: row[1] <= 4),
+        ("7 or 8 sizes", lambda row: row[1] >= 7),
+        ("all", lambda row: True),
+    ):
+        mine = np.array([row[2:] for row in found if chosen(row)])
+        cells = [f"{100 * share:.0f}" for share in mine[:, :4].mean(axis=0)]
+        table.add_row(name, str(len(mine)), *cells, f"{np.median(mine[:, 4]):.2f}")
+    console.print(table)
+    slow = Table(
+        "truth: exponent, no floor", "called a floor, of 40", title="floors that are not there: 5 sizes x 3 seeds"
+    )
+    for exponent in (0.02, 0.035, 0.05):
+        slow.add_row(f"{exponent:g}", str(sum(pool.map(partial(_called_floor, exponent), range(40)))))
+    console.print(slow)
+
+
+def _designed(index: int) -> tuple[float, ...]:
+    study = designs(index + 1, seed=9)[index]
+    last = float(study.points.n.max())
+    curve = infer(study.points)
+    told = curve.forecast(last * np.array([1.0, 2.0, 10.0]))
+    expected = -10.0 * np.log10(study.truth(last * np.array([1.0, 2.0, 10.0])))
+    run = expected - study.noise * 10.0 / np.log(10.0) * np.random.default_rng([9, index]).standard_normal(3)
+    low, high = told.interval(0.9)
+    inside = (low <= run) & (run <= high)
+    low_mean, high_mean = np.quantile(told.expected[:, 0], [0.05, 0.95])
+    level = low_mean <= expected[0] <= high_mean
+    gain = np.quantile(told.expected[:, 1] - told.expected[:, 0], [0.05, 0.95])
+    seeds = len(study.points) // len(study.points.sizes)
+    known = gain[0] <= expected[1] - expected[0] <= gain[1]
+    return (seeds, len(study.points.sizes), level, inside[1], inside[2], known, high[2] - low[2])
+
+
+def _called_floor(exponent: float, index: int) -> bool:
+    n = np.repeat(np.geomspace(100.0, 1e4, 5), 3)
+    error = n**-exponent * np.exp(NOISE * np.random.default_rng([4, index]).standard_normal(15))
+    return bool(forecast(Points(n, error, np.tile(np.arange(3), 5)), [2e4]).known["floor"].identified)
+
+
 def reconstruction(pool: ProcessPoolExecutor) -> None:
     """Reconstruction curves of single runs: published ones of CT, and the repository's own studies."""
     for title, curves in (("CT (LoDoPaB), development half", tomography()), ("own studies", study_curves())):
@@ -202,6 +250,7 @@ PARTS = {
     "replicates": lcdb_replicates,
     "reconstruction": reconstruction,
     "simulated": simulated,
+    "designs": designed,
     "published": published,
 }
 

@@ -77,6 +77,7 @@ MOST_LEVELS = 64
 LEAST_SIZES = 2
 """Distinct n below which there is no curve at all."""
 
+
 @dataclass(frozen=True, eq=False)
 class SizeMeans:
     """Sufficient statistics of the points, on the log-error scale.

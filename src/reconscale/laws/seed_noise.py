@@ -64,10 +64,10 @@ def shrink_variance(squares: Floats, dof: Floats, line: Floats) -> Floats:
 def find_outliers(x: Floats, values: Floats, group: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Runs far from the others at their size.
 
-    One after the other: the run with the largest Student t is an outlier when the Bonferroni bound on its probability is
-    at most :data:`SIGNIFICANT`. It is judged against the other runs of its size, by a scale that falls with n as the line
-    says and that all runs but this one say (an externally studentised residual). Two runs of a size cannot tell which of
-    them is off.
+    One after the other: the run with the largest Student t is an outlier when the Bonferroni bound on its probability
+    is at most :data:`SIGNIFICANT`. It is judged against the other runs of its size, by a scale that falls with n as
+    the line says and that all runs but this one say (an externally studentised residual). Two runs of a size cannot
+    tell which of them is off.
 
     Args:
         x: (K,) ln n of the sizes.

@@ -54,8 +54,6 @@ class Posterior:
         departures: these combinations.
         log_evidence: of all levels.
         held_out: log density of the held-back levels, seen from the others; NaN where nothing was held back.
-        surprise: how far the last level lay from its forecast seen from those before, in standard deviations of that
-            forecast; NaN where nothing was held back.
     """
 
     level: SizeMeans
@@ -64,7 +62,6 @@ class Posterior:
     departures: DiscrepancyGP
     log_evidence: float
     held_out: float
-    surprise: float
 
     @property
     def forms(self) -> dict[str, float]:
@@ -132,13 +129,12 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
         return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
 
     clouds = smc.smc_sample(stages, smc.normal_sequence(CLOUD, DIMENSIONS), rng)
-    drawn = [curves_from_normals(cloud.v, float(u[0]), belief) for cloud in clouds]
-    which = [_which(likelihood(_residual(level, drawn[s]))[s].T, rng) for s in range(len(cuts))]
-    score = surprise = float("nan")
+    drawn = curves_from_normals(clouds[-1].v, float(u[0]), belief)
+    which = _which(likelihood(_residual(level, drawn))[-1].T, rng)
+    score = float("nan")
     if held:
         score = clouds[1].log_evidence - clouds[0].log_evidence - 0.5 * held * np.log(2.0 * np.pi)
-        surprise = _surprise(level, drawn[0], which[0], parts.until(cuts[0]), variance)
-    return Posterior(level, drawn[-1], which[-1], parts, clouds[-1].log_evidence, score, surprise)
+    return Posterior(level, drawn, which, parts, clouds[-1].log_evidence, score)
 
 
 def _unit_sd(level: SizeMeans) -> Floats:
@@ -153,27 +149,15 @@ def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.asarray(np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1))
 
 
-def _surprise(
-    level: SizeMeans, drawn: CurveDraws, which: NDArray[np.int64], seen: DiscrepancyGP, variance: Floats
-) -> float:
-    """Distance of the last level from the forecast of the draws, in standard deviations of the forecast."""
-    u = level.x - level.x[-1]
-    residual = (level.z - drawn.log_shape(u))[:, : len(seen.u)]
-    mean, spread = drawn.log_shape(u[-1:])[:, 0], np.empty(len(which))
-    for j in np.unique(which):
-        mine = np.flatnonzero(which == j)
-        away, root = predict(seen, int(j), residual[mine], u[-1:])
-        mean[mine] += away[:, 0]
-        spread[mine] = root[0, 0] ** 2 + seen.noise[j] ** 2 * variance[-1]
-    return float(abs(level.z[-1] - np.median(mean)) / np.sqrt(mean.var() + spread.mean()))
-
-
 def _residual(level: SizeMeans, drawn: CurveDraws) -> Floats:
     return np.asarray(level.z - drawn.log_shape(level.x - level.x[-1]))
 
 
 COINCIDE = 0.6
 """A quantity is identified when its 90 % interval is narrower than this part of the one before any measurement."""
+FLOOR_ODDS = 10.0
+"""A floor is not called identified unless the measurements multiply the odds that there is one by this (a Bayes factor)
+under a prior that has slow laws without end, of exponents 0.02 and more."""
 FLOOR_DECADES = 1.5
 """A floor is not called identified from a narrower range of n."""
 FLOOR_SHARE = 0.05
@@ -220,13 +204,20 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     before = _before(round(first, 6), len(level.x))
     floor = _compared(drawn.share, before.share)
     far = -first / np.log(10.0) >= FLOOR_DECADES
-    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far)
+    odds = floor_odds(float((drawn.share > 0).mean()), len(drawn.share), PRIOR.floor)
+    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far and odds > FLOOR_ODDS)
     return {
         "exponent": _compared(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2])).scaled(np.exp),
         "slope": _compared(_slope(drawn), _slope(before)),
         "floor": replace(floor, identified=sure, probability=float((drawn.share > 0).mean())),
         "break": _break(drawn, before, first).scaled(lambda place: np.exp(place + level.x[-1])),
     }
+
+
+def floor_odds(after: float, draws: int, before: float) -> float:
+    """Bayes factor of a floor against none, from its probability after (a share of so many draws) and before."""
+    sure = (after * draws + 0.5) / (draws + 1.0)
+    return sure / (1.0 - sure) * (1.0 - before) / before
 
 
 def _before(first: float, levels: int) -> CurveDraws:
