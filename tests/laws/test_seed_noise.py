@@ -31,11 +31,11 @@ def test_the_spread_is_right_at_every_size(sd):
         z, group = study(sd, 3, rng)
         points = Points(SIZES[group], np.exp(z), np.tile(np.arange(3), 5))
         found.append(group_by_size(points).sd)
-    np.testing.assert_allclose(np.median(found, axis=0), sd, rtol=0.25)
+    np.testing.assert_allclose(np.median(found, axis=0), sd, rtol=0.3)
 
 
 def test_the_line_is_the_variance_where_there_are_many_runs():
-    x, variance = np.log(SIZES), FALLING**2
+    x, variance = np.log(SIZES), 0.01 * SIZES**-1.3
     np.testing.assert_allclose(fit_variance(x, 1000 * variance, np.full(5, 1000.0)), variance, rtol=0.01)
     own = shrink_variance(np.array([0.4]), np.array([1000.0]), np.array([0.01]))
     assert own[0] == pytest.approx(0.4 / 1000, rel=0.2)

@@ -176,10 +176,12 @@ class TestPosterior:
             found += summarise(infer_posterior(level, rng=np.random.default_rng(0)))["floor"].identified
         assert found <= 1
 
-    def test_odds_of_a_floor(self):
-        assert floor_odds(0.9, 1000, 0.9) == pytest.approx(1.0, rel=0.01)
-        assert np.isfinite(floor_odds(1.0, 1000, 0.9))
-        assert floor_odds(1.0, 1000, 0.9) > 100
+    def test_odds_of_a_floor(self, make):
+        odds = []
+        for floor, exponent in ((0.3, 0.6), (0.0, 0.05)):
+            level = group_by_size(make(floor, 3, exponent, noise=0.003))
+            odds.append(floor_odds(infer_posterior(level, rng=np.random.default_rng(0))))
+        assert odds[0] > 100 > 1 > odds[1]
 
     def test_a_break_in_range_is_found_and_placed(self):
         n = np.geomspace(10, 1e5, 13)

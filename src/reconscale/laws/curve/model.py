@@ -49,22 +49,19 @@ class Prior:
         floor: probability that there is a floor.
         shift: probability that it is of the kind ``+shift``, given that there is one.
         floor_bend: the floor's share s of the error at the largest n has density proportional to (1-s)^(bend-1).
-        exponent, exponent_sd: median and log spread of the exponent beyond the last break, towards a floor.
-        slow, slow_sd: the same where there is no floor: image reconstruction has exponents of 0.03.
+        exponent, exponent_sd: median and log spread of the exponent beyond the last break.
         kinds: probabilities of no break, saturating, speeding up, slowing down.
         second: probability of a second break, given one.
         before, after: breaks lie from ``before`` below the smallest ln n to ``after`` above the largest.
         sharpness, sharpness_sd: median and log spread of the width f of a break in ln n.
     """
 
-    floor: float = 0.92
+    floor: float = 0.87
     shift: float = 0.84
     floor_bend: float = 0.6
     exponent: float = 0.8
     exponent_sd: float = 0.8
-    slow: float = 0.2
-    slow_sd: float = 1.2
-    kinds: tuple[float, float, float, float] = (0.42, 0.23, 0.1, 0.25)
+    kinds: tuple[float, float, float, float] = (0.3, 0.25, 0.2, 0.25)
     second: float = 0.2
     before: float = 1.0
     after: float = 0.7
@@ -118,8 +115,7 @@ def curves_from_normals(v: Floats, first: float, belief: Prior) -> CurveDraws:
     floored = unit[:, 0] < belief.floor
     part = 1.0 - (1.0 - np.minimum(unit[:, 0] / belief.floor, 1.0)) ** (1.0 / belief.floor_bend)
     share = np.where(floored, np.minimum(part, 1.0 - 1e-6), 0.0)
-    towards, endless = np.exp(belief.exponent_sd * v[:, 1]), np.exp(belief.slow_sd * v[:, 1])
-    last = np.where(floored, belief.exponent * towards, belief.slow * endless)
+    last = belief.exponent * np.exp(belief.exponent_sd * v[:, 1])
     cuts = np.cumsum(belief.kinds)
     kind = np.searchsorted(cuts[:-1], unit[:, 2], side="right")
     within = (unit[:, 2] - np.concatenate([[0.0], cuts])[kind]) / np.asarray(belief.kinds)[kind]
@@ -149,8 +145,8 @@ class NoisePrior:
         count: combinations.
     """
 
-    noise: float = 0.012
-    noise_sd: float = 1.1
+    noise: float = 0.015
+    noise_sd: float = 1.0
     rough: float = 0.018
     rough_sd: float = 0.9
     length: float = 1.6

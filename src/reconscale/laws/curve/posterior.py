@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,14 @@ from reconscale.laws.curve.model import (
 from reconscale.laws.grouping import SizeMeans
 from reconscale.laws.seed_noise import falling_variance
 
-BELIEF = NoisePrior()
-TWO_BREAKS = (6.0, 12.0)
-"""From the first many levels on a curve may have two breaks; from the second on as often as the prior says. With fewer
-levels these would be noise."""
-PRIOR = Prior()
+BETWEEN = (6.0, 12.0)
+"""Up to the first many levels a curve counts as one of few, each a training of its own; from the second on as one of
+many, mostly checkpoints of one training. Between them the beliefs pass over gradually."""
+FEW = Prior(second=0.0)
+"""What is believed about a curve of few sizes: a second break would be noise; a slow-down is as likely as anything."""
+MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
+"""What is believed about a curve of many; chosen on vision and language curves."""
+FEW_NOISE, MANY_NOISE = NoisePrior(), NoisePrior(noise=0.008)
 CLOUD = 1000
 """Draws of the posterior."""
 MOST_LEVELS = 20
@@ -102,9 +105,15 @@ class Posterior:
         return drawn[:, back], owner
 
 
-def prior_for(levels: int) -> Prior:
-    """What is believed about a curve that is measured at this many levels."""
-    return replace(PRIOR, second=PRIOR.second * float(np.clip(np.interp(levels, TWO_BREAKS, (0.0, 1.0)), 0.0, 1.0)))
+def beliefs_about(levels: int) -> tuple[Prior, NoisePrior]:
+    """What is believed about a curve that is measured at this many levels, and about its noise."""
+    share = float(np.interp(levels, BETWEEN, (0.0, 1.0)))
+    mixed = {}
+    for name, few in asdict(FEW).items():
+        mixed[name] = np.asarray(few) + share * (np.asarray(getattr(MANY, name)) - np.asarray(few))
+    kinds = tuple(mixed.pop("kinds").tolist())
+    noise = FEW_NOISE.noise * (MANY_NOISE.noise / FEW_NOISE.noise) ** share
+    return Prior(**{name: float(value) for name, value in mixed.items()}, kinds=kinds), replace(FEW_NOISE, noise=noise)
 
 
 def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator) -> Posterior:
@@ -119,11 +128,11 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
     variance = _unit_sd(level) ** 2 / level.count
     change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
     typical = float(level.sd[-1]) if level.replicated else 1.0
-    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, BELIEF)
-    parts = build_discrepancy(u, variance, change, noise, BELIEF)
+    belief, noise_belief = beliefs_about(len(u))
+    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, noise_belief)
+    parts = build_discrepancy(u, variance, change, noise, noise_belief)
     cuts = (len(u) - held, len(u)) if held else (len(u),)
-
-    likelihood, belief = parts.likelihood(cuts), prior_for(len(u))
+    likelihood = parts.likelihood(cuts)
 
     def stages(v: Floats) -> Floats:
         return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
@@ -156,8 +165,9 @@ def _residual(level: SizeMeans, drawn: CurveDraws) -> Floats:
 COINCIDE = 0.6
 """A quantity is identified when its 90 % interval is narrower than this part of the one before any measurement."""
 FLOOR_ODDS = 10.0
-"""A floor is not called identified unless the measurements multiply the odds that there is one by this (a Bayes factor)
-under a prior that has slow laws without end, of exponents 0.02 and more."""
+"""A floor is not called identified unless its Bayes factor against a power law without end is larger than this."""
+SLOWEST, FASTEST = 0.01, 1.0
+"""Between these the exponent of that power law is log-uniform: the errors of image reconstruction have 0.03."""
 FLOOR_DECADES = 1.5
 """A floor is not called identified from a narrower range of n."""
 FLOOR_SHARE = 0.05
@@ -204,8 +214,7 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     before = _before(round(first, 6), len(level.x))
     floor = _compared(drawn.share, before.share)
     far = -first / np.log(10.0) >= FLOOR_DECADES
-    odds = floor_odds(float((drawn.share > 0).mean()), len(drawn.share), PRIOR.floor)
-    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far and odds > FLOOR_ODDS)
+    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far and floor_odds(posterior) > FLOOR_ODDS)
     return {
         "exponent": _compared(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2])).scaled(np.exp),
         "slope": _compared(_slope(drawn), _slope(before)),
@@ -214,14 +223,23 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     }
 
 
-def floor_odds(after: float, draws: int, before: float) -> float:
-    """Bayes factor of a floor against none, from its probability after (a share of so many draws) and before."""
-    sure = (after * draws + 0.5) / (draws + 1.0)
-    return sure / (1.0 - sure) * (1.0 - before) / before
+def floor_odds(posterior: Posterior) -> float:
+    """Bayes factor of curves with a floor against power laws without end, however slow they are.
+
+    The evidence of the curves with a floor is that of all curves times their probability after over that before.
+    """
+    level, drawn = posterior.level, posterior.shapes
+    u = level.x - level.x[-1]
+    exponents = np.exp(np.linspace(np.log(SLOWEST), np.log(FASTEST), 48))
+    logs = marginalise(posterior.departures.likelihood((len(u),))(level.z + exponents[:, None] * u))[:, 0]
+    endless = float(np.log(np.exp(logs - logs.max()).mean()) + logs.max())
+    after, before = float((drawn.share > 0).mean()), beliefs_about(len(u))[0].floor
+    floored = posterior.log_evidence + float(np.log(max(after, 1e-6) / before))
+    return float(np.exp(np.clip(floored - endless, -50.0, 50.0)))
 
 
 def _before(first: float, levels: int) -> CurveDraws:
-    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, prior_for(levels))
+    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, beliefs_about(levels)[0])
 
 
 def _compared(after: Floats, before: Floats) -> ParameterSummary:
