@@ -26,7 +26,7 @@ MOST_OUTLIERS = 0.2
 
 def falling_variance(x: Floats) -> Floats:
     """(K,) variance of one run at ln n = x (K,), relative to the largest size, where nothing was run twice."""
-    return np.exp(SLOPE * (x - x[-1]))
+    return np.asarray(np.exp(SLOPE * (x - x[-1])))
 
 
 def fit_variance(x: Floats, squares: Floats, dof: Floats) -> Floats:
@@ -90,7 +90,8 @@ def _worst(x: Floats, values: Floats, group: NDArray[np.int64], kept: NDArray[np
     mean = np.bincount(group[kept], values[kept], minlength=many) / np.maximum(runs, 1.0)
     away = np.where(kept, values - mean[group], 0.0)
     judged = np.flatnonzero(kept & (runs[group] >= 3))
-    squares, dof = np.bincount(group[kept], away[kept] ** 2, minlength=many), np.maximum(runs - 1.0, 0.0)
+    squares = np.bincount(group[kept], away[kept] ** 2, minlength=many).astype(np.float64)
+    dof = np.maximum(runs - 1.0, 0.0)
     if dof.sum() < 3 or not len(judged):
         return None
     line = np.maximum(fit_variance(x, squares, dof), 1e-12)

@@ -220,7 +220,8 @@ def noise_nodes(dof: float, squares: float, typical: float, belief: NoisePrior) 
     logs = -0.5 * ((grid + np.log(typical) - np.log(belief.noise)) / belief.noise_sd) ** 2
     logs = logs - dof * grid - 0.5 * squares * np.exp(-2.0 * grid)
     mass = np.cumsum(np.exp(logs - logs.max()))
-    return np.exp(np.interp(ndtr(smc.normal_sequence(belief.count, 3)[:, 0]), mass / mass[-1], grid))
+    nodes = np.interp(ndtr(smc.normal_sequence(belief.count, 3)[:, 0]), mass / mass[-1], grid)
+    return np.asarray(np.exp(nodes))
 
 
 def build_discrepancy(u: Floats, variance: Floats, change: float, noise: Floats, belief: NoisePrior) -> DiscrepancyGP:

@@ -105,10 +105,14 @@ class Posterior:
         return drawn[:, back], owner
 
 
+def many_share(levels: int) -> float:
+    """How much a curve that is measured at this many levels counts as one of many, 0 to 1."""
+    return float(np.interp(levels, BETWEEN, (0.0, 1.0)))
+
+
 def beliefs_about(levels: int) -> tuple[Prior, NoisePrior]:
     """What is believed about a curve that is measured at this many levels, and about its noise."""
-    share = float(np.interp(levels, BETWEEN, (0.0, 1.0)))
-    mixed = {}
+    share, mixed = many_share(levels), {}
     for name, few in asdict(FEW).items():
         mixed[name] = np.asarray(few) + share * (np.asarray(getattr(MANY, name)) - np.asarray(few))
     kinds = tuple(mixed.pop("kinds").tolist())
@@ -147,8 +151,13 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
 
 
 def _unit_sd(level: SizeMeans) -> Floats:
-    """(K,) standard deviation of one run, in units of the nodes of :func:`.model.noise_nodes`."""
-    return level.sd if level.replicated else np.sqrt(falling_variance(level.x))
+    """(K,) standard deviation of one run, in units of the nodes of :func:`.model.noise_nodes`.
+
+    That of trainings falls with n, that of the many checkpoints of one training does not.
+    """
+    if level.replicated:
+        return level.sd
+    return np.asarray(falling_variance(level.x) ** (0.5 * (1.0 - many_share(len(level.x)))))
 
 
 def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
