@@ -89,7 +89,7 @@ CODES: dict[str, tuple[str, str]] = {
     "outlier": (
         "warning",
         "{count} of the runs lie far from the others at their size (the first at n = {n:size}: {value:.4g}); the "
-        "median is used there; check these runs",
+        "median is used there, and the spread there includes them; check these runs",
     ),
     "copies": (
         "note",
