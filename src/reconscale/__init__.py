@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reconscale.errors import UserError
     from reconscale.importers import ColumnMapping, import_logs
+    from reconscale.jobs import Job, measure
     from reconscale.laws import (
         LAWS,
         Candidate,
         Costs,
         Curve,
+        Metric,
         Points,
         backtest,
         crossing,
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from reconscale.report import draw_points, report_points, report_study
     from reconscale.study import PROBLEMS, PROFILES, SOURCES, Folder, Study, load_study, runs_of
     from reconscale.study.measurements import load_points
+    from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
+    from reconscale.training.placement import Local, Ray, Slurm
 
 _HOME = {
     **dict.fromkeys(("ColumnMapping", "import_logs"), "reconscale.importers"),
@@ -45,6 +49,10 @@ _HOME = {
     **dict.fromkeys(("Candidate", "Costs", "Curve", "crossing", "hours_of", "infer", "required_n"), "reconscale.laws"),
     **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
     "UserError": "reconscale.errors",
+    "Metric": "reconscale.laws",
+    **dict.fromkeys(("Job", "measure"), "reconscale.jobs"),
+    **dict.fromkeys(("NestedShuffleSplit", "subsets"), "reconscale.study.subsets"),
+    **dict.fromkeys(("Local", "Ray", "Slurm"), "reconscale.training.placement"),
     "FAMILIES": "reconscale.networks",
     **dict.fromkeys(("draw_points", "report_points", "report_study"), "reconscale.report"),
     **dict.fromkeys(("PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
@@ -65,7 +73,13 @@ __all__ = [
     "Curve",
     "ExecutionConfig",
     "Folder",
+    "Job",
+    "Local",
+    "Metric",
+    "NestedShuffleSplit",
     "Points",
+    "Ray",
+    "Slurm",
     "Study",
     "UserError",
     "backtest",
@@ -79,6 +93,7 @@ __all__ = [
     "infer",
     "load_points",
     "load_study",
+    "measure",
     "next_experiments",
     "plan",
     "price",
@@ -88,6 +103,7 @@ __all__ = [
     "required_n",
     "run",
     "runs_of",
+    "subsets",
 ]
 
 

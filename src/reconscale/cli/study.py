@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import asdict
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,6 +53,7 @@ def _where(
     data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any
 ) -> ExecutionConfig:
     try:
+        import_module("reconscale.training.sweep")  # torch, and what else training needs
         from reconscale.training import ExecutionConfig
     except ModuleNotFoundError as error:
         raise UserError("this command", f"needs the package {error.name}, which is not installed",

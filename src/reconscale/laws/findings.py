@@ -254,6 +254,11 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs training never improved on the untrained network (n = {sizes}), so that network "
         "was measured; check recipe.lr and recipe.steps",
     ),
+    "train-changed": (
+        "caution",
+        "{count} of {runs} runs were trained by another version of the code than the last ones; a new folder would train "
+        "all of them in the same way",
+    ),
     "failed-runs": (
         "warning",
         "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if the hard ones failed, "
