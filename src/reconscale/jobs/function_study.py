@@ -49,10 +49,10 @@ def measure(  # noqa: PLR0913 - keywords
 ) -> Points:
     """Train networks with a function of your own, and measure them: one run for each n, width and seed.
 
-    The function gets a :class:`~reconscale.jobs.Job` and gives back the metric of the test items: a number, or a mapping
-    with the metric's name (a number, or one for each test item) and, where known, ``validation`` (the same metric on
-    the validation items, by which widths are chosen), ``p`` (parameters) and ``steps``. All runs are tested on the same
-    items; the training items of a run are the first n of its seed's order.
+    The function gets a :class:`~reconscale.jobs.Job` and gives back the metric of the test items: a number, or a
+    mapping with the metric's name (a number, or one for each test item) and, where known, ``validation`` (the same
+    metric on the validation items, by which widths are chosen), ``p`` (parameters) and ``steps``. All runs are tested
+    on the same items; the training items of a run are the first n of its seed's order.
 
     What is there already is not trained again: after Ctrl-C, a crash or a power cut the same call does what is missing,
     and a call with more n, widths or seeds adds them. Runs that fail are kept with their reason, and the others go on.
@@ -69,7 +69,8 @@ def measure(  # noqa: PLR0913 - keywords
         width: settings that make the network larger; none: there is no such setting.
         groups: a label for each item (patient, scene, ...): groups lie on one side of the line between training,
             validation and test.
-        val, test: items held out, for all runs the same.
+        val: items for validation, the same for all runs.
+        test: items for test, likewise.
         metric: a key of ``METRICS``, or ``rs.Metric(name, "lower" or "higher")``.
         folder: of the study: ``reconscale status``, ``report`` and ``decide`` take it.
         on: ``rs.Local(workers=2)``, ``rs.Ray(...)`` or ``rs.Slurm(...)``.
@@ -95,9 +96,7 @@ def measure(  # noqa: PLR0913 - keywords
     with results.held():
         study = _study(root, divided, grid, train, known, (unit, worthwhile))
         pin_items(results, divided)
-        runs = [
-            study.run(*cell) for cell in ((k, w, s) for k in grid.n for w in grid.width or (None,) for s in grid.seed)
-        ]
+        runs = [study.run(k, w, s) for k in grid.n for w in grid.width or (None,) for s in grid.seed]
         if retry_failed:
             forget_failed(results, runs)
         tell = tell or printer(runs, known.name, lambda line: print(f"reconscale: {line}", file=sys.stderr, flush=True))
@@ -116,7 +115,8 @@ def lost_sentence(found: Status, remedy: str) -> str:
     lost, known = [*found.failed, *found.diverged], len(found.done) + len(found.failed) + len(found.diverged)
     if lost:
         first = lost[0]
-        return f"{len(lost)} of {known + found.open} runs failed or diverged, the first: {first} ({found.reasons[first]}); {remedy}"
+        first = f"{first} ({found.reasons[first]})"
+        return f"{len(lost)} of {known + found.open} runs failed or diverged, the first: {first}; {remedy}"
     return f"{found.open} of {known + found.open} runs are not over" if found.open else ""
 
 
@@ -176,7 +176,7 @@ def _study(
     unit, worthwhile = words
     held = {"val": len(items.rows[1]), "test": len(items.rows[2])}
     own = OwnMetric.of(metric).model_dump() if metric.name not in USUAL_METRICS else None
-    content = {
+    content: dict[str, Any] = {
         "name": re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name).strip("-._")[:80] or "study",
         "callable": {"name": getattr(train, "__qualname__", type(train).__name__), "script": _script(train)},
         "images": {**held, "unit": unit, "count": len(items.items), "digest": items.digest},
@@ -248,8 +248,10 @@ def pickled_by_value(train: Train, metric: Metric) -> bytes:
         return bytes(cloudpickle.dumps((train, metric)))
     except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError("train", f"uses something that cannot be sent to other processes ({lines[0][:200]})",
-                        "make it inside train, or use on=rs.Local(workers=1), which stays in this process") from error  # fmt: skip
+        remedy = "make it inside train, or use on=rs.Local(workers=1), which stays in this process"
+        raise UserError(
+            "train", f"uses something that cannot be sent to other processes ({lines[0][:200]})", remedy
+        ) from error
     finally:
         if by_value:
             cloudpickle.unregister_pickle_by_value(home)

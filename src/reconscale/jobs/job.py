@@ -9,8 +9,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reconscale.errors import UserError, suggest
-from reconscale.laws.metrics import METRICS, Metric
+from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.points import Points
 
 EXAMPLE = '{"psnr": 31.2, "validation": 31.0, "p": 116_707}'
@@ -145,7 +147,7 @@ def _number(where: str, given: Any, metric: Metric, item: str | None) -> float:
     if math.isnan(value) or math.isinf(value):
         raise NotFinite(f"{where} is {value}")
     try:
-        Points([1.0], [value], metric=metric)  # type: ignore[arg-type] - it registers the metric
+        Points(np.ones(1), np.array([value]), metric=register(metric))
     except UserError as mistake:
         raise UserError(where, mistake.found, mistake.remedy) from None
     return value

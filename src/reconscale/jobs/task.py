@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import platform
 import signal
@@ -61,8 +60,8 @@ class Trainer:
         try:
             loaded: tuple[Train, Metric] = pickle.loads(self.content)  # noqa: S301 - pickled by the driver of this run
         except Exception as error:
-            raise UserError(self.who, f"cannot be loaded in a worker ({_first_line(error)})",
-                            "put what it needs into a module beside the script, or use on=rs.Local(workers=1)") from error  # fmt: skip
+            remedy = "put what it needs into a module beside the script, or use on=rs.Local(workers=1)"
+            raise UserError(self.who, f"cannot be loaded in a worker ({_first_line(error)})", remedy) from error
         return loaded
 
 
@@ -212,5 +211,5 @@ def _first_line(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     """Where an error came from, the last line that is no package's."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
-    own = [frame for frame in frames if not frame.filename.startswith(os.path.dirname(os.path.dirname(__file__)))]
+    own = [frame for frame in frames if not frame.filename.startswith(str(Path(__file__).parents[1]))]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

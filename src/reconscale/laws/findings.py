@@ -256,7 +256,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "train-changed": (
         "caution",
-        "{count} of {runs} runs were trained by another version of the code than the last ones; a new folder would train "
+        "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "
         "all of them in the same way",
     ),
     "failed-runs": (

@@ -1,7 +1,7 @@
 """Studies whose networks are trained by other code than ours: a Python function, or a command.
 
-Their folder is like that of any study: ``study.toml``, and ``runs`` with one directory a run. The function or command gets
-the items of a run and gives back what it measured on the test items; everything after that is the same.
+Their folder is like that of any study: ``study.toml``, and ``runs`` with one directory a run. The function or command
+gets the items of a run and gives back what it measured on the test items; everything after that is the same.
 """
 
 from __future__ import annotations
@@ -162,8 +162,9 @@ class OwnMetric(FrozenModel):
         names = ("name", "better", "unit", "worthwhile", "label", "most")
         made = cls(**{name: getattr(metric, name) for name in names})
         if made.metric() != metric:
-            raise UserError(f"metric '{metric.name}'", "has transforms of its own, which a study file cannot hold",
-                            f"leave to_error and from_error out: Metric('{metric.name}', '{metric.better}')")  # fmt: skip
+            remedy = f"leave to_error and from_error out: Metric('{metric.name}', '{metric.better}')"
+            found = "has transforms of its own, which a study file cannot hold"
+            raise UserError(f"metric '{metric.name}'", found, remedy)
         return made
 
     def metric(self) -> Metric:

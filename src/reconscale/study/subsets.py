@@ -17,6 +17,8 @@ from reconscale.files import json_digest
 
 SPLIT, SUBSET, WITHIN = 0, 1, 2
 """What a permutation is for."""
+Rows = tuple[np.ndarray, np.ndarray]
+"""For training, and for test."""
 MOST_ITEMS = 100_000_000
 """Items that a list may have."""
 
@@ -209,7 +211,8 @@ def subsets(
         n: training set sizes.
         seeds: a number k for the seeds 0, ..., k - 1, or a list.
         groups: a label for each item (patient, scene, ...); none: each item is a group of its own.
-        val, test: items held out.
+        val: items for validation.
+        test: items for test.
 
     Raises:
         UserError: an item is given twice, labels are missing, or there are too few items.
@@ -345,7 +348,7 @@ class NestedShuffleSplit:
     def __repr__(self) -> str:
         return f"NestedShuffleSplit(n={list(self.n)}, seeds={list(self.seeds)}, test={self.test}, val={self.val})"
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # noqa: N803
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Rows]:  # noqa: N803, ARG002
         """Rows for training and rows for test, split by split.
 
         Args:
@@ -360,6 +363,6 @@ class NestedShuffleSplit:
         for one in subsets(int(count), self.n, self.seeds, groups, self.val, self.test):
             yield np.array(one.train, np.int64), np.array(one.test, np.int64)
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: N803
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: N803, ARG002
         """How many splits there are."""
         return len(self.n) * len(self.seeds)

@@ -275,7 +275,8 @@ def _groups(tasks: Sequence[AnyTask], workers: int) -> list[Group]:
         return [(task,) for task in tasks]
     from reconscale.training.executors.stacks import grouped
 
-    return grouped(tasks, workers)
+    studies: Any = tasks  # only tasks of ours are ever stacked
+    return grouped(studies, workers)
 
 
 def _train(tasks: Group, report: Report) -> str:
