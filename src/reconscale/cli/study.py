@@ -199,7 +199,7 @@ def run(  # noqa: PLR0913 - flags
         if _is_external(study):
             from reconscale.cli.external import run_external
 
-            flags = {"data": data, "device": device, "workers": workers, "threads": threads, "ray": ray}
+            flags: dict[str, Any] = {"data": data, "device": device, "workers": workers, "threads": threads, "ray": ray}
             flags |= {"slurm": tuple(slurm or ()), "allow_commands": allow_commands, "retry_failed": retry_failed}
             raise typer.Exit(_code(run_external(study, flags, again)))
         value, folder = _load(study)

@@ -144,6 +144,8 @@ def _number(where: str, given: Any, metric: Metric, item: str | None) -> float:
         what = f"found {given!r}"[:80] if isinstance(given, str | bool) else f"found a {type(given).__name__}"
         raise UserError(where, what, "a number is expected")
     value = float(given)
+    if value == math.inf and metric.better == "higher":
+        raise UserError(where, "is infinite", "the output equals the truth exactly: is the truth also the input?")
     if math.isnan(value) or math.isinf(value):
         raise NotFinite(f"{where} is {value}")
     try:
