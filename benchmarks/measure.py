@@ -3,7 +3,7 @@
     python benchmarks/measure.py [--seconds 5] [--workers 2]
 
 The first table: seconds of a run beyond those of the function (a sleep of known length), in this process, in processes
-of their own, and as a command; the median run, and the first one, which waits for the workers' server to load torch. The
+of their own, and as a command; the median run, and the first one, which waits until workers have loaded torch. The
 second: the points of a tiny study of ours, and those that the same training gives when a function calls it: the same
 images, subsets and seeds, so that they differ by nothing.
 """
@@ -76,7 +76,8 @@ class Clock:
         self.began: dict[str, float] = {}
         self.took: list[float] = []
 
-    def __call__(self, event: dict[str, object]) -> None:
+    def take(self, event: dict[str, object]) -> None:
+        """Note when a run begins and ends."""
         run = str(event.get("run", ""))
         if event["event"] == "start":
             self.began[run] = time.perf_counter()
@@ -95,7 +96,7 @@ def overheads(home: Path, seconds: float, workers: int) -> None:
     print(f"{'where':<24} {'overhead, median':>16} {'of the run':>11} {'first run':>10}")
     for name, on in (("in this process", None), (f"{workers} processes", rs.Local(workers=workers))):
         clock = Clock()
-        rs.measure(train, 20, folder=home / name, on=on, tell=clock, **grid)
+        rs.measure(train, 20, folder=home / name, on=on, tell=clock.take, **grid)
         report(name, clock, seconds)
     folder = home / "command"
     folder.mkdir()
@@ -105,7 +106,7 @@ def overheads(home: Path, seconds: float, workers: int) -> None:
     from reconscale.jobs.command_study import run_commands
 
     clock = Clock()
-    run_commands(folder, rs.Local(workers=workers), allowed=True, tell=clock)
+    run_commands(folder, rs.Local(workers=workers), allowed=True, tell=clock.take)
     report(f"command, {workers} processes", clock, seconds)
 
 

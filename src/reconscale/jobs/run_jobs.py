@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class Jobs:
             executor.carry_out([self._task(run, placement) for run in runs])
 
     def _train_here(self, runs: Sequence[ExternalRun]) -> None:
-        where = (self.given or ExecutionConfig(threads=cores())).resolved()
+        where = (self.given or ExecutionConfig(threads=_own_threads())).resolved()
         placement = Placement(device=where.device, threads=where.threads)
         for run in runs:
             self.tell({"event": "start", "run": run.id})
@@ -129,6 +130,12 @@ def preloaded() -> list[str]:
     loaded = [name for name in HEAVY if name in sys.modules]
     more = ["torch._dynamo"] if "torch" in loaded and importlib.util.find_spec("torch._dynamo") else []
     return [*loaded, *more, "reconscale.jobs.task"]
+
+
+def _own_threads() -> int:
+    """CPU threads that this process computes with."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores(), int(told)) if told.isdigit() and int(told) else cores()
 
 
 def check_place(on: Any) -> ExecutionConfig | None:
