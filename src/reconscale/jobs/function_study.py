@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -91,7 +92,7 @@ def measure(  # noqa: PLR0913 - keywords
     divided = subsets(items, n, seeds_of(seed), groups, val, test)
     grid = Grid(n=divided.n, width=() if width is None else sizes_of(width, "width"), seed=divided.seeds)
     where = check_place(on)
-    root = Path(folder)
+    root = Path(folder).absolute()  # the function may change the directory
     results = ExternalFolder(root / "runs")
     with results.held():
         study = _study(root, divided, grid, train, known, (unit, worthwhile))
@@ -266,6 +267,8 @@ def _importable(module: str) -> bool:
 
 def code_digest(train: Callable[..., Any]) -> str:
     """A hash of the text of a function, or of its class; of its compiled code where there is no text."""
+    while isinstance(train, functools.partial):
+        train = train.func
     target = train if inspect.isfunction(train) or inspect.ismethod(train) else type(train)
     try:
         text = inspect.getsource(target).encode(errors="backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def _lines(path: Path, lines: Sequence[str]) -> Path:
     broken = [line for line in lines if "\n" in line or "\r" in line]
     if broken:
         raise UserError(repr(broken[0])[:80], "has a line end in its name", 'rename it, or set command.list = "json"')
-    write_atomic(path, "".join(f"{line}\n" for line in lines))
+    write_atomic(path, b"".join(os.fsencode(line) + b"\n" for line in lines))  # names need not be UTF-8
     return path
 
 

@@ -152,7 +152,7 @@ class JobTask:
         except NotFinite as error:
             return {"status": "diverged", "reason": f"{error}: training diverged; lower the learning rate"}
         except UserError as mistake:
-            return {"status": "failed", "reason": str(mistake)}
+            return {"status": "failed", "reason": printable(str(mistake))}
         except SystemExit as error:
             return {"status": "failed", "reason": f"{self.trainer.who} ended its process (sys.exit({error.code!r}))"}
         except Exception as error:  # a run that breaks is a result: it is kept, counted and named
@@ -205,7 +205,13 @@ def asked_to_end() -> Iterator[Callable[[], bool]]:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+    return printable(f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """A text that JSON can hold and a terminal can show: without control characters and halves of surrogate pairs."""
+    whole = text.encode(errors="backslashreplace").decode()
+    return "".join(char if char.isprintable() else " " for char in whole)
 
 
 def _place(error: BaseException) -> str:

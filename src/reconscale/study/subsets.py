@@ -266,6 +266,8 @@ def list_items(items: Any) -> list[Any]:
     if isinstance(items, Integral) and not isinstance(items, bool):
         return list(range(check_int("items", items, 1, MOST_ITEMS)))
     remedy = "give a list of paths or ids, or a number N for the indices 0 to N - 1"
+    if hasattr(items, "columns"):  # it would be iterated over by the names of its columns
+        raise UserError("items", "found a table", "give one of its columns, or its length")
     if isinstance(items, str | bytes | PurePath | Mapping) or not hasattr(items, "__iter__"):
         what = repr(items)[:60] if isinstance(items, str | PurePath) else f"a {type(items).__name__}"
         more = "; of a data set give len(data), and use the indices in train" if hasattr(items, "__getitem__") else ""
