@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -139,3 +141,16 @@ def test_a_metric_with_functions_of_its_own_is_refused(tmp_path: Path) -> None:
     own = rs.Metric("own_one", "lower", "%", lambda value: value, lambda error: error)
     with pytest.raises(rs.UserError, match="leave to_error and from_error out"):
         rs.measure(quality, 40, metric=own, **SMALL, folder=tmp_path)
+
+
+def test_a_notebook_has_no_script(tmp_path: Path) -> None:
+    """What is typed in, or comes through a pipe, has no file that a worker could import."""
+    text = (
+        "import sys, reconscale as rs\n"
+        "base = 25.0\n"
+        "def train(job):\n    return base + job.n\n"
+        "places = {'folder': sys.argv[1], 'on': rs.Local(workers=2)}\n"
+        "print(len(rs.measure(train, 40, n=[2, 4, 8], seed=1, val=3, test=5, **places)))\n"
+    )
+    done = subprocess.run([sys.executable, "-", str(tmp_path)], input=text, capture_output=True, text=True, check=False)
+    assert done.stdout == "3\n", done.stderr

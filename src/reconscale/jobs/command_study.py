@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from reconscale.errors import UserError
 from reconscale.files import read_limited
 from reconscale.jobs.command import WHO, CommandTrainer
+from reconscale.jobs.pickled import pickled_by_value
 from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items
 from reconscale.jobs.task import Trainer
 from reconscale.study.external import ExternalFolder, ExternalStudy, ItemTable, load_external
@@ -72,15 +74,9 @@ def run_commands(
             forget_failed(folder, runs)
         command = CommandTrainer(study.command, study.known_metric.name, path.parent.resolve(), root, are_paths)
         if left := [run for run in runs if not folder.is_over(run)]:
-            trainer = Trainer(_pickled(command, study), code=study.key[:12], who=WHO)
+            trainer = Trainer(pickled_by_value(command, study.known_metric), code=study.key[:12], who=WHO)
             Jobs(folder, items, trainer, where, where, tell).train(left)  # type: ignore[arg-type]
     return folder.status(runs)
-
-
-def _pickled(command: CommandTrainer, study: ExternalStudy) -> bytes:
-    import cloudpickle
-
-    return bytes(cloudpickle.dumps((command, study.known_metric)))
 
 
 def find_items(study: ExternalStudy, root: Path, path: Path) -> tuple[Subsets, bool]:
@@ -144,8 +140,6 @@ def _listed(table: ItemTable, root: Path, path: Path) -> tuple[list[str], bool]:
 
 
 def _group(rule: str, name: str, path: Path) -> Any:
-    import re
-
     if rule == "folder":
         return str(Path(name).parent)
     found = re.search(rule, name)

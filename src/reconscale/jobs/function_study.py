@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import inspect
-import pickle
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
+from reconscale.jobs.pickled import pickled_by_value
 from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items, printer
 from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, Metric, register
@@ -231,38 +230,6 @@ def _trainer(train: Train, metric: Metric, *, pickled: bool) -> Trainer:
     if not pickled:
         return Trainer((train, metric), code=code)
     return Trainer(pickled_by_value(train, metric), tuple(place or str(Path.cwd()) for place in sys.path), code)
-
-
-def pickled_by_value(train: Train, metric: Metric) -> bytes:
-    """The function and its metric as bytes; what is in the script itself, or in a notebook, travels along.
-
-    Raises:
-        UserError: something that the function uses cannot be pickled.
-    """
-    import cloudpickle
-
-    home = sys.modules.get(getattr(train, "__module__", "") or "")
-    by_value = home is not None and home.__name__ != "__main__" and not _importable(home.__name__)
-    if by_value:
-        cloudpickle.register_pickle_by_value(home)
-    try:
-        return bytes(cloudpickle.dumps((train, metric)))
-    except (pickle.PicklingError, TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        remedy = "make it inside train, or use on=rs.Local(workers=1), which stays in this process"
-        raise UserError(
-            "train", f"uses something that cannot be sent to other processes ({lines[0][:200]})", remedy
-        ) from error
-    finally:
-        if by_value:
-            cloudpickle.unregister_pickle_by_value(home)
-
-
-def _importable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def code_digest(train: Callable[..., Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 import platform
 import signal
 import sys
@@ -20,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from reconscale.errors import UserError
 from reconscale.jobs.job import Job, NotFinite, Outcome, check_outcome, unknown_words
+from reconscale.jobs.pickled import unpickled
 from reconscale.laws.metrics import Metric
 from reconscale.study.external import ExternalFolder, ExternalResult, ExternalRun
 from reconscale.training.executors.base import Placement, Report
@@ -58,7 +58,7 @@ class Trainer:
             return self.content
         sys.path += [place for place in self.path if place not in sys.path]
         try:
-            loaded: tuple[Train, Metric] = pickle.loads(self.content)  # noqa: S301 - pickled by the driver of this run
+            loaded: tuple[Train, Metric] = unpickled(self.content)
         except Exception as error:
             remedy = "put what it needs into a module beside the script, or use on=rs.Local(workers=1)"
             raise UserError(self.who, f"cannot be loaded in a worker ({_first_line(error)})", remedy) from error
