@@ -246,6 +246,11 @@ def test_changed_files_are_refused(study: Path) -> None:
     assert "began with other items, groups, val or test" in refused("run", study, "--allow-commands")
 
 
+@pytest.mark.parametrize("flags", [("--devices", 2), ("--stack", 4), ("--track", "wandb"), ("--probe",)])
+def test_flags_that_are_for_networks_of_ours(study: Path, flags: tuple[object, ...]) -> None:
+    assert "is for networks of ours" in refused("run", study, "--allow-commands", *flags)
+
+
 def test_a_list_file(study: Path) -> None:
     change(one_run(study), ('folders = ["photos"]\npatterns = ["**/*.txt"]', 'list = "items.txt"'))
     names = [f"photos/scene {number // 3}/{number}.txt" for number in range(12)]

@@ -157,7 +157,7 @@ class ExternalSource:
         Raises:
             UserError: no run is done.
         """
-        from reconscale.study.external import points_of_external
+        from reconscale.study.external_points import points_of_external
 
         return points_of_external(self.study, self.folder.results(self.study.runs()), self.folder.root.parent)
 

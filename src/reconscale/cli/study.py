@@ -201,6 +201,14 @@ def run(  # noqa: PLR0913 - flags
 
             flags: dict[str, Any] = {"data": data, "device": device, "workers": workers, "threads": threads, "ray": ray}
             flags |= {"slurm": tuple(slurm or ()), "allow_commands": allow_commands, "retry_failed": retry_failed}
+            ours = {
+                "--devices": devices != 1,
+                "--stack": stack != "auto",
+                "--track": track,
+                "--probe": probe is not None,
+            }
+            for flag in (flag for flag, given in ours.items() if given):
+                raise UserError(flag, "is for networks of ours", f"leave it out: {study} has runs of other code")
             raise typer.Exit(_code(run_external(study, flags, again)))
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}

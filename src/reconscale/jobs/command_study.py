@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def run_commands(
     where: ExecutionConfig,
     *,
     allowed: bool,
-    tell: Tell | Callable[[ExternalStudy], Tell],
+    tell: Tell,
     retry_failed: bool = False,
 ) -> Status:
     """Run the command of a study file for every run that is missing.
@@ -75,7 +75,7 @@ def run_commands(
         command = CommandTrainer(study.command, study.known_metric.name, path.parent.resolve(), root, are_paths)
         if left := [run for run in runs if not folder.is_over(run)]:
             trainer = Trainer(pickled_by_value(command, study.known_metric), code=study.key[:12], who=WHO)
-            Jobs(folder, items, trainer, where, where, tell).train(left)  # type: ignore[arg-type]
+            Jobs(folder, items, trainer, where, where, tell).train(left)
     return folder.status(runs)
 
 

@@ -19,7 +19,8 @@ from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.study import external
-from reconscale.study.external import ExternalFolder, ExternalStudy, Grid, OwnMetric, points_of_external
+from reconscale.study.external import ExternalFolder, ExternalStudy, Grid, OwnMetric
+from reconscale.study.external_points import points_of_external
 from reconscale.study.results_folder import Status
 from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
 from reconscale.training.executors.base import Tell

@@ -1,7 +1,7 @@
 """Functions on their way to worker processes.
 
-The bytes are made by the process of the user who calls, and go to its own workers: through a pipe, through Ray, or in the
-file of tasks of Slurm, which nobody else may write. Nothing else is ever unpickled.
+The bytes are made by the process of the user who calls, and go to its own workers: through a pipe, through Ray, or in
+the file of tasks of Slurm, which nobody else may write. Nothing else is ever unpickled.
 """
 
 from __future__ import annotations

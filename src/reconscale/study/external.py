@@ -7,18 +7,15 @@ gets the items of a run and gives back what it measured on the test items; every
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
-from reconscale.laws import Points
-from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.study.base import FrozenModel
 from reconscale.study.result import AnyResult
@@ -347,68 +344,6 @@ def open_study(path: str | Path) -> Any:
         UserError: see ``load_study``.
     """
     return load_external(path) if is_external(path) else load_study(path)
-
-
-def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], where: object) -> Points:
-    """The points of runs that are done, with cautions about those that are not.
-
-    Args:
-        study: the study.
-        results: those that are over.
-        where: what messages call the study.
-
-    Raises:
-        UserError: no run is done.
-    """
-    done = [result for result in results if result.status == "done"]
-    if not done:
-        lost = next(iter(results), None)
-        if lost is None:
-            raise UserError(where, "has no run that is done", "train its networks first")
-        raise UserError(where, f"has no run that is done: {lost.run.words}: {lost.reason}", "mend that, and repeat")
-    metric = study.known_metric
-    name = metric.name
-    known = {"p": [r.p for r in done], "steps": [r.steps for r in done], "width": [r.run.width or 0 for r in done]}
-    columns: dict[str, Any] = {key: np.array(values, float) for key, values in known.items() if all(values)}
-    if all("val" in r.metrics for r in done):
-        columns["validation"] = np.array([r.metrics["val"][name] for r in done])
-    return Points(
-        n=np.array([r.run.n for r in done], float),
-        y=np.array([r.metrics["test"][name] for r in done]),
-        seed=np.array([r.run.seed for r in done]),
-        metric=name,
-        images=_errors(done, metric),
-        unit=study.images.unit,
-        findings=(*_lost(results), *_changed(done)),
-        **columns,
-    )
-
-
-def _errors(done: Sequence[ExternalResult], metric: Metric) -> np.ndarray | None:
-    """(M, K) error of each test item, where all runs have values item by item."""
-    items = list(done[0].images.get("test", {}))
-    if not items or any(set(r.images.get("test", {})) != set(items) for r in done):
-        return None
-    values = np.array([[r.images["test"][item][metric.name] for item in items] for r in done])
-    return np.asarray(metric.to_error(values))
-
-
-def _lost(results: Iterable[ExternalResult]) -> tuple[Finding, ...]:
-    every = list(results)
-    lost = [result for result in every if result.status != "done"]
-    if not lost:
-        return ()
-    sizes = ", ".join(str(n) for n in sorted({result.run.n for result in lost}))
-    return (finding("failed-runs", count=len(lost), runs=len(every), sizes=sizes),)
-
-
-def _changed(done: Sequence[ExternalResult]) -> tuple[Finding, ...]:
-    """A caution where results are of several versions of the code that trains."""
-    versions = [result.provenance.get("code") for result in done]
-    counts = {version: versions.count(version) for version in versions if version}
-    if len(counts) < 2:
-        return ()
-    return (finding("train-changed", count=sum(counts.values()) - max(counts.values()), runs=len(done)),)
 
 
 def write_toml(content: Mapping[str, Any], comment: str) -> str:
