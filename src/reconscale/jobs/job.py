@@ -143,7 +143,10 @@ def _number(where: str, given: Any, metric: Metric, item: str | None) -> float:
     if isinstance(given, bool) or not isinstance(given, Real):
         what = f"found {given!r}"[:80] if isinstance(given, str | bool) else f"found a {type(given).__name__}"
         raise UserError(where, what, "a number is expected")
-    value = float(given)
+    try:
+        value = float(given)
+    except OverflowError as error:
+        raise UserError(where, "found a whole number that is too large", "a number is expected") from error
     if value == math.inf and metric.better == "higher":
         raise UserError(where, "is infinite", "the output equals the truth exactly: is the truth also the input?")
     if math.isnan(value) or math.isinf(value):
