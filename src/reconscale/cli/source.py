@@ -221,14 +221,15 @@ def open_source(
         return CsvSource(path, Points.from_csv(path, metric=named_metric(metric, higher)))
     if metric or higher is not None:
         raise UserError(path, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
-    from reconscale.study import Folder, load_study
-    from reconscale.study.external import ExternalFolder, is_external, load_external
+    from reconscale.study import Folder
+    from reconscale.study.external import ExternalFolder, ExternalStudy, open_study
 
-    if is_external(path):
+    study = open_study(path)
+    if isinstance(study, ExternalStudy):
         if profile or test_set:
             raise UserError(path, "--profile and --test-set are for studies of networks of ours", "leave them out")
-        return ExternalSource(path, load_external(path), ExternalFolder.beside(path))
-    return StudySource(path, load_study(path), Folder.beside(path), profile, test_set)
+        return ExternalSource(path, study, ExternalFolder.beside(path))
+    return StudySource(path, study, Folder.beside(path), profile, test_set)
 
 
 def named_metric(name: str | None, higher: bool | None) -> str | Metric | None:

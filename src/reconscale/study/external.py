@@ -20,7 +20,7 @@ from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.study.base import FrozenModel
 from reconscale.study.result import AnyResult
 from reconscale.study.results_folder import AnyFolder
-from reconscale.study.study_file import ELSEWHERE, as_tuples, load_study, read_content, sentences, study_path
+from reconscale.study.study_file import ELSEWHERE, as_tuples, parse_study, read_content, sentences, study_path
 from reconscale.study.subsets import sizes_of
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
@@ -343,7 +343,10 @@ def open_study(path: str | Path) -> Any:
     Raises:
         UserError: see ``load_study``.
     """
-    return load_external(path) if is_external(path) else load_study(path)
+    path = study_path(path)
+    content = read_content(path)
+    elsewhere = any(table in content for table in ELSEWHERE)
+    return parse_external(content, path) if elsewhere else parse_study(content, where=path)
 
 
 def write_toml(content: Mapping[str, Any], comment: str) -> str:
