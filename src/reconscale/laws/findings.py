@@ -286,6 +286,11 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
         "{reached:.4g}), within what seeds explain",
     ),
+    "train-changed": (
+        "caution",
+        "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "
+        "all of them in the same way",
+    ),
     "failed-runs": (
         "warning",
         "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if the hard ones failed, "
