@@ -137,6 +137,11 @@ CODES: dict[str, tuple[str, str]] = {
         "in {count} of {runs} runs values are means of several ({first}), over steps or over a group of runs; the "
         "table of runs, without groups, is exact",
     ),
+    "out-of-reach": (
+        "warning",
+        "the {name} of {measured:.4g} leaves at most {room:.2g} to gain, so no amount of data can add the "
+        "{worthwhile:g} that is called worthwhile",
+    ),
     "looks-like-ssim": (
         "warning",
         "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like "

@@ -25,6 +25,7 @@ OBSTACLES = {
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "steps-follow-n": (UNDECIDED, "Train all n with the same steps, or until they have converged"),
+    "out-of-reach": (UNDECIDED, "Say a smaller worthwhile gain, for instance a tenth of what there is to gain"),
     "edge-open": (UNDECIDED, "Train a network of twice the largest p or more at the largest n"),
 }
 """Code of a finding -> the verdict that it forces, and what to do. With the first two verdicts the curve shows training
