@@ -17,14 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reconscale.laws import METRICS, Points
+
 Floats = NDArray[np.float64]
 
 PLACE = (
     Path(os.environ.get("RECONSCALE_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data/learning_curves"
 )
 
+STUDIES = Path(__file__).resolve().parents[1] / "studies"
 SEEN = (64, 128, 256, 512, 1024)
 AHEAD = (2048, 4096, 8192, 16384)
+FIT = {4: 3, 5: 4, 6: 4, 10: 6}
+"""How many of the sizes of a reconstruction curve are seen; of another number two thirds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +37,13 @@ class Curve:
     """One curve.
 
     Attributes:
-        domain: IC, NMT, LM, BB or LCDB.
+        domain: IC, NMT, LM, BB, LCDB, CT or the name of a study.
         name: of the curve.
         group: what belongs to one data set; halves are split by it.
         n, y, seed: what may be seen; ``seed`` is None without replicates.
-        ahead, truth: sizes and errors to be foreseen.
+        ahead, truth: sizes and values to be foreseen.
         truth_se: standard error of ``truth``.
+        metric: what y and truth are.
     """
 
     domain: str
@@ -49,6 +55,16 @@ class Curve:
     ahead: Floats
     truth: Floats
     truth_se: Floats
+    metric: str = "error"
+
+    @property
+    def points(self) -> Points:
+        """What may be seen."""
+        return Points(self.n, self.y, self.seed, metric=self.metric)
+
+    def logs(self, values: Floats) -> Floats:
+        """Ln(error) of values of the metric."""
+        return np.asarray(np.log(METRICS[self.metric].to_error(values)))
 
 
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
@@ -98,6 +114,28 @@ def lcdb(replicates: bool) -> list[Curve]:
     return [curve for key, cell in sorted(cells.items()) if (curve := _of_cell(key, cell, replicates)) is not None]
 
 
+def lcdb_seeds() -> list[Curve]:
+    """Curves of the Learning Curve Database with the raw values of three inner seeds; the fourth is to be foreseen."""
+    cells: dict[tuple[str, str], dict[tuple[int, int], float]] = defaultdict(dict)
+    for row in rows_of(PLACE / "lcdb_perseed_even_openml_ids.csv.gz"):
+        if row["outer_seed"] == "0":
+            place = (int(row["size_train"]), int(row["inner_seed"]))
+            cells[row["openmlid"], row["learner"]][place] = float(row["error"])
+    curves = []
+    for key, cell in sorted(cells.items()):
+        seeds = sorted({seed for _, seed in cell})[:4]
+        ahead = [n for n in AHEAD if all((n, seed) in cell for seed in seeds)]
+        if len(seeds) < 4 or len(ahead) < 2 or not all((n, seed) in cell for n in SEEN for seed in seeds):
+            continue
+        n, y = np.repeat(SEEN, 3).astype(float), np.array([cell[k, seed] for k in SEEN for seed in seeds[:3]])
+        truth = np.array([cell[k, seeds[3]] for k in ahead])
+        if min(y.min(), truth.min()) > 0.002:
+            labels = np.tile(np.arange(3), len(SEEN))
+            made = (n, y, labels, np.array(ahead, float), truth, np.zeros(len(ahead)))
+            curves.append(Curve("LCDB seeds", " ".join(key), key[0], *made))
+    return curves
+
+
 def _of_cell(key: tuple[str, str], cell: dict[int, dict[str, str]], replicates: bool) -> Curve | None:
     if not all(n in cell for n in (*SEEN, *AHEAD[:2])):
         return None
@@ -122,6 +160,44 @@ def _spread(mean: float, sd: float, count: int) -> Floats:
         return np.array([mean])
     steps = np.arange(count) - 0.5 * (count - 1)
     return np.asarray(np.maximum(mean + sd * steps / steps.std(ddof=1), 0.05 * mean))
+
+
+def tomography() -> list[Curve]:
+    """Published curves of CT reconstruction (LoDoPaB, 200 angles): one run at each of five sizes, ten times apart."""
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in rows_of(PLACE / "reconstruction_curves_dev.csv"):
+        if row["task"].startswith("CT"):
+            groups[row["model"], row["metric"]].append((float(row["n"]), float(row["value"])))
+    made = [cut("CT", model, model, metric, *np.array(sorted(rows)).T) for (model, metric), rows in groups.items()]
+    return [curve for curve in made if len(curve.n) >= 3 and len(curve.ahead) >= 1 and "DIP" not in curve.name]
+
+
+def study_curves() -> list[Curve]:
+    """The repository's own studies: each seed of each width that was measured at four sizes or more is a curve."""
+    curves = []
+    for path in sorted(STUDIES.rglob("figures/runs.csv")):
+        study, rows = path.parent.parent.relative_to(STUDIES).as_posix(), list(rows_of(path))
+        if not rows:
+            continue
+        for column in rows[0]:
+            metric = column.split("-")[0]
+            if metric not in ("psnr", "ssim") or column == "psnr-y":
+                continue
+            groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+            for row in rows:
+                if row["status"] == "done" and row[column]:
+                    groups[row["width"], row["seed"]].append((float(row["n"]), float(row[column])))
+            for (width, seed), values in sorted(groups.items()):
+                if len(values) >= 4:
+                    name = f"{study} {column} width {width} seed {seed}"
+                    curves.append(cut("studies", name, study, metric, *np.array(sorted(values)).T))
+    return curves
+
+
+def cut(domain: str, name: str, group: str, metric: str, n: Floats, y: Floats) -> Curve:
+    """A curve of single runs, of whose sizes :data:`FIT` says how many are seen."""
+    seen = FIT.get(len(n), max(2, round(2 * len(n) / 3)))
+    return Curve(domain, name, group, n[:seen], y[:seen], None, n[seen:], y[seen:], np.zeros(len(n) - seen), metric)
 
 
 def halves(curves: list[Curve]) -> tuple[list[Curve], list[Curve]]:

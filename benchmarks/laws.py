@@ -1,7 +1,8 @@
 """Forecasts on published curves and on simulated truth: ours beside the peers'.
 
     python benchmarks/laws.py                       # all parts; about ten minutes on two cores
-    python benchmarks/laws.py vision language       # some of: vision, language, lcdb, replicates, simulated, published
+    python benchmarks/laws.py vision language       # some of: vision, language, lcdb, replicates, reconstruction,
+                                                    # simulated, designs, published
 
 Curves are the units of every mean and of every coverage. M1 to M4 and BNSL-1 are fitted by our own fitter, fully
 optimised on the scatter of ln(error); the published figures of these forms depend on the optimiser's start. LCDB is
@@ -28,12 +29,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of
+from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of, study_curves, tomography
 from reconscale.errors import UserError
-from reconscale.laws import Points, forecast
+from reconscale.laws import METRICS, Points, forecast, infer
 from reconscale.laws.named.fit import point_fit
-from scoring import HEADER, LEVELS, Score, row_of, score_ours, score_point
-from simulated import KINDS, studies
+from scoring import HEADER, LEVELS, METRIC_HEADER, Score, metric_row, row_of, score_ours, score_point
+from simulated import KINDS, NOISE, designs, studies
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
@@ -45,20 +46,22 @@ console = Console(width=120)
 
 
 def last_value(curve: Curve) -> Floats:
-    return np.full(len(curve.ahead), curve.y[curve.n == curve.n.max()].mean())
+    last = curve.logs(curve.y[curve.n == curve.n.max()]).mean()
+    return METRICS[curve.metric].from_error(np.exp(np.full(len(curve.ahead), last)))
 
 
 def last_third(curve: Curve) -> Floats:
     x, group = np.unique(np.log(curve.n), return_inverse=True)
-    z = np.bincount(group, np.log(curve.y)) / np.bincount(group)
+    z = np.bincount(group, curve.logs(curve.y)) / np.bincount(group)
     many = max(3, -(-len(x) // 3))
-    return np.exp(np.polyval(np.polyfit(x[-many:], z[-many:], 1), np.log(curve.ahead)))
+    error = np.exp(np.polyval(np.polyfit(x[-many:], z[-many:], 1), np.log(curve.ahead)))
+    return METRICS[curve.metric].from_error(error)
 
 
 def named(curve: Curve, law: str) -> Floats:
     """A law that refuses the curve (too few sizes) counts as the straight line."""
     try:
-        return point_fit(Points(curve.n, curve.y, curve.seed), law).evaluate(curve.ahead)
+        return point_fit(curve.points, law).evaluate(curve.ahead)
     except UserError:
         return last_third(curve)
 
@@ -158,6 +161,67 @@ def _placed(index: int) -> tuple[str, list[float], float]:
     return study.kind, (told.draws < run).mean(axis=0).tolist(), float(told.median[1] - expected[1])
 
 
+def designed(pool: ProcessPoolExecutor) -> None:
+    """Coverage of 90 % intervals in studies of many shapes, and how often a floor is called identified."""
+    found = list(pool.map(_designed, range(STUDIES), chunksize=10))
+    table = Table("studies", "number", "at the largest n", "2x", "10x", "gain of 2x", "width at 10x, dB",
+                  title="90 % intervals, many designs: 3 to 8 sizes, 1 to 5 seeds, exponents 0.01 to 1")  # fmt: skip
+    for name, chosen in (
+        ("one seed", lambda row: row[0] == 1),
+        ("2 or 3 seeds", lambda row: 2 <= row[0] <= 3),
+        ("4 or 5 seeds", lambda row: row[0] >= 4),
+        ("3 or 4 sizes", lambda row: row[1] <= 4),
+        ("7 or 8 sizes", lambda row: row[1] >= 7),
+        ("all", lambda row: True),
+    ):
+        mine = np.array([row[2:] for row in found if chosen(row)])
+        cells = [f"{100 * share:.0f}" for share in mine[:, :4].mean(axis=0)]
+        table.add_row(name, str(len(mine)), *cells, f"{np.median(mine[:, 4]):.2f}")
+    console.print(table)
+    slow = Table(
+        "truth: exponent, no floor", "called a floor, of 40", title="floors that are not there: 5 sizes x 3 seeds"
+    )
+    for exponent in (0.02, 0.035, 0.05):
+        slow.add_row(f"{exponent:g}", str(sum(pool.map(partial(_called_floor, exponent), range(40)))))
+    console.print(slow)
+
+
+def _designed(index: int) -> tuple[float, ...]:
+    study = designs(index + 1, seed=9)[index]
+    last = float(study.points.n.max())
+    curve = infer(study.points)
+    told = curve.forecast(last * np.array([1.0, 2.0, 10.0]))
+    expected = -10.0 * np.log10(study.truth(last * np.array([1.0, 2.0, 10.0])))
+    run = expected - study.noise * 10.0 / np.log(10.0) * np.random.default_rng([9, index]).standard_normal(3)
+    low, high = told.interval(0.9)
+    inside = (low <= run) & (run <= high)
+    low_mean, high_mean = np.quantile(told.expected[:, 0], [0.05, 0.95])
+    level = low_mean <= expected[0] <= high_mean
+    gain = np.quantile(told.expected[:, 1] - told.expected[:, 0], [0.05, 0.95])
+    seeds = len(study.points) // len(study.points.sizes)
+    known = gain[0] <= expected[1] - expected[0] <= gain[1]
+    return (seeds, len(study.points.sizes), level, inside[1], inside[2], known, high[2] - low[2])
+
+
+def _called_floor(exponent: float, index: int) -> bool:
+    n = np.repeat(np.geomspace(100.0, 1e4, 5), 3)
+    error = n**-exponent * np.exp(NOISE * np.random.default_rng([4, index]).standard_normal(15))
+    return bool(forecast(Points(n, error, np.tile(np.arange(3), 5)), [2e4]).known["floor"].identified)
+
+
+def reconstruction(pool: ProcessPoolExecutor) -> None:
+    """Reconstruction curves of single runs: published ones of CT, and the repository's own studies."""
+    for title, curves in (("CT (LoDoPaB), development half", tomography()), ("own studies", study_curves())):
+        for metric, unit in (("psnr", "dB"), ("ssim", "SSIM")):
+            mine = [curve for curve in curves if curve.metric == metric]
+            if not mine:
+                continue
+            table = Table(*METRIC_HEADER, title=f"{title}: {len(mine)} curves, {unit}", title_justify="left")
+            for name, score in CONTESTANTS.items():
+                table.add_row(*metric_row(name, list(pool.map(score, mine, chunksize=4))))
+            console.print(table)
+
+
 def published(pool: ProcessPoolExecutor) -> None:
     """Published reconstruction curves of two or three sizes: a fan, and a floor that is not called identified."""
     groups: dict[tuple[str, ...], list[tuple[float, float]]] = {}
@@ -184,7 +248,9 @@ PARTS = {
     "language": language,
     "lcdb": lcdb_means,
     "replicates": lcdb_replicates,
+    "reconstruction": reconstruction,
     "simulated": simulated,
+    "designs": designed,
     "published": published,
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curves import Curve
-from reconscale.laws import Points, forecast
+from reconscale.laws import METRICS, forecast
 
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -27,6 +27,9 @@ class Score:
         place: where the truth at the farthest size lies in the forecast, 0 to 1; NaN for a point forecast.
         places: the same at each distinct size ahead.
         seconds: spent on the curve.
+        miss: mean absolute error of the median, in units of the metric.
+        width: of the 90 % interval at the farthest size, in units of the metric; NaN for a point forecast.
+        penalty: interval score of that interval (Gneiting and Raftery 2007), in units of the metric.
     """
 
     rmsle: float
@@ -35,6 +38,9 @@ class Score:
     place: float = float("nan")
     places: Floats | None = None
     seconds: float = float("nan")
+    miss: float = float("nan")
+    width: float = float("nan")
+    penalty: float = float("nan")
 
 
 def score_ours(curve: Curve) -> Score:
@@ -43,16 +49,31 @@ def score_ours(curve: Curve) -> Score:
 
     began = time.perf_counter()
     sizes, back = np.unique(curve.ahead, return_inverse=True)
-    told = forecast(Points(curve.n, curve.y, curve.seed), sizes)
+    told = forecast(curve.points, sizes)
     median = told.median[back]
     seconds = time.perf_counter() - began
-    truth = curve.truth
+    truth, slope = curve.truth, METRICS[curve.metric].slope(METRICS[curve.metric].to_error(curve.truth))
     density = [told.logpdf(_at(sizes, back, truth, k)) for k in range(_most(back))]
     logs = np.concatenate([row[np.isfinite(row)] for row in density])
-    draws = np.log(told.draws)
-    crps = [_crps(draws[:, i], np.log(value)) for i, value in zip(back, truth, strict=True)]
+    if curve.metric != "error":  # a density of ln(error), which is comparable between metrics
+        logs = logs - np.log(slope).mean()
+    draws, at = curve.logs(told.draws), curve.logs(truth)
+    crps = [_crps(draws[:, i], value) for i, value in zip(back, at, strict=True)]
     places = np.array([np.mean(told.draws[:, i] < truth[back == i].mean()) for i in range(len(sizes))])
-    return Score(_rms(np.log(median / truth)), float(np.mean(crps)), float(logs.mean()), places[-1], places, seconds)
+    low, high = (end[-1] for end in told.interval(0.9))
+    last = truth[back == len(sizes) - 1].mean()
+    outside = max(low - last, last - high, 0.0)
+    return Score(
+        _rms(curve.logs(median) - at),
+        float(np.mean(crps)),
+        float(logs.mean()),
+        places[-1],
+        places,
+        seconds,
+        float(np.abs(median - truth).mean()),
+        float(high - low),
+        float(high - low + 2.0 / 0.1 * outside),
+    )
 
 
 def score_point(curve: Curve, predict: Callable[[Curve], Floats]) -> Score:
@@ -60,8 +81,12 @@ def score_point(curve: Curve, predict: Callable[[Curve], Floats]) -> Score:
     import time
 
     began = time.perf_counter()
-    away = np.log(np.maximum(predict(curve), 1e-9) / curve.truth)
-    return Score(_rms(away), float(np.abs(away).mean()), seconds=time.perf_counter() - began)
+    told = predict(curve)
+    if curve.metric == "error":
+        told = np.maximum(told, 1e-9)
+    away = curve.logs(told) - curve.logs(curve.truth)
+    seconds, miss = time.perf_counter() - began, float(np.abs(told - curve.truth).mean())
+    return Score(_rms(away), float(np.abs(away).mean()), seconds=seconds, miss=miss)
 
 
 def coverage(scores: Sequence[Score]) -> list[float]:
@@ -83,6 +108,24 @@ def row_of(name: str, scores: Sequence[Score]) -> list[str]:
     return [name, *cells, f"{np.mean([score.seconds for score in scores]):.3f}"]
 
 
+def metric_row(name: str, scores: Sequence[Score]) -> list[str]:
+    """A row of a table in units of the metric: errors, coverage, width, interval score, CRPS, seconds."""
+    miss = np.array([score.miss for score in scores])
+    cells = [f"{miss.mean():.4g}", f"{np.median(miss):.4g}"]
+    width = float(np.median([score.width for score in scores]))
+    told = np.isfinite(width)
+    cells.append(" ".join(f"{100 * share:.0f}" for share in coverage(scores)) if told else "-")
+    cells.append(f"{width:.3g}" if told else "-")
+    cells.append(f"{np.mean([score.penalty for score in scores]):.3g}" if told else "-")
+    cells.append(f"{np.mean([score.crps for score in scores]):.4f}")
+    cells.append(f"{np.mean([score.density for score in scores]):.3f}" if told else "-")
+    return [name, *cells, f"{np.mean([score.seconds for score in scores]):.3f}"]
+
+
+METRIC_HEADER = (
+    "forecaster", "abs. error", "median", "cover 50/80/90/95", "width 90 %", "interval score", "CRPS", "LL",
+    "s a curve",
+)  # fmt: skip
 HEADER = ("forecaster", "RMSLE mean", "median", "worst 10 %", "CRPS", "LL", "cover 50/80/90/95", "s a curve")
 
 

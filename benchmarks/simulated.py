@@ -10,13 +10,16 @@ floor's share of the error at the largest n is uniform from 0.05 to 0.95. Kinds 
 - ``break ahead``: the same, 1 to 10 times beyond the largest size: nothing in the data shows it.
 - ``slow``: a power of a logarithm, ever slower; no form of the family has it.
 
+:func:`designs` draws studies of other shapes too: 3 to 8 sizes, 1 to 5 seeds, exponents from 0.01 to 1 (image
+reconstruction has 0.03), noise of 0.4 to 4 %, constant or falling with n.
+
 ``python benchmarks/simulated.py`` prints what the population looks like.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,6 +123,26 @@ def studies(
         n = np.round(10.0 ** rng.uniform(1.0, 3.0) * rng.uniform(2.0, 4.0) ** np.arange(sizes))
         law = truth(KINDS[index % len(KINDS)], n, rng)
         made.append(Simulated(law.kind, law.measured(n, rng, seeds=seeds, noise=noise), law, noise))
+    return made
+
+
+def designs(count: int, seed: int = 0) -> list[Simulated]:
+    """``count`` studies of many shapes; the first ones are the same whatever ``count`` is."""
+    made = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index, 1])
+        sizes, seeds = int(rng.integers(3, 9)), int(rng.integers(1, 6))
+        n = np.round(10.0 ** rng.uniform(1.0, 3.0) * rng.uniform(2.0, 5.0) ** np.arange(sizes))
+        law = truth(KINDS[index % len(KINDS)], n, rng)
+        exponent = 10.0 ** rng.uniform(-2.0, 0.0)
+        law = replace(law, exponent=exponent, after=exponent * law.after / law.exponent)
+        noise, falls = 10.0 ** rng.uniform(-2.4, -1.4), rng.choice([0.0, 0.2, 0.4])
+        every = np.repeat(n, seeds)
+        spread = noise * (every / n[-1]) ** -falls
+        log_error = law.log_error(every) + spread * rng.standard_normal(len(every))
+        labels = np.tile(np.arange(seeds), sizes) if seeds > 1 else None
+        points = Points(every, -10.0 / np.log(10.0) * log_error, labels, metric="psnr", unit="images")
+        made.append(Simulated(law.kind, points, law, float(noise)))
     return made
 
 

@@ -81,13 +81,12 @@ def best_validation(content: dict[str, Any], n: int, width: int, rate: float, da
     from reconscale.training import ExecutionConfig, run
 
     changed = {key: value for key, value in content.items() if key != "override"}
-    changed["images"] = changed["images"] | {"test_sets": {}, "test": 1}
     changed["analysis"] = {"baseline_images": 1}
     changed["sweep"] = {"n": [n], "width": [width], "seed": content["sweep"]["seed"][:1]}
     changed["recipe"] = recipe_of(content, n, width) | {"lr": rate}
     study = parse_study(changed)
     kept = Folder(folder / f"{study.name}-n{n}-w{width}-lr{rate:g}")
-    run(study, kept, ExecutionConfig(data=data, workers=1), probe=False)
+    run(study, kept, ExecutionConfig(data=data, workers=1), probe=False, keep_going=True)
     (done,) = kept.results(runs_of(study))
     return float("nan") if done.status != "done" else max(each.psnr for each in done.validation)
 

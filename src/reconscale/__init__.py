@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from reconscale.data import list_split
     from reconscale.errors import UserError
     from reconscale.importers import ColumnMapping, import_logs
+    from reconscale.jobs import Job, measure
     from reconscale.laws import (
         LAWS,
         Candidate,
         Costs,
         Curve,
+        Metric,
         Points,
         backtest,
         crossing,
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from reconscale.report import draw_points, report_points, report_study
     from reconscale.study import PROBLEMS, PROFILES, SOURCES, Folder, Study, load_study, runs_of
     from reconscale.study.measurements import load_points
+    from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
+    from reconscale.training.placement import Local, Ray, Slurm
 
 _HOME = {
     "list_split": "reconscale.data",
@@ -47,6 +51,10 @@ _HOME = {
     **dict.fromkeys(("Candidate", "Costs", "Curve", "crossing", "hours_of", "infer", "required_n"), "reconscale.laws"),
     **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
     "UserError": "reconscale.errors",
+    "Metric": "reconscale.laws",
+    **dict.fromkeys(("Job", "measure"), "reconscale.jobs"),
+    **dict.fromkeys(("NestedShuffleSplit", "subsets"), "reconscale.study.subsets"),
+    **dict.fromkeys(("Local", "Ray", "Slurm"), "reconscale.training.placement"),
     "FAMILIES": "reconscale.networks",
     **dict.fromkeys(("draw_points", "report_points", "report_study"), "reconscale.report"),
     **dict.fromkeys(("PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
@@ -67,7 +75,13 @@ __all__ = [
     "Curve",
     "ExecutionConfig",
     "Folder",
+    "Job",
+    "Local",
+    "Metric",
+    "NestedShuffleSplit",
     "Points",
+    "Ray",
+    "Slurm",
     "Study",
     "UserError",
     "backtest",
@@ -82,6 +96,7 @@ __all__ = [
     "list_split",
     "load_points",
     "load_study",
+    "measure",
     "next_experiments",
     "plan",
     "price",
@@ -91,6 +106,7 @@ __all__ = [
     "required_n",
     "run",
     "runs_of",
+    "subsets",
 ]
 
 

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconscale.data.subset import _SPLIT, _SUBSET, _WITHIN, _permutation, nested_order, split_sources
+from reconscale.data.subset import split_sources
 from reconscale.study import Images
+from reconscale.study.subsets import SPLIT, SUBSET, WITHIN, nested_order, permutation
 
 NAMES = st.lists(st.text("ab-/", min_size=1, max_size=4), min_size=3, max_size=30)
 
 
 def plainly_divided(units: Sequence[str], images: Images) -> list[list[int]]:
     known = sorted(set(units))
-    order = _permutation(len(known), images.split_seed, _SPLIT)
+    order = permutation(len(known), images.split_seed, SPLIT)
     test, val, train = np.split(order, [images.test, images.test + images.val])
     return [
         [i for u in np.sort(part) for i, unit in enumerate(units) if unit == known[u]] for part in (train, val, test)
@@ -27,9 +28,9 @@ def plainly_divided(units: Sequence[str], images: Images) -> list[list[int]]:
 def plainly_ordered(units: Sequence[str], seed: int, shuffled: bool) -> tuple[list[int], list[int]]:
     names = list(dict.fromkeys(units))
     pieces = []
-    for index in _permutation(len(names), seed, _SUBSET).tolist():
+    for index in permutation(len(names), seed, SUBSET).tolist():
         piece = [i for i, unit in enumerate(units) if unit == names[index]]
-        order = _permutation(len(piece), seed, _WITHIN, index)
+        order = permutation(len(piece), seed, WITHIN, index)
         pieces.append([piece[i] for i in order.tolist()] if shuffled else piece)
     return [i for piece in pieces for i in piece], np.cumsum([len(piece) for piece in pieces]).tolist()
 

@@ -68,7 +68,7 @@ def test_a_target_in_another_unit(metric, target, message):
 def test_a_metric_of_ones_own():
     mine = higher_is_better("my_score")
     made = decide(Points(N, 1 - FALLING, [0] * 5, metric=mine))
-    same = decide(Points(N, 1 - FALLING, [0] * 5, metric="ssim"))
+    same = decide(Points(N, 1 - FALLING, [0] * 5, metric="accuracy"))
     assert made.gain_n == same.gain_n and made.unit == "my_score" and "my_score" in METRICS
     with pytest.raises(UserError, match="'my_score' must be below 1|my_score must be below 1"):
         Points([1], [85.0], metric=mine)
@@ -81,7 +81,7 @@ def test_a_scale_of_ones_own():
     """An accuracy in per cent: to an error below 1, and back."""
     percent = Metric("percent", "higher", "points", lambda y: 1 - y / 100, lambda e: 100 * (1 - e), 0.5)
     points = Points(N, 100 * (1 - FALLING), [0] * 5, metric=percent)
-    made, same = infer(points), infer(Points(N, 1 - FALLING, [0] * 5, metric="ssim"))
+    made, same = infer(points), infer(Points(N, 1 - FALLING, [0] * 5, metric="accuracy"))
     assert made.decide().gain_n.median == pytest.approx(100 * same.decide(worthwhile=0.005).gain_n.median)
     outlook, other = made.forecast([2e4]), same.forecast([2e4])
     assert outlook.logpdf([88.0]) == pytest.approx(other.logpdf([0.88]) - np.log(100), abs=1e-4)

@@ -18,7 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from reconscale.jobs.command import WHO, read_result
+from reconscale.jobs.job import NotFinite, check_outcome
+from reconscale.laws.metrics import METRICS
 from reconscale.study import Images, Result, load_study
+from reconscale.study.external import Command, load_external
 from reconscale.study.plan import runs_of
 from reconscale.study.study_file import parse_study
 
@@ -460,8 +464,63 @@ POINTS = (
     "29.5,psnr-y,0.1,0.1\n"
 )
 
+COMMAND = """
+name = "small"
+[command]
+run = ["python", "train.py", "{train}", "--width", "{width}", "{folder}"]
+time_limit = 60.0
+[images]
+folders = ["photos"]
+patterns = ["*.png"]
+group = "patient(.)"
+val = 2
+test = 3
+[[sweep]]
+n = [1, 2]
+width = [4]
+seed = [0, 1]
+[analysis]
+metric = "vmaf"
+[metric]
+name = "vmaf"
+better = "higher"
+most = 100.0
+"""
+CALLABLE = """
+name = "small"
+[callable]
+name = "train"
+[images]
+val = 2
+test = 3
+count = 9
+digest = "abc"
+[sweep]
+n = [1, 2]
+"""
+
+
+def _external(path: Path) -> object:
+    study = load_external(path)
+    return study.runs(), study.known_metric, study.worthwhile
+
+
+def _measured(path: Path) -> object:
+    metric = METRICS["psnr"]
+    command = Command(run=("python", "{train}", "{folder}"), result=path.name)
+    try:
+        return check_outcome(read_result(path.parent, command, "psnr", 0.0), metric, ("a.png", "b.png"), WHO)
+    except NotFinite:  # a run that has diverged
+        return None
+
+
 READERS: dict[str, Reader] = {
     "study": Reader("study.toml", _study, _texts(STUDY)),
+    "external-study": Reader("study.toml", _external, _texts(COMMAND, CALLABLE)),
+    "external-result": Reader(
+        "metrics.json", _measured,
+        _texts('{"psnr": [31.2, 30.5], "validation": 31.0, "p": 116707}', '{"psnr": {"a.png": 3, "b.png": 4}}', "31.2"),
+    ),
     "points": Reader("points.csv", _points, _texts(POINTS, "n,y\n1,2\n3,4\n")),
     "result": Reader("result.json", _result_with("result.json"), lambda: [_result()["result.json"]]),
     "result-images": Reader("images.csv", _result_with("images.csv"), lambda: [_result()["images.csv"]]),

@@ -52,8 +52,12 @@ PLAIN = ("log.py", "_plain_loader(yaml)")
 """The one place that loads YAML: by a loader that builds plain values; see ``tests/importers``."""
 
 
-OWN = {"slurm_job.py": ["imports pickle", "calls pickle.loads"]}
-"""Jobs of Slurm read the tasks that their own user has just written for them; see ``read_tasks`` and its test."""
+OWN = {
+    "slurm_job.py": ["imports pickle", "calls pickle.loads"],
+    "pickled.py": ["imports pickle", "imports cloudpickle", "calls pickle.loads"],
+}
+"""Jobs of Slurm read the tasks that their own user has just written for them; see ``read_tasks`` and its test. Workers
+get the function that trains from the process that calls."""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCES[0].parent)))

@@ -22,7 +22,7 @@ from reconscale.training import calibrate as acceleration
 from reconscale.training import checkpoint
 from reconscale.training.calibrate import Trial, best, choice
 from reconscale.training.evaluate import score
-from reconscale.training.executors.local import Local
+from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.precision import COMPUTE_MODES
 from reconscale.training.worker import Placement, Task, run_task
@@ -35,11 +35,11 @@ EAGER = [name for name, way in COMPUTE_MODES.items() if not way.compiled]
 
 
 @pytest.fixture(scope="module")
-def executor() -> Local:
-    return Local(1, lambda event: None)
+def executor() -> LocalExecutor:
+    return LocalExecutor(1, lambda event: None)
 
 
-def test_the_quickest_way_is_written_down_and_obeyed(images: ImageSet, tmp_path: Path, executor: Local) -> None:
+def test_the_quickest_way_is_written_down_and_obeyed(images: ImageSet, tmp_path: Path, executor: LocalExecutor) -> None:
     path, run = tmp_path / "precision.json", make_run(recipe=Recipe(steps=4, batch=2, precision="auto"))
     chosen = choice(path, run, images, executor, Placement())
     record = json.loads(path.read_text())
@@ -55,7 +55,7 @@ def test_the_quickest_way_is_written_down_and_obeyed(images: ImageSet, tmp_path:
 
 def test_where_nothing_can_be_measured_it_is_fp32(images: ImageSet, tmp_path: Path) -> None:
     path, run = tmp_path / "precision.json", make_run(recipe=Recipe(steps=4, batch=2, precision="auto"))
-    queue = Local(1, lambda event: None)
+    queue = LocalExecutor(1, lambda event: None)
     queue.measures = False  # as Slurm's
     assert choice(path, run, images, queue, Placement()) == "fp32"
     record = json.loads(path.read_text())

@@ -23,7 +23,7 @@ from reconscale.training import evaluate as sets
 from reconscale.training import worker_count as packing
 from reconscale.training.baselines import measure_baselines
 from reconscale.training.calibrate import RunCost, largest_images, measure_costs, precision_of
-from reconscale.training.executors.local import Local
+from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.placement import cores
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import Placement
@@ -35,11 +35,11 @@ __all__ = ["images"]
 
 
 @pytest.fixture(scope="module")
-def executor() -> Local:
-    return Local(2, lambda event: None)
+def executor() -> LocalExecutor:
+    return LocalExecutor(2, lambda event: None)
 
 
-def test_paces_are_measured_once(images: ImageSet, tmp_path: Path, executor: Local) -> None:
+def test_paces_are_measured_once(images: ImageSet, tmp_path: Path, executor: LocalExecutor) -> None:
     run, folder = make_run(), Folder(tmp_path)
     first = measure_costs([run], images, folder, executor, Placement())
     pace = first[run.id]
@@ -82,17 +82,17 @@ def test_memory_is_measured_on_the_largest_images(
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"cpu, 1 threads, 2 side by side": {"unet": {"step": "fast"}}}', "7"])
-def test_a_calibration_that_is_none(images: ImageSet, tmp_path: Path, executor: Local, content: str) -> None:
+def test_a_calibration_that_is_none(images: ImageSet, tmp_path: Path, executor: LocalExecutor, content: str) -> None:
     (tmp_path / "calibration.json").write_text(content)
     with pytest.raises(UserError, match="does not hold paces; delete it"):
         measure_costs([make_run()], images, Folder(tmp_path), executor, Placement())
 
 
-def test_a_network_that_ends_its_process_has_no_pace(images: ImageSet, tmp_path: Path, executor: Local) -> None:
+def test_a_network_that_ends_its_process_has_no_pace(images: ImageSet, tmp_path: Path, executor: LocalExecutor) -> None:
     assert executor.apply(os.abort, copies=2) == [None, None]
 
 
-def test_automatic_precision_is_chosen_once(images: ImageSet, tmp_path: Path, executor: Local) -> None:
+def test_automatic_precision_is_chosen_once(images: ImageSet, tmp_path: Path, executor: LocalExecutor) -> None:
     run, here = make_run(recipe=Recipe(steps=4, batch=2, precision="auto")), Placement()
     chosen = precision_of([run], images, Folder(tmp_path), executor, here)[run.id]
     record = json.loads((tmp_path / "precision.json").read_text())
@@ -109,12 +109,12 @@ def test_as_many_runs_as_memory_allows(
 ) -> None:
     """This many shares of nine tenths of the free memory that a run needs; whoever names a number gets it."""
     monkeypatch.setattr(packing, "free_memory", lambda: 10e9)
-    local = Local(workers or 4, lambda event: None)
+    local = LocalExecutor(workers or 4, lambda event: None)
     assert choose_workers(local, ExecutionConfig(workers=workers), {"a": RunCost(0.0, 1.0, 0.0, 0.0, memory)}) == 1.0
     assert local.workers == fits
 
 
-class OfOneGpu(Local):
+class OfOneGpu(LocalExecutor):
     """An executor whose workers have a GPU of 80 GB, as far as they say: there is none here."""
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
@@ -133,7 +133,7 @@ def test_small_runs_share_a_gpu(need: float, each: int) -> None:
 def test_a_run_that_does_not_fit() -> None:
     pace = RunCost(0.0, 1.0, 0.0, 0.0, 1.5 * free_memory())
     with pytest.raises(UserError, match="a run needs .* GB and .* GB are free"):
-        choose_workers(Local(1, lambda event: None), ExecutionConfig(), {"a": pace})
+        choose_workers(LocalExecutor(1, lambda event: None), ExecutionConfig(), {"a": pace})
 
 
 def test_anchors(images: ImageSet, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from reconscale.study import Folder, Recipe, Result
 from reconscale.training import stack_size, stack_worker
 from reconscale.training.calibrate import RunCost
 from reconscale.training.executors.base import Event
-from reconscale.training.executors.local import Local, _Slot
+from reconscale.training.executors.local import LocalExecutor, _Slot
 from reconscale.training.executors.stacks import grouped
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.stack_size import Stacked, Tried, difference, stacks_of, tried_together
@@ -251,7 +251,7 @@ def test_a_process_that_dies_is_tried_again_together_then_one_by_one(
 ) -> None:  # fmt: skip
     """A run that brings down all others does so once, and one that fails in the end fails alone."""
     told: list[Event] = []
-    local = Local(1, told.append)
+    local = LocalExecutor(1, told.append)
     tasks = {task.run.id: task for task in tasks_of(images, tmp_path)}
     slot = _Slot(dict(tasks), None, None, None)
     assert local._died(slot, "signal 9") == [tuple(tasks.values())]
@@ -265,7 +265,7 @@ def test_a_process_that_dies_is_tried_again_together_then_one_by_one(
 @pytest.mark.parametrize("count, need, workers", [(1, 5e9, 8), (2, 5e9, 4), (16, 1e9, 1), (4, 30e9, 1)])
 def test_processes_on_a_gpu(count: int, need: float, workers: int) -> None:
     """With at most 8 runs on it in all, and as memory allows; a pass of 4 needs four times the memory."""
-    local = Local(1, lambda event: None, device="cuda")
+    local = LocalExecutor(1, lambda event: None, device="cuda")
     local.apply = lambda *_, **__: [80e9]  # type: ignore[method-assign]
     pace = RunCost(1.0, 1.0, 0.0, 0.0, need).stacked(count, 2.0)
     assert pace.step == 0.5 and pace.memory == count * need
@@ -274,7 +274,7 @@ def test_processes_on_a_gpu(count: int, need: float, workers: int) -> None:
 
 
 def test_too_many_for_the_memory() -> None:
-    local = Local(1, lambda event: None)
+    local = LocalExecutor(1, lambda event: None)
     with pytest.raises(UserError, match="3 runs in one pass need .* lower .*, or --stack"):
         choose_workers(
             local, ExecutionConfig(device="cpu"), {"a": RunCost(1.0, 1.0, 0.0, 0.0, 1e15).stacked(3, 1.0)}, 3

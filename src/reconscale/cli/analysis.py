@@ -11,7 +11,7 @@ from rich.table import Table
 
 from reconscale.cli.display import console, echo, handle_errors, print_json
 from reconscale.cli.next_command import command
-from reconscale.cli.source import Source, StudySource, is_csv, open_source
+from reconscale.cli.source import ExternalSource, Source, StudySource, is_csv, open_source
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ def report(
             echo(*study_lines(known))
         else:
             least = opened.worthwhile if worthwhile is None else worthwhile
-            folder = out or source.parent / "report"
+            above = opened.folder.root.parent if isinstance(opened, ExternalSource) else source.parent
+            folder = out or above / "report"
             flags = {"out": out, "metric": metric, "worthwhile": worthwhile, "target": target}
             page = report_points(opened.points, folder, title=opened.name, worthwhile=least, target=target,
                                  command=command("report", source, **flags))  # fmt: skip

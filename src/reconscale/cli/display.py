@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -108,11 +109,16 @@ def ask(question: str) -> bool:
         raise KeyboardInterrupt from error
 
 
+SILENCE = 20.0
+"""Without a terminal a stage says where it is once this many seconds have gone by without a line."""
+
+
 class StageProgress:
-    """A progress bar for each stage of a preparation."""
+    """A progress bar for each stage of a preparation; without a terminal, a line now and then."""
 
     def __init__(self) -> None:
         self._bars: dict[str, TaskID] = {}
+        self._spoke = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TimeRemainingColumn(), console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
@@ -136,6 +142,10 @@ class StageProgress:
         if label not in self._bars:
             self._bars[label] = self._progress.add_task(label, total=total)
         self._progress.update(self._bars[label], completed=done, total=total)
+        if time.monotonic() - self._spoke > SILENCE:
+            self._spoke = time.monotonic()
+            if not errors.is_terminal and not VERBOSITY.quiet:
+                errors.print(f"{label}: {done} of {total}")
 
 
 class SweepProgress:

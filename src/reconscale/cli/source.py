@@ -13,6 +13,7 @@ from reconscale.errors import UserError
 if TYPE_CHECKING:
     from reconscale.laws import Costs, Finding, Metric, NoiseLevel, Points
     from reconscale.study import Folder, Result, Study
+    from reconscale.study.external import ExternalFolder, ExternalStudy
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,61 @@ class StudySource:
         return run_findings(self.study, self.folder, self.results, self.points, self.test_set)
 
 
-Source = CsvSource | StudySource
+@dataclass(frozen=True, eq=False)
+class ExternalSource:
+    """A study whose networks other code trains, and its results.
+
+    Attributes:
+        path: the study file, or its folder.
+        study: the study.
+        folder: its folder of results.
+    """
+
+    path: Path
+    study: ExternalStudy
+    folder: ExternalFolder
+
+    @property
+    def name(self) -> str:
+        """What to call it: as its folder."""
+        return (self.path.parent if self.path.name == "study.toml" else self.path).resolve().name
+
+    @cached_property
+    def points(self) -> Points:
+        """The measurements.
+
+        Raises:
+            UserError: no run is done.
+        """
+        from reconscale.study.external_points import points_of_external
+
+        return points_of_external(self.study, self.folder.results(self.study.runs()), self.folder.root.parent)
+
+    @property
+    def noise(self) -> NoiseLevel | None:
+        """The networks at other levels of noise: not known."""
+        return None
+
+    @property
+    def worthwhile(self) -> float:
+        """The smallest gain worth paying for, the study's own, in the unit of its metric."""
+        return self.study.worthwhile
+
+    def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
+        """Prices, with the measured hours of the runs."""
+        from reconscale.laws import Costs
+        from reconscale.report.analysis import hours_unknown
+        from reconscale.report.run_tables import hours_of_external
+
+        known = hours_of_external(self.folder.results(self.study.runs(), images=False))
+        return Costs(known or hours_unknown, per_hour, per_image)
+
+    def run_findings(self) -> tuple[Finding, ...]:
+        """Cautions about the runs: they are among those of the points."""
+        return ()
+
+
+Source = CsvSource | StudySource | ExternalSource
 
 
 def is_csv(path: Path) -> bool:
@@ -166,9 +221,15 @@ def open_source(
         return CsvSource(path, Points.from_csv(path, metric=named_metric(metric, higher)))
     if metric or higher is not None:
         raise UserError(path, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
-    from reconscale.study import Folder, load_study
+    from reconscale.study import Folder
+    from reconscale.study.external import ExternalFolder, ExternalStudy, open_study
 
-    return StudySource(path, load_study(path), Folder.beside(path), profile, test_set)
+    study = open_study(path)
+    if isinstance(study, ExternalStudy):
+        if profile or test_set:
+            raise UserError(path, "--profile and --test-set are for studies of networks of ours", "leave them out")
+        return ExternalSource(path, study, ExternalFolder.beside(path))
+    return StudySource(path, study, Folder.beside(path), profile, test_set)
 
 
 def named_metric(name: str | None, higher: bool | None) -> str | Metric | None:

@@ -6,6 +6,7 @@ import math
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,10 +52,17 @@ def _load(path: Path) -> tuple[Study, Folder]:
     return load_study(path), Folder.beside(path)
 
 
+def _is_external(path: Path) -> bool:
+    from reconscale.study.external import is_external
+
+    return is_external(path)
+
+
 def _where(
     data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any
 ) -> ExecutionConfig:
     try:
+        import_module("reconscale.training.sweep")  # torch, and what else training needs
         from reconscale.training import ExecutionConfig
     except ModuleNotFoundError as error:
         raise UserError("this command", f"needs the package {error.name}, which is not installed",
@@ -188,14 +196,31 @@ def run(  # noqa: PLR0913 - flags
     ] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Run the command of a study file with [command] on this machine.")
+    ] = False,
 ) -> None:
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
     again = command(
         "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
         stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None,
-        checkpoint_seconds=checkpoint_seconds, track=track,
+        checkpoint_seconds=checkpoint_seconds, track=track, allow_commands=allow_commands or None,
     )  # fmt: skip
     with handle_errors(again):
+        if _is_external(study):
+            from reconscale.cli.external import run_external
+
+            flags: dict[str, Any] = {"data": data, "device": device, "workers": workers, "threads": threads, "ray": ray}
+            flags |= {"slurm": tuple(slurm or ()), "allow_commands": allow_commands, "retry_failed": retry_failed}
+            ours = {
+                "--devices": devices != 1,
+                "--stack": stack != "auto",
+                "--track": track,
+                "--probe": probe is not None,
+            }
+            for flag in (flag for flag, given in ours.items() if given):
+                raise UserError(flag, "is for networks of ours", f"leave it out: {study} has runs of other code")
+            raise typer.Exit(_code(run_external(study, flags, again)))
         value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
@@ -218,6 +243,11 @@ def status(study: StudyPath, json: AsJson = False) -> None:
         from reconscale.study import runs_of
         from reconscale.study.trunks import continuing_runs, continuing_sentence
 
+        if _is_external(study):
+            from reconscale.cli.external import status_external
+
+            status_external(study, json)
+            return
         value, folder = _load(study)
         runs = runs_of(value)
         found = folder.status(runs)

@@ -19,11 +19,12 @@ from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_d
 from reconscale.data.pixel_values import spread_cautions, value_spread
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
-from reconscale.data.subset import ImageSubset, nested_order, split_sources
+from reconscale.data.subset import ImageSubset, split_sources
 from reconscale.data.volumes.volume_set import Slices, open_volumes
 from reconscale.errors import UserError
 from reconscale.files import json_digest, to_json, write_atomic
 from reconscale.study import Images
+from reconscale.study.subsets import nested_order
 
 T = TypeVar("T")
 

@@ -89,7 +89,7 @@ CODES: dict[str, tuple[str, str]] = {
     "outlier": (
         "warning",
         "{count} of the runs lie far from the others at their size (the first at n = {n:size}: {value:.4g}); the "
-        "median is used there; check these runs",
+        "median is used there, and the spread there includes them; check these runs",
     ),
     "copies": (
         "note",
@@ -290,6 +290,11 @@ CODES: dict[str, tuple[str, str]] = {
         "caution",
         "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
         "{reached:.4g}), within what seeds explain",
+    ),
+    "train-changed": (
+        "caution",
+        "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "
+        "all of them in the same way",
     ),
     "failed-runs": (
         "warning",

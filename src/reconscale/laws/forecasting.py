@@ -12,7 +12,8 @@ from scipy.special import gammaln, logsumexp
 
 from reconscale.arrays import Floats
 from reconscale.errors import check_level
-from reconscale.laws.curve.ensemble import can_weigh, out_of_calibration
+from reconscale.laws.curve.calibration import out_of_calibration
+from reconscale.laws.curve.ensemble import can_weigh
 from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, floor_range, unique_findings

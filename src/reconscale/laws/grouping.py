@@ -13,6 +13,7 @@ from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.seed_noise import find_outliers, fit_variance, shrink_variance
 
 
 def select_width(points: Points) -> Points:
@@ -75,8 +76,6 @@ MOST_LEVELS = 64
 """More sizes than this are merged with their neighbours."""
 LEAST_SIZES = 2
 """Distinct n below which there is no curve at all."""
-WILD = 8.0
-"""A run counts as an outlier when it lies further from its size's median than this many robust standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ class SizeMeans:
         x: (K,) ln n, ascending.
         z: (K,) mean over seeds of ln(error).
         count: (K,) runs.
-        sd: (K,) spread between seeds of one run's ln(error), shrunk to the pooled one.
+        sd: (K,) spread between seeds of one run's ln(error), which falls with n; each size's own, shrunk to the line.
         dof: degrees of freedom behind ``sd``.
         pool: (R,) deviations of the seeds from their means, scaled to unit spread; empty without replicates.
         group: (M,) which level each row of the points belongs to.
@@ -95,6 +94,8 @@ class SizeMeans:
         metric: name of the metric.
         findings: cautions.
         replicated: whether replicates say what ``sd`` is; else it is guessed from the scatter about a curve.
+        seed_dof: degrees of freedom of the replicates, 0 without any.
+        seed_squares: their sum of squared deviations, in units of ``sd``.
     """
 
     x: Floats
@@ -108,6 +109,8 @@ class SizeMeans:
     metric: str
     findings: tuple[Finding, ...]
     replicated: bool = False
+    seed_dof: float = 0.0
+    seed_squares: float = 0.0
 
     @property
     def variance(self) -> Floats:
@@ -126,7 +129,8 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
     Args:
         points: the measurements.
         most: more sizes than this are merged with their neighbours.
-        outliers: whether runs far from the median of their size are left out of mean and spread.
+        outliers: whether the mean of a size with an outlier is its median. The outlier stays in the spread of its
+            size, but not in that of the others.
 
     Raises:
         UserError: there are fewer than two distinct n.
@@ -142,9 +146,11 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
     log_error = np.log(best.error)
     runs = np.bincount(group).astype(np.float64)
     mean = _sum(group, log_error) / runs
-    wild = _wild(log_error, group, runs) if outliers else np.zeros(len(group), dtype=bool)
-    mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
-    away = np.where(wild, 0.0, log_error - mean[group])
+    wild = np.zeros(len(group), dtype=bool)
+    if outliers:
+        wild = find_outliers(np.log(sizes), log_error, group)
+        mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
+    away = log_error - mean[group]
     findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best) + _growing_networks(points, best)
     if wild.any():
         which = int(np.flatnonzero(wild)[0])
@@ -156,10 +162,12 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
     count = _sum(owner, runs)
     x = _sum(owner, runs * np.log(sizes)) / count
     z = _sum(owner, runs * mean) / count
-    sd, dof = _spread(x, z, count, _sum(owner, _sum(group, away**2)), _sum(owner, runs - 1))
-    pool = _pool(away, runs[group], sd[owner[group]])
-    replicated = bool((runs > 1).any())
-    made = SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, replicated)
+    squares, seed_dof = _sum(owner, _sum(group, away**2)), _sum(owner, runs - 1)
+    calm = _sum(owner, _sum(group, np.where(wild, 0.0, away) ** 2))
+    sd, dof = _spread(x, z, count, squares, seed_dof, calm, seed_dof - _sum(owner, _sum(group, wild)))
+    pool = _pool(np.where(wild, 0.0, away), runs[group], sd[owner[group]])
+    more = (bool((runs > 1).any()), float(seed_dof.sum()), float((squares / sd**2).sum()))
+    made = SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, *more)
     return replace(made, findings=(*findings, *_rises(made)))
 
 
@@ -227,15 +235,6 @@ def _without_copies(points: Points) -> Points:
     found = finding("copies", count=len(points) - len(first))
     kept = points.rows(np.sort(first))
     return replace(kept, findings=unique_findings(kept.findings, (found,)))
-
-
-def _wild(log_error: Floats, group: NDArray[np.int64], runs: Floats) -> NDArray[np.bool_]:
-    """(M,) runs far from the median of three or more at their size, by the scale of all such distances."""
-    away, judged = np.abs(log_error - _medians(log_error, group)[group]), runs[group] >= 3
-    if judged.sum() < 6:
-        return np.zeros(len(away), dtype=bool)
-    scale = max(float(np.median(away[judged])) / 0.6745, LEAST_SD)
-    return judged & (away > WILD * scale)
 
 
 def resample(level: SizeMeans, draws: int, rng: np.random.Generator, images: bool) -> tuple[Floats, Floats]:
@@ -368,18 +367,24 @@ def _merge(x: Floats, most: int) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(bins == value) for value in np.unique(bins)]
 
 
-def _spread(x: Floats, z: Floats, count: Floats, squares: Floats, dof: Floats) -> tuple[Floats, float]:
-    """Spread of one run at each level, shrunk to the pooled one, and the degrees of freedom behind it."""
-    total = float(dof.sum())
-    if total == 0:
+def _spread(
+    x: Floats, z: Floats, count: Floats, squares: Floats, dof: Floats, calm: Floats, calm_dof: Floats
+) -> tuple[Floats, float]:
+    """Spread of one run at each level, and the degrees of freedom behind it.
+
+    ``calm`` and ``calm_dof`` are squares and degrees of freedom without outliers: those of the line.
+    """
+    total = float(calm_dof.sum())
+    if dof.sum() == 0:
         law = LAWS["power+floor"]
         fitted = law.working(x, solve(law, x, z[None], np.ones_like(x))[0])[0]
         spare = max(len(x) - 3, 0)
         pooled = (2 * (2 * GUESSED_SD) ** 2 + float(((z - fitted) ** 2 * count).sum())) / (2 + spare)
         return np.full(len(x), max(np.sqrt(pooled), LEAST_SD)), float(2 + spare)
-    pooled = (GUESSED_SD**2 + float(squares.sum())) / (1 + total)
-    own = (4 * pooled + squares) / (4 + dof)
-    return np.maximum(np.sqrt(own), LEAST_SD), 1 + total
+    line = fit_variance(x, calm, calm_dof)
+    relative = np.maximum(line / np.exp(np.log(line).mean()), 1e-6)
+    pooled = (GUESSED_SD**2 + float((calm / relative).sum())) / (1 + total)
+    return np.maximum(np.sqrt(shrink_variance(squares, dof, pooled * relative)), LEAST_SD), 1 + total
 
 
 def _pool(away: Floats, runs: Floats, sd: Floats) -> Floats:

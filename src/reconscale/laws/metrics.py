@@ -18,19 +18,41 @@ MOST_DECIBELS = 20.0
 """A worthwhile gain of more dB was meant in per cent."""
 
 
+def _usual(value: Floats) -> Floats:
+    """Stands for the transform that goes with ``better``."""
+    raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Below:
+    """How far a value is below the most that there is; it is its own inverse."""
+
+    most: float
+
+    def __call__(self, value: Floats) -> Floats:
+        return np.asarray(self.most - value)
+
+
 @dataclass(frozen=True)
 class Metric:
     """How a metric is read as an error to be minimised, and back.
+
+    >>> Metric("fid", "lower").unit, Metric("vmaf", "higher", "points", most=100).to_error(np.array(93.0))
+    ('%', array(7.))
 
     Attributes:
         name: the key in :data:`METRICS`, and the name of the column.
         better: ``lower`` or ``higher``.
         unit: what a gain is told in. ``dB``: 10 log10 of the ratio of errors; ``%``: how much smaller the error is, in
-            per cent of it; anything else: the difference of the values, in that unit.
-        to_error: the error, above 0: the value itself, 10^(-PSNR/10) (the MSE for range 1), or 1 - SSIM.
+            per cent of it; anything else: the difference of the values, in that unit; none: ``%``, or the name where
+            higher is better.
+        to_error: the error, above 0: the value itself, 10^(-PSNR/10) (the MSE for range 1), or 1 - SSIM; left out: the
+            value itself, or ``most`` less the value where higher is better.
         from_error: the inverse of ``to_error`` (an SSIM is kept below 1 by one rounding error).
-        worthwhile: the gain that counts as worth paying for where nobody says, in ``unit``; it is also what is priced.
+        worthwhile: the gain that counts as worth paying for where nobody says, in ``unit``; it is also what is priced;
+            below 0: 0.1 dB, 2 %, or a hundredth of ``most``.
         label: what it is called in texts; none: its name.
+        most: where higher is better and ``to_error`` is left out: the value that cannot be reached.
 
     Raises:
         UserError: the name is not one word, or ``better`` is neither.
@@ -38,17 +60,26 @@ class Metric:
 
     name: str
     better: str
-    unit: str
-    to_error: Transform
-    from_error: Transform
-    worthwhile: float = 0.1
+    unit: str = ""
+    to_error: Transform = _usual
+    from_error: Transform = _usual
+    worthwhile: float = -1.0
     label: str = ""
+    most: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise UserError("Metric, name", f"found '{self.name}'", "one word of letters, digits and _ is expected")
         if self.better not in ("lower", "higher"):
             raise UserError("Metric, better", f"found '{self.better}'", "'lower' or 'higher' is expected")
+        lower = self.better == "lower"
+        usual = (_same, _same) if lower else (_from_bounded, _bounded) if self.most == 1.0 else 2 * (_Below(self.most),)
+        unit = self.unit or ("%" if lower else self.label or self.name)
+        worthwhile = {"%": 2.0, "dB": 0.1}.get(unit, 0.01 * self.most) if self.worthwhile < 0 else self.worthwhile
+        told = {"unit": unit, "worthwhile": worthwhile}
+        told |= dict(zip(("to_error", "from_error"), usual, strict=True)) if self.to_error is _usual else {}
+        for name, value in told.items():
+            object.__setattr__(self, name, value)
 
     @property
     def title(self) -> str:

@@ -15,6 +15,7 @@ from reconscale.laws.points import METRICS
 from reconscale.report.analysis import MetricFormat, hours_unknown
 from reconscale.report.tables import Cell, Grid, Table, table
 from reconscale.study import PROFILES, Folder, Result, Run, Study
+from reconscale.study.external import ExternalResult
 from reconscale.study.measurements import points_from_results
 from reconscale.study.results_folder import Incident, count_incidents
 
@@ -87,6 +88,14 @@ def hours_from(results: Iterable[Result], by: str = "p") -> Hours | None:
         return None
     dial = [float(r.p if by == "p" else r.run.network.width) for r, _ in timed]
     return hours_of([float(r.run.n) for r, _ in timed], [seconds for _, seconds in timed], dial)
+
+
+def hours_of_external(results: Iterable[ExternalResult]) -> Hours | None:
+    """Measured time of a run as a power law of n and of p, of runs that other code trained; none without p."""
+    timed = [r for r in results if r.status == "done" and r.seconds > 0]
+    if not timed or not all(r.p for r in timed):
+        return None
+    return hours_of([float(r.run.n) for r in timed], [r.seconds for r in timed], [float(r.p) for r in timed])
 
 
 def costs_from(results: Sequence[Result], per_hour: float | None = None, per_image: float | None = None) -> Costs:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import math
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -61,47 +61,33 @@ class Branch(FrozenModel):
     gain_error: float | None = None
 
 
-class Result(FrozenModel):
-    """What one run gave.
+class AnyResult(FrozenModel):
+    """What every run leaves, whoever trained it: a ``result.json`` and the tables beside it.
 
     Attributes:
         status: ``done``; ``diverged``: the loss became NaN or infinite; ``failed``: the run could not be trained.
-        run: the run itself.
+        run: the run itself; it has an ``id``.
         p: number of trainable parameters.
-        flops: multiply-adds times two of one forward pass, per pixel.
-        steps, samples: optimisation steps of the network and crops seen; of ``converge`` those of the last branch.
-        best_step: the step whose weights were kept: best mean PSNR (clipped) on validation.
-        restarts: how often training diverged and continued from its best weights at a third of the rate.
-        validation: the curve over training.
-        branches: of ``converge``: quality at S, 2 S, 4 S, ... steps; the last one is the result.
-        metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
-        images: test set -> image name -> profile -> value. Kept in ``images.csv``, not in ``result.json``.
-        volumes: test set -> volume -> profile -> value, where images are slices. Kept in ``volumes.csv``.
-        reason: what happened and what to do, for runs that are not done, and for those of ``converge`` that diverged
+        metrics: test set -> metric -> mean over its images; ``val`` is the validation set.
+        images: test set -> image name -> metric -> value. Kept in ``images.csv``, not in ``result.json``.
+        volumes: test set -> volume -> metric -> value, where images are slices. Kept in ``volumes.csv``.
+        reason: what happened and what to do, for runs that are not done, and for those of ours that broke off
             after branches were over: the last of these is then the result.
-        provenance: versions, device, threads, precision, digest of the images: what else may decide the last digits.
-        times: seconds of training, validation, test and waiting for data, and of the last process as a whole. Not part
-            of what must be reproducible.
-        memory: bytes of the process at its largest, on a GPU those of the card; likewise.
+        provenance: versions, device, threads, digest of the images: what else may decide the last digits.
+        times: seconds, by what they were spent on. Not part of what must be reproducible.
     """
 
+    has_images: ClassVar[bool] = True
+
     status: Literal["done", "diverged", "failed"]
-    run: Run
+    run: Any
     p: int = Field(ge=0)
-    flops: float = Field(default=0.0, ge=0)
-    steps: int = Field(default=0, ge=0)
-    samples: int = Field(default=0, ge=0)
-    best_step: int = Field(default=0, ge=0)
-    restarts: int = Field(default=0, ge=0)
-    validation: tuple[Validation, ...] = ()
-    branches: tuple[Branch, ...] = ()
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     images: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
     volumes: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict, exclude=True)
     reason: str = ""
     provenance: dict[str, Any] = Field(default_factory=dict)
     times: dict[str, float] = Field(default_factory=dict)
-    memory: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -110,14 +96,6 @@ class Result(FrozenModel):
         if self.status != "done" and not self.reason:
             raise ValueError("a result that is not done must give its reason")
         return self
-
-    @property
-    def converged(self) -> bool | None:
-        """Whether twice the steps gained less than the recipe's tolerance; none where the policy does not ask."""
-        if not self.branches:
-            return None
-        gain = self.branches[-1].gain
-        return gain is not None and gain < self.run.recipe.tolerance
 
     @property
     def seconds(self) -> float:
@@ -143,7 +121,7 @@ class Result(FrozenModel):
         write_atomic(folder / "result.json", to_json(record))
 
     @classmethod
-    def read(cls, folder: Path, *, images: bool = True) -> Result:
+    def read(cls, folder: Path, *, images: bool = True) -> Self:
         """Read a result that :meth:`write` wrote.
 
         Raises:
@@ -169,10 +147,46 @@ class Result(FrozenModel):
         if images and result.status == "done":
             path = folder / "volumes.csv"
             volumes = _read_table(path, "volume", sums.get(path.name)) if path.is_file() else {}
-            table = _read_table(folder / "images.csv", "image", sums.get("images.csv"))
+            expected = cls.has_images or "images.csv" in sums
+            table = _read_table(folder / "images.csv", "image", sums.get("images.csv")) if expected else {}
             found = {"images": table, "volumes": volumes}
             result = result.model_copy(update=found)
         return result
+
+
+class Result(AnyResult):
+    """What one run gave.
+
+    Attributes:
+        run: the run itself.
+        flops: multiply-adds times two of one forward pass, per pixel.
+        steps, samples: optimisation steps of the network and crops seen; of ``converge`` those of the last branch.
+        best_step: the step whose weights were kept: best mean PSNR (clipped) on validation.
+        restarts: how often training diverged and continued from its best weights at a third of the rate.
+        validation: the curve over training.
+        branches: of ``converge``: quality at S, 2 S, 4 S, ... steps; the last one is the result.
+        metrics: test set -> profile -> mean over its images; ``val`` is the validation set at the best step.
+        times: seconds of training, validation, test and waiting for data, and of the last process as a whole.
+        memory: bytes of the process at its largest, on a GPU those of the card; not part of what must be reproducible.
+    """
+
+    run: Run
+    flops: float = Field(default=0.0, ge=0)
+    steps: int = Field(default=0, ge=0)
+    samples: int = Field(default=0, ge=0)
+    best_step: int = Field(default=0, ge=0)
+    restarts: int = Field(default=0, ge=0)
+    validation: tuple[Validation, ...] = ()
+    branches: tuple[Branch, ...] = ()
+    memory: float = Field(default=0.0, ge=0)
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether twice the steps gained less than the recipe's tolerance; none where the policy does not ask."""
+        if not self.branches:
+            return None
+        gain = self.branches[-1].gain
+        return gain is not None and gain < self.run.recipe.tolerance
 
 
 def _table(images: dict[str, dict[str, dict[str, float]]], noun: str) -> str:

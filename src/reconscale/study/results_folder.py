@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.study.base import FrozenModel
-from reconscale.study.result import Result
+from reconscale.study.result import AnyResult, Result
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path
 
@@ -185,38 +185,43 @@ class Status:
         return len(self.started) + len(self.todo)
 
 
+R = TypeVar("R")
+T = TypeVar("T", bound=AnyResult)
+
+
 @dataclass(frozen=True)
-class Folder:
-    """Where the results of a study are.
+class AnyFolder(Generic[R, T]):
+    """Where results are, whoever trained the runs.
 
     Attributes:
         root: the directory with one directory a run.
     """
 
     root: Path
+    kind: ClassVar[type[Any]] = AnyResult
 
     @classmethod
-    def beside(cls, path: str | Path) -> Folder:
+    def beside(cls, path: str | Path) -> Self:
         """The results folder that belongs to a study file: ``runs`` beside it."""
         return cls(study_path(path).parent / "runs")
 
-    def of(self, run: Run) -> Path:
+    def of(self, run: R) -> Path:
         """The directory of one run."""
-        return self.root / run.id
+        return self.root / _id(run)
 
-    def is_over(self, run: Run) -> bool:
+    def is_over(self, run: R) -> bool:
         """Whether the run has a result, good or bad."""
         return (self.of(run) / "result.json").is_file()
 
-    def read(self, run: Run, *, images: bool = True) -> Result | None:
+    def read(self, run: R, *, images: bool = True) -> T | None:
         """The result of a run, or none when it has none yet.
 
         Raises:
             UserError: the result is damaged.
         """
-        return Result.read(self.of(run), images=images) if self.is_over(run) else None
+        return self.kind.read(self.of(run), images=images) if self.is_over(run) else None
 
-    def results(self, runs: Iterable[Run], *, images: bool = True) -> list[Result]:
+    def results(self, runs: Iterable[R], *, images: bool = True) -> list[T]:
         """The results that are there, in the order of ``runs``.
 
         Raises:
@@ -229,7 +234,7 @@ class Folder:
                           "keep one results folder for each version of the images")  # fmt: skip
         return found
 
-    def status(self, runs: Iterable[Run]) -> Status:
+    def status(self, runs: Iterable[R]) -> Status:
         """How far the runs are.
 
         Raises:
@@ -241,20 +246,20 @@ class Folder:
         for run in runs:
             result = self.read(run, images=False)
             if result is not None:
-                over[result.status].append(run.id)
+                over[result.status].append(_id(run))
                 if result.status != "done":
-                    reasons[run.id] = result.reason
+                    reasons[_id(run)] = result.reason
             elif any((self.of(run) / name).is_file() for name in CHECKPOINTS):
-                started.append(run.id)
+                started.append(_id(run))
             else:
-                todo.append(run.id)
+                todo.append(_id(run))
         faults = count_incidents(read_incidents(self.root))
         done, diverged, failed = (tuple(over[name]) for name in ("done", "diverged", "failed"))
         return Status(done, diverged, failed, tuple(started), tuple(todo), reasons, faults, self.others(runs))
 
-    def others(self, runs: Iterable[Run]) -> int:
+    def others(self, runs: Iterable[R]) -> int:
         """How many results in the folder are of none of these runs: nothing reads, mixes in or deletes them."""
-        known = {run.id for run in runs}
+        known = {_id(run) for run in runs}
         places = self.root.iterdir() if self.root.is_dir() else ()
         return sum(place.name not in known and (place / "result.json").is_file() for place in places)
 
@@ -281,3 +286,18 @@ class Folder:
             yield
         finally:
             lock.release()
+
+
+@dataclass(frozen=True)
+class Folder(AnyFolder[Run, Result]):
+    """Where the results of a study are.
+
+    Attributes:
+        root: the directory with one directory a run.
+    """
+
+    kind = Result
+
+
+def _id(run: Any) -> str:
+    return str(run.id)

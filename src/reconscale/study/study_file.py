@@ -277,16 +277,32 @@ def load_study(path: str | Path) -> Study:
             in one go, with its place and the nearest right word.
     """
     path = study_path(path)
+    content = read_content(path)
+    if elsewhere := [table for table in ELSEWHERE if table in content]:
+        raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
+                        "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
+    return parse_study(content, where=path)
+
+
+ELSEWHERE = ("command", "callable")
+"""Tables of a study whose networks are trained by other code: see :mod:`reconscale.study.external`."""
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        UserError: it is missing, too large, or not TOML.
+    """
     data = read_limited(path, MOST_BYTES, "give the path of a study file")
     try:
-        content = tomllib.loads(data.decode("utf-8-sig"))  # some editors put a mark first
+        return tomllib.loads(data.decode("utf-8-sig"))  # some editors put a mark first
     except UnicodeDecodeError as error:
         raise UserError(path, "is not UTF-8 text", "save the study file as UTF-8") from error
     except RecursionError as error:
         raise UserError(path, "is nested too deeply", "write it as the examples are") from error
     except ValueError as error:  # also numbers of more digits than Python reads
         raise UserError(path, f"is not TOML: {error}", "mend that line") from error
-    return parse_study(content, where=path)
 
 
 def study_path(path: str | Path) -> Path:
@@ -309,23 +325,32 @@ def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:
         UserError: see :func:`load_study`.
     """
     try:
-        return Study.model_validate(_tuples(content))
+        return Study.model_validate(as_tuples(content))
     except ValidationError as error:
-        problems = [_sentence(detail) for detail in error.errors()]
-        found = "; also ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise UserError(where, found, "mend the study file and run again") from error
+        raise UserError(where, sentences(error), "mend the study file and run again") from error
 
 
-def _tuples(value: Any) -> Any:
+def sentences(error: ValidationError, root: type[BaseModel] = Study) -> str:
+    """What is wrong with the content of a study file, in words.
+
+    Args:
+        error: what pydantic found.
+        root: the model of the whole file.
+    """
+    problems = [_sentence(detail, root) for detail in error.errors()]
+    return "; also ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+
+
+def as_tuples(value: Any) -> Any:
     """TOML arrays as tuples, which is what frozen models hold; whole numbers stay what they are."""
     if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
+        return tuple(as_tuples(item) for item in value)
     if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
+        return {key: as_tuples(item) for key, item in value.items()}
     return value
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails, root: type[BaseModel] = Study) -> str:
     parts = [str(part) for part in detail["loc"]]
     if parts[:1] == ["problem"] and parts[1:2] and parts[1] in PROBLEMS:
         del parts[1]  # the kind tells the models apart; the file has no table of that name
@@ -338,7 +363,7 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"{place}.kind: is missing"
     if kind == "extra_forbidden":
         *parents, key = (str(part) for part in detail["loc"])
-        return f"{place}: there is no such key, {suggest(key, _keys_at(parents))}"
+        return f"{place}: there is no such key, {suggest(key, _keys_at(parents, root))}"
     if kind == "missing":
         return f"{place}: is missing"
     message = detail["msg"].removeprefix("Value error, ")
@@ -347,9 +372,9 @@ def _sentence(detail: ErrorDetails) -> str:
     return f"{place}: found {detail['input']!r}, {message[0].lower()}{message[1:].replace('valid tuple', 'list')}"
 
 
-def _keys_at(parents: list[str]) -> list[str]:
+def _keys_at(parents: list[str], root: type[BaseModel]) -> list[str]:
     """The keys that a table of the study file may have."""
-    model: type[BaseModel] = Study
+    model = root
     for part in parents:
         if part == "problem":
             continue

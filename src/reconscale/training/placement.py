@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-import torch
-
 from reconscale.errors import UserError
-from reconscale.machine import cores
+from reconscale.machine import cores, gpu_count
 from reconscale.training.executors.base import Executor, Tell
-from reconscale.training.executors.local import Local
+from reconscale.training.executors.local import LocalExecutor
+from reconscale.training.executors.processes import PRELOAD
 from reconscale.training.tracking import TRACKERS
 
 MOST_STACKED = 64
@@ -66,7 +65,8 @@ class ExecutionConfig:
         if not 0 <= self.keep_seconds < float("inf"):
             raise UserError("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
         data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
-        return replace(self, data=data, device=self._known_device(), stack=self._known_stack())
+        known = {"data": data, "device": self._known_device(), "stack": self._known_stack()}
+        return ExecutionConfig(**{item.name: getattr(self, item.name) for item in fields(self)} | known)
 
     def _known_stack(self) -> int | None:
         """One where runs go one by one in any case."""
@@ -92,17 +92,21 @@ class ExecutionConfig:
         return self.device if self.ray else self._own_device()
 
     def _own_device(self) -> str:
-        there = torch.cuda.is_available()
+        there = gpu_count()
         if self.device == "cuda" and not there:
             raise UserError("--device", "found 'cuda'", "torch sees no GPU here; use --device cpu")
         device = self.device if self.device != "auto" else ("cuda" if there else "cpu")
-        if device == "cuda" and self.devices > torch.cuda.device_count():
-            raise UserError("--devices", f"found {self.devices}", f"this machine has {torch.cuda.device_count()} GPUs")
+        if device == "cuda" and self.devices > there:
+            raise UserError("--devices", f"found {self.devices}", f"this machine has {there} GPUs")
         return device
 
     @contextmanager
-    def executor(self, tell: Tell) -> Iterator[Executor]:
+    def executor(self, tell: Tell, preload: Sequence[str] = PRELOAD) -> Iterator[Executor]:
         """The executor of the runs, for a while.
+
+        Args:
+            tell: takes the events of the runs.
+            preload: modules that workers on this machine find loaded.
 
         Raises:
             UserError: it cannot be had.
@@ -114,23 +118,67 @@ class ExecutionConfig:
                 yield cluster
             return
         if self.slurm:
-            from reconscale.training.executors.slurm import Slurm
+            from reconscale.training.executors.slurm import SlurmExecutor
             from reconscale.training.executors.slurm_cli import parse_slurm
 
-            yield Slurm(parse_slurm(self.slurm), tell, device=self.device)
+            yield SlurmExecutor(parse_slurm(self.slurm), tell, device=self.device)
             return
-        yield Local(self._own_workers(), tell, device=self.device, devices=self._gpus())
+        workers, gpus = self._own_workers(), self._gpus()
+        yield LocalExecutor(workers, tell, device=self.device, devices=gpus, preload=preload)
 
     def _own_workers(self) -> int:
         if self.workers is not None:
             return self.workers
         if self.device == "cuda":
-            return max(1, torch.cuda.device_count() // self.devices)
+            return max(1, gpu_count() // self.devices)
         return max(1, cores() // (self.threads * self.devices))
 
     def _gpus(self) -> tuple[str, ...]:
         """The GPUs that workers share out, by number; none where a run takes several, or there is only one."""
-        count = torch.cuda.device_count() if self.device == "cuda" and self.devices == 1 else 0
+        count = gpu_count() if self.device == "cuda" and self.devices == 1 else 0
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         known = tuple(seen.split(",")) if seen else tuple(str(number) for number in range(count))
         return known if count > 1 else ()
+
+
+class Local(ExecutionConfig):
+    """An ``ExecutionConfig`` for this machine.
+
+    Args:
+        workers: runs side by side, each in a process of its own; none: as many as there are cores (and, of a study of
+            ours, memory) for. Of ``measure``: 1 stays in the process that calls.
+        threads: CPU threads of a run.
+        device: ``cpu``, ``cuda`` or ``auto``.
+    """
+
+    def __init__(self, workers: int | None = None, *, threads: int = 1, device: str = "auto") -> None:
+        super().__init__(workers=workers, threads=threads, device=device)
+
+
+class Ray(ExecutionConfig):
+    """An ``ExecutionConfig`` for Ray.
+
+    Args:
+        address: of the cluster; ``auto``: the one that is running, else one on this machine.
+        workers: runs side by side; none: as many as there is room for.
+        threads: CPU threads of a run.
+        device: ``cpu``, ``cuda`` or ``auto``.
+    """
+
+    def __init__(
+        self, address: str = "auto", *, workers: int | None = None, threads: int = 1, device: str = "auto"
+    ) -> None:
+        super().__init__(ray=address, workers=workers, threads=threads, device=device)
+
+
+class Slurm(ExecutionConfig):
+    """An ``ExecutionConfig`` for the Slurm queue.
+
+    Args:
+        options: ``key=value`` items as of ``--slurm``: ``rs.Slurm("partition=gpu,time=2:00:00")``.
+        threads: CPU threads of a run.
+        device: ``cpu``, ``cuda`` or ``auto``, which here is ``cpu``.
+    """
+
+    def __init__(self, *options: str, threads: int = 1, device: str = "auto") -> None:
+        super().__init__(slurm=options or ("wait=yes",), threads=threads, device=device)

@@ -11,12 +11,12 @@ from typing import Any
 from reconscale.errors import UserError
 from reconscale.training.checkpoint import InputGuard
 from reconscale.training.distributed import ALONE
+from reconscale.training.executors.base import Report
 from reconscale.training.hooks import Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.stack import Stack
 from reconscale.training.tracking import TRACKERS
 from reconscale.training.worker import (
-    Report,
     Task,
     asked_to_stop,
     finish_run,

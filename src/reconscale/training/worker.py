@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import save as tensors_as_bytes
@@ -31,40 +31,15 @@ from reconscale.training.baselines import Picture, draw
 from reconscale.training.checkpoint import InputGuard
 from reconscale.training.distributed import LOST, ProcessGroup, device_of, spawn
 from reconscale.training.evaluate import EvaluationSet, evaluation_sets, means, psnr_by_image, score, together_on
+from reconscale.training.executors.base import Placement as Placement
+from reconscale.training.executors.base import Report
 from reconscale.training.hooks import Hooks, Interrupted
 from reconscale.training.loop import Training
 from reconscale.training.precision import refuse_slow_bf16
 from reconscale.training.tracking import TRACKERS, Log
 
-Report = Callable[[dict[str, Any]], None]
-"""Takes the messages of a worker: plain dictionaries."""
-
-
 CONTEXT = 600e6
 """Bytes that a process needs on a GPU besides its tensors."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where and how a run is computed; none of it is part of the run's identity.
-
-    Attributes:
-        device: ``cpu`` or ``cuda``.
-        threads: CPU threads of the process. Recorded: another number of threads may change the last digits.
-        precision: a name in ``COMPUTE_MODES``: what the recipe's precision came to on this machine.
-        keep_seconds: time between checkpoints.
-        tracker: a name in ``TRACKERS``, or none.
-        devices: processes that the run is divided among; on GPUs one each.
-        stack: runs of equal shape that are trained in one pass, at most; see :mod:`reconscale.training.stack`.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
-    precision: str = "fp32"
-    keep_seconds: float = 30.0
-    tracker: str | None = None
-    devices: int = 1
-    stack: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,6 +63,22 @@ class Task:
     pictures: tuple[Picture, ...] = ()
     memory: float = 0.0
     share: float = 1.0
+    needs_script: ClassVar[bool] = True
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that changes whenever the run gets further."""
+        return self.folder.of(self.run) / checkpoint.NAME
+
+    def carry_out(self, report: Report) -> str:
+        """Train the run in this process; see :func:`run_task`."""
+        return run_task(self, report)
+
+    def fail(self, reason: str) -> None:
+        """Write the result of a run that cannot be trained."""
+        Result(status="failed", run=self.run, p=0, reason=reason, provenance=provenance(self)).write(
+            self.folder.of(self.run)
+        )
 
 
 def run_task(task: Task, report: Report, stop: Callable[[], bool] | None = None) -> str:
@@ -324,7 +315,9 @@ def _failed(task: Task, reason: str) -> Result:
 def provenance(task: Task) -> dict[str, Any]:
     """What else may decide the last digits of a result."""
     device = task.placement.device
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    name = platform.machine()
+    if device == "cuda":  # where jobs of Slurm are submitted there may be no GPU
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else "not known"
     return {
         "versions": {package: _version(package) for package in ("reconscale", "torch", "deepinv", "numpy")},
         "python": platform.python_version(),
@@ -370,17 +363,3 @@ def asked_to_stop() -> Callable[[], bool]:
     signal.signal(signal.SIGTERM, note)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return lambda: asked
-
-
-def run_log(folder: Path) -> Path:
-    """Where the output of a run's process goes."""
-    return folder / "run.log"
-
-
-def redirect_output(path: Path) -> None:
-    """Send what this process prints to a file: the screen belongs to the sweep's progress."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
-    os.close(handle)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 from scipy.stats import multivariate_normal
 
-from reconscale.laws import Points, smc
+from reconscale.laws import Points, forecast, smc
 from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.model import (
     DIMENSIONS,
@@ -16,9 +17,10 @@ from reconscale.laws.curve.model import (
     curves_from_normals,
     marginalise,
     matern,
+    noise_nodes,
     predict,
 )
-from reconscale.laws.curve.posterior import MOST_LEVELS, infer_posterior, summarise
+from reconscale.laws.curve.posterior import MOST_LEVELS, floor_odds, infer_posterior, summarise
 from reconscale.laws.grouping import group_by_size
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
@@ -78,7 +80,7 @@ class TestFamily:
 
 
 class TestDepartures:
-    PARTS = build_discrepancy(U, np.full(4, 0.3), 1.2, True, NoisePrior())
+    PARTS = build_discrepancy(U, np.full(4, 0.3), 1.2, noise_nodes(30.0, 30.0, 0.02, NoisePrior()), NoisePrior())
 
     def covariance(self, j, u=U):
         parts = self.PARTS
@@ -89,7 +91,7 @@ class TestDepartures:
         """Integrating out a flat level leaves the density of the differences to the first level."""
         residual = np.random.default_rng(0).standard_normal((3, 4))
         contrast = np.hstack([-np.ones((3, 1)), np.eye(3)])
-        logs = self.PARTS.likelihood((4,))(residual)[:, 0]
+        logs = self.PARTS.likelihood((4,))(residual)[0].T
         for j in (0, 7, 23):
             seen = self.covariance(j) + self.PARTS.noise[j] ** 2 * np.diag(np.full(4, 0.3))
             density = multivariate_normal(cov=contrast @ seen @ contrast.T).logpdf(residual @ contrast.T)
@@ -100,7 +102,7 @@ class TestDepartures:
         residual = np.random.default_rng(0).standard_normal((3, 4))
         both = self.PARTS.likelihood((3, 4))(residual)
         alone = self.PARTS.until(3).likelihood((3,))(residual[:, :3])
-        np.testing.assert_allclose(both[:, 0], alone[:, 0], rtol=1e-8)
+        np.testing.assert_allclose(both[0], alone[0], rtol=1e-8)
         assert marginalise(both).shape == (3, 2)
 
     def test_the_forecast_is_universal_kriging(self):
@@ -113,7 +115,49 @@ class TestDepartures:
         assert spread[2] >= self.PARTS.rough[3]
 
 
+class TestNoise:
+    def test_without_replicates_it_is_the_prior(self):
+        nodes, belief = np.log(noise_nodes(0.0, 0.0, 1.0, NoisePrior())), NoisePrior()
+        assert np.median(nodes) == pytest.approx(np.log(belief.noise), abs=0.15)
+        assert nodes.std() == pytest.approx(belief.noise_sd, rel=0.2)
+
+    def test_one_replicate_says_little_and_many_say_all(self):
+        spread = [np.log(noise_nodes(dof, dof, 0.02, NoisePrior())).std() for dof in (1.0, 10.0, 100.0)]
+        assert spread[0] > 0.4
+        assert spread[1] == pytest.approx(1 / np.sqrt(20), rel=0.3)
+        assert spread[2] == pytest.approx(1 / np.sqrt(200), rel=0.3)
+
+    def test_one_replicate_hardly_narrows_a_forecast(self):
+        n, y = [10.0, 30, 100, 300, 1000], [28.0, 28.9, 29.6, 30.1, 30.4]
+        alone = forecast(Points(n, y, metric="psnr"), 1e4).interval()
+        more = forecast(Points([*n, 10.0], [*y, 28.01], [0, 0, 0, 0, 0, 1], metric="psnr"), 1e4).interval()
+        assert more[1] - more[0] > 0.7 * (alone[1] - alone[0])
+
+    @pytest.mark.parametrize("seeds", [1, 3])
+    def test_an_eighth_size_beside_the_first_changes_little(self, seeds):
+        sizes = np.array([100, 200, 464, 1000, 2150, 4640, 10000.0])
+        width = []
+        for n in (sizes, np.concatenate([sizes, [101.0]])):
+            every = np.repeat(n, seeds)
+            noise = np.random.default_rng(0).standard_normal(24)[: len(every)]
+            y = 0.7 + 0.3 * (every / 1e4) ** -0.3
+            points = Points(every, y * np.exp(0.007 * noise), np.tile(np.arange(seeds), len(n)) if seeds > 1 else None)
+            low, high = forecast(points, 1e5).interval()
+            width.append(float(np.log(high / low)[0]))
+        assert width[1] == pytest.approx(width[0], rel=0.3)
+
+
 class TestPosterior:
+    def test_the_held_out_score_is_a_density(self, make):
+        calm = make(0.1, 1, 0.5, noise=0.01)
+        last, values = calm.n == calm.n.max(), np.linspace(-0.35, 0.35, 29)
+        scores = []
+        for value in values:
+            points = Points(calm.n, np.where(last, calm.y * np.exp(value), calm.y), calm.seed)
+            level = group_by_size(points, MOST_LEVELS)
+            scores.append(infer_posterior(level, 1, rng=np.random.default_rng(0)).held_out)
+        assert trapezoid(np.exp(scores), values) == pytest.approx(1.0, abs=0.3)
+
     def test_a_clear_floor_is_found(self, make):
         about = summarise(
             infer_posterior(group_by_size(make(0.3, 3, 0.6, noise=0.003), MOST_LEVELS), rng=np.random.default_rng(0))
@@ -122,6 +166,22 @@ class TestPosterior:
         assert about["floor"].low <= true <= about["floor"].high
         assert about["floor"].identified
         assert about["floor"].prior_low < about["floor"].low
+
+    @pytest.mark.parametrize("exponent", [0.02, 0.05])
+    def test_a_slow_law_without_a_floor_has_none_identified(self, exponent):
+        n, found = np.repeat(np.geomspace(100, 1e4, 5), 3), 0
+        for rng in range(12):
+            error = n**-exponent * np.exp(0.02 * np.random.default_rng(rng).standard_normal(15))
+            level = group_by_size(Points(n, error, np.tile(np.arange(3), 5)))
+            found += summarise(infer_posterior(level, rng=np.random.default_rng(0)))["floor"].identified
+        assert found <= 1
+
+    def test_odds_of_a_floor(self, make):
+        odds = []
+        for floor, exponent in ((0.3, 0.6), (0.0, 0.05)):
+            level = group_by_size(make(floor, 3, exponent, noise=0.003))
+            odds.append(floor_odds(infer_posterior(level, rng=np.random.default_rng(0))))
+        assert odds[0] > 100 > 1 > odds[1]
 
     def test_a_break_in_range_is_found_and_placed(self):
         n = np.geomspace(10, 1e5, 13)
@@ -143,15 +203,6 @@ class TestPosterior:
         assert not about["exponent"].identified
         assert not about["floor"].identified
         assert sum(two.forms.values()) == pytest.approx(1)
-
-    def test_a_surprising_last_size_is_noticed(self, make):
-        calm = make(0.1, 1, 0.5, noise=0.01)
-        y = np.where(calm.n == calm.n.max(), 1.5 * calm.y, calm.y)
-        found = [
-            infer_posterior(group_by_size(points, MOST_LEVELS), 1, rng=np.random.default_rng(0)).surprise
-            for points in (calm, Points(calm.n, y, calm.seed))
-        ]
-        assert found[0] < 2 < found[1]
 
     def test_curves_pass_through_the_measurements_and_noise_is_that_of_seeds(self, make):
         points = make(0.1, 1, 0.5)

@@ -14,8 +14,8 @@ from reconscale.errors import UserError
 from reconscale.study import Folder, Study, runs_of
 from reconscale.study.study_file import load_study
 from reconscale.training import ExecutionConfig, prepare
-from reconscale.training.executors.local import Local
-from reconscale.training.executors.slurm import Slurm
+from reconscale.training.executors.local import LocalExecutor
+from reconscale.training.executors.slurm import SlurmExecutor
 from reconscale.training.executors.slurm_cli import parse_slurm
 from reconscale.training.worker import Placement, Task
 
@@ -39,7 +39,7 @@ def main() -> int:
     tasks = tasks_of(load_study(path), folder, float(sys.argv[2]))
     try:
         with folder.held():
-            (Slurm(parse_slurm(settings), tell) if settings else Local(1, tell)).carry_out(tasks)
+            (SlurmExecutor(parse_slurm(settings), tell) if settings else LocalExecutor(1, tell)).carry_out(tasks)
     except KeyboardInterrupt:
         return 130
     except UserError as mistake:

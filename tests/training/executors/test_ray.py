@@ -17,7 +17,7 @@ import pytest
 from reconscale.data import open_images
 from reconscale.errors import UserError
 from reconscale.study import Folder, load_study, runs_of
-from reconscale.training.executors.local import Local
+from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 from reconscale.training.worker import Placement, Task
 
@@ -203,7 +203,7 @@ def test_a_node_is_lost(nodes: Nodes, finished: Path, tmp_path: Path) -> None:
 
 def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
     """Workers on several GPUs see one each: the one with the fewest runs."""
-    local = Local(2, lambda event: None, devices=("4", "5"))
+    local = LocalExecutor(2, lambda event: None, devices=("4", "5"))
     seen = local.apply(os.getenv, "CUDA_VISIBLE_DEVICES")
     assert seen == ["4"]
 
@@ -211,14 +211,14 @@ def test_a_gpu_that_is_shared_out(tmp_path: Path) -> None:
 def test_what_breaks_while_it_is_measured_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     """In a line, not by a traceback of the worker."""
     told: list[dict[str, object]] = []
-    assert Local(1, told.append).apply(int, "two") == [None]
+    assert LocalExecutor(1, told.append).apply(int, "two") == [None]
     assert [event["event"] for event in told] == ["note"] and "ValueError: invalid literal" in str(told[0]["text"])
     assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_mistake_in_a_worker_is_raised(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        Local(1, lambda event: None).apply(load_study, tmp_path / "none.toml")
+        LocalExecutor(1, lambda event: None).apply(load_study, tmp_path / "none.toml")
 
 
 def test_ray_ends_on_the_machine_of_the_command(

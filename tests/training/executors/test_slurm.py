@@ -26,7 +26,7 @@ from reconscale.study import Folder
 from reconscale.study.probes import PROBES
 from reconscale.study.study_file import load_study
 from reconscale.training.executors.base import Event
-from reconscale.training.executors.slurm import Slurm, under_way
+from reconscale.training.executors.slurm import SlurmExecutor, under_way
 from reconscale.training.executors.slurm_cli import READERS, SlurmOptions, minutes, parameters, parse_slurm
 from reconscale.training.executors.slurm_job import JobStatusFile, JobStore, SlurmJob, keep_tasks, read_tasks, restored
 from reconscale.training.sweep import run
@@ -143,7 +143,7 @@ def test_commas_belong_to_values_unless_a_key_follows(given_: dict[str, str]) ->
 def test_no_slurm_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="sbatch is not on this machine"):
-        Slurm(SlurmOptions(), print)
+        SlurmExecutor(SlurmOptions(), print)
 
 
 def test_no_submitit_here(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,13 +155,13 @@ def test_no_submitit_here(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "submitit", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
     with pytest.raises(UserError, match=r"pip install 'reconscale\[slurm\]'"):
-        Slurm(SlurmOptions(), print)
+        SlurmExecutor(SlurmOptions(), print)
 
 
 def test_handed_in_once(queue: Path, tasks: list[Task]) -> None:
     """A second call finds the jobs of the first; those that vanished are submitted again, and only their runs."""
     options, events = parse_slurm(["wait=no,runs=2"]), []  # 12 runs; an array here may have 5 jobs: 3 runs each
-    Slurm(options, events.append).carry_out(tasks)
+    SlurmExecutor(options, events.append).carry_out(tasks)
     folder = tasks[0].folder
     ledger = JobStore.beside(folder.root)
     assert handed_in(queue) == 1 and [len(job.runs) for job in ledger.jobs()] == [3, 3, 3, 3]
@@ -170,13 +170,13 @@ def test_handed_in_once(queue: Path, tasks: list[Task]) -> None:
     assert stat.S_IMODE(ledger.root.stat().st_mode) == 0o700
     say(queue, ledger, "PENDING")
     events.clear()
-    Slurm(options, events.append).carry_out(tasks)
+    SlurmExecutor(options, events.append).carry_out(tasks)
     assert handed_in(queue) == 1 and "found again in the queue: 4 jobs of 101" in events[0]["text"]
     assert {"event": "queue", "waiting": 4, "running": 0} in events
     lines = (queue / "squeue.says").read_text().splitlines()
     (queue / "squeue.says").write_text("\n".join([lines[0], lines[2], *lines[3:]]) + "\n")
     lost = next(iter(JobStore.beside(folder.root).arrays.values())).elements[1]
-    Slurm(options, events.append).carry_out(tasks)
+    SlurmExecutor(options, events.append).carry_out(tasks)
     fresh = [job for job in JobStore.beside(folder.root).jobs() if job.id.startswith("102")]
     assert handed_in(queue) == 2 and [run for job in fresh for run in job.runs] == list(lost)
 
@@ -186,7 +186,7 @@ def test_nothing_is_trained_beside_jobs(queue: Path, tiny_study: Path, tasks: li
     """Nor beside those that train probes."""
     folder = Folder(tasks[0].folder.root / place)
     jobs = [replace(task, folder=folder) for task in tasks]
-    Slurm(parse_slurm(["wait=no,runs=12"]), lambda event: None).carry_out(jobs)
+    SlurmExecutor(parse_slurm(["wait=no,runs=12"]), lambda event: None).carry_out(jobs)
     with pytest.raises(UserError, match=r"1 jobs of Slurm .* delete .*\.slurm"):
         run(load_study(tiny_study), Folder.beside(tiny_study))
     assert handed_in(queue) == 1
@@ -194,22 +194,22 @@ def test_nothing_is_trained_beside_jobs(queue: Path, tiny_study: Path, tasks: li
 
 def test_a_number_that_came_again_is_not_our_job(queue: Path, tasks: list[Task]) -> None:
     options = parse_slurm(["wait=no,runs=12"])
-    Slurm(options, lambda event: None).carry_out(tasks)
+    SlurmExecutor(options, lambda event: None).carry_out(tasks)
     (queue / "squeue.says").write_text("101|N/A|RUNNING|another\n")
-    Slurm(options, lambda event: None).carry_out(tasks)
+    SlurmExecutor(options, lambda event: None).carry_out(tasks)
     assert handed_in(queue) == 2
 
 
 def test_killed_between_sbatch_and_the_ledger(queue: Path, tasks: list[Task]) -> None:
     """The array's name tells that it is ours though its number was never recorded."""
     options = parse_slurm(["wait=no,runs=4"])
-    Slurm(options, lambda event: None).carry_out(tasks)
+    SlurmExecutor(options, lambda event: None).carry_out(tasks)
     ledger = JobStore.beside(tasks[0].folder.root)
     say(queue, ledger)
     (array,) = ledger.arrays.values()
     array.job = None
     ledger.write()
-    Slurm(options, lambda event: None).carry_out(tasks)
+    SlurmExecutor(options, lambda event: None).carry_out(tasks)
     assert handed_in(queue) == 1
     assert under_way(tasks[0].folder) == ("101_0", "101_1", "101_2")
 
@@ -217,7 +217,7 @@ def test_killed_between_sbatch_and_the_ledger(queue: Path, tasks: list[Task]) ->
 def test_sbatch_refuses(queue: Path, tasks: list[Task]) -> None:
     (queue / "sbatch.refuses").touch()
     with pytest.raises(UserError, match=r"^sbatch: refused the jobs \(no such partition\)"):
-        Slurm(SlurmOptions(wait=False), lambda event: None).carry_out(tasks)
+        SlurmExecutor(SlurmOptions(wait=False), lambda event: None).carry_out(tasks)
     assert under_way(tasks[0].folder) == ()
 
 
@@ -227,7 +227,7 @@ def test_jobs_that_never_begin_are_a_mistake_not_a_result(queue: Path, tasks: li
     log.parent.mkdir()
     log.write_text("loading\nModuleNotFoundError: No module named 'torch'\n")
     with pytest.raises(UserError, match="jobs end before a run begins .*No module named 'torch'"):
-        Slurm(parse_slurm(["poll=0.02,runs=6"]), lambda event: None).carry_out(tasks)
+        SlurmExecutor(parse_slurm(["poll=0.02,runs=6"]), lambda event: None).carry_out(tasks)
     assert handed_in(queue) == 3
     assert not any(task.folder.is_over(task.run) for task in tasks)
 
@@ -239,10 +239,10 @@ def test_a_run_that_gets_no_further_fails(queue: Path, tasks: list[Task]) -> Non
     root = first.folder.root
     options = parse_slurm(["wait=no,runs=2"])
     for _ in range(3):
-        Slurm(options, events.append).carry_out([first, second])
+        SlurmExecutor(options, events.append).carry_out([first, second])
         (job,) = JobStore.beside(root).jobs()
         JobStatusFile(JobStore.beside(root).state(job.token, job.index)).tell({"event": "start", "run": first.run.id})
-    Slurm(options, events.append).carry_out([first, second])
+    SlurmExecutor(options, events.append).carry_out([first, second])
     result = first.folder.read(first.run)
     assert result is not None and result.status == "failed" and result.reason is not None
     assert result.reason.startswith("its jobs ended 3 times without it getting further, last 103")
@@ -263,9 +263,9 @@ def test_getting_further_counts(tmp_path: Path) -> None:
 
 def test_cancelled_runs_stay_open(queue: Path, tasks: list[Task]) -> None:
     events: list[dict[str, Any]] = []
-    Slurm(parse_slurm(["wait=no,runs=3"]), events.append).carry_out(tasks)
+    SlurmExecutor(parse_slurm(["wait=no,runs=3"]), events.append).carry_out(tasks)
     say(queue, JobStore.beside(tasks[0].folder.root), "CANCELLED")
-    Slurm(parse_slurm(["poll=0.02"]), events.append).carry_out(tasks)
+    SlurmExecutor(parse_slurm(["poll=0.02"]), events.append).carry_out(tasks)
     assert handed_in(queue) == 1
     assert events[-1]["text"].startswith("12 runs stay open: their jobs were cancelled")
 
@@ -279,7 +279,7 @@ def test_a_sweep_that_is_ended_on_purpose_cancels_its_jobs(queue: Path, tasks: l
             raise EndedOnPurpose("the first runs", "reach nothing", "mend the recipe")
 
     with pytest.raises(EndedOnPurpose):
-        Slurm(SlurmOptions(poll=0.1), tell).carry_out(tasks)
+        SlurmExecutor(SlurmOptions(poll=0.1), tell).carry_out(tasks)
     assert (queue / "scancel.calls").read_text().split() == ["101"]
     assert handed_in(queue) == 1 and under_way(tasks[0].folder) == ()
 
@@ -289,7 +289,7 @@ def test_a_damaged_ledger_is_refused(queue: Path, tasks: list[Task]) -> None:
     for content in ("{", '{"arrays": 3}', '{"arrays": {"a": {"elements": {"x": []}}}, "deaths": {}}'):
         ledger.path.write_text(content)
         with pytest.raises(UserError, match="jobs.json"):
-            Slurm(SlurmOptions(wait=False), print).carry_out(tasks)
+            SlurmExecutor(SlurmOptions(wait=False), print).carry_out(tasks)
     assert handed_in(queue) == 0
 
 

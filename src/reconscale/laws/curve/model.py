@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.special import logsumexp, ndtr
+from scipy.special import ndtr
 
 from reconscale.arrays import Floats
 from reconscale.laws import smc
@@ -105,8 +105,8 @@ class CurveDraws:
 
 
 def softplus(value: Floats) -> Floats:
-    """ln(1 + e^value)."""
-    return np.logaddexp(0.0, value)
+    """ln(1 + e^value); four times faster than ``np.logaddexp``."""
+    return np.asarray(np.maximum(value, 0.0) + np.log1p(np.exp(-np.abs(value))))
 
 
 def curves_from_normals(v: Floats, first: float, belief: Prior) -> CurveDraws:
@@ -134,27 +134,19 @@ def curves_from_normals(v: Floats, first: float, belief: Prior) -> CurveDraws:
     return CurveDraws(share, bend, np.stack([start, middle, last], axis=1), places, widths, form)
 
 
-FEW = 7
-"""Up to this many sizes a curve counts as one of few."""
-
-
 @dataclass(frozen=True)
 class NoisePrior:
     """What is believed about departures beforehand; all are log normal.
 
     Attributes:
-        noise, noise_sd: noise of one measurement that was never repeated, in ln(error).
-        noise_of_few: the same where there are few sizes (each a training of its own, not a checkpoint among many).
-        known_sd: log spread of the factor by which noise known from replicates is wrong.
+        noise, noise_sd: noise of one run at the largest size, in ln(error); replicates make it known better.
         rough, rough_sd: departure of the truth from the family, as a part of the curve's whole change of ln(error).
         length, length_sd: over what ln n the departure persists.
         count: combinations.
     """
 
-    noise: float = 0.008
-    noise_of_few: float = 0.015
+    noise: float = 0.015
     noise_sd: float = 1.0
-    known_sd: float = 0.15
     rough: float = 0.018
     rough_sd: float = 0.9
     length: float = 1.6
@@ -184,15 +176,15 @@ class DiscrepancyGP:
         return replace(self, u=self.u[:last], factor=self.factor[:, :last, :last])
 
     def likelihood(self, cuts: tuple[int, ...]) -> Callable[[Floats], Floats]:
-        """The log likelihoods (D, S, J) of the first ``cuts[s]`` levels, the curve's own level integrated out, as a
-        function of the residuals (D, K), ln(error) less the curve.
+        """The log likelihoods (S, J, D) of the first ``cuts[s]`` levels, the curve's own level integrated out, as a
+        function of the residuals (D, K), ln(error) less the curve; without the factor 2 pi.
 
         A residual's square in the metric of each combination is one product of its K (K + 1) / 2 pairs with a matrix.
         """
         levels, many = len(self.u), len(self.noise)
         row, column = np.tril_indices(levels)
-        forms = np.zeros((len(row), len(cuts), many))
-        constant = np.empty((len(cuts), many))
+        forms = np.zeros((len(cuts), many, len(row)))
+        constant = np.empty((len(cuts), many, 1))
         for s, cut in enumerate(cuts):
             part = self.factor[:, :cut, :cut]
             white = np.linalg.inv(part)
@@ -202,30 +194,47 @@ class DiscrepancyGP:
             precision = precision - along[:, :, None] * along[:, None, :] / whole[:, None, None]
             full = np.zeros((many, levels, levels))
             full[:, :cut, :cut] = precision
-            forms[:, s] = (full[:, row, column] * np.where(row == column, 1.0, 2.0)).T
-            constant[s] = -np.log(np.diagonal(part, axis1=1, axis2=2)).sum(axis=1) - 0.5 * np.log(whole)
-        flat = forms.reshape(len(row), -1)
+            forms[s] = -0.5 * full[:, row, column] * np.where(row == column, 1.0, 2.0)
+            constant[s, :, 0] = -np.log(np.diagonal(part, axis1=1, axis2=2)).sum(axis=1) - 0.5 * np.log(whole)
+        flat = forms.reshape(-1, len(row))
 
         def of(residual: Floats) -> Floats:
-            square = (residual[:, row] * residual[:, column]) @ flat
-            return np.asarray(constant - 0.5 * square.reshape(-1, len(cuts), many))
+            turned = np.ascontiguousarray(residual.T)
+            return np.asarray((flat @ (turned[row] * turned[column])).reshape(len(cuts), many, -1) + constant)
 
         return of
 
 
-def build_discrepancy(u: Floats, variance: Floats, change: float, known: bool, belief: NoisePrior) -> DiscrepancyGP:
+def noise_nodes(dof: float, squares: float, typical: float, belief: NoisePrior) -> Floats:
+    """(J,) equally likely values of the noise, in units of the one that replicates say.
+
+    The prior of ln(noise) times the likelihood of the replicates: one replicate says little, and many say it all.
+
+    Args:
+        dof: degrees of freedom of the replicates; 0: the prior, in ln(error).
+        squares: their sum of squares, in those units.
+        typical: the noise that replicates say, in ln(error); 1 where there are none.
+        belief: the prior.
+    """
+    grid = np.linspace(-8.0, 8.0, 1601) + (np.log(belief.noise) if dof == 0 else 0.0)
+    logs = -0.5 * ((grid + np.log(typical) - np.log(belief.noise)) / belief.noise_sd) ** 2
+    logs = logs - dof * grid - 0.5 * squares * np.exp(-2.0 * grid)
+    mass = np.cumsum(np.exp(logs - logs.max()))
+    nodes = np.interp(ndtr(smc.normal_sequence(belief.count, 3)[:, 0]), mass / mass[-1], grid)
+    return np.asarray(np.exp(nodes))
+
+
+def build_discrepancy(u: Floats, variance: Floats, change: float, noise: Floats, belief: NoisePrior) -> DiscrepancyGP:
     """The covariance of the levels in every combination.
 
     Args:
         u: (K,) ln(n / largest n), ascending.
-        variance: (K,) variance of the level means that replicates explain, or 1 / runs where there are none.
+        variance: (K,) variance of the level means in units of ``noise`` squared.
         change: size of the curve's whole change of ln(error).
-        known: whether replicates say what the noise is.
+        noise: (J,) see :func:`noise_nodes`.
         belief: the prior.
     """
     draws = smc.normal_sequence(belief.count, 3)
-    single = (belief.noise_of_few if len(u) <= FEW else belief.noise) * np.exp(belief.noise_sd * draws[:, 0])
-    noise = np.exp(belief.known_sd * draws[:, 0]) if known else single
     rough = change * belief.rough * np.exp(belief.rough_sd * draws[:, 1])
     length = belief.length * np.exp(belief.length_sd * draws[:, 2])
     covariance = rough[:, None, None] ** 2 * matern(u, u, length)
@@ -259,5 +268,6 @@ def predict(parts: DiscrepancyGP, j: int, residual: Floats, ahead: Floats) -> tu
 
 
 def marginalise(logs: Floats) -> Floats:
-    """(D, S) from (D, S, J): the mean likelihood over the combinations."""
-    return np.asarray(logsumexp(logs, axis=2) - np.log(logs.shape[2]))
+    """(D, S) from (S, J, D): the mean likelihood over the combinations."""
+    most = logs.max(axis=1)
+    return np.asarray((most + np.log(np.exp(logs - most[:, None]).mean(axis=1))).T)

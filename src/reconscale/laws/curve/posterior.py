@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,20 @@ from reconscale.laws.curve.model import (
     build_discrepancy,
     curves_from_normals,
     marginalise,
+    noise_nodes,
     predict,
 )
 from reconscale.laws.grouping import SizeMeans
+from reconscale.laws.seed_noise import falling_variance
 
-BELIEF = NoisePrior()
-MANY_LEVELS = 8
-"""From this many levels on a curve may have two breaks; with fewer these would be noise."""
+BETWEEN = (6.0, 12.0)
+"""Up to the first many levels a curve counts as one of few, each a training of its own; from the second on as one of
+many, mostly checkpoints of one training. Between them the beliefs pass over gradually."""
 FEW = Prior(second=0.0)
-"""What is believed about a curve of few sizes; a slow-down is as likely as anything."""
+"""What is believed about a curve of few sizes: a second break would be noise; a slow-down is as likely as anything."""
 MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
-"""What is believed about a curve of many, mostly checkpoints of one training; chosen on vision and language curves."""
+"""What is believed about a curve of many; chosen on vision and language curves."""
+FEW_NOISE, MANY_NOISE = NoisePrior(), NoisePrior(noise=0.008)
 CLOUD = 1000
 """Draws of the posterior."""
 MOST_LEVELS = 20
@@ -54,8 +57,6 @@ class Posterior:
         departures: these combinations.
         log_evidence: of all levels.
         held_out: log density of the held-back levels, seen from the others; NaN where nothing was held back.
-        surprise: how far the last level lay from its forecast seen from those before, in standard deviations of that
-            forecast; NaN where nothing was held back.
     """
 
     level: SizeMeans
@@ -64,7 +65,6 @@ class Posterior:
     departures: DiscrepancyGP
     log_evidence: float
     held_out: float
-    surprise: float
 
     @property
     def forms(self) -> dict[str, float]:
@@ -75,9 +75,7 @@ class Posterior:
     def noise(self, x: Floats) -> Floats:
         """(D, N) standard deviation of ln(error) of one new run at x = ln n."""
         factor = self.departures.noise[self.which][:, None]
-        if not self.level.replicated:
-            return np.broadcast_to(factor, (len(factor), len(x)))
-        return np.asarray(factor * np.interp(x, self.level.x, self.level.sd))
+        return np.asarray(factor * np.interp(x, self.level.x, _unit_sd(self.level)))
 
     def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
         """Draws of the expected ln(error), each row one coherent curve.
@@ -107,9 +105,19 @@ class Posterior:
         return drawn[:, back], owner
 
 
-def prior_for(levels: int) -> Prior:
-    """What is believed about a curve that is measured at this many levels."""
-    return MANY if levels >= MANY_LEVELS else FEW
+def many_share(levels: int) -> float:
+    """How much a curve that is measured at this many levels counts as one of many, 0 to 1."""
+    return float(np.interp(levels, BETWEEN, (0.0, 1.0)))
+
+
+def beliefs_about(levels: int) -> tuple[Prior, NoisePrior]:
+    """What is believed about a curve that is measured at this many levels, and about its noise."""
+    share, mixed = many_share(levels), {}
+    for name, few in asdict(FEW).items():
+        mixed[name] = np.asarray(few) + share * (np.asarray(getattr(MANY, name)) - np.asarray(few))
+    kinds = tuple(mixed.pop("kinds").tolist())
+    noise = FEW_NOISE.noise * (MANY_NOISE.noise / FEW_NOISE.noise) ** share
+    return Prior(**{name: float(value) for name, value in mixed.items()}, kinds=kinds), replace(FEW_NOISE, noise=noise)
 
 
 def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator) -> Posterior:
@@ -121,24 +129,35 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
         rng: source of the sampler's moves.
     """
     u = level.x - level.x[-1]
-    variance = level.variance if level.replicated else 1.0 / level.count
+    variance = _unit_sd(level) ** 2 / level.count
     change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
-    parts = build_discrepancy(u, variance, change, level.replicated, BELIEF)
+    typical = float(level.sd[-1]) if level.replicated else 1.0
+    belief, noise_belief = beliefs_about(len(u))
+    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, noise_belief)
+    parts = build_discrepancy(u, variance, change, noise, noise_belief)
     cuts = (len(u) - held, len(u)) if held else (len(u),)
-
-    likelihood, belief = parts.likelihood(cuts), prior_for(len(u))
+    likelihood = parts.likelihood(cuts)
 
     def stages(v: Floats) -> Floats:
         return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
 
     clouds = smc.smc_sample(stages, smc.normal_sequence(CLOUD, DIMENSIONS), rng)
-    drawn = [curves_from_normals(cloud.v, float(u[0]), belief) for cloud in clouds]
-    which = [_which(likelihood(_residual(level, drawn[s]))[:, s], rng) for s in range(len(cuts))]
-    score = surprise = float("nan")
+    drawn = curves_from_normals(clouds[-1].v, float(u[0]), belief)
+    which = _which(likelihood(_residual(level, drawn))[-1].T, rng)
+    score = float("nan")
     if held:
-        score = clouds[1].log_evidence - clouds[0].log_evidence
-        surprise = _surprise(level, drawn[0], which[0], parts.until(cuts[0]), variance)
-    return Posterior(level, drawn[-1], which[-1], parts, clouds[-1].log_evidence, score, surprise)
+        score = clouds[1].log_evidence - clouds[0].log_evidence - 0.5 * held * np.log(2.0 * np.pi)
+    return Posterior(level, drawn, which, parts, clouds[-1].log_evidence, score)
+
+
+def _unit_sd(level: SizeMeans) -> Floats:
+    """(K,) standard deviation of one run, in units of the nodes of :func:`.model.noise_nodes`.
+
+    That of trainings falls with n, that of the many checkpoints of one training does not.
+    """
+    if level.replicated:
+        return level.sd
+    return np.asarray(falling_variance(level.x) ** (0.5 * (1.0 - many_share(len(level.x)))))
 
 
 def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -148,27 +167,16 @@ def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.asarray(np.minimum((shares < rng.random((len(shares), 1))).sum(1), shares.shape[1] - 1))
 
 
-def _surprise(
-    level: SizeMeans, drawn: CurveDraws, which: NDArray[np.int64], seen: DiscrepancyGP, variance: Floats
-) -> float:
-    """Distance of the last level from the forecast of the draws, in standard deviations of the forecast."""
-    u = level.x - level.x[-1]
-    residual = (level.z - drawn.log_shape(u))[:, : len(seen.u)]
-    mean, spread = drawn.log_shape(u[-1:])[:, 0], np.empty(len(which))
-    for j in np.unique(which):
-        mine = np.flatnonzero(which == j)
-        away, root = predict(seen, int(j), residual[mine], u[-1:])
-        mean[mine] += away[:, 0]
-        spread[mine] = root[0, 0] ** 2 + seen.noise[j] ** 2 * variance[-1]
-    return float(abs(level.z[-1] - np.median(mean)) / np.sqrt(mean.var() + spread.mean()))
-
-
 def _residual(level: SizeMeans, drawn: CurveDraws) -> Floats:
     return np.asarray(level.z - drawn.log_shape(level.x - level.x[-1]))
 
 
 COINCIDE = 0.6
 """A quantity is identified when its 90 % interval is narrower than this part of the one before any measurement."""
+FLOOR_ODDS = 10.0
+"""A floor is not called identified unless its Bayes factor against a power law without end is larger than this."""
+SLOWEST, FASTEST = 0.01, 1.0
+"""Between these the exponent of that power law is log-uniform: the errors of image reconstruction have 0.03."""
 FLOOR_DECADES = 1.5
 """A floor is not called identified from a narrower range of n."""
 FLOOR_SHARE = 0.05
@@ -215,7 +223,7 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     before = _before(round(first, 6), len(level.x))
     floor = _compared(drawn.share, before.share)
     far = -first / np.log(10.0) >= FLOOR_DECADES
-    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far)
+    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far and floor_odds(posterior) > FLOOR_ODDS)
     return {
         "exponent": _compared(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2])).scaled(np.exp),
         "slope": _compared(_slope(drawn), _slope(before)),
@@ -224,8 +232,23 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     }
 
 
+def floor_odds(posterior: Posterior) -> float:
+    """Bayes factor of curves with a floor against power laws without end, however slow they are.
+
+    The evidence of the curves with a floor is that of all curves times their probability after over that before.
+    """
+    level, drawn = posterior.level, posterior.shapes
+    u = level.x - level.x[-1]
+    exponents = np.exp(np.linspace(np.log(SLOWEST), np.log(FASTEST), 48))
+    logs = marginalise(posterior.departures.likelihood((len(u),))(level.z + exponents[:, None] * u))[:, 0]
+    endless = float(np.log(np.exp(logs - logs.max()).mean()) + logs.max())
+    after, before = float((drawn.share > 0).mean()), beliefs_about(len(u))[0].floor
+    floored = posterior.log_evidence + float(np.log(max(after, 1e-6) / before))
+    return float(np.exp(np.clip(floored - endless, -50.0, 50.0)))
+
+
 def _before(first: float, levels: int) -> CurveDraws:
-    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, prior_for(levels))
+    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, beliefs_about(levels)[0])
 
 
 def _compared(after: Floats, before: Floats) -> ParameterSummary:

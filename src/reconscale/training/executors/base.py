@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
-from reconscale.study import Result
 from reconscale.study.results_folder import Incident
-from reconscale.training.worker import Task, provenance
 
 ATTEMPTS = 3
 """A run whose process dies so often in a row without having got further counts as failed."""
@@ -17,6 +16,84 @@ ATTEMPTS = 3
 Event = dict[str, Any]
 """``{"event": "start" | "progress" | "fault" | "end" | "waiting", "run": id, ...}``."""
 Tell = Callable[[Event], None]
+
+
+Report = Callable[[dict[str, Any]], None]
+"""Takes the messages of a worker: plain dictionaries."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a run is computed; none of it is part of the run's identity.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads of the process. Recorded: another number of threads may change the last digits.
+        precision: a name in ``COMPUTE_MODES``: what the recipe's precision came to on this machine.
+        keep_seconds: time between checkpoints.
+        tracker: a name in ``TRACKERS``, or none.
+        devices: processes that the run is divided among; on GPUs one each.
+        stack: runs of equal shape that are trained in one pass, at most; see :mod:`reconscale.training.stack`.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    precision: str = "fp32"
+    keep_seconds: float = 30.0
+    tracker: str | None = None
+    devices: int = 1
+    stack: int = 1
+
+
+class AnyTask(Protocol):
+    """What a worker process gets: one run, whoever trains it.
+
+    Attributes:
+        run: the run.
+        folder: the results folder.
+        placement: where and how.
+        images: what travels once for all tasks, or nothing.
+        memory: bytes that it was measured to need; 0: not known.
+        share: of a GPU, likewise.
+    """
+
+    @property
+    def run(self) -> Any: ...  # noqa: D102 - see the class
+    @property
+    def folder(self) -> Any: ...  # noqa: D102
+    @property
+    def placement(self) -> Placement: ...  # noqa: D102
+    @property
+    def images(self) -> Any: ...  # noqa: D102
+    @property
+    def memory(self) -> float: ...  # noqa: D102
+    @property
+    def share(self) -> float: ...  # noqa: D102
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that changes whenever the run gets further."""
+        ...
+
+    @property
+    def needs_script(self) -> bool:
+        """Whether its process must import the script that was started, which may have entries for registries."""
+        ...
+
+    def carry_out(self, report: Report) -> str:
+        """Train the run in this process and write its result.
+
+        Returns:
+            ``done``, ``diverged``, ``failed``, or ``interrupted`` (the run stays open).
+
+        Raises:
+            UserError: the results cannot be written; the run stays open.
+        """
+        ...
+
+    def fail(self, reason: str) -> None:
+        """Write the result of a run that cannot be trained."""
+        ...
 
 
 class Executor(Protocol):
@@ -40,7 +117,7 @@ class Executor(Protocol):
         """
         ...
 
-    def carry_out(self, tasks: Sequence[Task]) -> None:
+    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
         """Run all tasks, in this order as workers become free.
 
         Raises:
@@ -74,19 +151,16 @@ class Attempts:
         return self.deaths[run] < ATTEMPTS
 
 
-def write_failure(task: Task, how: str) -> None:
+def write_failure(task: AnyTask, how: str) -> None:
     """Write the result of a run whose process dies again and again.
 
     Args:
         task: the run.
         how: how it ended the last time.
     """
-    reason = (
+    task.fail(
         f"its process was ended {ATTEMPTS} times in a row without getting further, last by {how}; "
         "if memory ran out, lower --workers or recipe.batch"
-    )
-    Result(status="failed", run=task.run, p=0, reason=reason, provenance=provenance(task)).write(
-        task.folder.of(task.run)
     )
 
 

@@ -16,13 +16,21 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.study.results_folder import Incident
-from reconscale.training.executors.base import Attempts, Event, Tell, ended_by, fault_event, write_failure
-from reconscale.training.executors.processes import context, detach
+from reconscale.training.executors.base import (
+    AnyTask,
+    Attempts,
+    Event,
+    Report,
+    Tell,
+    ended_by,
+    fault_event,
+    write_failure,
+)
+from reconscale.training.executors.processes import PRELOAD, context, detach, redirect_output, run_log, script_imported
 from reconscale.training.executors.processes import environment as environment_of
-from reconscale.training.executors.stacks import Group, grouped
-from reconscale.training.stack_worker import carry_out_together
-from reconscale.training.worker import Task, redirect_output, run_log, run_task
 
+Group = tuple[Any, ...]
+"""The tasks of one process."""
 GRACE = 30.0
 """Seconds that workers get to keep their state when the sweep is stopped."""
 SILENT = 1800.0
@@ -48,7 +56,7 @@ class _Slot:
         tasks: by the id of their runs, those that are not over.
     """
 
-    tasks: dict[str, Task]
+    tasks: dict[str, AnyTask]
     process: Any
     messages: Connection
     gpu: str | None
@@ -56,7 +64,7 @@ class _Slot:
     kept: float = field(default_factory=time.monotonic)
 
 
-class Local:
+class LocalExecutor:
     """Runs tasks in worker processes on this machine.
 
     Args:
@@ -66,17 +74,18 @@ class Local:
         stop: asked twice a second; once it is true, the sweep ends as after Ctrl-C.
         devices: numbers of the GPUs that workers share out; empty: whatever the process sees.
         silent: see ``SILENT``.
+        preload: modules that workers find loaded.
     """
 
     measures = True
 
     def __init__(
         self, workers: int, tell: Tell, *, device: str = "cpu", stop: Callable[[], bool] = lambda: False,
-        devices: Sequence[str] = (), silent: float = SILENT,
+        devices: Sequence[str] = (), silent: float = SILENT, preload: Sequence[str] = PRELOAD,
     ) -> None:  # fmt: skip
         self.workers, self.tell, self.device, self.stop = workers, tell, device, stop
         self.devices, self.silent = tuple(devices), silent
-        self._context = context()
+        self._context = context(preload)
         if isinstance(self._context, ForkServerContext):
             ensure_running()  # it loads torch while the driver prepares the images
         self._alive, self._life = self._context.Pipe(duplex=False)
@@ -113,14 +122,14 @@ class Local:
             self.tell({"event": "note", "text": f"what runs take cannot be measured ({why})"})
         return [None if isinstance(answer, RemoteError) else answer for answer in answers]
 
-    def carry_out(self, tasks: Sequence[Task]) -> None:
+    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
         """Run all tasks, in this order as workers become free.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
             UserError: results cannot be written; the other runs under way have kept their state where they could.
         """
-        waiting = list(reversed(grouped(tasks, self.workers)))
+        waiting = list(reversed(_groups(tasks, self.workers)))
         try:
             with sigterm_as_interrupt():
                 while waiting or self._slots:
@@ -141,7 +150,8 @@ class Local:
         gpu = min(self.devices, key=used.count) if self.devices else None  # the one with the fewest runs
         name = tasks[0].run.id
         process = self._context.Process(target=_work, args=(tasks, sender, self._alive, environment_of(gpu)), name=name)
-        process.start()
+        with script_imported(tasks[0].needs_script):
+            process.start()
         sender.close()
         self._slots[name] = _Slot({task.run.id: task for task in tasks}, process, receiver, gpu)
         for task in tasks:
@@ -226,7 +236,7 @@ class Local:
             return [(task,) for task in again]
         return [tuple(again)] if again else []
 
-    def _tell_fault(self, task: Task, kind: str, detail: str, lost: float) -> None:
+    def _tell_fault(self, task: AnyTask, kind: str, detail: str, lost: float) -> None:
         fault = Incident(kind=kind, run=task.run.id, detail=detail, lost=round(lost, 1))  # type: ignore[arg-type]
         self.tell(fault_event(fault))
 
@@ -259,6 +269,25 @@ def _end_for_good(pid: int | None) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
+def _groups(tasks: Sequence[AnyTask], workers: int) -> list[Group]:
+    """The tasks of each process: one, but where runs are trained in one pass."""
+    if all(task.placement.stack == 1 for task in tasks):
+        return [(task,) for task in tasks]
+    from reconscale.training.executors.stacks import grouped
+
+    studies: Any = tasks  # only tasks of ours are ever stacked
+    return grouped(studies, workers)
+
+
+def _train(tasks: Group, report: Report) -> str:
+    if len(tasks) == 1:
+        status: str = tasks[0].carry_out(report)
+        return status
+    from reconscale.training.stack_worker import carry_out_together
+
+    return carry_out_together(tasks, report)
+
+
 def _work(tasks: Group, messages: Connection, alive: Connection, environment: dict[str, str]) -> None:
     """What a worker process does. What several runs print goes to the log of the first."""
     detach(alive, environment)
@@ -270,8 +299,7 @@ def _work(tasks: Group, messages: Connection, alive: Connection, environment: di
         messages.send({"end": "mistake", "mistake": (str(log), f"cannot be written ({error.strerror})", remedy)})
         return
     try:
-        several = len(tasks) > 1
-        end: Event = {"end": carry_out_together(tasks, messages.send) if several else run_task(tasks[0], messages.send)}
+        end: Event = {"end": _train(tasks, messages.send)}
     except UserError as mistake:
         end = {"end": "mistake", "mistake": (mistake.where, mistake.found, mistake.remedy)}
     messages.send(end)

@@ -6,23 +6,34 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+from types import ModuleType
 
 Context = ForkServerContext | SpawnContext
 
 
-def context() -> Context:
-    """A fork server that has torch loaded: a fresh process costs milliseconds. Elsewhere, plain spawning."""
+PRELOAD = ("reconscale.training.executors.preload",)
+"""What a study of ours has every worker load: torch, and the code that trains."""
+
+
+def context(preload: Sequence[str] = PRELOAD) -> Context:
+    """A fork server that has modules loaded: a fresh process costs milliseconds. Elsewhere, plain spawning.
+
+    Args:
+        preload: the modules. A process has one fork server: those of the first call are loaded.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     # One thread in the server makes forking safe; each worker then sets its own number of threads.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["reconscale.training.executors.preload"])
+    server.set_forkserver_preload(list(preload))
     return server
 
 
@@ -52,3 +63,35 @@ def _die_with(alive: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         alive.recv()
     os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def run_log(folder: Path) -> Path:
+    """Where the output of a run's process goes."""
+    return folder / "run.log"
+
+
+def redirect_output(path: Path) -> None:
+    """Send what this process prints to a file: the screen belongs to the sweep's progress."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+
+
+@contextlib.contextmanager
+def script_imported(wanted: bool) -> Iterator[None]:
+    """Start processes that do, or do not, import the script that this one was started with.
+
+    Multiprocessing has every child import it, and a script without ``if __name__ == "__main__"`` would then start all
+    over in each.
+    """
+    if wanted:
+        yield
+        return
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script

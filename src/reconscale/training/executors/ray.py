@@ -18,15 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconscale.data import ImageSet
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.machine import cores
 from reconscale.study.results_folder import Incident
-from reconscale.training.executors.base import Attempts, Tell, fault_event, write_failure
-from reconscale.training.executors.local import GRACE, Local, sigterm_as_interrupt
+from reconscale.training.executors.base import AnyTask, Attempts, Tell, fault_event, write_failure
+from reconscale.training.executors.local import GRACE, LocalExecutor, sigterm_as_interrupt
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
-from reconscale.training.worker import Task
 
 if TYPE_CHECKING:
     from reconscale.training.placement import ExecutionConfig
@@ -40,7 +38,7 @@ PATIENCE = 10.0
 
 
 @contextmanager
-def ray_executor(where: ExecutionConfig, tell: Tell) -> Iterator[Cluster]:
+def ray_executor(where: ExecutionConfig, tell: Tell) -> Iterator[RayExecutor]:
     """Slots of a cluster: of the one at an address, of the one that this machine belongs to, or of one started here.
 
     Raises:
@@ -56,7 +54,7 @@ def ray_executor(where: ExecutionConfig, tell: Tell) -> Iterator[Cluster]:
     else:
         _connect(ray, address, quiet)
     try:
-        yield Cluster(ray, where, tell)
+        yield RayExecutor(ray, where, tell)
     finally:
         ray.shutdown()
 
@@ -118,7 +116,7 @@ def _start(ray: Any, where: ExecutionConfig, quiet: dict[str, Any]) -> None:
         token.chmod(0o600)  # Ray leaves it readable for everybody
 
 
-class Cluster:
+class RayExecutor:
     """Runs tasks in slots of a cluster.
 
     Args:
@@ -143,7 +141,7 @@ class Cluster:
         self.workers = where.workers or max(1, room // where.devices)
         self._attempts = Attempts()
         self._node = ray.get_runtime_context().get_node_id()
-        self._line: tuple[ImageSet, Any] | None = None
+        self._line: tuple[Any, Any] | None = None
 
     def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
         """Call a function in this many fresh processes at the same time, each on a slot; None for one that died.
@@ -152,7 +150,7 @@ class Cluster:
             UserError: the function raised it.
         """
         slot = self.ray.remote(max_retries=0, **self._resources(0.0, 1.0))(_applied)
-        images = next((each for each in arguments if isinstance(each, ImageSet)), None)
+        images = next((each for each in arguments if hasattr(each, "files")), None)
         line = None if images is None else self.line(images)
         answers = []
         for ref in [slot.remote(function, arguments, self.device, line) for _ in range(copies)]:
@@ -167,7 +165,7 @@ class Cluster:
                 raise answer
         return answers
 
-    def carry_out(self, tasks: Sequence[Task]) -> None:
+    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
         """Run all tasks, begun in this order as slots become free; runs of lost nodes continue elsewhere.
 
         Raises:
@@ -183,7 +181,7 @@ class Cluster:
             raise UserError("--ray", f"Ray ended on this machine ({type(error).__name__})",
                           "start the command again: runs continue from their last checkpoints") from error  # fmt: skip
 
-    def _carry_out(self, tasks: Sequence[Task]) -> None:
+    def _carry_out(self, tasks: Sequence[AnyTask]) -> None:
         first = tasks[0]
         token = secrets.token_hex(16)
         write_atomic(first.folder.root / ".cluster", token)
@@ -203,12 +201,12 @@ class Cluster:
         finally:
             (first.folder.root / ".cluster").unlink(missing_ok=True)
 
-    def line(self, images: ImageSet) -> Any:
+    def line(self, images: Any) -> Any:
         """The actor on this node that slots speak to: see ``DriverActor``. One for all sweeps of the same images."""
         if self._line is None or self._line[0] is not images:
             here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._node, soft=False)
             actor = self.ray.remote(num_cpus=0, max_concurrency=4, scheduling_strategy=here)(DriverActor)
-            self._line = images, actor.remote(images.files())
+            self._line = images, actor.remote(() if images is None else images.files())
         return self._line[1]
 
     def is_there(self) -> bool:
@@ -232,15 +230,15 @@ class Cluster:
 class _Sweep:
     """The runs of one sweep that are under way on a cluster."""
 
-    def __init__(self, cluster: Cluster, line: Any, token: str, images: Any) -> None:
+    def __init__(self, cluster: RayExecutor, line: Any, token: str, images: Any) -> None:
         self.cluster, self.ray, self.tell = cluster, cluster.ray, cluster.tell
         self.line, self.token, self.images = line, token, images
-        self.slots: dict[Any, Task] = {}
+        self.slots: dict[Any, AnyTask] = {}
         self.said = time.monotonic()
         self.kept: dict[str, float] = {}
         self.started: set[str] = set()
 
-    def carry_out(self, tasks: Sequence[Task]) -> None:
+    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
         waiting = list(reversed(tasks))
         while waiting or self.slots:
             while waiting and len(self.slots) < self.cluster.workers + BACKLOG:
@@ -251,10 +249,10 @@ class _Sweep:
                 waiting += self._end(ref)
             self._say_if_nothing_fits()
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: AnyTask) -> None:
         asked = self.cluster._resources(task.memory, task.share)
         slot = self.ray.remote(max_retries=0, **asked)(_leased)
-        bare = replace(task, images=None)  # type: ignore[arg-type]  # the images travel once, not with every run
+        bare = replace(task, images=None)  # type: ignore[type-var]  # the images travel once, not with every run
         self.slots[slot.remote(bare, self.images, self.line, self.token)] = task
 
     def _hear(self) -> None:
@@ -268,7 +266,7 @@ class _Sweep:
                 self.cluster._attempts.kept(run, event["kept"])
             self.tell(event)
 
-    def _end(self, ref: Any) -> list[Task]:
+    def _end(self, ref: Any) -> list[AnyTask]:
         task = self.slots.pop(ref)
         try:
             ended = self.ray.get(ref)
@@ -281,7 +279,7 @@ class _Sweep:
             raise UserError(*ended["mistake"])
         return []
 
-    def _lost(self, task: Task, how: str) -> list[Task]:
+    def _lost(self, task: AnyTask, how: str) -> list[AnyTask]:
         if not self.cluster.is_there():  # new tasks would make Ray end this whole process without a message
             raise self.ray.exceptions.NodeDiedError(how)
         if (result := task.folder.read(task.run, images=False)) is not None:
@@ -332,16 +330,16 @@ BACKLOG = 4
 """Runs that are handed to Ray beyond those that have room: a node that joins finds work, and the order is kept."""
 
 
-def _leased(task: Task, images: Any, line: Any, token: str) -> dict[str, Any]:
+def _leased(task: AnyTask, images: Any, line: Any, token: str) -> dict[str, Any]:
     """What a slot does."""
-    return carry_out_here(replace(task, images=images), line, token)
+    return carry_out_here(replace(task, images=images), line, token)  # type: ignore[type-var]
 
 
 def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: str, line: Any) -> Any:
     try:
         if line is not None:
             fetch(RemoteCall(line))
-        return Local(1, lambda event: None, device=device).apply(function, *arguments)[0]
+        return LocalExecutor(1, lambda event: None, device=device).apply(function, *arguments)[0]
     except UserError as mistake:
         return mistake
 

@@ -20,10 +20,9 @@ from filelock import FileLock
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
-from reconscale.study import Folder
-from reconscale.training.executors.base import Event
-from reconscale.training.executors.local import Local
-from reconscale.training.worker import Task
+from reconscale.study.results_folder import AnyFolder
+from reconscale.training.executors.base import AnyTask, Event
+from reconscale.training.executors.local import LocalExecutor
 
 CHUNK = 32_000_000
 """Bytes that are fetched at once."""
@@ -108,7 +107,7 @@ class RemoteCall:
         return ray.get(getattr(self.line, method).remote(*arguments))
 
 
-def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
+def carry_out_here(task: AnyTask, line: Any, token: str) -> dict[str, Any]:
     """Train one run on this node.
 
     Args:
@@ -125,7 +124,7 @@ def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
         if _is_shared(task.folder, token):
             return _carry_out(task, ask, lambda event: None)
         with tempfile.TemporaryDirectory(prefix="reconscale-") as home:
-            here = replace(task, folder=Folder(Path(home) / "runs"))
+            here = replace(task, folder=replace(task.folder, root=Path(home) / "runs"))  # type: ignore[type-var]
             if (content := ask("checkpoint", task.run.id)) is not None:
                 write_atomic(here.folder.of(task.run) / "checkpoint.pt", content)
             ended = _carry_out(here, ask, lambda event: _send_checkpoint(event, here, ask))
@@ -135,7 +134,7 @@ def carry_out_here(task: Task, line: Any, token: str) -> dict[str, Any]:
         return {"mistake": (mistake.where, mistake.found, mistake.remedy)}
 
 
-def _carry_out(task: Task, ask: RemoteCall, more: Callable[[Event], None]) -> dict[str, Any]:
+def _carry_out(task: AnyTask, ask: RemoteCall, more: Callable[[Event], None]) -> dict[str, Any]:
     stopping, asked, waiting = False, time.monotonic(), list[Event]()
 
     def speak() -> None:
@@ -158,26 +157,26 @@ def _carry_out(task: Task, ask: RemoteCall, more: Callable[[Event], None]) -> di
         return stopping
 
     try:
-        Local(1, tell, device=task.placement.device, stop=stop).carry_out([task])
+        LocalExecutor(1, tell, device=task.placement.device, stop=stop).carry_out([task])
     except KeyboardInterrupt:
         return {"interrupted": True}
     return {}
 
 
-def _is_shared(folder: Folder, token: str) -> bool:
+def _is_shared(folder: AnyFolder[Any, Any], token: str) -> bool:
     with suppress(OSError):
         return (folder.root / ".cluster").read_text() == token
     return False
 
 
-def _send_checkpoint(event: Event, task: Task, ask: RemoteCall) -> None:
+def _send_checkpoint(event: Event, task: AnyTask, ask: RemoteCall) -> None:
     if "kept" in event:
         path = task.folder.of(task.run) / "checkpoint.pt"
         with suppress(FileNotFoundError):  # the run may just have ended
             ask("keep", task.run.id, path.name, path.read_bytes())
 
 
-def send(task: Task, ask: RemoteCall) -> None:
+def send(task: AnyTask, ask: RemoteCall) -> None:
     """Send what a run has written to the driver's results folder; what says that it is over goes last."""
     home = task.folder.of(task.run)
     names = [name for name in CARRIED if name != "result.json"] + sorted(p.name for p in home.glob("picture-*.png"))

@@ -14,13 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from reconscale.errors import EndedOnPurpose, UserError
-from reconscale.study import Folder, Result
-from reconscale.study.results_folder import Incident
-from reconscale.training import checkpoint
-from reconscale.training.executors.base import Event, Tell, fault_event
+from reconscale.study.results_folder import AnyFolder, Incident
+from reconscale.training.executors.base import AnyTask, Event, Tell, fault_event
 from reconscale.training.executors.slurm_cli import (
     OVER,
     SlurmOptions,
@@ -32,7 +28,6 @@ from reconscale.training.executors.slurm_cli import (
     submit,
 )
 from reconscale.training.executors.slurm_job import ATTEMPTS, Job, JobStore, SlurmJob, keep_tasks, restored
-from reconscale.training.worker import Task, provenance
 
 LOOKS = 2
 """A job counts as gone when it was missing in this many looks at the queue in a row."""
@@ -44,7 +39,7 @@ GRACE = 60.0
 """Seconds that cancelled jobs get to keep the state of their runs."""
 
 
-class Slurm:
+class SlurmExecutor:
     """Runs tasks as jobs in the Slurm queue.
 
     Args:
@@ -68,7 +63,7 @@ class Slurm:
         """Nothing is measured in the queue: it might wait for hours."""
         return [None] * copies
 
-    def carry_out(self, tasks: Sequence[Task]) -> None:
+    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
         """Submit the tasks that are not in the queue already, and watch until all are over.
 
         With ``options.wait`` off it returns as soon as they are submitted. Runs of jobs that were cancelled stay open.
@@ -109,7 +104,7 @@ class Slurm:
         self.tell({"event": "note", "text": text})
 
 
-def under_way(folder: Folder) -> tuple[str, ...]:
+def under_way(folder: AnyFolder[Any, Any]) -> tuple[str, ...]:
     """The ids of the jobs that were submitted for this results folder and are not known to be over."""
     if not (folder.root / ".slurm" / "jobs.json").is_file():
         return ()
@@ -135,7 +130,7 @@ class _Watch:
 class _Sweep:
     """One call: the runs that are open, and their jobs."""
 
-    def __init__(self, ledger: JobStore, tasks: dict[str, Task], options: SlurmOptions, tell: Any) -> None:
+    def __init__(self, ledger: JobStore, tasks: dict[str, AnyTask], options: SlurmOptions, tell: Any) -> None:
         self.ledger, self.tasks, self.options, self.tell = ledger, tasks, options, tell
         self.open = dict(tasks)
         self.watched: dict[str, _Watch] = {}
@@ -335,7 +330,7 @@ class _Sweep:
         content = watch.content
         state = (state or recorded_state(job.id)) if left else state
         blamed = watch.started() & set(left) or set(left)
-        counts = {run: self.ledger.died(run, _checkpoint(self.tasks[run])) for run in left if run in blamed}
+        counts = {run: self.ledger.died(run, self.tasks[run].checkpoint) for run in left if run in blamed}
         never_began = bool(left) and not watch.started()
         self.ledger.remove(job)
         if left and content.get("mistake"):
@@ -368,28 +363,15 @@ class _Sweep:
         self.ledger.write()
 
     def _give_up(self, run: str, reason: str) -> None:
-        task = self.tasks[run]
-        Result(status="failed", run=task.run, p=0, reason=reason, provenance=_provenance(task)).write(
-            task.folder.of(task.run)
-        )
+        self.tasks[run].fail(reason)
         self._end(run)
 
 
-def _placed(task: Task) -> Task:
+def _placed(task: AnyTask) -> AnyTask:
     """The same task wherever it is run: jobs may begin in another directory."""
-    return replace(task, folder=Folder(task.folder.root.resolve()))
-
-
-def _provenance(task: Task) -> dict[str, Any]:
-    """Where a job was submitted there may be no GPU to ask for its name."""
-    if task.placement.device == "cpu" or torch.cuda.is_available():
-        return provenance(task)
-    on_cpu = replace(task, placement=replace(task.placement, device="cpu"))
-    return provenance(on_cpu) | {"device": task.placement.device, "hardware": "not known"}
-
-
-def _checkpoint(task: Task) -> Path:
-    return task.folder.of(task.run) / checkpoint.NAME
+    folder = replace(task.folder, root=task.folder.root.resolve())
+    placed: AnyTask = replace(task, folder=folder)  # type: ignore[type-var]
+    return placed
 
 
 def _job_name(token: str) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from reconscale.errors import UserError, suggest
+from reconscale.training.executors.base import Placement
 from reconscale.training.executors.slurm_job import SlurmJob
-from reconscale.training.worker import Placement
 
 FLAG = "--slurm"
 OURS = frozenset(

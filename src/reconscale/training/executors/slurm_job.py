@@ -18,9 +18,8 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.training.executors.base import Event
-from reconscale.training.executors.local import Local
-from reconscale.training.worker import Task
+from reconscale.training.executors.base import AnyTask, Event
+from reconscale.training.executors.local import LocalExecutor
 
 SAY_SECONDS = 2.0
 """Seconds between two reports of a job's progress, at least."""
@@ -59,7 +58,7 @@ class SlurmJob:
         diary = JobStatusFile(self.state)
         # What is ignored here stays so in the fork server: Slurm signals every process of a job. Workers listen to
         # SIGTERM again as soon as they begin.
-        local = Local(self.workers, diary.tell, stop=signals.heard)
+        local = LocalExecutor(self.workers, diary.tell, stop=signals.heard)
         signals.listen()
         try:
             _in_a_thread(local.carry_out, tasks)
@@ -111,7 +110,7 @@ class _Signals:
         return self._again
 
 
-def _in_a_thread(work: Callable[[list[Task]], None], tasks: list[Task]) -> None:
+def _in_a_thread(work: Callable[[list[AnyTask]], None], tasks: list[AnyTask]) -> None:
     """Do the work in a thread, so that this one is free to take signals; raises what the work raises."""
     raised: list[BaseException] = []
 
@@ -190,7 +189,7 @@ def restored(event: Event) -> Event:
     return {key: float(value) if value in ("inf", "-inf", "nan") else value for key, value in event.items()}
 
 
-def keep_tasks(path: Path, tasks: Sequence[Task]) -> None:
+def keep_tasks(path: Path, tasks: Sequence[AnyTask]) -> None:
     """Write tasks to a file that only this user can read or change.
 
     Raises:
@@ -200,7 +199,7 @@ def keep_tasks(path: Path, tasks: Sequence[Task]) -> None:
     path.chmod(0o600)
 
 
-def read_tasks(path: Path) -> list[Task]:
+def read_tasks(path: Path) -> list[AnyTask]:
     """The tasks of a file of ours.
 
     Raises:
@@ -210,7 +209,7 @@ def read_tasks(path: Path) -> list[Task]:
         state = place.stat()
         if state.st_uid != os.getuid() or state.st_mode & 0o022:
             raise UserError(place, "others than you can write to it", f"delete {path.parent} and run again")
-    tasks: list[Task] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, in a folder of this user
+    tasks: list[AnyTask] = pickle.loads(path.read_bytes())  # noqa: S301 - written by this user, in a folder of this user
     return tasks
 
 

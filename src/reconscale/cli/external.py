@@ -1,0 +1,84 @@
+"""Verbs about studies whose networks other code trains."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconscale.cli.display import VERBOSITY, echo, errors, print_json
+from reconscale.cli.next_command import command
+
+if TYPE_CHECKING:
+    from reconscale.study import Status
+
+
+def run_external(path: Path, flags: dict[str, Any], again: str) -> Status:
+    """Run the command of a study file for the runs that are missing, and print how far it is.
+
+    Args:
+        path: the study file, or its folder.
+        flags: of ``run``.
+        again: the command that continues.
+
+    Raises:
+        UserError: see ``run_commands``.
+    """
+    from reconscale.jobs.command_study import run_commands
+    from reconscale.jobs.run_jobs import printer
+    from reconscale.study.external import load_external
+    from reconscale.training.placement import ExecutionConfig
+
+    places = {name: flags[name] for name in ("data", "device", "workers", "threads", "ray", "slurm")}
+    study = load_external(path)
+
+    def show(line: str) -> None:
+        if not VERBOSITY.quiet:
+            errors.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    status = run_commands(
+        path,
+        ExecutionConfig(**places),
+        allowed=flags["allow_commands"],
+        tell=printer(study.runs(), study.analysis.metric, show),
+        retry_failed=flags["retry_failed"],
+    )
+    print_external(status, path, f"{again} --retry-failed", again)
+    return status
+
+
+def status_external(path: Path, json: bool) -> None:
+    """Print how far such a study is."""
+    from reconscale.study.external import ExternalFolder, load_external
+
+    study = load_external(path)
+    found = ExternalFolder.beside(path).status(study.runs())
+    if json:
+        print_json(asdict(found))
+        return
+    again = command("run", path, allow_commands=True)
+    retry = f"{again} --retry-failed"
+    if study.callable is not None:
+        script = study.callable.script
+        again = f"python {shlex.quote(script)}" if script.endswith(".py") else "the script that calls rs.measure"
+        retry = f"{again}, with retry_failed=True in the call"
+    print_external(found, path, retry, again)
+
+
+def print_external(found: Status, path: Path, retry: str, again: str) -> None:
+    """Print how far such a study is, and what comes next."""
+    counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed, "to do": found.todo}
+    echo(", ".join(f"{len(runs)} {name}" for name, runs in counts.items()))
+    for name in ("diverged", "failed"):
+        for run in counts[name]:
+            echo(f"  {name}: {run} ({found.reasons[run]})")
+    for kind, (count, _) in found.faults.items():
+        echo(f"  {kind}: {count} {'time' if count == 1 else 'times'}")
+    if found.others:
+        from reconscale.study.results_folder import others_sentence
+
+        echo(f"  {others_sentence(found.others)}")
+    if found.diverged or found.failed:
+        echo(f"repeat them with: {retry}")
+    echo(f"continue with: {again}" if found.open else f"next: {command('report', path)}")

@@ -1,0 +1,6 @@
+"""Runs that other code trains: a Python function (``measure``), or the command of a study file."""
+
+from reconscale.jobs.function_study import measure
+from reconscale.jobs.job import Job
+
+__all__ = ["Job", "measure"]

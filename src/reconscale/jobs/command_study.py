@@ -1,0 +1,148 @@
+"""A study file with ``[command]``: its items, and its runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reconscale.errors import UserError
+from reconscale.files import read_limited
+from reconscale.jobs.command import WHO, CommandTrainer
+from reconscale.jobs.pickled import pickled_by_value
+from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items
+from reconscale.jobs.task import Trainer
+from reconscale.study.external import ExternalFolder, ExternalStudy, ItemTable, load_external
+from reconscale.study.results_folder import Status
+from reconscale.study.study_file import study_path
+from reconscale.study.subsets import Subsets, subsets
+from reconscale.training.executors.base import Tell
+from reconscale.training.placement import ExecutionConfig
+
+MOST_LIST = 64 << 20
+"""Bytes of a list of items."""
+
+
+def run_commands(
+    path: str | Path,
+    where: ExecutionConfig,
+    *,
+    allowed: bool,
+    tell: Tell,
+    retry_failed: bool = False,
+) -> Status:
+    """Run the command of a study file for every run that is missing.
+
+    Args:
+        path: the study file, or its folder.
+        where: where to compute; ``data`` is the folder above the items; none: that of the study file.
+        allowed: whether the user allows that commands of the file are run on this machine.
+        tell: takes the events of the runs.
+        retry_failed: run failed and diverged runs again.
+
+    Raises:
+        UserError: commands are not allowed, the study or its items cannot be, or another call holds the folder.
+        KeyboardInterrupt: asked to stop; nothing that is done is lost.
+    """
+    path = study_path(path)
+    study = load_external(path)
+    if study.command is None:
+        script = "" if study.callable is None else study.callable.script
+        again = f": python {shlex.quote(script)}" if script.endswith(".py") else ""
+        raise UserError(
+            path, "was measured by a script", f"to go on, run the script that calls rs.measure again{again}"
+        )
+    if not allowed:
+        raise UserError(path, f"would run this on your machine: {shlex.join(study.command.run)}",
+                        "if you know it and trust it, add --allow-commands")  # fmt: skip
+    program = study.command.run[0]
+    if program != "python" and "{" not in program and shutil.which(program, path=None) is None:
+        there = (path.parent / program).is_file()
+        if not there:
+            raise UserError(f"{path}, command.run", f"there is no program '{program}'", "install it, or give its path")
+    where = where.resolved()
+    root = (where.data or path.parent).resolve()
+    items, are_paths = find_items(study, root, path)
+    folder = ExternalFolder.beside(path)
+    runs = study.runs()
+    with folder.held():
+        pin_items(folder, items)
+        if retry_failed:
+            forget_failed(folder, runs)
+        command = CommandTrainer(study.command, study.known_metric.name, path.parent.resolve(), root, are_paths)
+        if left := [run for run in runs if not folder.is_over(run)]:
+            trainer = Trainer(pickled_by_value(command, study.known_metric), code=study.key[:12], who=WHO)
+            Jobs(folder, items, trainer, where, where, tell).train(left)
+    return folder.status(runs)
+
+
+def find_items(study: ExternalStudy, root: Path, path: Path) -> tuple[Subsets, bool]:
+    """The items of a study, divided, and whether they are paths below the root and not ids.
+
+    Args:
+        study: the study.
+        root: the folder above them.
+        path: of the study file, for messages.
+
+    Raises:
+        UserError: there are none, a listed one is missing, or there are too few.
+    """
+    table = study.images
+    names, are_paths = _listed(table, root, path) if table.list is not None else (_found(table, root, path), True)
+    groups = None if table.group is None else [_group(table.group, name, path) for name in names]
+    sizes = sorted({n for grid in study.sweep for n in grid.n})
+    try:
+        return subsets(names, sizes, 1, groups, table.val, table.test), are_paths
+    except UserError as mistake:
+        raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+
+
+def _found(table: ItemTable, root: Path, path: Path) -> list[str]:
+    """Names of what matches the patterns, sorted."""
+    names: set[str] = set()
+    for place in table.folders:
+        folder = root / place
+        if not folder.is_dir() or not folder.resolve().is_relative_to(root):
+            raise UserError(
+                f"{path}, images.folders", f"there is no folder '{place}' below {root}", "give --data, or mend it"
+            )
+        for pattern in table.patterns:
+            names.update(str(item.relative_to(root)) for item in _matching(folder, pattern, path))
+    if not names:
+        raise UserError(
+            f"{path}, images.patterns", f"nothing below {root} matches", "give --data, or mend the patterns"
+        )
+    return sorted(names)
+
+
+def _matching(folder: Path, pattern: str, path: Path) -> Iterator[Path]:
+    try:
+        yield from (item for item in folder.glob(pattern) if not item.name.startswith("."))
+    except (ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"{path}, images.patterns", f"found '{pattern}' ({error})", 'give for instance "*.png"'
+        ) from error
+
+
+def _listed(table: ItemTable, root: Path, path: Path) -> tuple[list[str], bool]:
+    """The items of a list file, and whether they are paths."""
+    place = path.parent / str(table.list)
+    text = read_limited(place, MOST_LIST, "give a text file with an item a line").decode(errors="surrogateescape")
+    names = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    there = [(root / name).exists() for name in names]
+    if any(there) and not all(there):
+        raise UserError(f"{place}", f"names '{names[there.index(False)]}', which is not below {root}",
+                        "give --data, or mend the list")  # fmt: skip
+    return names, any(there)
+
+
+def _group(rule: str, name: str, path: Path) -> Any:
+    if rule == "folder":
+        return str(Path(name).parent)
+    found = re.search(rule, name)
+    if found is None:
+        raise UserError(f"{path}, images.group", f"'{rule}' matches nothing in '{name}'", "mend the expression")
+    return found[1] if found.groups() else found[0]

@@ -1,0 +1,246 @@
+"""Measure with a Python function: a study whose networks the function trains."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reconscale.errors import UserError, suggest
+from reconscale.files import write_atomic
+from reconscale.jobs.pickled import pickled_by_value
+from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items, printer
+from reconscale.jobs.task import Train, Trainer
+from reconscale.laws.metrics import METRICS, Metric, register
+from reconscale.laws.points import Points
+from reconscale.study import external
+from reconscale.study.external import ExternalFolder, ExternalStudy, Grid, OwnMetric
+from reconscale.study.external_points import points_of_external
+from reconscale.study.results_folder import Status
+from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
+from reconscale.training.executors.base import Tell
+from reconscale.training.placement import ExecutionConfig
+
+COMMENT = "Written by reconscale.measure. To go on, run the script that calls it again."
+RETRY = "repeat them with retry_failed=True"
+
+
+def measure(  # noqa: PLR0913 - keywords
+    train: Train,
+    items: Any,
+    *,
+    n: int | Iterable[int],
+    seed: int | Iterable[int] = 3,
+    width: int | Iterable[int] | None = None,
+    groups: Sequence[Any] | None = None,
+    val: int,
+    test: int,
+    metric: str | Metric = "psnr",
+    folder: str | Path,
+    on: ExecutionConfig | None = None,
+    unit: str = "items",
+    worthwhile: float | None = None,
+    retry_failed: bool = False,
+    tell: Tell | None = None,
+) -> Points:
+    """Train networks with a function of your own, and measure them: one run for each n, width and seed.
+
+    The function gets a :class:`~reconscale.jobs.Job` and gives back the metric of the test items: a number, or a
+    mapping with the metric's name (a number, or one for each test item) and, where known, ``validation`` (the same
+    metric on the validation items, by which widths are chosen), ``p`` (parameters) and ``steps``. All runs are tested
+    on the same items; the training items of a run are the first n of its seed's order.
+
+    What is there already is not trained again: after Ctrl-C, a crash or a power cut the same call does what is missing,
+    and a call with more n, widths or seeds adds them. Runs that fail are kept with their reason, and the others go on.
+
+    With one worker, or without ``on``, the function is called in this process: a crash of its native code then ends
+    the call, and the next call goes on. With more, every run has a process of its own, which gets the function and
+    what it uses; the script is not imported there, so that it needs no ``if __name__ == "__main__"``.
+
+    Args:
+        train: the function.
+        items: paths, ids, or a number N for the indices 0, ..., N - 1.
+        n: training set sizes, in items.
+        seed: a number k for the seeds 0, ..., k - 1, or a list.
+        width: settings that make the network larger; none: there is no such setting.
+        groups: a label for each item (patient, scene, ...): groups lie on one side of the line between training,
+            validation and test.
+        val: items for validation, the same for all runs.
+        test: items for test, likewise.
+        metric: a key of ``METRICS``, or ``rs.Metric(name, "lower" or "higher")``.
+        folder: of the study: ``reconscale status``, ``report`` and ``decide`` take it.
+        on: ``rs.Local(workers=2)``, ``rs.Ray(...)`` or ``rs.Slurm(...)``.
+        unit: what an item is, in one word: what n counts in texts.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: the metric's own.
+        retry_failed: train runs that failed or diverged again.
+        tell: takes the events of the runs; none: a line is printed for each.
+
+    Returns:
+        The points of this call's runs that are done, for ``rs.infer``.
+
+    Raises:
+        UserError: something that cannot be, other items than this folder began with, or no run is done.
+        KeyboardInterrupt: asked to stop; nothing that is done is lost.
+    """
+    check_function(train)
+    known = _metric(metric)
+    divided = subsets(items, n, seeds_of(seed), groups, val, test)
+    grid = Grid(n=divided.n, width=() if width is None else sizes_of(width, "width"), seed=divided.seeds)
+    where = check_place(on)
+    root = Path(folder).absolute()  # the function may change the directory
+    results = ExternalFolder(root / "runs")
+    with results.held():
+        study = _study(root, divided, grid, train, known, (unit, worthwhile))
+        pin_items(results, divided)
+        runs = [study.run(k, w, s) for k in grid.n for w in grid.width or (None,) for s in grid.seed]
+        if retry_failed:
+            forget_failed(results, runs)
+        tell = tell or printer(runs, known.name, lambda line: print(f"reconscale: {line}", file=sys.stderr, flush=True))
+        left = [run for run in runs if not results.is_over(run)]
+        if left:
+            trainer = _trainer(train, known, pickled=where is not None)
+            Jobs(results, divided, trainer, where, on, tell).train(left)
+    found = results.status(runs)
+    if lost := lost_sentence(found, RETRY):
+        tell({"event": "note", "text": lost})
+    return points_of_external(study, results.results(runs), root)
+
+
+def lost_sentence(found: Status, remedy: str) -> str:
+    """That runs failed or diverged, or are not over; empty where all are done."""
+    lost, known = [*found.failed, *found.diverged], len(found.done) + len(found.failed) + len(found.diverged)
+    if lost:
+        first = lost[0]
+        first = f"{first} ({found.reasons[first]})"
+        return f"{len(lost)} of {known + found.open} runs failed or diverged, the first: {first}; {remedy}"
+    return f"{found.open} of {known + found.open} runs are not over" if found.open else ""
+
+
+def check_function(train: Any) -> None:
+    """Refuse what cannot be called with one job.
+
+    Raises:
+        UserError: as said.
+    """
+    remedy = "give a function of one argument: def train(job): ... return {...}"
+    if not callable(train):
+        raise UserError("train", f"found a {type(train).__name__}", remedy)
+    try:
+        inspect.signature(train).bind(None)
+    except TypeError as error:
+        raise UserError("train", f"cannot be called with one argument ({error})", remedy) from error
+    except ValueError:  # built-in functions do not say what they take
+        return
+    if inspect.iscoroutinefunction(train) or inspect.isgeneratorfunction(train):
+        raise UserError("train", "is a coroutine or a generator, which a call does not run", remedy)
+
+
+def _metric(metric: str | Metric) -> Metric:
+    """The metric, which is entered into ``METRICS`` where it is a new one."""
+    if not isinstance(metric, str | Metric):
+        raise UserError("metric", f"found a {type(metric).__name__}", f"give a name, such as {', '.join(METRICS)}")
+    if isinstance(metric, str) and metric not in METRICS:
+        raise UserError("metric", f"found '{metric}'", f"{suggest(metric, METRICS)}; or give rs.Metric('{metric}', "
+                        "'lower' or 'higher')")  # fmt: skip
+    if isinstance(metric, Metric) and metric.name not in METRICS:
+        OwnMetric.of(metric)
+    return METRICS[register(metric)]
+
+
+def _study(
+    root: Path, items: Subsets, grid: Grid, train: Train, metric: Metric, words: tuple[str, float | None]
+) -> ExternalStudy:
+    """The study of a folder with this call's runs added, written down.
+
+    Raises:
+        UserError: the folder holds another study, or one of another metric or other items.
+    """
+    path = root / "study.toml"
+    before = None
+    if path.is_file():
+        if not external.is_external(path):
+            raise UserError(root, "holds a study of another kind", "measure in another folder")
+        before = external.load_external(path)
+        if before.callable is None:
+            raise UserError(root, "holds a study with [command]", "measure in another folder")
+        if before.analysis.metric != metric.name:
+            raise UserError(root, f"was measured in {before.analysis.metric}, and now metric is '{metric.name}'",
+                            "measure in another folder")  # fmt: skip
+        if before.images.digest != items.digest:
+            raise UserError(root, "began with other items, groups, val or test",
+                            "restore them, or measure in another folder")  # fmt: skip
+    unit, worthwhile = words
+    held = {"val": len(items.rows[1]), "test": len(items.rows[2])}
+    own = OwnMetric.of(metric).model_dump() if metric.name not in USUAL_METRICS else None
+    content: dict[str, Any] = {
+        "name": re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name).strip("-._")[:80] or "study",
+        "callable": {"name": getattr(train, "__qualname__", type(train).__name__), "script": _script(train)},
+        "images": {**held, "unit": unit, "count": len(items.items), "digest": items.digest},
+        "sweep": [one.model_dump() for one in _merged(() if before is None else before.sweep, grid)],
+        "analysis": {"metric": metric.name, "worthwhile": worthwhile},
+        **({"metric": own} if own else {}),
+    }
+    if worthwhile is not None:
+        metric.check_worthwhile(worthwhile, float("nan"))
+    study = external.parse_external({key: _without_none(value) for key, value in content.items()}, "measure")
+    text = external.write_toml(content, COMMENT)
+    if before is None or path.read_text(encoding="utf-8") != text:
+        write_atomic(path, text)
+    return study
+
+
+USUAL_METRICS = frozenset(METRICS)
+"""The metrics that every process knows."""
+
+
+def _without_none(value: Any) -> Any:
+    return {key: entry for key, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+
+
+def _merged(before: Sequence[Grid], grid: Grid) -> list[Grid]:
+    """Grids that hold all runs of those before and of this one."""
+    if any(_within(grid, other) for other in before):
+        return list(before)
+    return [*(other for other in before if not _within(other, grid)), grid]
+
+
+def _within(inner: Grid, outer: Grid) -> bool:
+    pairs = ((inner.n, outer.n), (inner.width or (0,), outer.width or (0,)), (inner.seed, outer.seed))
+    return all(set(few) <= set(many) for few, many in pairs)
+
+
+def _script(train: Any) -> str:
+    try:
+        return str(inspect.getsourcefile(train) or "")
+    except TypeError:
+        return ""
+
+
+def _trainer(train: Train, metric: Metric, *, pickled: bool) -> Trainer:
+    """What travels to the workers.
+
+    Raises:
+        UserError: the function, or something that it uses, cannot be sent to another process.
+    """
+    code = code_digest(train)
+    if not pickled:
+        return Trainer((train, metric), code=code)
+    return Trainer(pickled_by_value(train, metric), tuple(place or str(Path.cwd()) for place in sys.path), code)
+
+
+def code_digest(train: Callable[..., Any]) -> str:
+    """A hash of the text of a function, or of its class; of its compiled code where there is no text."""
+    while isinstance(train, functools.partial):
+        train = train.func
+    target = train if inspect.isfunction(train) or inspect.ismethod(train) else type(train)
+    try:
+        text = inspect.getsource(target).encode(errors="backslashreplace")
+    except (OSError, TypeError):
+        code = getattr(train, "__code__", None)
+        text = b"" if code is None else code.co_code + repr(code.co_names).encode()
+    return hashlib.sha256(text).hexdigest()[:12]

@@ -1,0 +1,187 @@
+"""Train the runs that are missing, wherever they are to be computed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
+from reconscale.jobs.task import JobTask, Trainer
+from reconscale.machine import cores
+from reconscale.study.external import ExternalFolder, ExternalRun
+from reconscale.study.results_folder import Incident, append_incident
+from reconscale.study.subsets import Subsets
+from reconscale.training.executors.base import Event, Placement, Tell
+from reconscale.training.executors.slurm import under_way
+from reconscale.training.placement import ExecutionConfig
+
+HEAVY = ("numpy", "torch", "torchvision", "deepinv", "lightning", "pytorch_lightning", "skimage", "PIL")
+"""Packages that workers find loaded where the process that calls has loaded them: importing torch takes seconds."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What belongs together when runs are trained.
+
+    Attributes:
+        folder: the results folder; the caller holds it.
+        items: of the study.
+        trainer: what trains.
+        where: where to compute; None: in this process.
+        given: what the user said of that.
+        tell: takes the events.
+    """
+
+    folder: ExternalFolder
+    items: Subsets
+    trainer: Trainer
+    where: ExecutionConfig | None
+    given: ExecutionConfig | None
+    tell: Tell
+
+    def train(self, runs: Sequence[ExternalRun]) -> None:
+        """Train runs, seed by seed, so that an unfinished study is a small study.
+
+        Raises:
+            KeyboardInterrupt: asked to stop; runs under way stay open.
+            UserError: results cannot be written, or jobs of Slurm are working in the folder.
+        """
+        self._refuse_beside_jobs()
+        order = list(dict.fromkeys(run.seed for run in runs))
+        largest = 1 if self.where is None else -1  # side by side, the longest runs begin first
+        runs = sorted(runs, key=lambda run: (order.index(run.seed), largest * run.n, largest * (run.width or 0)))
+        if self.where is None:
+            self._plan(runs, 1)
+            self._train_here(runs)
+            return
+        with self.where.executor(self._record, preloaded()) as executor:
+            placement = Placement(device=executor.device, threads=self.where.threads)
+            self._plan(runs, executor.workers)
+            executor.carry_out([self._task(run, placement) for run in runs])
+
+    def _train_here(self, runs: Sequence[ExternalRun]) -> None:
+        where = (self.given or ExecutionConfig(threads=_own_threads())).resolved()
+        placement = Placement(device=where.device, threads=where.threads)
+        for run in runs:
+            self.tell({"event": "start", "run": run.id})
+            task = self._task(run, placement)
+            report = lambda message, run=run: self.tell({"event": "progress", "run": run.id, **message})  # noqa: E731
+            status = task.carry_out(report)
+            if status == "interrupted":
+                raise KeyboardInterrupt
+            self.tell({"event": "end", "run": run.id, "status": status})
+
+    def _task(self, run: ExternalRun, placement: Placement) -> JobTask:
+        val, test = self.items.rows[1:]
+        parts = (self.items.train(run.n, run.seed), [self.items.items[i] for i in val], self.items.test)
+        names = tuple(self.items.names[i] for i in test)
+        return JobTask(run, self.folder, placement, self.trainer, parts, names, self.items.digest)
+
+    def _plan(self, runs: Sequence[ExternalRun], workers: int) -> None:
+        ids = [run.id for run in runs]
+        self.tell({"event": "plan", "runs": ids, "seconds": dict.fromkeys(ids, 1.0), "workers": workers, "expected": 0})
+
+    def _record(self, event: Event) -> None:
+        if event["event"] == "fault":
+            append_incident(self.folder.root, Incident.model_validate(event["fault"]))
+        self.tell(event)
+
+    def _refuse_beside_jobs(self) -> None:
+        jobs = () if self.where is not None and self.where.slurm else under_way(self.folder)
+        if jobs:
+            what = f"{len(jobs)} jobs of Slurm may be working in this folder ({', '.join(jobs[:3])})"
+            raise UserError(
+                self.folder.root, what, f"wait for them, or cancel them and delete {self.folder.root}/.slurm"
+            )
+
+
+def pin_items(folder: ExternalFolder, items: Subsets) -> None:
+    """Remember the items of a results folder, and refuse others.
+
+    Raises:
+        UserError: the folder began with other items, or they were divided in another way.
+    """
+    path = folder.root / "items.json"
+    if not path.is_file():
+        names = items.names
+        held = {"val": [names[i] for i in items.rows[1]], "test": [names[i] for i in items.rows[2]]}
+        grouped = items.groups is not None
+        write_atomic(path, to_json({"digest": items.digest, "count": len(names), "grouped": grouped, **held}))
+    elif read_json(path).get("digest") != items.digest:
+        raise UserError(folder.root.parent, "began with other items, groups, val or test",
+                        "restore them, or measure in another folder")  # fmt: skip
+
+
+def forget_failed(folder: ExternalFolder, runs: Iterable[ExternalRun]) -> None:
+    """Delete the results of runs that failed or diverged, so that they are trained again."""
+    for run in runs:
+        result = folder.read(run, images=False)
+        if result is not None and result.status != "done":
+            (folder.of(run) / "result.json").unlink()
+
+
+def preloaded() -> list[str]:
+    """The modules that workers find loaded."""
+    loaded = [name for name in HEAVY if name in sys.modules]
+    more = ["torch._dynamo"] if "torch" in loaded and importlib.util.find_spec("torch._dynamo") else []
+    return [*loaded, *more, "reconscale.jobs.task"]
+
+
+def _own_threads() -> int:
+    """CPU threads that this process computes with."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores(), int(told)) if told.isdigit() and int(told) else cores()
+
+
+def check_place(on: Any) -> ExecutionConfig | None:
+    """Where to compute, checked; None: in the process that calls.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+    if on is None:
+        return None
+    if not isinstance(on, ExecutionConfig):
+        raise UserError("on", f"found a {type(on).__name__}", "give rs.Local(workers=2), rs.Ray() or rs.Slurm(...)")
+    if on.devices > 1 or (on.stack or 1) > 1 or on.tracker:
+        raise UserError("on", "found devices, stack or a tracker", "these are for networks of ours: leave them out")
+    where = on.resolved()
+    return None if where.workers == 1 and where.ray is None and not where.slurm else where
+
+
+def printer(runs: Sequence[ExternalRun], metric: str, print_line: Callable[[str], Any]) -> Tell:
+    """Takes events and prints a line for each run that is over."""
+    words = {run.id: run.words for run in runs}
+    values: dict[str, float] = {}
+    counts = {"over": 0, "all": 0}
+    said: set[str] = set()
+
+    def once(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            print_line(text)
+
+    def tell(event: Event) -> None:
+        run = words.get(event.get("run", ""), "")
+        if event["event"] == "plan":
+            counts["all"] = len(event["runs"])
+            print_line(f"{counts['all']} runs to do, {event['workers']} at a time")
+        elif event["event"] == "progress":
+            values.update({event["run"]: event["value"]} if "value" in event else {})
+            if "note" in event:
+                once(event["note"])
+        elif event["event"] == "note":
+            print_line(event["text"])
+        elif event["event"] == "fault" and run:
+            print_line(f"{run}: {event['fault']['kind']} ({event['fault']['detail']}); it is tried again")
+        elif event["event"] == "end":
+            counts["over"] += 1
+            value = f", {metric} {values[event['run']]:.4g}" if event["run"] in values else ""
+            print_line(f"[{counts['over']}/{counts['all']}] {run}: {event['status']}{value}")
+
+    return tell

@@ -1,0 +1,377 @@
+"""Studies whose networks are trained by other code than ours: a Python function, or a command.
+
+Their folder is like that of any study: ``study.toml``, and ``runs`` with one directory a run. The function or command
+gets the items of a run and gives back what it measured on the test items; everything after that is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from reconscale.errors import UserError, suggest
+from reconscale.files import json_digest
+from reconscale.laws.metrics import METRICS, Metric, register
+from reconscale.study.base import FrozenModel
+from reconscale.study.result import AnyResult
+from reconscale.study.results_folder import AnyFolder
+from reconscale.study.study_file import ELSEWHERE, as_tuples, parse_study, read_content, sentences, study_path
+from reconscale.study.subsets import sizes_of
+
+PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+PLACEHOLDERS = ("train", "val", "test", "width", "seed", "n", "folder", "device", "threads", "root")
+"""What a command may ask for in braces."""
+Manifest = Literal["paths", "json", "fastmri", "basicsr", "links"]
+"""How a list of items is handed to a command."""
+
+
+class Callable(FrozenModel):
+    """The Python function that trains; noted for the reader, never called from here.
+
+    Attributes:
+        name: of the function.
+        script: the file that it is in, where it is in one.
+    """
+
+    name: str
+    script: str = ""
+
+
+class Command(FrozenModel):
+    """A command that trains.
+
+    Attributes:
+        run: the program and its arguments, as they are given to the system: no shell reads them. ``python`` is the
+            interpreter that runs reconscale. In braces: ``train``, ``val`` and ``test`` (the list files), ``width``,
+            ``seed``, ``n``, ``folder`` (the run's own, to write to), ``device``, ``threads`` and ``root`` (the folder
+            above the items).
+        result: what the command writes below ``{folder}``: a JSON file with the metric, or a log that ``reconscale
+            import`` reads; ``*`` stands for any part of a name.
+        value: of a log: the tag to read; none: the only one that names the metric.
+        choose_by: of a log: the validation series on whose best step the value is read; none: the last value.
+        time_limit: seconds after which a command counts as stuck and is ended; none: there is no limit.
+        list: the form of the list files.
+    """
+
+    run: tuple[str, ...]
+    result: str = "metrics.json"
+    value: str | None = None
+    choose_by: str = ""
+    time_limit: float | None = Field(default=None, gt=0)
+    list: Manifest = "paths"
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if not self.run or not self.run[0].strip():
+            raise ValueError('run: is empty; give the program and its arguments, run = ["python", "train.py", ...]')
+        for word in (found for part in self.run for found in PLACEHOLDER.findall(part)):
+            if word not in PLACEHOLDERS:
+                raise ValueError(f"run: found {{{word}}}; {suggest(word, PLACEHOLDERS)}")
+        if not any("{train}" in part for part in self.run):
+            raise ValueError("run: {train} is missing, the list of training items; without it n would change nothing")
+        if not any("{folder}" in part for part in self.run):
+            raise ValueError("run: {folder} is missing, the folder that the command writes its result to")
+        if Path(self.result).is_absolute() or ".." in Path(self.result).parts:
+            raise ValueError(f"result: found '{self.result}'; give a place below {{folder}}, as every run has its own")
+        return self
+
+
+class ItemTable(FrozenModel):
+    """Which items, and how they are divided.
+
+    Attributes:
+        folders: places below the data folder that items are looked for in.
+        patterns: of names below these folders; ``**/`` looks into folders within.
+        list: a text file with an item a line, instead of folders and patterns.
+        group: what is never divided between training, validation and test: ``folder``, or a regular expression, what
+            it matches in a path is the group; none: each item is one.
+        val, test: items held out.
+        unit: what an item is, in one word; it is what n counts.
+        count, digest: of a function's items: how many, and their hash with their groups and which are held out.
+    """
+
+    folders: tuple[str, ...] = (".",)
+    patterns: tuple[str, ...] = ()
+    list: str | None = None
+    group: str | None = None
+    val: int = Field(ge=0)
+    test: int = Field(ge=1)
+    unit: str = Field(default="items", min_length=1, max_length=40)
+    count: int = Field(default=0, ge=0)
+    digest: str = ""
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.list is not None and self.patterns:
+            raise ValueError("list: is given together with patterns; leave one of the two out")
+        if self.group not in (None, "folder"):
+            try:
+                re.compile(str(self.group))
+            except (re.error, OverflowError, RecursionError) as error:
+                raise ValueError(f"group: '{self.group}' is not a regular expression ({error})") from error
+        return self
+
+
+class Grid(FrozenModel):
+    """Every n with every width and every seed.
+
+    Attributes:
+        n: training set sizes, in items.
+        width: of networks; empty: there is no such setting.
+        seed: replicates.
+    """
+
+    n: tuple[int, ...]
+    width: tuple[int, ...] = ()
+    seed: tuple[int, ...] = (0,)
+
+    @model_validator(mode="after")
+    def _axes(self) -> Self:
+        sizes_of(self.n)
+        sizes_of(self.width or (1,), "width")
+        if len(set(self.seed)) < len(self.seed) or not self.seed or min(self.seed) < 0:
+            raise ValueError("seed: found an empty list, a seed below 0, or one twice; give each seed once")
+        return self
+
+
+class OwnMetric(FrozenModel):
+    """A metric that is not known here; see ``reconscale.laws.metrics.Metric``."""
+
+    name: str
+    better: Literal["lower", "higher"]
+    unit: str = ""
+    worthwhile: float = -1.0
+    label: str = ""
+    most: float = 1.0
+
+    @classmethod
+    def of(cls, metric: Metric) -> OwnMetric:
+        """The table of a metric.
+
+        Raises:
+            UserError: its transforms are functions of its own, which no file can hold.
+        """
+        names = ("name", "better", "unit", "worthwhile", "label", "most")
+        made = cls(**{name: getattr(metric, name) for name in names})
+        if made.metric() != metric:
+            remedy = f"leave to_error and from_error out: Metric('{metric.name}', '{metric.better}')"
+            found = "has transforms of its own, which a study file cannot hold"
+            raise UserError(f"metric '{metric.name}'", found, remedy)
+        return made
+
+    def metric(self) -> Metric:
+        """The metric of the table."""
+        return Metric(self.name, self.better, self.unit, worthwhile=self.worthwhile, label=self.label, most=self.most)
+
+
+class ExternalAnalysis(FrozenModel):
+    """What is asked of the results.
+
+    Attributes:
+        metric: what is measured on the test items, a key of ``METRICS`` or that of ``[metric]``.
+        worthwhile: the smallest gain worth paying for, in the unit of the metric; none: the metric's own.
+    """
+
+    metric: str = "psnr"
+    worthwhile: float | None = Field(default=None, gt=0)
+
+
+class ExternalRun(FrozenModel):
+    """One training by other code.
+
+    Attributes:
+        n, width, seed: which; no width: there is no such setting.
+        study: hash of what else decides the numbers.
+    """
+
+    n: int = Field(ge=1)
+    width: int | None = None
+    seed: int = Field(ge=0)
+    study: str
+
+    @property
+    def id(self) -> str:
+        """Name of the run and of its results folder."""
+        width = "" if self.width is None else f"-w{self.width}"
+        return f"n{self.n}{width}-s{self.seed}-{self.study[:12]}"
+
+    @property
+    def words(self) -> str:
+        """The run in words."""
+        return ", ".join([f"n {self.n}", *([] if self.width is None else [f"width {self.width}"]), f"seed {self.seed}"])
+
+
+class ExternalResult(AnyResult):
+    """What one training by other code gave.
+
+    Attributes:
+        run: the run.
+        p: number of trainable parameters; 0: not said.
+        steps: optimisation steps; 0: not said.
+        metrics: ``test`` and, where it was said, ``val`` -> metric -> mean over the items.
+        images: ``test`` -> item -> metric -> value, where values are item by item.
+    """
+
+    has_images: ClassVar[bool] = False
+
+    run: ExternalRun
+    p: int = Field(default=0, ge=0)
+    steps: int = Field(default=0, ge=0)
+
+
+class ExternalFolder(AnyFolder[ExternalRun, ExternalResult]):
+    """The results folder of such a study."""
+
+    kind = ExternalResult
+
+
+class ExternalStudy(FrozenModel):
+    """A study whose networks are trained by other code.
+
+    Attributes:
+        name: of the study.
+        callable, command: what trains; one of the two.
+        images: the items.
+        sweep: the runs: one grid, or several.
+        analysis: what is asked.
+        metric: the metric, where it is not known here.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    callable: Callable | None = None
+    command: Command | None = None
+    images: ItemTable
+    sweep: tuple[Grid, ...]
+    analysis: ExternalAnalysis = Field(default_factory=ExternalAnalysis)
+    metric: OwnMetric | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_grid(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and isinstance(content.get("sweep"), Mapping):
+            return {**content, "sweep": (content["sweep"],)}
+        return content
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.callable is None) == (self.command is None):
+            raise ValueError("command: is given together with [callable]; one of the two trains")
+        if self.metric is not None and self.metric.name != self.analysis.metric:
+            raise ValueError(
+                f"metric.name: found '{self.metric.name}', and analysis.metric is '{self.analysis.metric}'"
+            )
+        if self.metric is None and self.analysis.metric not in METRICS:
+            known = suggest(self.analysis.metric, METRICS)
+            raise ValueError(f"analysis.metric: found '{self.analysis.metric}'; {known}, or add a table [metric]")
+        if self.command is not None and len({len(grid.width) > 0 for grid in self.sweep}) > 1:
+            raise ValueError("sweep: some grids have widths and others none; give widths to all or to none")
+        if self.command is not None and not self.images.patterns and self.images.list is None:
+            raise ValueError('images.patterns: is missing; give for instance ["*.png"], or a list file as images.list')
+        asks = self.command is not None and any("{width}" in part for part in self.command.run)
+        if self.command is not None and asks != bool(self.sweep[0].width):
+            raise ValueError("sweep.width: goes with {width} in command.run; give both or none")
+        return self
+
+    @property
+    def known_metric(self) -> Metric:
+        """The metric; one of the study's own is entered into ``METRICS``."""
+        return METRICS[self.analysis.metric if self.metric is None else register(self.metric.metric())]
+
+    @property
+    def worthwhile(self) -> float:
+        """The smallest gain worth paying for."""
+        return self.known_metric.worthwhile if self.analysis.worthwhile is None else self.analysis.worthwhile
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what decides the numbers of all runs, but for the content of the files."""
+        command = None if self.command is None else self.command.model_dump(mode="json", exclude={"time_limit"})
+        table = self.images.model_dump(mode="json", exclude={"unit"})
+        return json_digest([command, table, self.analysis.metric])
+
+    def run(self, n: int, width: int | None, seed: int) -> ExternalRun:
+        """One run of the study."""
+        return ExternalRun(n=n, width=width, seed=seed, study=self.key)
+
+    def runs(self) -> list[ExternalRun]:
+        """All runs, each once."""
+        cells = ((n, width, seed) for grid in self.sweep for n in grid.n for width in grid.width or (None,)
+                 for seed in grid.seed)  # fmt: skip
+        return [self.run(*cell) for cell in dict.fromkeys(cells)]
+
+
+def load_external(path: str | Path) -> ExternalStudy:
+    """Read the study file of a study whose networks are trained by other code.
+
+    Raises:
+        UserError: the file is missing, is not TOML, or says something that such a study cannot be.
+    """
+    path = study_path(path)
+    return parse_external(read_content(path), path)
+
+
+def parse_external(content: Mapping[str, Any], where: object) -> ExternalStudy:
+    """Turn the content of such a study file into a study.
+
+    Raises:
+        UserError: see :func:`load_external`.
+    """
+    try:
+        return ExternalStudy.model_validate(as_tuples(content))
+    except ValidationError as error:
+        raise UserError(where, sentences(error, ExternalStudy), "mend the study file and run again") from error
+
+
+def is_external(path: str | Path) -> bool:
+    """Whether a study file has ``[command]`` or ``[callable]``.
+
+    Raises:
+        UserError: it is missing, or not TOML.
+    """
+    content = read_content(study_path(path))
+    return any(table in content for table in ELSEWHERE)
+
+
+def open_study(path: str | Path) -> Any:
+    """A ``Study``, or an ``ExternalStudy`` where the file has ``[command]`` or ``[callable]``.
+
+    Raises:
+        UserError: see ``load_study``.
+    """
+    path = study_path(path)
+    content = read_content(path)
+    elsewhere = any(table in content for table in ELSEWHERE)
+    return parse_external(content, path) if elsewhere else parse_study(content, where=path)
+
+
+def write_toml(content: Mapping[str, Any], comment: str) -> str:
+    """The text of a TOML file: a comment, values, then tables; a list of tables is written as one."""
+    lines, tables = [f"# {comment}"], list[str]()
+    for key, value in content.items():
+        several = isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Mapping)
+        if isinstance(value, Mapping) or several:
+            for table in value if several else (value,):
+                tables += ["", f"[[{key}]]" if several else f"[{key}]"]
+                tables += [f"{name} = {_toml(entry)}" for name, entry in table.items() if entry is not None]
+        elif value is not None:
+            lines.append(f"{key} = {_toml(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.encode(errors="backslashreplace").decode()
+        return '"' + "".join(_ESCAPES.get(char, char) for char in escaped) + '"'
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value)
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)}

@@ -1,0 +1,76 @@
+"""Points for the laws from runs that other code trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from reconscale.errors import UserError
+from reconscale.laws import Points
+from reconscale.laws.findings import Finding, finding
+from reconscale.laws.metrics import Metric
+from reconscale.study.external import ExternalResult, ExternalStudy
+
+
+def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], where: object) -> Points:
+    """The points of runs that are done, with cautions about those that are not.
+
+    Args:
+        study: the study.
+        results: those that are over.
+        where: what messages call the study.
+
+    Raises:
+        UserError: no run is done.
+    """
+    done = [result for result in results if result.status == "done"]
+    if not done:
+        lost = next(iter(results), None)
+        if lost is None:
+            raise UserError(where, "has no run that is done", "train its networks first")
+        raise UserError(where, f"has no run that is done: {lost.run.words}: {lost.reason}", "mend that, and repeat")
+    metric = study.known_metric
+    name = metric.name
+    known = {"p": [r.p for r in done], "steps": [r.steps for r in done], "width": [r.run.width or 0 for r in done]}
+    columns: dict[str, Any] = {key: np.array(values, float) for key, values in known.items() if all(values)}
+    if all("val" in r.metrics for r in done):
+        columns["validation"] = np.array([r.metrics["val"][name] for r in done])
+    return Points(
+        n=np.array([r.run.n for r in done], float),
+        y=np.array([r.metrics["test"][name] for r in done]),
+        seed=np.array([r.run.seed for r in done]),
+        metric=name,
+        images=_errors(done, metric),
+        unit=study.images.unit,
+        findings=(*_lost(results), *_changed(done)),
+        **columns,
+    )
+
+
+def _errors(done: Sequence[ExternalResult], metric: Metric) -> np.ndarray | None:
+    """(M, K) error of each test item, where all runs have values item by item."""
+    items = list(done[0].images.get("test", {}))
+    if not items or any(set(r.images.get("test", {})) != set(items) for r in done):
+        return None
+    values = np.array([[r.images["test"][item][metric.name] for item in items] for r in done])
+    return np.asarray(metric.to_error(values))
+
+
+def _lost(results: Iterable[ExternalResult]) -> tuple[Finding, ...]:
+    every = list(results)
+    lost = [result for result in every if result.status != "done"]
+    if not lost:
+        return ()
+    sizes = ", ".join(str(n) for n in sorted({result.run.n for result in lost}))
+    return (finding("failed-runs", count=len(lost), runs=len(every), sizes=sizes),)
+
+
+def _changed(done: Sequence[ExternalResult]) -> tuple[Finding, ...]:
+    """A caution where results are of several versions of the code that trains."""
+    versions = [result.provenance.get("code") for result in done]
+    counts = {version: versions.count(version) for version in versions if version}
+    if len(counts) < 2:
+        return ()
+    return (finding("train-changed", count=sum(counts.values()) - max(counts.values()), runs=len(done)),)
