@@ -15,9 +15,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "edge-open": (
         "warning",
-        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and what was measured does not say "
-        "whether a larger one is better: {step} (90 % interval {low} to {high}); the chance that this is worthwhile is "
-        "{chance}",
+        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and its last step does not say "
+        "whether a still larger one is worthwhile: {step} (90 % interval {low} to {high}); the chance that such a "
+        "step is worthwhile is {chance}",
     ),
     "lucky-network": (
         "caution",
@@ -79,7 +79,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "error-rises": (
         "warning",
-        "the error rises from n = {low:size} to n = {high:size}, by more than the spread between runs explains; more "
+        "the error rises from n = {low:size} to n = {high:size}, by more than {basis} explains; more "
         "data should not hurt, so check the recipe first",
     ),
     "psnr-of-error": (

@@ -115,3 +115,13 @@ def test_more_than_there_is_to_gain():
     assert (made.verdict, made.curve_verdict) == ("UNDECIDED", "STOP")
     assert "the SSIM of 0.9945 leaves at most 0.0055 to gain" in made.reservation
     assert infer(points).decide(worthwhile=0.0005).first_step == ""
+
+
+def test_every_remedy_is_said():
+    """The one that stands first is that of the severest; the others follow."""
+    run = (Finding("below-classical", "at n = 300 the networks do not reach block DCT", "warning"),)
+    rising = Points(n=[10, 30, 100, 300], y=[30.0, 29.0, 28.0, 27.0], metric="psnr", findings=run)
+    decision = infer(rising).decide()
+    assert decision.verdict == FIX and decision.first_step.startswith("Find out why more data hurt")
+    assert "Train longer (policy converge)" in decision.first_step
+    assert "the scatter about a straight line explains" in decision.reservation

@@ -64,7 +64,8 @@ def gate(decision: Decision) -> Decision:
         return decision
     forced = {OBSTACLES[finding.code][0] for finding in against}
     verdict = next(name for name in SEVEREST if name in forced)
-    first = next(OBSTACLES[finding.code][1] for finding in against if OBSTACLES[finding.code][0] == verdict)
+    against.sort(key=lambda finding: SEVEREST.index(OBSTACLES[finding.code][0]))
+    first = ". ".join(dict.fromkeys(OBSTACLES[finding.code][1] for finding in against))
     reasons = "; ".join(finding.text for finding in against)
     reservation = (
         f"Do not act on this yet: {reasons}. {first}. On the curve alone the verdict would be {decision.verdict}."
