@@ -37,6 +37,13 @@ def test_forecast(curve: Path) -> None:
     assert row["median"] == pytest.approx(29.5 - 6.0 * 1200**-0.4 + 0.01, abs=0.2)
 
 
+@pytest.mark.parametrize("ending", [".tsv", ".txt"])
+def test_a_table_between_tabs(tmp_path: Path, curve: Path, ending: str) -> None:
+    path = (tmp_path / "tabs").with_suffix(ending)
+    path.write_text(curve.read_text().replace(",", "\t"))
+    assert call("fit", path, "--json") == call("fit", curve, "--json")
+
+
 def test_a_named_law_in_the_forecast(curve: Path) -> None:
     code, out, _ = call("forecast", curve, "--law", "M1", "--json")
     assert code == 0 and list(json.loads(out)["weights"]) == ["curve", "last value", "line", "power"]

@@ -74,6 +74,21 @@ def test_the_same_table_in_other_clothes(tmp_path, content):
             "n,seed,epoch,psnr\n1,0,1,30\n1,0,2,31\n1,0,2,32\n",
             "two different rows at epoch 2 .* keep those of the later",
         ),
+        ("n,scale,psnr\n1,2,30\n1,4,25\n", "column 'scale': found '2' and '4' in rows that are otherwise one run"),
+        ("n,metric,psnr\n1,psnr,30\n1,ssim,0.8\n", "column 'metric': found 'psnr' and 'ssim'"),
+        (
+            "n,seed,sigma,psnr\n1,0,15,30\n1,1,25,27\n2,2,15,31\n2,3,25,28\n",
+            r"column 'sigma': found '15' and '25' in rows of one size \(lines 2 and 3\); keep one 'sigma' in a file",
+        ),
+        ("n,psnr\n100,30\n1k,31\n", "found '1k'; a number is expected; write 1000$"),
+        ("n,psnr\n10%,30\n", "found '10%'; a number is expected; write the number itself, not a share in per cent"),
+        ("n,psnr\n1,30.85 dB\n", "write 30.85, without the unit"),
+        ("n,psnr\n1,30.85 \u00b1 0.1\n", "write 30.85, without its spread"),
+        ("n,psnr\n1,30.85 (0.10)\n", "write 30.85, without its spread"),
+        ("n,seed,psnr\n1,0,30\n2,,31\n", "column 'seed': found nothing; .* fill it in, or leave the column out"),
+        ("n (images),psnr\n1,30\n", r"no column 'n' among 'n \(images\)', 'psnr'; name the column"),
+        ("n,psnr\n0.01,30\n0.1,31\n1,32\n", "column 'n': found 0.01 to 1, which are parts of a data set; n counts"),
+        ("n,psnr,unit\n1,30,dB\n", "column 'unit': found 'dB'; this column says what n counts"),
         ("n,val_psnr\n1,30\n2,31\n", "there is no column of measured values"),
         ("n,psnr,state\n1,30,failed\n2,30,crashed\n", "no run that finished"),
     ],
@@ -93,6 +108,18 @@ def test_decimals_that_a_program_wrote(tmp_path, n):
 
 def test_advice():
     assert advise_number("30;85") == "" and advise_number("1'000") == "write 1000"
+
+
+@pytest.mark.parametrize("column", ["model", "split"])
+def test_names_and_folds_are_no_conditions(tmp_path, column):
+    values = "abcd" if column == "model" else "0101"
+    rows = zip((1, 1, 2, 2), range(4), values, strict=True)
+    points = read(tmp_path, f"n,seed,{column},psnr\n" + "".join(f"{n},{s},{v},30.{s}\n" for n, s, v in rows))
+    assert len(points) == 4 and not points.findings
+
+
+def test_parts_of_a_data_set_with_their_unit(tmp_path):
+    assert read(tmp_path, "n,psnr,unit\n0.1,30,data sets\n1,31,data sets\n").unit == "data sets"
 
 
 CURVE = {100: 30.0, 300: 30.8, 1000: 31.3, 3000: 31.6, 10000: 31.75}

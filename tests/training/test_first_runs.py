@@ -218,3 +218,11 @@ def test_a_single_n_counts(tmp_path: Path) -> None:
     path = study_file(tmp_path)
     path.write_text(path.read_text().replace("n = [2, 4, 8]", "n = [4]").replace("seed = [0, 1]", "seed = [0, 1, 2]"))
     assert "no better than their input" in refused_after_plan("run", path, "--workers", 1) and over(path) == 2
+
+
+def test_a_sweep_that_ends_below_its_input_says_so(tmp_path: Path) -> None:
+    path = study_file(tmp_path)
+    path.write_text(path.read_text().replace("seed = [0, 1]", "seed = [0]"))
+    code, _, err = call("run", path, "--workers", 1, "--no-probe")
+    assert code == 0 and over(path) == 3
+    assert "no curve to believe yet: the runs reach" in err and "no better than their input" in err

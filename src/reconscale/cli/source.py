@@ -189,8 +189,8 @@ Source = CsvSource | StudySource | ExternalSource
 
 
 def is_csv(path: Path) -> bool:
-    """Whether the path names a CSV file; anything else is a study."""
-    return path.suffix.lower() == ".csv"
+    """Whether the path names a table of text; anything else is a study."""
+    return path.suffix.lower() in (".csv", ".tsv", ".txt")
 
 
 def open_source(

@@ -31,9 +31,12 @@ CLOCKS = ("global_step", "step", "_step", "iteration", "iter", "training_iterati
 """Columns that say when during a training a row was measured."""
 CONDITIONS = (
     "dataset", "data_set", "test_set", "testset", "split", "phase", "method", "model", "network", "arch",
-    "architecture", "sigma", "noise", "noise_level", "acceleration",
+    "architecture", "sigma", "noise", "noise_level", "noise_std", "acceleration", "accel", "scale", "scale_factor",
+    "dose", "views", "contrast", "anatomy", "checkpoint", "ckpt", "metric", "metric_name",
 )  # fmt: skip
 """Columns that say what was measured: rows that differ in them are no replicates."""
+FOLDS = ("split", "phase")
+"""Those of them that may as well name the replicates, as the folds of a cross-validation do."""
 RUNS = ("run", "name", "run_id", "run_name", "trial", "trial_id", "fold")
 """Columns that name the training of a row."""
 

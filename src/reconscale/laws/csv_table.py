@@ -23,6 +23,8 @@ from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_r
 NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
 WHOLE = ("seed", "width")
 WORDS = ("profile", "unit")
+LABELS = ("n", "p", "width", "seed")
+UNLABELLED = "fill it in, or leave the column out"
 IMAGE = "image_"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Text that begins so is a formula to spreadsheets."""
@@ -115,7 +117,8 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
     path, places = table.path, table.places
     kinds = METRIC_COLUMNS | FURTHER_METRICS | {name: name for name in further if name not in METRIC_COLUMNS}
     if "n" not in places:
-        raise UserError(path, "there is no column 'n'", "name the column of training-set sizes 'n'")
+        found = f"there is no column 'n' among {_listed(table.header[:8])}"
+        raise UserError(path, found, "name the column of training-set sizes 'n'")
     if asked is not None and asked not in kinds:
         known = [*METRIC_COLUMNS, *sorted(set(kinds) - set(METRIC_COLUMNS))]
         raise UserError(
@@ -254,7 +257,9 @@ def _number(path: Path, line: int, name: str, text: str, *, whole: bool) -> floa
         value = float(text)
     except ValueError as error:
         found = f"found '{text}'" if text else "found nothing"
-        remedy = advise_number(text) or "remove the row if the run failed"
+        remedy = advise_number(text) or (
+            "remove the row if the run failed" if text or name not in LABELS else UNLABELLED
+        )
         raise UserError(where, found, f"a number is expected; {remedy}") from error
     if not math.isfinite(value):
         raise UserError(where, f"found {text}", "a finite number is expected; remove the row if the run failed")

@@ -22,6 +22,13 @@ THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 """One number or a thousand times as much, depending on where one lives."""
 GROUPED = re.compile(r"\d{1,3}(?:[ ,.'\u2019\u00a0\u202f\u2009]\d{3})+")
 """A whole number with marks between its thousands, of whatever kind."""
+THOUSAND_SIGN = re.compile(r"(\d+(?:\.\d+)?) ?([kKM])")
+"""A number in thousands, 10k, or in millions, 1.9M."""
+THOUSANDS_OF = {"k": 1e3, "m": 1e6}
+WITH_UNIT = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(%|[A-Za-z]+)")
+"""A number and its unit."""
+WITH_SPREAD = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(?:\u00b1|\+/?-|\()[ \d.]+\)?")
+"""A mean and its spread, 30.85 +- 0.1 or 30.85 (0.10)."""
 COUNTS = ("n", "p", "width", "seed", "steps")
 """Columns of whole numbers, in which a point before three digits may be a mark of thousands."""
 
@@ -130,7 +137,16 @@ def advise_number(text: str) -> str:
 
     >>> advise_number("30,85"), advise_number("1,000"), advise_number("1 000"), advise_number("n/a")
     ('write 30.85', 'write 1.000 or 1000', 'write 1000', '')
+    >>> advise_number("10k"), advise_number("30.85 dB"), advise_number("10 %")
+    ('write 10000', 'write 30.85, without the unit', 'write the number itself, not a share in per cent')
     """
+    if found := THOUSAND_SIGN.fullmatch(text):
+        return f"write {float(found[1]) * THOUSANDS_OF[found[2].lower()]:.15g}"
+    if found := WITH_UNIT.fullmatch(text):
+        per_cent = "write the number itself, not a share in per cent"
+        return per_cent if found[2] == "%" else f"write {found[1]}, without the unit"
+    if found := WITH_SPREAD.fullmatch(text):
+        return f"write {found[1]}, without its spread, or better one row a run"
     whole = re.sub(r"[ ,'\u2019\u00a0\u202f\u2009]", "", text)
     if DECIMAL_COMMA.fullmatch(text):
         point = text.replace(",", ".")

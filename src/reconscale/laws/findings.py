@@ -15,9 +15,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "edge-open": (
         "warning",
-        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and what was measured does not say "
-        "whether a larger one is better: {step} (90 % interval {low} to {high}); the chance that this is worthwhile is "
-        "{chance}",
+        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and its last step does not say "
+        "whether a still larger one is worthwhile: {step} (90 % interval {low} to {high}); the chance that such a "
+        "step is worthwhile is {chance}",
     ),
     "lucky-network": (
         "caution",
@@ -79,7 +79,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "error-rises": (
         "warning",
-        "the error rises from n = {low:size} to n = {high:size}, by more than the spread between runs explains; more "
+        "the error rises from n = {low:size} to n = {high:size}, by more than {basis} explains; more "
         "data should not hurt, so check the recipe first",
     ),
     "psnr-of-error": (
@@ -136,6 +136,11 @@ CODES: dict[str, tuple[str, str]] = {
         "caution",
         "in {count} of {runs} runs values are means of several ({first}), over steps or over a group of runs; the "
         "table of runs, without groups, is exact",
+    ),
+    "out-of-reach": (
+        "warning",
+        "the {name} of {measured:.4g} leaves at most {room:.2g} to gain, so no amount of data can add the "
+        "{worthwhile:g} that is called worthwhile",
     ),
     "looks-like-ssim": (
         "warning",

@@ -335,8 +335,9 @@ def _rises(level: SizeMeans) -> list[Finding]:
     Where no size was run twice, chance is the scatter about a straight line in log-log.
     """
     rise, error = float(level.z[-1] - level.z[0]), float(np.sqrt(level.variance[0] + level.variance[-1]))
-    spare = len(level.x) - 2
+    spare, basis = len(level.x) - 2, "the spread between runs"
     if not level.replicated and spare > 0:
+        basis = "the scatter about a straight line"
         away = level.x - level.x.mean()
         slope = float(away @ level.z / (away @ away))
         residual = level.z - level.z.mean() - slope * away
@@ -345,7 +346,7 @@ def _rises(level: SizeMeans) -> list[Finding]:
         error *= float(stdtrit(spare, 0.975)) / BEYOND
     if rise <= BEYOND * error:
         return []
-    return [finding("error-rises", low=float(np.exp(level.x[0])), high=float(np.exp(level.x[-1])))]
+    return [finding("error-rises", low=float(np.exp(level.x[0])), high=float(np.exp(level.x[-1])), basis=basis)]
 
 
 def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:

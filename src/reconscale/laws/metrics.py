@@ -107,6 +107,14 @@ class Metric:
         sign = 1.0 if self.better == "higher" else -1.0
         return np.asarray(sign * (self.from_error(np.asarray(after)) - self.from_error(np.asarray(before))))
 
+    def room(self, value: float) -> float:
+        """The most that can be gained from ``value``, in ``unit``; infinite where nothing bounds it.
+
+        >>> METRICS["ssim"].room(0.75), METRICS["psnr"].room(30.0)
+        (0.25, inf)
+        """
+        return 1.0 - value if self.from_error is _bounded else float("inf")
+
     def slope(self, error: Floats) -> Floats:
         """|d ln(error) / d value| at ``error``, which turns a density of ln(error) into one of the value."""
         if self.to_error is _from_decibels:

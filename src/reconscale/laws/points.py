@@ -19,6 +19,7 @@ from reconscale.laws.metrics import register
 
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
 """Columns of a table that points may have."""
+UNITS_OF_METRICS = ("db", "%", "ssim", "psnr", "mse")
 IMAGES = "training images"
 """What n counts where nobody says."""
 
@@ -138,6 +139,8 @@ class Points:
         column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
         known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
         images: Any = table.images()
+        unit = table.word("unit") if "unit" in table.places else IMAGES
+        _check_unit(path, unit, known["n"])
         try:
             return cls(
                 known.pop("n"),
@@ -146,7 +149,7 @@ class Points:
                 **known,
                 images=images,
                 profile=table.word("profile"),
-                unit=table.word("unit") if "unit" in table.places else IMAGES,
+                unit=unit,
                 findings=(*table.findings, *metric_findings(column)),
             )
         except UserError as mistake:
@@ -173,6 +176,16 @@ class Points:
             for index, values in enumerate(self.images.T, start=1):
                 columns[f"{IMAGE}{index}"] = list(values.tolist())
         write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _check_unit(path: Path, unit: str, n: list[float]) -> None:
+    """Refuse what n cannot count: decibels, and parts of a data set that are called images."""
+    if unit.lower() in UNITS_OF_METRICS:
+        remedy = "this column says what n counts, for instance volumes; leave it out"
+        raise UserError(f"{path}, column 'unit'", f"found '{unit}'", remedy)
+    if unit == IMAGES and max(n) <= 1 and min(n) < 1:
+        remedy = "n counts images: write how many there were, or add a column 'unit' that says what n counts"
+        raise UserError(f"{path}, column 'n'", f"found {min(n):g} to {max(n):g}, which are parts of a data set", remedy)
 
 
 def _column(name: str, values: ArrayLike, length: int | None) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from reconscale.errors import UserError
 from reconscale.laws.column_names import (
     CLOCKS,
     CONDITIONS,
+    FOLDS,
     RUNS,
     USUAL,
     is_extreme,
@@ -98,6 +99,7 @@ def one_row_a_run(
     """
     kept, findings = _finished(path, header, rows)
     labels = [places[name] for name in ("n", "p", "width", "seed") if name in places]
+    _same_for_all_seeds(path, header, kept, [place for place in labels if place != places.get("seed")])
     named = [place for place, name in enumerate(header) if simple_name(name) in RUNS and place not in labels]
     groups: defaultdict[tuple[str, ...], Rows] = defaultdict(list)
     for line, row in kept:
@@ -145,6 +147,29 @@ def _same_conditions(path: Path, header: list[str], shared: list[Rows], labels: 
                     f"{path}, column '{name}'",
                     f"found {' and '.join(repr(value) for value in values[:3])} in rows that are otherwise one run "
                     f"(lines {group[0][0]} and {next(line for line, row in group if row[place] != values[0])})",
+                    f"keep one '{name}' in a file, and compare files with `reconscale compare`",
+                )
+
+
+def _same_for_all_seeds(path: Path, header: list[str], rows: Rows, labels: list[int]) -> None:
+    """Seeds must not stand for two test sets: at one size, conditions that come back at another size are no replicates.
+
+    What never comes back may be a name of the run, and is left alone.
+    """
+    for place, name in enumerate(header):
+        if simple_name(name) not in CONDITIONS or simple_name(name) in FOLDS or place in labels:
+            continue
+        groups: defaultdict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
+        for line, row in rows:
+            groups[tuple(row[label] for label in labels)].setdefault(row[place], line)
+        often = Counter(value for group in groups.values() for value in group)
+        for group in groups.values():
+            again = [value for value in group if often[value] > 1]
+            if len(again) > 1:
+                raise UserError(
+                    f"{path}, column '{name}'",
+                    f"found '{again[0]}' and '{again[1]}' in rows of one size (lines {group[again[0]]} and "
+                    f"{group[again[1]]})",
                     f"keep one '{name}' in a file, and compare files with `reconscale compare`",
                 )
 

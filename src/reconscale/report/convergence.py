@@ -119,8 +119,8 @@ def _of_probes(study: Study, points: Points, probes: Sequence[Probe], done: Sequ
     now = decide(points, worthwhile=study.analysis.worthwhile).verdict
     longer = with_more_steps(points, [probe.before.run.n for probe in probes], errors)
     then = decide(longer, worthwhile=study.analysis.worthwhile)
-    changed = f"and the verdict would be {then.verdict} instead of {now}"
-    verdict = changed if then.verdict != now else f"but the verdict would be {now} too"
+    changed = f", and the verdict would be {then.verdict} instead of {now}"
+    verdict = changed if then.verdict != now else f", but the verdict would be {now} too"
     hours = duration(LONGER * sum(result.seconds for result in done))
     return finding("probe-gains", gains=found, verdict=verdict, factor=LONGER, hours=hours)
 

@@ -188,11 +188,13 @@ class FirstRuns:
         return value
 
     def _end_if_below(self) -> None:
-        left = any(not self.folder.is_over(run) for run in self.runs.values())
-        if not (self._watching and left and self._yardstick) or len(self._below) < min(FIRST, len(self._counted)):
+        if not (self._watching and self._yardstick) or len(self._below) < min(FIRST, len(self._counted)):
             return
         self._watching = False  # what ends while the others are stopped is not asked about again
         found = _found(self._below, self._yardstick)
+        if all(self.folder.is_over(run) for run in self.runs.values()):  # nothing is left to be spared
+            self._tell({"event": "note", "text": f"no curve to believe yet: the runs {found}"})
+            return
         if self._ask is not None and self._ask(f"The first runs: {found}. Go on?"):
             return
         remedy = "check recipe.lr, recipe.steps and the images; the results are kept, and --keep-going trains the rest"

@@ -117,3 +117,9 @@ class TestExchange:
         found = exchanges(flat)[0]
         assert found.factor.never > 0.3 and "no number of images" in exchange_sentence([found])
         assert exchange_sentence([]) == ""
+
+
+def test_a_curve_is_not_compared_with_itself():
+    points = Points(n=[10, 30, 100, 300], y=[26.0, 27.0, 27.8, 28.1], metric="psnr")
+    with pytest.raises(UserError, match="hold the same points"):
+        comparison(points, points)

@@ -106,3 +106,22 @@ def test_a_flat_curve_is_not_called_rising() -> None:
     """Two standard errors: 2.3 % of flat curves rise by more."""
     rises = [any(f.code == "error-rises" for f in decide(points(0.0, seed=seed)).findings) for seed in range(40)]
     assert sum(rises) <= 5
+
+
+def test_more_than_there_is_to_gain():
+    """An SSIM of 0.995 cannot gain the 0.01 that is worthwhile where nobody says: STOP says nothing about the data."""
+    points = Points(n=[100, 300, 1000, 3000], y=[0.98, 0.987, 0.9915, 0.9945], seed=[0] * 4, metric="ssim")
+    made = infer(points).decide()
+    assert (made.verdict, made.curve_verdict) == ("UNDECIDED", "STOP")
+    assert "the SSIM of 0.9945 leaves at most 0.0055 to gain" in made.reservation
+    assert infer(points).decide(worthwhile=0.0005).first_step == ""
+
+
+def test_every_remedy_is_said():
+    """The one that stands first is that of the severest; the others follow."""
+    run = (Finding("below-classical", "at n = 300 the networks do not reach block DCT", "warning"),)
+    rising = Points(n=[10, 30, 100, 300], y=[30.0, 29.0, 28.0, 27.0], metric="psnr", findings=run)
+    decision = infer(rising).decide()
+    assert decision.verdict == FIX and decision.first_step.startswith("Find out why more data hurt")
+    assert "Train longer (policy converge)" in decision.first_step
+    assert "the scatter about a straight line explains" in decision.reservation

@@ -276,12 +276,20 @@ def compare_curves(curve: CurvePosterior, other: CurvePosterior, *, names: tuple
         names: what to call them.
 
     Raises:
-        UserError: see :func:`find_crossing`.
+        UserError: the points of both are the same; or see :func:`find_crossing`.
     """
+    if are_equal(curve.best, other.best):
+        raise UserError("compare", f"{names[0]} and {names[1]} hold the same points", "give two different methods")
     made = find_crossing(curve, other, names=names)
     sizes = sorted(set(curve.best.sizes.tolist()) & set(other.best.sizes.tolist()))
     differences = tuple(_difference(curve.best, other.best, n) for n in sizes)
     return Comparison(made, differences, _worth((curve, other), names, differences[-1]) if differences else None)
+
+
+def are_equal(a: Points, b: Points) -> bool:
+    """Whether two curves have the same sizes and errors, in whatever order."""
+    first, second = (np.array(sorted(zip(points.n.tolist(), points.error.tolist(), strict=True))) for points in (a, b))
+    return bool(np.array_equal(first, second))
 
 
 def _difference(a: Points, b: Points, n: float) -> Difference:

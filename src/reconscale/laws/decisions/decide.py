@@ -168,7 +168,8 @@ def make_decision(
     prices = _prices(costs, cost_n, cost_p)
     verdict, probability = choose_verdict(twice, larger, double, prices)
     measured, bar = _measured(curve.best, curve.level)
-    findings = (curve.level.findings, list_cautions(curve), _luck(curve, measured, worthwhile))
+    doubts = (_out_of_reach(points.metric, measured, worthwhile), _luck(curve, measured, worthwhile))
+    findings = (curve.level.findings, list_cautions(curve), *doubts)
     answer = Decision(
         verdict=verdict,
         probability=probability,
@@ -198,6 +199,16 @@ def check_worthwhile(worthwhile: float | None, points: Points) -> float:
         UserError: it is no number of 0 or more, or none that can be meant in that unit.
     """
     return METRICS[points.metric].check_worthwhile(worthwhile, float(np.median(points.y)))
+
+
+def _out_of_reach(metric: str, measured: float, worthwhile: float) -> tuple[Finding, ...]:
+    """That even perfect values would not gain what is called worthwhile, so that STOP says nothing about the data."""
+    known = METRICS[metric]
+    room = known.room(measured)
+    if worthwhile < room:
+        return ()
+    name = known.label or known.name
+    return (finding("out-of-reach", name=name, measured=measured, room=room, worthwhile=worthwhile),)
 
 
 def _measured(best: Points, level: SizeMeans) -> tuple[float, float | None]:

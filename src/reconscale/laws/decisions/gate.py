@@ -25,6 +25,7 @@ OBSTACLES = {
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "steps-follow-n": (UNDECIDED, "Train all n with the same steps, or until they have converged"),
+    "out-of-reach": (UNDECIDED, "Say a smaller worthwhile gain, for instance a tenth of what there is to gain"),
     "edge-open": (UNDECIDED, "Train a network of twice the largest p or more at the largest n"),
 }
 """Code of a finding -> the verdict that it forces, and what to do. With the first two verdicts the curve shows training
@@ -63,7 +64,8 @@ def gate(decision: Decision) -> Decision:
         return decision
     forced = {OBSTACLES[finding.code][0] for finding in against}
     verdict = next(name for name in SEVEREST if name in forced)
-    first = next(OBSTACLES[finding.code][1] for finding in against if OBSTACLES[finding.code][0] == verdict)
+    against.sort(key=lambda finding: SEVEREST.index(OBSTACLES[finding.code][0]))
+    first = ". ".join(dict.fromkeys(OBSTACLES[finding.code][1] for finding in against))
     reasons = "; ".join(finding.text for finding in against)
     reservation = (
         f"Do not act on this yet: {reasons}. {first}. On the curve alone the verdict would be {decision.verdict}."
