@@ -216,7 +216,7 @@ PEERS: dict[str, Peer] = {
         ("superresolution",),
         "Lim et al. 2017, the baseline: width 64, depth 16, L1, Adam 1e-4, batch 16, crops of 96; also at 1e-3",
         _through_the_loop,
-        {"superresolution": "superresolution-photos/edsr-2x"},
+        {"superresolution": "../tests/study/version_1/superresolution-photos--edsr-2x.toml"},
         {
             "network": {"depth": 16},
             "sweep": {"width": (64,)},

@@ -35,6 +35,7 @@ print(len(points))
 def test_on_ray(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(RAY)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    environment["RAY_ADDRESS"] = "local"  # and not the cluster of another test
     environment["RAY_worker_niceness"] = "0"  # a busy machine would starve its workers
     for where in ("ray", "here"):
         command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / where), where]

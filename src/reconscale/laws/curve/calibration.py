@@ -24,7 +24,7 @@ IMAGES = ("ssim", "nmse", "nrmse", "lpips")
 """Metrics of image reconstruction, beside those in dB."""
 SINGLE, REPLICATED = "single", "replicated"
 HALF_KNOWN = 4.0
-"""With so many degrees of freedom a curve counts half as one with replicates."""
+"""At this number of degrees of freedom a curve counts half as one with replicates."""
 FADES = (7.0, 12.0)
 """Up to the first many sizes the factor is the one learnt; from the second on it is 1."""
 
