@@ -181,6 +181,7 @@ def test_changed_code_is_noticed(tmp_path: Path) -> None:
     points = rs.measure(lambda job: quality(job) + 1, 40, n=[2, 4, 8], seed=1, val=3, test=5, folder=tmp_path, **QUIET)
     (found,) = (item for item in points.findings if item.code == "train-changed")
     assert "1 of 3 runs were trained by another version" in found.text
+    assert "convergence-unknown" in {item.code for item in points.findings}
 
 
 def test_a_metric_of_ones_own_is_known_to_the_commands(tmp_path: Path) -> None:

@@ -244,6 +244,11 @@ CODES: dict[str, tuple[str, str]] = {
         "whether more steps would change the curve was not measured; `reconscale run --probe` trains the smallest and "
         "the largest n 4 times as long",
     ),
+    "convergence-unknown": (
+        "note",
+        "reconscale did not train these networks, so it cannot tell whether they had converged; train the smallest and "
+        "the largest n 4 times as long, and see that the answer stays",
+    ),
     "validation-too-small": (
         "caution",
         "the {images} validation images show the gain of the last doubling only to {error:.2g} dB (standard error), "

@@ -44,7 +44,7 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
         metric=name,
         images=_errors(done, metric),
         unit=study.images.unit,
-        findings=(*_lost(results), *_changed(done)),
+        findings=(*_lost(results), *_changed(done), finding("convergence-unknown")),
         **columns,
     )
 
