@@ -147,6 +147,11 @@ CODES: dict[str, tuple[str, str]] = {
         "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like "
         "an error: name the column, or the metric, so",
     ),
+    "psnr-of-equal-images": (
+        "warning",
+        "{count} of {runs} values are {value:.4g} dB or near it, the PSNR of an image and itself, or a cap; see "
+        "what the evaluation compares",
+    ),
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",

@@ -125,3 +125,8 @@ def test_every_remedy_is_said():
     assert decision.verdict == FIX and decision.first_step.startswith("Find out why more data hurt")
     assert "Train longer (policy converge)" in decision.first_step
     assert "the scatter about a straight line explains" in decision.reservation
+
+
+def test_a_psnr_of_equal_images_is_no_result():
+    decision = infer(Points(n=[10, 100, 1000], y=[100.0, 100.0, 100.0], metric="psnr")).decide()
+    assert decision.verdict == FIX and "PSNR of an image and itself" in decision.reservation

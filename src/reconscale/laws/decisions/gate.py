@@ -12,6 +12,7 @@ FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
 OBSTACLES = {
     "looks-like-ssim": (FIX, "Say what the values are (metric, or the column's name)"),
+    "psnr-of-equal-images": (FIX, "See what the evaluation compares"),
     "below-input": (FIX, "Find out why the networks are worse than their input (noise, data range, rate, loss)"),
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
     "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
