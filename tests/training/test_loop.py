@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from reconscale.data import ImageSet, open_images
 from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
 from reconscale.training import checkpoint
-from reconscale.training.loop import Hooks, Interrupted, ShuffledSampler, Training
+from reconscale.training.batches import ShuffledSampler
+from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.worker import Placement, Task, run_task
 
 CPU = torch.device("cpu")

@@ -15,7 +15,8 @@ from reconscale.errors import UserError
 from reconscale.physics import Batch
 from reconscale.study import Folder, Images, MRIProblem, Network, Recipe, Result, Run, profiles_of
 from reconscale.training import checkpoint, reconstruct
-from reconscale.training.loop import Hooks, Interrupted, Prefetcher, ShuffledSampler, Training
+from reconscale.training.batches import Prefetcher, ShuffledSampler
+from reconscale.training.loop import Hooks, Interrupted, Training
 from reconscale.training.schedule import Action, Schedule, most_steps
 from reconscale.training.worker import Placement, Task, run_task
 from tests import phantoms

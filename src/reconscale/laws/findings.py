@@ -149,8 +149,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "psnr-of-equal-images": (
         "warning",
-        "{count} of {runs} values are {value:.4g} dB or near it, the PSNR of an image and itself, or a cap; see "
-        "what the evaluation compares",
+        "{count} of {runs} values are {value:.4g} dB or near it, which is the PSNR of an image and itself, or a cap",
     ),
     "sizes-merged": (
         "note",
