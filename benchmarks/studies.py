@@ -80,10 +80,10 @@ def spelt(best: Points, n: float) -> str:
 def baselines(known: StudyAnalysis) -> tuple[str, str]:
     """What the input and the best classical method measure."""
     digits = 4 if known.quantity.metric == "ssim" else 2
-    found = {label: value for _, label, value in known.lines}
     inputs = [value for kind, _, value in known.lines if kind == "input"]
-    rest = {label: value for label, value in found.items() if value not in inputs}
-    top = max(rest, key=lambda label: rest[label]) if rest else ""
+    rest = {label: value for kind, label, value in known.lines if kind != "input"}
+    best = min if METRICS[known.quantity.metric].is_error else max
+    top = best(rest, key=lambda label: rest[label]) if rest else ""
     return (f"{inputs[0]:.{digits}f}" if inputs else "", f"{rest[top]:.{digits}f} ({top})" if top else "")
 
 

@@ -12,12 +12,12 @@ import pytest
 from reconscale.data import ImageSet, Slices, open_images
 from reconscale.files import to_json
 from reconscale.report.page_text import facts
-from reconscale.report.pictures import load_baselines
-from reconscale.study import Folder, Study
+from reconscale.study import Folder, Result, Study, runs_of
+from reconscale.study.baseline_record import read_baselines
 from reconscale.study.study_file import parse_study
 from reconscale.training import ExecutionConfig, baselines
 from reconscale.training.baselines import LEAST_VOLUMES, are_measured, measure_baselines, spread_rows
-from reconscale.training.sweep import plan
+from reconscale.training.sweep import plan, run
 
 
 def study_of(**analysis: Any) -> Study:
@@ -46,13 +46,14 @@ def test_they_are_measured_on_some_images_spread_evenly(images: ImageSet, tmp_pa
     assert spread_rows(images.tests["test"], 3).tolist() == [0, 4, 7]
     assert spread_rows(images.tests["test"], 8).tolist() == list(range(8))
     chosen = measure_baselines(few, images, folder, silent)
-    assert record_of(folder)["counts"] == {"test": {"used": 3, "of": 8}}
+    picked = [images.tests["test"].names[row] for row in (0, 4, 7)]
+    assert record_of(folder)["counts"] == {"test": {"used": 3, "of": 8, "images": picked}}
     assert {picture.image for picture in chosen} <= {images.tests["test"].names[row] for row in (0, 4, 7)}
-    said = dict(facts(few, None, (), load_baselines(folder)))
-    assert said["Without training"] == "measured on 3 of 8 images of test, spread evenly; networks on all"
+    said = dict(facts(few, None, (), read_baselines(folder)))
+    assert said["Without training"].startswith("measured on 3 of 8 images of test, spread evenly; networks are")
     measure_baselines(study_of(), images, folder, silent)  # more are asked for
     assert record_of(folder)["counts"] == {"test": {"used": 8, "of": 8}}
-    assert "Without training" not in dict(facts(few, None, (), load_baselines(folder)))
+    assert "Without training" not in dict(facts(few, None, (), read_baselines(folder)))
 
 
 def test_of_volumes_whole_ones_are_chosen() -> None:
@@ -62,7 +63,7 @@ def test_of_volumes_whole_ones_are_chosen() -> None:
 
     rows = spread_rows(Many((), np.zeros((100, 2), np.int64)), 32)
     volumes, counts = np.unique(rows // 10, return_counts=True)
-    assert len(volumes) == LEAST_VOLUMES and set(counts.tolist()) == {10} and {0, 9} <= set(volumes.tolist())
+    assert len(volumes) == 3 > LEAST_VOLUMES and set(counts.tolist()) == {10} and {0, 9} <= set(volumes.tolist())
 
 
 def test_an_interruption_loses_nothing(images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +99,7 @@ def test_records_of_older_versions_stay(images: ImageSet, tmp_path: Path) -> Non
     (folder.root / "anchors" / "anchors.json").write_text(to_json(old))
     assert are_measured(study_of(baseline_images=500), images, folder)
     measure_baselines(study_of(baseline_images=500), images, folder, lambda *_: pytest.fail("measured again"))
-    assert record_of(folder) == old and load_baselines(folder) is not None
+    assert record_of(folder) == old and read_baselines(folder) is not None
 
 
 def test_plan_counts_them(images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,3 +110,67 @@ def test_plan_counts_them(images: ImageSet, tmp_path: Path, monkeypatch: pytest.
     measure_baselines(study_of(), images, folder, silent)
     after = plan(study_of(), folder, where)
     assert after.baselines == 0
+
+
+def few_and_networks(images: ImageSet, folder: Folder) -> tuple[Study, Result]:
+    """Baselines on 3 of 8 images, and a result that is 1 dB better than the best of them on each."""
+    few = study_of(baseline_images=3)
+    measure_baselines(study_of(), images, folder, silent)
+    (folder.root / "anchors" / "anchors.json").unlink()
+    every = {row: _values(images, row) for row in range(8)}
+    measure_baselines(few, images, folder, silent)
+    names = images.tests["test"].names
+    table = {names[row]: {"psnr-rgb-clip": value + 1} for row, value in every.items()}
+    mean = sum(v["psnr-rgb-clip"] for v in table.values()) / len(table)
+    run = runs_of(few)[0]
+    return few, Result.model_construct(status="done", run=run, p=1, metrics={"test": {"psnr-rgb-clip": mean}},
+                                       images={"test": table}, volumes={})  # fmt: skip
+
+
+def _values(images: ImageSet, row: int) -> float:
+    work, _ = baselines._work_of(study_of(), images, 8)
+    item = next(item for item in work if item.kind == "classical")
+    return float(baselines._scored(item, row)["psnr-rgb-clip"])
+
+
+def test_networks_are_compared_on_the_images_that_both_have(images: ImageSet, tmp_path: Path) -> None:
+    """1 dB better on every image is 1 dB better, however easy the images are that the baselines were measured on."""
+    folder = Folder(tmp_path)
+    _, result = few_and_networks(images, folder)
+    record = read_baselines(folder)
+    assert record is not None and not record.images["test"].is_all and record.images["test"].is_known
+    of_record = record.sets["test"]["classical"]["psnr-rgb-clip"]
+    mean = result.metrics["test"]["psnr-rgb-clip"]
+    (line,) = [value for kind, _, value in record.lines("test", "psnr-rgb-clip", [result]) if kind == "classical"]
+    assert mean - line == pytest.approx(1, abs=1e-9) and abs(mean - of_record - 1) > 0.02
+    lacking = result.model_copy(update={"images": {"test": dict(list(result.images["test"].items())[1:])}})
+    assert record.lines("test", "psnr-rgb-clip", [lacking]) == []
+    assert [value for *_, value in record.lines("test", "psnr-rgb-clip")][-1] == of_record  # nothing to compare with
+
+
+def test_a_record_that_does_not_say_which_images_is_measured_again(images: ImageSet, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    few, result = few_and_networks(images, folder)
+    assert are_measured(few, images, folder)
+    old = record_of(folder)
+    del old["counts"]["test"]["images"]
+    (folder.root / "anchors" / "anchors.json").write_text(to_json(old))
+    record = read_baselines(folder)
+    assert record is not None and record.lines("test", "psnr-rgb-clip", [result]) == []
+    assert "did not write down which" in dict(facts(few, None, (), record))["Without training"]
+    assert not are_measured(few, images, folder)
+    measure_baselines(few, images, folder, silent)
+    assert are_measured(few, images, folder) and record_of(folder)["pictures"] == old["pictures"]
+
+
+def test_more_images_of_a_finished_study_are_measured_and_its_pictures_stay(tmp_path: Path) -> None:
+    made = study_of(baseline_images=2).model_dump(exclude_defaults=True)
+    study = parse_study({**made, "recipe": {"steps": 2, "batch": 1}})
+    folder = Folder(tmp_path / "runs")
+    run(study, folder, ExecutionConfig(workers=1), keep_going=True)
+    before = record_of(folder)
+    wider = parse_study({**made, "recipe": {"steps": 2, "batch": 1}, "analysis": {"baseline_images": 8}})
+    run(wider, folder, ExecutionConfig(workers=1), keep_going=True)
+    after = record_of(folder)
+    assert (before["counts"]["test"]["used"], after["counts"]["test"]) == (2, {"used": 8, "of": 8})
+    assert [p["image"] for p in after["pictures"]] == [p["image"] for p in before["pictures"]]

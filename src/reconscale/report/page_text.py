@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from reconscale.format import amount, duration, format_chance, number, plain, short, times
 from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
-from reconscale.report.pictures import Baselines
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
 from reconscale.study import Result, Study
+from reconscale.study.baseline_record import Baselines
 from reconscale.study.results_folder import DIVERGED
 
 READING = (
@@ -295,8 +295,15 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
 def _baseline_facts(study: Study, anchors: Baselines) -> list[tuple[str, str]]:
     """On how many images baselines were measured, where that is not all of them."""
     what = "slices" if study.images.volumes else "images"
-    parts = [f"{used} of {of} {what} of {name}" for name, (used, of) in anchors.counts.items() if used < of]
-    return [("Without training", f"measured on {', '.join(parts)}, spread evenly; networks on all")] if parts else []
+    some = {name: on for name, on in anchors.images.items() if not on.is_all}
+    if not some:
+        return []
+    parts = [f"{on.used} of {on.of} {what} of {name}" for name, on in some.items()]
+    if not all(on.is_known for on in some.values()):
+        return [("Without training", f"measured on {', '.join(parts)}; an older version did not write down which: "
+                                     "not shown, `reconscale run` measures them again")]  # fmt: skip
+    how = "networks are compared with it on these, and lines are shifted to the level of all"
+    return [("Without training", f"measured on {', '.join(parts)}, spread evenly; {how}")]
 
 
 def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:

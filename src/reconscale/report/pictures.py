@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconscale.errors import UserError
-from reconscale.files import read_json
 from reconscale.format import amount, plain
 from reconscale.laws import Points
-from reconscale.report.analysis import MetricFormat
 from reconscale.study import Folder, Result
+from reconscale.study.baseline_record import Baselines
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 4_000_000
@@ -48,64 +46,6 @@ class Strip:
     image: str
     rule: str
     pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """What was measured without a network.
-
-    Attributes:
-        root: the folder of the pictures.
-        labels: what they are called, by kind: ``input``, ``classical``, and others that a problem has.
-        sets: test set -> kind -> profile -> mean.
-        pictures: the images of the strip, as they were recorded.
-        counts: test set -> the images that it was measured on, and those that there are; older records: on all.
-    """
-
-    root: Path
-    labels: Mapping[str, str]
-    sets: Mapping[str, Mapping[str, Mapping[str, float]]]
-    pictures: Sequence[Mapping[str, Any]]
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-
-    def lines(self, test_set: str, quantity: MetricFormat) -> list[tuple[str, str, float]]:
-        """Kind, label and value of the horizontal lines in the main figure."""
-        means = self.sets.get(test_set, {})
-        return [
-            (kind, label, float(means[kind][quantity.profile]))
-            for kind, label in self.labels.items()
-            if quantity.profile in means.get(kind, {})
-        ]
-
-
-def load_baselines(folder: Folder) -> Baselines | None:
-    """What ``anchors/anchors.json`` in the results folder says; none where it is not there.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = folder.root / "anchors" / "anchors.json"
-    if not path.is_file():
-        return None
-    record = read_json(path)
-    try:
-        sets = {
-            str(name): {str(kind): {str(k): float(v) for k, v in values.items()} for kind, values in kinds.items()}
-            for name, kinds in record.get("sets", {}).items()
-        }
-        pictures = tuple(dict(item) for item in record.get("pictures", ()))
-        before = {"input": "input", "classical": record.get("classical_name") or "classical"}  # older records
-        found = {str(kind): str(label) for kind, label in record.get("labels", before).items()}
-        labels = {kind: found[kind] for kind in sorted(found, key=_place)}
-        counts = {str(name): (int(each["used"]), int(each["of"])) for name, each in record.get("counts", {}).items()}
-        return Baselines(path.parent, labels, sets, pictures, counts)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
-
-
-def _place(kind: str) -> tuple[int, str]:
-    """From what was measured to the best that needs no training."""
-    return {"input": 0, "classical": 2}.get(kind, 1), kind
 
 
 def strips_of(

@@ -11,7 +11,6 @@ from reconscale.laws.findings import finding, unique_findings
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
 from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
-from reconscale.report.pictures import Baselines, load_baselines
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
 from reconscale.report.sentences import (
     finding_lines,
@@ -23,6 +22,7 @@ from reconscale.report.sentences import (
 )
 from reconscale.report.tables import Table
 from reconscale.study import Folder, Result, Run, Study, runs_of
+from reconscale.study.baseline_record import Baselines, read_baselines
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
 from reconscale.study.probes import Probe, read_probes
 from reconscale.study.results_folder import image_cautions
@@ -118,9 +118,10 @@ def analyse_study(
     answer = _analyse_done(study, done, target, how) if done else None
     if answer is not None:
         answer.complete(say)
-    anchors = load_baselines(folder)
+    anchors = read_baselines(folder)
     quantity = MetricFormat("psnr", study.analysis.profile, "") if answer is None else answer.quantity
-    lines = anchors.lines(study.images.main_test, quantity) if anchors is not None else []
+    best = None if answer is None else answer.best
+    lines = _baseline_lines(anchors, study.images.main_test, quantity, _last_results(done, best))
     findings = unique_findings(() if answer is None else answer.findings, how)
     steps = next_steps(answer, runs, results, hours_from(done, "width"))
     made, sets = explanation_of(folder), training_sets_of(folder)
@@ -176,11 +177,27 @@ def run_findings(
     how = (*about, *study.problem.findings(study.images), *trained)
     if points is None:
         return unique_findings(how)
-    anchors = load_baselines(folder)
+    anchors = read_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
-    lines = [] if anchors is None else anchors.lines(main, quantity)
+    lines = _baseline_lines(anchors, main, quantity, _last_results(done, best))
     longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
     return unique_findings(how, longer, baseline_findings(best, lines))
+
+
+def _last_results(done: Sequence[Result], best: Points | None) -> list[Result]:
+    """The runs of the selected width at the largest n: what needs no training is compared with these."""
+    if best is None or best.width is None:
+        return []
+    largest = best.n.max()
+    widths = set(best.width[best.n == largest].tolist())
+    return [result for result in done if result.run.n == largest and result.run.network.width in widths]
+
+
+def _baseline_lines(
+    anchors: Baselines | None, test_set: str, quantity: MetricFormat, networks: Sequence[Result]
+) -> list[tuple[str, str, float]]:
+    """Kind, label and value of what needs no training, on the scale of the curve."""
+    return [] if anchors is None else anchors.lines(test_set, quantity.profile, networks)
 
 
 def study_lines(known: StudyAnalysis) -> list[str]:

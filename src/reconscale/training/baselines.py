@@ -21,10 +21,11 @@ from reconscale.files import read_json, to_json, write_atomic
 from reconscale.physics import Batch, problem_of
 from reconscale.physics.base import Baseline
 from reconscale.study import Folder, Study
+from reconscale.study.baseline_record import read_baselines
 from reconscale.training.evaluate import EVALUATION_SEED, EvaluationSet, evaluation_sets, means
 
-LEAST_VOLUMES = 4
-"""Volumes that baselines are measured on at least, where there are as many."""
+LEAST_VOLUMES = 2
+"""Volumes that baselines are measured on at least, where there are as many; networks are compared on the same ones."""
 SAMPLE = 256
 """Pixels a side of the images that baselines are timed on."""
 SIDE = 128
@@ -81,12 +82,12 @@ def measure_baselines(
     """
     home = folder.root / "anchors"
     path = home / "anchors.json"
-    most = study.analysis.baseline_images
+    most, main = study.analysis.baseline_images, study.images.main_test
     asked = _asked(study, images)
-    if path.is_file():
-        record = read_json(path)
-        if record.get("asked") == asked and record.get("most", most) >= most:
-            return tuple(Picture(study.images.main_test, p["image"], p["rule"]) for p in record["pictures"])
+    before = read_json(path) if path.is_file() else {}
+    drawn = tuple(Picture(main, p["image"], p["rule"]) for p in before.get("pictures", ()))
+    if are_measured(study, images, folder):
+        return drawn
     work, offered = _work_of(study, images, most)
     with torch.inference_mode():
         scores = _measured(work, ScoreLog(home / "scores.jsonl", {"asked": asked, "most": most}), progress)
@@ -95,10 +96,11 @@ def measure_baselines(
         mine = scores[item.name, item.kind]
         picked = item.of.pixels.pick(np.array(item.rows))
         sets.setdefault(item.name, {})[item.kind] = means(mine, item.of.problem.by_volume(mine, picked))
-    main = study.images.main_test
     ranking = scores.get((main, "classical"), {})
     profile = study.problem.picture_metric
     pictures = _chosen(ranking, main, profile) if study.problem.has_truth else ()  # else nothing to compare with
+    if before.get("asked") == asked and {picture.image for picture in drawn} <= set(ranking):
+        pictures = drawn  # runs that are over have drawn these
     shown = []
     of = next(item.of for item in work if item.name == main)
     for index, picture in enumerate(pictures):
@@ -107,7 +109,7 @@ def measure_baselines(
         psnr = {"classical": ranking[picture.image][profile]}
         shown.append({"image": picture.image, "rule": picture.rule, **names, "psnr": psnr})
     labels = {kind: anchor.label for kind, anchor in offered.items()}
-    counts = {item.name: {"used": len(item.rows), "of": len(item.of.pixels)} for item in work}
+    counts = {item.name: _measured_on(item) for item in work}
     record = {"asked": asked, "classical_name": labels["classical"], "labels": labels, "sets": sets, "pictures": shown,
               "most": most, "counts": counts}  # fmt: skip
     write_atomic(path, to_json(record))
@@ -121,11 +123,31 @@ def _asked(study: Study, images: ImageSet) -> dict[str, Any]:
     return asked | ({"test_patch": study.images.test_patch} if study.images.test_patch else {})
 
 
+def _measured_on(item: _Work) -> dict[str, Any]:
+    """On which images of its test set; where these are not all, by name."""
+    pixels, record = item.of.pixels, {"used": len(item.rows), "of": len(item.of.pixels)}
+    if len(item.rows) == len(pixels):
+        return record
+    names = {"images": [pixels.names[row] for row in item.rows]}
+    if isinstance(pixels, Slices):
+        names["volumes"] = list(dict.fromkeys(pixels.volume_names[row] for row in item.rows))
+    return record | names
+
+
 def are_measured(study: Study, images: ImageSet, folder: Folder) -> bool:
-    """Whether the results folder holds the baselines of a study."""
+    """Whether the results folder holds the baselines of a study, on as many images as it asks for.
+
+    Not where an older version did not write down on which: networks could not be compared with them.
+    """
     path, most = folder.root / "anchors" / "anchors.json", study.analysis.baseline_images
     record = read_json(path) if path.is_file() else {}
-    return record.get("asked") == _asked(study, images) and record.get("most", most) >= most
+    if record.get("asked") != _asked(study, images):
+        return False
+    known = read_baselines(folder)
+    images_of = () if known is None else known.images.values()
+    return all(on.is_known for on in images_of) and (
+        record.get("most", most) >= most or all(on.is_all for on in images_of)
+    )
 
 
 def baseline_seconds(study: Study, images: ImageSet) -> float:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconscale.data import ImageSet, Slices
-from reconscale.errors import EndedOnPurpose, UserError
-from reconscale.files import read_json
+from reconscale.errors import EndedOnPurpose
 from reconscale.laws.metrics import METRICS, Metric
 from reconscale.study import PROFILES, Folder, Result, Run, Study
-from reconscale.training.baselines import spread_rows
-from reconscale.training.evaluate import means
+from reconscale.study.baseline_record import mean_over, read_baselines
 from reconscale.training.executors.base import Event, Tell
 
 FIRST = 2
@@ -47,11 +45,7 @@ class Yardstick:
 
     def value_of(self, result: Result) -> float | None:
         """What a run reaches on the same images; none where it was measured on others."""
-        images, volumes = (table.get(self.test_set, {}) for table in (result.images, result.volumes))
-        if any(name not in images for name in self.names) or (volumes and any(v not in volumes for v in self.volumes)):
-            return None
-        whole = {name: volumes[name] for name in self.volumes if volumes}
-        return means({name: images[name] for name in self.names}, whole).get(self.profile)
+        return mean_over(result, self.test_set, self.profile, self.names, self.volumes)
 
     def is_reached(self, value: float) -> bool:
         """Whether a value is better than that of the input."""
@@ -89,26 +83,22 @@ def yardstick_of(study: Study, images: ImageSet, folder: Folder) -> Yardstick | 
     Raises:
         UserError: the record of the baselines is damaged.
     """
-    path = folder.root / "anchors" / "anchors.json"
-    record = read_json(path) if path.is_file() else {}
-    main, profile = study.images.main_test, study.analysis.profile
-    try:
-        kinds = {kind: values.get(profile) for kind, values in record.get("sets", {}).get(main, {}).items()}
-        reached = {kind: float(value) for kind, value in kinds.items() if value is not None and math.isfinite(value)}
-        labels, most = dict(record.get("labels", {})), record.get("most")
-        pixels = images.tests[main]
-        rows = spread_rows(pixels, len(pixels) if most is None else int(most)).tolist()
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UserError(path, f"is damaged ({error})", "delete it; `reconscale run` writes it again") from error
+    record, main, profile = read_baselines(folder), study.images.main_test, study.analysis.profile
     metric = METRICS.get(PROFILES[profile].kind)
-    if metric is None or "input" not in reached or not _error(metric, reached["input"]) > 0:
+    if record is None or metric is None:
         return None
-    volumes = dict.fromkeys(pixels.volume_names[row] for row in rows) if isinstance(pixels, Slices) else {}
+    reached = {kind: value for kind, _, value in record.lines(main, profile) if math.isfinite(value)}
+    if "input" not in reached or not _error(metric, reached["input"]) > 0:
+        return None
+    pixels, on = images.tests[main], record.images.get(main)
+    names, volumes = ((), ()) if on is None else (on.images, on.volumes)
+    if not names:  # measured on all of them
+        names = tuple(pixels.names)
+        volumes = tuple(dict.fromkeys(pixels.volume_names)) if isinstance(pixels, Slices) else ()
     others = {kind: value for kind, value in reached.items() if kind != "input"}
     best = min(others, key=lambda kind: _error(metric, others[kind]), default=None)
-    found = None if best is None else (str(labels.get(best, best)), others[best])
-    names = tuple(pixels.names[row] for row in rows)
-    return Yardstick(profile, main, names, tuple(volumes), reached["input"], found)
+    found = None if best is None else (record.labels[best], others[best])
+    return Yardstick(profile, main, names, volumes, reached["input"], found)
 
 
 def _error(metric: Metric, value: float) -> float:

@@ -246,6 +246,8 @@ def run(  # noqa: PLR0913 - options of a verb
         sweep = _Sweep(study, folder, where, images, progress, first)
         if left:
             sweep.train(left)
+        elif not are_measured(study, images, folder):  # on more images than before, or the record was lost
+            measure_baselines(study, images, folder, progress)
         results = folder.results(runs)
         probes = _probes(study, folder, results, probe) if len(results) == len(runs) else []
         if probes:
