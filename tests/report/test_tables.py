@@ -294,6 +294,8 @@ def test_a_network_below_the_classical_anchor_is_a_finding() -> None:
     (highest,) = baseline_findings(best, [("nlm", "non-local means", 28.2), *lines])  # the weaker one says less
     assert "block DCT" in highest.text
     assert baseline_findings(best, lines[:1]) == () == baseline_findings(None, lines)
+    (trained_out,) = baseline_findings(best, lines, converged=True)  # more steps are no remedy then
+    assert trained_out.code == "classical-is-better" and "converged" in trained_out.text
     errors = Points(n=np.array([10.0, 100.0]), y=np.array([2e-3, 1e-3]), metric="error")
     assert [item.code for item in baseline_findings(errors, [("classical", "block DCT", 9e-4)])] == ["below-classical"]
 

@@ -234,6 +234,16 @@ CODES: dict[str, tuple[str, str]] = {
         "validation, more than the tolerance of {tolerance:.2g} dB, but at the selected widths less than is "
         "worthwhile; recipe.doublings = {doublings} would take up to {hours} more",
     ),
+    "trained-out": (
+        "note",
+        "all {runs} runs have converged: at the end twice the steps gained less than {tolerance:.2g} dB on validation",
+    ),
+    "classical-is-better": (
+        "warning",
+        "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g} against "
+        "{reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or {n:size} is too "
+        "few for networks to be worth their training",
+    ),
     "probe-gains": (
         "warning",
         "trained 4 times as long, a network gains {gains}: the curve shows the budget as much as the data{verdict}; "

@@ -54,10 +54,12 @@ def convergence_findings(
 
 
 def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> list[Finding]:
-    """That runs still gained; a warning where runs of the selected widths gained what is worthwhile at some n."""
+    """That none, or which of the runs still gained; a warning where runs of the selected widths gained what is worthwhile at some n."""
     open_ones = [result for result in done if result.converged is False]
     if not open_ones:
-        return []
+        if not all(result.converged for result in done):
+            return []
+        return [finding("trained-out", runs=len(done), tolerance=done[0].run.recipe.tolerance)]
     matters = _gain_of_selected(done, points) >= (worthwhile if METRICS[points.metric].unit == "dB" else DB)
     recipe = open_ones[0].run.recipe
     hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again

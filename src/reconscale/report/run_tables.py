@@ -240,7 +240,9 @@ CHANCE = 2.0
 """A mean that is this many standard errors short of another method is not short of it by chance."""
 
 
-def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float]]) -> tuple[Finding, ...]:
+def baseline_findings(
+    best: Points | None, lines: Sequence[tuple[str, str, float]], *, converged: bool = False
+) -> tuple[Finding, ...]:
     """A warning where the selected width does not reach what needs no training, or its input, at the largest n.
 
     Where seeds alone explain what is missing to a method without training it is a caution: nothing says that the
@@ -249,6 +251,7 @@ def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float
     Args:
         best: the curve, or none.
         lines: kind, label and value of the anchors, in the metric of the curve.
+        converged: the runs of that width at the largest n have converged, so more steps are no remedy.
     """
     if best is None:
         return ()
@@ -267,6 +270,8 @@ def baseline_findings(best: Points | None, lines: Sequence[tuple[str, str, float
     there = best.y[best.n == largest]
     if len(there) > 1 and abs(value - reached) < CHANCE * float(there.std(ddof=1)) / math.sqrt(len(there)):
         return (finding("near-classical", n=largest, label=label, value=value, reached=reached),)
+    if converged:
+        return (finding("classical-is-better", n=largest, label=label, value=value, reached=reached),)
     text = (
         f"at n = {largest:g} the networks do not reach {label}, which needs no training, {numbers}: they are too "
         "small, trained for too few steps or at a wrong rate, and the curve says more about that than about the data"

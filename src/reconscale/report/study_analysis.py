@@ -179,9 +179,10 @@ def run_findings(
         return unique_findings(how)
     anchors = read_baselines(folder)
     quantity = MetricFormat(points.metric, points.profile, points.unit)
-    lines = _baseline_lines(anchors, main, quantity, _last_results(done, best))
+    last = _last_results(done, best)
+    lines, converged = _baseline_lines(anchors, main, quantity, last), all(result.converged for result in last)
     longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
-    return unique_findings(how, longer, baseline_findings(best, lines))
+    return unique_findings(how, longer, baseline_findings(best, lines, converged=converged and bool(last)))
 
 
 def _last_results(done: Sequence[Result], best: Points | None) -> list[Result]:

@@ -9,7 +9,7 @@ import pytest
 
 from reconscale.laws import Points, decide, infer
 from reconscale.laws.decisions.gate import FIX, LONGER, OBSTACLES
-from reconscale.laws.findings import CODES, Finding
+from reconscale.laws.findings import CODES, Finding, finding
 
 N = np.repeat([10.0, 30, 100, 300, 1000], 3)
 
@@ -74,6 +74,8 @@ def test_budgets_that_grow_with_n() -> None:
     assert (grown.verdict, grown.curve_verdict) == ("UNDECIDED", "COLLECT MORE")
     assert grown.first_step == "Train all n with the same steps, or until they have converged"
     converged = np.where(N < 300, 100.0, 4000.0) * np.tile([1.0, 1.0, 2.0], 5)  # as long as each run takes
+    ended = (finding("trained-out", runs=len(N), tolerance=0.03),)  # by itself, when more no longer helped
+    assert decide(replace(made(np.where(N < 300, 100.0, 4000.0)), findings=ended)).verdict == "COLLECT MORE"
     for steps in (converged, np.full(len(N), 100.0), np.where(N == 10, 4000.0, 100.0), N + 1000.0):
         assert decide(made(steps)).verdict == "COLLECT MORE"
 

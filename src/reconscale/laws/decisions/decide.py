@@ -25,6 +25,8 @@ TWICE = 2.0
 """Steps that differ by a smaller factor are nearly the same."""
 RARE = 0.01
 """A scatter that seeds would show less often than this is not due to seeds."""
+TRAINED_OUT = ("trained-out", "not-converged", "nearly-converged")
+"""Findings about runs that ended when more steps no longer helped, or say what these would still gain."""
 PARAMETERS = 3
 """What the curve takes from the points: level, slope, and a bend or a floor."""
 
@@ -42,9 +44,9 @@ def list_cautions(curve: CurvePosterior) -> tuple[Finding, ...]:
 def _budgets(points: Points) -> list[Finding]:
     """That every n has a number of steps of its own that grows with n, as where two budgets are mixed in a table.
 
-    Where training went on until it had converged the steps of one n differ, so this is not seen there.
+    Where training went on until it had converged, or its last gain is known, steps are no budget.
     """
-    if points.steps is None:
+    if points.steps is None or any(finding.code in TRAINED_OUT for finding in points.findings):
         return []
     each = [np.unique(points.steps[points.n == n]) for n in points.sizes]
     many = min(int((points.n == n).sum()) for n in points.sizes) > 1

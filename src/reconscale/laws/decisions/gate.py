@@ -17,6 +17,11 @@ OBSTACLES = {
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
     "untrained-runs": (FIX, "Find out why training improves nothing (recipe.lr, recipe.steps, the loss)"),
     "error-rises": (FIX, "Find out why more data hurt (recipe, duplicates, mixed sources)"),
+    "classical-is-better": (
+        FIX,
+        "Train a larger network, and half and twice the rate, at the largest n: if none is better, n is still too "
+        "small for networks to be worth it, and the verdict on the curve alone says what more data would add",
+    ),
     "below-classical": (
         LONGER,
         "Train longer (policy converge), or with a larger network or another rate; and see that training and test have "
