@@ -54,7 +54,7 @@ def convergence_findings(
 
 
 def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> list[Finding]:
-    """That none, or which of the runs still gained; a warning where runs of the selected widths gained what is worthwhile at some n."""
+    """That no run, or which runs still gained; a warning where selected widths gained what is worthwhile at some n."""
     open_ones = [result for result in done if result.converged is False]
     if not open_ones:
         if not all(result.converged for result in done):
