@@ -19,8 +19,8 @@ CHANGES = {
     "augmented": {"images.augment"},
     "random-crops": {"images.crop"},
 }
-FEWER = {"sweep.width", "sweep.seed", "override"}
-"""Ablations are run at one width and fewer seeds than their reference."""
+FEWER = {"sweep.n", "sweep.width", "sweep.seed", "override"}
+"""Ablations are run at one width, and at fewer sizes and seeds, than their reference."""
 
 
 def flat(content: dict[str, Any], before: str = "") -> dict[str, Any]:
