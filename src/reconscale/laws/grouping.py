@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.seed_noise import find_outliers, fit_variance, shrink_variance
+from reconscale.laws.seed_noise import find_outliers, fit_variance, rise_beyond_chance, shrink_variance
 
 
 def select_width(points: Points) -> Points:
@@ -333,28 +332,20 @@ def _cautions(sizes: Floats, runs: Floats) -> list[Finding]:
     return found
 
 
-BEYOND = 2.0
-"""An error that rises by more than this many standard errors does not do so by chance."""
-
-
 def _rises(level: SizeMeans) -> list[Finding]:
     """That the error at the largest n is above that at the smallest, by more than chance explains.
 
-    Where no size was run twice, chance is the scatter about a straight line in log-log.
+    A rise that is not there without the smallest size says little about the largest ones, on which verdicts rest.
     """
-    rise, error = float(level.z[-1] - level.z[0]), float(np.sqrt(level.variance[0] + level.variance[-1]))
-    spare, basis = len(level.x) - 2, "the spread between runs"
-    if not level.replicated and spare > 0:
-        basis = "the scatter about a straight line"
-        away = level.x - level.x.mean()
-        slope = float(away @ level.z / (away @ away))
-        residual = level.z - level.z.mean() - slope * away
-        span = float(level.x[-1] - level.x[0])
-        rise, error = slope * span, span * float(np.sqrt(residual @ residual / spare / (away @ away)))
-        error *= float(stdtrit(spare, 0.975)) / BEYOND
-    if rise <= BEYOND * error:
+    columns = (level.x, level.z, level.count, level.sd)
+    basis, later = (
+        rise_beyond_chance(*(column[first:] for column in columns), level.dof, level.replicated) for first in (0, 1)
+    )
+    if not basis:
         return []
-    return [finding("error-rises", low=float(np.exp(level.x[0])), high=float(np.exp(level.x[-1])), basis=basis)]
+    low, high = float(np.exp(level.x[0])), float(np.exp(level.x[-1]))
+    early = len(level.x) > LEAST_SIZES and not later
+    return [finding("early-rise" if early else "error-rises", low=low, high=high, basis=basis)]
 
 
 def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:
