@@ -30,7 +30,7 @@ FORMS = {
     "two breaks": "two breaks",
 }
 MEMBERS = {"curve": "the posterior curve", "last value": "the last value", "line": "a straight line"}
-MOSTLY_PRIOR = "the interval is mostly the prior"
+MOSTLY_PRIOR = "the interval is mostly the prior, or lies at its edge"
 QUANTITIES = {
     "exponent": "exponent beyond the last break",
     "slope": "slope at n = {n}",
