@@ -397,13 +397,13 @@ def _pool(away: Floats, runs: Floats, sd: Floats) -> Floats:
 
 
 def _images_again(level: SizeMeans, draws: int, rng: np.random.Generator) -> Floats:
-    images = level.images
-    if images is None:
+    """A metric is a mean over images in its own unit: PSNRs are averaged in dB."""
+    if level.images is None:
         return np.zeros((draws, len(level.x)))
-    many = images.shape[1]
+    metric, many = METRICS[level.metric], level.images.shape[1]
+    values = metric.from_error(np.maximum(level.images, 1e-12 * level.images.mean(1, keepdims=True)))
     times = rng.multinomial(many, np.full(many, 1.0 / many), size=draws) / many
-    again = np.maximum(times @ images.T, 1e-12 * images.mean(1))
-    shift = np.log(again / images.mean(1))
+    shift = np.log(metric.to_error(times @ values.T)) - np.log(metric.to_error(values.mean(1)))
     return np.stack([shift[:, level.group == k].mean(1) for k in range(len(level.x))], axis=1)
 
 
