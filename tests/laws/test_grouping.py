@@ -56,3 +56,14 @@ def test_test_images_are_averaged_in_the_unit_of_the_metric(metric):
     again = known.from_error(np.exp(np.log(known.to_error(values.mean(1)))[1] + shift))
     assert again.std() == pytest.approx(values[1].std() / np.sqrt(40), rel=0.05)
     assert again.mean() == pytest.approx(values[1].mean(), abs=0.1 * again.std())
+
+
+def test_between_sizes_and_beyond_them_the_change_of_images_is_straight():
+    images = np.random.default_rng(0).gamma(2.0, size=(3, 20)) + 0.1
+    level = group_by_size(Points([10.0, 100, 1000], images.mean(1), images=images))
+    x = np.log([5.0, 10, 20, 100, 999, 1000, 4000])
+    shift = image_bootstrap_shift(level, x, 50, np.random.default_rng(0))
+    for row in shift:
+        assert row[2] == np.interp(x[2], level.x, row[[1, 3, 5]])
+    slope = (shift[:, 6] - shift[:, 5]) / (x[6] - x[5])
+    np.testing.assert_allclose(shift[:, 0], shift[:, 1] + slope * (x[0] - x[1]), rtol=1e-12)

@@ -279,8 +279,11 @@ def image_bootstrap_shift(level: SizeMeans, x: Floats, draws: int, rng: np.rando
     last = slice(max(0, len(level.x) - max(3, -(-len(level.x) // 3))), None)
     away = level.x[last] - level.x[last].mean()
     slope = shift[:, last] @ away / (away @ away)
-    inside = np.stack([np.interp(x, level.x, row) for row in shift])
-    return np.asarray(inside + slope[:, None] * (x - np.clip(x, level.x[0], level.x[-1])))
+    near = np.clip(x, level.x[0], level.x[-1])
+    k = np.clip(np.searchsorted(level.x, near, side="right") - 1, 0, len(level.x) - 2)
+    rise = (shift[:, k + 1] - shift[:, k]) / (level.x[k + 1] - level.x[k])
+    inside = np.where(near == level.x[-1], shift[:, -1:], rise * (near - level.x[k]) + shift[:, k])
+    return np.asarray(inside + slope[:, None] * (x - near))
 
 
 def to_working(z: Floats, of: str, metric: str) -> Floats:
