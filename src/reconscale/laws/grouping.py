@@ -340,15 +340,17 @@ def _rises(level: SizeMeans) -> list[Finding]:
 
     A rise that is not there without the smallest size says little about the largest ones, on which verdicts rest.
     """
-    columns = (level.x, level.z, level.count, level.sd)
-    basis, later = (
-        rise_beyond_chance(*(column[first:] for column in columns), level.dof, level.replicated) for first in (0, 1)
-    )
+    basis, later = _rise(level, 0), _rise(level, 1)
     if not basis:
         return []
     low, high = float(np.exp(level.x[0])), float(np.exp(level.x[-1]))
     early = len(level.x) > LEAST_SIZES and not later
     return [finding("early-rise" if early else "error-rises", low=low, high=high, basis=basis)]
+
+
+def _rise(level: SizeMeans, first: int) -> str:
+    x, z, count, sd = (column[first:] for column in (level.x, level.z, level.count, level.sd))
+    return rise_beyond_chance(x, z, count, sd, level.dof, level.replicated)
 
 
 def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:

@@ -103,6 +103,16 @@ def test_errors_that_rise_beyond_chance() -> None:
     assert decide(rising).verdict == FIX  # no size was run twice, but they lie on a line
 
 
+def test_what_is_said_of_a_stop_is_not_said_of_another_verdict(make) -> None:
+    """STOP rests on the data alone where there are no sizes of network; TRAIN LONGER FIRST and UNDECIDED do not."""
+    stop = make(0.2, 1.0, 1.5, noise=0.002)
+    assert "this STOP" in decide(stop).sentence
+    for code in ("probe-gains", "steps-follow-n"):
+        made = decide(replace(stop, findings=(Finding(code, "why", "warning"),)))
+        assert made.curve_verdict == "STOP" and "this STOP" not in str(made)
+        assert "The gain of a larger network is not known" in made.sentence
+
+
 def rises(sizes: list[float], counts: list[int], fall: float) -> int:
     """Of 100 flat curves, those called rising; the spread of a run is 2 % at the largest n and falls by ``fall``."""
     n = np.repeat(sizes, counts)
