@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ FEW = Prior(second=0.0)
 MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
 """What is believed about a curve of many; chosen on vision and language curves."""
 FEW_NOISE, MANY_NOISE = NoisePrior(), NoisePrior(noise=0.008)
-CLOUD = 1000
-"""Draws of the posterior."""
+START, CLOUD, MOVES = 16000, 2000, 2
+"""Draws of the prior, draws of the posterior, and moves of each after every step."""
 MOST_LEVELS = 20
 """More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
 LEAST_CHANGE = 0.02
@@ -141,13 +142,21 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
     def stages(v: Floats) -> Floats:
         return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
 
-    clouds = smc.smc_sample(stages, smc.normal_sequence(CLOUD, DIMENSIONS), rng)
-    drawn = curves_from_normals(clouds[-1].v, float(u[0]), belief)
+    clouds = smc.smc_sample(stages, _start(), rng, moves=MOVES, count=CLOUD)
+    drawn = curves_from_normals(rng.permutation(clouds[-1].v), float(u[0]), belief)
     which = _which(likelihood(_residual(level, drawn))[-1].T, rng)
     score = float("nan")
     if held:
         score = clouds[1].log_evidence - clouds[0].log_evidence - 0.5 * held * np.log(2.0 * np.pi)
     return Posterior(level, drawn, which, parts, clouds[-1].log_evidence, score)
+
+
+@cache
+def _start() -> Floats:
+    """Draws of the prior, in standard normal coordinates."""
+    drawn = smc.normal_sequence(START, DIMENSIONS)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _unit_sd(level: SizeMeans) -> Floats:
