@@ -218,6 +218,19 @@ def test_refusals(make):
         forecast(make(0, 1, 0.3), 5).quantile(1.0)
 
 
+def test_backtest_of_a_mean_is_that_of_as_many_runs():
+    """What is measured is a mean over seeds; a single run scatters more."""
+    n, seeds = np.repeat([10.0, 30, 100, 300], 8), np.tile(np.arange(8), 4)
+    error = n**-0.3 * np.exp(0.1 * np.random.default_rng(0).standard_normal(32))
+    points = Points(n, error, seeds)
+    (row,) = backtest(points)
+    low, high = forecast(points.rows(n < 300), 300).interval()
+    assert np.log(row.high / row.low) < 0.95 * np.log(high[0] / low[0])
+    one = points.rows((n < 300) | (seeds == 0))
+    (alone,) = backtest(one)
+    assert (alone.low, alone.high) == (low[0], high[0])
+
+
 def test_backtest_holds_back_the_largest_and_the_two_largest(make):
     lines = backtest(make(0.1, 1, 0.5))
     assert [(line.n, line.seen) for line in lines] == [(3000, 1000), (1000, 300), (3000, 300)]

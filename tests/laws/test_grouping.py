@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
-from reconscale.laws import Points, select_width
+from reconscale.laws import METRICS, Points, select_width
+from reconscale.laws.grouping import group_by_size, image_bootstrap_shift
 
 
 def two_widths(**more):
@@ -41,3 +43,27 @@ def test_one_width_or_none_is_left_alone():
 def test_the_frontier_of_a_frontier_is_itself_when_one_width_wins():
     best = select_width(two_widths(validation=np.tile([1, 1, 9, 9, 1, 1.0], 2)))
     assert select_width(best) is best
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "error"])
+def test_test_images_are_averaged_in_the_unit_of_the_metric(metric):
+    """A PSNR is the mean of the decibels of the images: its standard error is theirs, not that of the mean MSE."""
+    known = METRICS[metric]
+    images = 0.01 * np.exp(1.2 * np.random.default_rng(3).standard_normal(40)) * np.array([[2.0], [1.0]])
+    values = known.from_error(images)
+    level = group_by_size(Points([10.0, 100], values.mean(1), metric=metric, images=images))
+    shift = image_bootstrap_shift(level, level.x, 4000, np.random.default_rng(1))[:, 1]
+    again = known.from_error(np.exp(np.log(known.to_error(values.mean(1)))[1] + shift))
+    assert again.std() == pytest.approx(values[1].std() / np.sqrt(40), rel=0.05)
+    assert again.mean() == pytest.approx(values[1].mean(), abs=0.1 * again.std())
+
+
+def test_between_sizes_and_beyond_them_the_change_of_images_is_straight():
+    images = np.random.default_rng(0).gamma(2.0, size=(3, 20)) + 0.1
+    level = group_by_size(Points([10.0, 100, 1000], images.mean(1), images=images))
+    x = np.log([5.0, 10, 20, 100, 999, 1000, 4000])
+    shift = image_bootstrap_shift(level, x, 50, np.random.default_rng(0))
+    for row in shift:
+        assert row[2] == np.interp(x[2], level.x, row[[1, 3, 5]])
+    slope = (shift[:, 6] - shift[:, 5]) / (x[6] - x[5])
+    np.testing.assert_allclose(shift[:, 0], shift[:, 1] + slope * (x[0] - x[1]), rtol=1e-12)

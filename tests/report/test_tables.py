@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reconscale.laws import LAWS, Costs, Points, select_width
+from reconscale.laws import LAWS, Costs, Experiment, Points, select_width
 from reconscale.report import page_text as prose
 from reconscale.report.analysis import ON_REQUEST, Analysis, analyse, hours_unknown
 from reconscale.report.run_tables import (
@@ -257,6 +257,25 @@ def test_next_steps_are_the_experiments(curve: Points) -> None:
     assert steps.column("kind") == [item.kind for item in answer.experiments]
     assert steps.column("n") == [item.n for item in answer.experiments]
     assert all("should remove" in str(why) for why in steps.column("reason")) or steps.column("kind") == ["stop"]
+
+
+@pytest.mark.parametrize(
+    ("have", "n", "said"),
+    [
+        (None, 1200.0, "it takes 600 more training images than were used so far"),
+        (1000.0, 1200.0, "200 more training images must be collected"),
+        (1000.0, 900.0, ""),
+        (None, 300.0, ""),
+    ],
+)
+def test_a_size_beyond_the_images_at_hand_says_what_must_be_collected(have: float | None, n: float, said: str) -> None:
+    n_measured = [10.0, 30, 100, 300, 600]
+    points = Points(n_measured, [27.0, 28, 28.6, 29, 29.2], [0] * 5, metric="psnr")
+    answer = analyse(points, costs=Costs(lambda n, p: 1.0, have=have))
+    item = Experiment("new size", n, None, None, 1, 0.4, 0.1, 1.0, "runs", None, "why")
+    answer.__dict__["experiments"] = (item,)  # as if it had been chosen
+    (reason,) = next_steps(answer).column("reason")
+    assert said in str(reason) and ("collected" in str(reason)) == bool(said)
 
 
 def test_all_cautions_about_runs_are_found(written: Written) -> None:

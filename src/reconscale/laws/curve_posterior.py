@@ -79,7 +79,7 @@ class CurvePosterior:
         """The runs of the width that was selected for their n."""
         return select_width(self.points)
 
-    @property
+    @cached_property
     def p(self) -> float | None:
         """Parameters of the network chosen at the largest n, or None where they are not known."""
         best = self.best

@@ -82,6 +82,11 @@ CODES: dict[str, tuple[str, str]] = {
         "the error rises from n = {low:size} to n = {high:size}, by more than {basis} explains; more "
         "data should not hurt, so check the recipe first",
     ),
+    "early-rise": (
+        "caution",
+        "the error at n = {high:size} is above that at n = {low:size}, by more than {basis} explains, but not above "
+        "that at the size after it: look at the runs at n = {low:size}",
+    ),
     "psnr-of-error": (
         "note",
         "the paper's law describes the metric itself; the error was read as an MSE for range 1 and converted to PSNR",

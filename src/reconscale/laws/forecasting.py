@@ -17,7 +17,7 @@ from reconscale.laws.curve.ensemble import can_weigh
 from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, floor_range, unique_findings
-from reconscale.laws.grouping import select_width
+from reconscale.laws.grouping import select_width, without_repeats
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes, keys_of
@@ -115,6 +115,8 @@ class Forecast:
 class BacktestRow(NamedTuple):
     """One line of a back-test: what was forecast for a size that was held back, and what was measured there.
 
+    Both are of the mean over as many runs as were made there.
+
     Attributes:
         n: the size held back.
         measured: mean over seeds of the metric there.
@@ -132,7 +134,7 @@ class BacktestRow(NamedTuple):
     seen: float
 
 
-def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
+def forecast_curve(curve: CurvePosterior, n: ArrayLike, runs: ArrayLike = 1) -> Forecast:
     """Forecast the measured value of the metric at other training-set sizes, on the same test set.
 
     The posterior over one nested family of curves (power laws with or without a floor, saturating, with up to two
@@ -144,6 +146,7 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
     Args:
         curve: the curve, inferred from points.
         n: one or more sizes.
+        runs: what is forecast at each is the mean of the logarithms of the errors of so many new runs.
 
     Raises:
         UserError: some n is not a number above 0.
@@ -152,7 +155,7 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike) -> Forecast:
     x = np.log(sizes)
     centre, owner = made.curves(x, DRAWS, rng)
     centre = np.clip(centre, -LOG_LIMIT, LOG_LIMIT)
-    sd = made.curve.noise(x)[owner]
+    sd = made.curve.noise(x)[owner] / np.sqrt(np.asarray(runs, dtype=np.float64))
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)
     to_metric = METRICS[curve.points.metric].from_error
     about = summarise(made.curve)
@@ -200,18 +203,20 @@ def backtest(points: Points, *, seed: int = 0, laws: str | Sequence[str] = ()) -
         if len(sizes) - back < 3 or not all(can_weigh(key, len(sizes) - back) for key in keys):
             break
         held = sizes[-back:]
-        made = forecast_curve(CurvePosterior.infer(points.rows(points.n < held[0]), seed, keys), held)
+        measured, runs = _means(points, held)
+        made = forecast_curve(CurvePosterior.infer(points.rows(points.n < held[0]), seed, keys), held, runs)
         low, high = made.interval(0.9)
-        measured = _means(points, held)
         seen = [sizes[-back - 1]] * back
         rows = zip(held, measured, made.median, low, high, seen, strict=True)
         lines += [BacktestRow(*(float(value) for value in row)) for row in rows]
     return lines
 
 
-def _means(points: Points, sizes: Floats) -> list[float]:
-    best = select_width(points)
-    return [float(best.y[best.n == n].mean()) for n in sizes]
+def _means(points: Points, sizes: Floats) -> tuple[list[float], list[int]]:
+    """The mean over seeds at each size, and of how many runs it is."""
+    best = select_width(without_repeats(points))
+    there = [best.y[best.n == n] for n in sizes]
+    return [float(values.mean()) for values in there], [len(values) for values in there]
 
 
 def _refusals(about: dict[str, ParameterSummary], sizes: Floats, largest: float) -> tuple[NDArray[np.bool_], str]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.seed_noise import find_outliers, fit_variance, shrink_variance
+from reconscale.laws.seed_noise import find_outliers, fit_variance, rise_beyond_chance, shrink_variance
 
 
 def select_width(points: Points) -> Points:
@@ -280,8 +279,11 @@ def image_bootstrap_shift(level: SizeMeans, x: Floats, draws: int, rng: np.rando
     last = slice(max(0, len(level.x) - max(3, -(-len(level.x) // 3))), None)
     away = level.x[last] - level.x[last].mean()
     slope = shift[:, last] @ away / (away @ away)
-    inside = np.stack([np.interp(x, level.x, row) for row in shift])
-    return np.asarray(inside + slope[:, None] * (x - np.clip(x, level.x[0], level.x[-1])))
+    near = np.clip(x, level.x[0], level.x[-1])
+    k = np.clip(np.searchsorted(level.x, near, side="right") - 1, 0, len(level.x) - 2)
+    rise = (shift[:, k + 1] - shift[:, k]) / (level.x[k + 1] - level.x[k])
+    inside = np.where(near == level.x[-1], shift[:, -1:], rise * (near - level.x[k]) + shift[:, k])
+    return np.asarray(inside + slope[:, None] * (x - near))
 
 
 def to_working(z: Floats, of: str, metric: str) -> Floats:
@@ -333,28 +335,22 @@ def _cautions(sizes: Floats, runs: Floats) -> list[Finding]:
     return found
 
 
-BEYOND = 2.0
-"""An error that rises by more than this many standard errors does not do so by chance."""
-
-
 def _rises(level: SizeMeans) -> list[Finding]:
     """That the error at the largest n is above that at the smallest, by more than chance explains.
 
-    Where no size was run twice, chance is the scatter about a straight line in log-log.
+    A rise that is not there without the smallest size says little about the largest ones, on which verdicts rest.
     """
-    rise, error = float(level.z[-1] - level.z[0]), float(np.sqrt(level.variance[0] + level.variance[-1]))
-    spare, basis = len(level.x) - 2, "the spread between runs"
-    if not level.replicated and spare > 0:
-        basis = "the scatter about a straight line"
-        away = level.x - level.x.mean()
-        slope = float(away @ level.z / (away @ away))
-        residual = level.z - level.z.mean() - slope * away
-        span = float(level.x[-1] - level.x[0])
-        rise, error = slope * span, span * float(np.sqrt(residual @ residual / spare / (away @ away)))
-        error *= float(stdtrit(spare, 0.975)) / BEYOND
-    if rise <= BEYOND * error:
+    basis, later = _rise(level, 0), _rise(level, 1)
+    if not basis:
         return []
-    return [finding("error-rises", low=float(np.exp(level.x[0])), high=float(np.exp(level.x[-1])), basis=basis)]
+    low, high = float(np.exp(level.x[0])), float(np.exp(level.x[-1]))
+    early = len(level.x) > LEAST_SIZES and not later
+    return [finding("early-rise" if early else "error-rises", low=low, high=high, basis=basis)]
+
+
+def _rise(level: SizeMeans, first: int) -> str:
+    x, z, count, sd = (column[first:] for column in (level.x, level.z, level.count, level.sd))
+    return rise_beyond_chance(x, z, count, sd, level.dof, level.replicated)
 
 
 def _medians(values: Floats, group: NDArray[np.int64]) -> Floats:
@@ -406,13 +402,13 @@ def _pool(away: Floats, runs: Floats, sd: Floats) -> Floats:
 
 
 def _images_again(level: SizeMeans, draws: int, rng: np.random.Generator) -> Floats:
-    images = level.images
-    if images is None:
+    """A metric is a mean over images in its own unit: PSNRs are averaged in dB."""
+    if level.images is None:
         return np.zeros((draws, len(level.x)))
-    many = images.shape[1]
+    metric, many = METRICS[level.metric], level.images.shape[1]
+    values = metric.from_error(np.maximum(level.images, 1e-12 * level.images.mean(1, keepdims=True)))
     times = rng.multinomial(many, np.full(many, 1.0 / many), size=draws) / many
-    again = np.maximum(times @ images.T, 1e-12 * images.mean(1))
-    shift = np.log(again / images.mean(1))
+    shift = np.log(metric.to_error(times @ values.T)) - np.log(metric.to_error(values.mean(1)))
     return np.stack([shift[:, level.group == k].mean(1) for k in range(len(level.x))], axis=1)
 
 

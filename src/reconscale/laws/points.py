@@ -40,8 +40,8 @@ class Points:
         width: (M,) the network's width dial, a whole number above 0, or None.
         validation: (M,) the same metric on the validation set, by which the width is chosen, or None.
         steps: (M,) optimisation steps of the network, above 0, or None.
-        images: (M, K) error of each test image (for instance its MSE, 0 or more), the same K images in every
-            row, or None.
+        images: (M, K) error of each test image in ``metric`` (1 - SSIM, the MSE for a PSNR; 0 or more), the same K
+            images in every row, or None.
         profile: name of the convention by which the metric was measured, for instance ``psnr-rgb-clip``.
         unit: what n counts, for instance ``slices``; ``training images`` where nobody says.
         findings: cautions about how these rows came about.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from reconscale.arrays import Floats
 
@@ -22,6 +22,8 @@ SIGNIFICANT = 0.01
 """A run is an outlier when one so far away would be among all runs with no more than this probability."""
 MOST_OUTLIERS = 0.2
 """No more than this part of the runs can be outliers."""
+CHANCE = 0.01
+"""A rise of the error counts when chance alone would show one as large in no more than this part of studies."""
 
 
 def falling_variance(x: Floats) -> Floats:
@@ -59,6 +61,39 @@ def fit_variance(x: Floats, squares: Floats, dof: Floats) -> Floats:
 def shrink_variance(squares: Floats, dof: Floats, line: Floats) -> Floats:
     """(K,) variance of one run: each size's own, shrunk to that of the line."""
     return np.asarray((OWN_DOF * line + squares) / (OWN_DOF + dof))
+
+
+def rise_beyond_chance(x: Floats, z: Floats, count: Floats, sd: Floats, dof: float, replicated: bool) -> str:
+    """What the rise from the first level to the last is judged by; empty where it may be due to chance.
+
+    Replicates say how far seeds alone take the two apart. Where one of the two was run once, they say so of other
+    sizes, so the rise must also stand out of the scatter about a line in log-log; with two sizes there is none.
+
+    Args:
+        x: (K,) ln n, ascending.
+        z: (K,) mean over seeds of ln(error).
+        count: (K,) runs.
+        sd: (K,) spread of one run's ln(error).
+        dof: degrees of freedom behind ``sd``.
+        replicated: whether replicates say what ``sd`` is.
+    """
+    if len(x) < 2:
+        return ""
+    if replicated:
+        error = float(np.hypot(sd[0] / np.sqrt(count[0]), sd[-1] / np.sqrt(count[-1])))
+        if z[-1] - z[0] <= error * float(stdtrit(dof, 1.0 - CHANCE)):
+            return ""
+        if min(count[0], count[-1]) > 1:
+            return "the spread between runs"
+    spare = len(x) - 2
+    if spare < 1:
+        return ""
+    weight = count / falling_variance(x)
+    away = x - weight @ x / weight.sum()
+    slope = float((weight * away) @ z / (weight @ away**2))
+    residual = z - weight @ z / weight.sum() - slope * away
+    error = float(np.sqrt(weight @ residual**2 / spare / (weight @ away**2)))
+    return "the scatter about a straight line" if slope > error * float(stdtrit(spare, 1.0 - CHANCE)) else ""
 
 
 def find_outliers(x: Floats, values: Floats, group: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -39,7 +39,9 @@ class Particles:
         return len(self.v)
 
 
-def smc_sample(stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4) -> list[Particles]:
+def smc_sample(
+    stages: Stages, start: Floats, rng: np.random.Generator, *, moves: int = 4, count: int | None = None
+) -> list[Particles]:
     """Move draws from the prior to the posterior of each stage in turn, along geometric paths.
 
     Args:
@@ -47,21 +49,23 @@ def smc_sample(stages: Stages, start: Floats, rng: np.random.Generator, *, moves
         start: (D, Q) draws from the prior, see :func:`normal_sequence`.
         rng: source of resampling and moves.
         moves: moves of every draw after each step.
+        count: draws that are kept from the first step on, which is as long as leaves so many effective; none: as many
+            as there are at the start. What is lost early on is never found again, so many draws cost least there.
 
     Returns:
         One cloud a stage.
     """
-    v, evidence, clouds = start, 0.0, []
+    v, evidence, clouds, many = start, 0.0, [], count or len(start)
     logs = stages(v)
     for stage in range(logs.shape[1]):
         part = 0.0
         while part < 1.0:
             change = logs[:, stage] - (logs[:, stage - 1] if stage else 0.0)
-            step = _step(change, 1.0 - part)
+            step = _step(change, 1.0 - part, many / len(v) if many < len(v) else KEEP)
             weight = np.exp(step * (change - change.max()))
             evidence += float(np.log(weight.mean()) + step * change.max())
             part = min(part + step, 1.0)
-            kept = _resampled(weight, rng)
+            kept = _resampled(weight, many, rng)
             v, logs = v[kept], logs[kept]
             for _ in range(moves):
                 v, logs = _moved(v, logs, stages, _mixed(stage, part), rng)
@@ -82,21 +86,21 @@ def effective_share(logs: Floats, power: float) -> float:
     return float(weight.sum() ** 2 / (weight**2).sum() / len(weight))
 
 
-def _step(change: Floats, most: float) -> float:
-    """The largest step, ``most`` at most, that leaves the share ``KEEP`` of the draws effective."""
-    if effective_share(change, most) >= KEEP:
+def _step(change: Floats, most: float, keep: float) -> float:
+    """The largest step, ``most`` at most, that leaves the share ``keep`` of the draws effective."""
+    if effective_share(change, most) >= keep:
         return most
     low, high = 0.0, most
     for _ in range(30):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if effective_share(change, middle) >= KEEP else (low, middle)
+        low, high = (middle, high) if effective_share(change, middle) >= keep else (low, middle)
     return max(low, 1e-9)
 
 
-def _resampled(weight: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Systematic resampling: (D,) indices."""
+def _resampled(weight: Floats, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Systematic resampling: (count,) indices."""
     shares = np.cumsum(weight) / weight.sum()
-    places = (np.arange(len(weight)) + rng.random()) / len(weight)
+    places = (np.arange(count) + rng.random()) / count
     return np.minimum(np.searchsorted(shares, places), len(weight) - 1)
 
 

@@ -36,8 +36,9 @@ READING = (
     (
         "Identified, or not",
         "The exponent belongs to the falling part of the error; the slope is the local one and includes the floor. "
-        "A parameter is identified if its interval is much narrower than the prior one. If not, the interval describes "
-        "typical curves rather than this one.",
+        "A parameter is identified if its interval is much narrower than the prior one and inside it; a break and a "
+        "floor only if curves with one explain the points ten times better. If not, the interval describes typical "
+        "curves rather than this one.",
     ),
     (
         "An interval of 90 %",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from reconscale.format import amount, duration, format_chance, general, number, plain, round_interval, short
-from reconscale.laws import Decision, Experiment, Finding, Forecast, Hours, Points
+from reconscale.laws import Experiment, Finding, Forecast, Hours, Points
 from reconscale.laws.curve.posterior import ParameterSummary
 from reconscale.laws.grouping import LEAST_SIZES
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
@@ -30,7 +31,7 @@ FORMS = {
     "two breaks": "two breaks",
 }
 MEMBERS = {"curve": "the posterior curve", "last value": "the last value", "line": "a straight line"}
-MOSTLY_PRIOR = "the interval is mostly the prior"
+MOSTLY_PRIOR = "the interval is mostly the prior, or lies at its edge"
 QUANTITIES = {
     "exponent": "exponent beyond the last break",
     "slope": "slope at n = {n}",
@@ -158,14 +159,15 @@ def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
             continue
         numbers = (item.seeds or None, item.n, item.p, item.width)
         hours = None if item.bill is None else item.bill.hours
-        action, reason = _worded(item, answer.decision, aim)
+        action, reason = _worded(item, answer, aim)
         left = (item.cost, item.cost_unit, item.reduction, item.regret)
         rows.append((item.kind, action, reason, *numbers, hours, *left))
     return rows
 
 
-def _worded(item: Experiment, decision: Decision, aim: str) -> tuple[str, str]:
+def _worded(item: Experiment, answer: Analysis, aim: str) -> tuple[str, str]:
     """What to do and why."""
+    decision = answer.decision
     if item.kind == "stop" or item.n is None:
         return (NOT_OF_P if decision.verdict == "STOP" and decision.gain_p is None else ACT[decision.verdict]), item.why
     network = f"width {item.width}" if item.width is not None else "" if item.p is None else f"p = {short(item.p)}"
@@ -175,7 +177,22 @@ def _worded(item: Experiment, decision: Decision, aim: str) -> tuple[str, str]:
         "new size": f"Add the new size {place}",
         "other width": f"Train another network: {place}",
     }[item.kind]
-    return action, f"should remove {format_chance(item.reduction)} of the variance of {aim}"
+    return (
+        action,
+        f"should remove {format_chance(item.reduction)} of the variance of {aim}{_to_collect(item.n, answer)}",
+    )
+
+
+def _to_collect(n: float, answer: Analysis) -> str:
+    """That a size is beyond the images at hand, or, where nobody says how many there are, beyond those used so far."""
+    have = answer.costs.have
+    more = math.ceil(n - (answer.decision.n if have is None else have) - 1e-6)
+    if more <= 0:
+        return ""
+    noun = answer.quantity.counted(more).removeprefix(amount(more)).strip()
+    if have is not None:
+        return f"; {amount(more)} more {noun} must be collected for it"
+    return f"; it takes {amount(more)} more {noun} than were used so far, and what is not at hand must be collected"
 
 
 def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | None) -> list[tuple[Cell, ...]]:

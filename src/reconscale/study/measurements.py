@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.laws import NoiseLevel, Points, select_width
+from reconscale.laws import METRICS, NoiseLevel, Points, select_width
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
@@ -58,9 +59,6 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
         if profile not in result.metrics[test_set]:
             known = ", ".join(sorted(result.metrics[test_set]))
             raise UserError(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
-    names = list(results[0].images.get(test_set, {}))
-    has_truth = bool(names) and "mse" in results[0].images[test_set][names[0]]
-    per_image = np.array([[r.images[test_set][name]["mse"] for name in names] for r in results]) if has_truth else None
     kind = PROFILES[profile].kind
     return Points(
         n=np.array([r.run.n for r in results], float),
@@ -70,11 +68,25 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
         width=np.array([r.run.network.width for r in results]),
         validation=np.array([r.metrics["val"][profile] for r in results]),
         steps=np.array([r.steps for r in results], float) if all(r.steps for r in results) else None,
-        images=per_image,
+        images=_errors_of_images(results, profile, test_set),
         metric=kind,
         profile=profile,
         unit=results[0].run.images.noun,
     )
+
+
+def _errors_of_images(results: Sequence[Result], profile: str, test_set: str) -> Floats | None:
+    """(M, K) error of each test image in the metric of ``profile``; of a metric of volumes, the MSE of each slice.
+
+    None without truth.
+    """
+    names = list(results[0].images.get(test_set, {}))
+    known = results[0].images[test_set][names[0]] if names else {}
+    if "mse" not in known:
+        return None
+    key = profile if profile in known else "mse"
+    values = np.array([[r.images[test_set][name][key] for name in names] for r in results])
+    return values if key == "mse" else np.maximum(METRICS[PROFILES[profile].kind].to_error(values), 0.0)
 
 
 def points_of_branches(results: Sequence[Result]) -> Points:

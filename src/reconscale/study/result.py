@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -135,7 +136,7 @@ class AnyResult(FrozenModel):
             raise UserError(path, f"is not a result of schema {SCHEMA}", remedy)
         name = record.pop("id", None)
         try:
-            result = cls.model_validate_json(to_json(record))
+            result = cls.model_validate_json(json.dumps(record, allow_nan=False))
         except (ValidationError, ValueError, RecursionError) as error:
             first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
             place = ".".join(str(part) for part in first["loc"])

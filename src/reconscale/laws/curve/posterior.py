@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ FEW = Prior(second=0.0)
 MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
 """What is believed about a curve of many; chosen on vision and language curves."""
 FEW_NOISE, MANY_NOISE = NoisePrior(), NoisePrior(noise=0.008)
-CLOUD = 1000
-"""Draws of the posterior."""
+START, CLOUD, MOVES = 16000, 2000, 2
+"""Draws of the prior, draws of the posterior, and moves of each after every step."""
 MOST_LEVELS = 20
 """More sizes are merged with their neighbours: what is learnt from a dense curve is its shape."""
 LEAST_CHANGE = 0.02
@@ -141,13 +142,21 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
     def stages(v: Floats) -> Floats:
         return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
 
-    clouds = smc.smc_sample(stages, smc.normal_sequence(CLOUD, DIMENSIONS), rng)
-    drawn = curves_from_normals(clouds[-1].v, float(u[0]), belief)
+    clouds = smc.smc_sample(stages, _start(), rng, moves=MOVES, count=CLOUD)
+    drawn = curves_from_normals(rng.permutation(clouds[-1].v), float(u[0]), belief)
     which = _which(likelihood(_residual(level, drawn))[-1].T, rng)
     score = float("nan")
     if held:
         score = clouds[1].log_evidence - clouds[0].log_evidence - 0.5 * held * np.log(2.0 * np.pi)
     return Posterior(level, drawn, which, parts, clouds[-1].log_evidence, score)
+
+
+@cache
+def _start() -> Floats:
+    """Draws of the prior, in standard normal coordinates."""
+    drawn = smc.normal_sequence(START, DIMENSIONS)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _unit_sd(level: SizeMeans) -> Floats:
@@ -172,7 +181,15 @@ def _residual(level: SizeMeans, drawn: CurveDraws) -> Floats:
 
 
 COINCIDE = 0.6
-"""A quantity is identified when its 90 % interval is narrower than this part of the one before any measurement."""
+"""A floor is not called identified unless its 90 % interval is narrower than this part of the one before any
+measurement."""
+CLEARLY = 0.5
+"""An exponent, a slope or a break is not called identified unless its 90 % interval, in logarithms, is narrower than
+this part of the one before any measurement, and inside it: beyond it there is little but the edge of the prior."""
+BREAK_ODDS = 10.0
+"""Nor is a break unless its Bayes factor against curves without one in the range of n is larger than this."""
+LEAST_SLOPE = 1e-9
+"""Smaller slopes, and rises, count as this one."""
 FLOOR_ODDS = 10.0
 """A floor is not called identified unless its Bayes factor against a power law without end is larger than this."""
 SLOWEST, FASTEST = 0.01, 1.0
@@ -223,10 +240,12 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     before = _before(round(first, 6), len(level.x))
     floor = _compared(drawn.share, before.share)
     far = -first / np.log(10.0) >= FLOOR_DECADES
-    sure = bool(floor.identified and floor.low > FLOOR_SHARE and far and floor_odds(posterior) > FLOOR_ODDS)
+    narrow = floor.high - floor.low < COINCIDE * (floor.prior_high - floor.prior_low)
+    sure = bool(narrow and floor.low > FLOOR_SHARE and far and floor_odds(posterior) > FLOOR_ODDS)
+    slope, logs = _compared(_slope(drawn), _slope(before)), (_log_slope(drawn), _log_slope(before))
     return {
         "exponent": _compared(np.log(drawn.exponents[:, 2]), np.log(before.exponents[:, 2])).scaled(np.exp),
-        "slope": _compared(_slope(drawn), _slope(before)),
+        "slope": replace(slope, identified=_compared(*logs).identified),
         "floor": replace(floor, identified=sure, probability=float((drawn.share > 0).mean())),
         "break": _break(drawn, before, first).scaled(lambda place: np.exp(place + level.x[-1])),
     }
@@ -254,7 +273,8 @@ def _before(first: float, levels: int) -> CurveDraws:
 def _compared(after: Floats, before: Floats) -> ParameterSummary:
     low, median, high = np.quantile(after, [0.05, 0.5, 0.95]).tolist()
     prior_low, prior_high = np.quantile(before, [0.05, 0.95]).tolist()
-    return ParameterSummary(median, low, high, prior_low, prior_high, high - low < COINCIDE * (prior_high - prior_low))
+    sure = prior_low < low and high < prior_high and high - low < CLEARLY * (prior_high - prior_low)
+    return ParameterSummary(median, low, high, prior_low, prior_high, sure)
 
 
 def _slope(drawn: CurveDraws) -> Floats:
@@ -262,15 +282,21 @@ def _slope(drawn: CurveDraws) -> Floats:
     return np.asarray(drawn.log_shape(np.array([0.0, step])) @ np.array([1.0, -1.0]) / step)
 
 
+def _log_slope(drawn: CurveDraws) -> Floats:
+    return np.log(np.maximum(_slope(drawn), LEAST_SLOPE))
+
+
 def _break(drawn: CurveDraws, before: CurveDraws, first: float) -> ParameterSummary:
     """In ln(n / largest n)."""
     there, place = _inside(drawn, first)
     prior_there, prior_place = _inside(before, first)
-    probability = float(there.mean())
+    probability, beforehand = float(there.mean()), float(prior_there.mean())
     if not there.any() or not prior_there.any():
         nan = float("nan")
         return ParameterSummary(nan, nan, nan, nan, nan, False, probability)
-    return replace(_compared(place[there], prior_place[prior_there]), probability=probability)
+    known = _compared(place[there], prior_place[prior_there])
+    odds = probability * (1.0 - beforehand) > BREAK_ODDS * beforehand * (1.0 - probability)
+    return replace(known, identified=known.identified and odds, probability=probability)
 
 
 def _inside(drawn: CurveDraws, first: float) -> tuple[NDArray[np.bool_], Floats]:

@@ -75,6 +75,8 @@ def _misfit(curve: CurvePosterior) -> list[Finding]:
     return [finding("misfit", law="every curve", residual=100 * scatter, seed=100 * seeds)]
 
 
+ON_DATA_ALONE = "; this STOP rests on the data alone"
+"""Said where nothing is known of a larger network; :mod:`.gate` takes it out where the verdict is another one."""
 COLLECT, LARGER, STOP, UNDECIDED = "COLLECT MORE", "TRAIN LARGER", "STOP", "UNDECIDED"
 DOUBLE = ("auto", "n", "p")
 """Which doubling is preferred where both are worthwhile: the one that gains more, for its price where that is known."""
@@ -309,7 +311,7 @@ def _sentence(answer: Decision, points: Points, double: str, prices: tuple[float
     if answer.gain_p is not None:
         about_p = _about("p", answer.gain_p, answer, points)
     else:
-        alone = "; this STOP rests on the data alone" if answer.verdict == STOP else ""
+        alone = ON_DATA_ALONE if answer.verdict == STOP else ""
         about_p = (
             f"The gain of a larger network is not known (three or more network sizes are needed at this n){alone}."
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import Costs
-from reconscale.laws.decisions.decide import UNDECIDED, Decision, make_decision
+from reconscale.laws.decisions.decide import ON_DATA_ALONE, UNDECIDED, Decision, make_decision
 
 FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
@@ -76,4 +76,11 @@ def gate(decision: Decision) -> Decision:
     reservation = (
         f"Do not act on this yet: {reasons}. {first}. On the curve alone the verdict would be {decision.verdict}."
     )
-    return replace(decision, verdict=verdict, curve_verdict=decision.verdict, first_step=first, reservation=reservation)
+    return replace(
+        decision,
+        verdict=verdict,
+        curve_verdict=decision.verdict,
+        first_step=first,
+        reservation=reservation,
+        sentence=decision.sentence.replace(ON_DATA_ALONE, ""),
+    )

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from reconscale.arrays import Floats
 from reconscale.laws import smc
@@ -197,12 +197,21 @@ class SurfaceNoise:
     def mean_weight(self, residual: Floats) -> Floats:
         """(D, K) mean over the scales, given the residuals (D, K), of the inverse variance of the independent ones."""
         logs = self.log_likelihoods(residual)
-        chance = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+        chance = np.exp(logs - _log_sum(logs)[:, None])
         return np.asarray(chance @ (1.0 / self.variance))
 
     def log_likelihood(self, residual: Floats) -> Floats:
         """(D,) summed over the scales."""
-        return np.asarray(logsumexp(self.log_likelihoods(residual), axis=1))
+        return _log_sum(self.log_likelihoods(residual))
+
+
+def _log_sum(logs: Floats) -> Floats:
+    """(D,) ln of the sum of e^logs (D, S) over S, finite; ``scipy.special.logsumexp`` to the last bit, in less time."""
+    most = logs.max(axis=1, keepdims=True)
+    first = logs == most
+    count = first.sum(axis=1)
+    rest = np.exp(np.where(first, -np.inf, logs) - most).sum(axis=1)
+    return np.asarray(np.log1p(rest / count) + np.log(count) + most[:, 0])
 
 
 def fit_noise(cells: Cells) -> SurfaceNoise:
