@@ -151,7 +151,11 @@ def test_slices_with_an_axis_of_one_are_slices(tmp_path: Path) -> None:
 
 def test_files_in_different_units_are_said(tmp_path: Path) -> None:
     truth = np.random.default_rng(0).random((20, 24, 3))
-    np.save(tmp_path / "found.npy", 255 * truth)
     np.save(tmp_path / "truth.npy", truth)
-    code, _, err = call("metrics", tmp_path / "found.npy", tmp_path / "truth.npy")
-    assert code == 0 and "if they are in different units, as 0 to 255 beside 0 to 1" in " ".join(err.split())
+    for found, says in (
+        (255 * truth, "if they are in different units, as 0 to 255 beside 0 to 1"),
+        (2 * truth - 1, "if black is not 0 in both, as with values from -1 to 1"),
+    ):
+        np.save(tmp_path / "found.npy", found)
+        code, _, err = call("metrics", tmp_path / "found.npy", tmp_path / "truth.npy")
+        assert code == 0 and says in " ".join(err.split())

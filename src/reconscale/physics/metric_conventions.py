@@ -35,6 +35,9 @@ LEAST_BRIGHT = 0.2
 LEAST_SIDE = 11
 """Pixels of the shortest side that SSIM is computed of here."""
 
+BELOW = -0.3
+"""Reconstructions below this part of the truth's largest value have another black than 0, or failed."""
+
 OTHER_UNITS = 20.0
 """Two files whose largest values differ by this factor are in different units, or one is of something else."""
 
@@ -180,6 +183,12 @@ def range_caution(found: np.ndarray, truth: np.ndarray) -> str | None:
         return (
             f"the largest value of the reconstruction is {tops[0]:.4g} and that of the truth {tops[1]:.4g}: if they "
             "are in different units, as 0 to 255 beside 0 to 1, no number below holds; bring both to one first"
+        )
+    if not np.iscomplexobj(found) and tops[0] and float(found.min()) < BELOW * tops[1]:
+        low, high = float(found.min()), float(found.max())
+        return (
+            f"the reconstruction holds values from {low:.4g} to {high:.4g}, and the truth up to {tops[1]:.4g}: if "
+            "black is not 0 in both, as with values from -1 to 1, no number below holds; bring both to one range first"
         )
     top = float(truth.max()) if truth.ndim == found.ndim == 4 else 1.0
     if not 0 < top <= CORNER:
