@@ -198,7 +198,8 @@ def refuse_changes(path: Path, name: str, cells: Sequence[tuple[object, object, 
     Raises:
         UserError: it changes from one n to another.
     """
-    simple = simple_name(re.split(r"[./]", name)[-1])
+    simple, last = simple_name(name), simple_name(re.split(r"[./]", name)[-1])
+    simple = last if last in TEST_SETS else simple  # "data.test_set" is one, "augment.scale" no scale of the problem
     split = simple in FOLDS and any(str(value).lower() in SPLITS for _, value, _ in cells)
     if simple not in ALONG_N and not split and (sized or simple not in MODELS):
         return
