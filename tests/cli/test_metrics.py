@@ -67,8 +67,10 @@ def test_photographs(tmp_path: Path) -> None:
     "name, content, sentence",
     [
         ("a.npy", np.ones((3, 20, 20, 2)), "expected (H, W) or (slices, H, W)"),
-        ("a.npy", np.full((3, 20, 20), np.nan), "holds NaN"),
-        ("a.npy", np.ones((2, 20, 20)), "hold images of shapes (2, 20, 20) and (3, 20, 20)"),
+        ("a.npy", np.full((5, 20, 20), np.nan), "holds NaN"),
+        ("a.npy", np.ones((2, 20, 20)), "hold images of shapes (2, 20, 20) and (5, 20, 20)"),
+        ("a.npy", np.ones((3, 20, 20)), "(3, 20, 20), and 3 may count slices or colours; save one RGB image as"),
+        ("a.npy", np.zeros((20, 20, 4), np.uint8), "has transparent pixels"),
         ("a.npy", np.array([{}], dtype=object), "it holds Python objects"),
         ("a.txt", None, "is of no kind that is known here"),
         ("a.h5", None, "cannot be read as HDF5"),
@@ -76,7 +78,7 @@ def test_photographs(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(tmp_path: Path, name: str, content: np.ndarray | None, sentence: str) -> None:
-    np.save(tmp_path / "truth.npy", np.ones((3, 20, 20)))
+    np.save(tmp_path / "truth.npy", np.ones((5, 20, 20)))
     if content is not None:
         np.save(tmp_path / name, content, allow_pickle=True)
     elif name != "missing.npy":
@@ -111,3 +113,49 @@ def test_negative_values_are_not_made_positive() -> None:
 def test_small_images_are_refused() -> None:
     with pytest.raises(UserError, match="SSIM needs 11 x 11"):
         conventions(np.ones((1, 9, 30)), np.ones((1, 9, 30)))
+
+
+def values_of(*names: Path) -> dict[str, float]:
+    code, out, err = call("metrics", *names, "--json")
+    assert code == 0 and not err, err
+    return {row["name"]: row["value"] for row in json.loads(out)}
+
+
+def test_colours_and_grey_values_in_arrays_are_those_of_image_files(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, shape in (("colour", (20, 24, 3)), ("grey", (20, 24))):
+        truth = (rng.random(shape) * 255).astype(np.uint8)
+        found = np.minimum(truth, 250)
+        files = [tmp_path / f"{name}-{which}.png" for which in ("found", "truth")]
+        for path, image in zip(files, (found, truth), strict=True):
+            Image.fromarray(image).save(path)
+        expected = pytest.approx(values_of(*files))
+        forms = [truth, truth / 255, truth[None]]
+        if name == "colour":
+            opaque = np.full((20, 24, 1), 255, np.uint8)
+            forms += [np.concatenate([truth, opaque], -1)]
+        for number, form in enumerate(forms):
+            np.save(tmp_path / f"{name}{number}.npy", form)
+            assert values_of(files[0], tmp_path / f"{name}{number}.npy") == expected
+    np.save(tmp_path / "a.npy", np.minimum(forms[0], 250))
+    assert "nmse-fastmri-volume-v1" in values_of(tmp_path / "a.npy", tmp_path / "grey0.npy")
+
+
+def test_slices_with_an_axis_of_one_are_slices(tmp_path: Path) -> None:
+    found, truth = (np.abs(v)[:3] for v in pair())
+    for name, array in (("found", found), ("truth", truth)):
+        np.save(tmp_path / f"{name}.npy", array[..., None])
+    direct = {row.name: row.value for row in conventions(found, truth)}
+    assert values_of(tmp_path / "found.npy", tmp_path / "truth.npy") == pytest.approx(direct)
+
+
+def test_files_in_different_units_are_said(tmp_path: Path) -> None:
+    truth = np.random.default_rng(0).random((20, 24, 3))
+    np.save(tmp_path / "truth.npy", truth)
+    for found, says in (
+        (255 * truth, "if they are in different units, as 0 to 255 beside 0 to 1"),
+        (2 * truth - 1, "if black is not 0 in both, as with values from -1 to 1"),
+    ):
+        np.save(tmp_path / "found.npy", found)
+        code, _, err = call("metrics", tmp_path / "found.npy", tmp_path / "truth.npy")
+        assert code == 0 and says in " ".join(err.split())

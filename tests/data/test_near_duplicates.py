@@ -23,6 +23,12 @@ CHANGES: dict[str, tuple[Callable[[Image.Image], Image.Image], float]] = {
     "half": (lambda image: image.resize((image.width // 2, image.height // 2), Image.Resampling.BICUBIC), 1.0),
     "bright": (lambda image: image.point(lambda value: value * 0.7 + 20), 1.0),
     "mirror": (lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 1.0),
+    "shift": (lambda image: image.crop((0, 0, image.width - 8, image.height - 8)), 1.0),
+    "side": (lambda image: image.crop((round(0.05 * image.width), 0, image.width, image.height)), 0.9),
+    "corner": (
+        lambda image: image.crop((round(0.04 * image.width), round(0.04 * image.height), image.width, image.height)),
+        0.9,
+    ),
     "cut": (lambda image: image.crop((4, 3, image.width - 4, image.height - 3)), 0.9),
 }
 

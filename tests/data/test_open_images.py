@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from reconscale.data import ImageSet, open_images, write_image
 from reconscale.errors import UserError
@@ -50,6 +51,20 @@ def test_a_replaced_file_of_the_same_time_is_seen_by_its_size(data: Path, opened
     write_image(path, picture(77, 44, 36))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size != status.st_size and opened(data).digest != first.digest
+
+
+def test_another_folder_of_equal_names_sizes_and_times_is_read(tmp_path: Path, opened: Open) -> None:
+    """As two variants of a data set that one archive tool unpacked, of files whose size says nothing of the content."""
+    digests = []
+    for variant in ("one", "other"):
+        for number in range(8):
+            image = picture(number + 100 * (variant == "other"), 40, 36)
+            path = tmp_path / variant / f"{number}.bmp"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(image).save(path)
+            os.utime(path, (5, 5))
+        digests.append(opened(tmp_path / variant, val=2, test=2).digest)
+    assert digests[0] != digests[1]
 
 
 def test_more_images_than_there_are(data: Path, opened: Open) -> None:

@@ -136,3 +136,22 @@ def test_further_metrics_stand_back(tmp_path: Path) -> None:
     assert import_logs(path, metric="lpips").header == ("n", "lpips", "run")
     path.write_text("n,val_accuracy\n100,0.8\n300,0.9\n")
     assert import_logs(path).header == ("n", "accuracy", "run")
+
+
+def test_runs_with_another_test_set_at_another_n(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    rows = "a,100,{0},1,30.85\nb,300,{0},1,31.27\nc,1000,{1},2,31.61\n"
+    header = "run,n_train,data.{0},augment.scale,psnr\n"
+    for name, one, other in (("test_set", "set5", "set14"), ("n_test", "50", "100")):
+        path.write_text(header.format(name) + rows.format(one, other))
+        with pytest.raises(UserError, match=f"'data.{name}': found '{one}' .a. and '{other}' .c. at different n"):
+            import_logs(path)
+        path.write_text(header.format(name) + rows.format(one, one))
+        assert len(import_logs(path).rows) == 3
+
+
+def test_units_of_n_and_p(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("# of last week\nrun,n (k),params (M),psnr\na,0.1,1.5,30.85\nb,1,1.5,31.27\n")
+    for asked in (ColumnMapping(), ColumnMapping({"n": "n (k)", "p": "params (M)"})):
+        assert import_logs(path, labelling=asked).rows == ((100, 1500000, 30.85, "a"), (1000, 1500000, 31.27, "b"))

@@ -111,6 +111,15 @@ def test_a_study_with_a_command(study: Path) -> None:
     assert call("run", study, "--allow-commands")[0] == 0
 
 
+def test_the_version_of_a_study_file_may_be_said(study: Path) -> None:
+    before = [run.id for run in load_external(study).runs()]
+    change(study, ('name = "mine"', 'version = 2\nname = "mine"'))
+    assert [run.id for run in load_external(study).runs()] == before
+    assert call("status", study)[0] == 0
+    change(study, ("version = 2", "version = 3"))
+    assert "version: found 3" in refused("status", study)
+
+
 def test_no_shell_reads_a_command(study: Path) -> None:
     change(one_run(study), ('"--out", "{folder}"]', '"--out", "{folder}", "; touch harm", "$(touch harm)", "&&"]'))
     (study / "train.py").write_text(

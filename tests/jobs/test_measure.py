@@ -100,6 +100,14 @@ def test_other_items_in_the_same_folder_are_refused(tmp_path: Path, changed: dic
     assert (tmp_path / "study.toml").read_text() == before
 
 
+def test_no_seed_is_told_from_the_seed_0(tmp_path: Path) -> None:
+    with pytest.raises(
+        rs.UserError, match=r"seed: found 0, which is a number of seeds; write seed=\[0\] for the seed 0"
+    ):
+        rs.measure(quality, 40, n=[2, 4], seed=0, val=3, test=5, folder=tmp_path / "mine", **QUIET)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_another_metric_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     rs.measure(quality, 40, **GRID, folder=tmp_path, **QUIET)
     with pytest.raises(rs.UserError, match="was measured in psnr, and now metric is 'ssim'"):

@@ -45,6 +45,14 @@ def codes(points: Points) -> list[str]:
         PLAIN.replace("psnr", "test_psnr"),
         PLAIN.replace("psnr", "PSNR (dB)"),
         PLAIN.replace("n,psnr", "data.train_size,test/psnr"),
+        "# exported by me\n# from a notebook, twice\n" + PLAIN,
+        "# " + PLAIN,
+        "#sep\n\n#" + PLAIN.replace(",", ";"),
+        "sep=;\n# by me\n" + PLAIN.replace(",", ";"),
+        PLAIN.replace("n,psnr", "n (images),PSNR [dB]"),
+        PLAIN.replace("n,psnr", "N_train [#],psnr (dB)"),
+        "n (k),psnr,seed\n0.1,30.85,0\n0.3,31.27,0\n1,31.61,1\n",
+        "n [thousand images],psnr,seed\n0.1,30.85,0\n0.3,31.27,0\n1,31.61,1\n",
     ],
 )
 def test_the_same_table_in_other_clothes(tmp_path, content):
@@ -86,7 +94,7 @@ def test_the_same_table_in_other_clothes(tmp_path, content):
         ("n,psnr\n1,30.85 \u00b1 0.1\n", "write 30.85, without its spread"),
         ("n,psnr\n1,30.85 (0.10)\n", "write 30.85, without its spread"),
         ("n,seed,psnr\n1,0,30\n2,,31\n", "column 'seed': found nothing; .* fill it in, or leave the column out"),
-        ("n (images),psnr\n1,30\n", r"no column 'n' among 'n \(images\)', 'psnr'; name the column"),
+        ("images (n),psnr\n1,30\n", r"no column 'n' among 'images \(n\)', 'psnr'; name the column"),
         ("n,psnr\n0.01,30\n0.1,31\n1,32\n", "column 'n': found 0.01 to 1, which are parts of a data set; n counts"),
         ("n,psnr,unit\n1,30,dB\n", "column 'unit': found 'dB'; this column says what n counts"),
         ("n,val_psnr\n1,30\n2,31\n", "there is no column of measured values"),
@@ -209,3 +217,57 @@ def test_values_that_cannot_be_decibels(values):
     decision = decide(points)
     assert decision.verdict == "FIX FIRST" and "look like SSIM" in decision.reservation
     assert np.isfinite(infer(points).forecast([2000]).median).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["params (M)", "p [M]", "#params (million)", "params_m", "Num Params [10^6]", "params(m)"]
+)
+def test_units_of_parameters_are_applied(tmp_path, name):
+    points = read(tmp_path, f"n,psnr,{name}\n100,30.85,1.5\n300,31.27,1.5\n1000,31.61,25.6\n")
+    assert points.p.tolist() == [1.5e6, 1.5e6, 25.6e6]
+
+
+def test_a_unit_of_n_says_what_it_counts(tmp_path):
+    points = read(tmp_path, PLAIN.replace("n,", "n (patients),", 1))
+    assert points.unit == "patients" and points.n.tolist() == [100, 300, 1000]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            PLAIN.replace("n,", "n (%),", 1),
+            r"header: found 'n \(%\)', with a unit that is not known here; name the column",
+        ),
+        ("n,p,psnr\n100,1.5,30\n300,1.5,31\n", r"column 'p': found 1.5; p counts parameters: .* 'params \(M\)'"),
+        ("n,psnr,test_set\n100,30,a\n300,31,a\n1000,32,b\n", r"'test_set': found 'a' \(line 2\) and 'b' \(line 4\) at"),
+        ("n,psnr,n_test\n100,30,50\n300,31,100\n", "found '50' .* and '100' .* the curve would show what was tested"),
+        ("n,psnr,sigma\n100,30,25\n300,31,25\n1000,34,15\n", "column 'sigma': found '25' .* and '15'"),
+        ("n,psnr,split\n100,30,train\n300,31,test\n1000,34,test\n", "column 'split': found 'train' .* and 'test'"),
+        ("n,psnr,model\n100,30,a\n300,31,a\n1000,34,b\n", "column 'model': found 'a' .* and 'b'"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(tmp_path, content, message):
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "n,psnr,dataset\n100,30,div2k_100\n300,31,div2k_300\n1000,32,div2k_1000\n",
+        "n,psnr,test_set\n100,30,a\n300,31,a\n1000,32,a\n",
+        "n,psnr,split,seed\n100,30,0,0\n100,30.1,1,1\n300,31,0,0\n1000,32,1,1\n",
+        "n,p,psnr,model\n100,1e5,30,a\n300,1e6,31,b\n1000,1e6,32,b\n",
+        "name,n,psnr\na,100,30\nb,300,31\n",
+    ],
+)
+def test_what_may_change_along_n(tmp_path, content):
+    assert len(read(tmp_path, content)) >= 2
+
+
+def test_psnr_of_another_data_range_is_said(tmp_path):
+    for offset, says in ((48.13, "255 give 48.13 dB too much"), (-48.13, "range of 1 give 48.13 dB too little")):
+        rows = "".join(f"{n},{value + offset:.2f}\n" for n, value in ((100, 30.8), (300, 31.3), (1000, 31.6)))
+        found = decide(read(tmp_path, "n,psnr\n" + rows)).findings
+        assert any(item.code == "psnr-of-another-range" and says in str(item) for item in found)

@@ -81,11 +81,11 @@ def metrics(
     """Compute PSNR and SSIM of a reconstruction. Under every convention: the same images give different numbers."""
     with handle_errors():
         try:
-            from reconscale.physics.metric_conventions import conventions, data_set_of, range_caution, read_images
+            from reconscale.physics.metric_conventions import conventions, data_set_of, range_caution, read_pair
         except ModuleNotFoundError as error:
             raise UserError("this command", f"needs the package {error.name}, which is not installed",
                           "pip install 'reconscale[train]'") from error  # fmt: skip
-        pair = read_images(found), read_images(truth)
+        pair = read_pair(found, truth)
         rows = conventions(*pair)
         if (caution := range_caution(*pair)) is not None:
             errors.print(f"caution: {caution}", markup=False, highlight=False, soft_wrap=True)

@@ -257,9 +257,9 @@ def _entries(
 
 
 def _stamps(entries: list[os.DirEntry[str]]) -> list[str]:
-    """Size and time of change of every file, to the nanosecond."""
+    """Size and both times of change of every file, see :func:`stamp`."""
     try:
-        return [f"{(status := entry.stat()).st_size} {status.st_mtime_ns}" for entry in entries]
+        return [f"{(s := entry.stat()).st_size} {s.st_mtime_ns} {s.st_ctime_ns}" for entry in entries]
     except OSError as error:
         raise UserError(error.filename, f"cannot be read ({error.strerror})", "repair or remove it") from error
 
@@ -287,7 +287,10 @@ def _checked_name(name: str, known: Container[str], place: Path) -> str:
 
 
 def stamp(name: str, path: Path) -> list[Any]:
-    """Name, size and time of change of a file: what tells that it is still the same.
+    """Name, size and times of change of a file, in nanoseconds: what tells that it is still the same.
+
+    The time of its content may be set by anybody: unpacked archives, ``rsync -t`` and ``cp -p`` set it, so that the
+    same name, size and time may be another variant of a data set. The time of its status (``st_ctime``) cannot be set.
 
     Raises:
         UserError: it cannot be read.
@@ -296,4 +299,4 @@ def stamp(name: str, path: Path) -> list[Any]:
         status = path.stat()
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "repair or remove it") from error
-    return [name, status.st_size, round(status.st_mtime * 1000)]
+    return [name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]

@@ -17,10 +17,31 @@ JPEG quality 30, half size, blur      above 0.99           100 %
 mirrored                              1.00                 100 %
 2 % cut off at one corner             0.95 (median)        99 %
 5 % cut off around                    0.93 (median)        96 %
-5 % cut off at one corner             0.74 (median)        4 %
+5 % cut off at one corner             0.74 (median)        4 % (see below)
 ====================================  ===================  ==========================
 
 Plain correlation of thumbnails reaches 0.93 for different photographs, and misses most crops at a threshold above that.
+
+Copies that are shifted, or cut at one side, are looked for as well: the centre of one thumbnail is compared with the
+windows of the other up to ``REACH`` thumbnail pixels (6 % of the side) away. What is compared is a band, t - blur(t) of
+3 pixels, blurred by 0.8, which half a pixel does not matter to; pairs above ``BAND`` are near duplicates where some
+window of t - blur(t) of 2 pixels correlates above ``SHARP``. Of 694 photographs of different scenes (240 471 pairs) and
+720 real and imaginary parts of those MRI slices (216 000 pairs of different subjects):
+
+====================================  ===================  ==========================
+pairs                                 largest of the band  found as near duplicates
+====================================  ===================  ==========================
+photographs of different scenes       0.76                 0 (sharp: at most 0.59)
+MRI slices of different subjects      0.89                 0 (sharp: at most 0.64)
+shifted by 8 pixels down and right                         99 %
+shifted by 5 % down, right or both                         99 to 100 %
+2 % cut off at one corner                                  99 %
+5 % cut off at one corner                                  92 %
+5 % cut off at one side                                    99 %
+====================================  ===================  ==========================
+
+This takes 0.3 s of one core for 694 against 694 images.
+
 Rotations, and crops of more than a few per cent, are not found.
 """
 
@@ -34,8 +55,11 @@ from reconscale.data.store import Store
 
 COARSE = 0.85
 FINE = 0.6
+BAND, SHARP = 0.85, 0.68
+REACH = 2
 
 _BLUR = 2.0
+_WIDE, _SOFT = 3.0, 0.8
 _FAINT = 0.02
 _BLOCK = 8192
 
@@ -73,10 +97,13 @@ def find_duplicates(left: Store, left_rows: np.ndarray, right: Store, right_rows
     coarse, fine = _coarse(thumbs), _fine(thumbs)
     coarse_both = np.concatenate([coarse, _coarse(thumbs[:, :, ::-1])])
     fine_both = np.concatenate([fine, _fine(thumbs[:, :, ::-1])])
+    thumbs_both = np.concatenate([thumbs, thumbs[:, :, ::-1]])
     near: set[tuple[int, int]] = set()
     for start in range(0, len(left_rows), _BLOCK):
         rows = left_rows[start : start + _BLOCK]
         some = _float(left, rows)
+        for row, other in _shifted(some, thumbs_both):
+            near.add((int(rows[row]), int(right_rows[other % len(right_rows)])))
         scores = _coarse(some) @ coarse_both.T
         hits = np.flatnonzero(scores.max(1) > COARSE)
         if not len(hits):
@@ -119,6 +146,43 @@ def _float(store: Store, rows: np.ndarray) -> np.ndarray:
     return np.asarray(store.thumbs(rows), np.float32)
 
 
+def _shifted(left: np.ndarray, right: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of thumbnails, (N, side, side) and (M, side, side), that agree where one is shifted."""
+    band = _band(right)
+    centre = _window(_band(left), REACH, REACH, 2)
+    steps = [(i, j) for i in range(2 * REACH + 1) for j in range(2 * REACH + 1)]
+    alike: set[tuple[int, int]] = set()
+    for i, j in steps:
+        a, b = np.nonzero(centre @ _window(band, i, j, 2).T > BAND)
+        alike.update(zip(a.tolist(), b.tolist(), strict=True))
+    pairs = sorted(alike)
+    found = []
+    for start in range(0, len(pairs), _BLOCK):
+        some = pairs[start : start + _BLOCK]
+        a, b = (np.array(side) for side in zip(*some, strict=True))
+        one, other = _window(_high(left[a], _BLUR), REACH, REACH, 1), _high(right[b], _BLUR)
+        best = np.max([np.einsum("ij,ij->i", one, _window(other, i, j, 1)) for i, j in steps], axis=0)
+        found += [pair for pair, score in zip(some, best, strict=True) if score > SHARP]
+    return found
+
+
+def _band(thumbs: np.ndarray) -> np.ndarray:
+    soft = _blur(thumbs.shape[1], _SOFT)
+    return np.asarray(soft @ _high(thumbs, _WIDE) @ soft.T, np.float32)
+
+
+def _high(thumbs: np.ndarray, size: float) -> np.ndarray:
+    """Without structure that is larger than a blur of ``size`` pixels."""
+    blur = _blur(thumbs.shape[1], size)
+    return np.asarray(thumbs - blur @ thumbs @ blur.T, np.float32)
+
+
+def _window(thumbs: np.ndarray, row: int, column: int, step: int) -> np.ndarray:
+    """(N, pixels): every ``step``-th pixel of the window that begins there, of no mean and unit norm, or zero."""
+    side = thumbs.shape[1] - 2 * REACH
+    return _normed(thumbs[:, row : row + side : step, column : column + side : step], _FAINT / step)
+
+
 def _coarse(thumbs: np.ndarray) -> np.ndarray:
     quarters = thumbs[:, ::2, ::2] + thumbs[:, 1::2, ::2] + thumbs[:, ::2, 1::2] + thumbs[:, 1::2, 1::2]
     return _unit(quarters / 4)
@@ -130,17 +194,20 @@ def _fine(thumbs: np.ndarray) -> np.ndarray:
 
 def _unit(thumbs: np.ndarray) -> np.ndarray:
     """(N, side * side): without large-scale structure and mean, of unit norm; zero where (nearly) nothing is left."""
-    blur = _blur(thumbs.shape[1])
-    sharp = (thumbs - blur @ thumbs @ blur.T).reshape(len(thumbs), -1)
-    sharp -= sharp.mean(1, keepdims=True)
-    norm = np.linalg.norm(sharp, axis=1, keepdims=True)
-    return np.asarray(np.where(norm > _FAINT, sharp / np.maximum(norm, _FAINT), 0), np.float32)
+    return _normed(_high(thumbs, _BLUR), _FAINT)
 
 
-def _blur(side: int) -> np.ndarray:
-    """(side, side) matrix of a Gaussian blur of ``_BLUR`` pixels with reflected borders."""
-    reach = int(4 * _BLUR)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _BLUR) ** 2)
+def _normed(images: np.ndarray, faint: float) -> np.ndarray:
+    rows = images.reshape(len(images), -1)
+    rows = rows - rows.mean(1, keepdims=True)
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(np.where(norm > faint, rows / np.maximum(norm, faint), 0), np.float32)
+
+
+def _blur(side: int, size: float) -> np.ndarray:
+    """(side, side) matrix of a Gaussian blur of ``size`` pixels with reflected borders."""
+    reach = int(4 * size)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / size) ** 2)
     matrix = np.zeros((side, side), np.float32)
     for i in range(side):
         for offset, weight in zip(range(-reach, reach + 1), weights / weights.sum(), strict=True):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from reconscale.errors import UserError
 from reconscale.importers.log import Plain, RunLog
 from reconscale.laws.column_names import USUAL, simple_name
+from reconscale.laws.column_units import plain_name
 
 LABELS = ("n", "p", "width", "seed")
 
@@ -141,6 +142,8 @@ def _scaled(label: str, text: str) -> int:
 
 def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | None:
     name = key if key is not None else _usual(run, label)
+    if name is not None and name not in run.settings:
+        name = plain_name(name)  # tables are read without the units of n and p
     if name is None or name not in run.settings:
         return None
     text = run.settings[name]

@@ -29,6 +29,7 @@ from reconscale.laws.csv_table import metric_findings, write_table
 from reconscale.laws.csv_text import check_thousands
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.points import Points
+from reconscale.laws.table_rows import refuse_changes
 
 TOOLS = {
     "tensorboard": Tool("TensorBoard event files", tensorboard.matches, tensorboard.read),
@@ -158,6 +159,7 @@ def import_logs(
         raise UserError(source, f"none of the {len(found)} runs can be used", _why_none(runs, skipped, labelling))
     _check_complete(rows, runs, labelling, source)
     _check_written(rows, source)
+    _check_tested(rows, source)
     rows, earlier = drop_earlier(rows)
     skipped.extend(earlier)
     rows.sort(key=lambda row: ([row.labels[label].value for label in LABELS if label in row.labels], row.name))
@@ -189,6 +191,16 @@ def _check_written(rows: Sequence[Row], source: Path) -> None:
     """Labels that are text must not have marks between thousands."""
     for label in LABELS:
         check_thousands(source, label, [row.labels[label].text for row in rows if label in row.labels])
+
+
+def _check_tested(rows: Sequence[Row], source: Path) -> None:
+    """What runs were tested on must not change along n."""
+    names = dict.fromkeys(name for row in rows for name in row.run.settings)
+    used = {found.origin for row in rows for found in row.labels.values()}
+    for name in names:
+        if f"setting '{name}'" not in used:
+            cells = [(row.labels["n"].value, row.run.settings.get(name, ""), row.name) for row in rows]
+            refuse_changes(source, name, cells, sized="p" in rows[0].labels or "width" in rows[0].labels)
 
 
 def _check_complete(rows: Sequence[Row], runs: Sequence[RunLog], labelling: ColumnMapping, source: Path) -> None:

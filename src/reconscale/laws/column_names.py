@@ -37,6 +37,21 @@ CONDITIONS = (
 """Columns that say what was measured: rows that differ in them are no replicates."""
 FOLDS = ("split", "phase")
 """Those of them that may as well name the replicates, as the folds of a cross-validation do."""
+TEST_SETS = (
+    "test_set", "testset", "test_dataset", "test_data", "eval_set", "eval_dataset", "test_images", "test_size",
+    "n_test", "num_test", "ntest", "n_test_images", "num_test_images", "number_of_test_images", "test_samples",
+    "num_test_samples",
+)  # fmt: skip
+"""Columns that say what a row was tested on, or on how much."""
+ALONG_N = (
+    *TEST_SETS, "dataset", "data_set", "sigma", "noise", "noise_level", "noise_std", "acceleration", "accel", "scale",
+    "scale_factor", "dose", "views", "contrast", "anatomy", "metric", "metric_name",
+)  # fmt: skip
+"""Columns that must not change from one n to another: the curve would show them, and not the data."""
+MODELS = ("method", "model", "network", "arch", "architecture")
+"""The same, where neither p nor the width is known: with them a table may have other networks at another n."""
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
+"""Values of ``FOLDS`` that are no folds."""
 RUNS = ("run", "name", "run_id", "run_name", "trial", "trial_id", "fold")
 """Columns that name the training of a row."""
 

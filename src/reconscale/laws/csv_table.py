@@ -15,7 +15,16 @@ from pathlib import Path
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
-from reconscale.laws.column_names import CLOCKS, FURTHER_METRICS, METRIC_COLUMNS, STATES, USUAL, is_extreme
+from reconscale.laws.column_names import (
+    CLOCKS,
+    CONDITIONS,
+    FURTHER_METRICS,
+    METRIC_COLUMNS,
+    RUNS,
+    STATES,
+    USUAL,
+    is_extreme,
+)
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_run
@@ -243,7 +252,16 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
     known = [name for name in (*NUMBERS, *WHOLE, *WORDS) if name != "steps"]  # "step" is another
     longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
-    others = {*known, "steps", *FURTHER_METRICS, *CLOCKS, *STATES, *itertools.chain(*USUAL.values())}
+    others = {
+        *known,
+        "steps",
+        *FURTHER_METRICS,
+        *CLOCKS,
+        *STATES,
+        *RUNS,
+        *CONDITIONS,
+        *itertools.chain(*USUAL.values()),
+    }
     unknown = (name for name in header if name not in others and len(name) <= longest and not _is_image(name))
     for name in islice(unknown, 1000):
         close = difflib.get_close_matches(name, [word for word in known if len(word) > 2], n=1, cutoff=0.75)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reconscale.errors import UserError
 from reconscale.files import read_limited
+from reconscale.laws.column_units import without_units
 
 SEPARATORS = (",", ";", "\t")
 """What may stand between two cells; the first that fits all lines, where several do."""
@@ -51,7 +52,8 @@ def read_cells(path: Path, most: int, remedy: str) -> Sheet | None:
 
     Cells are separated by commas, semicolons or tabs: what the first line ``sep=;`` says, else what gives every line as
     many cells as the header. Between semicolons and tabs decimals may be written with commas, which are read as points
-    where one of them cannot be a mark of thousands.
+    where one of them cannot be a mark of thousands. Lines before the table that begin with # are comments, but for a
+    header there, as of ``numpy.savetxt``. Units in the names of n and p are applied (:mod:`.column_units`).
 
     Args:
         path: the file.
@@ -62,12 +64,13 @@ def read_cells(path: Path, most: int, remedy: str) -> Sheet | None:
         The cells, or None of an empty file.
 
     Raises:
-        UserError: the file cannot be read, or its encoding or its quotes are broken.
+        UserError: the file cannot be read, its encoding or its quotes are broken, or a unit is not known.
     """
     text = decode(path, read_limited(path, most), "save it as CSV in UTF-8")
     if "\n" not in text:
         text = text.replace("\r", "\n")
     text = text.replace("\r\r\n", "\r\n")
+    text = _without_comments(text)
     first, _, rest = text.partition("\n")
     declared = DECLARED.fullmatch(first.strip("\r"))
     if declared:
@@ -81,7 +84,39 @@ def read_cells(path: Path, most: int, remedy: str) -> Sheet | None:
     rows = [(line, row) for line, row in lines[1:] if row != lines[0][1]]  # a header again, as of files put together
     if mark != ",":
         _read_decimal_commas([row for _, row in rows])
-    return Sheet(lines[0][1], rows)
+    return Sheet(without_units(path, lines[0][1], [row for _, row in rows]), rows)
+
+
+def _without_comments(text: str) -> str:
+    """The text with empty lines for those that begin with # before the table; the last of them may be the header."""
+    lines = text.split("\n")
+    start = 1 if DECLARED.fullmatch(lines[0].strip("\r")) else 0
+    end = start
+    while end < len(lines) and (lines[end].startswith("#") or not lines[end].strip()):
+        end += 1
+    marked = [place for place in range(start, end) if lines[place].startswith("#")]
+    if not marked:
+        return text
+    last = marked[-1]
+    header = lines[last][1:].strip()
+    for place in marked:
+        lines[place] = ""
+    if end < len(lines) and _heads(header, lines[end]):
+        lines[last] = header
+    return "\n".join(lines)
+
+
+def _heads(header: str, row: str) -> bool:
+    """Whether a commented line is the header of the row of numbers below it."""
+    for mark in SEPARATORS:
+        names, cells = header.split(mark), row.split(mark)
+        if len(names) == len(cells) > 1 and any(map(_is_number, cells)) and not any(map(_is_number, names)):
+            return True
+    return False
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\s*\"?[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\"?\s*", text) is not None
 
 
 def decode(path: Path, data: bytes, remedy: str = "save it in UTF-8") -> str:

@@ -156,6 +156,11 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "{count} of {runs} values are {value:.4g} dB or near it, which is the PSNR of an image and itself, or a cap",
     ),
+    "psnr-of-another-range": (
+        "caution",
+        "values between {low:.4g} and {high:.4g} dB are no usual PSNR of reconstructions; {why}: gains are the same "
+        "with another range, the values and forecasts are not",
+    ),
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",

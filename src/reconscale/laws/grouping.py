@@ -210,9 +210,16 @@ def _doubts(points: Points) -> tuple[Finding, ...]:
         return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max())),)
     if y.max() >= CAP:
         return (finding("psnr-of-equal-images", count=int((y >= CAP).sum()), runs=len(y), value=float(y.max())),)
-    return ()
+    why = RANGES[0] if y.min() > ABOVE else RANGES[1] if y.max() < 0 else ""
+    return (finding("psnr-of-another-range", low=float(y.min()), high=float(y.max()), why=why),) if why else ()
 
 
+ABOVE = 62.0
+"""dB. What rounding to 8 bits leaves, and a little more; 14 dB and 48 dB for the wrong range is that, too."""
+RANGES = (
+    "images from 0 to 1 with a data range of 255 give 48.13 dB too much",
+    "images from 0 to 255 with a data range of 1 give 48.13 dB too little",
+)
 CONFOUNDED = 0.7
 """From this correlation of ln n and ln p on, networks that were not varied at one n are said to grow with n."""
 

@@ -141,6 +141,7 @@ class Points:
         images: Any = table.images()
         unit = table.word("unit") if "unit" in table.places else IMAGES
         _check_unit(path, unit, known["n"])
+        _check_parameters(path, known["p"])
         try:
             return cls(
                 known.pop("n"),
@@ -186,6 +187,14 @@ def _check_unit(path: Path, unit: str, n: list[float]) -> None:
     if unit == IMAGES and max(n) <= 1 and min(n) < 1:
         remedy = "n counts images: write how many there were, or add a column 'unit' that says what n counts"
         raise UserError(f"{path}, column 'n'", f"found {min(n):g} to {max(n):g}, which are parts of a data set", remedy)
+
+
+def _check_parameters(path: Path, p: list[float] | None) -> None:
+    """Refuse p with decimals: nobody has 1.5 parameters, and nothing says that millions are meant."""
+    odd = next((value for value in p or () if not value.is_integer()), None)
+    if odd is not None:
+        remedy = "p counts parameters: write how many there are, or name the column 'params (M)' if these are millions"
+        raise UserError(f"{path}, column 'p'", f"found {odd:g}", remedy)
 
 
 def _column(name: str, values: ArrayLike, length: int | None) -> Floats:

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from reconscale.errors import UserError
 from reconscale.laws.column_names import (
+    ALONG_N,
     CLOCKS,
     CONDITIONS,
     FOLDS,
+    MODELS,
     RUNS,
+    SPLITS,
+    TEST_SETS,
     USUAL,
     is_extreme,
     simple_name,
@@ -100,6 +104,11 @@ def one_row_a_run(
     kept, findings = _finished(path, header, rows)
     labels = [places[name] for name in ("n", "p", "width", "seed") if name in places]
     _same_for_all_seeds(path, header, kept, [place for place in labels if place != places.get("seed")])
+    if "n" in places:
+        for place, name in enumerate(header):
+            if place not in labels:
+                cells = [(row[places["n"]], row[place], f"line {line}") for line, row in kept]
+                refuse_changes(path, name, cells, sized="p" in places or "width" in places)
     named = [place for place, name in enumerate(header) if simple_name(name) in RUNS and place not in labels]
     groups: defaultdict[tuple[str, ...], Rows] = defaultdict(list)
     for line, row in kept:
@@ -172,6 +181,44 @@ def _same_for_all_seeds(path: Path, header: list[str], rows: Rows, labels: list[
                     f"{group[again[1]]})",
                     f"keep one '{name}' in a file, and compare files with `reconscale compare`",
                 )
+
+
+def refuse_changes(path: Path, name: str, cells: Sequence[tuple[object, object, str]], *, sized: bool) -> None:
+    """Refuse a column that says what was tested, and says something else at another n.
+
+    Columns of test sets may not change at all. Others, such as ``dataset``, may be names of the training sets; they are
+    refused where some value comes back at a second n.
+
+    Args:
+        path: the file, for the message.
+        name: the column's name.
+        cells: (n, value, place in words) of each row.
+        sized: whether p or the width of the networks is known, so that other networks at another n are told apart.
+
+    Raises:
+        UserError: it changes from one n to another.
+    """
+    simple, last = simple_name(name), simple_name(re.split(r"[./]", name)[-1])
+    simple = last if last in TEST_SETS else simple  # "data.test_set" is one, "augment.scale" no scale of the problem
+    split = simple in FOLDS and any(str(value).lower() in SPLITS for _, value, _ in cells)
+    if simple not in ALONG_N and not split and (sized or simple not in MODELS):
+        return
+    groups: defaultdict[object, dict[object, str]] = defaultdict(dict)
+    for n, value, place in cells:
+        if value != "":
+            groups[n].setdefault(value, place)
+    first = next(iter(groups.values()), {})
+    other = next((group for group in groups.values() if set(group) != set(first)), None)
+    often = Counter(value for group in groups.values() for value in group)
+    if other is None or (simple not in TEST_SETS and max(often.values()) == 1):
+        return
+    one, two = next((a, b) for a in first for b in other if a != b)
+    raise UserError(
+        f"{path}, column '{name}'",
+        f"found '{one}' ({first[one]}) and '{two}' ({other[two]}) at different n, so that the curve would show "
+        "what was tested and not the data",
+        f"keep rows of one '{name}' in a file, and compare files with `reconscale compare`",
+    )
 
 
 def _clocks(header: list[str], told_apart: bool) -> list[int]:

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from reconscale.data.folders import with_pages
+from reconscale.data.image_checks import without_alpha
 from reconscale.data.image_files import SUFFIXES, read_image
 from reconscale.data.pixel_values import CORNER
+from reconscale.data.store import SCALES
 from reconscale.data.volumes.arrays import HDF5, check_links, opened_array, plain_numbers
 from reconscale.data.volumes.checks import NEGATIVE
 from reconscale.data.volumes.image_files import NIFTI, nifti_volume
@@ -29,6 +31,15 @@ first."""
 
 LEAST_BRIGHT = 0.2
 """Images whose largest value is below this are in other units than [0, 1]."""
+
+LEAST_SIDE = 11
+"""Pixels of the shortest side that SSIM is computed of here."""
+
+BELOW = -0.3
+"""Reconstructions below this part of the truth's largest value have another black than 0, or failed."""
+
+OTHER_UNITS = 20.0
+"""Two files whose largest values differ by this factor are in different units, or one is of something else."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +63,11 @@ def read_images(path: Path) -> np.ndarray:
     """Images of any kind: (S, H, W) real or complex, or (S, H, W, C) of an image file with S pages.
 
     Reads .npy, HDF5 (see :func:`data_set_of`), NIfTI, and image files (PNG, JPEG, TIFF, BMP and WebP), turned as they
-    are seen.
+    are seen. An array of (H, W, 3), (H, W, 4), (S, H, W, 3) or (S, H, W, 4) holds colours, with an alpha channel where
+    there are 4, and is (S, H, W, 3) here; its uint8 and uint16 are scaled to [0, 1], as those of image files.
 
     Raises:
-        UserError: the file cannot be read, or holds something else.
+        UserError: the file cannot be read, holds something else, or is a .npy of which 3 may count slices or colours.
     """
     lower = path.name.lower()
     if not path.is_file():
@@ -66,19 +78,64 @@ def read_images(path: Path) -> np.ndarray:
         return stack / (np.iinfo(stack.dtype).max if stack.dtype.kind == "u" else 1)
     if lower.endswith(".npy"):
         array = plain_numbers(np.asarray(opened_array(path)))
+        _refuse_unclear(path, array)
     elif lower.endswith(HDF5):
         array = _from_hdf5(path)
     elif lower.endswith(NIFTI):
         array = np.moveaxis(nifti_volume(path), -1, 0)
     else:
         raise UserError(path, "is of no kind that is known here", "give .npy, .h5, .nii, .nii.gz or an image file")
-    if array.ndim not in (2, 3) or array.dtype.kind not in "fciu":
+    if not lower.endswith(NIFTI):
+        array = _with_colours(path, array)
+    if array.ndim not in (2, 3, 4) or array.dtype.kind not in "fciu" or (array.ndim == 4 and array.shape[3] != 3):
         raise UserError(
-            path, f"holds {array.dtype} numbers of shape {array.shape}", "expected (H, W) or (slices, H, W)"
+            path,
+            f"holds {array.dtype} numbers of shape {array.shape}",
+            "expected (H, W) or (slices, H, W), or (H, W, 3) or (images, H, W, 3) of colours",
         )
     if not np.isfinite(array).all():
         raise UserError(path, "holds NaN or infinite values", "replace them")
-    return array if array.ndim == 3 else array[None]
+    return array[None] if array.ndim == 2 else array
+
+
+def _refuse_unclear(path: Path, array: np.ndarray) -> None:
+    """Refuse real numbers of (3, H, W), as where arrays of images are read: 3 may count slices or colours."""
+    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] > 4 and array.dtype.kind in "fiu":
+        found = f"has the shape {array.shape}, and 3 may count slices or colours"
+        raise UserError(path, found, "save one RGB image as (H, W, 3), and 3 grey slices as (3, H, W, 1)")
+
+
+def _with_colours(path: Path, array: np.ndarray) -> np.ndarray:
+    """An array of colours as (S, H, W, 3), scaled as an image file where its type has a white; others as they are."""
+    if array.ndim == 4 and array.shape[3] == 1:
+        return array[..., 0]
+    if array.dtype.kind == "c" or array.ndim not in (3, 4) or array.shape[-1] not in (3, 4):
+        return array
+    images = array if array.ndim == 4 else array[None]
+    images = np.stack([without_alpha(path, image, 3) for image in images]) if len(images) else images
+    return images / SCALES[images.dtype.name] if images.dtype.name in ("uint8", "uint16") else images
+
+
+def read_pair(found: Path, truth: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A reconstruction and the truth, see :func:`read_images`, of one layout and of one scale.
+
+    Grey images of an image file, (S, H, W, 1) in [0, 1], may be beside an array of (S, H, W): it is given their axis,
+    and its uint8 and uint16 their scale.
+
+    Raises:
+        UserError: see :func:`read_images`.
+    """
+    a, b = read_images(found), read_images(truth)
+    if a.ndim < b.ndim and b.shape[-1] == 1:
+        a = _as_image_file(a)
+    elif b.ndim < a.ndim and a.shape[-1] == 1:
+        b = _as_image_file(b)
+    return a, b
+
+
+def _as_image_file(array: np.ndarray) -> np.ndarray:
+    scale = SCALES[array.dtype.name] if array.dtype.name in ("uint8", "uint16") else 1
+    return array[..., None] / scale
 
 
 def data_set_of(path: Path) -> str:
@@ -112,12 +169,27 @@ def data_set_of(path: Path) -> str:
 
 
 def range_caution(found: np.ndarray, truth: np.ndarray) -> str | None:
-    """What to know where image files use a corner of the range of their type, as 12 bits in a file of 16; else none.
+    """What to know of the units of two files; none where nothing is odd.
+
+    Image files may use a corner of the range of their type, as 12 bits in a file of 16; or the two files are in
+    different units, as 0 to 255 beside 0 to 1.
 
     Args:
         found: the reconstruction, from :func:`read_images`.
         truth: the ground truth, likewise.
     """
+    tops = [float(np.abs(images).max()) if images.size else 0.0 for images in (found, truth)]
+    if min(tops) > 0 and max(tops) > OTHER_UNITS * min(tops):
+        return (
+            f"the largest value of the reconstruction is {tops[0]:.4g} and that of the truth {tops[1]:.4g}: if they "
+            "are in different units, as 0 to 255 beside 0 to 1, no number below holds; bring both to one first"
+        )
+    if not np.iscomplexobj(found) and tops[0] and float(found.min()) < BELOW * tops[1]:
+        low, high = float(found.min()), float(found.max())
+        return (
+            f"the reconstruction holds values from {low:.4g} to {high:.4g}, and the truth up to {tops[1]:.4g}: if "
+            "black is not 0 in both, as with values from -1 to 1, no number below holds; bring both to one range first"
+        )
     top = float(truth.max()) if truth.ndim == found.ndim == 4 else 1.0
     if not 0 < top <= CORNER:
         return None
@@ -152,8 +224,9 @@ def conventions(found: np.ndarray, truth: np.ndarray) -> list[Convention]:
         raise UserError(
             "the two files", f"hold images of shapes {found.shape} and {truth.shape}", "give a matching pair"
         )
-    if min(truth.shape[1:3]) < 11:
-        raise UserError("the images", f"are {truth.shape[2]} x {truth.shape[1]} pixels", "SSIM needs 11 x 11 here")
+    if min(truth.shape[1:3]) < LEAST_SIDE:
+        remedy = f"SSIM needs {LEAST_SIDE} x {LEAST_SIDE} here"
+        raise UserError("the images", f"are {truth.shape[2]} x {truth.shape[1]} pixels", remedy)
     rows: list[Convention] = []
     if np.iscomplexobj(found) and np.iscomplexobj(truth):
         rows.append(

@@ -234,6 +234,7 @@ class ExternalStudy(FrozenModel):
     """A study whose networks are trained by other code.
 
     Attributes:
+        version: of the study file, as of other studies; both mean the same here.
         name: of the study.
         callable, command: what trains; one of the two.
         images: the items.
@@ -242,6 +243,7 @@ class ExternalStudy(FrozenModel):
         metric: the metric, where it is not known here.
     """
 
+    version: Literal[1, 2] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
     callable: Callable | None = None
     command: Command | None = None

@@ -67,6 +67,8 @@ def seeds_of(seeds: int | Iterable[int], where: str = "seed") -> tuple[int, ...]
         UserError: no seed, one below 0, or one twice.
     """
     if isinstance(seeds, Integral):
+        if seeds == 0:
+            raise UserError(where, "found 0, which is a number of seeds", f"write {where}=[0] for the seed 0 alone")
         return tuple(range(check_int(where, seeds, 1, 100_000)))
     return _distinct(where, seeds, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from itertools import pairwise
@@ -372,6 +373,20 @@ class TestMedical:
         number = int(train(images).names[2].split("sub-")[1][0])
         expected = np.rint(np.abs(phantoms.images(5, seed=number)) * 1e6)[2]
         assert np.abs(one.truth - expected).max() <= 1
+
+    def test_another_folder_of_equal_names_sizes_and_times_is_read(self, tmp_path: Path) -> None:
+        nibabel = pytest.importorskip("nibabel")
+        digests = []
+        for seed, variant in ((0, "one"), (50, "other")):
+            (tmp_path / variant / "data").mkdir(parents=True)
+            for index in range(3):
+                path = tmp_path / variant / "data" / f"sub-{index}.nii"
+                volume = np.moveaxis(np.abs(phantoms.images(5, seed=seed + index)) * 1e6, 0, 2).astype(np.int16)
+                nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), path)
+                os.utime(path, (5, 5))
+            images = Images(source="nifti", folders=("data",), val=1, test=1)
+            digests.append(open_images(images, data=tmp_path / variant, cache=tmp_path / "cache").digest)
+        assert digests[0] != digests[1]
 
     def test_a_nifti_of_four_axes(self, opened: Opened, tmp_path: Path) -> None:
         nibabel = pytest.importorskip("nibabel")
