@@ -90,7 +90,7 @@ def test_csv_round_trip_is_exact(tmp_path_factory, values, metric, seeds):
         values[:, 0],
         y,
         seeds,
-        values[:, 2],
+        np.ceil(values[:, 2]),  # p counts parameters
         metric,
         width=[1, 2, 3, 4],
         validation=y[::-1],
