@@ -146,7 +146,7 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike, runs: ArrayLike = 1) -> 
     Args:
         curve: the curve, inferred from points.
         n: one or more sizes.
-        runs: what is forecast at each is the mean of the logarithms of the errors of so many new runs.
+        runs: what is forecast at each is the mean of the logarithms of the errors of as many new runs as are given.
 
     Raises:
         UserError: some n is not a number above 0.

@@ -49,8 +49,8 @@ def smc_sample(
         start: (D, Q) draws from the prior, see :func:`normal_sequence`.
         rng: source of resampling and moves.
         moves: moves of every draw after each step.
-        count: draws that are kept from the first step on, which is as long as leaves so many effective; none: as many
-            as there are at the start. What is lost early on is never found again, so many draws cost least there.
+        count: draws that are kept from the first step on, which is as long as leaves that number effective; none: as
+            many as there are at the start. What is lost early on is never found again, and many draws cost least there.
 
     Returns:
         One cloud a stage.
