@@ -264,7 +264,7 @@ CODES: dict[str, tuple[str, str]] = {
         "trained 4 times as long, a network gains {gains}: training was long enough",
     ),
     "not-probed": (
-        "note",
+        "caution",
         "whether more steps would change the curve was not measured; `reconscale run --probe` trains the smallest and "
         "the largest n 4 times as long",
     ),
