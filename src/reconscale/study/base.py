@@ -30,6 +30,9 @@ Form = Literal["image", "lowres", "kspace", "sensed"]
 """``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
 linear operator has measured, with the image filtered from it."""
 
+OWN = "if it is a part of your own, pass --plugin with the file that has it"
+"""What is advised where a study file names something that is not known."""
+
 SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
 """The losses that need no truth."""
 
