@@ -56,7 +56,7 @@ class Plugin:
         place: what ``--plugin`` takes: the absolute path of the file, or the name of the package.
         digest: SHA-256 of its code and of the modules beside it that it imports; comments and blank lines do not count.
         entries: what it added: (registry, name).
-        text: of the file; empty for a package.
+        text: of the file; none of a package.
         mistake: why it could not be loaded here, as a ``UserError`` has it: nothing is raised within unpickling.
     """
 
@@ -64,7 +64,7 @@ class Plugin:
     place: str
     digest: str
     entries: tuple[tuple[str, str], ...]
-    text: str = ""
+    text: str | None = None
     mistake: tuple[str, str, str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,14 +96,16 @@ def load_plugin(place: str | Path) -> Plugin:
     if path.suffix == ".py" or path.is_file():
         path = path.resolve()
         return _load(str(path), _read(path))
-    return _load(str(place), "")
+    return _load(str(place), None)
 
 
 def _read(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(path, f"cannot be read ({error.strerror})", "give --plugin the path of a Python file") from error
+        raise UserError(
+            path, f"cannot be read ({error.strerror})", "give --plugin the path of a Python file"
+        ) from error
     if len(content) > MOST_BYTES:
         raise UserError(path, f"has {len(content):,} bytes", f"a file of parts has at most {MOST_BYTES:,}")
     try:
@@ -114,7 +116,7 @@ def _read(path: Path) -> str:
         raise UserError(path, "is not Python text", "save it as UTF-8") from error
 
 
-def _load_again(place: str, digest: str, text: str) -> Plugin:
+def _load_again(place: str, digest: str, text: str | None) -> Plugin:
     """Load in another process what was loaded in the first one."""
     try:
         plugin = _load(place, text)
@@ -136,16 +138,16 @@ def check_loaded(plugins: Sequence[Plugin]) -> None:
             raise UserError(*plugin.mistake)
 
 
-def _load(place: str, text: str) -> Plugin:
-    digest = _digest_of_file(Path(place), text) if text else _digest_of_package(_module_of(place))
+def _load(place: str, text: str | None) -> Plugin:
+    digest = _digest_of_package(_module_of(place)) if text is None else _digest_of_file(Path(place), text)
     if place in _LOADED and _LOADED[place].digest == digest:
         return _LOADED[place]
-    name = Path(place).name if text else place
+    name = place if text is None else Path(place).name
     if other := next((p for p in _LOADED.values() if p.name == name and p.place != place), None):
         raise UserError(place, f"has the name of another plugin, {other.place}", "rename one: results are kept by it")
     _forget(place)
     with _restored_on_failure() as (registries, before):
-        new = _run_file(Path(place), text) if text else _import(place)
+        new = _import(place) if text is None else _run_file(Path(place), text)
         entries = _added(place, before, registries)
         if new and not entries:
             raise UserError(place, "adds nothing", "end it with an entry, like rs.FAMILIES['mine'] = ...")
@@ -167,7 +169,7 @@ def _registries() -> dict[str, Registry]:
 def _restored_on_failure() -> Iterator[tuple[dict[str, Registry], dict[str, Registry]]]:
     """The registries, and what is in them; entries that only are remembered are out of the way for a while."""
     registries = _registries()
-    remembered = {(key, name): registries[key].pop(name) for key, name in _RECALLED if key in registries}
+    remembered = {(key, name): registries[key].pop(name, None) for key, name in _RECALLED if key in registries}
     before = {key: dict(registry) for key, registry in registries.items()}
     try:
         yield registries, before
@@ -180,7 +182,7 @@ def _restored_on_failure() -> Iterator[tuple[dict[str, Registry], dict[str, Regi
         for (key, name), entry in remembered.items():
             if name in registries[key]:
                 del _RECALLED[key, name]  # it is loaded now
-            else:
+            elif entry is not None:
                 registries[key][name] = entry
 
 
@@ -213,7 +215,7 @@ def _forget(place: str) -> None:
     registries = _registries()
     for key, name in plugin.entries:
         registries.get(key, {}).pop(name, None)
-    if plugin.text:
+    if plugin.text is not None:
         for path in _beside(Path(place), plugin.text):
             for name, module in list(sys.modules.items()):
                 if getattr(module, "__file__", None) == str(path):
@@ -269,12 +271,13 @@ def _module_of(package: str) -> str:
     points = [p for p in entry_points(group=GROUP) if package in (p.name, p.dist.name if p.dist else None)]
     if points:
         return points[0].value.partition(":")[0]
-    with suppress(PackageNotFoundError, ValueError):
+    try:
         distribution(package)
-        raise UserError("--plugin", f"the package '{package}' names no parts",
-                        f"it needs an entry point in the group '{GROUP}'")  # fmt: skip
-    raise UserError("--plugin", f"found '{package}', which is neither a Python file nor an installed package",
-                    "give the path of a file that ends in .py")  # fmt: skip
+    except (PackageNotFoundError, ValueError) as error:
+        raise UserError("--plugin", f"found '{package}', which is neither a Python file nor an installed package",
+                        "give the path of a file that ends in .py") from error  # fmt: skip
+    raise UserError("--plugin", f"the package '{package}' names no parts",
+                    f"it needs an entry point in the group '{GROUP}'")  # fmt: skip
 
 
 def _import(package: str) -> bool:
@@ -383,15 +386,20 @@ def code_behind(registry: str, name: str, entry: object) -> dict[str, str]:
     return {name: code} if code else {}
 
 
-def recall(registry: str, name: str, entry: object, place: str) -> None:
+def recall(registry: str, name: str, entry: object | None, place: str) -> None:
     """Add an entry that stands for a part which is not loaded; one that is known stays.
 
     Args:
         registry: a key of ``REGISTRIES``.
         name: of the entry.
-        entry: says what other rooms ask of the part, but cannot do its work.
+        entry: says what other rooms ask of the part, but cannot do its work; none: nothing is asked.
         place: what ``--plugin`` would load it from.
     """
+    if any((registry, name) in plugin.entries for plugin in _LOADED.values()):
+        return
+    if entry is None:
+        _RECALLED[registry, name] = place
+        return
     known: Registry = load_object(REGISTRIES[registry])
     if name not in known or (registry, name) in _RECALLED:
         known[name] = entry

@@ -65,7 +65,9 @@ def with_plugins(verb: Callable[..., None]) -> Callable[..., None]:
     return _with_more(call, verb, [("plugin", Plugins, None)])
 
 
-def _with_more(call: Callable[..., None], verb: Callable[..., None], more: Sequence[tuple[str, Any, Any]]) -> Callable[..., None]:
+def _with_more(
+    call: Callable[..., None], verb: Callable[..., None], more: Sequence[tuple[str, Any, Any]]
+) -> Callable[..., None]:
     """What calls a verb, with the flags of the verb and more."""
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -112,7 +114,7 @@ WITH_PLUGINS = ("plan", "run", "status", "fit", "forecast", "decide", "compare",
 
 for name, verb in VERBS.items():
     if name in WITH_PLUGINS:
-        verb = with_plugins(verb)  # noqa: PLW2901 - the same verb
+        verb = with_plugins(verb)
     app.command(name)(with_verbosity(verb))
 
 theory_app = typer.Typer(help=theory.HELP, no_args_is_help=True, rich_markup_mode=None)

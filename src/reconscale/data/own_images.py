@@ -31,8 +31,8 @@ OPTIONS: dict[str, Callable[[Images, Path | None], Any]] = {
 class Items(Protocol):
     """What a data set must have."""
 
-    def __len__(self) -> int: ...  # noqa: D105
-    def __getitem__(self, index: int, /) -> Any: ...  # noqa: D105
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 def make_source(dataset: Items | Callable[..., Items], *, needs_folder: bool | None = None) -> Source:
@@ -111,7 +111,7 @@ def _list_items(items: Items, where: str, identity: Sequence[Any], lock: threadi
 
     def header(index: int) -> Header:
         rows, columns, channels = (pixels := load(index)).shape
-        return Header(rows, columns, channels, pixels.dtype.name)  # type: ignore[arg-type]
+        return Header(rows, columns, channels, pixels.dtype.name)
 
     probed = [_digest(load(index)) for index in sorted({round(at) for at in np.linspace(0, count - 1, PROBED)})]
     if probed[0] != _digest(load(0)) or probed[-1] != _digest(load(count - 1)):
@@ -161,7 +161,9 @@ def pixels_of(item: Any, where: str) -> np.ndarray:
     elif array.ndim == 3 and (channels_first or (array.shape[-1] not in (1, 3) and array.shape[0] in (1, 3))):
         array = np.moveaxis(array, 0, -1)
     if array.ndim != 3 or array.shape[-1] not in (1, 3):
-        raise UserError(where, f"has the shape {np.shape(image)}", "an image of 1 or 3 channels is expected: (C, H, W)")
+        raise UserError(
+            where, f"has the shape {tuple(np.shape(image))}", "an image of 1 or 3 channels is expected: (C, H, W)"
+        )
     if array.dtype in (np.uint8, np.uint16):
         return np.ascontiguousarray(array)
     if array.dtype.kind != "f":

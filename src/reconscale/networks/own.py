@@ -88,11 +88,15 @@ def _arguments(network: Callable[..., nn.Module]) -> tuple[str, ...]:
     try:
         parameters = inspect.signature(network).parameters.values()
     except (TypeError, ValueError) as error:
-        raise UserError(where, "it cannot be called", "give a class of networks, or a function that builds one") from error
+        raise UserError(
+            where, "it cannot be called", "give a class of networks, or a function that builds one"
+        ) from error
     found = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if "width" not in found:
         said = ", ".join(found) or "nothing"
-        raise UserError(where, f"it takes {said}, and no width", "add an argument `width` that makes the network larger")
+        raise UserError(
+            where, f"it takes {said}, and no width", "add an argument `width` that makes the network larger"
+        )
     needed = [p.name for p in parameters if p.default is p.empty and p.name in found and p.name not in DIALS]
     if needed:
         raise UserError(where, f"it needs '{needed[0]}', which no study knows",
@@ -135,5 +139,3 @@ def check_output(where: str, network: nn.Module, y: Any, x: Tensor) -> None:
     if not bool(torch.isfinite(x_hat).all()):
         raise UserError(where, f"gives NaN or infinity before any training, for an image of {size} pixels",
                         "check its initialisation, and divisions and roots in forward")  # fmt: skip
-
-

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reconscale.errors import UserError, suggest
+from reconscale.errors import UserError
 from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, LinearFilter, ResNet, SubpixelResNet, dncnn
 from reconscale.networks.family import (
     BuildArgs,
@@ -25,7 +25,8 @@ from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
 from reconscale.networks.transformers import WINDOW, restormer, swinir
 from reconscale.networks.unet import SubpixelUNet, UNet
 from reconscale.networks.unrolled import UnrolledLinear, UnrolledMRI
-from reconscale.study.base import OWN
+from reconscale.own_parts import recalled_from
+from reconscale.study.base import suggest_own
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.run import Network
 
@@ -264,7 +265,10 @@ def family_of(network: Network, kind: str | None = None) -> Family:
     """
     name = network.family
     if name not in FAMILIES:
-        raise UserError("network.family", f"found '{name}'", f"{suggest(name, FAMILIES)}; {OWN}")
+        if place := recalled_from("FAMILIES", name):
+            raise UserError("network.family", f"'{name}' comes from {place}, which is not loaded",
+                            f"pass --plugin {place}")  # fmt: skip
+        raise UserError("network.family", f"found '{name}'", suggest_own(name, FAMILIES))
     family = FAMILIES[name]
     if kind is not None and not family.made_for(kind):
         made = ", ".join(name for name, other in FAMILIES.items() if other.made_for(kind))

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.own_parts import Plugin, recall
+from reconscale.own_parts import Plugin, loaded_plugins, recall
 from reconscale.study.profiles import PROFILES, Profile
 from reconscale.study.sources import SOURCES, Source
 
@@ -93,6 +93,8 @@ def recall_parts(root: Path) -> None:
                 recall("PROFILES", name, TypeAdapter(Profile).validate_python({"name": name, **facts}), place)
             for name in entries.get("LOSSES", {}):
                 recall("LOSSES", name, ABSENT, place)
+            for name in entries.get("FAMILIES", {}):
+                recall("FAMILIES", name, None, place)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(root / NAME, f"is damaged ({error})", REMEDY) from error
 
@@ -113,10 +115,16 @@ def _read(root: Path) -> dict[str, Any]:
     return found
 
 
-def code_of_result(provenance: Mapping[str, Any]) -> dict[str, str]:
+def code_of_result(provenance: object) -> dict[str, str]:
     """What a result was computed with, besides the package: name -> digest."""
-    found = provenance.get("plugins", {})
+    found = provenance.get("plugins", {}) if isinstance(provenance, Mapping) else {}
     return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
+
+
+def absent_plugins(provenance: object) -> list[str]:
+    """The names of the own parts that a result was computed with and that are not loaded."""
+    there = {plugin.name for plugin in loaded_plugins()}
+    return sorted(name for name in code_of_result(provenance) if name not in there)
 
 
 def difference(root: Path, before: Code, now: Code, count: int) -> UserError | None:
@@ -149,5 +157,3 @@ def refuse_absent(*given: object) -> None:
         UserError: always.
     """
     raise UserError("a part of your own", "is not loaded", "pass --plugin with the file that has it")
-
-

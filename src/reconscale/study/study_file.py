@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from reconscale.errors import UserError, suggest
 from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
-from reconscale.study.base import OWN, FrozenModel
+from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
@@ -114,7 +114,7 @@ class Analysis(FrozenModel):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.profile not in PROFILES:
-            raise ValueError(f"profile: found '{self.profile}'; {suggest(self.profile, PROFILES)}; {OWN}")
+            raise ValueError(f"profile: found '{self.profile}'; {suggest_own(self.profile, PROFILES)}")
         try:
             METRICS[PROFILES[self.profile].kind].check_worthwhile(self.worthwhile, math.nan)
         except UserError as mistake:
@@ -360,7 +360,7 @@ def _sentence(detail: ErrorDetails, root: type[BaseModel] = Study) -> str:
     kind = detail["type"]
     if kind == "union_tag_invalid":
         found = detail["ctx"]["tag"]
-        return f"{place}.kind: found '{found}'; {suggest(str(found), PROBLEMS)}; {OWN}"
+        return f"{place}.kind: found '{found}'; {suggest_own(str(found), PROBLEMS)}"
     if kind == "union_tag_not_found":
         return f"{place}.kind: is missing"
     if kind == "extra_forbidden":

@@ -391,7 +391,9 @@ class Training:
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:
     """Of the streams that networks of the user's own may draw from, as dropout does."""
-    return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+    return {"cpu": torch.get_rng_state()} | (
+        {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    )
 
 
 def _with_memory_of_its_own(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from reconscale.physics import problem_of
 from reconscale.study import LOSSES, PROBLEMS, SOURCES, Folder, Run, Study
 from reconscale.study.recorded_parts import code_of_result, difference, record_parts, recorded_code
 from reconscale.training import checkpoint
-from reconscale.training.executors.base import Event, Tell
+from reconscale.training.executors.base import Tell
 
 
 def _named(study: Study) -> Iterable[tuple[str, str, object]]:
@@ -74,12 +74,9 @@ def pin_code(study: Study, folder: Folder, runs: Sequence[Run], tell: Tell) -> N
             checkpoint.remove(folder.of(run))
         if begun:
             names = ", ".join(sorted(name for name in {**known, **now} if known.get(name) != now.get(name)))
-            tell(_note(f"{len(begun)} runs that were under way begin again, as {names} has changed"))
+            words = "run that was under way begins" if len(begun) == 1 else "runs that were under way begin"
+            tell({"event": "note", "text": f"{len(begun)} {words} again, as {names} has changed"})
     record_parts(folder.root, plugins_of(study), now)
-
-
-def _note(text: str) -> Event:
-    return {"event": "note", "text": text}
 
 
 def check_networks(study: Study, images: ImageSet) -> None:

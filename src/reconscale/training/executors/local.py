@@ -105,7 +105,9 @@ class LocalExecutor:
         for _ in range(copies):
             receiver, sender = self._context.Pipe(duplex=False)
             environment = environment_of(self.devices[0] if self.devices else None)
-            process = self._context.Process(target=_apply, args=(loaded_plugins(), function, arguments, sender, self._alive, environment))
+            process = self._context.Process(
+                target=_apply, args=(loaded_plugins(), function, arguments, sender, self._alive, environment)
+            )
             process.start()
             sender.close()
             started.append((process, receiver))
@@ -306,7 +308,7 @@ def _work(tasks: Group, messages: Connection, alive: Connection, environment: di
     messages.send(end)
 
 
-def _apply(  # noqa: PLR0913 - what a process is given
+def _apply(
     plugins: tuple[Plugin, ...], function: Callable[..., Any], arguments: tuple[Any, ...], answer: Connection,
     alive: Connection, environment: dict[str, str],
 ) -> None:  # fmt: skip
