@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -129,8 +130,8 @@ def test_nothing_is_run_that_only_a_study_names(tmp_path: Path) -> None:
     assert "pass --plugin" in refused("plan", tmp_path / "study.toml")
     (tmp_path / "runs").mkdir()
     place = str(tmp_path / "net.py")
-    record = f'{{"plugins": [{{"place": "{place}", "entries": {{"SOURCES": {{"blocks": {{}}}}, "FAMILIES": {{"net": {{}}}}}}}}]}}'
-    (tmp_path / "runs" / "plugins.json").write_text(record)
+    entries = {"SOURCES": {"blocks": {}}, "FAMILIES": {"net": {}}}
+    (tmp_path / "runs" / "plugins.json").write_text(json.dumps({"plugins": [{"place": place, "entries": entries}]}))
     assert f"pass --plugin {place}" in refused("plan", tmp_path / "study.toml")
     code, out, _ = call("status", tmp_path / "study.toml")
     assert code == 0 and f"--plugin {place}" in out
@@ -207,12 +208,12 @@ class Halving(Plain):
 
 
 class SameSize(Plain):
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int) -> None:  # noqa: ARG002
         super().__init__(channels, 3)
 
 
 class Empty(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int) -> None:  # noqa: ARG002
         super().__init__()
 
     def forward(self, y: Any) -> Any:
@@ -226,7 +227,7 @@ class Lazy(nn.Module):
 
 
 class Broken(Plain):
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int) -> None:  # noqa: ARG002
         raise RuntimeError("too wide")
 
 

@@ -1,9 +1,7 @@
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
-
 import reconscale as rs
-
 
 class Noisy(Dataset):  # yours: a pair (input, truth) for each index
     def __getitem__(self, i):

@@ -1,9 +1,7 @@
 import torch
 from torch import nn
 from torch.utils.data import Dataset
-
 import reconscale as rs
-
 
 class Patches(Dataset):  # yours: the truth for each index
     def __len__(self):

@@ -292,10 +292,10 @@ def _import(package: str) -> bool:
 
 
 def code_of(text: str) -> str:
-    """A Python text without comments, blank lines and space at the end of lines: what may change numbers.
+    r"""A Python text without comments, blank lines and space at the end of lines: what may change numbers.
 
-    >>> code_of("a = 1  # one\\n\\n# two\\nb = '#'")
-    "a = 1\\nb = '#'"
+    >>> code_of("a = 1  # one\n\n# two\nb = '#'")
+    "a = 1\nb = '#'"
     """
     lines = text.splitlines()
     try:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ..conftest import ROOT
 from ..own_parts import PARTS, STUDY, put_back
 from .calling import call as call_here
 from .calling import refused
@@ -46,7 +51,7 @@ def test_results_say_which_code_they_came_from(finished: tuple[Path, Path]) -> N
 
 
 def test_reading_needs_no_plugin(finished: tuple[Path, Path], tmp_path: Path) -> None:
-    study, parts = finished
+    study, _ = finished
     with put_back():
         code, out, _ = call_here("status", study)
         assert code == 0 and out.startswith("6 done")
@@ -104,7 +109,7 @@ def test_a_changed_file_is_noticed_and_results_are_kept(finished: tuple[Path, Pa
 
 def test_results_of_two_versions_are_never_mixed(finished: tuple[Path, Path], tmp_path: Path) -> None:
     """Somebody copies results of another version into the folder by hand."""
-    study, parts = finished
+    study, _ = finished
     other, _ = begun(tmp_path / "mixed", STUDY.replace("n = [2, 4, 8]", "n = [2]").replace("[2, 4]", "[2]"))
     for run in (study.parent / "runs").glob("*-w2-n2-*"):
         place = other.parent / "runs" / run.name
@@ -157,3 +162,24 @@ def test_a_run_under_way_begins_again_where_the_code_has_changed(tmp_path: Path)
     kept = json.loads((study.parent / "runs" / "plugins.json").read_text())["code"]
     assert json.loads((run / "result.json").read_text())["provenance"]["plugins"] == kept
     assert not (run / "checkpoint.damaged").exists()
+
+
+def test_the_examples_are_what_the_page_shows(tmp_path: Path) -> None:
+    """From a module and a data set to a verdict in 25 lines, and a study with four own parts from a plugin."""
+    place = tmp_path / "own_parts"
+    shutil.copytree(ROOT / "examples" / "own_parts", place, ignore=shutil.ignore_patterns("runs", "report"))
+    page = (ROOT / "docs" / "how-to" / "bring-your-own-network.md").read_text(encoding="utf-8")
+    script, parts = ((place / name).read_text(encoding="utf-8") for name in ("verdict.py", "my_parts.py"))
+    assert len(script.splitlines()) <= 25
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert blocks[0] == script and blocks[1] in parts and len(blocks) == 2
+    for name in ("verdict.toml", "study.toml"):  # fewer steps: this is no measurement
+        (place / name).write_text((place / name).read_text(encoding="utf-8").replace("steps = 200", "steps = 40"))
+    done = subprocess.run([sys.executable, "verdict.py"], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "At n = 64 images and p = 153 we measure" in done.stdout, done.stderr
+    shutil.rmtree(place / "runs")
+    code, _, err = call("run", place, "--plugin", place / "my_parts.py", "--keep-going")
+    assert code == 0, err
+    with put_back():
+        code, out, err = call_here("decide", place, "--profile", "mae", "--worthwhile", "2")
+        assert code == 0 and "[mae]" in out, err

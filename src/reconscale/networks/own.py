@@ -129,13 +129,14 @@ def check_output(where: str, network: nn.Module, y: Any, x: Tensor) -> None:
         raise
     except Exception as error:
         said = (str(error).strip().splitlines() or [""])[0][:300]
-        raise UserError(where, f"fails on an image of {size} pixels ({type(error).__name__}: {said})",
-                        "mend it; where sizes do not fit, make_family(..., multiple=8) pads images") from error  # fmt: skip
+        remedy = "mend it; where sizes do not fit, make_family(..., multiple=8) pads images"
+        found = f"fails on an image of {size} pixels ({type(error).__name__}: {said})"
+        raise UserError(where, found, remedy) from error
     if not isinstance(x_hat, Tensor):
         raise UserError(where, f"gives a {type(x_hat).__name__}, not a tensor", "return the image alone from forward")
     if x_hat.shape != x.shape:
-        raise UserError(where, f"gives {tuple(x_hat.shape)} where the image is {tuple(x.shape)}",
-                        "it must return the shape of its input: check padding, and make_family(..., multiple=8)")  # fmt: skip
+        remedy = "it must return the shape of its input: check padding, and make_family(..., multiple=8)"
+        raise UserError(where, f"gives {tuple(x_hat.shape)} where the image is {tuple(x.shape)}", remedy)
     if not bool(torch.isfinite(x_hat).all()):
         raise UserError(where, f"gives NaN or infinity before any training, for an image of {size} pixels",
                         "check its initialisation, and divisions and roots in forward")  # fmt: skip
