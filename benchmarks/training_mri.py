@@ -140,7 +140,7 @@ def plain(flags: argparse.Namespace, workers: int) -> dict[str, float]:
     from reconscale.physics import KSpace
     from reconscale.physics.mri import Masks, seed_of
     from reconscale.study import MRIProblem
-    from reconscale.training.losses import LOSSES
+    from reconscale.training.losses import ssim_loss
 
     class SliceDataset(Dataset[Any]):
         def __init__(self) -> None:
@@ -173,7 +173,7 @@ def plain(flags: argparse.Namespace, workers: int) -> dict[str, float]:
             if step == WARM:
                 began, waited = time.perf_counter(), 0.0
             x_hat = module(KSpace(kspace, mask, (int(first), int(count)), tuple(truth.shape[-2:])))
-            loss = LOSSES["ssim"](x_hat, truth, largest.float())
+            loss = ssim_loss(x_hat, truth, largest.float())
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reconscale.data import list_split
+    from reconscale.data.own_images import make_source
     from reconscale.errors import UserError
     from reconscale.importers import ColumnMapping, import_logs
     from reconscale.jobs import Job, measure
@@ -37,8 +38,20 @@ if TYPE_CHECKING:
         required_n,
     )
     from reconscale.networks import FAMILIES
+    from reconscale.networks.own import make_family
+    from reconscale.own_parts import load_plugin
     from reconscale.report import draw_points, report_points, report_study
-    from reconscale.study import PROBLEMS, PROFILES, SOURCES, Folder, Study, load_study, runs_of
+    from reconscale.study import (
+        LOSSES,
+        PROBLEMS,
+        PROFILES,
+        SOURCES,
+        Folder,
+        Study,
+        load_study,
+        parse_study,
+        runs_of,
+    )
     from reconscale.study.measurements import load_points
     from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
@@ -46,6 +59,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "list_split": "reconscale.data",
+    "make_source": "reconscale.data.own_images",
     **dict.fromkeys(("ColumnMapping", "import_logs"), "reconscale.importers"),
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
     **dict.fromkeys(("Candidate", "Costs", "Curve", "crossing", "hours_of", "infer", "required_n"), "reconscale.laws"),
@@ -56,9 +70,11 @@ _HOME = {
     **dict.fromkeys(("NestedShuffleSplit", "subsets"), "reconscale.study.subsets"),
     **dict.fromkeys(("Local", "Ray", "Slurm"), "reconscale.training.placement"),
     "FAMILIES": "reconscale.networks",
+    "make_family": "reconscale.networks.own",
+    "load_plugin": "reconscale.own_parts",
     **dict.fromkeys(("draw_points", "report_points", "report_study"), "reconscale.report"),
-    **dict.fromkeys(("PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
-    **dict.fromkeys(("Folder", "Study", "load_study", "runs_of"), "reconscale.study"),
+    **dict.fromkeys(("LOSSES", "PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
+    **dict.fromkeys(("Folder", "Study", "load_study", "parse_study", "runs_of"), "reconscale.study"),
     "load_points": "reconscale.study.measurements",
     **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }
@@ -66,6 +82,7 @@ _HOME = {
 __all__ = [
     "FAMILIES",
     "LAWS",
+    "LOSSES",
     "PROBLEMS",
     "PROFILES",
     "SOURCES",
@@ -94,10 +111,14 @@ __all__ = [
     "import_logs",
     "infer",
     "list_split",
+    "load_plugin",
     "load_points",
     "load_study",
+    "make_family",
+    "make_source",
     "measure",
     "next_experiments",
+    "parse_study",
     "plan",
     "price",
     "reconstruct",

@@ -30,7 +30,7 @@ from reconscale.physics.mri_coils import (
     zero_filled,
 )
 from reconscale.study import MRIProblem, Network
-from reconscale.training.losses import LOSSES
+from reconscale.training.losses import ssim_loss
 
 
 def measured() -> KSpace:
@@ -214,7 +214,7 @@ class TestMetrics:
         scale = truth.amax((1, 2, 3)).max().expand(3)
         windows = [1 - structural_similarity(t[0].numpy(), f[0].numpy(), data_range=float(scale[0]))
                    for t, f in zip(truth, found, strict=True)]  # fmt: skip
-        assert float(LOSSES["ssim"](found, truth, scale)) == pytest.approx(np.mean(windows), abs=1e-5)
+        assert float(ssim_loss(found, truth, scale)) == pytest.approx(np.mean(windows), abs=1e-5)
 
     def test_small_slices_are_refused(self) -> None:
         with pytest.raises(UserError, match="needs 7 x 7"):

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from reconscale.data import ImageSet, open_images
 from reconscale.physics import Batch, Denoising
-from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
+from reconscale.study import LOSSES, DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.study.base import SELF_SUPERVISED
 from reconscale.training.loop import Hooks, Training
-from reconscale.training.losses import BLIND, LOSSES, objective_of, watched_objective_of
+from reconscale.training.losses import BLIND, objective_of, watched_objective_of
 
 CPU = torch.device("cpu")
 

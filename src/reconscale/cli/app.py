@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from reconscale.cli import analysis, convert, study, theory
-from reconscale.cli.display import set_verbosity
+from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
     name="reconscale",
@@ -43,6 +43,43 @@ def options(
     set_verbosity(quiet=quiet, verbose=verbose)
 
 
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Parts of your own: a Python file, whose code is run, or an installed package."),
+]
+
+
+def with_plugins(verb: Callable[..., None]) -> Callable[..., None]:
+    """The same verb with --plugin: what it names is loaded before anything of a study is read."""
+
+    @functools.wraps(verb)
+    def call(*, plugin: list[str] | None, **given: Any) -> None:
+        if plugin:
+            from reconscale.own_parts import load_plugin
+
+            with handle_errors():
+                for place in plugin:
+                    load_plugin(place)
+        verb(**given)
+
+    return _with_more(call, verb, [("plugin", Plugins, None)])
+
+
+def _with_more(
+    call: Callable[..., None], verb: Callable[..., None], more: Sequence[tuple[str, Any, Any]]
+) -> Callable[..., None]:
+    """What calls a verb, with the flags of the verb and more."""
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, kind, default in more
+    ]
+    signature = inspect.signature(verb, eval_str=True)
+    signature = signature.replace(parameters=[*signature.parameters.values(), *shared])
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    return call
+
+
 def with_verbosity(verb: Callable[..., None]) -> Callable[..., None]:
     """The same verb with -q and -v, so that they may stand behind it as well as before it."""
 
@@ -52,15 +89,7 @@ def with_verbosity(verb: Callable[..., None]) -> Callable[..., None]:
             set_verbosity(quiet=quiet, verbose=verbose)
         verb(**given)
 
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-        for name, kind in (("quiet", Quiet), ("verbose", Verbose))
-    ]
-    signature = inspect.signature(verb, eval_str=True)
-    signature = signature.replace(parameters=[*signature.parameters.values(), *shared])
-    call.__signature__ = signature  # type: ignore[attr-defined]
-    call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-    return call
+    return _with_more(call, verb, [("quiet", Quiet, False), ("verbose", Verbose, False)])
 
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -80,7 +109,12 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 """Name -> what it runs, in the order of ``--help``."""
 
+WITH_PLUGINS = ("plan", "run", "status", "fit", "forecast", "decide", "compare", "report", "data", "reconstruct")
+"""The verbs that open a study or a run, and may need parts of the user's own."""
+
 for name, verb in VERBS.items():
+    if name in WITH_PLUGINS:
+        verb = with_plugins(verb)
     app.command(name)(with_verbosity(verb))
 
 theory_app = typer.Typer(help=theory.HELP, no_args_is_help=True, rich_markup_mode=None)

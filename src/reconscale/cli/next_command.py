@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconscale.own_parts import loaded_plugins
+
 if TYPE_CHECKING:
     from reconscale.study import Folder, Images
 
@@ -28,9 +30,11 @@ def command(*words: object, **flags: Any) -> str:
 
     Args:
         words: the verb and what it is given.
-        flags: by their names; those that are none or as by default are left out.
+        flags: by their names; those that are none or as by default are left out. Plugins that are loaded are said.
     """
     said = ["reconscale", *map(str, words)]
+    if words[0] in ("plan", "run", "data"):  # what reads results alone needs no parts of the user's own
+        flags.setdefault("plugin", [plugin.place for plugin in loaded_plugins()])
     for name, given in flags.items():
         flag = name.replace("_", "-")
         for value in given if isinstance(given, list) else [given]:
@@ -76,3 +80,10 @@ def known_data(folder: Folder, images: Images) -> str | None:
     if stated is not None:
         return str(stated)
     return str(known_place(folder.root) or "FOLDER")
+
+
+def known_plugins(folder: Folder) -> list[str]:
+    """What a command that trains needs: the plugins that are loaded, else those that the folder was trained with."""
+    from reconscale.study.recorded_parts import recorded_places
+
+    return [plugin.place for plugin in loaded_plugins()] or recorded_places(folder.root)

@@ -25,7 +25,7 @@ from reconscale.cli.display import (
     plain,
     print_json,
 )
-from reconscale.cli.next_command import command, known_data, needs_data, remember_data, stated_data
+from reconscale.cli.next_command import command, known_data, known_plugins, needs_data, remember_data, stated_data
 from reconscale.errors import EndedOnPurpose, UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.format import duration
@@ -254,7 +254,7 @@ def status(study: StudyPath, json: AsJson = False) -> None:
         if json:
             print_json(asdict(found))
             return
-        again = command("run", study, data=known_data(folder, value.images))
+        again = command("run", study, data=known_data(folder, value.images), plugin=known_plugins(folder))
         _print_status(found, study, again, continuing_sentence(len(continuing_runs(folder, runs))))
 
 

@@ -13,9 +13,11 @@ from reconscale.data.array_files import ARRAYS, list_arrays
 from reconscale.data.folders import list_folder
 from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.listing import Listing
-from reconscale.errors import UserError, suggest
+from reconscale.errors import UserError
+from reconscale.own_parts import recalled_from
 from reconscale.plugins import load_object
 from reconscale.study import SOURCES, Images
+from reconscale.study.base import suggest_own
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,10 @@ def lister_of(images: Images) -> Lister:
         UserError: there is no such source.
     """
     if images.source not in SOURCES:
-        raise UserError("images.source", f"found '{images.source}'", suggest(images.source, SOURCES))
+        raise UserError("images.source", f"found '{images.source}'", suggest_own(images.source, SOURCES))
+    if place := recalled_from("SOURCES", images.source):
+        raise UserError("images.source", f"'{images.source}' comes from {place}, which is not loaded",
+                        f"pass --plugin {place}")  # fmt: skip
     found: Lister = load_object(SOURCES[images.source].listing)
     return found
 

@@ -107,7 +107,7 @@ class BuildArgs:
         return PROBLEMS[self.given.kind].denoises
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is only itself: what was counted of it is remembered
 class Family:
     """A builder with a width dial.
 
@@ -129,6 +129,7 @@ class Family:
         width_multiple: what a width must be a multiple of.
         residual: whether it has the choice of predicting what to take away from its input.
         small: dials of a network that trains in seconds, for the contract suites.
+        code: digest of the user's own code, where it is known.
     """
 
     build: Mapping[Form, Callable[[BuildArgs], nn.Module]]
@@ -145,6 +146,7 @@ class Family:
     width_multiple: int = 1
     residual: bool = False
     small: Mapping[str, int] = field(default_factory=dict)
+    code: str = ""
 
     def made_for(self, kind: str) -> bool:
         """Whether there is a network for a kind of problem."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from reconscale.errors import UserError, suggest
+from reconscale.errors import UserError
 from reconscale.networks.convolutional import EDSR, RFDN, DRUNetAt, LinearFilter, ResNet, SubpixelResNet, dncnn
 from reconscale.networks.family import (
     BuildArgs,
@@ -25,6 +25,8 @@ from reconscale.networks.shrinkage import Shrinkage, ShrinkageUNet
 from reconscale.networks.transformers import WINDOW, restormer, swinir
 from reconscale.networks.unet import SubpixelUNet, UNet
 from reconscale.networks.unrolled import UnrolledLinear, UnrolledMRI
+from reconscale.own_parts import recalled_from
+from reconscale.study.base import suggest_own
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.run import Network
 
@@ -247,6 +249,9 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 
+BUILT_IN = frozenset(FAMILIES)
+"""The families of the package; all others are the user's own."""
+
 
 def family_of(network: Network, kind: str | None = None) -> Family:
     """The family of a network.
@@ -260,7 +265,10 @@ def family_of(network: Network, kind: str | None = None) -> Family:
     """
     name = network.family
     if name not in FAMILIES:
-        raise UserError("network.family", f"found '{name}'", suggest(name, FAMILIES))
+        if place := recalled_from("FAMILIES", name):
+            raise UserError("network.family", f"'{name}' comes from {place}, which is not loaded",
+                            f"pass --plugin {place}")  # fmt: skip
+        raise UserError("network.family", f"found '{name}'", suggest_own(name, FAMILIES))
     family = FAMILIES[name]
     if kind is not None and not family.made_for(kind):
         made = ", ".join(name for name, other in FAMILIES.items() if other.made_for(kind))
@@ -354,18 +362,35 @@ def build(network: Network, given: InputSpec) -> nn.Module:
     return family.build[form](dials)
 
 
-@lru_cache(maxsize=1024)
 def size_of(network: Network, given: InputSpec) -> Size:
     """Parameters and FLOPs of a network, counted on the meta device: nothing is allocated or trained.
 
-    Fourier transforms and linear operators are not counted; of several coils, one is.
+    Fourier transforms and linear operators are not counted; of several coils, one is. A network of the user's own that
+    the meta device cannot do is counted on the CPU.
 
     Raises:
         UserError: there is no such family, or it is not made for the problem.
     """
+    return _counted(network, given, family_of(network, given.kind))
+
+
+@lru_cache(maxsize=1024)
+def _counted(network: Network, given: InputSpec, family: Family) -> Size:
+    """As :func:`size_of`; the family is named so that another one of the same name is counted afresh."""
+    del family
+    try:
+        return _count(network, given, "meta")
+    except Exception:
+        if network.family in BUILT_IN:
+            raise
+    with torch.random.fork_rng(devices=[]):  # training draws from the same stream
+        return _count(network, given, "cpu")
+
+
+def _count(network: Network, given: InputSpec, device: str) -> Size:
     side = max(64, min_image_size(network, given))
     side = -(-side // given.factor) * given.factor
-    with torch.device("meta"):
+    with torch.device(device):
         module = build(network, given)
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():

@@ -1,6 +1,7 @@
 """Plans and results: the study file, runs and their ids, the plan, and the results folder."""
 
 from reconscale.study.base import Problem
+from reconscale.study.losses import LOSSES
 from reconscale.study.plan import Cell, Plan, runs_of
 from reconscale.study.problems import PROBLEMS, DenoisingProblem, MRIProblem
 from reconscale.study.profiles import PROFILES, Profile, profiles_of
@@ -8,9 +9,10 @@ from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, Status
 from reconscale.study.run import Images, Network, Recipe, Run
 from reconscale.study.sources import SOURCES, Source
-from reconscale.study.study_file import Study, load_study
+from reconscale.study.study_file import Study, load_study, parse_study
 
 __all__ = [
+    "LOSSES",
     "PROBLEMS",
     "PROFILES",
     "SOURCES",
@@ -30,6 +32,7 @@ __all__ = [
     "Status",
     "Study",
     "load_study",
+    "parse_study",
     "profiles_of",
     "runs_of",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from reconscale.errors import suggest
 from reconscale.laws import Finding
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ it is in no id and in no record."""
 Form = Literal["image", "lowres", "kspace", "sensed"]
 """``image``: of the size of the truth; ``lowres``: a smaller one; ``kspace``: that of a slice; ``sensed``: what a
 linear operator has measured, with the image filtered from it."""
+
+OWN = "if it is a part of your own, pass --plugin with the file that has it"
+"""What is advised where a study file names something that is not known."""
+
+
+def suggest_own(word: str, known: Iterable[str]) -> str:
+    """Suggest one of the ``known`` words, or a plugin.
+
+    >>> suggest_own("unett", ["unet"]).startswith("did you mean 'unet'? if it is")
+    True
+    """
+    suggestion = suggest(word, known)
+    return f"{suggestion}{' ' if suggestion.endswith('?') else '; '}{OWN}"
+
 
 SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
 """The losses that need no truth."""

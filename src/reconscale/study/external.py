@@ -18,6 +18,7 @@ from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.study.base import FrozenModel
+from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.result import AnyResult
 from reconscale.study.results_folder import AnyFolder
 from reconscale.study.study_file import ELSEWHERE, as_tuples, parse_study, read_content, sentences, study_path
@@ -347,6 +348,7 @@ def open_study(path: str | Path) -> Any:
     """
     path = study_path(path)
     content = read_content(path)
+    recall_parts(path.parent / "runs")
     elsewhere = any(table in content for table in ELSEWHERE)
     return parse_external(content, path) if elsewhere else parse_study(content, where=path)
 

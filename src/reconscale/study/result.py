@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from reconscale.errors import UserError
 from reconscale.files import read_json, read_limited, to_json, write_atomic
 from reconscale.study.base import FrozenModel
+from reconscale.study.recorded_parts import absent_plugins
 from reconscale.study.run import Run
 
 SCHEMA = 1
@@ -138,6 +139,9 @@ class AnyResult(FrozenModel):
         try:
             result = cls.model_validate_json(json.dumps(record, allow_nan=False))
         except (ValidationError, ValueError, RecursionError) as error:
+            if absent := absent_plugins(record.get("provenance")):
+                raise UserError(path, f"is of parts of your own, from {absent[0]}, which is not loaded",
+                                f"pass --plugin with {absent[0]}") from error  # fmt: skip
             first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
             place = ".".join(str(part) for part in first["loc"])
             raise UserError(path, f"is damaged at '{place}' ({first['msg']})", remedy) from error

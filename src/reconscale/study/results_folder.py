@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from reconscale.errors import UserError
-from reconscale.files import read_json, to_json, write_atomic
+from reconscale.files import json_digest, read_json, to_json, write_atomic
 from reconscale.study.base import FrozenModel
+from reconscale.study.recorded_parts import code_of_result
 from reconscale.study.result import AnyResult, Result
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path
@@ -225,13 +226,17 @@ class AnyFolder(Generic[R, T]):
         """The results that are there, in the order of ``runs``.
 
         Raises:
-            UserError: a result is damaged, or results were measured on different images.
+            UserError: a result is damaged, or results were measured on different images or with different own parts.
         """
         found = [result for run in runs if (result := self.read(run, images=images)) is not None]
         digests = {d for result in found if (d := result.provenance.get("images"))}
         if len(digests) > 1:
             raise UserError(self.root, f"has results measured on {len(digests)} different versions of the images",
                           "keep one results folder for each version of the images")  # fmt: skip
+        code = {json_digest(code_of_result(result.provenance)) for result in found if result.status == "done"}
+        if len(code) > 1:
+            raise UserError(self.root, f"has results of {len(code)} versions of parts of your own",
+                          "keep one results folder for each version of them")  # fmt: skip
         return found
 
     def status(self, runs: Iterable[R]) -> Status:

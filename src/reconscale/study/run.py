@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -21,7 +21,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from reconscale.study.base import FrozenModel, Problem
+from reconscale.study.base import OWN, FrozenModel, Problem
+from reconscale.study.losses import known_losses
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.sources import SOURCES
 
@@ -40,9 +41,17 @@ LONGEST = 240
 
 
 def _known_source(name: Any) -> Any:
-    if name not in SOURCES:
-        *words, last = map(repr, SOURCES)
-        raise PydanticCustomError("literal_error", f"Input should be {', '.join(words)} or {last}")
+    return _one_of(name, SOURCES)
+
+
+def _known_loss(name: Any) -> Any:
+    return _one_of(name, known_losses())
+
+
+def _one_of(name: Any, known: Collection[str]) -> Any:
+    if not isinstance(name, str) or name not in known:
+        *words, last = map(repr, known)
+        raise PydanticCustomError("literal_error", f"Input should be {', '.join(words)} or {last}; {OWN}")
     return name
 
 
@@ -276,7 +285,7 @@ class Recipe(FrozenModel):
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once per study, and recorded.
         loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
-            noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy).
+            noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy). A name in ``LOSSES``.
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
     """
 
@@ -301,7 +310,7 @@ class Recipe(FrozenModel):
     annealing: bool = True
     lr_min: float = Field(default=1e-5, gt=0)
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
-    loss: Literal["mse", "l1", "ssim", "noise2noise", "neighbor2neighbor", "sure"] = "mse"
+    loss: Annotated[str, BeforeValidator(_known_loss)] = "mse"
     select: Literal["psnr", "loss"] = "psnr"
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ class Source:
         knows_patients: of volumes: whether its files name the patient.
         photographs: of single images: whether it gives photographs in tiles, which a split keeps together.
         needs_folder: whether it reads files of the user's, below the data folder.
+        code: digest of the user's own code, where it is known.
     """
 
     listing: str | Callable[..., Any]
@@ -28,6 +29,7 @@ class Source:
     knows_patients: bool = False
     photographs: bool = False
     needs_folder: bool = False
+    code: str = ""
 
 
 _VOLUMES = "reconscale.data.volumes"

@@ -14,12 +14,13 @@ from pydantic_core import ErrorDetails
 from reconscale.errors import UserError, suggest
 from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
-from reconscale.study.base import FrozenModel
+from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
+from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
 
 MOST_BYTES = 1 << 20
@@ -113,7 +114,7 @@ class Analysis(FrozenModel):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.profile not in PROFILES:
-            raise ValueError(f"profile: found '{self.profile}'; {suggest(self.profile, PROFILES)}")
+            raise ValueError(f"profile: found '{self.profile}'; {suggest_own(self.profile, PROFILES)}")
         try:
             METRICS[PROFILES[self.profile].kind].check_worthwhile(self.worthwhile, math.nan)
         except UserError as mistake:
@@ -278,6 +279,7 @@ def load_study(path: str | Path) -> Study:
     """
     path = study_path(path)
     content = read_content(path)
+    recall_parts(path.parent / "runs")
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
                         "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
@@ -358,7 +360,7 @@ def _sentence(detail: ErrorDetails, root: type[BaseModel] = Study) -> str:
     kind = detail["type"]
     if kind == "union_tag_invalid":
         found = detail["ctx"]["tag"]
-        return f"{place}.kind: found '{found}'; {suggest(str(found), PROBLEMS)}"
+        return f"{place}.kind: found '{found}'; {suggest_own(str(found), PROBLEMS)}"
     if kind == "union_tag_not_found":
         return f"{place}.kind: is missing"
     if kind == "extra_forbidden":

@@ -13,14 +13,16 @@ from torch import Tensor, nn
 
 from reconscale.data.image_checks import Limits
 from reconscale.errors import UserError
-from reconscale.networks import build, input_spec, size_of
+from reconscale.networks import FAMILIES, build, input_spec, size_of
 from reconscale.networks.family import InputSpec, OnFilteredImage
 from reconscale.networks.registry import depth_of, family_of, upsampler_of
+from reconscale.own_parts import code_behind
 from reconscale.physics import problem_of
 from reconscale.physics.base import LinearMeasurement
 from reconscale.physics.linear import LinearImageProblem
 from reconscale.physics.linear_operators import LinearOperator
 from reconscale.study import MRIProblem, Result, Run
+from reconscale.study.recorded_parts import code_of_result, recall_parts
 from reconscale.training.apply_volume import reconstruct_simulated, reconstruct_volume
 from reconscale.training.given_images import check_input, check_source, find_jobs, is_simulated
 
@@ -74,10 +76,12 @@ def load_trained(folder: Path) -> Trained:
     folder = folder.resolve()  # "." has the name of its run, too
     if not (folder / "result.json").is_file():
         raise UserError(folder, "holds no result", "give the directory of a run that is done: runs/<id>")
+    recall_parts(folder.parent)
     result = Result.read(folder, images=False)
     path = folder / "weights.safetensors"
     if result.status != "done" or not path.is_file():
         raise UserError(folder, "has no trained weights", "choose a run that is done, or run the study again")
+    _refuse_other_code(folder, result)
     try:
         weights = tensors_from_bytes(path.read_bytes())
     except Exception as error:  # safetensors raises its own class for every kind of damage
@@ -91,6 +95,15 @@ def load_trained(folder: Path) -> Trained:
             network.load_state_dict(weights)
             return Trained(result.run, network.eval(), channels)
     raise UserError(path, "does not fit the network of its run", "delete the run's directory and run again")
+
+
+def _refuse_other_code(folder: Path, result: Result) -> None:
+    """Refuse weights of a network whose code has changed since: they would fit and compute something else."""
+    family, was = result.run.network.family, code_of_result(result.provenance)
+    for name, digest in code_behind("FAMILIES", family, FAMILIES.get(family)).items():
+        if was.get(name, digest) != digest:
+            raise UserError(folder, f"was trained with {name} as it was ({was[name][:8]}, now {digest[:8]})",
+                            "pass --plugin with the file as it was then")  # fmt: skip
 
 
 def reconstruct(

@@ -339,6 +339,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state(),
             "generator": self.generator.get_state(),
+            "random": _random_state(self.device),
             "problem": self.problem.state(),
             "left": self.order.left,
             "position": [self.step, self.best_step, self.over],
@@ -366,6 +367,8 @@ class Training:
             self.branching.restore(state["branching"])
             self.branching.cut(self)
         self.clock.spent = dict(state["spent"])
+        for kind, stream in state.get("random", {}).items():  # checkpoints of older versions have none
+            (torch.cuda.set_rng_state if kind == "cuda" else torch.set_rng_state)(stream.cpu())
 
     def put_back(self, state: dict[str, Any]) -> None:
         """Put network, optimiser, schedule, guard and generators back to how they were after an earlier step.
@@ -384,6 +387,13 @@ class Training:
         self.step = state["step"]
         if self.guard is not None:
             self.guard.restore(state["guard"])
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    """Of the streams that networks of the user's own may draw from, as dropout does."""
+    return {"cpu": torch.get_rng_state()} | (
+        {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    )
 
 
 def _with_memory_of_its_own(state: dict[str, Tensor]) -> dict[str, Tensor]:

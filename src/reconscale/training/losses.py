@@ -1,4 +1,4 @@
-"""Training losses. A new loss is a function and an entry in ``LOSSES`` or ``BLIND``."""
+"""Training losses. A new loss is a function and an entry in ``reconscale.study.LOSSES``, or in ``BLIND``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from reconscale.errors import UserError
+from reconscale.own_parts import recalled_from
 from reconscale.physics.base import Batch, Measurement
 from reconscale.physics.denoising import Denoising
 from reconscale.physics.linear_operators import fork_seed
 from reconscale.physics.metrics import ssim
+from reconscale.plugins import load_object
+from reconscale.study.losses import LOSSES
 from reconscale.training.precision import ComputeMode
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -29,15 +33,18 @@ Objective = Callable[[Reconstruct, Batch], Tensor]
 """From a network and an example to one number with a gradient."""
 
 
-def _mse(x_hat: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+def mse_loss(x_hat: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+    """Mean squared error, for a data range of 1: see ``Loss``."""
     return functional.mse_loss(*_of_range_1(x_hat, x, scale))
 
 
-def _l1(x_hat: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+def l1_loss(x_hat: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+    """Mean absolute error, for a data range of 1: see ``Loss``."""
     return functional.l1_loss(*_of_range_1(x_hat, x, scale))
 
 
-def _ssim(x_hat: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+def ssim_loss(x_hat: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+    """1 - SSIM (7 x 7 uniform windows), for a data range of 1: see ``Loss``."""
     return 1 - ssim(*_of_range_1(x_hat, x, scale)).mean()
 
 
@@ -46,7 +53,16 @@ def _of_range_1(x_hat: Tensor, x: Tensor, scale: Tensor) -> tuple[Tensor, Tensor
     return x_hat / shaped, x / shaped
 
 
-LOSSES: dict[str, Loss] = {"mse": _mse, "l1": _l1, "ssim": _ssim}
+def loss_of(name: str) -> Loss:
+    """The function of a loss that compares with the truth.
+
+    Raises:
+        UserError: it is one of the user's own, and not loaded.
+    """
+    if place := recalled_from("LOSSES", name):
+        raise UserError("recipe.loss", f"'{name}' comes from {place}, which is not loaded", f"pass --plugin {place}")
+    loss: Loss = load_object(LOSSES[name])
+    return loss
 
 
 def objective_of(name: str, problem: object, generator: torch.Generator) -> Objective:
@@ -58,7 +74,7 @@ def objective_of(name: str, problem: object, generator: torch.Generator) -> Obje
         generator: on the CPU; what losses without truth draw comes from it, so that a run can continue exactly.
     """
     if name in LOSSES:
-        loss = LOSSES[name]
+        loss = loss_of(name)
         return lambda network, example: loss(network(example.y).float(), example.x, example.scale)
     assert isinstance(problem, Denoising)
     return BLIND[name](problem, generator)

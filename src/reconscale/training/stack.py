@@ -15,16 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reconscale.networks.registry import BUILT_IN
 from reconscale.physics.base import Batch
 from reconscale.physics.denoising import Denoising
 from reconscale.study import Run
 from reconscale.training.hooks import AfterStep, Hooks, Interrupted
 from reconscale.training.loop import Training
-from reconscale.training.losses import LOSSES, as_trained, form_of, losses_of, parts_of
+from reconscale.training.losses import as_trained, form_of, loss_of, losses_of, parts_of
 from reconscale.training.muon import Muon, step_together
 
-STACKED_LOSSES = (*LOSSES, "noise2noise")
-"""The losses that ask a network once for each batch; the others go alone."""
+STACKED_LOSSES = ("mse", "l1", "ssim", "noise2noise")
+"""The losses that ask a network once for each batch; the others go alone, and so do the user's own."""
 
 
 class CannotStack(Exception):
@@ -51,6 +52,8 @@ class Stack:
 
     def __init__(self, trainings: Sequence[Training]) -> None:
         first = trainings[0]
+        if first.run.network.family not in BUILT_IN:  # it may keep means of batches, or draw numbers of its own
+            raise CannotStack("networks of your own are trained one at a time")
         if first.recipe.loss not in STACKED_LOSSES:
             raise CannotStack(f"the loss '{first.recipe.loss}' is computed for one network at a time")
         if len({(shape_of(each.run), each.precision, each.device, each.share.size) for each in trainings}) > 1:
@@ -74,7 +77,8 @@ class Stack:
             self._weights[name] = torch.stack([each.detach() for each in own]).requires_grad_(weight.requires_grad)
             for each, part in zip(own, self._weights[name].detach(), strict=True):
                 each.data = part
-        losses = losses_of(networks[0], LOSSES.get(trainings[0].recipe.loss, LOSSES["mse"]))
+        loss = trainings[0].recipe.loss
+        losses = losses_of(networks[0], loss_of("mse" if loss == "noise2noise" else loss))
         self._losses: Callable[..., Tensor] = torch.compile(losses) if trainings[0].way.compiled else losses
 
     def release(self) -> None:
@@ -153,7 +157,7 @@ class Stack:
     def _target(self, index: int, example: Batch) -> Tensor:
         """What reconstructions of a run are compared with."""
         training = self.trainings[index]
-        if training.recipe.loss in LOSSES:
+        if training.recipe.loss != "noise2noise":
             return example.x
         assert isinstance(training.problem, Denoising)
         return training.problem.second(example)

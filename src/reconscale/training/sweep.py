@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,6 +34,7 @@ from reconscale.training.executors.slurm import under_way
 from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
+from reconscale.training.own_code import check_networks, code_of_study, pin_code, plugins_of
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.schedule import computed_steps
 from reconscale.training.seen_images import unseen_cautions
@@ -120,6 +122,7 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
         left_out = f" ({in_words(images.passed_over)})" if images.passed_over else ""
         raise UserError("sweep.n", f"found {max(study.sweep.n)}", f"the images allow at most {images.available} "
                       f"{study.images.counts} for training{left_out}")  # fmt: skip
+    check_networks(study, images)
     _refuse_without_matrices(study, images.channels)
     return images
 
@@ -241,6 +244,7 @@ def run(  # noqa: PLR0913 - options of a verb
         if retry_failed:
             _forget_failed(folder, runs)
             _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
+        pin_code(study, folder, runs, record)
         left = [run for run in runs if not folder.is_over(run)]
         first = FirstRuns(runs, folder, record, keep_going)
         sweep = _Sweep(study, folder, where, images, progress, first)
@@ -306,11 +310,12 @@ class _Sweep:
                 tell({"event": "note", "text": again})
             if not probes:  # jobs that are still in a queue go on until they are found there, and ended
                 self.first.begin(yardstick_of(study, images, folder), check=not under_way(folder))
+            own: dict[str, Any] = {"plugins": plugins_of(study), "code": code_of_study(study)}
             tasks = []
             for run in ordered:
                 need = needs[run.id]
                 memory = need.memory if need else 0.0
-                tasks.append(Task(run, images, into, placements[run.id], pictures, memory, share))
+                tasks.append(Task(run, images, into, placements[run.id], pictures, memory, share, **own))
             executor.carry_out(tasks)
 
 

@@ -10,9 +10,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from reconscale.data import ImageSet
 from reconscale.errors import DamagedFileError, UserError
 from reconscale.files import write_atomic
 from reconscale.networks import input_spec, size_of
+from reconscale.own_parts import Plugin, check_loaded
 from reconscale.study import Folder, Result, Run
 from reconscale.study.result import Branch
 from reconscale.training import checkpoint
@@ -54,6 +55,8 @@ class Task:
         pictures: the patches to draw for the report.
         memory: bytes that it was measured to need, for whoever finds a place for it; 0: not known.
         share: of a GPU, likewise.
+        plugins: the user's own parts, which are loaded where the task is unpickled.
+        code: of the own parts that the run is computed with: name -> digest.
     """
 
     run: Run
@@ -63,7 +66,13 @@ class Task:
     pictures: tuple[Picture, ...] = ()
     memory: float = 0.0
     share: float = 1.0
+    plugins: tuple[Plugin, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
     needs_script: ClassVar[bool] = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields; what is first is unpickled first, and the run may be of a class that a plugin has."""
+        return {"plugins": self.plugins, **self.__dict__}
 
     @property
     def checkpoint(self) -> Path:
@@ -72,6 +81,7 @@ class Task:
 
     def carry_out(self, report: Report) -> str:
         """Train the run in this process; see :func:`run_task`."""
+        check_loaded(self.plugins)
         return run_task(self, report)
 
     def fail(self, reason: str) -> None:
@@ -329,6 +339,7 @@ def provenance(task: Task) -> dict[str, Any]:
         **({"devices": task.placement.devices} if task.placement.devices > 1 else {}),
         "precision": task.placement.precision,
         "images": task.images.digest,
+        **({"plugins": dict(task.code)} if task.code else {}),
     }
 
 

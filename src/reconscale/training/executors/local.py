@@ -15,6 +15,7 @@ from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from reconscale.errors import UserError
+from reconscale.own_parts import Plugin, check_loaded, loaded_plugins
 from reconscale.study.results_folder import Incident
 from reconscale.training.executors.base import (
     AnyTask,
@@ -104,7 +105,9 @@ class LocalExecutor:
         for _ in range(copies):
             receiver, sender = self._context.Pipe(duplex=False)
             environment = environment_of(self.devices[0] if self.devices else None)
-            process = self._context.Process(target=_apply, args=(function, arguments, sender, self._alive, environment))
+            process = self._context.Process(
+                target=_apply, args=(loaded_plugins(), function, arguments, sender, self._alive, environment)
+            )
             process.start()
             sender.close()
             started.append((process, receiver))
@@ -306,12 +309,13 @@ def _work(tasks: Group, messages: Connection, alive: Connection, environment: di
 
 
 def _apply(
-    function: Callable[..., Any], arguments: tuple[Any, ...], answer: Connection, alive: Connection,
-    environment: dict[str, str],
+    plugins: tuple[Plugin, ...], function: Callable[..., Any], arguments: tuple[Any, ...], answer: Connection,
+    alive: Connection, environment: dict[str, str],
 ) -> None:  # fmt: skip
-    """What a process does that is asked for a value."""
+    """What a process does that is asked for a value; the plugins come first, as the arguments may need them."""
     detach(alive, environment)
     try:
+        check_loaded(plugins)
         answer.send(function(*arguments))
     except UserError as mistake:
         answer.send(mistake)

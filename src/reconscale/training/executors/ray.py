@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.machine import cores
+from reconscale.own_parts import loaded_plugins
 from reconscale.study.results_folder import Incident
 from reconscale.training.executors.base import AnyTask, Attempts, Tell, fault_event, write_failure
 from reconscale.training.executors.local import GRACE, LocalExecutor, sigterm_as_interrupt
@@ -153,7 +154,7 @@ class RayExecutor:
         images = next((each for each in arguments if hasattr(each, "files")), None)
         line = None if images is None else self.line(images)
         answers = []
-        for ref in [slot.remote(function, arguments, self.device, line) for _ in range(copies)]:
+        for ref in [slot.remote((loaded_plugins(), function, arguments), self.device, line) for _ in range(copies)]:
             try:
                 answers.append(self.ray.get(ref))
             except self.ray.exceptions.RayTaskError as error:
@@ -335,7 +336,8 @@ def _leased(task: AnyTask, images: Any, line: Any, token: str) -> dict[str, Any]
     return carry_out_here(replace(task, images=images), line, token)  # type: ignore[type-var]
 
 
-def _applied(function: Callable[..., Any], arguments: tuple[Any, ...], device: str, line: Any) -> Any:
+def _applied(asked: tuple[Any, Callable[..., Any], tuple[Any, ...]], device: str, line: Any) -> Any:
+    _, function, arguments = asked  # plugins are loaded by being unpickled, before the arguments that may need them
     try:
         if line is not None:
             fetch(RemoteCall(line))

@@ -1,0 +1,159 @@
+"""What a results folder remembers of the user's own parts: which they were, and what reports ask of them.
+
+Reports, and all commands that only read, need no plugin: what a source or a metric says of itself is written down when
+networks are trained. What is read here is data; nothing of it is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from reconscale.errors import UserError
+from reconscale.files import read_json, to_json, write_atomic
+from reconscale.own_parts import Plugin, loaded_plugins, recall
+from reconscale.study.profiles import PROFILES, Profile
+from reconscale.study.sources import SOURCES, Source
+
+NAME = "plugins.json"
+"""The file of a results folder."""
+REMEDY = "delete it; `reconscale run` writes it again"
+ABSENT = "reconscale.study.recorded_parts:refuse_absent"
+
+Code = Mapping[str, str]
+"""Name of a plugin, or of a part that a script adds -> digest of its code."""
+
+
+def record_parts(root: Path, plugins: Sequence[Plugin], code: Code) -> None:
+    """Write down what the results of a folder are computed with. A folder without own parts has no such file.
+
+    Args:
+        root: the results folder.
+        plugins: that are loaded.
+        code: of the plugins, and of parts that were added without one.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    path = root / NAME
+    if not plugins and not code:
+        path.unlink(missing_ok=True)
+        return
+    kept = [{"name": p.name, "place": p.place, "digest": p.digest, "entries": _facts(p)} for p in plugins]
+    write_atomic(path, to_json({"plugins": kept, "code": dict(code)}))
+
+
+def _facts(plugin: Plugin) -> dict[str, dict[str, Any]]:
+    """What entries say of themselves, registry by registry; JSON values only."""
+    found: dict[str, dict[str, Any]] = {}
+    for registry, name in plugin.entries:
+        facts = {}
+        if registry in ("SOURCES", "PROFILES"):
+            entry = asdict(SOURCES[name] if registry == "SOURCES" else PROFILES[name])
+            facts = {key: value for key, value in entry.items() if key not in ("listing", "function", "code")}
+        found.setdefault(registry, {})[name] = facts
+    return found
+
+
+def recorded_code(root: Path) -> dict[str, str]:
+    """What the last ``run`` in a folder computed with: name -> digest.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    found = _read(root).get("code", {})
+    return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
+
+
+def recorded_places(root: Path) -> list[str]:
+    """What ``--plugin`` was given by the last ``run`` in a folder.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    return [place for place, _ in _plugins(root)]
+
+
+def recall_parts(root: Path) -> None:
+    """Make the sources, metrics and losses known that a folder remembers, as far as reports need them.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    for place, entries in _plugins(root):
+        try:
+            for name, facts in entries.get("SOURCES", {}).items():
+                source = TypeAdapter(Source).validate_python({"listing": ABSENT, **facts})
+                recall("SOURCES", name, source, place)
+            for name, facts in entries.get("PROFILES", {}).items():
+                recall("PROFILES", name, TypeAdapter(Profile).validate_python({"name": name, **facts}), place)
+            for name in entries.get("LOSSES", {}):
+                recall("LOSSES", name, ABSENT, place)
+            for name in entries.get("FAMILIES", {}):
+                recall("FAMILIES", name, None, place)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(root / NAME, f"is damaged ({error})", REMEDY) from error
+
+
+def _plugins(root: Path) -> list[tuple[str, dict[str, Any]]]:
+    kept = _read(root).get("plugins", [])
+    try:
+        return [(str(plugin["place"]), dict(plugin["entries"])) for plugin in kept]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(root / NAME, f"is damaged ({error!r})", REMEDY) from error
+
+
+def _read(root: Path) -> dict[str, Any]:
+    path = root / NAME
+    found = read_json(path, REMEDY) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise UserError(path, "is damaged", REMEDY)
+    return found
+
+
+def code_of_result(provenance: object) -> dict[str, str]:
+    """What a result was computed with, besides the package: name -> digest."""
+    found = provenance.get("plugins", {}) if isinstance(provenance, Mapping) else {}
+    return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}
+
+
+def absent_plugins(provenance: object) -> list[str]:
+    """The names of the own parts that a result was computed with and that are not loaded."""
+    there = {plugin.name for plugin in loaded_plugins()}
+    return sorted(name for name in code_of_result(provenance) if name not in there)
+
+
+def difference(root: Path, before: Code, now: Code, count: int) -> UserError | None:
+    """What to say where results came from other code than is loaded; none where it is the same.
+
+    Args:
+        root: the results folder.
+        before: what results were computed with.
+        now: what new ones would be computed with.
+        count: of the results.
+    """
+    if before == now or not count:
+        return None
+    results, copy = f"{count} result{'s' * (count > 1)}", "copy the study file to a new folder"
+    for name, digest in before.items():
+        if name not in now:
+            place = next((p for p in recorded_places(root) if Path(p).name == name), name)
+            return UserError(root, f"{results} came from {name}, which is not loaded", f"pass --plugin {place}")
+        if now[name] != digest:
+            found = f"{name} has changed since {results} came from it ({digest[:8]}, now {now[name][:8]})"
+            return UserError(root, found, f"the results are kept: restore the file, or {copy}")
+    name = next(name for name in now if name not in before)
+    return UserError(root, f"{results} came without {name}", f"leave it out, or {copy}")
+
+
+def refuse_absent(*given: object) -> None:
+    """What stands for the work of a part that is not loaded.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError("a part of your own", "is not loaded", "pass --plugin with the file that has it")

@@ -1,0 +1,122 @@
+"""The user's own parts in a study: which it uses, what they must be able to do, and that their code stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from reconscale.data import ImageSet
+from reconscale.data.volumes.volume_set import Slices
+from reconscale.errors import UserError
+from reconscale.networks import FAMILIES, build, input_spec, size_of
+from reconscale.networks.own import check_output
+from reconscale.networks.registry import BUILT_IN
+from reconscale.own_parts import Plugin, code_behind, loaded_plugins
+from reconscale.physics import problem_of
+from reconscale.study import LOSSES, PROBLEMS, SOURCES, Folder, Run, Study
+from reconscale.study.recorded_parts import code_of_result, difference, record_parts, recorded_code
+from reconscale.training import checkpoint
+from reconscale.training.executors.base import Tell
+
+
+def _named(study: Study) -> Iterable[tuple[str, str, object]]:
+    """What a study names of the registries: (registry, name, entry); entries that are not there are said elsewhere."""
+    losses = [study.recipe.loss, *(str(rule.recipe["loss"]) for rule in study.override if "loss" in rule.recipe)]
+    yield "FAMILIES", study.network.family, FAMILIES.get(study.network.family)
+    yield "SOURCES", study.images.source, SOURCES.get(study.images.source)
+    yield "PROBLEMS", study.problem.kind, PROBLEMS.get(study.problem.kind)
+    for loss in losses:
+        yield "LOSSES", loss, LOSSES.get(loss)
+
+
+def plugins_of(study: Study) -> tuple[Plugin, ...]:
+    """The plugins that numbers of a study depend on: those that it names, and those with metrics, which measure all."""
+    used = {(registry, name) for registry, name, _ in _named(study)}
+    return tuple(
+        plugin
+        for plugin in loaded_plugins()
+        if used & set(plugin.entries) or any(registry == "PROFILES" for registry, _ in plugin.entries)
+    )
+
+
+def code_of_study(study: Study) -> dict[str, str]:
+    """The own code that numbers of a study depend on: name of a plugin, or of a part without one -> digest."""
+    code = {plugin.name: plugin.digest for plugin in plugins_of(study)}
+    for registry, name, entry in _named(study):
+        code |= code_behind(registry, name, entry)
+    return code
+
+
+def pin_code(study: Study, folder: Folder, runs: Sequence[Run], tell: Tell) -> None:
+    """Remember the own parts that a results folder was computed with, and refuse others.
+
+    Runs that were under way with other code begin again; results are kept.
+
+    Args:
+        study: the study.
+        folder: its results, which this command holds.
+        runs: of the study.
+        tell: takes the events of the sweep.
+
+    Raises:
+        UserError: results of the study came from other code.
+    """
+    now = code_of_study(study)
+    results = [result for result in folder.results(runs, images=False) if result.status != "failed"]
+    before = code_of_result(results[0].provenance) if results else {}
+    if refusal := difference(folder.root, before, now, len(results)):
+        raise refusal
+    known = recorded_code(folder.root)
+    if known != now:
+        begun = [run for run in runs if not folder.is_over(run) and (folder.of(run) / checkpoint.NAME).is_file()]
+        for run in begun:
+            checkpoint.remove(folder.of(run))
+        if begun:
+            names = ", ".join(sorted(name for name in {**known, **now} if known.get(name) != now.get(name)))
+            words = "run that was under way begins" if len(begun) == 1 else "runs that were under way begin"
+            tell({"event": "note", "text": f"{len(begun)} {words} again, as {names} has changed"})
+    record_parts(folder.root, plugins_of(study), now)
+
+
+def check_networks(study: Study, images: ImageSet) -> None:
+    """Try untrained networks of the user's own on images of the study: every width, on images as in training and tests.
+
+    Raises:
+        UserError: one cannot be built, fails, gives another shape or NaN, has nothing to train, or does not grow with
+            its width.
+    """
+    family = study.network.family
+    if family in BUILT_IN:
+        return
+    problem = problem_of(study.problem, torch.device("cpu"), 0)
+    examples = [problem.fixed(data, 0, crop) for data, crop in _looked_at(study, images)]
+    given, counted = input_spec(study.problem, images.channels), dict[int, int]()
+    for width in sorted(study.sweep.width):
+        where = f"network.family '{family}' of width {width}"
+        torch.manual_seed(0)
+        try:
+            network = build(study.cell_network(width), given)
+        except UserError:
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"
+            raise UserError(where, f"cannot be built ({said})", "mend its __init__, or leave that width out") from error
+        for example in examples:
+            check_output(where, network.eval(), example.y, example.x)
+        check_output(where, network.train(), examples[0].y, examples[0].x)
+        counted[width] = size_of(study.cell_network(width), given).p
+    if not min(counted.values()):
+        raise UserError(f"network.family '{family}'", "has no parameters to train", "register its layers as modules")
+    if len(counted) > 1 and len(set(counted.values())) == 1:
+        p = next(iter(counted.values()))
+        raise UserError(f"network.family '{family}'", f"has {p:,} parameters at every width",
+                        "let its width be the number of channels of its layers")  # fmt: skip
+
+
+def _looked_at(study: Study, images: ImageSet) -> list[tuple[object, int | None]]:
+    """One image of every set, with the side that it is cropped to."""
+    options = study.images
+    tests = [(data, options.test_patch) for data in images.tests.values()]
+    patch = None if isinstance(images.train, Slices) else options.patch
+    return [(images.train, patch), (images.val, options.val_patch), *tests]
