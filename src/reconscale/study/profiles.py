@@ -149,7 +149,18 @@ _MRI = (
     _of_volumes("error", "image", "as nmse-fastmri-volume-v1, slice by slice; mean over slices"),
 )  # fmt: skip
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI)}
+_ALIGNED = "after one gain and one offset for each image were fitted to the truth by least squares, not clipped"
+_PAIRS: tuple[Profile, ...] = tuple(
+    Profile(f"{name}-affine", kind, "all", False, window, unit, f"{what} {_ALIGNED} (CARE's convention); range 1",
+            f"{_METRICS}:{name}_affine", problems=("pairs",))
+    for name, kind, window, unit, what in (
+        ("mse", "error", 0, "", "mean squared error over all pixels and channels"),
+        ("psnr", "psnr", 0, "dB", "PSNR over all pixels and channels"),
+        ("ssim", "ssim", 7, "", "SSIM, 7x7 uniform window, sample covariance, per channel,"),
+    )
+)  # fmt: skip
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI, *_PAIRS)}
 """The metrics by name. A new one is a function and an entry here."""
 
 

@@ -204,9 +204,9 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
     network, given = trained.run.network, trained.given
     if trained.measures:
         return _deblurred(trained, y)
-    family, depth, factor = family_of(network), depth_of(network, given.kind), given.factor
+    family, depth, factor = family_of(network), depth_of(network, given), given.factor
     context, least = family.context(depth), family.least(depth)
-    if upsampler_of(network, given.kind) == "bicubic":  # the network sees the enlarged image
+    if upsampler_of(network, given) == "bicubic":  # the network sees the enlarged image
         context, least = -(-context // factor) + 2, -(-least // factor)
     tile = max(tile, 8 * context, 4 * context + 2 * GRID)
     rows, columns = y.shape[-2:]
