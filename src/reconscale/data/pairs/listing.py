@@ -56,8 +56,8 @@ def list_pairs(images: Images, data: Path | None, key: str = "images") -> PairLi
     names, known = sorted(truth_of), sorted(set(truth_of.values()))
     place = {name: index for index, name in enumerate(known)}
     limits = images.input_range or images.range
-    clean = _Reader(root, [_place(truths, name) for name in known], images.range)
-    measured = _Reader(root, [_place(inputs, name) for name in names], limits)
+    clean = _Reader(root, _places(truths, known), images.range)
+    measured = _Reader(root, _places(inputs, names), limits)
     return PairListing(
         place=str(root),
         identity=["pair inputs", 1, *([list(limits)] if limits else [])],
@@ -131,10 +131,10 @@ def _scene(truth: str, files: FilePairs, images: Images) -> str:
     return files.scene_of.get(file_of(truth)) or unit_of(truth, images.unit)
 
 
-def _place(files: Files, name: str) -> tuple[str, int | None]:
-    """The file and the page of an image."""
-    file = name if name in files else file_of(name)
-    return file, dict(files[file])[name]
+def _places(files: Files, names: list[str]) -> list[tuple[str, int | None]]:
+    """The file and the page of every image."""
+    held = {name: (file, page) for file, images in files.items() for name, page in images}
+    return [held[name] for name in names]
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,9 @@ def match_files(images: Images, root: Path, key: str) -> FilePairs:
     inputs, truths = _both_folders(images, root, key, held_out, others)
     rule, found = _matched(inputs, truths, images.match, key)
     unused = sorted(set(truths.values()) - set(found.values()))
-    remarks = (f"{len(unused)} of {len(truths)} truths have no input and are left out, such as {unused[0]}",)
-    return FilePairs(rule, found, {}, others, remarks if unused else ())
+    remarks = [f"{len(unused)} of {len(truths)} truths have no input and are left out, such as {name}"
+               for name in unused[:1]]  # fmt: skip
+    return FilePairs(rule, found, {}, others, tuple(remarks))
 
 
 Keys = dict[str, str]
