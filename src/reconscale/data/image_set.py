@@ -18,7 +18,7 @@ from reconscale.data.listing import Listing, Progress, in_words, no_progress
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
 from reconscale.data.pairs.checks import look_at_pairs
 from reconscale.data.pairs.listing import PairListing
-from reconscale.data.pairs.pairing import pair_up
+from reconscale.data.pairs.pairing import check_alike, pair_up
 from reconscale.data.pairs.subset import PairSubset
 from reconscale.data.pixel_values import spread_cautions, value_spread
 from reconscale.data.sources import list_test_set, lister_of
@@ -182,15 +182,19 @@ class ImageSet:
         }
         if isinstance(self.train, Slices):
             return known | {"cache": sorted({str(v.path.parent) for s in self.sets.values() for v in s.volumes})}
-        return known | ({"pairs": dict(self.pairs)} if self.pairs else {}) | {
-            "files": in_words(self.passed_over) or "all read",
-            "pixel values": self.spreads,
-            "cautions": list(self.cautions),
-            "dtype": self.train.store.dtype,
-            "duplicates left out": self.duplicates,
-            "repeated training images": self._repeated(),
-            "cache": sorted({str(store.path) for pixels in self.sets.values() for store, _ in pixels.stores}),
-        }
+        return (
+            known
+            | ({"pairs": dict(self.pairs)} if self.pairs else {})
+            | {
+                "files": in_words(self.passed_over) or "all read",
+                "pixel values": self.spreads,
+                "cautions": list(self.cautions),
+                "dtype": self.train.store.dtype,
+                "duplicates left out": self.duplicates,
+                "repeated training images": self._repeated(),
+                "cache": sorted({str(store.path) for pixels in self.sets.values() for store, _ in pixels.stores}),
+            }
+        )
 
     @cached_property
     def spreads(self) -> dict[str, list[dict[str, Any]]]:
@@ -289,8 +293,9 @@ def _open_pairs(
     """As ``open_images``, of inputs with their truths."""
     skipped: list[tuple[str, str]] = []
 
-    def subset(found: PairListing, least: int, what: str) -> PairSubset:
-        pairs = pair_up(found, opened(found), opened(found.truths), skipped)
+    def subset(of: Listing, least: int, what: str) -> PairSubset:
+        assert isinstance(of, PairListing)
+        pairs = pair_up(of, opened(of), opened(of.truths), skipped)
         large = _large_enough(pairs.store, images, least, what, skipped)
         return pairs.pick(np.flatnonzero(np.isin(pairs.rows, large)))
 
@@ -298,20 +303,12 @@ def _open_pairs(
     train, val, test = (whole.pick(part) for part in _split(whole, images, listing))
     tests: dict[str, ImageSubset | Slices] = {"test": test} if images.test else {}
     for name in images.test_sets:
-        other = list_test_set(images, name, data)
-        assert isinstance(other, PairListing)
-        tests[name] = further = subset(other, LEAST_SIDE, "measurements")
-        if (further.factor, further.channels) != (whole.factor, whole.channels):
-            found = f"has truths {further.factor} times larger than inputs and {further.channels} channels"
-            remedy = f"those of the study are {whole.factor} times larger and have {whole.channels}: bring both to one form"
-            raise UserError(f"images.test_sets.{name}", found, remedy)
-    facts = {
-        "matched": f"{listing.rule}, such as {whole.names[0]} with {whole.truth_names[0]}",
-        "factor": whole.factor,
-        **look_at_pairs(val, images),
-    }
-    found = ImageSet(images, listing.unit, train, val, tests, tuple(skipped), 0, listing.passed_over, listing.remarks, facts)
-    return _without_duplicates(found)
+        tests[name] = other = subset(list_test_set(images, name, data), LEAST_SIDE, "measurements")
+        check_alike(f"images.test_sets.{name}", other, whole)
+    facts = {"matched": f"{listing.rule}, such as {whole.names[0]} with {whole.truth_names[0]}",
+             "factor": whole.factor, **look_at_pairs(val, images)}  # fmt: skip
+    about = (tuple(skipped), 0, listing.passed_over, listing.remarks, facts)
+    return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, *about))
 
 
 def _split(whole: ImageSubset, images: Images, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -71,10 +72,15 @@ def _fitted(smooth: Filter, pairs: list[Pair]) -> tuple[float, Levelled]:
     """The mean squared error of a filter with the best gain and offset; every pixel counts the same."""
     found = [(smooth(y).double().flatten(), x.double().flatten()) for y, x in pairs]
     a, b = torch.cat([ours for ours, _ in found]), torch.cat([truth for _, truth in found])
+    gain, offset = _gain_and_offset(a, b)
+    return float((gain * a + offset - b).square().mean()), Levelled(smooth, gain, offset)
+
+
+def _gain_and_offset(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """Those that bring ``a`` closest to ``b``, both (N,), by least squares."""
     variance = float((a - a.mean()).square().mean())
     gain = float(((a - a.mean()) * (b - b.mean())).mean()) / variance if variance > 0 else 0.0
-    levelled = Levelled(smooth, gain, float(b.mean() - gain * a.mean()))
-    return float((gain * a + levelled.offset - b).square().mean()), levelled
+    return gain, float(b.mean()) - gain * float(a.mean())
 
 
 def _offered(pairs: list[Pair], factor: int) -> Iterator[tuple[str, Filter]]:
@@ -95,7 +101,7 @@ def _offered(pairs: list[Pair], factor: int) -> Iterator[tuple[str, Filter]]:
         yield f"{first}block DCT, {strength:g} × the noise", on(partial(denoise_dct, sigma=strength * level))
         yield f"{first}non-local means, {strength:g} × the noise", on(partial(nonlocal_means, sigma=strength * level))
     for amount in AMOUNTS:
-        yield f"{first}unsharp masking, {amount:g}", (lambda y, amount=amount: sharpened(enlarge(y), amount))
+        yield f"{first}unsharp masking, {amount:g}", on(partial(sharpened, amount=amount))
     for kernel in ("bicubic", "box", "gaussian") if factor > 1 else ():
         for steps in STEPS:
             words = f"iterative back-projection, {kernel}, {steps} steps"
@@ -108,11 +114,10 @@ def _unchanged(y: Tensor) -> Tensor:
 
 def noise_level(pairs: list[Pair], factor: int) -> float:
     """Standard deviation of what inputs have that truths of the same size have not, at the gain between them."""
-    reduced = [(x, torch.nn.functional.avg_pool2d(y, factor).double()) for x, y in pairs]
-    a, b = (torch.cat([pair[side].double().flatten() for pair in reduced]) for side in (1, 0))
-    variance = float((a - a.mean()).square().mean())
-    gain = float(((a - a.mean()) * (b - b.mean())).mean()) / variance if variance > 0 else 0.0
-    return float((b - b.mean() - gain * (a - a.mean())).square().mean()) ** 0.5
+    truth = torch.cat([torch.nn.functional.avg_pool2d(x, factor).double().flatten() for _, x in pairs])
+    given = torch.cat([y.double().flatten() for y, _ in pairs])
+    gain, offset = _gain_and_offset(truth, given)
+    return math.sqrt(float((gain * truth + offset - given).square().mean()))
 
 
 def gaussian(y: Tensor, width: float) -> Tensor:

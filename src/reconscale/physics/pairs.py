@@ -41,7 +41,9 @@ class Pairs(ImageProblem[PairsProblem]):
         factor = self.problem.factor
         found = _pairs(data).factor
         if found != factor:
-            remedy = f"set it to {found}" if found in (1, 2, 3, 4, 8) else "bring truths to 1, 2, 3, 4 or 8 times the size"
+            remedy = (
+                f"set it to {found}" if found in (1, 2, 3, 4, 8) else "bring truths to 1, 2, 3, 4 or 8 times the size"
+            )
             what = "truths are as large as inputs" if found == 1 else f"truths are {found} times larger than inputs"
             raise UserError("problem.factor", f"found {factor}, and {what}", remedy)
         if patch % factor:

@@ -205,7 +205,7 @@ class Images(FrozenModel):
 
     @property
     def split_noun(self) -> str:
-        """What a split keeps together: ``images``, ``photographs``, ``scenes`` or ``folders``; ``patients`` or ``volumes``."""
+        """What a split keeps together: images, photographs, scenes or folders; patients or volumes."""
         source = SOURCES[self.source]
         if source.volumes:
             named = self.patient is not None or self.unit == "folder" or source.knows_patients

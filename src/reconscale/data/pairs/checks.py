@@ -59,16 +59,17 @@ def look_at_pairs(pairs: PairSubset, images: Images) -> dict[str, Any]:
     shifts = np.array([shift_of(given, _reduced(truth, pairs.factor)) for given, truth in looked
                        if min(given.shape) >= LEAST_SIDE]).reshape(-1, 2)  # fmt: skip
     if not len(shifts):
-        return {"shift": "not measured: images are small"}
+        return {"shift in pixels": "not measured: images are small"}
     lengths = np.hypot(*shifts.T)
     median, count = float(np.median(lengths)), len(shifts)
     if median >= MOST_SHIFT and not images.allow_shift:
         down, right = np.median(shifts, 0).tolist()
-        found = (f"are displaced against their truths: by {median:.1f} pixels on the median of {count} validation pairs "
-                 f"({down:+.1f} down, {right:+.1f} to the right), {lengths.max():.1f} at most")  # fmt: skip
+        found = (f"are displaced against their truths: by {median:.1f} pixels on the median of {count} validation "
+                 f"pairs ({down:+.1f} down, {right:+.1f} to the right), {lengths.max():.1f} at most")  # fmt: skip
         remedy = "register them, or set images.allow_shift = true if this is what is to be learnt"
         raise UserError("images: inputs", found, remedy)
-    return {"shift (median and most of validation pairs, pixels)": [round(median, 2), round(float(lengths.max()), 2)]}
+    shift = {"median": round(median, 2), "largest": round(float(lengths.max()), 2), "validation pairs": count}
+    return {"shift in pixels": shift}
 
 
 def _planes(pairs: PairSubset, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +146,7 @@ def _refuse_noisy_truths(levels: list[tuple[float, float]]) -> None:
     """Folders that were swapped are the likeliest reason for truths that are noisier than their inputs."""
     given, truth = np.median(np.array(levels), 0).tolist()
     if truth > max(NOISIER * given, FAINT):
-        found = (f"are noisier than their inputs: about {100 * truth:.2g} % against {100 * given:.2g} % of the standard "
-                 f"deviation of an image, on the median of {len(levels)} validation pairs")  # fmt: skip
+        found = (f"are noisier than their inputs: about {100 * truth:.2g} % against {100 * given:.2g} % of the "
+                 f"standard deviation of an image, on the median of {len(levels)} validation pairs")  # fmt: skip
         remedy = "are inputs and truths swapped? If not, set images.allow_noisy_truth = true"
         raise UserError("images: truths", found, remedy)

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os.path import commonprefix
 from pathlib import Path, PurePosixPath
 
 from reconscale.data.folders import PassedOver, add_files, files_below, place_below
@@ -73,9 +72,7 @@ Keys = dict[str, str]
 """Names without their folder and their ending -> names of files below the data folder."""
 
 
-def _both_folders(
-    images: Images, root: Path, key: str, held_out: set[Path], others: PassedOver
-) -> tuple[Keys, Keys]:
+def _both_folders(images: Images, root: Path, key: str, held_out: set[Path], others: PassedOver) -> tuple[Keys, Keys]:
     """The files of inputs and of truths. Where one folder holds both, ``match`` tells them apart."""
     assert images.inputs and images.truths
     at, truths_at = (place_below(root, getattr(images, side), f"{key}.{side}") for side in ("inputs", "truths"))
@@ -154,12 +151,17 @@ def _by_folder(inputs: Keys, truths: Keys) -> dict[str, str | None]:
 def _advice(inputs: Sequence[str], truths: Sequence[str]) -> str:
     """What ``match`` would find a truth for every input, where the first names of both sides tell."""
     pair = (inputs[0], truths[0])
-    before = len(commonprefix(pair))
-    after = len(commonprefix([name[before:][::-1] for name in pair]))
+    before = _alike(*pair)
+    after = _alike(*(name[before:][::-1] for name in pair))
     ours, theirs = (name[before : len(name) - after] for name in pair)
     if ours and {name.replace(ours, theirs) for name in inputs} <= set(truths):
         return f'set match = ["{ours}", "{theirs}"]'
     return 'say what to replace in names, as match = ["noisy", "clean"], or name every pair in a table with csv'
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two names begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _from_table(place: str, root: Path, key: str) -> FilePairs:
@@ -182,7 +184,11 @@ def _from_table(place: str, root: Path, key: str) -> FilePairs:
         if "scene" in row:
             scene = (row["scene"] or "").strip()
             if not scene or scene_of.setdefault(names[1], scene) != scene:
-                found = "names no scene" if not scene else f"puts {names[1]} into the scenes {scene_of[names[1]]} and {scene}"
+                found = (
+                    "names no scene"
+                    if not scene
+                    else f"puts {names[1]} into the scenes {scene_of[names[1]]} and {scene}"
+                )
                 raise UserError(where, found, "give every truth one scene")
     if not truth_of:
         raise UserError(path, "names no pair", "write a line for every input")

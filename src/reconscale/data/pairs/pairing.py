@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from reconscale.data.pairs.listing import PairListing
@@ -18,7 +20,8 @@ def pair_up(listing: PairListing, inputs: Store, truths: Store, skipped: list[tu
 
     Args:
         listing: says which truth belongs to which input.
-        inputs, truths: where they are packed.
+        inputs: where the inputs are packed.
+        truths: where the truths are packed.
         skipped: pairs that are left out are added, with the reason.
 
     Raises:
@@ -42,10 +45,23 @@ def pair_up(listing: PairListing, inputs: Store, truths: Store, skipped: list[tu
     if not kept:
         raise UserError(listing.place, "holds no pair whose two images can be read", "repair the files")
     scenes = tuple(listing.scenes[place] for place in kept)
-    found = PairSubset(truths, np.array(truth_rows, np.int64), "file", inputs, np.array(rows, np.int64), scenes, 1)
-    _refuse_equal(found)
-    _refuse_constant(found)
-    return PairSubset(*found.__reduce__()[1][:-1], _common_factor(found))
+    held = np.array(truth_rows, np.int64), np.array(rows, np.int64)
+    pairs = PairSubset(truths, held[0], "file", inputs, held[1], scenes, 1)
+    _refuse_equal(pairs)
+    _refuse_constant(pairs)
+    return replace(pairs, factor=_common_factor(pairs))
+
+
+def check_alike(where: str, pairs: PairSubset, training: PairSubset) -> None:
+    """Refuse a test set whose pairs have another form than those that networks are trained on.
+
+    Raises:
+        UserError: their factors or their channels differ.
+    """
+    if (pairs.factor, pairs.channels) == (training.factor, training.channels):
+        return
+    theirs, ours = (f"{of.factor} times larger than inputs and {_KINDS[of.channels]}" for of in (pairs, training))
+    raise UserError(where, f"has truths {theirs}, those of the study are {ours}", "bring both to one form")
 
 
 def _common_factor(pairs: PairSubset) -> int:
@@ -60,7 +76,8 @@ def _common_factor(pairs: PairSubset) -> int:
         bad = int(np.argmin(fits))
         found = f"has {_size(given[bad])} pixels, and its truth {pairs.truth_names[bad]} has {_size(truth[bad])}"
         more = f" (and {int((~fits).sum()) - 1} more pairs)" if (~fits).sum() > 1 else ""
-        raise UserError(pairs.names[bad], found + more, "the sides of a truth must be 1, 2, 3, ... times those of its input")
+        remedy = "the sides of a truth must be 1, 2, 3, ... times those of its input"
+        raise UserError(pairs.names[bad], found + more, remedy)
     if (factors[:, 0] != factors[0, 0]).any():
         other = int(np.argmax(factors[:, 0] != factors[0, 0]))
         found = f"is {factors[0, 0]} times smaller than its truth, and {pairs.names[other]} {factors[other, 0]} times"
@@ -79,8 +96,8 @@ def _refuse_equal(pairs: PairSubset) -> None:
     same = (pairs.inputs.hashes[pairs.input_rows] == pairs.store.hashes[pairs.rows]).all(1)
     if same.any():
         first, more = int(np.argmax(same)), int(same.sum()) - 1
-        raise UserError(pairs.names[first], f"is the same image as its truth {pairs.truth_names[first]}"
-                        + f" (and {more} more pairs)" * bool(more), "check which files are inputs and which truths")  # fmt: skip
+        found = f"is the same image as its truth {pairs.truth_names[first]}" + f" (and {more} more pairs)" * bool(more)
+        raise UserError(pairs.names[first], found, "check which files are inputs and which truths")
 
 
 def _refuse_constant(pairs: PairSubset) -> None:

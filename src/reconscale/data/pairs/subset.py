@@ -49,12 +49,12 @@ class PairSubset(ImageSubset):
         return tuple(map(self.store.names.__getitem__, self.rows.tolist()))
 
     @property
-    def units(self) -> tuple[str, ...]:  # type: ignore[override]
+    def units(self) -> tuple[str, ...]:
         """The scene of every pair."""
         return self.scenes
 
     @property
-    def _alone(self) -> bool:  # type: ignore[override]
+    def _alone(self) -> bool:
         return False
 
     @property
@@ -82,7 +82,12 @@ class PairSubset(ImageSubset):
     def described(self) -> dict[str, Any]:
         """Counts and sizes of pairs and of their truths; JSON values only."""
         known = super().described()
-        return {"pairs": known.pop("images"), "scenes": known.pop("units"), "truths": len(np.unique(self.rows)), **known}
+        return {
+            "pairs": known.pop("images"),
+            "scenes": known.pop("units"),
+            "truths": len(np.unique(self.rows)),
+            **known,
+        }
 
     def pair(self, i: int, crop: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """One pair as it is stored.
@@ -101,7 +106,9 @@ class PairSubset(ImageSubset):
         most = max(given.shape) if crop is None else max(1, crop // factor)
         height, width = (min(most, side) for side in given.shape[:2])
         top, left = round((given.shape[0] - height) / 2), round((given.shape[1] - width) / 2)
-        rows, columns = (slice(factor * start, factor * (start + side)) for start, side in ((top, height), (left, width)))
+        rows, columns = (
+            slice(factor * start, factor * (start + side)) for start, side in ((top, height), (left, width))
+        )
         return given[top : top + height, left : left + width], truth[rows, columns]
 
     def pair_tensors(self, i: int, crop: int | None = None) -> tuple[Tensor, Tensor]:
@@ -130,7 +137,8 @@ class PairSubset(ImageSubset):
         Args:
             indices: which pairs; repetitions are fine.
             patch: side of the crops of truths, in pixels, a multiple of the factor.
-            generator, turns: as of :meth:`ImageSubset.crops`; input and truth are turned alike.
+            generator: as of :meth:`ImageSubset.crops`.
+            turns: as of :meth:`ImageSubset.crops`; input and truth are turned alike.
 
         Returns:
             (B, C, patch / factor, patch / factor) of the inputs, and (B, C, patch, patch) of the truths.
