@@ -79,6 +79,19 @@ def check_pair_keys(images: Images) -> None:
             if getattr(images, key):
                 raise ValueError(f"{key}: is for the source 'pairs', not for '{images.source}'; leave it out")
         return
+    _check_places(images)
+    if images.downscale > 1:
+        raise ValueError("downscale: is not for pairs; reduce inputs and truths yourself, or leave it out")
+    if images.input_range and not images.range:
+        raise ValueError("input_range: is for inputs of other units than truths; say black and white of truths as range")
+    for key in ("range", "input_range"):
+        limits = getattr(images, key)
+        if limits is not None and not (all(map(math.isfinite, limits)) and limits[0] < limits[1]):
+            raise ValueError(f"{key}: found [{limits[0]:g}, {limits[1]:g}]; give black and white, the smaller one first")
+
+
+def _check_places(images: Images) -> None:
+    """Refuse places that say where pairs are in two ways, or by half."""
     if images.folders != (".",):
         raise ValueError("folders: is not for the source 'pairs'; name two folders, inputs and truths")
     if images.csv and (images.inputs or images.truths or images.match):
@@ -86,15 +99,3 @@ def check_pair_keys(images: Images) -> None:
     if bool(images.inputs) != bool(images.truths):
         missing = "truths" if images.inputs else "inputs"
         raise ValueError(f"{missing}: is missing; name both folders, inputs and truths")
-    if images.downscale > 1:
-        raise ValueError("downscale: is not for pairs; reduce inputs and truths yourself, or leave it out")
-    if images.input_range and not images.range:
-        raise ValueError(
-            "input_range: is for inputs of other units than truths; say black and white of truths as range"
-        )
-    for key in ("range", "input_range"):
-        limits = getattr(images, key)
-        if limits is not None and not (all(map(math.isfinite, limits)) and limits[0] < limits[1]):
-            raise ValueError(
-                f"{key}: found [{limits[0]:g}, {limits[1]:g}]; give black and white, the smaller one first"
-            )

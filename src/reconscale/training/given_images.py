@@ -244,9 +244,10 @@ def _recorded(folder: Path, *, paired: bool) -> list[dict[str, Any]]:
     """The values of the training images, of pairs of their inputs, as the study noted them; empty where it did not."""
     path = folder.parent / "images.json"
     record = read_json(path) if path.is_file() else {}
+    key = "train inputs" if paired else "train"
     try:
         return [{"type": str(entry["type"]), "white": float(entry["white"]), "min": float(entry["min"]),
-                 "max": float(entry["max"])} for entry in record["pixel values"]["train inputs" if paired else "train"]]  # fmt: skip
+                 "max": float(entry["max"])} for entry in record["pixel values"][key]]  # fmt: skip
     except (KeyError, TypeError, ValueError):  # a study of an older version, or none
         return []
 
