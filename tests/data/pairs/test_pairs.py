@@ -45,6 +45,11 @@ def touch(folder: Path, *names: str) -> None:
         write_image(folder / name, np.full((20, 20, 1), index, np.uint8))
 
 
+def stack(path: Path, count: int) -> None:
+    pages = np.arange(count * 400, dtype=np.uint16).reshape(count, 20, 20)
+    tifffile.imwrite(path, pages, photometric="minisblack", metadata={"axes": "ZYX"})
+
+
 def matched(folder: Path, **more: Any) -> dict[str, str]:
     listing = list_pairs(options(**more), folder)
     return {name: listing.truths.names[truth] for name, truth in zip(listing.names, listing.truth_of, strict=True)}
@@ -112,11 +117,11 @@ class TestMatching:
         touch(tmp_path, "clean/one.tif")
         for name, count in (("noisy/one.tif", 3), ("noisy/two.tif", 2), ("clean/two.tif", 2)):
             (tmp_path / name).parent.mkdir(exist_ok=True)
-            tifffile.imwrite(tmp_path / name, np.zeros((count, 20, 20), np.uint8), photometric="minisblack")
+            stack(tmp_path / name, count)
         found = matched(tmp_path)
         assert found["noisy/one.tif#0002"] == "clean/one.tif" and found["noisy/two.tif#0001"] == "clean/two.tif#0001"
         assert set(list_pairs(options(), tmp_path).scenes) == {"clean/one.tif", "clean/two.tif"}
-        tifffile.imwrite(tmp_path / "clean/two.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
+        stack(tmp_path / "clean/two.tif", 4)
         with pytest.raises(UserError, match="has 2 pages, and its truth clean/two.tif has 4"):
             matched(tmp_path)
 

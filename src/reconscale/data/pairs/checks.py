@@ -100,9 +100,8 @@ def shift_of(given: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     planes = [(plane - plane.mean()) * window for plane in (given, truth)]
     if not all(plane.any() for plane in planes):
         return 0.0, 0.0
-    found, _, _ = phase_cross_correlation(*planes, upsample_factor=10, normalization=None)
+    found, _, _ = phase_cross_correlation(*planes, upsample_factor=10, normalization=None)  # brings truth to input
     down, right = float(found[0]), float(found[1])
-    down, right = -down, -right  # what was found would bring the input back
     if np.hypot(down, right) < MOST_SHIFT:
         return down, right
     place = round(down), round(right)
