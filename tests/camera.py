@@ -38,7 +38,14 @@ def reduced(values: np.ndarray, factor: int) -> np.ndarray:
 
 
 def write_pairs(
-    folder: Path, *, scenes: int = 6, copies: int = 1, side: int = 40, factor: int = 1, channels: int = 1, first: int = 0
+    folder: Path,
+    *,
+    scenes: int = 6,
+    copies: int = 1,
+    side: int = 40,
+    factor: int = 1,
+    channels: int = 1,
+    first: int = 0,
 ) -> None:
     """``clean/00.tif`` and ``noisy/00.tif``, or with several copies ``noisy/00/0.tif``, for every scene."""
     rng = np.random.default_rng(first)

@@ -83,11 +83,15 @@ def check_pair_keys(images: Images) -> None:
     if images.downscale > 1:
         raise ValueError("downscale: is not for pairs; reduce inputs and truths yourself, or leave it out")
     if images.input_range and not images.range:
-        raise ValueError("input_range: is for inputs of other units than truths; say black and white of truths as range")
+        raise ValueError(
+            "input_range: is for inputs of other units than truths; say black and white of truths as range"
+        )
     for key in ("range", "input_range"):
         limits = getattr(images, key)
         if limits is not None and not (all(map(math.isfinite, limits)) and limits[0] < limits[1]):
-            raise ValueError(f"{key}: found [{limits[0]:g}, {limits[1]:g}]; give black and white, the smaller one first")
+            raise ValueError(
+                f"{key}: found [{limits[0]:g}, {limits[1]:g}]; give black and white, the smaller one first"
+            )
 
 
 def _check_places(images: Images) -> None:

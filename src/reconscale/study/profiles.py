@@ -149,6 +149,7 @@ _MRI = (
     _of_volumes("error", "image", "as nmse-fastmri-volume-v1, slice by slice; mean over slices"),
 )  # fmt: skip
 
+
 def _aligned(metric: Literal["psnr", "ssim", "error"], how: str) -> Profile:
     name = {"psnr": "psnr", "ssim": "ssim", "error": "mse"}[metric]
     window, unit = (7 if metric == "ssim" else 0), ("dB" if metric == "psnr" else "")

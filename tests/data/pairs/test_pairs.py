@@ -64,7 +64,10 @@ class TestMatching:
     def test_one_truth_a_folder(self, tmp_path: Path) -> None:
         touch(tmp_path, "noisy/s/1.png", "noisy/s/2.png", "noisy/t/1.png", "clean/s/gt.png", "clean/t.png")
         listing = list_pairs(options(), tmp_path)
-        assert matched(tmp_path)["noisy/s/2.png"] == "clean/s/gt.png" and matched(tmp_path)["noisy/t/1.png"] == "clean/t.png"
+        assert (
+            matched(tmp_path)["noisy/s/2.png"] == "clean/s/gt.png"
+            and matched(tmp_path)["noisy/t/1.png"] == "clean/t.png"
+        )
         assert listing.scenes == ("clean/s/gt.png", "clean/s/gt.png", "clean/t.png")
 
     def test_words_are_replaced_in_one_folder_too(self, tmp_path: Path) -> None:
