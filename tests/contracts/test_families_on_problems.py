@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reconscale.data import ImageSet, open_images, read_image, write_image
+from reconscale.data import ImageSet, open_images, write_image
+from reconscale.data.image_files import read_pixels
 from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
 from reconscale.networks.family import input_spec
@@ -19,6 +20,7 @@ from reconscale.study.problems import PROBLEMS
 from reconscale.training.apply import reconstruct
 from reconscale.training.loop import Hooks, Training
 from reconscale.training.worker import Placement, Task, run_task
+from tests import camera
 from tests.contracts.test_families import small
 
 CPU = torch.device("cpu")
@@ -31,9 +33,21 @@ CASES = [(family, kind) for family, known in FAMILIES.items() for kind in PROBLE
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    options = Images(source="deadleaves", channels="gray", size=40, total=6, patch=SIDE, val=1, val_patch=SIDE, test=1)
-    return open_images(options, cache=tmp_path_factory.mktemp("cache"))
+def both(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, ImageSet]:
+    """Single images, and pairs."""
+    place = tmp_path_factory.mktemp("cache")
+    camera.write_pairs(place, scenes=6, side=40)
+    common = {"patch": SIDE, "val": 1, "val_patch": SIDE, "test": 1}
+    single = Images(source="deadleaves", channels="gray", size=40, total=6, **common)
+    pairs = Images(source="pairs", inputs="noisy", truths="clean", range=(camera.BLACK, camera.WHITE), **common)
+    return {options.paired: open_images(options, data=place, cache=place / "cache") for options in (single, pairs)}
+
+
+@pytest.fixture
+def images(request: pytest.FixtureRequest, both: dict[bool, ImageSet]) -> ImageSet:
+    """Those that the problem of a test takes."""
+    kind = request.node.callspec.params.get("kind") if hasattr(request.node, "callspec") else None
+    return both[kind is not None and PROBLEMS[kind].paired]
 
 
 def run_of(family: str, kind: str, images: ImageSet) -> Run:
@@ -75,10 +89,12 @@ def test_from_training_to_a_file(family: str, kind: str, images: ImageSet, tmp_p
     if not run.problem.volumes:  # volumes have tests of their own
         given = input_spec(run.problem, 1)
         image = np.random.default_rng(0).random((25, 33, 1)).astype(np.float32)
+        black, white = run.images.range or (0.0, 1.0)
+        image = black + (white - black) * image
         write_image(tmp_path / "in.tif", image)
         if given.form == "sensed" and "sensed" in FAMILIES[family].build and not run.problem.files_hold_y:
             with pytest.raises(UserError, match="what was measured"):  # a file holds what was filtered
                 reconstruct(folder.of(run), tmp_path / "in.tif", tmp_path / "out.tif")
             return
         written = reconstruct(folder.of(run), tmp_path / "in.tif", tmp_path / "out.tif")
-        assert read_image(written[0]).shape == (25 * given.factor, 33 * given.factor, 1)
+        assert read_pixels(written[0]).shape == (25 * given.factor, 33 * given.factor, 1)

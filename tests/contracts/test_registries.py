@@ -18,7 +18,8 @@ def example(kind: str) -> Problem:
 
 
 def images_for(problem: Problem) -> Images:
-    source = next(name for name, source in SOURCES.items() if source.volumes == problem.volumes)
+    fits = {name for name, source in SOURCES.items() if source.volumes == problem.volumes}
+    source = next(name for name in SOURCES if name in fits and SOURCES[name].paired == problem.paired)
     return Images(source=source, patch=64, val_patch=64, test_patch=None if problem.volumes else 64, val=1, test=1)
 
 

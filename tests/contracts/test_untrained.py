@@ -16,9 +16,9 @@ from reconscale.study.problems import PROBLEMS
 from reconscale.training.evaluate import validate
 
 from .test_families import small
-from .test_families_on_problems import CASES, CPU, OPTIONS, SIDE, images
+from .test_families_on_problems import CASES, CPU, OPTIONS, SIDE, both, images
 
-__all__ = ["images"]
+__all__ = ["both", "images"]
 
 LOSES = 0.1
 """dB that it may lose against its input."""

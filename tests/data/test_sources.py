@@ -15,6 +15,7 @@ from reconscale.data.listing import Listing, unit_of
 from reconscale.data.sources import PHOTOGRAPHS, draw_leaves, list_bundled
 from reconscale.errors import UserError
 from reconscale.study import SOURCES, Images
+from tests import camera
 
 from .conftest import picture
 
@@ -28,9 +29,11 @@ def listing(request: pytest.FixtureRequest, tmp_path: Path) -> Listing:
         "folder": {"folders": ("photos",)},
         "deadleaves": {"size": 32, "total": 20},
         "array": {"folders": ("arrays",)},
+        "pairs": {"inputs": "noisy", "truths": "clean"},
     }.get(request.param, {})
     for index in range(5):
         write_image(tmp_path / "photos" / f"{index}.png", picture(index))
+    camera.write_pairs(tmp_path, scenes=5)
     (tmp_path / "arrays").mkdir()
     np.save(tmp_path / "arrays" / "a.npy", np.stack([picture(i) for i in range(4)]))
     np.savez(tmp_path / "arrays" / "b.npz", x=np.stack([picture(i) for i in range(5, 8)]))

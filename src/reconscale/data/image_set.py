@@ -14,8 +14,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from reconscale.data.build_store import open_store
-from reconscale.data.listing import Listing, Progress, in_words, no_progress, unit_of
+from reconscale.data.listing import Listing, Progress, in_words, no_progress
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
+from reconscale.data.pairs.checks import look_at_pairs
+from reconscale.data.pairs.listing import PairListing
+from reconscale.data.pairs.pairing import check_alike, pair_up
+from reconscale.data.pairs.subset import PairSubset
 from reconscale.data.pixel_values import spread_cautions, value_spread
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
@@ -53,9 +57,10 @@ def memoize(
         return find()
     key = hashlib.sha256(question.encode())
     for label, pixels in about:
-        content = [pixels.store.manifest["files"][name] for name in ("names.txt", "hashes.npy")]
-        key.update(f"\0{label}\0{' '.join(content)}\0{len(pixels)}\0".encode())
-        key.update(np.ascontiguousarray(pixels.rows, np.int64).data)
+        for store, rows in pixels.stores:
+            content = [store.manifest["files"][name] for name in ("names.txt", "hashes.npy")]
+            key.update(f"\0{label}\0{' '.join(content)}\0{len(pixels)}\0".encode())
+            key.update(np.ascontiguousarray(rows, np.int64).data)
     path = about[0][1].store.path.parent / "answers" / f"{key.hexdigest()[:32]}.json"
     kept: T | None = _kept(path)
     if kept is not None:
@@ -76,6 +81,7 @@ def _kept(path: Path) -> Any:
         return None
 
 
+_COPIES = 'if these are copies of one scene, keep them together with images.unit = "folder"; else '
 LEAST_SIDE = 8
 """Images of further test sets have at least this many pixels a side; SSIM needs 7."""
 
@@ -94,6 +100,7 @@ class ImageSet:
         duplicates: pairs of a training or validation image and a held-out one that (nearly) agree; these were left out.
         passed_over: files in the folders that are not read: ending -> how many, and the name of one.
         remarks: what a user should know about the files, one sentence each.
+        pairs: of real pairs: how they were matched, and how well inputs and truths fit; JSON values only.
     """
 
     images: Images
@@ -105,6 +112,7 @@ class ImageSet:
     duplicates: int = 0
     passed_over: Mapping[str, tuple[int, str]] = field(default_factory=dict, repr=False)
     remarks: tuple[str, ...] = ()
+    pairs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def channels(self) -> int:
@@ -158,7 +166,7 @@ class ImageSet:
                     found |= {path.absolute() for path in volume.path.iterdir() if path.is_file()}
                     found |= {Path(volume.place.path).absolute()} if volume.place is not None else set()
             else:
-                found |= set(pixels.store.files())
+                found |= {path for store, _ in pixels.stores for path in store.files()}
         return tuple(sorted(found))
 
     def describe(self) -> dict[str, Any]:
@@ -174,21 +182,27 @@ class ImageSet:
         }
         if isinstance(self.train, Slices):
             return known | {"cache": sorted({str(v.path.parent) for s in self.sets.values() for v in s.volumes})}
-        return known | {
-            "files": in_words(self.passed_over) or "all read",
-            "pixel values": self.spreads,
-            "cautions": list(self.cautions),
-            "dtype": self.train.store.dtype,
-            "duplicates left out": self.duplicates,
-            "repeated training images": self._repeated(),
-            "cache": sorted({str(pixels.store.path) for pixels in self.sets.values()}),
-        }
+        return (
+            known
+            | ({"pairs": dict(self.pairs)} if self.pairs else {})
+            | {
+                "files": in_words(self.passed_over) or "all read",
+                "pixel values": self.spreads,
+                "cautions": list(self.cautions),
+                "dtype": self.train.store.dtype,
+                "duplicates left out": self.duplicates,
+                "repeated training images": self._repeated(),
+                "cache": sorted({str(store.path) for pixels in self.sets.values() for store, _ in pixels.stores}),
+            }
+        )
 
     @cached_property
     def spreads(self) -> dict[str, list[dict[str, Any]]]:
         """The values of the pixels of every set of single images, in their own units: see ``value_spread``."""
         found = {}
-        for name, pixels in self.sets.items():
+        measured = {f"{name} inputs": pixels.measured for name, pixels in self.sets.items()
+                    if isinstance(pixels, PairSubset)}  # fmt: skip
+        for name, pixels in {**self.sets, **measured}.items():
             if isinstance(pixels, ImageSubset):
                 size = pixels.area_in_all * pixels.channels * np.dtype(pixels.store.dtype).itemsize
                 ask = lambda pixels=pixels: value_spread(pixels)  # noqa: E731
@@ -198,9 +212,10 @@ class ImageSet:
     @cached_property
     def cautions(self) -> tuple[str, ...]:
         """What a user should know before numbers are believed: about the files, and about the values of pixels."""
-        own = [spread for name, spreads in self.spreads.items() if name not in self.images.test_sets
+        own = [spread for name, spreads in self.spreads.items() if name in ("train", "val", "test")
                for spread in spreads]  # fmt: skip
-        said = [*self.remarks, *(spread_cautions("the images", own, self.images.range) if own else ())]
+        what = "the truths" if self.images.paired else "the images"
+        said = [*self.remarks, *(spread_cautions(what, own, self.images.range) if own else ())]
         for name in self.images.test_sets:
             if name in self.spreads:
                 said += spread_cautions(f"the test set '{name}'", self.spreads[name], self.images.range)
@@ -209,7 +224,8 @@ class ImageSet:
     def _repeated(self) -> int:
         train = self.train
         assert isinstance(train, ImageSubset)
-        return memoize("repeated 1", [("train", train)], lambda: count_repeats(train.store, train.rows))
+        rows = np.unique(train.rows)  # several inputs may have one truth
+        return memoize("repeated 1", [("train", train)], lambda: count_repeats(train.store, rows))
 
     @property
     def sets(self) -> dict[str, Any]:
@@ -256,6 +272,8 @@ def open_images(
         )
 
     listing = lister_of(images)(images, data)
+    if isinstance(listing, PairListing):
+        return _open_pairs(images, listing, data, opened)
     store = opened(listing)
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
@@ -267,6 +285,30 @@ def open_images(
         tests[name] = _further_test_set(name, opened(other), other.unit, store, images, skipped)
     found = ImageSet(images, listing.unit, train, val, tests, tuple(skipped), 0, listing.passed_over, listing.remarks)
     return _without_duplicates(found)
+
+
+def _open_pairs(
+    images: Images, listing: PairListing, data: Path | None, opened: Callable[[Listing], Store]
+) -> ImageSet:
+    """As ``open_images``, of inputs with their truths."""
+    skipped: list[tuple[str, str]] = []
+
+    def subset(of: Listing, least: int, what: str) -> PairSubset:
+        assert isinstance(of, PairListing)
+        pairs = pair_up(of, opened(of), opened(of.truths), skipped)
+        large = _large_enough(pairs.store, images, least, what, skipped)
+        return pairs.pick(np.flatnonzero(np.isin(pairs.rows, large)))
+
+    whole = subset(listing, images.patch, "patches")
+    train, val, test = (whole.pick(part) for part in _split(whole, images, listing))
+    tests: dict[str, ImageSubset | Slices] = {"test": test} if images.test else {}
+    for name in images.test_sets:
+        tests[name] = other = subset(list_test_set(images, name, data), LEAST_SIDE, "measurements")
+        check_alike(f"images.test_sets.{name}", other, whole)
+    facts = {"matched": f"{listing.rule}, such as {whole.names[0]} with {whole.truth_names[0]}",
+             "factor": whole.factor, **look_at_pairs(val, images)}  # fmt: skip
+    about = (tuple(skipped), 0, listing.passed_over, listing.remarks, facts)
+    return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, *about))
 
 
 def _split(whole: ImageSubset, images: Images, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -361,10 +403,14 @@ def _parted(
         raise UserError(
             f"{label} image '{left}'",
             f"is {_alike(first)} as '{right}' of {name}{more}",
-            f'remove one of the two, or set images.duplicates = "skip" to leave the {label} units out',
+            f'{images.paired * _COPIES}remove one of the two, or set images.duplicates = "skip" to leave the {label} '
+            "units out",
         )
     names = pixels.store.names
-    twin_of = {unit_of(names[twin.left], pixels.unit): twin for twin in reversed(found)}
+    owners: dict[int, set[str]] = {}
+    for row, unit in zip(pixels.rows.tolist(), pixels.units, strict=True):
+        owners.setdefault(row, set()).add(unit)
+    twin_of = {unit: twin for twin in reversed(found) for unit in owners[twin.left]}
     keep = [unit not in twin_of for unit in pixels.units]
     for unit, twin in sorted(twin_of.items()):
         skipped.append(
@@ -374,7 +420,7 @@ def _parted(
         raise UserError(
             f"{label} images", f"every unit has a duplicate in {name}", "add images, or separate the folders"
         )
-    return ImageSubset(pixels.store, pixels.rows[np.array(keep)], pixels.unit), len(found)
+    return pixels.pick(np.flatnonzero(keep)), len(found)
 
 
 def _pairs(pixels: ImageSubset, held_out: ImageSubset) -> list[tuple[int, int, bool]]:

@@ -13,6 +13,7 @@ from reconscale.data.array_files import ARRAYS, list_arrays
 from reconscale.data.folders import list_folder
 from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.listing import Listing
+from reconscale.data.pairs.listing import list_paired_test_set
 from reconscale.errors import UserError
 from reconscale.own_parts import recalled_from
 from reconscale.plugins import load_object
@@ -220,6 +221,8 @@ def list_test_set(images: Images, name: str, data: Path | None) -> Listing:
         UserError: as the listing of the source.
     """
     place = images.test_sets[name]
+    if images.paired:
+        return list_paired_test_set(images, name, data)
     arrays = images.source == "array" or place.lower().endswith(ARRAYS) or ".npz/" in place.lower()
     alone = images.model_copy(update={"folders": (place,), "test_sets": {}})
     return (list_arrays if arrays else list_folder)(alone, data, f"images.test_sets.{name}")

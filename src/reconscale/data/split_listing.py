@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconscale.data.image_set import open_images
 from reconscale.data.listing import Progress
+from reconscale.data.pairs.subset import PairSubset
 from reconscale.data.subset import ImageSubset
 from reconscale.data.volumes.volume_set import Slices
 from reconscale.errors import UserError, check_int
@@ -24,11 +25,13 @@ class ListedImage:
     Attributes:
         name: the image: a relative path, of a page of a file with its number, of a slice with that of its volume.
         unit: what the split keeps together with others of the same: a file, a folder, a photograph, a volume or a
-            patient.
+            patient; of real pairs a scene.
+        truth: of real pairs the truth; empty otherwise.
     """
 
     name: str
     unit: str
+    truth: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ class SplitListing:
     sets: Mapping[str, tuple[ListedImage, ...]]
 
     def to_csv(self) -> str:
-        """A line for every image: set, place (of training images, in the nested order), unit, image."""
+        """A line for every image: set, place (of training images, in the nested order), unit, image; of pairs truth."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["set", "place", "unit", "image"])
+        paired = any(image.truth for images in self.sets.values() for image in images)
+        writer.writerow(["set", "place", "unit", "image", *(["truth"] * paired)])
         for name, images in self.sets.items():
-            writer.writerows([name, place, image.unit, image.name] for place, image in enumerate(images, 1))
+            writer.writerows([name, place, image.unit, image.name, *([image.truth] * paired)]
+                             for place, image in enumerate(images, 1))  # fmt: skip
         return stream.getvalue()
 
 
@@ -88,4 +93,6 @@ def list_split(
 
 
 def _listed(pixels: ImageSubset | Slices) -> tuple[ListedImage, ...]:
+    if isinstance(pixels, PairSubset):
+        return tuple(map(ListedImage, pixels.names, pixels.units, pixels.truth_names))
     return tuple(map(ListedImage, pixels.names, pixels.units))

@@ -66,6 +66,11 @@ class ImageSubset:
         return self.unit == "file" and not any("#" in name and file_of(name) != name for name in self.names)
 
     @property
+    def stores(self) -> tuple[tuple[Store, np.ndarray], ...]:
+        """Every store that the images are in, with their rows there."""
+        return ((self.store, self.rows),)
+
+    @property
     def channels(self) -> int:
         """1 or 3."""
         return self.store.channels
@@ -167,11 +172,11 @@ class ImageSubset:
         batch = torch.empty((len(indices), self.channels, patch, patch), dtype=dtype)
         filled = batch.numpy()
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
-        corners = _corners(store, rows, patch, generator)
+        corners = corners_of(store, rows, patch, generator)
         store.check(rows)
-        _fill(filled, store, rows, corners)
+        fill_crops(filled, store, rows, corners)
         if turns is not None:
-            _turn(filled, turns)
+            turn_crops(filled, draw_turns(len(filled), turns))
         return batch
 
     def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
@@ -190,7 +195,7 @@ class ImageSubset:
         return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
 
 
-def _corners(store: Store, rows: np.ndarray, patch: int, generator: torch.Generator | None) -> np.ndarray:
+def corners_of(store: Store, rows: np.ndarray, patch: int, generator: torch.Generator | None) -> np.ndarray:
     """(B, 2) top and left of a crop of each row of a store: in the centre, or drawn."""
     import torch
 
@@ -204,7 +209,7 @@ def _corners(store: Store, rows: np.ndarray, patch: int, generator: torch.Genera
     return np.asarray((drawn * (room + 1)).astype(np.int64))
 
 
-def _fill(crops: np.ndarray, store: Store, rows: np.ndarray, corners: np.ndarray) -> None:
+def fill_crops(crops: np.ndarray, store: Store, rows: np.ndarray, corners: np.ndarray) -> None:
     """Copy a crop of each row of a store to (B, C, patch, patch)."""
     _, channels, patch, _ = crops.shape
     shards, starts, sizes = (column[rows].tolist() for column in (store.shards, store.starts, store.sizes))
@@ -215,11 +220,16 @@ def _fill(crops: np.ndarray, store: Store, rows: np.ndarray, corners: np.ndarray
         crops[b] = image[top : top + patch, left : left + patch].transpose(2, 0, 1)
 
 
-def _turn(crops: np.ndarray, generator: torch.Generator) -> None:
-    """Replace each of (B, C, patch, patch) by one of its eight symmetries."""
+def draw_turns(count: int, generator: torch.Generator) -> list[int]:
+    """One of the eight symmetries of a square, by their numbers, for each of ``count`` crops."""
     import torch
 
-    for b, turn in enumerate(torch.randint(8, (len(crops),), generator=generator).tolist()):
+    return [int(turn) for turn in torch.randint(8, (count,), generator=generator).tolist()]
+
+
+def turn_crops(crops: np.ndarray, turns: Sequence[int]) -> None:
+    """Replace each of (B, C, patch, patch) by one of its eight symmetries."""
+    for b, turn in enumerate(turns):
         turned = np.rot90(crops[b], turn % 4, (1, 2))
         crops[b] = turned[..., ::-1] if turn > 3 else turned
 

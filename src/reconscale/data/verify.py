@@ -13,6 +13,7 @@ from filelock import FileLock
 from reconscale.data.build_store import StoreKey, store_key
 from reconscale.data.image_set import cache_folder
 from reconscale.data.listing import Listing, Progress, no_progress
+from reconscale.data.pairs.listing import PairListing
 from reconscale.data.shards import damage_of, set_aside
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
@@ -127,6 +128,7 @@ def verify_images(
     if images.volumes:
         return verify_volumes(images, data, root.with_name("volumes"), progress)
     listings = [lister_of(images)(images, data), *(list_test_set(images, name, data) for name in images.test_sets)]
+    listings += [listing.truths for listing in listings if isinstance(listing, PairListing)]
     damaged: list[str] = []
     changed: list[str] = []
     stores: dict[Path, Store] = {}

@@ -42,8 +42,9 @@ class InputSpec:
 
     @property
     def form(self) -> Form:
-        """The form of what is measured."""
-        return PROBLEMS[self.kind].form
+        """The form of what is measured: of a problem of small images that are not smaller, that of images."""
+        form = PROBLEMS[self.kind].form
+        return "image" if form == "lowres" and self.factor == 1 else form
 
 
 def input_spec(problem: Problem, channels: int) -> InputSpec:

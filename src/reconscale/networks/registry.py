@@ -320,22 +320,28 @@ def _check_width(network: Network, family: Family) -> None:
         raise UserError("sweep.width", f"found {width}", f"'{network.family}' {what}, like {fitting}")
 
 
-def depth_of(network: Network, kind: str) -> int:
+def depth_of(network: Network, given: InputSpec) -> int:
     """The network's depth: its own, or the family's default for the problem."""
-    depths, form = family_of(network, kind).depth, PROBLEMS[kind].form
-    return network.depth or depths.get(form, depths.get("image", 1))
+    depths = family_of(network, given.kind).depth
+    return network.depth or depths.get(given.form, depths.get("image", 1))
 
 
-def upsampler_of(network: Network, kind: str) -> str:
-    """How the network enlarges small images; empty where the problem has none."""
-    family = family_of(network, kind)
-    return (network.upsampler or family.upsamplers[0]) if PROBLEMS[kind].form == "lowres" else ""
+def upsampler_of(network: Network, given: InputSpec) -> str:
+    """How the network enlarges small images; empty where the problem has none.
+
+    Raises:
+        UserError: the network says how, and there is nothing to enlarge.
+    """
+    family = family_of(network, given.kind)
+    if given.form != "lowres" and network.upsampler is not None:
+        raise UserError("network.upsampler", f"this study of {given.kind} enlarges nothing", "leave the key out")
+    return (network.upsampler or family.upsamplers[0]) if given.form == "lowres" else ""
 
 
 def min_image_size(network: Network, given: InputSpec) -> int:
     """The smallest side of an image of the truth that the network accepts."""
-    least = family_of(network, given.kind).least(depth_of(network, given.kind))
-    seen_small = given.factor > 1 and upsampler_of(network, given.kind) != "bicubic"
+    least = family_of(network, given.kind).least(depth_of(network, given))
+    seen_small = given.factor > 1 and upsampler_of(network, given) != "bicubic"
     return least * given.factor if seen_small else -(-least // given.factor) * given.factor
 
 
@@ -351,8 +357,8 @@ def build(network: Network, given: InputSpec) -> nn.Module:
     """
     family, form = family_of(network, given.kind), given.form
     dials = BuildArgs(
-        given, network.width, depth_of(network, given.kind), network.cascades or family.cascades,
-        network.layers or family.layers, network.heads or family.heads, upsampler_of(network, given.kind),
+        given, network.width, depth_of(network, given), network.cascades or family.cascades,
+        network.layers or family.layers, network.heads or family.heads, upsampler_of(network, given),
         network.norm, network.head == "zero", network.residual,
     )  # fmt: skip
     if form == "lowres" and dials.upsampler == "bicubic":

@@ -101,6 +101,34 @@ def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     return value
 
 
+def affine_to_truth(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Every reconstruction with the gain and the offset that bring it closest to its truth: (B, C, H, W) float64.
+
+    One of each for all pixels and channels of an image, by least squares: the convention of CARE (Weigert et al. 2018).
+    A constant reconstruction becomes the mean of its truth.
+    """
+    a, b = x_hat.double(), x.double()
+    mean_a, mean_b = a.mean((1, 2, 3), keepdim=True), b.mean((1, 2, 3), keepdim=True)
+    variance = (a - mean_a).square().mean((1, 2, 3), keepdim=True)
+    gain = ((a - mean_a) * (b - mean_b)).mean((1, 2, 3), keepdim=True) / variance.clamp_min(1e-30)
+    return gain * (a - mean_a) + mean_b
+
+
+def mse_affine(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error of range 1 after :func:`affine_to_truth`: (B,)."""
+    return mse(affine_to_truth(x_hat, x), x)
+
+
+def psnr_affine(x_hat: Tensor, x: Tensor) -> Tensor:
+    """PSNR of range 1 after :func:`affine_to_truth`, not clipped, in dB, at most ``MOST_DB``: (B,)."""
+    return decibel(mse_affine(x_hat, x))
+
+
+def ssim_affine(x_hat: Tensor, x: Tensor) -> Tensor:
+    """SSIM of data range 1 after :func:`affine_to_truth`, not clipped, as :func:`ssim_uniform7` otherwise: (B,)."""
+    return ssim(affine_to_truth(x_hat, x), x.double())
+
+
 def measure_image(x_hat: Tensor, x: Tensor, problem: Problem | None = None) -> dict[str, float]:
     """Every metric of one image: profile -> value.
 

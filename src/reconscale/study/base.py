@@ -61,6 +61,7 @@ class Problem(FrozenModel):
             imported when something is measured. See ``reconscale.physics.base.InverseProblem``.
         form: what a network is given.
         volumes: whether the truths are slices of volumes of any scale, not images in [0, 1].
+        paired: whether what is measured comes with the images, and is not made from them.
         denoises: whether what a network is given is the truth and noise, nothing else.
         files_hold_y: whether an image file can hold what was measured; else it holds the image filtered from it.
         profile: the metric that curves are drawn in unless a study says otherwise, a name in ``PROFILES``.
@@ -71,6 +72,7 @@ class Problem(FrozenModel):
     physics: ClassVar[Any]
     form: ClassVar[Form] = "image"
     volumes: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     denoises: ClassVar[bool] = False
     files_hold_y: ClassVar[bool] = True
     profile: ClassVar[str] = "psnr-rgb-clip"
@@ -144,5 +146,10 @@ class Problem(FrozenModel):
         Raises:
             ValueError: as said; the sentence begins with the key.
         """
+        if self.paired and not images.paired:
+            raise ValueError(f"images.source: '{images.source}' gives images without inputs; set it to \"pairs\"")
+        if images.paired and not self.paired:
+            raise ValueError(f"problem.kind: {self.kind} makes its own inputs, and the source 'pairs' has some; "
+                             'set it to "pairs", or take the source "folder"')  # fmt: skip
         if images.volumes and not self.volumes:
             raise ValueError(f"images.source: '{images.source}' gives volumes for mri; {self.kind} takes single images")

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from reconscale.laws import Finding, finding
 from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem, SigmaUnit
+from reconscale.study.pairs import PairsProblem
 from reconscale.study.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -409,6 +410,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "tomography": TomographyProblem,
     "compressed-sensing": CompressedSensingProblem,
     "deepinv": DeepinvProblem,
+    "pairs": PairsProblem,
 }
 """The problems by their kind. A new one is a class and an entry here."""
 

@@ -149,7 +149,22 @@ _MRI = (
     _of_volumes("error", "image", "as nmse-fastmri-volume-v1, slice by slice; mean over slices"),
 )  # fmt: skip
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI)}
+
+def _aligned(metric: Literal["psnr", "ssim", "error"], how: str) -> Profile:
+    name = {"psnr": "psnr", "ssim": "ssim", "error": "mse"}[metric]
+    window, unit = (7 if metric == "ssim" else 0), ("dB" if metric == "psnr" else "")
+    said = f"{how} after one gain and one offset for each image were fitted to the truth by least squares, not clipped "
+    return Profile(f"{name}-affine", metric, "all", False, window, unit, f"{said}(CARE's convention); range 1",
+                   f"{_METRICS}:{name}_affine", problems=("pairs",))  # fmt: skip
+
+
+_PAIRS = (
+    _aligned("error", "mean squared error over all pixels and channels"),
+    _aligned("psnr", "PSNR over all pixels and channels"),
+    _aligned("ssim", "SSIM, 7x7 uniform window, sample covariance, per channel,"),
+)
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (*_ALL, *_MRI, *_PAIRS)}
 """The metrics by name. A new one is a function and an entry here."""
 
 

@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reconscale.study.base import OWN, FrozenModel, Problem
 from reconscale.study.losses import known_losses
+from reconscale.study.pairs import check_pair_keys
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.sources import SOURCES
 
@@ -59,7 +60,8 @@ class Images(FrozenModel):
     """Which images, and how they are divided.
 
     Attributes:
-        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, or an ``array`` file;
+        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, an ``array`` file, or
+            ``pairs`` of inputs and truths;
             or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``complex`` images, and magnitude
             volumes in ``nifti`` or ``dicom``, whose acquisition is simulated. A name in ``SOURCES``.
         folders: places below the data folder that is given when running.
@@ -95,6 +97,14 @@ class Images(FrozenModel):
         duplicates: what to do with training images that (nearly) equal a held-out one: ``refuse`` or ``skip``.
         size, total: for ``deadleaves``: side in pixels and number of images.
         tile: for ``bundled``: photographs are cut into tiles of at least this many pixels a side.
+        inputs, truths: for ``pairs``: two folders below the data folder.
+        csv: for ``pairs``: instead, a table below the data folder with the columns ``input`` and ``truth``, and
+            ``scene`` where there is one; files are named as seen from the table.
+        match: for ``pairs``: what to replace in the name of an input, and by what, to have that of its truth. Empty:
+            names are equal, or every folder (scene) has one truth.
+        input_range: for ``pairs``: black and white of the inputs; these are not clipped. None: as ``range``.
+        allow_shift: for ``pairs``: accept inputs that are shifted against their truths by a pixel or more.
+        allow_noisy_truth: for ``pairs``: accept truths that are noisier than their inputs.
     """
 
     source: Annotated[str, BeforeValidator(_known_source)]
@@ -127,6 +137,13 @@ class Images(FrozenModel):
     size: int = Field(default=128, ge=16, le=4096)
     total: int = Field(default=1000, ge=3, le=10_000_000)
     tile: int = Field(default=190, ge=16, le=4096)
+    inputs: str | None = Field(default=None, min_length=1, max_length=LONGEST)
+    truths: str | None = Field(default=None, min_length=1, max_length=LONGEST)
+    csv: str | None = Field(default=None, min_length=1, max_length=LONGEST)
+    match: tuple[Annotated[str, Field(min_length=1, max_length=LONGEST)], str] | None = None
+    input_range: tuple[float, float] | None = None
+    allow_shift: bool = False
+    allow_noisy_truth: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -141,6 +158,7 @@ class Images(FrozenModel):
         if self.order == "mixed" and self.counts == "units":
             raise ValueError('order: is for counts = "images"; set that, or leave order out')
         self._check_volumes()
+        check_pair_keys(self)
         self._check_range()
         if not self.folders:
             raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
@@ -149,7 +167,7 @@ class Images(FrozenModel):
     def _check_range(self) -> None:
         if self.range is None:
             return
-        if self.source not in ("folder", "array"):
+        if self.source not in ("folder", "array", "pairs"):
             raise ValueError(f"range: is for image files and arrays, not for '{self.source}'; leave it out")
         black, white = self.range
         if not (math.isfinite(black) and math.isfinite(white) and black < white):
@@ -183,6 +201,11 @@ class Images(FrozenModel):
         return SOURCES[self.source].volumes
 
     @property
+    def paired(self) -> bool:
+        """Whether the images are inputs with their truths."""
+        return SOURCES[self.source].paired
+
+    @property
     def noun(self) -> str:
         """What n counts, in a word: ``images``, or of volumes ``slices``, or what a split keeps together."""
         if self.counts == "units":
@@ -191,13 +214,15 @@ class Images(FrozenModel):
 
     @property
     def split_noun(self) -> str:
-        """What a split keeps together: ``images``, ``photographs`` or ``folders``; ``patients`` or ``volumes``."""
+        """What a split keeps together: images, photographs, scenes or folders; patients or volumes."""
         source = SOURCES[self.source]
         if source.volumes:
             named = self.patient is not None or self.unit == "folder" or source.knows_patients
             return "patients" if named else "volumes"
         if source.photographs:
             return "photographs"
+        if source.paired:
+            return "scenes"
         return "folders" if self.unit == "folder" else "images"
 
     @property

@@ -20,6 +20,7 @@ class Source:
         knows_patients: of volumes: whether its files name the patient.
         photographs: of single images: whether it gives photographs in tiles, which a split keeps together.
         needs_folder: whether it reads files of the user's, below the data folder.
+        paired: whether it gives inputs with their truths.
         code: digest of the user's own code, where it is known.
     """
 
@@ -29,6 +30,7 @@ class Source:
     knows_patients: bool = False
     photographs: bool = False
     needs_folder: bool = False
+    paired: bool = False
     code: str = ""
 
 
@@ -39,6 +41,7 @@ SOURCES: dict[str, Source] = {
     "folder": Source("reconscale.data.folders:list_folder", needs_folder=True),
     "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
     "array": Source("reconscale.data.array_files:list_arrays", needs_folder=True),
+    "pairs": Source("reconscale.data.pairs.listing:list_pairs", needs_folder=True, paired=True),
     "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True, needs_folder=True),
     "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True),
     "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True),

@@ -24,7 +24,7 @@ from reconscale.physics.linear_operators import LinearOperator
 from reconscale.study import MRIProblem, Result, Run
 from reconscale.study.recorded_parts import code_of_result, recall_parts
 from reconscale.training.apply_volume import reconstruct_simulated, reconstruct_volume
-from reconscale.training.given_images import check_input, check_source, find_jobs, is_simulated
+from reconscale.training.given_images import check_input, check_source, find_jobs, input_limits, is_simulated
 
 GRID = 16
 """Tiles begin at multiples of this: networks that halve images, take blocks of pixels together or look through windows
@@ -152,7 +152,7 @@ def reconstruct(
     if isinstance(problem, MRIProblem):
         return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell)]
     jobs = find_jobs(source, out)
-    known = limits or trained.run.images.range
+    known, written = limits or input_limits(trained.run), _output_limits(trained.run)
     total = sum(job.count for job in jobs)
     for sentence in check_input(jobs, trained.run, folder.resolve(), trained.channels, limits):
         (say or (lambda sentence: None))(sentence)
@@ -160,23 +160,30 @@ def reconstruct(
     for job in jobs:
         results = []
         for index in range(job.count):
-            results.append(apply(trained, job.load(index), known))
+            results.append(apply(trained, job.load(index), known, written))
             done += 1
             tell(done, total)
         job.save(results)
     return [job.target for job in jobs]
 
 
-def apply(trained: Trained, array: np.ndarray, limits: Limits = None) -> np.ndarray:
+def _output_limits(run: Run) -> Limits:
+    """Black and white of what is written, where they are other ones than those of what is given."""
+    return run.images.range if run.images.input_range else None
+
+
+def apply(trained: Trained, array: np.ndarray, limits: Limits = None, written: Limits = None) -> np.ndarray:
     """Reconstruct one image.
 
     Args:
         trained: the network.
         array: (H, W, C) of uint8, uint16 or floating point from 0 to 1, but for noise; with ``limits`` of any numbers.
         limits: the values that are black and white; none: those of the type.
+        written: the values that are black and white in the reconstruction; none: as in the image.
 
     Returns:
-        The reconstruction, of the same type, units and channels, between black and white.
+        The reconstruction, of the same type and channels, between black and white: uint16 instead of uint8 where that
+        does not hold white.
     """
     scale = float(np.iinfo(array.dtype).max) if array.dtype.kind == "u" and limits is None else 1.0
     black, white = limits or (0.0, 1.0)
@@ -192,12 +199,14 @@ def apply(trained: Trained, array: np.ndarray, limits: Limits = None) -> np.ndar
         else:
             x_hat = tiled(trained, y[None].expand(1, trained.channels, -1, -1)).mean(1)
     pixels = x_hat.permute(1, 2, 0).clamp(0, 1).numpy() * scale
-    if limits is not None:
+    black, white = written or (black, white)
+    if limits is not None or written is not None:
         pixels = pixels.astype(np.float64) * (white - black) + black
-    if array.dtype.kind in "iu":
-        kind = np.iinfo(array.dtype)
+    dtype = np.dtype(np.uint16) if array.dtype == np.uint8 and white > 255 else array.dtype
+    if dtype.kind in "iu":
+        kind = np.iinfo(dtype)
         pixels = np.rint(pixels).clip(kind.min, kind.max)
-    return pixels.astype(array.dtype)
+    return pixels.astype(dtype)
 
 
 def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
@@ -217,9 +226,9 @@ def tiled(trained: Trained, y: Tensor, tile: int = TILE) -> Tensor:
     network, given = trained.run.network, trained.given
     if trained.measures:
         return _deblurred(trained, y)
-    family, depth, factor = family_of(network), depth_of(network, given.kind), given.factor
+    family, depth, factor = family_of(network), depth_of(network, given), given.factor
     context, least = family.context(depth), family.least(depth)
-    if upsampler_of(network, given.kind) == "bicubic":  # the network sees the enlarged image
+    if upsampler_of(network, given) == "bicubic":  # the network sees the enlarged image
         context, least = -(-context // factor) + 2, -(-least // factor)
     tile = max(tile, 8 * context, 4 * context + 2 * GRID)
     rows, columns = y.shape[-2:]

@@ -198,8 +198,8 @@ def check_input(jobs: list[Job], run: Run, folder: Path, channels: int, limits: 
     Raises:
         UserError: the values of images are not those of training.
     """
-    known = limits or run.images.range
-    record = _recorded(folder)
+    known = limits or input_limits(run)
+    record = _recorded(folder, paired=run.images.paired)
     said: list[str] = []
     for name, seen in sorted(_looked_at(jobs).items()):
         said += _check_range(name, seen, run, record, (known, limits is not None))
@@ -235,13 +235,19 @@ def _looked_at(jobs: list[Job]) -> dict[str, _Seen]:
     return found
 
 
-def _recorded(folder: Path) -> list[dict[str, Any]]:
-    """The values of the training images, as the study noted them; empty where it did not."""
+def input_limits(run: Run) -> Limits:
+    """Black and white of what a network was given; none: those of the type of a file."""
+    return run.images.input_range or run.images.range
+
+
+def _recorded(folder: Path, *, paired: bool) -> list[dict[str, Any]]:
+    """The values of the training images, of pairs of their inputs, as the study noted them; empty where it did not."""
     path = folder.parent / "images.json"
     record = read_json(path) if path.is_file() else {}
+    key = "train inputs" if paired else "train"
     try:
         return [{"type": str(entry["type"]), "white": float(entry["white"]), "min": float(entry["min"]),
-                 "max": float(entry["max"])} for entry in record["pixel values"]["train"]]  # fmt: skip
+                 "max": float(entry["max"])} for entry in record["pixel values"][key]]  # fmt: skip
     except (KeyError, TypeError, ValueError):  # a study of an older version, or none
         return []
 
@@ -261,6 +267,9 @@ def _check_range(
               *getattr(problem, "test_sigma", ()))  # fmt: skip
     noise = max(map(float, levels)) / 255 + float(getattr(problem, "photons", None) or np.inf) ** -0.5
     margin = _MARGIN + _SIGMAS * noise + (0.0 if problem.files_hold_y else 1.0)
+    if problem.paired:  # nobody knows the noise, and training had inputs of these values
+        parts = [(-entry["min"] / entry["white"], entry["max"] / entry["white"] - 1) for entry in record]
+        margin += max((0.0, *(end for both in parts for end in both)))
     found = f"holds values from {seen.low:.6g} to {seen.high:.6g}"
     was = f"the run was trained on images with black = {black:g} and white = {white:g}"
     if known is None and record:

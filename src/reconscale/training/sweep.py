@@ -144,7 +144,10 @@ def _refuse_small(study: Study, where: str, side: int | None, of_kspace: int | N
         least = min_image_size(network, input_spec(study.problem, 1))
         seen = of_kspace if of_kspace is not None and family_of(network).cascades else side
         if seen is not None and seen < least:
-            depth, found = depth_of(network, study.problem.kind), f"found {seen}" + " pixels" * (of_kspace is not None)
+            depth, found = (
+                depth_of(network, input_spec(study.problem, 1)),
+                f"found {seen}" + " pixels" * (of_kspace is not None),
+            )
             raise UserError(where, found, f"{network.family} of depth {depth} needs at least {least}")
 
 

@@ -1,0 +1,1 @@
+"""Real pairs: inputs that were measured, with their truths."""
