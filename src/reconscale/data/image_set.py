@@ -27,7 +27,7 @@ from reconscale.data.subset import ImageSubset, split_sources
 from reconscale.data.volumes.volume_set import Slices, open_volumes
 from reconscale.errors import UserError
 from reconscale.files import json_digest, to_json, write_atomic
-from reconscale.study import Images
+from reconscale.study import SOURCES, Images
 from reconscale.study.subsets import nested_order
 
 T = TypeVar("T")
@@ -392,7 +392,9 @@ def _parted(
     pixels: ImageSubset, label: str, held_out: ImageSubset, name: str, images: Images, skipped: list[tuple[str, str]]
 ) -> tuple[ImageSubset, int]:
     """The images whose units have no twin in ``held_out``, and the number of pairs found."""
-    pairs = memoize("twins 1", [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out))
+    shifted = SOURCES[images.source].needs_folder  # what is generated is no file that somebody may have cut
+    key = "twins 2" if shifted else "twins 2, in place"
+    pairs = memoize(key, [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out, shifted))
     found = [DuplicatePair(*pair) for pair in pairs]
     if not found:
         return pixels, 0
@@ -423,8 +425,8 @@ def _parted(
     return pixels.pick(np.flatnonzero(keep)), len(found)
 
 
-def _pairs(pixels: ImageSubset, held_out: ImageSubset) -> list[tuple[int, int, bool]]:
-    found = find_duplicates(pixels.store, pixels.rows, held_out.store, held_out.rows)
+def _pairs(pixels: ImageSubset, held_out: ImageSubset, shifted: bool) -> list[tuple[int, int, bool]]:
+    found = find_duplicates(pixels.store, pixels.rows, held_out.store, held_out.rows, shifted=shifted)
     return [(twin.left, twin.right, twin.exact) for twin in found]
 
 

@@ -78,7 +78,9 @@ class DuplicatePair:
     exact: bool
 
 
-def find_duplicates(left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray) -> list[DuplicatePair]:
+def find_duplicates(
+    left: Store, left_rows: np.ndarray, right: Store, right_rows: np.ndarray, *, shifted: bool = True
+) -> list[DuplicatePair]:
     """All pairs of a left and a right image that are (nearly) the same. Images of one flat colour are never duplicates.
 
     Args:
@@ -86,6 +88,8 @@ def find_duplicates(left: Store, left_rows: np.ndarray, right: Store, right_rows
         left_rows: its rows to look at.
         right: a store, possibly the same.
         right_rows: its rows to look at; fewer, for speed.
+        shifted: find copies that are shifted or cut at one side, too. Not among generated images: of two waves with
+            other phases one is the other, shifted.
 
     Returns:
         Sorted by rows.
@@ -102,7 +106,7 @@ def find_duplicates(left: Store, left_rows: np.ndarray, right: Store, right_rows
     for start in range(0, len(left_rows), _BLOCK):
         rows = left_rows[start : start + _BLOCK]
         some = _float(left, rows)
-        for row, other in _shifted(some, thumbs_both):
+        for row, other in _shifted(some, thumbs_both) if shifted else ():
             near.add((int(rows[row]), int(right_rows[other % len(right_rows)])))
         scores = _coarse(some) @ coarse_both.T
         hits = np.flatnonzero(scores.max(1) > COARSE)
