@@ -22,9 +22,12 @@ from reconscale.data.own_images import pixels_of
 from reconscale.networks import build, input_spec, size_of
 from reconscale.study import Network
 from reconscale.study.study_file import parse_study
-from reconscale.training.own_code import check_networks, code_of_study
+from reconscale.training.executors.base import Placement
+from reconscale.training.executors.slurm_job import keep_tasks
+from reconscale.training.own_code import check_networks, code_of_study, plugins_of
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.sweep import prepare
+from reconscale.training.worker import Task
 
 from .cli.calling import call, refused
 from .own_parts import PARTS, STUDY, put_back
@@ -383,3 +386,22 @@ def test_only_what_a_study_uses_counts(tmp_path: Path) -> None:
     own = study.model_copy(update={"recipe": study.recipe.model_copy(update={"loss": "mine"})})
     assert code_of_study(own) == {"my_parts.py": plugin.digest}
     check_networks(study, None)  # type: ignore[arg-type]  # a family of the package is not tried
+
+
+def test_a_job_of_slurm_loads_it_from_its_tasks(tmp_path: Path) -> None:
+    """Where the file is not: the tasks have its text, and it is loaded before the run is unpickled."""
+    path = written(tmp_path, PARTS)
+    rs.load_plugin(path)
+    (tmp_path / "study.toml").write_text(STUDY)
+    study = rs.load_study(tmp_path)
+    own: dict[str, Any] = {"plugins": plugins_of(study), "code": code_of_study(study)}
+    keep_tasks(tmp_path / "tasks", [Task(rs.runs_of(study)[0], None, rs.Folder(tmp_path), Placement(), **own)])  # type: ignore[arg-type]
+    path.unlink()
+    program = (
+        "import pathlib, sys; from reconscale.training.executors.slurm_job import read_tasks\n"
+        "(task,) = read_tasks(pathlib.Path(sys.argv[1])); import reconscale as rs\n"
+        "print('net' in rs.FAMILIES, 'blocks' in rs.SOURCES, *task.code)"
+    )
+    ask = [sys.executable, "-c", program, str(tmp_path / "tasks")]
+    done = subprocess.run(ask, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "True", "my_parts.py"], done.stderr
