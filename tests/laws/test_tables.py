@@ -239,7 +239,6 @@ def test_a_unit_of_n_says_what_it_counts(tmp_path):
             PLAIN.replace("n,", "n (%),", 1),
             r"header: found 'n \(%\)', with a unit that is not known here; name the column",
         ),
-        ("n,p,psnr\n100,1.5,30\n300,1.5,31\n", r"column 'p': found 1.5; p counts parameters: .* 'params \(M\)'"),
         ("n,psnr,test_set\n100,30,a\n300,31,a\n1000,32,b\n", r"'test_set': found 'a' \(line 2\) and 'b' \(line 4\) at"),
         ("n,psnr,n_test\n100,30,50\n300,31,100\n", "found '50' .* and '100' .* the curve would show what was tested"),
         ("n,psnr,sigma\n100,30,25\n300,31,25\n1000,34,15\n", "column 'sigma': found '25' .* and '15'"),
@@ -264,6 +263,12 @@ def test_what_would_be_read_wrongly_is_refused(tmp_path, content, message):
 )
 def test_what_may_change_along_n(tmp_path, content):
     assert len(read(tmp_path, content)) >= 2
+
+
+def test_parameters_with_decimals_are_said(tmp_path):
+    points = read(tmp_path, "n,p,psnr\n100,1.5,30\n300,1.5,31\n")
+    assert codes(points) == ["p-not-whole"] and "'params (M)'" in str(points.findings[0])
+    assert codes(read(tmp_path, "n,p,psnr\n100,1e6,30\n300,2e6,31\n")) == []
 
 
 def test_psnr_of_another_data_range_is_said(tmp_path):

@@ -161,6 +161,11 @@ CODES: dict[str, tuple[str, str]] = {
         "values between {low:.4g} and {high:.4g} dB are no usual PSNR of reconstructions; {why}: gains are the same "
         "with another range, the values and forecasts are not",
     ),
+    "p-not-whole": (
+        "warning",
+        "p holds {value:.4g}, which is no number of parameters; if these are millions name the column 'params (M)', or "
+        "whatever is said about network sizes is wrong by that factor",
+    ),
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
 from reconscale.laws.csv_table import IMAGE, choose_metric, metric_findings, read_table, write_table
-from reconscale.laws.findings import Finding
+from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS as METRICS
 from reconscale.laws.metrics import Metric as Metric
 from reconscale.laws.metrics import register
@@ -141,7 +141,7 @@ class Points:
         images: Any = table.images()
         unit = table.word("unit") if "unit" in table.places else IMAGES
         _check_unit(path, unit, known["n"])
-        _check_parameters(path, known["p"])
+        odd = _odd_parameters(known["p"])
         try:
             return cls(
                 known.pop("n"),
@@ -151,7 +151,7 @@ class Points:
                 images=images,
                 profile=table.word("profile"),
                 unit=unit,
-                findings=(*table.findings, *metric_findings(column)),
+                findings=(*table.findings, *metric_findings(column), *odd),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
@@ -189,12 +189,10 @@ def _check_unit(path: Path, unit: str, n: list[float]) -> None:
         raise UserError(f"{path}, column 'n'", f"found {min(n):g} to {max(n):g}, which are parts of a data set", remedy)
 
 
-def _check_parameters(path: Path, p: list[float] | None) -> None:
-    """Refuse p with decimals: nobody has 1.5 parameters, and nothing says that millions are meant."""
+def _odd_parameters(p: list[float] | None) -> tuple[Finding, ...]:
+    """That p has decimals: nobody has 1.5 parameters, and nothing says that millions are meant."""
     odd = next((value for value in p or () if not value.is_integer()), None)
-    if odd is not None:
-        remedy = "p counts parameters: write how many there are, or name the column 'params (M)' if these are millions"
-        raise UserError(f"{path}, column 'p'", f"found {odd:g}", remedy)
+    return () if odd is None else (finding("p-not-whole", value=odd),)
 
 
 def _column(name: str, values: ArrayLike, length: int | None) -> Floats:
