@@ -15,7 +15,6 @@ from reconscale.data.listing import Listing, unit_of
 from reconscale.data.sources import PHOTOGRAPHS, draw_leaves, list_bundled
 from reconscale.errors import UserError
 from reconscale.study import SOURCES, Images
-
 from tests import camera
 
 from .conftest import picture

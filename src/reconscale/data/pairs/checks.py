@@ -59,7 +59,7 @@ def look_at_pairs(pairs: PairSubset, images: Images) -> dict[str, Any]:
     shifts = np.array([shift_of(given, _reduced(truth, pairs.factor)) for given, truth in looked
                        if min(given.shape) >= LEAST_SIDE]).reshape(-1, 2)  # fmt: skip
     if not len(shifts):
-        return {"shift in pixels": "not measured: images are small"}
+        return {"median shift in pixels": "not measured: images are small"}
     lengths = np.hypot(*shifts.T)
     median, count = float(np.median(lengths)), len(shifts)
     if median >= MOST_SHIFT and not images.allow_shift:
@@ -68,8 +68,7 @@ def look_at_pairs(pairs: PairSubset, images: Images) -> dict[str, Any]:
                  f"pairs ({down:+.1f} down, {right:+.1f} to the right), {lengths.max():.1f} at most")  # fmt: skip
         remedy = "register them, or set images.allow_shift = true if this is what is to be learnt"
         raise UserError("images: inputs", found, remedy)
-    shift = {"median": round(median, 2), "largest": round(float(lengths.max()), 2), "validation pairs": count}
-    return {"shift in pixels": shift}
+    return {"median shift in pixels": round(median, 2), "largest shift in pixels": round(float(lengths.max()), 2)}
 
 
 def _planes(pairs: PairSubset, index: int) -> tuple[np.ndarray, np.ndarray]:
