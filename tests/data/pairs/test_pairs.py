@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,16 @@ class TestChecks:
 
     def test_registered_pairs_pass_and_are_told(self, copies: Path) -> None:
         assert opened(copies).pairs["median shift in pixels"] < 0.3
+
+    def test_a_better_range_of_inputs_is_proposed(self, tmp_path: Path) -> None:
+        camera.write_pairs(tmp_path, scenes=6)
+        for path in sorted((tmp_path / "noisy").glob("*.tif")):
+            values = tifffile.imread(path)[..., None].astype(float)
+            write_image(path, camera.stored(0.25 * (values - camera.BLACK) + 50))
+        (said,) = opened(tmp_path).cautions
+        found = re.search(r"about 0.25 times their truths.*images.input_range = \[([0-9.]+), ([0-9.]+)\]", said)
+        assert found and abs(float(found[1]) - 50) < 5 and abs(float(found[2]) - 315) < 5
+        assert not opened(tmp_path, input_range=(50, 315)).cautions
 
     def test_noise_alone_is_no_displacement(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
