@@ -71,7 +71,7 @@ def test_data_shows_what_belongs_to_what(finished: Path, data: Path) -> None:
     assert described["pairs"]["matched"] == ("every folder, a scene, has one truth, such as noisy/00/0.tif with "
                                              "clean/00.tif")  # fmt: skip
     assert described["sets"]["train"]["scenes"] == described["available"] == 10
-    assert described["pairs"]["shift in pixels"]["median"] < 0.3
+    assert described["pairs"]["median shift in pixels"] < 0.3
     code, out, err = call("data", finished, "--data", data, "--split")
     assert code == 0, err
     rows = list(csv.DictReader(io.StringIO(out)))

@@ -37,7 +37,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, ImageSet]:
     """Single images, and pairs."""
     place = tmp_path_factory.mktemp("cache")
     camera.write_pairs(place, scenes=6, side=40)
-    common = {"patch": SIDE, "val": 1, "val_patch": SIDE, "test": 1}
+    common: dict[str, Any] = {"patch": SIDE, "val": 1, "val_patch": SIDE, "test": 1}
     single = Images(source="deadleaves", channels="gray", size=40, total=6, **common)
     pairs = Images(source="pairs", inputs="noisy", truths="clean", range=(camera.BLACK, camera.WHITE), **common)
     return {options.paired: open_images(options, data=place, cache=place / "cache") for options in (single, pairs)}

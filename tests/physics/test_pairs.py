@@ -98,10 +98,21 @@ def test_another_exposure_is_no_easy_prey(same: ImageSet) -> None:
     from reconscale.physics.pair_baselines import best_filter
 
     found = [(0.1 * y, x) for y, x in (pairs.pair_tensors(i) for i in range(2))]
-    chosen = best_filter(found, 1)
+    chosen = best_filter(found, 1, psnr_rgb_clip)
     y, x = found[0]
     assert psnr_rgb_clip(chosen.reconstruct(y), x) > psnr_rgb_clip(10 * y, x)
     assert made.anchors(pairs).keys() == {"input", "classical"}
+
+
+def test_filters_are_chosen_in_the_metric_of_the_study(same: ImageSet) -> None:
+    """Where every input has an exposure of its own, the fit for each image decides which filter is best."""
+    from reconscale.physics.pair_baselines import best_filter
+
+    assert isinstance(same.train, PairSubset)
+    found = [(gain * y, x) for gain, (y, x) in zip((0.3, 0.9), map(same.train.pair_tensors, (0, 1)), strict=True)]
+    chosen = best_filter(found, 1, psnr_affine)
+    gains = [float(psnr_affine(chosen.reconstruct(y), x) - psnr_affine(y, x)) for y, x in found]
+    assert min(gains) > 0 and sum(gains) / 2 > 1
 
 
 def test_truths_that_are_larger(larger: ImageSet) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from reconscale.data.build_store import open_store
 from reconscale.data.listing import Listing, Progress, in_words, no_progress
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
-from reconscale.data.pairs.checks import look_at_pairs
+from reconscale.data.pairs.checks import level_remarks, look_at_pairs
 from reconscale.data.pairs.listing import PairListing
 from reconscale.data.pairs.pairing import check_alike, pair_up
 from reconscale.data.pairs.subset import PairSubset
@@ -307,7 +307,8 @@ def _open_pairs(
         check_alike(f"images.test_sets.{name}", other, whole)
     facts = {"matched": f"{listing.rule}, such as {whole.names[0]} with {whole.truth_names[0]}",
              "factor": whole.factor, **look_at_pairs(val, images)}  # fmt: skip
-    about = (tuple(skipped), 0, listing.passed_over, listing.remarks, facts)
+    remarks = (*listing.remarks, *level_remarks(val, images))
+    about = (tuple(skipped), 0, listing.passed_over, remarks, facts)
     return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, *about))
 
 

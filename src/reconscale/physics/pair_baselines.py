@@ -48,8 +48,8 @@ class Levelled:
         return self.gain * self.filter(y) + self.offset
 
 
-def best_filter(pairs: list[Pair], factor: int) -> Baseline:
-    """The filter with the least mean squared error on some pairs, each with its own gain and offset.
+def best_filter(pairs: list[Pair], factor: int, psnr: Callable[[Tensor, Tensor], Tensor]) -> Baseline:
+    """The filter with the largest mean PSNR on some pairs, each with its own gain and offset.
 
     Gaussian and median filters, thresholding of block cosine transforms, non-local means, and unsharp masking; of
     truths that are larger, on the bicubic enlargement, and iterative back-projection for three kernels. Gain and
@@ -58,26 +58,27 @@ def best_filter(pairs: list[Pair], factor: int) -> Baseline:
     Args:
         pairs: inputs (1, C, h, w) with their truths (1, C, factor h, factor w).
         factor: how many times larger truths are.
+        psnr: what is compared, from (1, C, H, W) and a truth to (1,) dB: the metric of the study.
     """
     chosen: tuple[float, str, Levelled] | None = None
     for label, smooth in _offered(pairs, factor):
-        error, levelled = _fitted(smooth, pairs)
-        if chosen is None or error < chosen[0]:
-            chosen = error, label, levelled
+        quality, levelled = _fitted(smooth, pairs, psnr)
+        if chosen is None or quality > chosen[0]:
+            chosen = quality, label, levelled
     assert chosen is not None
     return Baseline(chosen[1], chosen[2])
 
 
-def _fitted(smooth: Filter, pairs: list[Pair]) -> tuple[float, Levelled]:
-    """The mean squared error of a filter with the best gain and offset; every pixel counts the same."""
-    found = [(smooth(y).double().flatten(), x.double().flatten()) for y, x in pairs]
-    a, b = torch.cat([ours for ours, _ in found]), torch.cat([truth for _, truth in found])
-    gain, offset = _gain_and_offset(a, b)
-    return float((gain * a + offset - b).square().mean()), Levelled(smooth, gain, offset)
+def _fitted(smooth: Filter, pairs: list[Pair], psnr: Callable[[Tensor, Tensor], Tensor]) -> tuple[float, Levelled]:
+    """The mean PSNR of a filter with the gain and offset of least squared error; every pixel counts the same there."""
+    found = [(smooth(y), x) for y, x in pairs]
+    gain, offset = _gain_and_offset(*(torch.cat([pair[side].double().flatten() for pair in found]) for side in (0, 1)))
+    values = [float(psnr(gain * x_hat + offset, x)) for x_hat, x in found]
+    return sum(values) / len(values), Levelled(smooth, gain, offset)
 
 
 def _gain_and_offset(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """Those that bring ``a`` closest to ``b``, both (N,), by least squares."""
+    """Those that bring ``a`` closest to ``b``, of one shape, by least squares."""
     variance = float((a - a.mean()).square().mean())
     gain = float(((a - a.mean()) * (b - b.mean())).mean()) / variance if variance > 0 else 0.0
     return gain, float(b.mean()) - gain * float(a.mean())
@@ -113,11 +114,13 @@ def _unchanged(y: Tensor) -> Tensor:
 
 
 def noise_level(pairs: list[Pair], factor: int) -> float:
-    """Standard deviation of what inputs have that truths of the same size have not, at the gain between them."""
-    truth = torch.cat([torch.nn.functional.avg_pool2d(x, factor).double().flatten() for _, x in pairs])
-    given = torch.cat([y.double().flatten() for y, _ in pairs])
-    gain, offset = _gain_and_offset(truth, given)
-    return math.sqrt(float((gain * truth + offset - given).square().mean()))
+    """Standard deviation of what inputs have that truths of the same size have not, at the gain within each pair."""
+    energies = []
+    for y, x in pairs:
+        truth, given = torch.nn.functional.avg_pool2d(x, factor).double(), y.double()
+        gain, offset = _gain_and_offset(truth, given)
+        energies.append(float((gain * truth + offset - given).square().mean()))
+    return math.sqrt(sum(energies) / len(energies))
 
 
 def gaussian(y: Tensor, width: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,8 +82,12 @@ class Pairs(ImageProblem[PairsProblem]):
 
         The MSE is that of the values as they are: it tells a guard that training diverges.
         """
-        psnr = psnr_affine if self.problem.picks_affine else psnr_rgb_clip
-        return torch.stack([mse(x_hat, example.x).sum(), psnr(x_hat, example.x).sum()])
+        return torch.stack([mse(x_hat, example.x).sum(), self._psnr(x_hat, example.x).sum()])
+
+    @property
+    def _psnr(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The PSNR that curves are drawn in."""
+        return psnr_affine if self.problem.picks_affine else psnr_rgb_clip
 
     def anchors(self, validation: ImageSubset) -> dict[str, Baseline]:
         """The input, enlarged where it is smaller, and the classical filter that is best on validation pairs."""
@@ -91,7 +95,7 @@ class Pairs(ImageProblem[PairsProblem]):
         enlarged = Baseline("bicubic", lambda y: upscale(y, factor)) if factor > 1 else Baseline("input", lambda y: y)
         examples = [self.fixed(validation, index, crop) for index, crop in _tried(_pairs(validation))]
         pairs = [(example.y, example.x) for example in examples if isinstance(example.y, Tensor)]
-        return {"input": enlarged, "classical": best_filter(pairs, factor)}
+        return {"input": enlarged, "classical": best_filter(pairs, factor, self._psnr)}
 
 
 TRIED, SIDE = 8, 192

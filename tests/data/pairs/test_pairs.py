@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,18 +240,28 @@ class TestChecks:
         with pytest.raises(UserError, match="displaced against their truths.*allow_shift = true") as caught:
             opened(tmp_path)
         assert f"({rows:+d}.0 down, {columns:+d}.0 to the right)" in str(caught.value)
-        found = opened(tmp_path, allow_shift=True).pairs["shift in pixels"]
-        assert abs(found["median"] - np.hypot(rows, columns)) < 0.3
+        found = opened(tmp_path, allow_shift=True).pairs["median shift in pixels"]
+        assert abs(found - np.hypot(rows, columns)) < 0.3
 
     def test_registered_pairs_pass_and_are_told(self, copies: Path) -> None:
-        assert opened(copies).pairs["shift in pixels"]["median"] < 0.3
+        assert opened(copies).pairs["median shift in pixels"] < 0.3
+
+    def test_a_better_range_of_inputs_is_proposed(self, tmp_path: Path) -> None:
+        camera.write_pairs(tmp_path, scenes=6)
+        for path in sorted((tmp_path / "noisy").glob("*.tif")):
+            values = tifffile.imread(path)[..., None].astype(float)
+            write_image(path, camera.stored(0.25 * (values - camera.BLACK) + 50))
+        (said,) = opened(tmp_path).cautions
+        found = re.search(r"about 0.25 times their truths.*images.input_range = \[([0-9.]+), ([0-9.]+)\]", said)
+        assert found and abs(float(found[1]) - 50) < 5 and abs(float(found[2]) - 315) < 5
+        assert not opened(tmp_path, input_range=(50, 315)).cautions
 
     def test_noise_alone_is_no_displacement(self, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
         for index in range(6):
             for side in ("noisy", "clean"):
                 write_image(tmp_path / side / f"{index}.png", rng.integers(0, 255, (64, 64, 1)).astype(np.uint8))
-        assert opened(tmp_path, range=None).pairs["shift in pixels"]["largest"] < 1
+        assert opened(tmp_path, range=None).pairs["largest shift in pixels"] < 1
 
     def test_swapped_folders_are_asked_back(self, tmp_path: Path) -> None:
         camera.write_pairs(tmp_path, scenes=6, side=64)

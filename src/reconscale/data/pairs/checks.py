@@ -34,6 +34,8 @@ QUIET = 25.0
 """Percentile of the blocks' estimates: in quiet blocks noise is not mistaken for detail."""
 NOISIER = 1.5
 """A truth that is noisier than its input by this factor, on the median pair, is asked about."""
+LEVELS, OFFSET = (0.67, 1.5), 0.2
+"""Gains of inputs over truths, and offsets in parts of white, beyond which a better range of inputs is proposed."""
 FAINT = 0.01
 """Noise below this part of the standard deviation of a truth is none: that of rounding, or of a good camera."""
 
@@ -52,14 +54,13 @@ def look_at_pairs(pairs: PairSubset, images: Images) -> dict[str, Any]:
         UserError: inputs are displaced by a pixel or more, or truths are noisier than inputs, and nobody has said that
             it is so.
     """
-    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(PAIRS, len(pairs))).round().astype(int)).tolist()
-    looked = [_planes(pairs, index) for index in chosen]
+    looked = [_planes(pairs, index) for index in _chosen(pairs)]
     if pairs.factor == 1 and not images.allow_noisy_truth:
         _refuse_noisy_truths([(noise_of(given), noise_of(truth)) for given, truth in looked])
     shifts = np.array([shift_of(given, _reduced(truth, pairs.factor)) for given, truth in looked
                        if min(given.shape) >= LEAST_SIDE]).reshape(-1, 2)  # fmt: skip
     if not len(shifts):
-        return {"shift in pixels": "not measured: images are small"}
+        return {"median shift in pixels": "not measured: images are small"}
     lengths = np.hypot(*shifts.T)
     median, count = float(np.median(lengths)), len(shifts)
     if median >= MOST_SHIFT and not images.allow_shift:
@@ -68,8 +69,38 @@ def look_at_pairs(pairs: PairSubset, images: Images) -> dict[str, Any]:
                  f"pairs ({down:+.1f} down, {right:+.1f} to the right), {lengths.max():.1f} at most")  # fmt: skip
         remedy = "register them, or set images.allow_shift = true if this is what is to be learnt"
         raise UserError("images: inputs", found, remedy)
-    shift = {"median": round(median, 2), "largest": round(float(lengths.max()), 2), "validation pairs": count}
-    return {"shift in pixels": shift}
+    return {"median shift in pixels": round(median, 2), "largest shift in pixels": round(float(lengths.max()), 2)}
+
+
+def level_remarks(pairs: PairSubset, images: Images) -> tuple[str, ...]:
+    """A sentence where inputs have other levels than truths: networks that begin with their input begin far away.
+
+    Inputs are taken as a gain times their truth and an offset, by least squares over some pairs.
+
+    Args:
+        pairs: the validation pairs.
+        images: the options.
+    """
+    looked = [_planes(pairs, index) for index in _chosen(pairs)]
+    truth = np.concatenate([_reduced(truth, pairs.factor).ravel() for _, truth in looked]) / pairs.scale
+    given = np.concatenate([given.ravel() for given, _ in looked]) / pairs.measured.scale
+    variance = float(truth.var())
+    gain = float(((truth - truth.mean()) * (given - given.mean())).mean()) / variance if variance else 1.0
+    offset = float(given.mean()) - gain * float(truth.mean())
+    if gain <= 0 or (LEVELS[0] <= gain <= LEVELS[1] and abs(offset) <= OFFSET):
+        return ()
+    black, white = images.input_range or images.range or (0.0, pairs.measured.scale)
+    ends = (black + (white - black) * unit for unit in (offset, offset + gain))
+    said = ", ".join(f"{end:.4g}" for end in ends)
+    whole = "" if images.range else f" with images.range = [0, {pairs.scale:g}]"
+    return (f"inputs are about {gain:.2g} times their truths {offset:+.2g} of white: networks begin with their input, "
+            f"and nearer with images.input_range = [{said}]{whole}",)  # fmt: skip
+
+
+def _chosen(pairs: PairSubset) -> list[int]:
+    """Some pairs, spread evenly."""
+    places = np.linspace(0, len(pairs) - 1, min(PAIRS, len(pairs))).round()
+    return [int(place) for place in np.unique(places.astype(int))]
 
 
 def _planes(pairs: PairSubset, index: int) -> tuple[np.ndarray, np.ndarray]:
