@@ -129,9 +129,10 @@ def _record(place: str, read: Callable[[Any], object]) -> Callable[[Path], objec
 
 
 def _anchors(folder: Any) -> object:
-    from reconscale.report.pictures import _anchor_picture, load_baselines
+    from reconscale.report.pictures import _anchor_picture
+    from reconscale.study.baseline_record import read_baselines
 
-    anchors = load_baselines(folder)
+    anchors = read_baselines(folder)
     if anchors is None:
         return None
     return [_anchor_picture(anchors, item, kind) for item in anchors.pictures for kind in ("truth", *anchors.labels)]

@@ -54,10 +54,11 @@ PLAIN = ("log.py", "_plain_loader(yaml)")
 
 OWN = {
     "slurm_job.py": ["imports pickle", "calls pickle.loads"],
+    "own_parts.py": ["calls exec", "calls compile"],
     "pickled.py": ["imports pickle", "imports cloudpickle", "calls pickle.loads"],
 }
 """Jobs of Slurm read the tasks that their own user has just written for them; see ``read_tasks`` and its test. Workers
-get the function that trains from the process that calls."""
+get the function that trains from the process that calls. A plugin is run where its file was named with ``--plugin``."""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCES[0].parent)))

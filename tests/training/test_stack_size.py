@@ -26,6 +26,7 @@ from reconscale.training.stack_worker import carry_out_together
 from reconscale.training.worker import Placement, Task, run_task
 from reconscale.training.worker_count import choose_workers
 from tests.contracts.test_families_on_problems import CASES, run_of
+from tests.contracts.test_families_on_problems import both as both
 from tests.contracts.test_families_on_problems import images as images
 
 REFUSED = {"unrolled-resnet"}
