@@ -259,6 +259,70 @@ def test_a_network_that_is_right_is_taken(tmp_path: Path) -> None:
     tried(lambda width, channels=1: Plain(channels, width), tmp_path, multiple=4, least=6)
 
 
+METRIC = """import torch
+import reconscale as rs
+from reconscale.study.profiles import Profile
+
+def far(x_hat, x):
+    return {value}
+
+rs.PROFILES["far"] = Profile("far", "error", "all", False, 0, "", "largest error", {function})
+"""
+METRIC_STUDY = """name = "own"
+[problem]
+kind = "denoising"
+[images]
+source = "deadleaves"
+patch = 16
+val = 1
+val_patch = 16
+test = 1
+test_patch = 16
+[network]
+family = "dncnn"
+depth = 2
+[sweep]
+n = [1]
+width = [2]
+[recipe]
+steps = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ("'good'", "gives a str, not a tensor"),
+        ("[0.5] * len(x)", "gives a list, not a tensor"),
+        ("0.5", "gives a float, not a tensor"),
+        ("(x_hat - x).abs().max()", "gives a tensor of shape () for two images"),
+        ("(x_hat - x).abs()", "gives a tensor of shape (2, 3, 16, 16) for two images"),
+        ("(x_hat - x).flatten(1).mean(1) * float('nan')", "gives nan, nan for two random images"),
+        ("(x_hat - x).flatten(1).mean(1) * 1j", "gives complex numbers"),
+        ("x.no_such_thing", "fails on two images of shape (2, 3, 16, 16) (AttributeError: "),
+    ],
+)
+def test_a_metric_that_gives_no_numbers_is_refused_before_training(tmp_path: Path, value: str, part: str) -> None:
+    (tmp_path / "study.toml").write_text(METRIC_STUDY)
+    plugin = written(tmp_path, METRIC.format(value=value, function="far"))
+    message = refused("run", tmp_path / "study.toml", "--plugin", plugin)
+    assert f"metric 'far' of my_parts.py: {part}" in message
+    assert "; it must return a tensor of shape (B,), a finite number for each of the B images" in message
+    assert {path.name for path in tmp_path.iterdir()} == {"study.toml", "my_parts.py"}  # nothing was begun
+
+
+def test_a_metric_that_is_right_is_taken(tmp_path: Path) -> None:
+    """And one is not tried that the study is not measured in."""
+    study = parse_study({"name": "own", "problem": {"kind": "denoising"}, "sweep": {"n": [1], "width": [4]},
+                         "images": {"source": "deadleaves", "patch": 16, "val": 1, "val_patch": 16, "test": 1,
+                                    "test_patch": 16}})  # fmt: skip
+    value = "(x_hat - x).abs().flatten(1).amax(1)"
+    rs.load_plugin(written(tmp_path, METRIC.format(value=value, function="far"), "right.py"))
+    unused = METRIC.format(value="'x'", function='far, problems=("pairs",)').replace('"far"', '"unused"')
+    rs.load_plugin(written(tmp_path, unused, "unused.py"))
+    prepare(study, ExecutionConfig(device="cpu").resolved())
+
+
 @pytest.mark.parametrize(
     ("network", "part"),
     [

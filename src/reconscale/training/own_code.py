@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch import Tensor
 
 from reconscale.data import ImageSet
 from reconscale.data.volumes.volume_set import Slices
@@ -14,7 +15,9 @@ from reconscale.networks.own import check_output
 from reconscale.networks.registry import BUILT_IN
 from reconscale.own_parts import Plugin, code_behind, loaded_plugins
 from reconscale.physics import problem_of
-from reconscale.study import LOSSES, PROBLEMS, SOURCES, Folder, Run, Study
+from reconscale.plugins import load_object
+from reconscale.study import LOSSES, PROBLEMS, PROFILES, SOURCES, Folder, Run, Study
+from reconscale.study.profiles import Profile
 from reconscale.study.recorded_parts import code_of_result, difference, record_parts, recorded_code
 from reconscale.training import checkpoint
 from reconscale.training.executors.base import Tell
@@ -112,6 +115,63 @@ def check_networks(study: Study, images: ImageSet) -> None:
         p = next(iter(counted.values()))
         raise UserError(f"network.family '{family}'", f"has {p:,} parameters at every width",
                         "let its width be the number of channels of its layers")  # fmt: skip
+
+
+LARGEST_TRIED = 256
+"""Pixels a side, at most, of the images that metrics are tried on."""
+
+
+def check_metrics(study: Study, images: ImageSet) -> None:
+    """Try the metrics of plugins that the study is measured in, on two random images as large as those of its main test
+    set, and slightly changed copies of them.
+
+    Raises:
+        UserError: one fails, or does not give a finite number for each image.
+    """
+    own = [(plugin, name) for plugin in loaded_plugins() for registry, name in plugin.entries if registry == "PROFILES"]
+    tried = [(plugin, name) for plugin, name in own if _is_measured(PROFILES[name], study)]
+    if not tried:
+        return
+    problem, volumes = problem_of(study.problem, torch.device("cpu"), 0), PROBLEMS[study.problem.kind].volumes
+    shape = problem.fixed(images.tests[study.images.main_test], 0, study.images.test_patch).x.shape
+    rows, columns = [min(side, LARGEST_TRIED) for side in shape[-2:]]
+    if volumes:  # they are compared over squares, in float64
+        rows = columns = min(rows, columns)
+    random = torch.Generator().manual_seed(0)
+    size = (2, shape[1], rows, columns)
+    x = torch.rand(size, generator=random, dtype=torch.float64 if volumes else torch.float32)
+    x_hat = x + 0.01 * torch.randn(size, generator=random, dtype=x.dtype)
+    for plugin, name in tried:
+        more = (study.problem.enlarges,) if PROFILES[name].border and not volumes else ()
+        _check_metric(f"metric '{name}' of {plugin.name}", PROFILES[name], x_hat.clone(), x.clone(), *more)
+
+
+def _is_measured(profile: Profile, study: Study) -> bool:
+    """Whether images or slices of a study are measured in a metric, as ``physics.metrics`` does it."""
+    kind = study.problem.kind
+    fits = profile.takes != "images" if PROBLEMS[kind].volumes else profile.fits(kind)
+    return fits and profile.function is not None
+
+
+def _check_metric(where: str, profile: Profile, x_hat: Tensor, x: Tensor, *more: int) -> None:
+    remedy = "it must return a tensor of shape (B,), a finite number for each of the B images"
+    try:
+        with torch.inference_mode():
+            values = load_object(profile.function)(x_hat, x, *more)
+    except UserError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"
+        raise UserError(where, f"fails on two images of shape {tuple(x.shape)} ({said})", remedy) from error
+    if not isinstance(values, Tensor):
+        raise UserError(where, f"gives a {type(values).__name__}, not a tensor", remedy)
+    if values.shape != x.shape[:1]:
+        raise UserError(where, f"gives a tensor of shape {tuple(values.shape)} for two images", remedy)
+    if values.is_complex():
+        raise UserError(where, "gives complex numbers", remedy)
+    if not bool(torch.isfinite(values).all()):
+        found = ", ".join(f"{value:g}" for value in values.tolist())
+        raise UserError(where, f"gives {found} for two random images and slightly changed copies", remedy)
 
 
 def _looked_at(study: Study, images: ImageSet) -> list[tuple[object, int | None]]:

@@ -34,7 +34,7 @@ from reconscale.training.executors.slurm import under_way
 from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
-from reconscale.training.own_code import check_networks, code_of_study, pin_code, plugins_of
+from reconscale.training.own_code import check_metrics, check_networks, code_of_study, pin_code, plugins_of
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.schedule import computed_steps
 from reconscale.training.seen_images import unseen_cautions
@@ -123,6 +123,7 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
         raise UserError("sweep.n", f"found {max(study.sweep.n)}", f"the images allow at most {images.available} "
                       f"{study.images.counts} for training{left_out}")  # fmt: skip
     check_networks(study, images)
+    check_metrics(study, images)
     _refuse_without_matrices(study, images.channels)
     return images
 
