@@ -394,7 +394,7 @@ def _parted(
 ) -> tuple[ImageSubset, int]:
     """The images whose units have no twin in ``held_out``, and the number of pairs found."""
     shifted = SOURCES[images.source].needs_folder  # what is generated is no file that somebody may have cut
-    key = "twins 2" if shifted else "twins 2, in place"
+    key = "twins 3" if shifted else "twins 3, in place"
     pairs = memoize(key, [("left", pixels), ("right", held_out)], lambda: _pairs(pixels, held_out, shifted))
     found = [DuplicatePair(*pair) for pair in pairs]
     if not found:

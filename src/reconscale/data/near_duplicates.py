@@ -40,7 +40,9 @@ shifted by 5 % down, right or both                         99 to 100 %
 5 % cut off at one side                                    99 %
 ====================================  ===================  ==========================
 
-This takes 0.3 s of one core for 694 against 694 images.
+This takes 0.3 s of one core for 694 against 694 images. An image that agrees with itself, moved by ``REACH`` thumbnail
+pixels, above ``SIMPLE`` (a wave, an edge, stripes) is left out: another one of the kind is no copy. Of 268 photographs
+the largest is 0.81; of simple waves cut by an edge most are above 0.95.
 
 Rotations, and crops of more than a few per cent, are not found.
 """
@@ -56,6 +58,7 @@ from reconscale.data.store import Store
 COARSE = 0.85
 FINE = 0.6
 BAND, SHARP = 0.85, 0.68
+SIMPLE = 0.9
 REACH = 2
 
 _BLUR = 2.0
@@ -166,7 +169,11 @@ def _shifted(left: np.ndarray, right: np.ndarray) -> list[tuple[int, int]]:
         a, b = (np.array(side) for side in zip(*some, strict=True))
         one, other = _window(_high(left[a], _BLUR), REACH, REACH, 1), _high(right[b], _BLUR)
         best = np.max([np.einsum("ij,ij->i", one, _window(other, i, j, 1)) for i, j in steps], axis=0)
-        found += [pair for pair, score in zip(some, best, strict=True) if score > SHARP]
+        own = _high(left[a], _BLUR)
+        ring = [(i, j) for i, j in steps if i in {0, 2 * REACH} or j in {0, 2 * REACH}]
+        itself = np.max([np.einsum("ij,ij->i", one, _window(own, i, j, 1)) for i, j in ring], axis=0)
+        found += [pair for pair, score, again in zip(some, best, itself, strict=True)
+                  if score > SHARP and again < SIMPLE]  # fmt: skip
     return found
 
 
