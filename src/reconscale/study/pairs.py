@@ -11,7 +11,8 @@ from reconscale.study.base import Form, Problem
 if TYPE_CHECKING:
     from reconscale.study.run import Images
 
-KEYS = ("inputs", "truths", "csv", "match", "input_range", "allow_shift", "allow_noisy_truth")
+KEYS = ("inputs", "truths", "csv", "match", "input_range", "allow_shift", "allow_noisy_truth",
+        "allow_unrelated")  # fmt: skip
 """The keys of ``[images]`` that only real pairs have."""
 
 

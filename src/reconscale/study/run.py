@@ -103,8 +103,9 @@ class Images(FrozenModel):
         match: for ``pairs``: what to replace in the name of an input, and by what, to have that of its truth. Empty:
             names are equal, or every folder (scene) has one truth.
         input_range: for ``pairs``: black and white of the inputs; these are not clipped. None: as ``range``.
-        allow_shift: for ``pairs``: accept inputs that are shifted against their truths by a pixel or more.
+        allow_shift: for ``pairs``: accept inputs that are shifted against their truths by 0.75 pixels or more.
         allow_noisy_truth: for ``pairs``: accept truths that are noisier than their inputs.
+        allow_unrelated: for ``pairs``: accept inputs that have little in common with their truths.
     """
 
     source: Annotated[str, BeforeValidator(_known_source)]
@@ -144,6 +145,7 @@ class Images(FrozenModel):
     input_range: tuple[float, float] | None = None
     allow_shift: bool = False
     allow_noisy_truth: bool = False
+    allow_unrelated: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -243,6 +243,17 @@ class TestChecks:
         found = opened(tmp_path, allow_shift=True).pairs["median shift in pixels"]
         assert abs(found - np.hypot(rows, columns)) < 0.3
 
+    @pytest.mark.parametrize("rows, columns", [(1, 0), (0, -1)])
+    def test_a_pixel_without_noise_is_refused(self, rows: int, columns: int, tmp_path: Path) -> None:
+        for index in range(6):
+            values = camera.scene(index, 96)
+            moved = values[16 - rows : 80 - rows, 16 - columns : 80 - columns]
+            write_image(tmp_path / "clean" / f"{index}.tif", camera.stored(values[16:80, 16:80]))
+            write_image(tmp_path / "noisy" / f"{index}.tif", camera.stored(moved))
+        with pytest.raises(UserError, match="displaced against their truths"):
+            opened(tmp_path)
+        assert opened(tmp_path, allow_shift=True).available == 2
+
     def test_registered_pairs_pass_and_are_told(self, copies: Path) -> None:
         assert opened(copies).pairs["median shift in pixels"] < 0.3
 
@@ -261,7 +272,38 @@ class TestChecks:
         for index in range(6):
             for side in ("noisy", "clean"):
                 write_image(tmp_path / side / f"{index}.png", rng.integers(0, 255, (64, 64, 1)).astype(np.uint8))
-        assert opened(tmp_path, range=None).pairs["largest shift in pixels"] < 1
+        with pytest.raises(UserError, match="little in common with their truths.*allow_unrelated = true"):
+            opened(tmp_path, range=None)
+        found = opened(tmp_path, range=None, allow_unrelated=True)
+        assert found.pairs["median shift in pixels"] == "not measurable for 2 of 2 pairs" and not found.cautions
+
+    @pytest.mark.parametrize("wrong", ["permuted", "mirrored", "turned", "zoomed"])
+    def test_truths_of_something_else_are_refused(self, wrong: str, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        for index in range(12):
+            values = camera.scene(index, 64)
+            write_image(tmp_path / "noisy" / f"{index}.tif", camera.photograph(values, rng))
+            other = {
+                "permuted": camera.scene((index + 1) % 12, 64),
+                "mirrored": values[:, ::-1],
+                "turned": values[::-1, ::-1],
+                "zoomed": values[16:48, 16:48].repeat(2, 0).repeat(2, 1),
+            }[wrong]
+            write_image(tmp_path / "clean" / f"{index}.tif", camera.stored(other))
+        for allow_shift in (False, True):
+            with pytest.raises(UserError, match="little in common.*median of 4 .*allow_unrelated = true"):
+                opened(tmp_path, val=4, allow_shift=allow_shift)
+        assert not opened(tmp_path, val=4, allow_shift=True, allow_unrelated=True).cautions
+
+    @pytest.mark.parametrize("factor", [1, 2])
+    def test_low_light_is_accepted(self, factor: int, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        for index in range(6):
+            values = camera.scene(index, 64 * factor)
+            dark = camera.BLACK + (camera.reduced(values, factor) - camera.BLACK) / 200  # 2 electrons are white
+            write_image(tmp_path / "clean" / f"{index}.tif", camera.stored(values))
+            write_image(tmp_path / "noisy" / f"{index}.tif", camera.photograph(dark, rng))
+        assert opened(tmp_path).available == 2
 
     def test_swapped_folders_are_asked_back(self, tmp_path: Path) -> None:
         camera.write_pairs(tmp_path, scenes=6, side=64)
