@@ -104,8 +104,7 @@ def test_killed_and_continued(finished: Path, data: Path, tmp_path: Path) -> Non
     process = start("run", study, "--data", data, "--keep-going", "--workers", 1, "--checkpoint-seconds", 0.05)
     until = time.monotonic() + 120
     while not list((tmp_path / "runs").glob("*/result.json")) and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(0.5)  # the next run is under way
+        time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     done = len(list((tmp_path / "runs").glob("*/result.json")))
