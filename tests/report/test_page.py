@@ -6,6 +6,7 @@ import base64
 import doctest
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -215,6 +216,15 @@ def test_unwritable_folder_is_a_mistake(curve: Points, tmp_path: Path) -> None:
     write_atomic(tmp_path / "file", "not a folder")
     with pytest.raises(UserError, match="cannot be written"):
         report_points(curve, tmp_path / "file" / "out", title="t")
+
+
+def test_baselines_on_unknown_images_are_said(written: Written, tmp_path: Path) -> None:
+    shutil.copytree(written.folder.root, tmp_path / "runs")
+    path = tmp_path / "runs" / "anchors" / "anchors.json"
+    record = json.loads(path.read_text()) | {"counts": {"test": {"used": 1, "of": 3}}}
+    write_atomic(path, json.dumps(record))
+    known = analyse_study(written.study, Folder(tmp_path / "runs"))
+    assert "baselines-unknown" in [item.code for item in known.findings] and not known.lines
 
 
 def test_damaged_anchors_are_a_mistake(written: Written, tmp_path: Path) -> None:

@@ -253,6 +253,11 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "all {runs} runs have converged: at the end twice the steps gained less than {tolerance:.2g} dB on validation",
     ),
+    "baselines-unknown": (
+        "caution",
+        "the networks are not compared with what needs no training: it is not known on which test images that was "
+        "measured, or the networks lack some of them; `reconscale run` measures it again",
+    ),
     "classical-is-better": (
         "warning",
         "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g} against "

@@ -181,8 +181,10 @@ def run_findings(
     quantity = MetricFormat(points.metric, points.profile, points.unit)
     last = _last_results(done, best)
     lines, converged = _baseline_lines(anchors, main, quantity, last), all(result.converged for result in last)
+    missing = anchors is not None and main in anchors.sets and not lines
+    alone = (finding("baselines-unknown"),) if missing else ()
     longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
-    return unique_findings(how, longer, baseline_findings(best, lines, converged=converged and bool(last)))
+    return unique_findings(how, longer, alone, baseline_findings(best, lines, converged=converged and bool(last)))
 
 
 def _last_results(done: Sequence[Result], best: Points | None) -> list[Result]:
