@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,24 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keep prepared images of tests out of the user's cache; one cache for all tests of a session is enough."""
     monkeypatch.setenv("RECONSCALE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("RECONSCALE_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_entries() -> Iterator[None]:
+    """Take out what a test registers: which tests share a process differs from machine to machine."""
+    from reconscale.laws import METRICS  # not above: numpy must be loaded after the number of its threads is set
+    from reconscale.own_parts import REGISTRIES
+
+    registries = [(METRICS, dict(METRICS))]
+    for place in REGISTRIES.values():
+        module, name = place.split(":")
+        if module in sys.modules and isinstance(known := vars(sys.modules[module]).get(name), dict):
+            registries.append((known, dict(known)))
+    yield
+    for known, before in registries:
+        if known != before:
+            known.clear()
+            known.update(before)
 
 
 @pytest.fixture(scope="session")

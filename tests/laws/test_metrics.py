@@ -74,7 +74,6 @@ def test_a_metric_of_ones_own():
         Points([1], [85.0], metric=mine)
     with pytest.raises(UserError, match="give it another name"):
         Points([1], [0.5], metric=Metric("psnr", "lower", "%", np.asarray, np.asarray))
-    del METRICS["my_score"]
 
 
 def test_a_scale_of_ones_own():
@@ -85,7 +84,6 @@ def test_a_scale_of_ones_own():
     assert made.decide().gain_n.median == pytest.approx(100 * same.decide(worthwhile=0.005).gain_n.median)
     outlook, other = made.forecast([2e4]), same.forecast([2e4])
     assert outlook.logpdf([88.0]) == pytest.approx(other.logpdf([0.88]) - np.log(100), abs=1e-4)
-    del METRICS["percent"]
 
 
 @pytest.mark.parametrize("bad", [{"name": "a b"}, {"better": "up"}])
