@@ -6,32 +6,23 @@ never code. What was loaded travels to workers with the runs, so that all of the
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import inspect
-import io
-import os
 import sys
-import textwrap
-import tokenize
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module, invalidate_caches
 from importlib.metadata import PackageNotFoundError, distribution, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from reconscale.code_digest import digest_of_file, digest_of_package, files_beside, read_code
 from reconscale.errors import UserError
 from reconscale.plugins import load_object
 
 GROUP = "reconscale.plugins"
 """The entry points by which an installed package says where its parts are."""
-MOST_BYTES = 1 << 20
-"""Bytes of a file of parts."""
 REGISTRIES = {
     "FAMILIES": "reconscale.networks:FAMILIES",
     "SOURCES": "reconscale.study:SOURCES",
@@ -95,25 +86,8 @@ def load_plugin(place: str | Path) -> Plugin:
     path = Path(place).expanduser()
     if path.suffix == ".py" or path.is_file():
         path = path.resolve()
-        return _load(str(path), _read(path))
+        return _load(str(path), read_code(path))
     return _load(str(place), None)
-
-
-def _read(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            path, f"cannot be read ({error.strerror})", "give --plugin the path of a Python file"
-        ) from error
-    if len(content) > MOST_BYTES:
-        raise UserError(path, f"has {len(content):,} bytes", f"a file of parts has at most {MOST_BYTES:,}")
-    try:
-        with io.BytesIO(content) as stream:
-            encoding, _ = tokenize.detect_encoding(stream.readline)
-        return content.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise UserError(path, "is not Python text", "save it as UTF-8") from error
 
 
 def _load_again(place: str, digest: str, text: str | None) -> Plugin:
@@ -139,7 +113,7 @@ def check_loaded(plugins: Sequence[Plugin]) -> None:
 
 
 def _load(place: str, text: str | None) -> Plugin:
-    digest = _digest_of_package(_module_of(place)) if text is None else _digest_of_file(Path(place), text)
+    digest = digest_of_package(_module_of(place)) if text is None else digest_of_file(Path(place), text)
     if place in _LOADED and _LOADED[place].digest == digest:
         return _LOADED[place]
     name = place if text is None else Path(place).name
@@ -216,7 +190,7 @@ def _forget(place: str) -> None:
     for key, name in plugin.entries:
         registries.get(key, {}).pop(name, None)
     if plugin.text is not None:
-        for path in _beside(Path(place), plugin.text):
+        for path in files_beside(Path(place), plugin.text):
             for name, module in list(sys.modules.items()):
                 if getattr(module, "__file__", None) == str(path):
                     del sys.modules[name]
@@ -289,86 +263,6 @@ def _import(package: str) -> bool:
     except (Exception, SystemExit) as error:
         raise _failed(package, error) from error
     return not there
-
-
-def code_of(text: str) -> str:
-    r"""A Python text without comments, blank lines and space at the end of lines: what may change numbers.
-
-    >>> code_of("a = 1  # one\n\n# two\nb = '#'")
-    "a = 1\nb = '#'"
-    """
-    lines = text.splitlines()
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT:
-                row, column = token.start
-                lines[row - 1] = lines[row - 1][:column]
-    except (tokenize.TokenError, SyntaxError, IndexError):  # it will not run either
-        return text
-    return "\n".join(line.rstrip() for line in lines if line.strip())
-
-
-def _digest(parts: dict[str, str]) -> str:
-    content = "\0".join(f"{name}\0{code_of(parts[name])}" for name in sorted(parts))
-    return hashlib.sha256(content.encode(errors="backslashreplace")).hexdigest()
-
-
-def _digest_of_file(path: Path, text: str) -> str:
-    beside = {os.path.relpath(other, path.parent): _read(other) for other in _beside(path, text)}
-    return _digest({"": text, **beside})
-
-
-def _digest_of_package(module: str) -> str:
-    top = module.partition(".")[0]
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError) as error:
-        raise UserError("--plugin", f"the module '{module}' is not there", "install the package again") from error
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
-    files = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*.py")}
-    if spec and not folders and spec.origin and Path(spec.origin).is_file():
-        files = {"": Path(spec.origin)}
-    if not files:
-        raise UserError("--plugin", f"the module '{module}' is not there", "install the package again")
-    return _digest({name: _read(path) for name, path in files.items()})
-
-
-def _beside(path: Path, text: str) -> list[Path]:
-    """The files beside a file of parts that it imports, and that these import; sorted."""
-    found: set[Path] = set()
-    waiting = [text]
-    while waiting:
-        try:
-            tree = ast.parse(waiting.pop())
-        except (SyntaxError, ValueError, RecursionError):  # said when it is run
-            continue
-        for name in _imported(tree):
-            stem = path.parent.joinpath(*name.split("."))
-            for file in (stem.with_suffix(".py"), stem / "__init__.py"):
-                if file.is_file() and file != path and file not in found:
-                    found.add(file)
-                    waiting.append(_read(file))
-    return sorted(found)
-
-
-def _imported(tree: ast.AST) -> set[str]:
-    """The modules that a text may import, with the packages above them."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {".".join(name.split(".")[:count]) for name in names for count in range(1, name.count(".") + 2)}
-
-
-def code_of_object(thing: object) -> str:
-    """SHA-256 of the source of a class or function; empty where it cannot be read, as in an interactive session."""
-    try:
-        text = inspect.getsource(thing)  # type: ignore[arg-type]
-    except (OSError, TypeError):
-        return ""
-    return hashlib.sha256(code_of(textwrap.dedent(text)).encode(errors="backslashreplace")).hexdigest()
 
 
 def code_behind(registry: str, name: str, entry: object) -> dict[str, str]:

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from reconscale.code_digest import code_of_object
 from reconscale.data.image_files import Header
 from reconscale.data.listing import Listing
 from reconscale.errors import UserError
-from reconscale.own_parts import code_behind, code_of_object
+from reconscale.own_parts import code_behind
 from reconscale.study import SOURCES, Images, Source
 
 PROBED = 16

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
+from reconscale.code_digest import code_of_object
 from reconscale.errors import UserError, check_int
 from reconscale.networks.family import BuildArgs, Family, PadToMultiple
-from reconscale.own_parts import code_of_object
 from reconscale.study.base import Form
 
 DIALS: Mapping[str, Callable[[BuildArgs], Any]] = {
