@@ -47,11 +47,14 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """A cluster that only those with its token may use; Ray reads these settings when it is imported."""
+    """A cluster that only those with its token may use; Ray reads these settings when it is imported.
+
+    By default its workers get niceness 15: beside other tests they would hardly compute.
+    """
     token = tmp_path_factory.mktemp("ray") / "token"
     token.write_text("0123456789abcdef" * 2)
     settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0",
-                "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # fmt: skip
+                "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_worker_niceness": "0"}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
@@ -226,6 +229,7 @@ def test_ray_ends_on_the_machine_of_the_command(
 ) -> None:
     """One sentence says so, the fault is noted, and the next command continues."""
     monkeypatch.setenv("RAY_ADDRESS", "local")  # not the two nodes
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # as in `nodes`
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
     process = start(path, "--ray", "auto", "--workers", 2, "--checkpoint-seconds", 0.2)
