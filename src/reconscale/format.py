@@ -122,5 +122,14 @@ def round_interval(value: float, digits: int = 2) -> str:
     return plain(round(value, places), max(0, places))
 
 
+def round_count(value: float) -> str:
+    """A number of things that come whole, such as photographs, with two leading digits; ``never`` where infinite.
+
+    >>> round_count(1234.0), round_count(8.1), round_count(0.4), round_count(float("inf"))
+    ('1,200', '8', '0.40', 'never')
+    """
+    return round_interval(float(round(value)), 1) if 1 <= value < 9.5 else round_interval(value)
+
+
 def _trimmed(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"

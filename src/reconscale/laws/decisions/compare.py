@@ -10,9 +10,9 @@ from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import amount, format_chance, round_interval
+from reconscale.format import amount, format_chance, round_count, round_interval
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
-from reconscale.laws.decisions.intervals import Interval, format_interval, likelihood_words, summarise
+from reconscale.laws.decisions.intervals import Interval, format_counts, likelihood_words, summarise
 from reconscale.laws.decisions.requirements import first_n_reaching, n_grid, size_for_target
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.points import IMAGES, METRICS, Points
@@ -210,7 +210,7 @@ def _sentence(
     if np.isinf(n.median):
         return f"{behind} is not expected to overtake {ahead_of} (chance {format_chance(1.0 - n.never)}). {chances}"
     never = f"; the chance that it never does is {format_chance(n.never)}" if n.never >= 0.005 else ""
-    where = f"at about {round_interval(n.median)} {unit} ({format_interval(n)}){never}"
+    where = f"at about {round_count(n.median)} {unit} ({format_counts(n)}){never}"
     return f"{behind} overtakes {ahead_of} {where}. {chances}"
 
 
@@ -332,7 +332,7 @@ def _worth(curves: tuple[CurvePosterior, CurvePosterior], names: tuple[str, str]
     else:
         factor = needed.n.median / last.n
         sentence = (
-            f"{said}; {names[behind]} needs about {round_interval(needed.n.median)} {leader.unit} for it "
-            f"({format_interval(needed.n)}), {round_interval(factor)} times as many."
+            f"{said}; {names[behind]} needs about {round_count(needed.n.median)} {leader.unit} for it "
+            f"({format_counts(needed.n)}), {round_interval(factor)} times as many."
         )
     return Worth(names[ahead], names[behind], last.n, value, needed.n, sentence)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconscale.arrays import Floats
-from reconscale.format import round_interval
+from reconscale.format import round_count, round_interval
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,8 @@ def likelihood_words(probability: float) -> str:
 def format_interval(amount: Interval) -> str:
     """The 90 % interval in words."""
     return f"90 % interval {round_interval(amount.low)} to {round_interval(amount.high)}"
+
+
+def format_counts(amount: Interval) -> str:
+    """The 90 % interval of a number of things that come whole, in words."""
+    return f"90 % interval {round_count(amount.low)} to {round_count(amount.high)}"

@@ -11,10 +11,10 @@ import numpy as np
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import amount, duration, format_chance, round_interval
+from reconscale.format import amount, duration, format_chance, round_count, round_interval
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import Costs
-from reconscale.laws.decisions.intervals import Interval, format_interval, likelihood_words, summarise
+from reconscale.laws.decisions.intervals import Interval, format_counts, format_interval, likelihood_words, summarise
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import best_widths
 from reconscale.laws.points import METRICS, Points
@@ -134,13 +134,13 @@ def _sentence(target: float, n: Interval, already: float, points: Points) -> str
         goal = f"{'an error' if metric.name == 'error' else metric.label or metric.name} of {target:g}"
     most = f"{REACH:,.0f} times the largest n"
     if np.isinf(n.median):
-        least = "" if np.isinf(n.low) else f"; it needs at least about {round_interval(n.low)} {points.unit}"
+        least = "" if np.isinf(n.low) else f"; it needs at least about {round_count(n.low)} {points.unit}"
         chance = f"the chance that {most} reaches it is {format_chance(1.0 - n.never)}"
         return f"{goal} is probably out of reach ({chance}){least}."
     if already >= 0.5:
         return f"{goal} is already reached at the largest n = {amount(points.n.max())} ({likelihood_words(already)})."
     never = f"; the chance that it is never reached is {format_chance(n.never)}" if n.never >= 0.005 else ""
-    return f"{goal} needs about {round_interval(n.median)} {points.unit} ({format_interval(n)}){never}."
+    return f"{goal} needs about {round_count(n.median)} {points.unit} ({format_counts(n)}){never}."
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,9 @@ def _price_sentence(answer: Price, unit: str) -> str:
     never = f"the chance that more data never brings it is {format_chance(answer.n.never)}"
     if np.isinf(answer.n.median):
         return f"{what} is not expected from more data ({never})."
-    images = f"about {round_interval(answer.images.median)} more {unit} ({format_interval(answer.images)})"
+    images = f"about {round_count(answer.images.median)} more {unit} ({format_counts(answer.images)})"
     if answer.images.median == 1.0:
-        high = "" if answer.images.high == 1.0 else f" (90 % interval 1 to {round_interval(answer.images.high)})"
+        high = "" if answer.images.high == 1.0 else f" (90 % interval 1 to {round_count(answer.images.high)})"
         images = f"about 1 more of the {unit}{high}"
     hours = f" and {duration(3600 * answer.hours.median)} of training" if answer.hours.median else ""
     total = ""
