@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconscale.cli import analysis, convert, study, theory
+from reconscale.cli import analysis, convert, noise, study, theory
 from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
@@ -103,6 +103,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compare": analysis.compare,
     "report": analysis.report,
     "data": study.data,
+    "noise": noise.noise,
     "reconstruct": study.reconstruct,
     "metrics": convert.metrics,
     "import": convert.import_logs,

@@ -1,0 +1,174 @@
+"""The verb noise: what noise images have, measured on them. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reconscale.cli.display import StageProgress, echo, handle_errors, print_json
+from reconscale.errors import UserError
+from reconscale.format import plain, round_interval, short
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reconscale.data.noise_level import ImageNoise
+
+GREYS = 255
+"""Levels are said in grey levels of 255, as ``sigma`` in study files."""
+
+DARK = 0.25
+"""Images without enough pixels above this part of white are asked about."""
+
+Place = tuple[Path, int | None]
+"""A file, and the page of it."""
+
+
+def noise(
+    folder: Annotated[Path, typer.Argument(help="A folder of images; with --copies, of folders or stacks.")],
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Each folder, or each stack of pages, holds copies of one scene.")
+    ] = False,
+    value_range: Annotated[
+        tuple[float, float] | None, typer.Option("--range", help="The values that are black and white.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="At most this many images (scenes), spread evenly.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the noise of images: Gaussian and Poisson part, ready for a study file."""
+    with handle_errors():
+        from reconscale.data.noise_level import measure_noise
+
+        if value_range is not None and not value_range[0] < value_range[1]:
+            raise UserError(
+                "--range", "found no white above black", "give black and then white, such as --range 64 4095"
+            )
+        scenes = _scenes(folder, copies)
+        used = scenes[:: max(1, -(-len(scenes) // images))]
+        with StageProgress() as progress:
+            found = measure_noise(_read(used, value_range, progress))
+        if json:
+            print_json(_as_json(found))
+        else:
+            echo(*noise_lines(found, value_range))
+
+
+def _scenes(folder: Path, copies: bool) -> list[list[Place]]:
+    """The copies of each scene: one image each, or all that a folder or a stack of pages holds.
+
+    Raises:
+        UserError: there is no image, or a scene of one copy.
+    """
+    from reconscale.data.folders import image_files, with_pages
+    from reconscale.data.image_files import KINDS, read_header
+
+    if not folder.is_dir():
+        raise UserError(folder, "is not a folder", "name a folder of images")
+    files = image_files(folder)
+    _, places = with_pages([str(path.relative_to(folder)) for path in files], files)
+    if not places:
+        raise UserError(folder, f"holds no {KINDS}", "name a folder of images")
+    if not copies:
+        return [[(folder / name, page)] for name, page in places]
+    scenes: dict[Path, list[Place]] = {}
+    for name, page in places:
+        path = folder / name
+        scenes.setdefault(path.parent if page is None else path, []).append((path, page))
+    if alone := next((scene for scene, members in scenes.items() if len(members) == 1), None):
+        read_header(*scenes[alone][0])  # says why a stack is none
+        raise UserError(alone, "holds one image, and --copies wants two or more of a scene",
+                        "put the copies of each scene into a folder of its own, or leave --copies out")  # fmt: skip
+    return list(scenes.values())
+
+
+def _read(
+    scenes: Sequence[Sequence[Place]], limits: tuple[float, float] | None, progress: Any
+) -> Iterator[list[np.ndarray]]:
+    """The images, from 0 (black) to 1 (white)."""
+    from reconscale.data.image_checks import check_values
+    from reconscale.data.image_files import read_pixels
+
+    for done, scene in enumerate(scenes):
+        progress("images", done, len(scenes))
+        read = []
+        for path, page in scene:
+            image = read_pixels(path, page, limits)
+            if limits is None:
+                image = check_values(path, image, None)
+                white = 1.0 if image.dtype.kind == "f" else float(2 ** (8 * image.dtype.itemsize) - 1)
+                read.append(image / white)
+            else:
+                read.append((image.astype(float) - limits[0]) / (limits[1] - limits[0]))
+        yield read
+    progress("images", len(scenes), len(scenes))
+
+
+def noise_lines(found: ImageNoise, limits: tuple[float, float] | None) -> list[str]:
+    """What was found, in sentences, and the lines of a study file."""
+    one = found.copies == 1
+    of = (
+        f"{found.images} image{'s' * (found.images != 1)}, one copy each"
+        if one
+        else (f"{found.images} scene{'s' * (found.images != 1)} of up to {found.copies} copies")
+    )
+    lines = [
+        f"standard deviation of the noise, in grey levels of {GREYS}: {_grey(found.deviation(0))} at black, "
+        f"{_grey(found.deviation(0.5))} at mid grey, {_grey(found.deviation(1))} at white ({of})",
+        f"Gaussian part: sigma = {_grey(found.sigma)}{_between(found.sigma_interval, GREYS)}",
+    ]
+    if found.photons:
+        lines.append(f"Poisson part: {short(found.photons)} photons at white{_between(found.photons_interval)}")
+    else:
+        lines.append("Poisson part: none to be seen")
+    if limits is not None:
+        lines.append(f"in values of the files: {short((limits[1] - limits[0]) * found.sigma)} at black")
+    lines += [f"caution: {sentence}" for sentence in _cautions(found, limits)]
+    lines += ["in a study file:", "  [problem]", '  kind = "denoising"', f"  sigma = {plain(GREYS * found.sigma, 2)}"]
+    return lines + ([f"  photons = {float(f'{found.photons:.3g}'):g}"] if found.photons else [])
+
+
+def _cautions(found: ImageNoise, limits: tuple[float, float] | None) -> list[str]:
+    """Why the numbers may be of something else than of white noise."""
+    said = []
+    if (brightest := max(found.means)) < DARK and limits is None:
+        said.append(
+            f"next to nothing is above {100 * brightest:.0f} % of white: where white is less than the largest "
+            "number of the type, as of 12 bits in 16, give --range"
+        )
+    if found.copies == 1:
+        said.append(
+            "of one copy, fine texture counts as noise: an upper bound, far above where there is little noise; two "
+            "copies of a scene and --copies measure it"
+        )
+    if not found.is_white:
+        said.append(
+            f"the noise is {found.coarseness:.1f} times as coarse as white noise: neighbouring pixels have noise in "
+            "common, as after demosaicing, scaling or JPEG compression, or what was measured is texture; white noise "
+            "that is simulated stands for other images, and losses without truth go wrong"
+        )
+    return said
+
+
+def _grey(level: float) -> str:
+    return round_interval(GREYS * level)
+
+
+def _between(interval: tuple[float, float] | None, scale: float = 1.0) -> str:
+    if interval is None:
+        return ""
+    low, high = (round_interval(scale * end).replace("never", "any number") for end in interval)
+    return f" (90 % interval {low} to {high})"
+
+
+def _as_json(found: ImageNoise) -> dict[str, Any]:
+    """All numbers; levels in grey levels of 255."""
+    entries = asdict(found) | {"white": found.is_white}
+    entries["sigma"] = GREYS * found.sigma
+    entries["sigma_interval"] = found.sigma_interval and [GREYS * end for end in found.sigma_interval]
+    entries["means"] = [GREYS * mean for mean in found.means]
+    entries["deviations"] = [GREYS * deviation for deviation in found.deviations]
+    return entries
