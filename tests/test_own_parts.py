@@ -435,6 +435,64 @@ def test_items_that_change_or_break() -> None:
         assert part in str(refusal.value)
 
 
+class Faded:
+    """Four scenes of blocks, three noisy copies each; inputs may lie outside [0, 1]."""
+
+    scenes = tuple(index // 3 for index in range(36))
+
+    def __len__(self) -> int:
+        return 36
+
+    def __getitem__(self, i: int) -> Any:
+        truth = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(self.scenes[i]))
+        truth = torch.nn.functional.interpolate(truth, size=48, mode="bicubic").clamp(0, 1)[0]
+        return truth + 0.2 * torch.randn(1, 48, 48, generator=torch.Generator().manual_seed(1000 + i)), truth
+
+
+PAIRS = {"name": "a", "problem": {"kind": "pairs"}, "sweep": {"n": [2, 6], "width": [4]},
+         "recipe": {"steps": 30}, "network": {"family": "unet", "depth": 2},
+         "images": {"source": "faded", "val": 2, "test": 2, "patch": 32}}  # fmt: skip
+
+
+def test_a_data_set_of_pairs_is_trained_on(tmp_path: Path) -> None:
+    rs.SOURCES["faded"] = rs.make_source(Faded, pairs=True)
+    study = parse_study(PAIRS)
+    images = prepare(study, ExecutionConfig(device="cpu").resolved())
+    assert images.units == 8 and images.describe()["pairs"]["matched"].startswith("by the data set")
+    train, val = (set(part.scenes) for part in (images.train, images.val))  # type: ignore[union-attr]
+    assert not train & val and len(val) == 2
+    measured = images.val.measured.tensor(0)  # type: ignore[union-attr]
+    assert float(measured.min()) < 0 and float(measured.max()) > 1
+
+
+def test_data_sets_of_pairs_that_are_refused() -> None:
+    class Single(Faded):
+        def __getitem__(self, i: int) -> Any:
+            return super().__getitem__(i)[1]
+
+    class Lonely(Faded):
+        scenes = (1, 2)  # type: ignore[assignment]
+
+        def __getitem__(self, i: int) -> Any:
+            return Faded()[i]
+
+    class Swapped(Faded):
+        def __getitem__(self, i: int) -> Any:
+            return super().__getitem__(i)[::-1]
+
+    for dataset, part in ((Single, "is a Tensor; with pairs=True an item is a pair"),
+                          (Lonely, "has 2 scenes for 36 items"),
+                          (Swapped, "floating point must lie in [0, 1]")):  # fmt: skip
+        rs.SOURCES["faded"] = rs.make_source(dataset, pairs=True)
+        with pytest.raises(rs.UserError) as refusal:
+            prepare(parse_study(PAIRS), ExecutionConfig(device="cpu").resolved())
+        assert part in str(refusal.value)
+    with pytest.raises(rs.UserError, match="gives inputs and truths itself"):
+        parse_study({**PAIRS, "images": {**PAIRS["images"], "inputs": "a", "truths": "b"}})  # type: ignore[dict-item]
+    with pytest.raises(rs.UserError, match="makes its own inputs"):
+        parse_study({**PAIRS, "problem": {"kind": "denoising"}})
+
+
 def test_make_source_refuses() -> None:
     with pytest.raises(rs.UserError, match="it needs 'root', which no study knows"):
         rs.make_source(lambda root: [])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 KEYS = ("inputs", "truths", "csv", "match", "input_range", "allow_shift", "allow_noisy_truth",
         "allow_unrelated")  # fmt: skip
 """The keys of ``[images]`` that only real pairs have."""
+PLACES = ("inputs", "truths", "csv", "match", "input_range")
+"""Those that say which files the pairs are in."""
 
 
 class PairsProblem(Problem):
@@ -96,7 +98,12 @@ def check_pair_keys(images: Images) -> None:
 
 
 def _check_places(images: Images) -> None:
-    """Refuse places that say where pairs are in two ways, or by half."""
+    """Refuse places that say where pairs are in two ways, or by half; and any where a data set gives the pairs."""
+    if images.source != "pairs":
+        for key in PLACES:
+            if getattr(images, key):
+                raise ValueError(f"{key}: '{images.source}' gives inputs and truths itself; leave it out")
+        return
     if images.folders != (".",):
         raise ValueError("folders: is not for the source 'pairs'; name two folders, inputs and truths")
     if images.csv and (images.inputs or images.truths or images.match):
