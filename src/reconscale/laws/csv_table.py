@@ -20,6 +20,7 @@ from reconscale.laws.column_names import (
     CONDITIONS,
     FURTHER_METRICS,
     METRIC_COLUMNS,
+    METRIC_NAMES,
     RUNS,
     STATES,
     USUAL,
@@ -250,6 +251,10 @@ def _check_header(path: Path, header: list[str]) -> None:
         seen.add(name)
     if len(header) == 1 and re.search(r"[;|\s]", header[0]):
         raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
+    for name in header:
+        found = re.fullmatch(r"\(?1 ?[-\u2212\u2013_] ?(\w+)\)?", name)
+        if found and found[1] in METRIC_NAMES:
+            raise UserError(f"{path}, header", f"found '{name}', which is an error", "name the column 'error'")
     known = [name for name in (*NUMBERS, *WHOLE, *WORDS) if name != "steps"]  # "step" is another
     longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
     others = {

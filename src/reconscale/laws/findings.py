@@ -170,6 +170,10 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",
     ),
+    "scale-applied": (
+        "note",
+        "the numbers of '{column}' are read times {factor:g}, as its name says",
+    ),
     "not-identified": (
         "caution",
         "not identified by these points: {names} of the law {law} (at a limit, or not constrained); "
@@ -183,6 +187,16 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "all runs of one n have the same steps, and larger n have more ({low:,.0f} to {high:,.0f}), so the effects of "
         "data and of training cannot be told apart",
+    ),
+    "recipe-follows-n": (
+        "caution",
+        "'{column}' changes from one n to another ({first} at n = {low:size}, {last} at n = {high:size}), so what it "
+        "does and what the data do cannot be told apart: train all n with the same",
+    ),
+    "mixed-recipes": (
+        "caution",
+        "'{column}' has several values ({values}) at one n, and such rows are counted as replicates: keep the rows of "
+        "one of them, and compare files with `reconscale compare`",
     ),
     "p-assumed": (
         "note",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
+from reconscale.laws.column_scales import scale_metric
 from reconscale.laws.csv_table import IMAGE, choose_metric, metric_findings, read_table, write_table
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS as METRICS
@@ -137,6 +138,7 @@ class Points:
         path = Path(path)
         table = read_table(path)
         column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
+        scaled = scale_metric(path, table.header, table.rows, column, name, ("validation",))
         known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
         images: Any = table.images()
         unit = table.word("unit") if "unit" in table.places else IMAGES
@@ -151,7 +153,7 @@ class Points:
                 images=images,
                 profile=table.word("profile"),
                 unit=unit,
-                findings=(*table.findings, *metric_findings(column), *odd),
+                findings=(*table.findings, *metric_findings(column), *scaled, *odd),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake

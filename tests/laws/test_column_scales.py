@@ -1,0 +1,100 @@
+"""Scales in the names of columns of measured values; settings of a training that change where the data should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reconscale.errors import UserError
+from reconscale.laws import decide
+
+from .test_tables import codes, read
+
+ERRORS = "100,3.1,0\n300,2.6,0\n1000,2.2,0\n3000,2.0,0\n"
+SHARES = "100,85.1,0\n300,88.6,0\n1000,91.2,0\n3000,92.0,0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [
+        ("MSE (x1e-3)", 1e-3), ("MSE (×10^-3)", 1e-3), ("mse [1e-3]", 1e-3), ("test MSE (×10⁻³)", 1e-3),
+        ('"NMSE (test, x 10^-2)"', 1e-2), ("nmse (e-3)", 1e-3), ("MSE / 10^-4", 1e-4), ("MSE/1e-3", 1e-3),
+        ("1000*MSE", 1e-3), ("10^3 × MSE", 1e-3), ("1e4 x mse", 1e-4), ("10³ mse", 1e-3), ("NMSE (%)", 1e-2),
+        ("nrmse [%]", 1e-2), ("nmse_percent", 1e-2), ("MSE", 1), ("mse (test)", 1), ("test/mse", 1), ("mse (1000)", 1),
+        ("nmse (x4)", 1), ("mse (lr 1e-3)", 1),
+    ],
+)  # fmt: skip
+def test_a_scale_of_an_error_is_applied_and_said(tmp_path, name, factor):
+    points = read(tmp_path, f"n,{name},seed\n{ERRORS}")
+    np.testing.assert_allclose(points.y, factor * np.array([3.1, 2.6, 2.2, 2.0]))
+    assert ("scale-applied" in codes(points)) == (factor != 1)
+
+
+@pytest.mark.parametrize("name", ["SSIM (%)", "ssim [%]", "accuracy (%)", "dice %", "100 x ssim", "IoU_percent"])
+def test_per_cent_of_a_bounded_metric(tmp_path, name):
+    points = read(tmp_path, f"n,{name},seed\n{SHARES}")
+    np.testing.assert_allclose(points.y, [0.851, 0.886, 0.912, 0.92])
+    assert decide(points).gain_n.median < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "said"),
+    [
+        ("MSE (x1e3)", ERRORS, "'mse [(]x1e3[)]', with a scale that may be meant in two ways; .* in a column 'mse'"),
+        ("mse x1000", ERRORS, "in two ways"),
+        ("mse×10^-3", ERRORS, "in two ways"),
+        ("mse_e-3", ERRORS, "in two ways"),
+        ("SSIM (x100)", SHARES, "in two ways"),
+        ("PSNR (x1e-1)", SHARES, "in two ways.* in a column 'psnr'"),
+        ("NMSE (dB)", ERRORS, "with dB as the unit of what is no PSNR; write the values themselves"),
+        ("ssim [dB]", ERRORS, "with dB as the unit"),
+        ("SSIM (%)", "100,0.851,0\n300,0.9,0\n", "no number above 1, so the scale seems to be applied"),
+        ("1-SSIM", ERRORS, "'1-ssim', which is an error; name the column 'error'"),
+        ("1 - Dice", ERRORS, "which is an error"),
+        ("-log10(MSE)", ERRORS, "there is no column of measured values"),
+        ("psnr gain", ERRORS, "there is no column of measured values"),
+        ("mse improvement", ERRORS, "there is no column of measured values"),
+    ],
+)
+def test_what_may_be_meant_in_two_ways_is_asked(tmp_path, name, rows, said):
+    with pytest.raises(UserError, match=said):
+        read(tmp_path, f"n,{name},seed\n{rows}")
+
+
+def test_validation_is_in_the_same_metric_and_single_images_are_asked_about(tmp_path):
+    points = read(tmp_path, "n,mse (x1e-3),validation\n100,3,4\n300,2,3\n")
+    np.testing.assert_allclose(points.validation, [4e-3, 3e-3])
+    with pytest.raises(UserError, match="nothing says whether it is theirs too"):
+        read(tmp_path, "n,mse (x1e-3),image_1\n100,3,4\n300,2,3\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("ema", "0 0 0.999 0.999", "'ema' changes from one n to another (0 at n = 100, 0.999 at n = 3,000)"),
+        ("train.batch_size", "4 8 16 32", "(4 at n = 100, 32 at n = 3,000)"),
+        ("lr", "1e-3 1e-3 1e-3 5e-4", "(1e-3 at n = 100, 5e-4 at n = 3,000)"),
+        ("use_flips", "False False False True", "(False at n = 100, True at n = 3,000)"),
+        ("with_tricks", "no yes yes no", "(no at n = 100, yes at n = 1,000)"),
+        ("loss_function", "l1 l1 l2 l2", "(l1 at n = 100, l2 at n = 3,000)"),
+        ("ema", "0.999 0.999 0.999 0.999", ""),
+        ("epochs", "1000 300 100 30", ""),
+        ("train_loss", "0.1 0.2 0.2 0.2", ""),
+        ("perceptual_loss", "0.1 0.2 0.2 0.2", ""),
+        ("grad_norm", "0.1 0.1 0.2 0.2", ""),
+        ("host", "a a b b", ""),
+    ],
+)
+def test_a_setting_that_changes_along_n_is_a_caution(tmp_path, name, values, said):
+    cells = zip(ERRORS.split(), values.split(), strict=True)
+    points = read(tmp_path, f"n,mse,seed,{name}\n" + "".join(f"{row},{cell}\n" for row, cell in cells))
+    texts = [item.text for item in points.findings if item.code == "recipe-follows-n"]
+    assert len(texts) == bool(said) and said in "".join(texts)
+
+
+def test_two_recipes_at_one_n_are_no_replicates(tmp_path):
+    rows = "".join(f"{n},{0.1 / n**0.5 * (1 + 0.02 * ema)},0,{ema}\n" for n in (100, 300, 1000) for ema in (0, 1))
+    (mixed,) = [f.text for f in read(tmp_path, f"n,mse,seed,ema\n{rows}").findings if f.code == "mixed-recipes"]
+    assert mixed.startswith("'ema' has several values (0, 1) at one n")
+    seeds = rows.replace(",0,1\n", ",1,1\n")  # a coin that fell otherwise for another seed is no recipe along n
+    assert "recipe-follows-n" not in codes(read(tmp_path, f"n,mse,seed,ema\n{seeds}"))
