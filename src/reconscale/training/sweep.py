@@ -311,7 +311,7 @@ class _Sweep:
             stack = max(placed.stack for placed in placements.values())
             tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
                   "workers": executor.workers, "expected": expected, "stack": stack,
-                  "continuing": sorted(known)})  # fmt: skip
+                  "continuing": sorted(known), "early": not study.recipe.steps_are_fixed and not probes})  # fmt: skip
             if again := continuing_sentence(len(known)):
                 tell({"event": "note", "text": again})
             if not probes:  # jobs that are still in a queue go on until they are found there, and ended
