@@ -158,12 +158,21 @@ def _left_words(made: Plan, calibrated: bool, steps_are_fixed: bool) -> str:
     return f"{left} runs to do, {about} {duration(made.seconds)}{parts} and {memory}"
 
 
+def _giga(flops: float) -> str:
+    """FLOPs in thousands of millions, with two digits below ten: a small run has not none.
+
+    >>> _giga(4.2e6), _giga(1.23e9), _giga(5.4321e12)
+    ('0.0042', '1.2', '5,432')
+    """
+    return f"{flops / 1e9:,.0f}" if flops >= 1e10 else f"{flops / 1e9:.2g}"
+
+
 def _plan_table(made: Plan) -> Table:
     table = Table("n", "width", "p", "GFLOPs per run", "time per run", "memory", "seeds", "done", "failed")
     for cell in made.cells:
         estimate = "-" if cell.seconds is None else duration(cell.seconds)
         memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
-        table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
+        table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", _giga(cell.flops), estimate, memory,
                       str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
     return table
 
