@@ -1,4 +1,4 @@
-"""Scales in the names of columns of measured values; settings of a training that change where the data should."""
+"""Names of columns that say more than which they are: scales, settings of a training, spreads, doubles."""
 
 from __future__ import annotations
 
@@ -98,3 +98,34 @@ def test_two_recipes_at_one_n_are_no_replicates(tmp_path):
     assert mixed.startswith("'ema' has several values (0, 1) at one n")
     seeds = rows.replace(",0,1\n", ",1,1\n")  # a coin that fell otherwise for another seed is no recipe along n
     assert "recipe-follows-n" not in codes(read(tmp_path, f"n,mse,seed,ema\n{seeds}"))
+
+
+def test_two_columns_of_one_name_as_pandas_writes_them(tmp_path):
+    for name in ("mse", "n", "seed"):
+        table = "n,mse,seed\n" + ERRORS
+        twice = table.replace("seed\n", f"seed,{name}.1\n").replace(",0\n", ",0,7\n")
+        with pytest.raises(UserError, match=f"found '{name}' and '{name}.1', two columns of one name"):
+            read(tmp_path, twice)
+    same = "n,mse,mse.1\n100,3,3\n300,2,2\n"
+    assert len(read(tmp_path, same)) == 2 and len(
+        read(tmp_path, same.replace("mse.1", "time.1").replace(",2\n", ",9\n"))
+    )
+
+
+def test_a_spread_beside_means_is_said_to_be_unused(tmp_path):
+    means = "n,psnr_mean,psnr_std\n100,30,0.1\n300,31,0.1\n1000,31.5,0.1\n"
+    assert "spread-unused" in codes(read(tmp_path, means))
+    assert "spread-unused" not in codes(read(tmp_path, means.replace("psnr_std", "time_std")))
+
+
+def test_one_network_counted_in_two_ways_does_not_grow(tmp_path):
+    rows = "100,30,1000000\n300,31,1000000\n1000,31.5,1000500\n3000,31.8,1000500\n"
+    found = [item.code for item in decide(read(tmp_path, f"n,psnr,p\n{rows}")).findings]
+    assert "p-follows-n" not in found and "p-assumed" not in found
+    grown = [item.code for item in decide(read(tmp_path, f"n,psnr,p\n{rows.replace('1000500', '4000000')}")).findings]
+    assert "p-follows-n" in grown
+
+
+def test_a_mark_of_thousands_in_a_count_is_no_decimal(tmp_path):
+    with pytest.raises(UserError, match="found '1,000'; a number is expected; write 1000$"):
+        read(tmp_path, 'n,psnr\n100,30\n"1,000",31\n')

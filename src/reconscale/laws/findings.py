@@ -170,6 +170,11 @@ CODES: dict[str, tuple[str, str]] = {
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",
     ),
+    "spread-unused": (
+        "caution",
+        "'{column}' says how far runs scatter, and is not used: give every run a row of its own, with its seed, and "
+        "the spread between seeds is known",
+    ),
     "scale-applied": (
         "note",
         "the numbers of '{column}' are read times {factor:g}, as its name says",

@@ -153,7 +153,7 @@ class Points:
                 images=images,
                 profile=table.word("profile"),
                 unit=unit,
-                findings=(*table.findings, *metric_findings(column), *scaled, *odd),
+                findings=(*table.findings, *metric_findings(column, table.header), *scaled, *odd),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
