@@ -129,3 +129,11 @@ def test_one_network_counted_in_two_ways_does_not_grow(tmp_path):
 def test_a_mark_of_thousands_in_a_count_is_no_decimal(tmp_path):
     with pytest.raises(UserError, match="found '1,000'; a number is expected; write 1000$"):
         read(tmp_path, 'n,psnr\n100,30\n"1,000",31\n')
+
+
+def test_logarithms_of_n_are_no_numbers_of_images(tmp_path):
+    table = "n,psnr\n2,30\n2.48,31\n3,31.5\n3.48,31.8\n"
+    assert "n-not-whole" in codes(read(tmp_path, table))
+    hours = table.replace("psnr\n", "psnr,unit\n", 1).replace("30\n", "30,hours\n").replace("31\n", "31,hours\n")
+    hours = hours.replace("31.5\n", "31.5,hours\n").replace("31.8\n", "31.8,hours\n")
+    assert "n-not-whole" not in codes(read(tmp_path, hours))

@@ -161,6 +161,11 @@ CODES: dict[str, tuple[str, str]] = {
         "values between {low:.4g} and {high:.4g} dB are no usual PSNR of reconstructions; {why}: gains are the same "
         "with another range, the values and forecasts are not",
     ),
+    "n-not-whole": (
+        "warning",
+        "n holds {value:.4g}, which is no number of images; if these are logarithms or thousands write the numbers "
+        "themselves, or doubling n means something else here; else say in a column 'unit' what n counts",
+    ),
     "p-not-whole": (
         "warning",
         "p holds {value:.4g}, which is no number of parameters; if these are millions name the column 'params (M)', or "
