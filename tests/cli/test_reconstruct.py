@@ -127,6 +127,18 @@ def test_a_folder(trained: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
 
 
+def test_folders_of_scenes(trained: Path, tmp_path: Path) -> None:
+    """As those of pairs; where the reconstructions lie within, they are not taken for images the next time."""
+    given = tmp_path / "in"
+    for name in ("s1/a.png", "s1/b.png", "s2/a.png", "c.png"):
+        (given / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noisy((16, 16, 3))).save(given / name)
+    for _ in range(2):
+        assert call("reconstruct", trained, given, "--out", given / "out")[0] == 0
+        written = sorted(path.relative_to(given / "out").as_posix() for path in (given / "out").rglob("*.*"))
+        assert written == ["c.png", "s1/a.png", "s1/b.png", "s2/a.png"]
+
+
 def test_a_folder_that_cannot_work(trained: Path, tmp_path: Path) -> None:
     """Nothing is written, and nothing that was given is replaced."""
     given, out = tmp_path / "in", tmp_path / "out"

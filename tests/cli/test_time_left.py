@@ -69,6 +69,24 @@ def test_runs_that_wait_count_as_those_that_are_done() -> None:
     assert estimate == pytest.approx(told[-1][0] - now, rel=0.25)
 
 
+def test_runs_under_way_count_as_those_that_got_further_than_they_are() -> None:
+    """Three runs that all converge at a tenth: the last two count as the first did, and not as ten times as long."""
+    times = [0.0]
+    left = TimeLeft(dict.fromkeys("abc", 1000.0), 3, clock=clock_of(times))
+    for run in "abc":
+        left.start(run)
+        left.advance(run, 0, STEPS)
+    assert left.seconds == pytest.approx(1000) and not left.is_known  # the longest that they may take
+    times[0] = 150.0
+    left.advance("b", 90, STEPS)
+    left.advance("c", 90, STEPS)
+    left.advance("a", 100, 100)
+    left.end("a", done=True)
+    assert left.is_known and left.seconds < 150
+    left.advance("b", 200, STEPS)  # further than any: nobody knows where it ends
+    assert left.seconds > 800
+
+
 def test_a_run_from_a_checkpoint_counts_from_there() -> None:
     told = simulate({"a": 1.0, "b": 1.0, "c": 1.0}, 1, 100.0, 1.0, checkpoint={"a": 900})
     now, estimate = told[0]

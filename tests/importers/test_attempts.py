@@ -51,9 +51,17 @@ def test_versions_with_other_settings_are_other_runs(tmp_path: Path) -> None:
     for number in (0, 1):
         version(tmp_path, number, range(1, 4), settings=f"n_train: 10\nlr: {number}\n")
     made = import_logs(tmp_path)
-    assert len(made.rows) == 2 and codes(made) == ["same-labels"]
+    assert len(made.rows) == 2 and codes(made) == ["mixed-recipes", "same-labels"]
     version(tmp_path, 2, range(1, 4), settings="n_train: 20\nlr: 1\n")
     assert len(import_logs(tmp_path).rows) == 3
+
+
+def test_settings_that_change_along_n_are_a_caution(tmp_path: Path) -> None:
+    table = "Name,State,n_train,ema,lr,test_psnr\na,finished,100,0,1e-3,30\nb,finished,300,0.999,1e-3,31\n"
+    (tmp_path / "wandb.csv").write_text(table)
+    made = import_logs(tmp_path / "wandb.csv")
+    (said,) = [item.text for item in made.findings if item.code == "recipe-follows-n"]
+    assert said.startswith("'ema' changes from one n to another (0 at n = 100, 0.999 at n = 300)")
 
 
 def test_steps_that_go_back_in_one_file(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_same_table_in_other_clothes(tmp_path, content):
         ("n;psnr\n1.000;30,1\n300;31,2\n", "write 1000 or 1"),
         ("n,p,psnr\n10,465.859,30.1\n30,465.859,31.2\n", "column 'p': found '465.859'"),
         ("n,psnr\n100,30\n1 000,31\n", "found '1 000'; a number is expected; write 1000"),
-        ('n,psnr\n100,30\n"1,000",31\n', "found '1,000'; a number is expected; write 1.000 or 1000"),
+        ('n,psnr\n100,30\n"1,000",31\n', "found '1,000'; a number is expected; write 1000$"),
         ('n,psnr\n100,"30,85"\n', "found '30,85'; a number is expected; write 30.85"),
         ("n psnr\n1 2\n", "separate the columns by commas"),
         (PLAIN.encode("utf-16-le"), "zero bytes: it is UTF-16 without a byte order mark"),

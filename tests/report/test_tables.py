@@ -38,12 +38,12 @@ from reconscale.report.tables import (
     points_table,
     table,
 )
-from reconscale.study import runs_of
+from reconscale.study import Folder, runs_of
 from reconscale.study.measurements import load_points
-from reconscale.study.results_folder import Incident
+from reconscale.study.results_folder import Incident, images_at_hand
 
 from .conftest import Written
-from .synthetic import result_of, study_of
+from .synthetic import result_of, study_of, write_results
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +276,32 @@ def test_a_size_beyond_the_images_at_hand_says_what_must_be_collected(have: floa
     answer.__dict__["experiments"] = (item,)  # as if it had been chosen
     (reason,) = next_steps(answer).column("reason")
     assert said in str(reason) and ("collected" in str(reason)) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("available", "said", "price"),
+    [
+        (700, "n up to 700: for twice the data 500 images must be collected beyond these.", "more"),
+        (5000, "n up to 5,000, so none must be collected for twice the data.", "which is at hand"),
+        (None, "", "more"),
+    ],
+)
+def test_what_the_images_of_a_study_allow_is_said(tmp_path: Path, available: int | None, said: str, price: str) -> None:
+    study = study_of(sweep={"n": [10, 30, 100, 300, 600], "width": [8], "seed": [0]})
+    folder = write_results(study, tmp_path / "runs")
+    if available is not None:
+        (folder.root / "images.json").write_text(f'{{"available": {available}}}')
+    known = analyse_study(study, folder)
+    assert known.answer is not None and known.answer.costs.have == available
+    assert known.sentence.endswith(said) and ("The study's images" in known.sentence) == bool(said)
+    assert price in known.answer.price.sentence
+    assert ("than are at hand" in known.answer.price.sentence) == (available == 700)
+
+
+def test_a_record_of_images_that_is_damaged_counts_as_none(tmp_path: Path) -> None:
+    for text in ("{}", "[", '{"available": "many"}', '{"available": null}'):
+        (tmp_path / "images.json").write_text(text)
+        assert images_at_hand(Folder(tmp_path)) is None
 
 
 def test_all_cautions_about_runs_are_found(written: Written) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from reconscale.data import ImageSet, Slices, open_images
 from reconscale.files import to_json
+from reconscale.format import number
 from reconscale.report.page_text import facts
+from reconscale.report.study_analysis import analyse_study
 from reconscale.study import Folder, Result, Study, runs_of
 from reconscale.study.baseline_record import read_baselines
 from reconscale.study.study_file import parse_study
@@ -50,7 +52,9 @@ def test_they_are_measured_on_some_images_spread_evenly(images: ImageSet, tmp_pa
     assert record_of(folder)["counts"] == {"test": {"used": 3, "of": 8, "images": picked}}
     assert {picture.image for picture in chosen} <= {images.tests["test"].names[row] for row in (0, 4, 7)}
     said = dict(facts(few, None, (), read_baselines(folder)))
-    assert said["Without training"].startswith("measured on 3 of 8 images of test, spread evenly; networks are")
+    means = record_of(folder)["sets"]["test"]
+    assert said["Without training"].startswith("measured on 3 of 8 images of test (")
+    assert f"{means['classical']['psnr-rgb-clip']:.2f} dB), spread evenly; networks are" in said["Without training"]
     measure_baselines(study_of(), images, folder, silent)  # more are asked for
     assert record_of(folder)["counts"] == {"test": {"used": 8, "of": 8}}
     assert "Without training" not in dict(facts(few, None, (), read_baselines(folder)))
@@ -174,3 +178,26 @@ def test_more_images_of_a_finished_study_are_measured_and_its_pictures_stay(tmp_
     after = record_of(folder)
     assert (before["counts"]["test"]["used"], after["counts"]["test"]) == (2, {"used": 8, "of": 8})
     assert [p["image"] for p in after["pictures"]] == [p["image"] for p in before["pictures"]]
+    told: list[Any] = []
+    run(study, folder, ExecutionConfig(workers=1), keep_going=True, tell=told.append)
+    (kept,) = [event["text"] for event in told if "baseline_images" in event.get("text", "")]
+    assert "is 2 now, but what needs no training was measured on 8 of 8 images of test before" in kept
+    assert record_of(folder) == after
+    run(wider, folder, ExecutionConfig(workers=1), keep_going=True, tell=told.append)
+    assert sum("baseline_images" in event.get("text", "") for event in told) == 1
+
+
+def test_over_how_many_images_a_mean_is_stands_in_the_table_of_the_report(tmp_path: Path) -> None:
+    made = study_of(baseline_images=3).model_dump(exclude_defaults=True)
+    study, folder = parse_study({**made, "recipe": {"steps": 2, "batch": 1}}), Folder(tmp_path)
+    told: list[Any] = []
+    run(study, folder, ExecutionConfig(workers=1), keep_going=True, tell=told.append)
+    known, means = analyse_study(study, folder), record_of(folder)["sets"]["test"]
+    rows = known.baselines.records()
+    assert {row["kind"] for row in rows} == set(means) and {(row["images"], row["of"]) for row in rows} == {(3, 8)}
+    assert all(row["measured"] == means[str(row["kind"])]["psnr-rgb-clip"] for row in rows)
+    (shift,) = {round(number(row["value"]) - number(row["measured"]), 9) for row in rows}
+    assert shift != 0  # lines are at the level of all images
+    (beside,) = [event["beside"] for event in told if "beside" in event]
+    mean = known.done[0].metrics["test"]["psnr-rgb-clip"]
+    assert "3 images of 'test'" in beside and f" ({mean:.2f} dB on all 8), input" in beside

@@ -160,6 +160,7 @@ class SweepProgress:
         self._psnr: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
         self._time = TimeLeft({}, 1)
+        self._early = False
         self._ended = 0
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
@@ -204,7 +205,9 @@ class SweepProgress:
     def _plan(self, event: dict[str, Any]) -> None:
         self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
         self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()))
-        estimate = f", about {duration(event['expected'])}" if event["expected"] else ""
+        self._early = event.get("early", False)
+        about = "at most about" if self._early else "about"
+        estimate = f", {about} {duration(event['expected'])}" if event["expected"] else ""
         stack = event.get("stack", 1)
         stacked = f"up to {stack} in one pass, " if stack > 1 else ""
         what = "probes, 4 times as long, to do" if event.get("probe") else "runs to do"
@@ -260,7 +263,8 @@ class SweepProgress:
     def _left(self) -> str:
         if not any(self._seconds.get(name, 0.0) for name in self._fraction):
             return ""
-        return f"about {duration(max(1.0, self._time.seconds))} left"
+        about = "at most about" if self._early and not self._time.is_known else "about"
+        return f"{about} {duration(max(1.0, self._time.seconds))} left"
 
     def _show_overall(self) -> None:
         total = sum(self._seconds.values()) or 1.0

@@ -121,8 +121,9 @@ class StudySource:
     def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
         """Prices, with the measured hours of the runs."""
         from reconscale.report.run_tables import costs_from
+        from reconscale.study.results_folder import images_at_hand
 
-        return costs_from(self.results, per_hour, per_image)
+        return costs_from(self.results, per_hour, per_image, images_at_hand(self.folder))
 
     def run_findings(self) -> tuple[Finding, ...]:
         """Cautions about the runs: how they went, and what they reach without training."""

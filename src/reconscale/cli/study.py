@@ -144,17 +144,27 @@ def plan(  # noqa: PLR0913 - flags
         )  # fmt: skip
         if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value))), counted=calibrate):
             echo(continuing)
-        echo(f"{_left_words(made, calibrate)}; start with: {again}")
+        echo(f"{_left_words(made, calibrate, value.recipe.steps_are_fixed)}; start with: {again}")
 
 
-def _left_words(made: Plan, calibrated: bool) -> str:
-    """How many runs are to be done, and what they take."""
+def _left_words(made: Plan, calibrated: bool, steps_are_fixed: bool) -> str:
+    """How many runs are to be done, and what they take: at most, where each ends when it has converged."""
     left = sum(cell.seeds - cell.done - cell.failed for cell in made.cells)
     if not left or made.seconds is None or made.memory is None:
         return f"{left} runs to do"
     parts = f" ({duration(made.start)} to start, {duration(made.baselines)} for baselines)" if calibrated else ""
     memory = f"{made.memory / 1e9:.1f} GB with {made.workers} at a time"
-    return f"{left} runs to do, about {duration(made.seconds)}{parts} and {memory}"
+    about = "about" if steps_are_fixed else "at most about"
+    return f"{left} runs to do, {about} {duration(made.seconds)}{parts} and {memory}"
+
+
+def _giga(flops: float) -> str:
+    """FLOPs in thousands of millions, with two digits below ten: a small run has not none.
+
+    >>> _giga(4.2e6), _giga(1.23e9), _giga(5.4321e12)
+    ('0.0042', '1.2', '5,432')
+    """
+    return f"{flops / 1e9:,.0f}" if flops >= 1e10 else f"{flops / 1e9:.2g}"
 
 
 def _plan_table(made: Plan) -> Table:
@@ -162,7 +172,7 @@ def _plan_table(made: Plan) -> Table:
     for cell in made.cells:
         estimate = "-" if cell.seconds is None else duration(cell.seconds)
         memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
-        table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", f"{cell.flops / 1e9:,.0f}", estimate, memory,
+        table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", _giga(cell.flops), estimate, memory,
                       str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
     return table
 

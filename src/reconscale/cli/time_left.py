@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 STEPS = 0.95
@@ -28,9 +28,9 @@ class _Progress:
 class TimeLeft:
     """Estimates the time left of a sweep.
 
-    Runs under way count to the end of the longest that they may take. Runs that wait count as those that are done
-    turned out, of which some may have converged early. The pace is that of this sweep so far: work done for the time
-    that workers had something to do.
+    Runs that are done may have converged early. Runs that wait count as these turned out; runs under way as those of
+    them that got further than they are, and to the end of the longest that they may take where none did. The pace is
+    that of this sweep so far: work done for the time that workers had something to do.
 
     Args:
         seconds: run id -> estimated seconds, 0 where not known.
@@ -94,13 +94,30 @@ class TimeLeft:
         self._look()
         finished = sum(self._done(run) for run in self._known)
         pace = self._busy / finished if finished > 0 and self._busy > 0 else 1.0
-        over = [run for run, done in self._ended.items() if done and self._whole(run) > 0]
+        over = self._over
         whole = sum(self._whole(run) for run in over)
         usual = sum(self._done(run) for run in over) / whole if whole else 1.0
-        under_way = [self._whole(run) - self._done(run) for run in self._running]
+        ends = [self._done(run) / self._whole(run) for run in over]
+        under_way = [self._whole(run) * self._end(run, ends) - self._done(run) for run in self._running]
         begun = {*self._ended, *self._running}
         waiting = [usual * planned for run, planned in self.planned.items() if run not in begun]
         return pace * makespan([*under_way, *waiting], self.workers)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a run is done, so that it is seen how long they take; until then the longest counts."""
+        return bool(self._over)
+
+    @property
+    def _over(self) -> list[str]:
+        return [run for run, done in self._ended.items() if done and self._whole(run) > 0]
+
+    def _end(self, run: str, ends: Sequence[float]) -> float:
+        """The part of its longest at which a run under way is expected to end; ``ends``: where others did."""
+        whole = self._whole(run)
+        now = self._done(run) / whole if whole else 0.0
+        later = [end for end in ends if end > now]
+        return sum(later) / len(later) if later else 1.0
 
     def _whole(self, run: str) -> float:
         """Planned seconds of a run from where it was first heard of."""

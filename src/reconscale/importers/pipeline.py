@@ -29,6 +29,7 @@ from reconscale.laws.csv_table import metric_findings, write_table
 from reconscale.laws.csv_text import check_thousands
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.points import Points
+from reconscale.laws.recipe_columns import recipe_findings
 from reconscale.laws.table_rows import refuse_changes
 
 TOOLS = {
@@ -262,7 +263,19 @@ def _findings(measure: MetricSelection, rows: Sequence[Row], earlier: bool) -> t
         told = [(row.name, getattr(row.run, said)) for row in rows if getattr(row.run, said)]
         if told:
             found.append(finding(code, count=len(told), runs=len(rows), first=": ".join(told[0])))
-    return (*found, *repeated(rows, earlier))
+    return (*found, *_recipes(rows), *repeated(rows, earlier))
+
+
+def _recipes(rows: Sequence[Row]) -> tuple[Finding, ...]:
+    """That a setting of the training changes along n, or is mixed at one n."""
+    used = {found.origin for row in rows for found in row.labels.values()}
+    names = [name for name in dict.fromkeys(name for row in rows for name in row.run.settings)
+             if f"setting '{name}'" not in used]  # fmt: skip
+    labels = [label for label in LABELS if label in rows[0].labels]
+    cells = [(index, [*(str(row.labels[label].value) for label in labels),
+                      *(str(row.run.settings.get(name, "")) for name in names)])
+             for index, row in enumerate(rows)]  # fmt: skip
+    return recipe_findings([*labels, *names], cells, {label: place for place, label in enumerate(labels)})
 
 
 def _first(skipped: Sequence[SkippedRun]) -> str:

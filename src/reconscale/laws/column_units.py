@@ -64,7 +64,7 @@ def without_units(where: object, header: Sequence[str], rows: Sequence[list[str]
         counts = counts or thing
         if factor != 1:
             for row in rows:
-                row[place : place + 1] = [_times(cell, factor) for cell in row[place : place + 1]]
+                row[place : place + 1] = [scale_cell(cell, factor) for cell in row[place : place + 1]]
     if counts and "unit" not in map(simple_name, names) and all(len(row) == len(names) for row in rows):
         names.append("unit")
         for row in rows:
@@ -112,8 +112,8 @@ def _factor(where: object, name: str, label: str, unit: str) -> tuple[float, str
     )  # fmt: skip
 
 
-def _times(cell: str, factor: float) -> str:
-    """A number times a factor; what is no number is left for the reader to refuse."""
+def scale_cell(cell: str, factor: float) -> str:
+    """A number times a factor, as text; what is no number is left for the reader to refuse."""
     try:
         value = float(cell) * factor
     except ValueError:

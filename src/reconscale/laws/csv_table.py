@@ -20,10 +20,12 @@ from reconscale.laws.column_names import (
     CONDITIONS,
     FURTHER_METRICS,
     METRIC_COLUMNS,
+    METRIC_NAMES,
     RUNS,
     STATES,
     USUAL,
     is_extreme,
+    words_of,
 )
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
 from reconscale.laws.findings import Finding, finding
@@ -35,6 +37,10 @@ WORDS = ("profile", "unit")
 LABELS = ("n", "p", "width", "seed")
 UNLABELLED = "fill it in, or leave the column out"
 IMAGE = "image_"
+SPREADS = ("std", "sd", "stddev", "sem", "se", "stderr", "var", "ci", "ci95")
+"""Words of columns that say how far the runs behind a mean scatter."""
+MANGLED = re.compile(r"(.+)\.\d+")
+"""What pandas calls the second of two columns of one name."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Text that begins so is a formula to spreadsheets."""
 MOST_BYTES = 64 << 20
@@ -164,10 +170,14 @@ def _present(table: Table, asked: str | None, kinds: dict[str, str]) -> dict[str
     return found
 
 
-def metric_findings(column: str) -> tuple[Finding, ...]:
-    """That a column holds the best values of the runs, which were chosen on themselves."""
+def metric_findings(column: str, header: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """That a column holds the best values of the runs, chosen on themselves; that spreads beside it are not used."""
     what = f"value '{column}', an extreme of each run,"
-    return (finding("selected-on-test", what=what),) if is_extreme(column) else ()
+    found = [finding("selected-on-test", what=what)] if is_extreme(column) else []
+    metrics = {word for word in words_of(column) if word in METRIC_NAMES}
+    spreads = (name for name in header if metrics & {*words_of(name)} and {*SPREADS} & {*words_of(name)})
+    spread = next(spreads, None)
+    return (*found, finding("spread-unused", column=spread)) if spread is not None else tuple(found)
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -239,7 +249,24 @@ def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             )
     if not sheet.rows:
         raise UserError(path, "has a header but no rows", "write one line a run")
+    _refuse_mangled(path, header, sheet.rows)
     return header, sheet.rows
+
+
+def _refuse_mangled(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+    """Two columns of one name, as of two tables that were joined: which is meant, unless they are equal?"""
+    for place, name in enumerate(header):
+        found = MANGLED.fullmatch(name)
+        base = found[1] if found else ""
+        if base not in header or base not in (*NUMBERS, *WHOLE, *METRIC_NAMES, *itertools.chain(*USUAL.values())):
+            continue
+        first = header.index(base)
+        other = next((line for line, row in rows if row[first] != row[place]), None)
+        if other is not None:
+            twice = f"found '{base}' and '{name}', two columns of one name that differ (line {other})"
+            raise UserError(
+                f"{path}, header", twice, "keep one of the two, and compare files with `reconscale compare`"
+            )
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -250,6 +277,10 @@ def _check_header(path: Path, header: list[str]) -> None:
         seen.add(name)
     if len(header) == 1 and re.search(r"[;|\s]", header[0]):
         raise UserError(f"{path}, header", f"found one column '{header[0]}'", "separate the columns by commas")
+    for name in header:
+        found = re.fullmatch(r"\(?1 ?[-\u2212\u2013_] ?(\w+)\)?", name)
+        if found and found[1] in METRIC_NAMES:
+            raise UserError(f"{path}, header", f"found '{name}', which is an error", "name the column 'error'")
     known = [name for name in (*NUMBERS, *WHOLE, *WORDS) if name != "steps"]  # "step" is another
     longest = 2 * max(map(len, known))  # nothing longer is a misspelling of them
     others = {
@@ -275,7 +306,7 @@ def _number(path: Path, line: int, name: str, text: str, *, whole: bool) -> floa
         value = float(text)
     except ValueError as error:
         found = f"found '{text}'" if text else "found nothing"
-        remedy = advise_number(text) or (
+        remedy = advise_number(text, whole=name in COUNTS) or (
             "remove the row if the run failed" if text or name not in LABELS else UNLABELLED
         )
         raise UserError(where, found, f"a number is expected; {remedy}") from error

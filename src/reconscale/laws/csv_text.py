@@ -167,11 +167,13 @@ def check_thousands(where: object, name: str, texts: Sequence[str], *, written: 
     )
 
 
-def advise_number(text: str) -> str:
-    """What to write instead of a cell that is no number, or nothing to advise.
+def advise_number(text: str, *, whole: bool = False) -> str:
+    """What to write instead of a cell that is no number, or nothing to advise; ``whole``: of a count.
 
     >>> advise_number("30,85"), advise_number("1,000"), advise_number("1 000"), advise_number("n/a")
     ('write 30.85', 'write 1.000 or 1000', 'write 1000', '')
+    >>> advise_number("1,000", whole=True)
+    'write 1000'
     >>> advise_number("10k"), advise_number("30.85 dB"), advise_number("10 %")
     ('write 10000', 'write 30.85, without the unit', 'write the number itself, not a share in per cent')
     """
@@ -182,12 +184,12 @@ def advise_number(text: str) -> str:
         return per_cent if found[2] == "%" else f"write {found[1]}, without the unit"
     if found := WITH_SPREAD.fullmatch(text):
         return f"write {found[1]}, without its spread, or better one row a run"
-    whole = re.sub(r"[ ,'\u2019\u00a0\u202f\u2009]", "", text)
-    if DECIMAL_COMMA.fullmatch(text):
+    plain = re.sub(r"[ ,'\u2019\u00a0\u202f\u2009]", "", text)
+    if DECIMAL_COMMA.fullmatch(text) and not (whole and GROUPED.fullmatch(text)):
         point = text.replace(",", ".")
-        return f"write {point} or {whole}" if GROUPED.fullmatch(text) else f"write {point}"
+        return f"write {point} or {plain}" if GROUPED.fullmatch(text) else f"write {point}"
     if GROUPED.fullmatch(text):
-        return f"write {whole.replace('.', '') if text.count('.') > 1 else whole}"
+        return f"write {plain.replace('.', '') if text.count('.') > 1 else plain}"
     return ""
 
 

@@ -161,6 +161,11 @@ CODES: dict[str, tuple[str, str]] = {
         "values between {low:.4g} and {high:.4g} dB are no usual PSNR of reconstructions; {why}: gains are the same "
         "with another range, the values and forecasts are not",
     ),
+    "n-not-whole": (
+        "warning",
+        "n holds {value:.4g}, which is no number of images; if these are logarithms or thousands write the numbers "
+        "themselves, or doubling n means something else here; else say in a column 'unit' what n counts",
+    ),
     "p-not-whole": (
         "warning",
         "p holds {value:.4g}, which is no number of parameters; if these are millions name the column 'params (M)', or "
@@ -169,6 +174,15 @@ CODES: dict[str, tuple[str, str]] = {
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",
+    ),
+    "spread-unused": (
+        "caution",
+        "'{column}' says how far runs scatter, and is not used: give every run a row of its own, with its seed, and "
+        "the spread between seeds is known",
+    ),
+    "scale-applied": (
+        "note",
+        "the numbers of '{column}' are read times {factor:g}, as its name says",
     ),
     "not-identified": (
         "caution",
@@ -183,6 +197,16 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "all runs of one n have the same steps, and larger n have more ({low:,.0f} to {high:,.0f}), so the effects of "
         "data and of training cannot be told apart",
+    ),
+    "recipe-follows-n": (
+        "caution",
+        "'{column}' changes from one n to another ({first} at n = {low:size}, {last} at n = {high:size}), so what it "
+        "does and what the data do cannot be told apart: train all n with the same",
+    ),
+    "mixed-recipes": (
+        "caution",
+        "'{column}' has several values ({values}) at one n, and such rows are counted as replicates: keep the rows of "
+        "one of them, and compare files with `reconscale compare`",
     ),
     "p-assumed": (
         "note",

@@ -224,12 +224,16 @@ CONFOUNDED = 0.7
 """From this correlation of ln n and ln p on, networks that were not varied at one n are said to grow with n."""
 
 
+SAME_P = 1.01
+"""Networks whose p differ by no more than this factor are one network, counted in two ways."""
+
+
 def _growing_networks(points: Points, best: Points) -> tuple[Finding, ...]:
     """Which p a curve over n assumes where p grows with n, and that their effects cannot be told apart."""
     if best.p is None or points.p is None:
         return ()
     n, p = best.sizes, np.array([np.median(best.p[best.n == size]) for size in best.sizes])
-    if len(n) < 2 or p[-1] <= p[0] * (1 + 1e-9):
+    if len(n) < 2 or p[-1] <= p[0] * SAME_P:
         return ()
     found = [finding("p-assumed", first=float(p[0]), low=float(n[0]), last=float(p[-1]), high=float(n[-1]))]
     varied = any(len(np.unique(points.p[points.n == size])) > 1 for size in points.sizes)

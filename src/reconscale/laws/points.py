@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
+from reconscale.laws.column_scales import scale_metric
 from reconscale.laws.csv_table import IMAGE, choose_metric, metric_findings, read_table, write_table
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS as METRICS
@@ -137,11 +138,12 @@ class Points:
         path = Path(path)
         table = read_table(path)
         column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
+        scaled = scale_metric(path, table.header, table.rows, column, name, ("validation",))
         known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
         images: Any = table.images()
         unit = table.word("unit") if "unit" in table.places else IMAGES
         _check_unit(path, unit, known["n"])
-        odd = _odd_parameters(known["p"])
+        odd = _odd_counts(known["n"], known["p"], unit)
         try:
             return cls(
                 known.pop("n"),
@@ -151,7 +153,7 @@ class Points:
                 images=images,
                 profile=table.word("profile"),
                 unit=unit,
-                findings=(*table.findings, *metric_findings(column), *odd),
+                findings=(*table.findings, *metric_findings(column, table.header), *scaled, *odd),
             )
         except UserError as mistake:
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
@@ -189,10 +191,11 @@ def _check_unit(path: Path, unit: str, n: list[float]) -> None:
         raise UserError(f"{path}, column 'n'", f"found {min(n):g} to {max(n):g}, which are parts of a data set", remedy)
 
 
-def _odd_parameters(p: list[float] | None) -> tuple[Finding, ...]:
-    """That p has decimals: nobody has 1.5 parameters, and nothing says that millions are meant."""
-    odd = next((value for value in p or () if not value.is_integer()), None)
-    return () if odd is None else (finding("p-not-whole", value=odd),)
+def _odd_counts(n: list[float], p: list[float] | None, unit: str) -> tuple[Finding, ...]:
+    """That n or p has decimals: nobody has 1.5 parameters or 2.48 images, and nothing says that millions are meant."""
+    counted = {"n-not-whole": n if unit == IMAGES else [], "p-not-whole": p or []}
+    odd = {code: next((value for value in values if not value.is_integer()), None) for code, values in counted.items()}
+    return tuple(finding(code, value=value) for code, value in odd.items() if value is not None)
 
 
 def _column(name: str, values: ArrayLike, length: int | None) -> Floats:

@@ -25,25 +25,14 @@ from reconscale.laws.column_names import (
     words_of,
 )
 from reconscale.laws.findings import Finding, finding
+from reconscale.laws.recipe_columns import recipe_findings
 
 Rows = list[tuple[int, list[str]]]
 NOT_MEASURED = (
-    "train",
-    "training",
-    "val",
-    "valid",
-    "validation",
-    "std",
-    "sd",
-    "sem",
-    "stderr",
-    "err",
-    "var",
-    "n",
-    "count",
-    "delta",
-    "weight",
-)
+    "train", "training", "val", "valid", "validation", "std", "sd", "sem", "stderr", "err", "var", "n", "count",
+    "delta", "weight", "log", "log10", "ln", "neg", "negative", "inverse", "gain", "gains", "improvement", "rank",
+    "diff", "difference", "relative", "ratio", "increase", "decrease", "change",
+)  # fmt: skip
 """Words of columns that name a metric without being the measured value on a test set."""
 LEAST_ROWS = 3
 """Rows of a training from which on a table without seeds is one of several times of each training."""
@@ -109,6 +98,7 @@ def one_row_a_run(
             if place not in labels:
                 cells = [(row[places["n"]], row[place], f"line {line}") for line, row in kept]
                 refuse_changes(path, name, cells, sized="p" in places or "width" in places)
+        findings = (*findings, *recipe_findings(header, kept, places))
     named = [place for place, name in enumerate(header) if simple_name(name) in RUNS and place not in labels]
     groups: defaultdict[tuple[str, ...], Rows] = defaultdict(list)
     for line, row in kept:

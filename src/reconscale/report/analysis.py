@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -164,9 +164,11 @@ class Analysis:
 
     @cached_property
     def decision(self) -> Decision:
-        """The verdict with its gains."""
+        """The verdict with its gains, and whether the images at hand allow twice the largest n."""
         costs = self.costs if self.costs.per_image is not None else None  # hours alone do not say what data cost
-        return self.curve.decide(double=self.double, worthwhile=self.worthwhile, costs=costs)
+        made = self.curve.decide(double=self.double, worthwhile=self.worthwhile, costs=costs)
+        at_hand = _at_hand(2 * made.n, self.costs.have, self.quantity)
+        return replace(made, sentence=f"{made.sentence} {at_hand}".rstrip())
 
     @cached_property
     def required(self) -> RequiredSize | None:
@@ -320,6 +322,19 @@ def analyse(
     wanted = tuple(sorted({float(n) for n in requested_n})) or tuple(factor * largest for factor in (2.0, 4.0, 10.0))
     least = METRICS[points.metric].worthwhile if worthwhile is None else worthwhile
     return Analysis(points, least, wanted, double, target, costs or Costs(hours_unknown), noise)
+
+
+def _at_hand(twice: float, have: float | None, quantity: MetricFormat) -> str:
+    """Whether the study's images allow ``twice`` the largest n; empty where nobody says how many there are."""
+    if have is None:
+        return ""
+    more = math.ceil(twice - have - 1e-6)
+    if more <= 0:
+        return f"The study's images allow n up to {amount(have)}, so none must be collected for twice the data."
+    return (
+        f"The study's images allow n up to {amount(have)}: for twice the data {quantity.counted(more)} must be "
+        "collected beyond these."
+    )
 
 
 def _missing(points: Points) -> str:

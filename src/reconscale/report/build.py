@@ -148,7 +148,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
     )
-    tables = _tables(answer, known.lines, extra, known.findings)
+    tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
         _page(answer, tables, study.name, (known.verdict, known.sentence)),
         subtitle=page_text.sentence_case(problem_words(study)),
@@ -197,7 +197,7 @@ def report_points(
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    tables = _tables(answer, [], (next_steps(answer),), answer.findings)
+    tables = _tables(answer, baselines_table([]), (next_steps(answer),), answer.findings)
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
@@ -221,12 +221,12 @@ def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
 
 def _tables(
     answer: Analysis | None,
-    lines: Sequence[tuple[str, str, float]],
+    baselines: Table,
     extra: Sequence[Table],
     findings: tuple[Finding, ...],
 ) -> dict[str, Table]:
     """All numbers of a report, by the name of their file."""
-    tables = [*extra, baselines_table(lines), findings_table(findings)]
+    tables = [*extra, baselines, findings_table(findings)]
     if answer is not None:
         measured = (points_table, curve_table, size_table)
         expected = (fan_table, members_table, known_table, law_table, backtest_table)

@@ -8,8 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from reconscale.errors import UserError
-from reconscale.files import read_json
 from reconscale.format import amount, duration
 from reconscale.laws import Finding, Points, decide, select_width
 from reconscale.laws.findings import finding
@@ -17,6 +15,7 @@ from reconscale.laws.points import METRICS
 from reconscale.report.tables import Table, table
 from reconscale.study import Folder, Result, Study
 from reconscale.study.probes import LONGER, Probe
+from reconscale.study.results_folder import images_at_hand
 
 ALIKE = math.log2(LONGER) / 3
 """A probe changes nothing where it gains less than this part of what is worthwhile: a third for each doubling of steps,
@@ -93,13 +92,9 @@ def _too_few_validation_images(done: Sequence[Result]) -> list[Finding]:
 
 
 def _shared_images(folder: Folder, done: Sequence[Result]) -> list[Finding]:
-    path = folder.root / "images.json"
-    if not path.is_file():
-        return []
-    try:
-        available = int(read_json(path)["available"])
-    except (UserError, KeyError, TypeError, ValueError):
-        return []  # of a folder that was put together by hand; whoever runs the study is told
+    available = images_at_hand(folder)
+    if available is None:
+        return []  # of a folder that was put together by hand
     seeds: dict[int, set[int]] = {}
     for result in done:
         seeds.setdefault(result.run.n, set()).add(result.run.seed)

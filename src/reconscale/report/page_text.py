@@ -9,7 +9,7 @@ from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
-from reconscale.study import Result, Study
+from reconscale.study import PROFILES, Result, Study
 from reconscale.study.baseline_record import Baselines
 from reconscale.study.results_folder import DIVERGED
 
@@ -299,7 +299,15 @@ def _baseline_facts(study: Study, anchors: Baselines) -> list[tuple[str, str]]:
     some = {name: on for name, on in anchors.images.items() if not on.is_all}
     if not some:
         return []
-    parts = [f"{on.used} of {on.of} {what} of {name}" for name, on in some.items()]
+    profile = study.analysis.profile
+    quantity = MetricFormat(PROFILES[profile].kind, profile, "")
+
+    def reached(name: str) -> str:
+        means = anchors.means(name, profile)
+        said = [f"{anchors.labels[kind]} {quantity.say(value)}" for kind, value in means.items()]
+        return f" ({', '.join(said)})" if said else ""
+
+    parts = [f"{on.used} of {on.of} {what} of {name}{reached(name)}" for name, on in some.items()]
     if not all(on.is_known for on in some.values()):
         return [("Without training", f"measured on {', '.join(parts)}; an older version did not write down which: "
                                      "not shown, `reconscale run` measures them again")]  # fmt: skip

@@ -98,15 +98,26 @@ def hours_of_external(results: Iterable[ExternalResult]) -> Hours | None:
     return hours_of([float(r.run.n) for r in timed], [r.seconds for r in timed], [float(r.p) for r in timed])
 
 
-def costs_from(results: Sequence[Result], per_hour: float | None = None, per_image: float | None = None) -> Costs:
+def costs_from(
+    results: Sequence[Result],
+    per_hour: float | None = None,
+    per_image: float | None = None,
+    have: int | None = None,
+) -> Costs:
     """Prices, with the measured hours of runs.
+
+    Args:
+        results: of the runs.
+        per_hour: price of an hour; none: hours are not priced.
+        per_image: price of one more image; none: not known.
+        have: the largest n that the study's images allow; none: not known.
 
     Raises:
         UserError: a price is out of range.
     """
     devices = {result.provenance.get("device") for result in results if result.status == "done"}
     unit = GPU_HOURS if devices == {"cuda"} else HOURS
-    return Costs(hours_from(results) or hours_unknown, per_hour, per_image, hour_unit=unit)
+    return Costs(hours_from(results) or hours_unknown, per_hour, per_image, have=have, hour_unit=unit)
 
 
 def shift_table(results: Sequence[Result], profile: str) -> Table:

@@ -20,12 +20,12 @@ from reconscale.report.sentences import (
     step_lines,
     verdict_line,
 )
-from reconscale.report.tables import Table
+from reconscale.report.tables import Table, baselines_table
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.baseline_record import Baselines, read_baselines
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
 from reconscale.study.probes import Probe, read_probes
-from reconscale.study.results_folder import image_cautions
+from reconscale.study.results_folder import image_cautions, images_at_hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,17 @@ class StudyAnalysis:
     def done(self) -> list[Result]:
         """The results of runs that are done."""
         return [result for result in self.results if result.status == "done"]
+
+    @property
+    def baselines(self) -> Table:
+        """What needs no training: at the level of all test images, and over how many images each mean is."""
+        main, profile = self.study.images.main_test, self.study.analysis.profile
+        if self.anchors is None or not self.lines:
+            return baselines_table(self.lines)
+        every = max((len(result.images.get(main, {})) for result in self.done), default=0)
+        on = self.anchors.images.get(main)  # records of older versions: measured on all
+        counts = (on.used, on.of) if on is not None else (every, every) if every else None
+        return baselines_table(self.lines, self.anchors.means(main, profile), counts)
 
     @property
     def quantity(self) -> MetricFormat:
@@ -115,7 +126,7 @@ def analyse_study(
         results = folder.results(runs)
     done = [result for result in results if result.status == "done"]
     how = run_findings(study, folder, results)
-    answer = _analyse_done(study, done, target, how) if done else None
+    answer = _analyse_done(study, folder, done, target, how) if done else None
     if answer is not None:
         answer.complete(say)
     anchors = read_baselines(folder)
@@ -133,7 +144,9 @@ def _probes(study: Study, folder: Folder, done: Sequence[Result]) -> list[Probe]
     return read_probes(folder, done, profile=study.analysis.profile, test_set=study.images.main_test)
 
 
-def _analyse_done(study: Study, done: Sequence[Result], target: float | None, how: tuple[Finding, ...]) -> Analysis:
+def _analyse_done(
+    study: Study, folder: Folder, done: Sequence[Result], target: float | None, how: tuple[Finding, ...]
+) -> Analysis:
     """The analysis of the points of runs that are done."""
     profile, main = study.analysis.profile, study.images.main_test
     points = points_from_results(done, profile=profile, test_set=main)
@@ -142,7 +155,7 @@ def _analyse_done(study: Study, done: Sequence[Result], target: float | None, ho
         worthwhile=study.analysis.worthwhile,
         requested_n=study.analysis.forecast,
         target=target,
-        costs=costs_from(done),
+        costs=costs_from(done, have=images_at_hand(folder)),
         noise=noise_levels_from_results(done, profile=profile, test_set=main),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,9 +127,21 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table("findings", "severity code text", rows)
 
 
-def baselines_table(anchors: Iterable[tuple[str, str, float]]) -> Table:
-    """Horizontal lines: kind (input or classical), label, value."""
-    return table("anchors", "kind label value", anchors)
+def baselines_table(
+    anchors: Iterable[tuple[str, str, float]],
+    means: Mapping[str, float] | None = None,
+    on: tuple[int, int] | None = None,
+) -> Table:
+    """What needs no training, a horizontal line each.
+
+    Args:
+        anchors: kind (``input``, ``classical`` or another), label, and value at the level of all test images.
+        means: kind -> the mean over those images that it was measured on; none: not known.
+        on: how many images these are, and how many there are; none: not known.
+    """
+    known, (used, of) = means or {}, on or (None, None)
+    rows = [(kind, label, value, known.get(kind), used, of) for kind, label, value in anchors]
+    return table("anchors", "kind label value measured images of", rows)
 
 
 def _dial(points: Points) -> list[float]:

@@ -88,6 +88,11 @@ class Baselines:
             if profile in means.get(kind, {})
         ]
 
+    def means(self, test_set: str, profile: str) -> dict[str, float]:
+        """Kind -> the mean over the images that it was measured on."""
+        kinds = self.sets.get(test_set, {})
+        return {kind: float(kinds[kind][profile]) for kind in self.labels if profile in kinds.get(kind, {})}
+
     def _shift(self, test_set: str, profile: str, networks: Sequence[AnyResult]) -> float | None:
         """The networks' mean over all images less that over those that baselines were measured on."""
         chosen = self.images.get(test_set)

@@ -142,6 +142,18 @@ def image_cautions(folder: Folder) -> tuple[str, ...]:
     return tuple(str(sentence) for sentence in found) if isinstance(found, list) else ()
 
 
+def images_at_hand(folder: Folder) -> int | None:
+    """The largest n that the images of a study allow; none where nobody wrote that down, or the record is damaged.
+
+    Whoever runs the study is told of a damaged record; what reads results only knows less.
+    """
+    path = folder.root / "images.json"
+    try:
+        return int(read_json(path)["available"]) if path.is_file() else None
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
+
+
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.before.pt")
 """What a run that is under way can be continued from."""
 

@@ -150,6 +150,23 @@ def are_measured(study: Study, images: ImageSet, folder: Folder) -> bool:
     )
 
 
+def baselines_kept(study: Study, images: ImageSet, folder: Folder) -> str:
+    """That they stay on more images than the study asks for now, as more were asked for before; else empty."""
+    known, most = read_baselines(folder), study.analysis.baseline_images
+    more = [
+        f"{on.used} of {on.of} images of {name}"
+        for name, on in ({} if known is None else known.images).items()
+        if name in images.tests and on.used > len(spread_rows(images.tests[name], most))
+    ]
+    if not more:
+        return ""
+    return (
+        f"analysis.baseline_images is {most} now, but what needs no training was measured on {' and '.join(more)} "
+        f"before, and that is kept: it is the better yardstick. Delete {folder.root / 'anchors'} to measure it on "
+        f"{most} instead."
+    )
+
+
 def baseline_seconds(study: Study, images: ImageSet) -> float:
     """Estimate the wall time of all baselines: each is timed on one image of ``SAMPLE`` pixels a side at most."""
     work, _ = _work_of(study, images, study.analysis.baseline_images)

@@ -61,10 +61,14 @@ class Yardstick:
         """The images in words."""
         return f"{len(self.names)} images of '{self.test_set}'"
 
-    def beside(self, value: float) -> str:
-        """A run's value beside the others, on the same images."""
+    def beside(self, value: float, result: Result | None = None) -> str:
+        """A run's value beside the others on the same images, and that on all images where these are some of them."""
         best = f", best classical ({self.best[0]}) {self.spell(self.best[1])}" if self.best else ""
-        return f"{self.profile} on {self.where} {self.spell(value)}, input {self.spell(self.input)}{best}"
+        many = 0 if result is None else len(result.images.get(self.test_set, {}))
+        whole = ""
+        if result is not None and many > len(self.names):
+            whole = f" ({self.spell(result.metrics[self.test_set][self.profile])} on all {many})"
+        return f"{self.profile} on {self.where} {self.spell(value)}{whole}, input {self.spell(self.input)}{best}"
 
 
 def yardstick_of(study: Study, images: ImageSet, folder: Folder) -> Yardstick | None:
@@ -160,7 +164,8 @@ class FirstRuns:
         value = self._take(event["run"])
         if value is not None and not self._told and self._yardstick is not None:
             self._told = True
-            event = {**event, "beside": self._yardstick.beside(value)}
+            result = self.folder.read(self.runs[event["run"]])
+            event = {**event, "beside": self._yardstick.beside(value, result)}
         self._tell(event)
         self._end_if_below()
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.data.array_files import ARRAYS, ArrayStack, open_stacks, write_arrays
-from reconscale.data.folders import with_pages
+from reconscale.data.folders import files_below, with_pages
 from reconscale.data.image_checks import Limits
 from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_pixels, write_image, write_stack
 from reconscale.data.pixel_values import CORNER
@@ -98,17 +98,16 @@ def find_jobs(source: Path, out: Path) -> list[Job]:
 
 def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     if source.is_dir():
-        files = sorted(
-            path
-            for path in source.iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
+        root, place = source.resolve(), out.resolve()
+        ours = {source / place.relative_to(root)} if place != root and place.is_relative_to(root) else set()
+        files = sorted(files_below(source, SUFFIXES, ours))
         if not files:
             raise UserError(source, f"holds no {KINDS}", "give an image, a folder of images, or an array")
         if out.exists() and not out.is_dir():
             raise UserError(out, "is a file, and a folder of images is given", "name a folder with --out")
-        for path in files:
-            yield path, out / (path.stem + (path.suffix if path.suffix.lower() in _TIFF else ".png"))
+        for path in files:  # in the same folders, as those of scenes
+            name = path.stem + (path.suffix if path.suffix.lower() in _TIFF else ".png")
+            yield path, out / path.relative_to(source).with_name(name)
     elif source.is_file():
         yield source, (out / f"{source.stem}.png" if out.is_dir() else out)
     else:

@@ -24,7 +24,7 @@ from reconscale.study.probes import LONGER, longer_run, probes_folder, results_t
 from reconscale.study.results_folder import Incident, append_incident, image_cautions
 from reconscale.study.trunks import continuing_runs, continuing_sentence
 from reconscale.training import checkpoint
-from reconscale.training.baselines import are_measured, baseline_seconds, measure_baselines
+from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of
 from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
@@ -256,6 +256,8 @@ def run(  # noqa: PLR0913 - options of a verb
             sweep.train(left)
         elif not are_measured(study, images, folder):  # on more images than before, or the record was lost
             measure_baselines(study, images, folder, progress)
+        if kept := baselines_kept(study, images, folder):
+            record({"event": "note", "text": kept})
         results = folder.results(runs)
         probes = _probes(study, folder, results, probe) if len(results) == len(runs) else []
         if probes:
@@ -309,7 +311,7 @@ class _Sweep:
             stack = max(placed.stack for placed in placements.values())
             tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
                   "workers": executor.workers, "expected": expected, "stack": stack,
-                  "continuing": sorted(known)})  # fmt: skip
+                  "continuing": sorted(known), "early": not study.recipe.steps_are_fixed and not probes})  # fmt: skip
             if again := continuing_sentence(len(known)):
                 tell({"event": "note", "text": again})
             if not probes:  # jobs that are still in a queue go on until they are found there, and ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ class TestMatching:
             and matched(tmp_path)["noisy/t/1.png"] == "clean/t.png"
         )
         assert listing.scenes == ("clean/s/gt.png", "clean/s/gt.png", "clean/t.png")
+
+    def test_two_truths_of_one_folder_are_named(self, tmp_path: Path) -> None:
+        touch(tmp_path, "noisy/s04/1.png", "noisy/s05/1.png", "clean/s04.png", "clean/s04/gt.png", "clean/s05.png")
+        with pytest.raises(UserError, match=r"s04/1.png.* may belong to clean/s04(/gt)?.png and clean/s04(/gt)?.png, "):
+            matched(tmp_path)
 
     def test_words_are_replaced_in_one_folder_too(self, tmp_path: Path) -> None:
         touch(tmp_path, "a_NOISY_1.png", "a_GT_1.png", "b/c_NOISY_1.png", "b/c_GT_1.png")
@@ -380,3 +386,19 @@ class TestKeys:
     def test_places_are_needed(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="images.inputs: is missing; name two folders"):
             opened(tmp_path, inputs=None, truths=None)
+
+
+def test_one_noisy_image_in_two_scenes_is_refused(tmp_path: Path) -> None:
+    camera.write_pairs(tmp_path, scenes=8)
+    shutil.copy(tmp_path / "noisy" / "02.tif", tmp_path / "noisy" / "05.tif")
+    with pytest.raises(
+        UserError, match=r"05.tif: is the same image as noisy/02.tif, and their truths are not: clean/0"
+    ):
+        opened(tmp_path)
+
+
+def test_dark_frames_may_be_alike(tmp_path: Path) -> None:
+    camera.write_pairs(tmp_path, scenes=8)
+    for name in ("02.tif", "05.tif"):
+        write_image(tmp_path / "noisy" / name, np.full((40, 40, 1), 100, np.uint16))
+    assert len(opened(tmp_path, allow_unrelated=True).train) == 4

@@ -111,6 +111,7 @@ def _matched(inputs: Keys, truths: Keys, match: tuple[str, str] | None, key: str
     Raises:
         UserError: an input has no truth by any rule.
     """
+    near: dict[str, list[str]] = {}
     if match is not None:
         replaced = {stem.replace(*match): name for stem, name in inputs.items() if match[0] in stem}
         tried = {f"'{match[0]}' in the name of an input is '{match[1]}' in that of its truth":
@@ -119,11 +120,18 @@ def _matched(inputs: Keys, truths: Keys, match: tuple[str, str] | None, key: str
             found = f"replacing '{match[0]}' by '{match[1]}' gives no truth for any input, such as {_first(inputs)}"
             raise UserError(f"{key}.match", found, f"truths are called as {_first(truths)}")
     else:
-        tried = {SAME_NAME: {stem: truths.get(stem) for stem in inputs}, ONE_TRUTH: _by_folder(inputs, truths)}
+        near = _by_folder(inputs, truths)
+        alone = {stem: names[0] if len(names) == 1 else None for stem, names in near.items()}
+        tried = {SAME_NAME: {stem: truths.get(stem) for stem in inputs}, ONE_TRUTH: alone}
     count = {rule: sum(name is not None for name in found.values()) for rule, found in tried.items()}
     rule = max(count, key=lambda rule: count[rule])
     if count[rule] == len(inputs):
         return rule, {inputs[stem]: str(name) for stem, name in tried[rule].items()}
+    several = [stem for stem in sorted(inputs) if rule == ONE_TRUTH and len(near[stem]) > 1]
+    if several:
+        named = " and ".join(near[several[0]][:2])
+        raise UserError(inputs[several[0]], f"may belong to {named}, and to one truth alone it should",
+                        "take one of them out, or name every pair in a table with csv")  # fmt: skip
     missing = sorted(inputs[stem] for stem, name in tried[rule].items() if name is None)
     if count[rule]:
         named = f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
@@ -137,15 +145,14 @@ def _first(names: Keys) -> str:
     return min(names.values())
 
 
-def _by_folder(inputs: Keys, truths: Keys) -> dict[str, str | None]:
-    """The only truth in the folder of an input, or the truth that is called as that folder."""
+def _by_folder(inputs: Keys, truths: Keys) -> dict[str, list[str]]:
+    """The truths in the folder of an input, and the truth that is called as that folder: there should be one."""
     members: dict[str, list[str]] = {}
     for stem, name in truths.items():
         members.setdefault(str(PurePosixPath(stem).parent), []).append(name)
         members.setdefault(stem, []).append(name)
     members.pop(".", None)
-    found = {stem: members.get(str(PurePosixPath(stem).parent), []) for stem in inputs}
-    return {stem: names[0] if len(names) == 1 else None for stem, names in found.items()}
+    return {stem: members.get(str(PurePosixPath(stem).parent), []) for stem in inputs}
 
 
 def _advice(inputs: Sequence[str], truths: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ def pair_up(listing: PairListing, inputs: Store, truths: Store, skipped: list[tu
 
     Raises:
         UserError: nothing is left; inputs and truths have different channels, or sizes of no common factor; an input
-            is its own truth; a truth is constant.
+            is its own truth; a truth is constant; one input is in two scenes of other truths.
     """
     if inputs.channels != truths.channels:
         found = f"inputs are {_KINDS[inputs.channels]}, and truths are {_KINDS[truths.channels]}"
@@ -48,6 +48,7 @@ def pair_up(listing: PairListing, inputs: Store, truths: Store, skipped: list[tu
     held = np.array(truth_rows, np.int64), np.array(rows, np.int64)
     pairs = PairSubset(truths, held[0], "file", inputs, held[1], scenes, 1)
     _refuse_equal(pairs)
+    _refuse_copied(pairs)
     _refuse_constant(pairs)
     return replace(pairs, factor=_common_factor(pairs))
 
@@ -98,6 +99,19 @@ def _refuse_equal(pairs: PairSubset) -> None:
         first, more = int(np.argmax(same)), int(same.sum()) - 1
         found = f"is the same image as its truth {pairs.truth_names[first]}" + f" (and {more} more pairs)" * bool(more)
         raise UserError(pairs.names[first], found, "check which files are inputs and which truths")
+
+
+def _refuse_copied(pairs: PairSubset) -> None:
+    """One noisy image in two scenes, of other truths: a copy in the wrong folder, which a split may part besides."""
+    first: dict[bytes, int] = {}
+    for place, (row, truth) in enumerate(zip(pairs.input_rows.tolist(), pairs.rows.tolist(), strict=True)):
+        before = first.setdefault(pairs.inputs.hashes[row].tobytes(), place)
+        one, other = (pairs.store.hashes[at] for at in (pairs.rows[before], truth))
+        image = pairs.inputs.image(row) if before != place and (one != other).any() else None
+        if image is not None and not (image == image[0, 0]).all():  # frames of one flat colour may be dark ones
+            found = (f"is the same image as {pairs.names[before]}, and their truths are not: "
+                     f"{pairs.truth_names[place]} and {pairs.truth_names[before]}")  # fmt: skip
+            raise UserError(pairs.names[place], found, "take out the one that is a copy in the wrong place")
 
 
 def _refuse_constant(pairs: PairSubset) -> None:

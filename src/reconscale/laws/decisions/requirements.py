@@ -203,7 +203,8 @@ def price_next_step(curve: CurvePosterior, costs: Costs) -> Price:
         sentence="",
         findings=curve.level.findings,
     )
-    return replace(answer, sentence=_price_sentence(answer, curve.points.unit))
+    sentence = _price_sentence(answer, curve.points.unit, known=costs.have is not None)
+    return replace(answer, sentence=sentence)
 
 
 def draw_next_step(curve: CurvePosterior) -> Floats:
@@ -214,13 +215,16 @@ def draw_next_step(curve: CurvePosterior) -> Floats:
     return first_n_reaching(rungs, metric.worthwhile - gain)
 
 
-def _price_sentence(answer: Price, unit: str) -> str:
-    """Hours of 0 are hours that nobody measured; nothing is said about them."""
+def _price_sentence(answer: Price, unit: str, *, known: bool) -> str:
+    """Hours of 0 are hours that nobody measured; nothing is said about them. ``known``: how many images are at hand."""
     what = f"The next {answer.step:g} {answer.unit}" + (" of the error" if answer.unit == "%" else "")
     never = f"the chance that more data never brings it is {format_chance(answer.n.never)}"
     if np.isinf(answer.n.median):
         return f"{what} is not expected from more data ({never})."
-    images = f"about {round_count(answer.images.median)} more {unit} ({format_counts(answer.images)})"
+    beyond = " than are at hand" if known else ""
+    images = f"about {round_count(answer.images.median)} more {unit}{beyond} ({format_counts(answer.images)})"
+    if answer.images.median == 0.0:
+        images = f"about n = {round_count(answer.n.median)} ({format_counts(answer.n)}), which is at hand"
     if answer.images.median == 1.0:
         high = "" if answer.images.high == 1.0 else f" (90 % interval 1 to {round_count(answer.images.high)})"
         images = f"about 1 more of the {unit}{high}"
