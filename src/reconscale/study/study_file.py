@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from reconscale.errors import UserError, suggest
 from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
+from reconscale.shown import Shown
 from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.noise_levels import check_grey_levels
@@ -124,7 +125,7 @@ class Analysis(FrozenModel):
         return self
 
 
-class Study(FrozenModel):
+class Study(Shown, FrozenModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:
@@ -140,6 +141,13 @@ class Study(FrozenModel):
     recipe: Recipe = Field(default_factory=Recipe)
     override: tuple[Override, ...] = ()
     analysis: Analysis = Field(default_factory=Analysis)
+
+    def __repr__(self) -> str:
+        grid, family = self.sweep, self.network.family
+        return (
+            f"Study({self.name}: {self.problem.kind}, {family}, {len(grid.n)} n x {len(grid.width)} widths x "
+            f"{len(grid.seed)} seeds)"
+        )
 
     @model_validator(mode="before")
     @classmethod
