@@ -83,6 +83,16 @@ def _points(path: Path) -> object:
     return Points.from_csv(path, metric="psnr")
 
 
+def _split(name: str) -> Callable[[Path], object]:
+    def read(path: Path) -> object:
+        from reconscale.data.own_split import Known, split_as_given
+
+        images = Images.model_validate({"source": "folder", "split": {"val": name}, "test": 0, "test_sets": {"x": "x"}})
+        return split_as_given(Known(("a", "b", "c"), ("a", "b", "c")), images, path.parent)
+
+    return read
+
+
 @cache
 def _result() -> dict[str, bytes]:
     content = {
@@ -539,6 +549,8 @@ READERS: dict[str, Reader] = {
         "training-sets.json", _record("training-sets.json", _training_sets),
         _records_of(pixels=100, sets=[{"n": 1, "slices": 2, "volumes": 3, "units": 4}]),
     ),
+    "split-table": Reader("split.csv", _split("split.csv"), _texts("set,image\ntrain,a\nval,b\n", "image\na\nb\n")),
+    "split-list": Reader("val.txt", _split("val.txt"), _texts("# ours\na\n./b\n")),
     "png": Reader("a.png", _image, _pictures(".png")),
     "png-chunks": Reader("a.png", _mended, _pictures(".png")),
     "jpeg": Reader("a.jpg", _image, _pictures(".jpg")),

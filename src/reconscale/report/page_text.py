@@ -283,7 +283,9 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     depth += ", without normalisation" if study.network.norm == "none" else ""
     depth += ", which starts as the identity" if study.network.head == "zero" else ""
-    held_out = f"{_held_out(study, images.val)} for validation, {images.test or 'none'} for test"
+    own = images.split is not None and "test" in images.split.named
+    tested = _held_out(study, images.test, "test") if own else images.test or "none"
+    held_out = f"{_held_out(study, images.val, 'val')} for validation, {tested} for test"
     sets = [*([f"held-out {images.split_noun}"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
@@ -329,13 +331,15 @@ def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
 
 def _apart(study: Study) -> str:
     """The parts of a split, which share nothing."""
-    validation = f"validation ({_held_out(study, study.images.val)})"
+    validation = f"validation ({_held_out(study, study.images.val, 'val')})"
     if not study.images.test:
         return f"both training and {validation}"
-    return f"more than one of training, {validation} and test ({_held_out(study, study.images.test)})"
+    return f"more than one of training, {validation} and test ({_held_out(study, study.images.test, 'test')})"
 
 
-def _held_out(study: Study, count: int) -> str:
+def _held_out(study: Study, count: int, name: str) -> str:
+    if study.images.split is not None and name in study.images.split.named:
+        return f"the {study.images.split_noun} that the study lists"
     return times(count, study.images.split_noun[:-1])
 
 

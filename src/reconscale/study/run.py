@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reconscale.study.base import OWN, FrozenModel, Problem
 from reconscale.study.losses import known_losses
+from reconscale.study.own_split import OwnSplit, fill_in_counts
 from reconscale.study.pairs import check_pair_keys
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.sources import SOURCES
@@ -83,7 +84,10 @@ class Images(FrozenModel):
         patch: side of a training crop, in pixels.
         crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
         augment: whether training crops are flipped and turned at random (the eight symmetries of a square).
-        val, test: how many files, folders or patients are held out for validation and test.
+        val, test: how many files, folders or patients are held out for validation and test; 1 where ``split`` says
+            which.
+        split: which images are for training, validation and test: see
+            :class:`~reconscale.study.own_split.OwnSplit`.
         val_patch: validation images are centre-cropped to this side at most; none: whole images.
         test_patch: test images are centre-cropped to this side at most; none: whole images.
         test_sets: further test sets by name: places below the data folder.
@@ -146,6 +150,15 @@ class Images(FrozenModel):
     allow_shift: bool = False
     allow_noisy_truth: bool = False
     allow_unrelated: bool = False
+    split: OwnSplit | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, content: Any, info: ValidationInfo) -> Any:
+        """Sets that a list gives need no number."""
+        if info.mode == "json" and isinstance(content, Mapping):  # what comes out of here is validated as Python is
+            content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        return fill_in_counts(content)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
