@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
 from reconscale.study.base import OWN, FrozenModel, Problem
 from reconscale.study.losses import known_losses
@@ -38,6 +39,8 @@ FEWEST_STEPS = 4
 """Of a trunk before its first branch."""
 MOST_DOUBLINGS = 20
 """Of the steps of a trunk."""
+KNOWN = frozenset(get_args(ErrorType))
+"""Kinds of mistakes that pydantic words itself."""
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
 
@@ -396,7 +399,7 @@ def _problem_of_kind(value: Any, info: ValidationInfo) -> Problem:
     except ValidationError as error:  # places begin with the kind, which tells whose keys they are
         details = [
             InitErrorDetails(
-                type=detail["type"],
+                type=detail["type"] if detail["type"] in KNOWN else PydanticCustomError("own", detail["msg"]),
                 loc=(value["kind"], *detail["loc"]),
                 input=detail["input"],
                 ctx=detail.get("ctx", {}),

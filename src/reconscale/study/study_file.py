@@ -17,6 +17,7 @@ from reconscale.laws.points import METRICS
 from reconscale.shown import Shown
 from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.mask_files import read_masks
 from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
@@ -291,7 +292,7 @@ def load_study(path: str | Path) -> Study:
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
                         "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
-    return parse_study(content, where=path)
+    return parse_study(content, path, beside=path.parent)
 
 
 ELSEWHERE = ("command", "callable")
@@ -328,16 +329,28 @@ def study_path(path: str | Path) -> Path:
         raise UserError(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
 
 
-def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:
+def parse_study(content: Mapping[str, Any], where: object = "study", *, beside: str | Path | None = None) -> Study:
     """Turn the content of a study file into a Study.
+
+    Args:
+        content: as read from TOML.
+        where: what messages call it.
+        beside: the folder that files which it names (masks) are seen from; none: the working directory.
 
     Raises:
         UserError: see :func:`load_study`.
     """
     try:
-        return Study.model_validate(as_tuples(content))
+        return Study.model_validate(as_tuples(_with_files(content, Path(beside or "."))))
     except ValidationError as error:
         raise UserError(where, sentences(error), "mend the study file and run again") from error
+
+
+def _with_files(content: Mapping[str, Any], beside: Path) -> Mapping[str, Any]:
+    """The content of a study file, with what decides numbers in the files that it names."""
+    if isinstance(content, Mapping) and isinstance(content.get("problem"), Mapping):
+        return {**content, "problem": read_masks(content["problem"], beside)}
+    return content
 
 
 def sentences(error: ValidationError, root: type[BaseModel] = Study) -> str:
