@@ -9,7 +9,7 @@ from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
-from reconscale.study import Result, Study
+from reconscale.study import Images, Result, Study
 from reconscale.study.baseline_record import Baselines
 from reconscale.study.results_folder import DIVERGED
 
@@ -98,8 +98,14 @@ def images_words(study: Study) -> str:
     if images.volumes:
         lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
         unknown = " (by volume where no patient is known)" if images.split_noun == "patients" else ""
-        return f"{images.source}; split by {images.split_noun[:-1]}{unknown}; whole slices{lower}"
-    return f"{images.source}; split by {images.split_noun[:-1]}; crops of {images.patch} × {images.patch} pixels"
+        return f"{images.source}; {_split_words(images)}{unknown}; whole slices{lower}"
+    return f"{images.source}; {_split_words(images)}; crops of {images.patch} × {images.patch} pixels"
+
+
+def _split_words(images: Images) -> str:
+    """What a split keeps together, and which sets the study lists."""
+    named = "" if images.split is None else f", {' and '.join(images.split.named)} as the study lists them"
+    return f"split by {images.split_noun[:-1]}{named}"
 
 
 def recipe_words(study: Study) -> str:
@@ -123,12 +129,15 @@ def recipe_words(study: Study) -> str:
     carried = f" at width {recipe.lr_width}, scaled with width^−{recipe.lr_power:g}" if recipe.lr_width else ""
     items = "slices" if study.images.volumes else f"crops of {study.images.patch} pixels"
     items += ", turned and mirrored at random" if study.images.augment else ""
+    began = (
+        "" if recipe.init_sha256 is None else f"; all runs begin with the weights {recipe.init_sha256[:12]} of a file"
+    )
     decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
     clipped = f", gradients clipped to norm {recipe.clip:g}" if recipe.clip else ""
     return (
         f"Training: {OPTIMIZERS[recipe.optimizer]}, learning rate {recipe.lr:g}{carried}{decay}{clipped}, "
         f"batches of {recipe.batch} {items}, "
-        f"loss {recipe.loss}, precision {recipe.precision}; {policy}."
+        f"loss {recipe.loss}, precision {recipe.precision}; {policy}{began}."
     )
 
 

@@ -330,6 +330,9 @@ class Recipe(FrozenModel):
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
             noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy). A name in ``LOSSES``.
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
+        init: weights that training begins with: a .safetensors file, or the directory of a run, seen from the study
+            file. Its place is in no id and in no record.
+        init_sha256: the digest of that file, which is in both; filled in when a study is read.
     """
 
     policy: Literal["fast", "converge", "budget", "plateau", "paper", "paper-mri"] = "budget"
@@ -355,9 +358,13 @@ class Recipe(FrozenModel):
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     loss: Annotated[str, BeforeValidator(_known_loss)] = "mse"
     select: Literal["psnr", "loss"] = "psnr"
+    init: Annotated[str | None, Field(exclude=True)] = None
+    init_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.init is not None and self.init_sha256 is None:
+            raise ValueError("init: its file was not read; read the study with load_study or parse_study")
         if self.weight_decay and self.optimizer == "rmsprop":
             raise ValueError("weight_decay: rmsprop has none; set it to 0, or choose muon or adam")
         if self.policy == "fast" and self.warmup > self.hold:

@@ -17,6 +17,7 @@ from reconscale.laws.points import METRICS
 from reconscale.shown import Shown
 from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.initial_weights import read_init
 from reconscale.study.mask_files import read_masks
 from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
@@ -202,6 +203,9 @@ class Study(Shown, FrozenModel):
     def _overrides(self) -> Self:
         for number, rule in enumerate(self.override):
             for key, value in rule.recipe.items():
+                if key in ("init", "init_sha256"):
+                    same = "all runs of a study begin with the same weights; set it in [recipe]"
+                    raise ValueError(f"override.{number}.recipe.{key}: {same}")
                 if key not in Recipe.model_fields:
                     known = suggest(key, Recipe.model_fields)
                     raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
@@ -335,7 +339,7 @@ def parse_study(content: Mapping[str, Any], where: object = "study", *, beside: 
     Args:
         content: as read from TOML.
         where: what messages call it.
-        beside: the folder that files which it names (masks) are seen from; none: the working directory.
+        beside: the folder that files which it names (masks, weights) are seen from; none: the working directory.
 
     Raises:
         UserError: see :func:`load_study`.
@@ -348,9 +352,10 @@ def parse_study(content: Mapping[str, Any], where: object = "study", *, beside: 
 
 def _with_files(content: Mapping[str, Any], beside: Path) -> Mapping[str, Any]:
     """The content of a study file, with what decides numbers in the files that it names."""
-    if isinstance(content, Mapping) and isinstance(content.get("problem"), Mapping):
-        return {**content, "problem": read_masks(content["problem"], beside)}
-    return content
+    if not isinstance(content, Mapping):
+        return content
+    readers = {"problem": read_masks, "recipe": read_init}
+    return {**content, **{key: read(content[key], beside) for key, read in readers.items() if key in content}}
 
 
 def sentences(error: ValidationError, root: type[BaseModel] = Study) -> str:

@@ -32,6 +32,7 @@ from reconscale.training.evaluate import pixels_of, training_sets
 from reconscale.training.executors.base import Event, Executor, Tell, fault_event
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
+from reconscale.training.initial_weights import check_initial, keep_initial
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
 from reconscale.training.own_code import check_metrics, check_networks, code_of_study, pin_code, plugins_of
@@ -175,6 +176,7 @@ def plan(
     """
     folder, where, began = folder_of(folder), (where or ExecutionConfig()).resolved(), time.perf_counter()
     images = prepare(study, where, progress)
+    check_initial(study, images.channels, folder)
     runs = runs_of(study)
     over = {result.run.id: result.status for result in folder.results(runs, images=False)}
     left = [run for run in runs if run.id not in over]
@@ -257,6 +259,7 @@ def _run(
     retry_failed, probe, keep_going = (options[name] for name in ("retry_failed", "probe", "keep_going"))
     refuse_what_cannot_be_divided(runs_of(study), where.devices)
     images = prepare(study, where, progress)
+    check_initial(study, images.channels, folder)
     runs = runs_of(study)
     with folder.held(), incident_log(folder, runs, tell) as record:
         _refuse_beside_jobs(folder, where)
@@ -268,6 +271,7 @@ def _run(
             _forget_failed(folder, runs)
             _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
         pin_code(study, folder, runs, record)
+        keep_initial(study, folder)
         left = [run for run in runs if not folder.is_over(run)]
         first = FirstRuns(runs, folder, record, keep_going)
         sweep = _Sweep(study, folder, where, images, progress, first)
