@@ -93,6 +93,31 @@ def _split(name: str) -> Callable[[Path], object]:
     return read
 
 
+def _masks(path: Path) -> object:
+    from reconscale.study.mask_files import read_masks
+
+    return read_masks({"kind": "mri", "mask_file": path.name}, path.parent)
+
+
+def _shapes(path: Path) -> object:
+    from reconscale.training.initial_weights import shapes_of
+
+    return shapes_of(path)
+
+
+def _weights() -> list[bytes]:
+    import torch
+    from safetensors.torch import save
+
+    return [save({"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(2)})]
+
+
+def _ledger(path: Path) -> object:
+    from reconscale.ledger import Ledger
+
+    return Ledger(path, n=7, seed=0).write(30.0)
+
+
 @cache
 def _result() -> dict[str, bytes]:
     content = {
@@ -551,6 +576,9 @@ READERS: dict[str, Reader] = {
     ),
     "split-table": Reader("split.csv", _split("split.csv"), _texts("set,image\ntrain,a\nval,b\n", "image\na\nb\n")),
     "split-list": Reader("val.txt", _split("val.txt"), _texts("# ours\na\n./b\n")),
+    "mask": Reader("m.npy", _masks, lambda: [_npy(np.eye(5, dtype=np.uint8)), _npy(np.eye(5)[2])]),
+    "init": Reader("w.safetensors", _shapes, _weights),
+    "ledger": Reader("points.csv", _ledger, _texts("n,seed,psnr\n10,0,29.0\n30,0,30.0\n")),
     "png": Reader("a.png", _image, _pictures(".png")),
     "png-chunks": Reader("a.png", _mended, _pictures(".png")),
     "jpeg": Reader("a.jpg", _image, _pictures(".jpg")),
