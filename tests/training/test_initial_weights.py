@@ -165,6 +165,7 @@ def test_another_width_is_refused(tuned: Path) -> None:
 )
 def test_bad_keys(tuned: Path, line: str, words: str) -> None:
     tuned.write_text(tuned.read_text().replace('init = "weights.safetensors"', line))
+    (tuned.parent / "net.pt").write_bytes(b"pickled")
     assert words in refused("status", tuned)
 
 

@@ -36,15 +36,17 @@ def read_init(content: Any, beside: Path) -> Any:
     if not isinstance(name, str) or not name.isprintable() or not name:
         raise UserError("recipe.init", f"found {name!r}", REMEDY)
     path = _file(beside / name)
-    if path.suffix.lower() != ENDING:
-        raise UserError("recipe.init", f"found '{name}', which may run code when it is opened", REMEDY)
-    digest = digest_of(path) if path.is_file() else _remembered(beside, name)
+    digest = _remembered(beside, name)
+    if path.is_file():
+        if path.suffix.lower() != ENDING:
+            raise UserError("recipe.init", f"found '{name}', which may run code when it is opened", REMEDY)
+        digest = digest_of(path)
     if digest is None:
         raise UserError("recipe.init", f"found '{name}', which is not there: {path}", "check its name")
     said = content.get("init_sha256")
     if said not in (None, digest):
         raise UserError(path, f"is not the file that recipe.init_sha256 says ({digest[:12]})", "restore it")
-    return {**content, "init": str(path.absolute()), "init_sha256": digest}
+    return {**content, "init_path": str(path.absolute()), "init_sha256": digest}
 
 
 def digest_of(path: Path) -> str:
@@ -76,6 +78,6 @@ def _remembered(beside: Path, name: str) -> str | None:
     if not (root / FOLDER / RECORD).is_file():
         return None
     record = read_json(root / FOLDER / RECORD)
-    digest = record.get(Path(name).name) if isinstance(record, Mapping) else None
+    digest = record.get(name) if isinstance(record, Mapping) else None
     known = isinstance(digest, str) and len(digest) == 64 and digest.isalnum()
     return str(digest) if known and kept_at(root, str(digest)).is_file() else None

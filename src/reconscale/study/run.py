@@ -331,8 +331,9 @@ class Recipe(FrozenModel):
             noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy). A name in ``LOSSES``.
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
         init: weights that training begins with: a .safetensors file, or the directory of a run, seen from the study
-            file. Its place is in no id and in no record.
-        init_sha256: the digest of that file, which is in both; filled in when a study is read.
+            file.
+        init_path: where that file is; filled in when a study is read. Neither is in an id or in a record.
+        init_sha256: the digest of that file, which is in both; filled in likewise.
     """
 
     policy: Literal["fast", "converge", "budget", "plateau", "paper", "paper-mri"] = "budget"
@@ -359,6 +360,7 @@ class Recipe(FrozenModel):
     loss: Annotated[str, BeforeValidator(_known_loss)] = "mse"
     select: Literal["psnr", "loss"] = "psnr"
     init: Annotated[str | None, Field(exclude=True)] = None
+    init_path: Annotated[str | None, Field(exclude=True)] = None
     init_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_validator(mode="after")

@@ -203,7 +203,7 @@ class Study(Shown, FrozenModel):
     def _overrides(self) -> Self:
         for number, rule in enumerate(self.override):
             for key, value in rule.recipe.items():
-                if key in ("init", "init_sha256"):
+                if key in ("init", "init_path", "init_sha256"):
                     same = "all runs of a study begin with the same weights; set it in [recipe]"
                     raise ValueError(f"override.{number}.recipe.{key}: {same}")
                 if key not in Recipe.model_fields:

@@ -95,7 +95,7 @@ def keep_initial(study: Study, folder: Folder) -> None:
             raise UserError(source, "changed while the study began", "run again")
         temporary.replace(kept)
     known = read_json(record) if record.is_file() else {}
-    name = Path(study.recipe.init or "").name
+    name = study.recipe.init or ""
     if name and known.get(name) != digest:
         write_atomic(record, to_json({**known, name: digest}))
 
@@ -151,7 +151,7 @@ def shapes_of(path: Path) -> Shapes:
 def _source(recipe: Recipe, folder: Folder | None) -> Path:
     """The file of the user's, else the copy of a results folder."""
     digest = recipe.init_sha256 or ""
-    path = None if recipe.init is None else Path(recipe.init)
+    path = None if recipe.init_path is None else Path(recipe.init_path)
     if path is not None and path.is_file():
         return path
     if folder is not None and kept_at(folder.root, digest).is_file():
