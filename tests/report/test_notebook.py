@@ -57,7 +57,7 @@ def test_words_are_short(curve: rs.Curve, content: Callable[..., dict[str, Any]]
     decision = curve.decide(worthwhile=0.1)
     assert repr(decision) == "Decision(UNDECIDED, n = 3,000, doubling n gains 0.08 dB)"
     assert str(decision).startswith("UNDECIDED\nAt n = 3,000 <b>photographs</b> and p = 100 k we measure 31.77")
-    assert repr(study(content)) == "Study(small: denoising, unet, 3 n x 2 widths x 2 seeds)"
+    assert str(study(content)) == repr(study(content)) == "Study(small: denoising, unet, 3 n x 2 widths x 2 seeds)"
     for value in (POINTS, curve, many, decision, study(content)):
         assert len(repr(value)) < 200
 

@@ -151,6 +151,9 @@ class Study(Shown, FrozenModel):
             f"{len(grid.seed)} seeds)"
         )
 
+    def __str__(self) -> str:
+        return repr(self)
+
     @model_validator(mode="before")
     @classmethod
     def _tolerance(cls, content: Any) -> Any:
