@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         price,
         required_n,
     )
+    from reconscale.ledger import Ledger
+    from reconscale.ledger.deepinv_trainer import LedgerMixin
+    from reconscale.ledger.lightning_callback import LedgerCallback
     from reconscale.networks import FAMILIES
     from reconscale.networks.own import make_family
     from reconscale.own_parts import load_plugin
@@ -69,6 +72,7 @@ _HOME = {
     **dict.fromkeys(("Job", "measure"), "reconscale.jobs"),
     **dict.fromkeys(("NestedShuffleSplit", "subsets"), "reconscale.study.subsets"),
     **dict.fromkeys(("Local", "Ray", "Slurm"), "reconscale.training.placement"),
+    **dict.fromkeys(("Ledger", "LedgerCallback", "LedgerMixin"), "reconscale.ledger"),
     "FAMILIES": "reconscale.networks",
     "make_family": "reconscale.networks.own",
     "load_plugin": "reconscale.own_parts",
@@ -93,6 +97,9 @@ __all__ = [
     "ExecutionConfig",
     "Folder",
     "Job",
+    "Ledger",
+    "LedgerCallback",
+    "LedgerMixin",
     "Local",
     "Metric",
     "NestedShuffleSplit",
@@ -132,10 +139,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("reconscale")
     if name not in _HOME:
         raise AttributeError(f"module 'reconscale' has no attribute '{name}'")
     return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

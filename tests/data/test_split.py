@@ -42,9 +42,9 @@ def test_divided(names: list[str], alone: bool, val: int, test: int, seed: int) 
     images = Images(source="bundled", val=val, test=test, split_seed=seed)
     if len(set(units)) <= val + test:
         with pytest.raises(ValueError, match="nothing is left"):
-            split_sources(units, images, units)
+            split_sources(units, images, (val, test))
         return
-    parts = split_sources(tuple(units), images, units)
+    parts = split_sources(tuple(units), images, (val, test))
     assert [part.tolist() for part in parts] == plainly_divided(units, images)
     assert {part.dtype for part in parts} == {np.dtype(np.int64)}
 

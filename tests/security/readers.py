@@ -83,6 +83,41 @@ def _points(path: Path) -> object:
     return Points.from_csv(path, metric="psnr")
 
 
+def _split(name: str) -> Callable[[Path], object]:
+    def read(path: Path) -> object:
+        from reconscale.data.own_split import Known, split_as_given
+
+        images = Images.model_validate({"source": "folder", "split": {"val": name}, "test": 0, "test_sets": {"x": "x"}})
+        return split_as_given(Known(("a", "b", "c"), ("a", "b", "c")), images, path.parent)
+
+    return read
+
+
+def _masks(path: Path) -> object:
+    from reconscale.study.mask_files import read_masks
+
+    return read_masks({"kind": "mri", "mask_file": path.name}, path.parent)
+
+
+def _shapes(path: Path) -> object:
+    from reconscale.training.initial_weights import shapes_of
+
+    return shapes_of(path)
+
+
+def _weights() -> list[bytes]:
+    import torch
+    from safetensors.torch import save
+
+    return [save({"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(2)})]
+
+
+def _ledger(path: Path) -> object:
+    from reconscale.ledger import Ledger
+
+    return Ledger(path, n=7, seed=0).write(30.0)
+
+
 @cache
 def _result() -> dict[str, bytes]:
     content = {
@@ -539,6 +574,11 @@ READERS: dict[str, Reader] = {
         "training-sets.json", _record("training-sets.json", _training_sets),
         _records_of(pixels=100, sets=[{"n": 1, "slices": 2, "volumes": 3, "units": 4}]),
     ),
+    "split-table": Reader("split.csv", _split("split.csv"), _texts("set,image\ntrain,a\nval,b\n", "image\na\nb\n")),
+    "split-list": Reader("val.txt", _split("val.txt"), _texts("# ours\na\n./b\n")),
+    "mask": Reader("m.npy", _masks, lambda: [_npy(np.eye(5, dtype=np.uint8)), _npy(np.eye(5)[2])]),
+    "init": Reader("w.safetensors", _shapes, _weights),
+    "ledger": Reader("points.csv", _ledger, _texts("n,seed,psnr\n10,0,29.0\n30,0,30.0\n")),
     "png": Reader("a.png", _image, _pictures(".png")),
     "png-chunks": Reader("a.png", _mended, _pictures(".png")),
     "jpeg": Reader("a.jpg", _image, _pictures(".jpg")),

@@ -14,10 +14,11 @@ from typing import Any
 import typer
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.table import Table
 
+from reconscale.cli.notebook_bars import NotebookBars
 from reconscale.cli.time_left import TimeLeft
 from reconscale.errors import UserError
 from reconscale.format import duration
@@ -113,16 +114,21 @@ SILENCE = 20.0
 """Without a terminal a stage says where it is once this many seconds have gone by without a line."""
 
 
+def _bars(*columns: ProgressColumn) -> Any:
+    """Bars on the terminal or in a notebook; they are silent elsewhere."""
+    if errors.is_jupyter and not VERBOSITY.quiet:
+        return NotebookBars()
+    return Progress(*columns, console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal)
+
+
 class StageProgress:
     """A progress bar for each stage of a preparation; without a terminal, a line now and then."""
 
     def __init__(self) -> None:
         self._bars: dict[str, TaskID] = {}
         self._spoke = time.monotonic()
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TimeRemainingColumn(), console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
-        )  # fmt: skip
+        counts = TextColumn("{task.completed:.0f}/{task.total:.0f}")
+        self._progress = _bars(TextColumn("{task.description}"), BarColumn(), counts, TimeRemainingColumn())
 
     def __enter__(self) -> Callable[[str, int, int], None]:
         self._progress.start()
@@ -144,7 +150,7 @@ class StageProgress:
         self._progress.update(self._bars[label], completed=done, total=total)
         if time.monotonic() - self._spoke > SILENCE:
             self._spoke = time.monotonic()
-            if not errors.is_terminal and not VERBOSITY.quiet:
+            if not errors.is_terminal and not errors.is_jupyter and not VERBOSITY.quiet:
                 errors.print(f"{label}: {done} of {total}")
 
 
@@ -162,10 +168,7 @@ class SweepProgress:
         self._time = TimeLeft({}, 1)
         self._early = False
         self._ended = 0
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
-            console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal,
-        )  # fmt: skip
+        self._progress = _bars(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
         self._overall = self._progress.add_task("study", total=1.0, note="")
 
     def __enter__(self) -> Callable[[dict[str, Any]], None]:
@@ -274,6 +277,33 @@ class SweepProgress:
     def _line(self, text: str) -> None:
         if not VERBOSITY.quiet:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class RunsProgress:
+    """One bar: how many runs are over; lines are worded elsewhere."""
+
+    def __init__(self) -> None:
+        self._progress = _bars(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+        self._bar = self._progress.add_task("runs", total=1.0, note="")
+        self._over = self._all = 0
+
+    def __enter__(self) -> tuple[Callable[[str], None], Callable[[dict[str, Any]], None]]:
+        self._progress.start()
+        return self._line, self._show
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def _line(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, event: dict[str, Any]) -> None:
+        if event["event"] == "plan":
+            self._all = len(event["runs"])
+        self._over += event["event"] == "end"
+        if self._all:
+            note = f"{self._over} of {self._all}"
+            self._progress.update(self._bar, completed=float(self._over), total=float(self._all), note=note)
 
 
 def _escaped(text: str) -> str:

@@ -292,10 +292,10 @@ def data(
         if not split and (n is not None or seed is not None):
             raise UserError("--n and --seed", "are given without --split", "add --split, or leave them out")
         if split:
-            _list_split(value, where.data, (n, seed), json)
+            _list_split(value, where.data_folder, (n, seed), json)
             return
         if verify:
-            _verify(value, where.data, (study, data), json)
+            _verify(value, where.data_folder, (study, data), json)
             return
         from reconscale.training import prepare
 

@@ -16,6 +16,7 @@ import numpy as np
 from reconscale.data.build_store import open_store
 from reconscale.data.listing import Listing, Progress, in_words, no_progress
 from reconscale.data.near_duplicates import DuplicatePair, count_repeats, find_duplicates
+from reconscale.data.own_split import Known
 from reconscale.data.pairs.checks import level_remarks, look_at_pairs
 from reconscale.data.pairs.listing import PairListing
 from reconscale.data.pairs.pairing import check_alike, pair_up
@@ -23,7 +24,7 @@ from reconscale.data.pairs.subset import PairSubset
 from reconscale.data.pixel_values import spread_cautions, value_spread
 from reconscale.data.sources import list_test_set, lister_of
 from reconscale.data.store import Store
-from reconscale.data.subset import ImageSubset, split_sources
+from reconscale.data.subset import TOO_FEW, ImageSubset, Parts, divide, in_no_set
 from reconscale.data.volumes.volume_set import Slices, open_volumes
 from reconscale.errors import UserError
 from reconscale.files import json_digest, to_json, write_atomic
@@ -278,7 +279,7 @@ def open_images(
     skipped = list(store.skipped)
     rows = _large_enough(store, images, images.patch, "patches", skipped)
     whole = ImageSubset(store, rows, listing.unit)
-    train, val, test = (whole.pick(part) for part in _split(whole, images, listing))
+    train, val, test = (whole.pick(part) for part in _split(whole, images, listing, data, skipped))
     tests = {"test": test} if images.test else {}
     for name in images.test_sets:
         other = list_test_set(images, name, data)
@@ -300,7 +301,7 @@ def _open_pairs(
         return pairs.pick(np.flatnonzero(np.isin(pairs.rows, large)))
 
     whole = subset(listing, images.patch, "patches")
-    train, val, test = (whole.pick(part) for part in _split(whole, images, listing))
+    train, val, test = (whole.pick(part) for part in _split(whole, images, listing, data, skipped))
     tests: dict[str, ImageSubset | Slices] = {"test": test} if images.test else {}
     for name in images.test_sets:
         tests[name] = other = subset(list_test_set(images, name, data), LEAST_SIDE, "measurements")
@@ -312,15 +313,22 @@ def _open_pairs(
     return _without_duplicates(ImageSet(images, listing.unit, train, val, tests, *about))
 
 
-def _split(whole: ImageSubset, images: Images, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As ``split_sources``; where there are too few images, files that are not read are named."""
+def _split(
+    whole: ImageSubset, images: Images, listing: Listing, data: Path | None, skipped: list[tuple[str, str]]
+) -> Parts:
+    """As ``divide``; where there are too few images, files that are not read are named."""
+    also = whole.truth_names if isinstance(whole, PairSubset) and images.split is not None else ()
+    known = Known(whole.names, whole.units, also, frozenset(name for name, _ in skipped))
     try:
-        return split_sources(whole.units, images, whole.names)
+        parts = divide(known, images, data)
     except UserError as error:
-        if not listing.passed_over:
+        if not listing.passed_over or error.where != TOO_FEW:
             raise
         found = f"{error.found} ({in_words(listing.passed_over)})"
         raise UserError(error.where, found, error.remedy) from error
+    if images.split is not None:
+        skipped += in_no_set(known, parts)
+    return parts
 
 
 def _further_test_set(

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from operator import lt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from reconscale.data.listing import file_of, unit_of
+from reconscale.data.own_split import Known, split_as_given
 from reconscale.data.store import SCALES, Store
 from reconscale.errors import UserError
 from reconscale.study import Images
@@ -243,36 +245,82 @@ def centre_crop(image: np.ndarray, most: int | None) -> np.ndarray:
     return image[top : top + height, left : left + width]
 
 
-def split_sources(
-    units: Sequence[str], images: Images, names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+TOO_FEW = "images.val and images.test"
+"""Where there are fewer images than are held out, for messages."""
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Positions for training, validation and test."""
+
+
+def divide(known: Known, images: Images, data: Path | None) -> Parts:
     """Positions for training, validation and test; each sorted by unit, then as given.
+
+    Sets that ``images.split`` gives are those; the others are drawn: validation and test from the training images,
+    where these are given, else from all that are in no other set.
+
+    Args:
+        known: the images.
+        images: the options.
+        data: the folder that lists lie below.
+
+    Raises:
+        UserError: nothing would be left to train on; see also ``split_as_given``.
+    """
+    if images.split is None:
+        return split_sources(known.units, images, (images.val, images.test))
+    given = split_as_given(known, images, data)
+    held = {known.units[i] for name in given if name != "train" for i in given[name].tolist()}
+    pool = given.get("train")
+    if pool is None:
+        pool = np.array([i for i, unit in enumerate(known.units) if unit not in held], np.int64)
+    if not len(pool):
+        raise UserError("images.split", "leaves no image for training", "hold out fewer, or name those of train")
+    counts = tuple(0 if name in given else count for name, count in (("val", images.val), ("test", images.test)))
+    drawn = split_sources([known.units[i] for i in pool.tolist()], images, (counts[0], counts[1]))
+    train, val, test = (pool[part] for part in drawn)
+    return train, given.get("val", val), given.get("test", test)
+
+
+def split_sources(units: Sequence[str], images: Images, counts: tuple[int, int]) -> Parts:
+    """Positions for training, validation and test, drawn; each sorted by unit, then as given.
 
     Args:
         units: (N,) the unit of every image.
-        images: the options; ``val``, ``test`` and ``split_seed`` are read.
-        names: (N,) names of the images.
+        images: the options; ``split_seed`` is read.
+        counts: units for validation and for test.
 
     Raises:
         UserError: nothing would be left to train on.
     """
+    held_val, held_test = counts
     alone = all(map(lt, units, islice(units, 1, None)))  # as files come: sorted, and each its own unit
     members: dict[str, list[int]] = {}
     for position, unit in enumerate(() if alone else units):
         members.setdefault(unit, []).append(position)
     known = units if alone else sorted(members)
-    if len(known) <= images.val + images.test:
+    if len(known) <= held_val + held_test:
         folder = images.unit == "folder" and not images.volumes
         hint = ' (a unit is a folder: set images.unit = "file" if its images are independent)' if folder else ""
         raise UserError(
-            "images.val and images.test",
-            f"hold out {images.val} + {images.test} of {len(known)} units",
+            TOO_FEW,
+            f"hold out {held_val} + {held_test} of {len(known)} units",
             f"nothing is left to train on: hold out fewer, or add images{hint}",
         )
     order = permutation(len(known), images.split_seed, SPLIT)
-    parts = np.split(order, [images.test, images.test + images.val])
+    parts = np.split(order, [held_test, held_test + held_val])
     test, val, train = (
         np.sort(part) if alone else np.array([i for u in np.sort(part) for i in members[known[u]]], np.int64)
         for part in parts
     )
     return train, val, test
+
+
+def in_no_set(known: Known, parts: Parts) -> list[tuple[str, str]]:
+    """The images that a split leaves out, in one line: (the first, how many and why)."""
+    held = np.zeros(len(known.names), bool)
+    for part in parts:
+        held[part] = True
+    left_out = np.flatnonzero(~held)
+    if not len(left_out):
+        return []
+    more = f"and {len(left_out) - 1:,} more images " if len(left_out) > 1 else ""
+    return [(known.names[int(left_out[0])], f"{more}in none of the sets of images.split")]

@@ -64,7 +64,7 @@ def run_commands(
         if not there:
             raise UserError(f"{path}, command.run", f"there is no program '{program}'", "install it, or give its path")
     where = where.resolved()
-    root = (where.data or path.parent).resolve()
+    root = (where.data_folder or path.parent).resolve()
     items, are_paths = find_items(study, root, path)
     folder = ExternalFolder.beside(path)
     runs = study.runs()

@@ -7,7 +7,8 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.study import external
-from reconscale.study.external import ExternalFolder, ExternalStudy, Grid, OwnMetric
+from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid, OwnMetric
 from reconscale.study.external_points import points_of_external
 from reconscale.study.results_folder import Status
 from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
 from reconscale.training.executors.base import Tell
 from reconscale.training.placement import ExecutionConfig
+from reconscale.training.progress import in_notebook, runs_bar
 
 COMMENT = "Written by reconscale.measure. To go on, run the script that calls it again."
 RETRY = "repeat them with retry_failed=True"
@@ -78,7 +80,7 @@ def measure(  # noqa: PLR0913 - keywords
         unit: what an item is, in one word: what n counts in texts.
         worthwhile: the smallest gain worth paying for, in the unit of the metric; none: the metric's own.
         retry_failed: train runs that failed or diverged again.
-        tell: takes the events of the runs; none: a line is printed for each.
+        tell: takes the events of the runs; none: a line is printed for each, and a notebook shows a bar.
 
     Returns:
         The points of this call's runs that are done, for ``rs.infer``.
@@ -100,15 +102,25 @@ def measure(  # noqa: PLR0913 - keywords
         runs = [study.run(k, w, s) for k in grid.n for w in grid.width or (None,) for s in grid.seed]
         if retry_failed:
             forget_failed(results, runs)
-        tell = tell or printer(runs, known.name, lambda line: print(f"reconscale: {line}", file=sys.stderr, flush=True))
         left = [run for run in runs if not results.is_over(run)]
-        if left:
-            trainer = _trainer(train, known, pickled=where is not None)
-            Jobs(results, divided, trainer, where, on, tell).train(left)
-    found = results.status(runs)
-    if lost := lost_sentence(found, RETRY):
-        tell({"event": "note", "text": lost})
+        trainer = _trainer(train, known, pickled=where is not None)
+        with _shown(tell, runs, known.name) as told:
+            if left:
+                Jobs(results, divided, trainer, where, on, told).train(left)
+            if lost := lost_sentence(results.status(runs), RETRY):
+                told({"event": "note", "text": lost})
     return points_of_external(study, results.results(runs), root)
+
+
+@contextmanager
+def _shown(tell: Tell | None, runs: Sequence[ExternalRun], metric: str) -> Iterator[Tell]:
+    """What takes the events: what is given, else a bar in a notebook, else lines."""
+    if tell is not None or not in_notebook():
+        yield tell or printer(runs, metric, lambda line: print(f"reconscale: {line}", file=sys.stderr, flush=True))
+        return
+    with runs_bar() as (print_line, advance):
+        words = printer(runs, metric, print_line)
+        yield lambda event: (words(event), advance(event))[0]
 
 
 def lost_sentence(found: Status, remedy: str) -> str:

@@ -107,7 +107,17 @@ def read_table(path: Path) -> Table:
         UserError: the file is missing, no text, empty, ragged, has a header twice or misspelt, several profiles, or
             rows of one run that were measured on different things.
     """
-    header, rows = _split(path)
+    return table_of_cells(path, *_split(path))
+
+
+def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Table:
+    """The table of cells that are read already; see :func:`read_table`.
+
+    Args:
+        path: what they are from, for messages.
+        header: names of the columns, in small letters.
+        rows: (line, cells) of each row.
+    """
     places = find_columns(path, header, rows) | {
         name: place for place, name in enumerate(header) if name in (*NUMBERS, *WHOLE, *WORDS) or _is_image(name)
     }
@@ -241,7 +251,7 @@ def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if sheet is None:
         raise UserError(path, "is empty", "write a header line, e.g. n,psnr,seed, and one line a run")
     header = [name.lower() for name in sheet.header]
-    _check_header(path, header)
+    check_header(path, header)
     for line, row in sheet.rows:
         if len(row) != len(header):
             raise UserError(
@@ -269,7 +279,12 @@ def _refuse_mangled(path: Path, header: list[str], rows: list[tuple[int, list[st
             )
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def check_header(path: Path, header: list[str]) -> None:
+    """Refuse names of columns that are there twice, stuck together, or misspelt.
+
+    Raises:
+        UserError: as said.
+    """
     seen: set[str] = set()
     for name in header:
         if name and name in seen:

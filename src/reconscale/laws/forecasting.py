@@ -12,6 +12,7 @@ from scipy.special import gammaln, logsumexp
 
 from reconscale.arrays import Floats
 from reconscale.errors import check_level
+from reconscale.format import amount, general
 from reconscale.laws.curve.calibration import out_of_calibration
 from reconscale.laws.curve.ensemble import can_weigh
 from reconscale.laws.curve.posterior import ParameterSummary, summarise
@@ -21,7 +22,8 @@ from reconscale.laws.grouping import select_width, without_repeats
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes, keys_of
-from reconscale.laws.points import METRICS, Points
+from reconscale.laws.points import IMAGES, METRICS, Points
+from reconscale.shown import Drawn
 
 FAR = 10.0
 """Beyond this multiple of the largest n a forecast is refused unless the floor is identified."""
@@ -38,7 +40,7 @@ DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class Forecast(Drawn):
     """The distribution of a newly measured value of the metric (one run) at each n.
 
     Refused sizes have numbers too, so that they can be looked at, but no sentence should be built on them.
@@ -55,6 +57,8 @@ class Forecast:
         known: what the measurements say about exponent, floor and, with four sizes or more, break.
         findings: cautions.
         metric: name of the metric.
+        profile: name of the convention by which it was measured; may be empty.
+        unit: what n counts.
     """
 
     n: Floats
@@ -69,6 +73,17 @@ class Forecast:
     metric: str
     _centre: Floats
     _scale: Floats
+    profile: str = ""
+    unit: str = IMAGES
+
+    def __repr__(self) -> str:
+        low, high = self.interval(0.9)
+        said = [
+            f"n = {amount(n)}: " + ("refused" if no else f"{general(y)} ({general(a)} to {general(b)})")
+            for n, y, a, b, no in zip(self.n, self.median, low, high, self.refused, strict=True)
+        ]
+        more = f"; and {len(said) - 3} sizes more" if len(said) > 3 else ""
+        return f"Forecast({self.metric}, 90 % intervals; {'; '.join(said[:3])}{more})"
 
     @property
     def median(self) -> Floats:
@@ -178,6 +193,8 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike, runs: ArrayLike = 1) -> 
         metric=curve.points.metric,
         _centre=centre,
         _scale=np.hypot(sd * np.sqrt((TAILS - 2) / TAILS), 0.15 * centre.std(0)),
+        profile=curve.points.profile,
+        unit=curve.points.unit,
     )
 
 

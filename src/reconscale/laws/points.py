@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError, suggest
+from reconscale.format import amount, times
 from reconscale.laws.column_scales import scale_metric
-from reconscale.laws.csv_table import IMAGE, choose_metric, metric_findings, read_table, write_table
+from reconscale.laws.csv_table import IMAGE, Table, choose_metric, metric_findings, read_table, write_table
+from reconscale.laws.data_frame import frame_of, table_of_frame
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS as METRICS
 from reconscale.laws.metrics import Metric as Metric
 from reconscale.laws.metrics import register
+from reconscale.shown import Drawn
 
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
 """Columns of a table that points may have."""
@@ -26,7 +29,7 @@ IMAGES = "training images"
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class Points(Drawn):
     """Measured quality against the amount of training data, one row a run.
 
     All arrays are copied, checked and read-only.
@@ -90,6 +93,20 @@ class Points:
     def __len__(self) -> int:
         return len(self.n)
 
+    def __repr__(self) -> str:
+        return f"Points({self.words})"
+
+    @property
+    def words(self) -> str:
+        """How many runs there are, in which metric, and from which n to which.
+
+        >>> Points(n=[100, 3000], y=[30.9, 31.8], metric="psnr").words
+        '2 runs, psnr, n = 100 to 3,000'
+        """
+        least, most = amount(float(self.n.min())), amount(float(self.n.max()))
+        metric = f"{self.metric} [{self.profile}]" if self.profile else self.metric
+        return f"{times(len(self), 'run')}, {metric}, n = {least}" + (f" to {most}" if most != least else "")
+
     @property
     def error(self) -> Floats:
         """(M,) the values as an error to be minimised, above 0: y, 10^(-y/10) or 1 - y."""
@@ -135,8 +152,27 @@ class Points:
         Raises:
             UserError: the file cannot be read as such a table; the message gives line, column and remedy.
         """
-        path = Path(path)
-        table = read_table(path)
+        return cls._from_table(read_table(Path(path)), metric)
+
+    @classmethod
+    def from_dataframe(cls, frame: Any, metric: str | Metric | None = None) -> Points:
+        """Read measurements from a data frame of pandas or polars, or any mapping of names to columns; one row a run.
+
+        Columns and rules are those of :meth:`from_csv`. Named levels of an index are columns, too, as after
+        ``groupby``. Cells that are missing (NaN, NA, None) are empty; rows are counted from 1 in messages.
+
+        Args:
+            frame: the data frame.
+            metric: see :meth:`from_csv`.
+
+        Raises:
+            UserError: it cannot be read as such a table; the message gives row, column and remedy.
+        """
+        return cls._from_table(table_of_frame(frame), metric)
+
+    @classmethod
+    def _from_table(cls, table: Table, metric: str | Metric | None) -> Self:
+        path = table.path
         column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
         scaled = scale_metric(path, table.header, table.rows, column, name, ("validation",))
         known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
@@ -164,6 +200,19 @@ class Points:
         Raises:
             UserError: the file cannot be written.
         """
+        columns = self._columns()
+        write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
+
+    def to_dataframe(self) -> Any:
+        """The rows as a data frame of pandas, which :meth:`from_dataframe` reads back (findings are not in it).
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        return frame_of(self._columns())
+
+    def _columns(self) -> dict[str, list[object]]:
+        """What a table of the rows holds, by the name of the column."""
         columns: dict[str, list[object]] = {"n": self.n.tolist()}
         for name in ("p", "width", "seed"):
             if getattr(self, name) is not None:
@@ -178,7 +227,7 @@ class Points:
         if self.images is not None:
             for index, values in enumerate(self.images.T, start=1):
                 columns[f"{IMAGE}{index}"] = list(values.tolist())
-        write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
+        return columns
 
 
 def _check_unit(path: Path, unit: str, n: list[float]) -> None:

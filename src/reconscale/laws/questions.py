@@ -25,10 +25,11 @@ from reconscale.laws.decisions.requirements import (
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
 from reconscale.laws.points import Points
+from reconscale.shown import Drawn
 
 
 @dataclass(frozen=True, eq=False)
-class Curve(CurvePosterior):
+class Curve(CurvePosterior, Drawn):
     """The curve behind some points, inferred once by :func:`infer`, with all that can be asked of it.
 
     A question asked twice has the same answer, to the bit. ``surface``, quality over n and p, is inferred when it is
@@ -41,6 +42,9 @@ class Curve(CurvePosterior):
     >>> curve.decide(worthwhile=15).verdict  # per cent of the error
     'STOP'
     """
+
+    def __repr__(self) -> str:
+        return f"Curve({self.points.words})"
 
     # the first argument of each of these functions is the curve
     forecast = forecast_curve

@@ -19,10 +19,12 @@ from reconscale.physics.baselines import cg_sense, total_variation
 from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
 from reconscale.study import MRIProblem
+from reconscale.study.mask_files import mask_of, middle_of
+from reconscale.study.mri import Sampling
 from reconscale.theory.operators import Operator
 
 
-def center_lines(columns: int, problem: MRIProblem) -> int:
+def center_lines(columns: int, problem: Sampling) -> int:
     """Lines in the middle that are measured without gaps: fastMRI's rule, round(columns * fraction).
 
     Raises:
@@ -43,7 +45,7 @@ def center_lines(columns: int, problem: MRIProblem) -> int:
 
 
 class Masks:
-    """Draws masks from a stream that can be continued exactly.
+    """Draws masks from a stream that can be continued exactly; of several kinds each mask is of one of them, by chance.
 
     Args:
         problem: the options.
@@ -51,8 +53,8 @@ class Masks:
     """
 
     def __init__(self, problem: MRIProblem, generator: torch.Generator) -> None:
-        self.problem, self.generator = problem, generator
-        self._known: dict[int, Any] = {}
+        self.samplings, self.generator = problem.samplings, generator
+        self._known: dict[tuple[int, Sampling], Any] = {}
 
     def draw(self, rows: int, columns: int) -> tuple[Tensor, tuple[int, int]]:
         """One mask.
@@ -68,31 +70,56 @@ class Masks:
         Raises:
             UserError: see :func:`center_lines`.
         """
-        count = center_lines(columns, self.problem)
-        if self.problem.mask == "poisson":
-            return _poisson(rows, columns, count, self.problem, self.generator)
-        mask = self._lines(columns, count).step(batch_size=1)["mask"].reshape(1, 1, columns).bool()
-        first = (columns - count + 1) // 2 if self.problem.mask == "equispaced" else columns // 2 - count // 2
+        sampling = self.samplings[0]
+        if len(self.samplings) > 1:
+            sampling = self.samplings[int(torch.randint(len(self.samplings), (1,), generator=self.generator))]
+        if sampling.given:
+            return _given(rows, columns, sampling)
+        count = center_lines(columns, sampling)
+        if sampling.mask == "poisson":
+            return _poisson(rows, columns, count, sampling, self.generator)
+        mask = self._lines(columns, count, sampling).step(batch_size=1)["mask"].reshape(1, 1, columns).bool()
+        first = (columns - count + 1) // 2 if sampling.mask == "equispaced" else columns // 2 - count // 2
         return mask, (first, count)
 
-    def _lines(self, columns: int, count: int) -> Any:
-        if columns not in self._known:
+    def _lines(self, columns: int, count: int, sampling: Sampling) -> Any:
+        if (columns, sampling) not in self._known:
             from deepinv.physics import generator as generators
 
             kind = {
                 "equispaced": generators.EquispacedMaskGenerator,
                 "random": generators.RandomMaskGenerator,
                 "gaussian": generators.GaussianMaskGenerator,
-            }[self.problem.mask]
+            }[sampling.mask]
             # It takes int(fraction * columns) lines, fastMRI rounds: half a line more gives exactly ``count``.
             fraction = (count + 0.5) / columns
             size = (1, columns)
-            self._known[columns] = kind(size, self.problem.acceleration, fraction, rng=self.generator)
-        return self._known[columns]
+            self._known[columns, sampling] = kind(size, sampling.acceleration, fraction, rng=self.generator)
+        return self._known[columns, sampling]
+
+
+def _given(rows: int, columns: int, sampling: Sampling) -> tuple[Tensor, tuple[int, int]]:
+    """A mask that a file holds."""
+    mask = mask_of(sampling.given)
+    check_given(rows, columns, mask)
+    return torch.from_numpy(mask)[None], middle_of(mask)
+
+
+def check_given(rows: int | None, columns: int, mask: np.ndarray) -> None:
+    """Refuse k-space of another size than a mask is for.
+
+    Raises:
+        UserError: as said.
+    """
+    if columns != mask.shape[1] or (rows is not None and mask.shape[0] not in (1, rows)):
+        size = f"{mask.shape[1]} columns" if mask.shape[0] == 1 else f"{mask.shape[0]} x {mask.shape[1]} points"
+        there = f"{columns} columns" if mask.shape[0] == 1 else f"{rows} x {columns} points"
+        raise UserError("problem.mask_file", f"holds a mask of {size}, and there is k-space of {there}",
+                        "give a mask of its size, or leave those volumes out")  # fmt: skip
 
 
 def _poisson(
-    rows: int, columns: int, count: int, problem: MRIProblem, generator: torch.Generator
+    rows: int, columns: int, count: int, problem: Sampling, generator: torch.Generator
 ) -> tuple[Tensor, tuple[int, int]]:
     """Points that keep a distance from each other, and a square in the middle; in all as many as the acceleration says.
 
@@ -161,7 +188,7 @@ class MRI:
             device: where examples go; masks and noise are drawn on the CPU and moved.
             seed: of the masks and the noise of training.
         """
-        self.problem, self.device = problem, torch.device(device)
+        self.problem, self.device, self.seed = problem, torch.device(device), seed
         self._generator = torch.Generator().manual_seed(seed)
         self._masks = Masks(problem, self._generator)
 
@@ -180,11 +207,15 @@ class MRI:
                 raise UserError(
                     "images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"'
                 )
-            sides = {patch, *data.store.sizes[data.rows][:, 1].tolist()}
+            sides = {(patch, patch), *map(tuple, data.store.sizes[data.rows].tolist())}
         else:
-            sides = {data.volumes[v].shape[2] for v in np.unique(data.rows[:, 0]).tolist()}
-        for columns in sorted(sides):
-            center_lines(columns, self.problem)
+            sides = {tuple(data.volumes[v].shape[1:]) for v in np.unique(data.rows[:, 0]).tolist()}
+        for rows, columns in sorted(sides):
+            for sampling in self.problem.samplings:
+                if sampling.given:
+                    check_given(rows, columns, mask_of(sampling.given))
+                else:
+                    center_lines(columns, sampling)
 
     def read(
         self,
@@ -213,8 +244,11 @@ class MRI:
         return list(groups.values())
 
     def examples(self, groups: list[list[Slice]]) -> list[Batch]:
-        """Measure slices with fresh masks (or the volume's own) and fresh noise: one example a shape."""
-        return [self._example(group, None, [s.maximum for s in group], self._generator) for group in groups]
+        """Measure slices with fresh masks (or the volume's own) and fresh noise: one example a shape and centre."""
+        found = []
+        for group in groups:
+            found += self._examples(group, None, [s.maximum for s in group], self._generator)
+        return found
 
     def fixed(self, data: Data, index: int, crop: int | None = None, seed: int = 0) -> Batch:
         """Measure one slice with its volume's mask; masks and noise are pure functions of the names and the seed."""
@@ -224,9 +258,12 @@ class MRI:
         else:
             one, peak = data.slice(index), data.peak(index)
         noise = fixed_generator(f"noise {data.names[index]}", seed)
-        return self._example([one], seed, [peak], noise)
+        return self._examples([one], seed, [peak], noise)[0]
 
-    def _example(self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator) -> Batch:
+    def _examples(
+        self, group: list[Slice], seed: int | None, peaks: list[float], generator: torch.Generator
+    ) -> list[Batch]:
+        """Slices of one shape, measured; those whose masks have one centre together, as their coil maps need it."""
         rows, columns = group[0].shape[1:3]
         drawn = [self._mask(one, rows, columns, seed) for one in group]
         mask = torch.stack([mask for mask, _ in drawn]).to(self.device)
@@ -235,9 +272,18 @@ class MRI:
         if self.problem.sigma:  # drawn on the CPU: the same on every device
             noise = torch.view_as_complex(torch.randn((*values.shape, 2), generator=generator)).to(self.device)
             values = values + noise * (self.problem.sigma * scale[:, None, None, None])
-        y = KSpace(values * mask, mask, drawn[0][1], (group[0].shape[3], group[0].shape[4]), maps, self.problem.maps)
         x = torch.from_numpy(np.stack([one.truth for one in group]))[:, None].to(self.device)
-        return Batch(y, x, scale, torch.tensor(peaks, dtype=torch.float32).to(self.device))
+        peak = torch.tensor(peaks, dtype=torch.float32).to(self.device)
+        measured, size, how = values * mask, (group[0].shape[3], group[0].shape[4]), self.problem.maps
+        centers = list(dict.fromkeys(center for _, center in drawn))
+        if len(centers) == 1:
+            return [Batch(KSpace(measured, mask, centers[0], size, maps, how), x, scale, peak)]
+        found = []
+        for wanted in centers:
+            at = torch.tensor([place for place, (_, center) in enumerate(drawn) if center == wanted]).to(self.device)
+            own = None if maps is None else maps[at]
+            found.append(Batch(KSpace(measured[at], mask[at], wanted, size, own, how), x[at], scale[at], peak[at]))
+        return found
 
     def _mask(self, one: Slice, rows: int, columns: int, seed: int | None) -> tuple[Tensor, tuple[int, int]]:
         if seed is None and self.problem.masks == "fresh":
@@ -287,8 +333,8 @@ class MRI:
         refuse_explanation(self.problem.kind)
 
     def variants(self) -> dict[str, MRI]:
-        """No other level of noise is tested."""
-        return {}
+        """The main test set is measured with each of several accelerations, and masks, as well."""
+        return {words: MRI(problem, self.device, self.seed) for words, problem in self.problem.each().items()}
 
     def shown(self, x_hat: Tensor, example: Batch) -> Tensor:
         """A reconstruction as it is drawn: 1 is the volume's maximum."""

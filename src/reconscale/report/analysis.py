@@ -137,6 +137,7 @@ class Analysis:
         target: a value of the metric whose n is asked for, or None.
         costs: prices and measured hours; hours are ``hours_unknown`` where nobody measured them.
         noise: the networks at the largest n at other levels of noise, or None.
+        known_curve: the curve, where it is inferred already.
     """
 
     points: Points
@@ -146,6 +147,7 @@ class Analysis:
     target: float | None
     costs: Costs
     noise: NoiseLevel | None
+    known_curve: Curve | None = None
 
     @property
     def has_curve(self) -> bool:
@@ -155,7 +157,7 @@ class Analysis:
     @cached_property
     def curve(self) -> Curve:
         """The curve that everything is asked of."""
-        return infer(self.points)
+        return self.known_curve or infer(self.points)
 
     @cached_property
     def best(self) -> Points:

@@ -60,7 +60,7 @@ from reconscale.report.tables import (
 )
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.defaults import written_out
-from reconscale.study.results_folder import others_sentence, read_incidents
+from reconscale.study.results_folder import folder_of, others_sentence, read_incidents
 
 
 def plots_of(
@@ -109,13 +109,18 @@ Progress = Callable[[str], None]
 
 
 def report_study(
-    study: Study, folder: Folder, out: Path, *, pictures: bool = True, progress: Progress | None = None
+    study: Study,
+    folder: Folder | str | Path,
+    out: str | Path,
+    *,
+    pictures: bool = True,
+    progress: Progress | None = None,
 ) -> Path:
     """Write the report of a study, however far it is.
 
     Args:
         study: the study.
-        folder: its results folder.
+        folder: its results folder, or the path of that.
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         pictures: whether reconstructed images are embedded.
         progress: called with what is being done.
@@ -126,7 +131,8 @@ def report_study(
     Raises:
         UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
     """
-    return write_study(analyse_study(study, folder, progress=progress), out, pictures=pictures, progress=progress)
+    known = analyse_study(study, folder_of(folder), progress=progress)
+    return write_study(known, Path(out), pictures=pictures, progress=progress)
 
 
 def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
@@ -173,7 +179,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
 
 def report_points(
     points: Points,
-    out: Path,
+    out: str | Path,
     *,
     title: str,
     worthwhile: float | None = None,
@@ -207,7 +213,7 @@ def report_points(
         method=page_text.analysis(answer),
         commands=(command,),
     )
-    return _write(page, answer, tables, out)
+    return _write(page, answer, tables, Path(out))
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
+from reconscale.errors import UserError
 from reconscale.report.axes import GRID, INK, MUTED
 from reconscale.report.marks import Band, Box, Drawing, Figure, Label, Mark, Rule, Series, Span, Surface
 
@@ -92,6 +93,38 @@ def page_drawing(figure: Figure, name: str) -> Drawing:
             places = [place for mark in marks for place in _places(mark, axes[0])]
             drawing.places[screen] = [place for place, text in zip(places, texts, strict=True) if text]
     return drawing
+
+
+def draw_into(figure: Figure, ax: Any = None) -> Axes:
+    """Draw a figure into axes of matplotlib, without the axis of per cent on the right.
+
+    Args:
+        figure: the figure.
+        ax: the axes; none: those of a new figure of pyplot's, in the style of a report.
+
+    Raises:
+        UserError: ``ax`` is something else.
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        with mpl.rc_context(STYLE | {"font.size": FILE.font}):
+            _, own = plt.subplots(figsize=(FILE.width, figure.height), layout="constrained")
+            return _fill(own, figure)
+    if not isinstance(ax, Axes):
+        raise UserError("ax", f"found a {type(ax).__name__}", "give axes of matplotlib, for instance plt.gca()")
+    return _fill(ax, figure)
+
+
+def _fill(axes: Axes, figure: Figure) -> Axes:
+    plain = replace(figure, axes=replace(figure.axes, percent=()))
+    layout = replace(FILE, font=float(mpl.rcParams["font.size"]))
+    _set_axes(axes, plain, "", layout)
+    for order, mark in enumerate(figure.marks):
+        _draw(axes, mark, 2 + order / 1000, layout)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=SMALL * layout.font)
+    return axes
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconscale.format import amount, general, short
@@ -66,6 +66,23 @@ def quality_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figur
     runs = _runs(tables["points"].where(selected=1), "n", quantity, INK, "runs", "every run")
     marks = [*_anchors(tables["anchors"], axes, quantity), *_fan(tables["fan"], axes, quantity), means, runs]
     return Figure(axes, (*marks, *_held_back(tables["backtest"], axes, quantity)), 5.4)
+
+
+def forecast_figure(
+    axes: AxesSpec,
+    n: Sequence[float],
+    middle: Sequence[float],
+    ends: Sequence[tuple[Sequence[float], Sequence[float]]],
+    texts: Sequence[str],
+) -> Figure:
+    """A forecast at some sizes: its middle, and its 50 % and 90 % intervals (``ends``)."""
+    inner, outer = FILL["measured range"]
+    bands = [Band(n, *pair, key, BLUE, opacity) for key, pair, opacity in
+             zip(("band90", "band50"), reversed(ends), (inner, outer), strict=True)]  # fmt: skip
+    low, high = ends[1]
+    line = Series(n, middle, "expected", "expected, 90 % interval", BLUE, width=1.6, marker="o", low=low, high=high,
+                  hover=texts)  # fmt: skip
+    return Figure(axes, (*(bands if len(n) > 1 else ()), line), 4.6)
 
 
 def map_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:

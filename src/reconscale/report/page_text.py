@@ -9,7 +9,7 @@ from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
-from reconscale.study import PROFILES, Result, Study
+from reconscale.study import PROFILES, Images, Result, Study
 from reconscale.study.baseline_record import Baselines
 from reconscale.study.results_folder import DIVERGED
 
@@ -98,8 +98,14 @@ def images_words(study: Study) -> str:
     if images.volumes:
         lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
         unknown = " (by volume where no patient is known)" if images.split_noun == "patients" else ""
-        return f"{images.source}; split by {images.split_noun[:-1]}{unknown}; whole slices{lower}"
-    return f"{images.source}; split by {images.split_noun[:-1]}; crops of {images.patch} × {images.patch} pixels"
+        return f"{images.source}; {_split_words(images)}{unknown}; whole slices{lower}"
+    return f"{images.source}; {_split_words(images)}; crops of {images.patch} × {images.patch} pixels"
+
+
+def _split_words(images: Images) -> str:
+    """What a split keeps together, and which sets the study lists."""
+    named = "" if images.split is None else f", {' and '.join(images.split.named)} as the study lists them"
+    return f"split by {images.split_noun[:-1]}{named}"
 
 
 def recipe_words(study: Study) -> str:
@@ -123,12 +129,15 @@ def recipe_words(study: Study) -> str:
     carried = f" at width {recipe.lr_width}, scaled with width^−{recipe.lr_power:g}" if recipe.lr_width else ""
     items = "slices" if study.images.volumes else f"crops of {study.images.patch} pixels"
     items += ", turned and mirrored at random" if study.images.augment else ""
+    began = (
+        "" if recipe.init_sha256 is None else f"; all runs begin with the weights {recipe.init_sha256[:12]} of a file"
+    )
     decay = f", weight decay {recipe.weight_decay:g}" if recipe.weight_decay else ""
     clipped = f", gradients clipped to norm {recipe.clip:g}" if recipe.clip else ""
     return (
         f"Training: {OPTIMIZERS[recipe.optimizer]}, learning rate {recipe.lr:g}{carried}{decay}{clipped}, "
         f"batches of {recipe.batch} {items}, "
-        f"loss {recipe.loss}, precision {recipe.precision}; {policy}."
+        f"loss {recipe.loss}, precision {recipe.precision}; {policy}{began}."
     )
 
 
@@ -283,7 +292,9 @@ def _study_facts(study: Study) -> list[tuple[str, str]]:
     depth += f", {study.network.cascades} cascades" if study.network.cascades else ""
     depth += ", without normalisation" if study.network.norm == "none" else ""
     depth += ", which starts as the identity" if study.network.head == "zero" else ""
-    held_out = f"{_held_out(study, images.val)} for validation, {images.test or 'none'} for test"
+    own = images.split is not None and "test" in images.split.named
+    tested = _held_out(study, images.test, "test") if own else images.test or "none"
+    held_out = f"{_held_out(study, images.val, 'val')} for validation, {tested} for test"
     sets = [*([f"held-out {images.split_noun}"] if images.test else []), *images.test_sets]
     return [
         ("Problem", problem_words(study)),
@@ -337,13 +348,15 @@ def _answer_facts(answer: Analysis) -> list[tuple[str, str]]:
 
 def _apart(study: Study) -> str:
     """The parts of a split, which share nothing."""
-    validation = f"validation ({_held_out(study, study.images.val)})"
+    validation = f"validation ({_held_out(study, study.images.val, 'val')})"
     if not study.images.test:
         return f"both training and {validation}"
-    return f"more than one of training, {validation} and test ({_held_out(study, study.images.test)})"
+    return f"more than one of training, {validation} and test ({_held_out(study, study.images.test, 'test')})"
 
 
-def _held_out(study: Study, count: int) -> str:
+def _held_out(study: Study, count: int, name: str) -> str:
+    if study.images.split is not None and name in study.images.split.named:
+        return f"the {study.images.split_noun} that the study lists"
     return times(count, study.images.split_noun[:-1])
 
 

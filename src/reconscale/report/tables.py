@@ -64,8 +64,12 @@ def table(name: str, columns: str, rows: Iterable[Sequence[Cell]]) -> Table:
 
 def points_table(answer: Analysis) -> Table:
     """Every measured run; ``selected`` is 1 where its width was chosen on validation for its n."""
-    points = answer.points
-    chosen = {(n, dial) for n, dial in zip(answer.best.n, _dial(answer.best), strict=True)}
+    return runs_of_points(answer.points, answer.best)
+
+
+def runs_of_points(points: Points, best: Points) -> Table:
+    """The same of points, and of those among them whose width was chosen."""
+    chosen = {(n, dial) for n, dial in zip(best.n, _dial(best), strict=True)}
     selected = [int((n, dial) in chosen) for n, dial in zip(points.n, _dial(points), strict=True)]
     rows = [
         (
@@ -84,7 +88,12 @@ def points_table(answer: Analysis) -> Table:
 
 def curve_table(answer: Analysis) -> Table:
     """One row a size: mean, median and spread over seeds of the selected width."""
-    best, rows = answer.best, []
+    return means_table(answer.best)
+
+
+def means_table(best: Points) -> Table:
+    """The same of runs of one width an n."""
+    rows = []
     for n in best.sizes:
         at = np.flatnonzero(best.n == n)
         y = best.y[at]

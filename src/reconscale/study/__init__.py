@@ -2,8 +2,9 @@
 
 from reconscale.study.base import Problem
 from reconscale.study.losses import LOSSES
+from reconscale.study.mri import MRIProblem
 from reconscale.study.plan import Cell, Plan, runs_of
-from reconscale.study.problems import PROBLEMS, DenoisingProblem, MRIProblem
+from reconscale.study.problems import PROBLEMS, DenoisingProblem
 from reconscale.study.profiles import PROFILES, Profile, profiles_of
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, Status

@@ -350,7 +350,7 @@ def open_study(path: str | Path) -> Any:
     content = read_content(path)
     recall_parts(path.parent / "runs")
     elsewhere = any(table in content for table in ELSEWHERE)
-    return parse_external(content, path) if elsewhere else parse_study(content, where=path)
+    return parse_external(content, path) if elsewhere else parse_study(content, path, beside=path.parent)
 
 
 def write_toml(content: Mapping[str, Any], comment: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -12,13 +13,13 @@ from reconscale.laws import METRICS, NoiseLevel, Points, select_width
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
-from reconscale.study.results_folder import Folder
+from reconscale.study.results_folder import Folder, folder_of
 from reconscale.study.study_file import Study
 
 
 def load_points(
     study: Study,
-    folder: Folder,
+    folder: Folder | str | Path,
     *,
     results: Sequence[Result] | None = None,
     profile: str | None = None,
@@ -28,7 +29,7 @@ def load_points(
 
     Args:
         study: the study.
-        folder: its results folder.
+        folder: its results folder, or the path of that.
         results: those that are over; none: they are read from the folder.
         profile: a name in ``PROFILES``; none: the study's own.
         test_set: ``test`` or a named test set; none: the study's main one.
@@ -36,6 +37,7 @@ def load_points(
     Raises:
         UserError: no run is done yet, a result is damaged, or the profile or test set is not in the results.
     """
+    folder = folder_of(folder)
     over = folder.results(runs_of(study)) if results is None else results
     done = [result for result in over if result.status == "done"]
     if not done:

@@ -9,7 +9,7 @@ from reconscale.study.defaults import POLICY, fill_in
 
 EVERYWHERE = frozenset(
     ("policy", "steps", "batch", "optimizer", "weight_decay", "clip", "lr", "lr_width", "lr_power", "validate_every",
-     "precision", "loss", "select")
+     "precision", "loss", "select", "init", "init_path", "init_sha256")
 )  # fmt: skip
 """The keys that every policy reads."""
 

@@ -9,22 +9,14 @@ from pydantic import Field, field_validator, model_validator
 
 from reconscale.laws import Finding, finding
 from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem, SigmaUnit
+from reconscale.study.mri import MRIProblem
 from reconscale.study.pairs import PairsProblem
-from reconscale.study.sources import SOURCES
 
 if TYPE_CHECKING:
     from reconscale.study.run import Images
 
 WITHOUT_TRUTH = "psnr-from-noisy"
 """The metric of problems whose images are noisy themselves."""
-
-MASKS = {
-    "equispaced": "equispaced lines",
-    "random": "random lines",
-    "gaussian": "lines denser in the middle",
-    "poisson": "points of a Poisson disc",
-}
-"""Masks of k-space in words."""
 
 
 class DenoisingProblem(Problem):
@@ -116,80 +108,6 @@ class DenoisingProblem(Problem):
         blind = next((loss for loss in losses if loss in SELF_SUPERVISED), None)
         if blind == "sure" and (self.photons or self.sigma_range):
             raise ValueError("recipe.loss: 'sure' needs Gaussian noise of one level; leave photons and sigma_range out")
-
-
-class MRIProblem(Problem):
-    """Accelerated MRI: A takes some lines of the k-space of every coil; x is the magnitude image of a slice.
-
-    Attributes:
-        kind: ``mri``.
-        mask: which lines are measured: ``equispaced`` (fastMRI's, spaced so that the total is right), ``random``,
-            ``gaussian`` (denser in the middle) or ``poisson`` (points of a Poisson disc in both directions).
-        acceleration: lines of the fully sampled k-space for each line measured.
-        center_fraction: fraction of the lines that is measured in the middle without gaps, rounded to whole lines;
-            none: 0.08 below 8-fold acceleration, 0.04 from there on (fastMRI's).
-        masks: ``fresh``: a new mask each time that a slice is trained on; ``volume``: one mask a volume for good, as in
-            the official code. Validation and test always have one mask a volume.
-        sigma: standard deviation of further noise, of the real and of the imaginary part of what is measured, as a
-            fraction of the volume's maximum (transforms are orthonormal).
-        coils: simulated coils, for images that come combined; 1: a single, uniform one.
-        maps: how the maps of measured coils are estimated from the middle of k-space: ``lowres`` (smooth coil images
-            over their root sum of squares) or ``espirit`` (needs sigpy).
-    """
-
-    physics = "reconscale.physics.mri:MRI"
-    form: ClassVar[Form] = "kspace"
-    volumes = True
-    files_hold_y = False
-    profile = "ssim-fastmri-volume-v1"
-    picture_profile = "psnr-fastmri-slice-v1"
-    example: ClassVar[Mapping[str, Any]] = {"mask": "random", "coils": 2}
-
-    kind: Literal["mri"]
-    mask: Literal["equispaced", "random", "gaussian", "poisson"] = "equispaced"
-    acceleration: int = Field(default=4, ge=2, le=64)
-    center_fraction: float | None = Field(default=None, gt=0, lt=1)
-    masks: Literal["fresh", "volume"] = "fresh"
-    sigma: float = Field(default=0.0, ge=0, le=1)
-    coils: int = Field(default=1, ge=1, le=64)
-    maps: Literal["lowres", "espirit"] = "lowres"
-
-    @property
-    def center(self) -> float:
-        """The centre fraction in use: the study's, or fastMRI's for this acceleration."""
-        return self.center_fraction or (0.08 if self.acceleration < 8 else 0.04)
-
-    @property
-    def words(self) -> str:
-        """The mask and the noise."""
-        mask = MASKS[self.mask]
-        noise = f", noise of σ = {self.sigma:g} of the maximum" if self.sigma else ""
-        return f"MRI accelerated {self.acceleration} times: {mask}, {100 * self.center:g} % in the middle{noise}"
-
-    def acquisition(self, images: Images) -> str:
-        """Where the k-space comes from, in words."""
-        content = SOURCES[images.source].content
-        if content == "kspace":
-            return "measured k-space"
-        coils = "one uniform coil" if self.coils == 1 else f"{self.coils} coils"
-        if content == "complex":
-            return f"k-space of complex images, {coils}, simulated"
-        return f"simulated k-space of {coils}"
-
-    def findings(self, images: Images) -> tuple[Finding, ...]:
-        """An acquisition that is made up, and masks that do not change."""
-        made_up = SOURCES[images.source].content == "magnitudes"
-        found = [finding("data-crime", source=images.source)] if made_up else []
-        return tuple(found + [finding("fixed-masks")] * (self.masks == "volume"))
-
-    def check_images(self, images: Images) -> None:
-        """Refuse images in colour.
-
-        Raises:
-            ValueError: as said.
-        """
-        if not images.volumes and images.channels == "rgb":
-            raise ValueError('images.channels: mri takes grey images; set it to "gray"')
 
 
 class SuperresolutionProblem(Problem):

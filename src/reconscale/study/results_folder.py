@@ -213,6 +213,9 @@ class AnyFolder(Generic[R, T]):
     root: Path
     kind: ClassVar[type[Any]] = AnyResult
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))  # a text does as well
+
     @classmethod
     def beside(cls, path: str | Path) -> Self:
         """The results folder that belongs to a study file: ``runs`` beside it."""
@@ -318,3 +321,8 @@ class Folder(AnyFolder[Run, Result]):
 
 def _id(run: Any) -> str:
     return str(run.id)
+
+
+def folder_of(place: Folder | str | Path) -> Folder:
+    """A results folder, from itself or from its path."""
+    return place if isinstance(place, Folder) else Folder(Path(place))

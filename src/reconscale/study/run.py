@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -20,9 +20,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
 from reconscale.study.base import OWN, FrozenModel, Problem
 from reconscale.study.losses import known_losses
+from reconscale.study.own_split import OwnSplit, fill_in_counts
 from reconscale.study.pairs import check_pair_keys
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.sources import SOURCES
@@ -37,6 +39,8 @@ FEWEST_STEPS = 4
 """Of a trunk before its first branch."""
 MOST_DOUBLINGS = 20
 """Of the steps of a trunk."""
+KNOWN = frozenset(get_args(ErrorType))
+"""Kinds of mistakes that pydantic words itself."""
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
 
@@ -83,7 +87,10 @@ class Images(FrozenModel):
         patch: side of a training crop, in pixels.
         crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
         augment: whether training crops are flipped and turned at random (the eight symmetries of a square).
-        val, test: how many files, folders or patients are held out for validation and test.
+        val, test: how many files, folders or patients are held out for validation and test; 1 where ``split`` says
+            which.
+        split: which images are for training, validation and test: see
+            :class:`~reconscale.study.own_split.OwnSplit`.
         val_patch: validation images are centre-cropped to this side at most; none: whole images.
         test_patch: test images are centre-cropped to this side at most; none: whole images.
         test_sets: further test sets by name: places below the data folder.
@@ -146,6 +153,15 @@ class Images(FrozenModel):
     allow_shift: bool = False
     allow_noisy_truth: bool = False
     allow_unrelated: bool = False
+    split: OwnSplit | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, content: Any, info: ValidationInfo) -> Any:
+        """Sets that a list gives need no number."""
+        if info.mode == "json" and isinstance(content, Mapping):  # what comes out of here is validated as Python is
+            content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        return fill_in_counts(content)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -314,6 +330,10 @@ class Recipe(FrozenModel):
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
             noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy). A name in ``LOSSES``.
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
+        init: weights that training begins with: a .safetensors file, or the directory of a run, seen from the study
+            file.
+        init_path: where that file is; filled in when a study is read. Neither is in an id or in a record.
+        init_sha256: the digest of that file, which is in both; filled in likewise.
     """
 
     policy: Literal["fast", "converge", "budget", "plateau", "paper", "paper-mri"] = "budget"
@@ -339,9 +359,14 @@ class Recipe(FrozenModel):
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     loss: Annotated[str, BeforeValidator(_known_loss)] = "mse"
     select: Literal["psnr", "loss"] = "psnr"
+    init: Annotated[str | None, Field(exclude=True)] = None
+    init_path: Annotated[str | None, Field(exclude=True)] = None
+    init_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.init is not None and self.init_sha256 is None:
+            raise ValueError("init: its file was not read; read the study with load_study or parse_study")
         if self.weight_decay and self.optimizer == "rmsprop":
             raise ValueError("weight_decay: rmsprop has none; set it to 0, or choose muon or adam")
         if self.policy == "fast" and self.warmup > self.hold:
@@ -383,7 +408,7 @@ def _problem_of_kind(value: Any, info: ValidationInfo) -> Problem:
     except ValidationError as error:  # places begin with the kind, which tells whose keys they are
         details = [
             InitErrorDetails(
-                type=detail["type"],
+                type=detail["type"] if detail["type"] in KNOWN else PydanticCustomError("own", detail["msg"]),
                 loc=(value["kind"], *detail["loc"]),
                 input=detail["input"],
                 ctx=detail.get("ctx", {}),

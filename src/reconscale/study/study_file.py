@@ -14,8 +14,11 @@ from pydantic_core import ErrorDetails
 from reconscale.errors import UserError, suggest
 from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
+from reconscale.shown import Shown
 from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.initial_weights import read_init
+from reconscale.study.mask_files import read_masks
 from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
@@ -124,7 +127,7 @@ class Analysis(FrozenModel):
         return self
 
 
-class Study(FrozenModel):
+class Study(Shown, FrozenModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:
@@ -140,6 +143,16 @@ class Study(FrozenModel):
     recipe: Recipe = Field(default_factory=Recipe)
     override: tuple[Override, ...] = ()
     analysis: Analysis = Field(default_factory=Analysis)
+
+    def __repr__(self) -> str:
+        grid, family = self.sweep, self.network.family
+        return (
+            f"Study({self.name}: {self.problem.kind}, {family}, {len(grid.n)} n x {len(grid.width)} widths x "
+            f"{len(grid.seed)} seeds)"
+        )
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @model_validator(mode="before")
     @classmethod
@@ -193,6 +206,9 @@ class Study(FrozenModel):
     def _overrides(self) -> Self:
         for number, rule in enumerate(self.override):
             for key, value in rule.recipe.items():
+                if key in ("init", "init_path", "init_sha256"):
+                    same = "all runs of a study begin with the same weights; set it in [recipe]"
+                    raise ValueError(f"override.{number}.recipe.{key}: {same}")
                 if key not in Recipe.model_fields:
                     known = suggest(key, Recipe.model_fields)
                     raise ValueError(f"override.{number}.recipe.{key}: there is no such key; {known}")
@@ -283,7 +299,7 @@ def load_study(path: str | Path) -> Study:
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
                         "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
-    return parse_study(content, where=path)
+    return parse_study(content, path, beside=path.parent)
 
 
 ELSEWHERE = ("command", "callable")
@@ -320,16 +336,29 @@ def study_path(path: str | Path) -> Path:
         raise UserError(path, f"cannot be read ({error.strerror})", "give the path of a study file") from error
 
 
-def parse_study(content: Mapping[str, Any], where: object = "study") -> Study:
+def parse_study(content: Mapping[str, Any], where: object = "study", *, beside: str | Path | None = None) -> Study:
     """Turn the content of a study file into a Study.
+
+    Args:
+        content: as read from TOML.
+        where: what messages call it.
+        beside: the folder that files which it names (masks, weights) are seen from; none: the working directory.
 
     Raises:
         UserError: see :func:`load_study`.
     """
     try:
-        return Study.model_validate(as_tuples(content))
+        return Study.model_validate(as_tuples(_with_files(content, Path(beside or "."))))
     except ValidationError as error:
         raise UserError(where, sentences(error), "mend the study file and run again") from error
+
+
+def _with_files(content: Mapping[str, Any], beside: Path) -> Mapping[str, Any]:
+    """The content of a study file, with what decides numbers in the files that it names."""
+    if not isinstance(content, Mapping):
+        return content
+    readers = {"problem": read_masks, "recipe": read_init}
+    return {**content, **{key: read(content[key], beside) for key, read in readers.items() if key in content}}
 
 
 def sentences(error: ValidationError, root: type[BaseModel] = Study) -> str:

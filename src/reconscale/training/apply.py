@@ -107,9 +107,9 @@ def _refuse_other_code(folder: Path, result: Result) -> None:
 
 
 def reconstruct(
-    folder: Path,
-    source: Path,
-    out: Path,
+    folder: str | Path,
+    source: str | Path,
+    out: str | Path,
     *,
     limits: Limits = None,
     progress: Callable[[int, int], None] | None = None,
@@ -140,6 +140,7 @@ def reconstruct(
             output cannot be written, or it would replace an image that is given. What can be known before is refused
             before anything is written.
     """
+    folder, source, out = Path(folder), Path(source), Path(out)
     trained = load_trained(folder)
     tell = progress or (lambda done, total: None)
     problem = trained.run.problem

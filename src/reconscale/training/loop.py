@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from reconscale.training.evaluate import EVALUATION_SEED, area_of, pixels_of, va
 from reconscale.training.guard import LEAST, RISEN, SLOWER, Guard
 from reconscale.training.hooks import AfterStep, Hooks
 from reconscale.training.hooks import Interrupted as Interrupted
+from reconscale.training.initial_weights import load_initial
 from reconscale.training.losses import BLIND, Objective, objective_of, watched_objective_of
 from reconscale.training.muon import Muon
 from reconscale.training.precision import COMPUTE_MODES
@@ -66,12 +68,14 @@ class Training:
         device: where.
         precision: a name in ``COMPUTE_MODES``: how steps are computed.
         share: this process's part of every batch.
+        initial: the weights that it begins with; none: as its seed makes them.
     """
 
     def __init__(
-        self, run: Run, images: ImageSet, device: torch.device, precision: str, share: ProcessGroup = ALONE
-    ) -> None:
-        self.run, self.device, self.share = run, device, share
+        self, run: Run, images: ImageSet, device: torch.device, precision: str, share: ProcessGroup = ALONE,
+        initial: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.run, self.device, self.share, self.initial = run, device, share, initial
         self.recipe: Recipe = run.recipe
         self.pixels = images.training(run.n, run.subset_seed)
         self.val = images.val
@@ -100,9 +104,12 @@ class Training:
         self.clock = Clock()
 
     def _untrained(self) -> nn.Module:
-        """The network as the run's seed makes it."""
+        """The network as the run's seed makes it, or with the weights that it begins with."""
         torch.manual_seed(self.run.seed)
-        return build(self.run.network, input_spec(self.run.problem, self.channels)).to(self.device).train()
+        network = build(self.run.network, input_spec(self.run.problem, self.channels))
+        if self.initial is not None:
+            load_initial(network, self.initial, self.recipe.init_sha256)
+        return network.to(self.device).train()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         return OPTIMIZERS[self.recipe.optimizer](self.network, self.run.lr, self.recipe.weight_decay)
@@ -200,7 +207,8 @@ class Training:
         if self.guard.restarts:
             self._end_as_lost()
             return ""
-        back = f"the weights of step {self.best_step}" if self.best_step else "untrained weights"
+        first = "untrained weights" if self.initial is None else "the weights that it began with"
+        back = f"the weights of step {self.best_step}" if self.best_step else first
         self.network.load_state_dict(self.best or self._untrained().state_dict())
         self.optimizer = self._optimizer()
         self.schedule = self.schedule.slowed(SLOWER)

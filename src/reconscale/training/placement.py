@@ -37,7 +37,7 @@ class ExecutionConfig:
         slurm: run in the Slurm queue: ``key=value`` items, see ``slurm_options``; empty: not.
     """
 
-    data: Path | None = None
+    data: str | Path | None = None
     device: str = "auto"
     workers: int | None = None
     threads: int = 1
@@ -47,6 +47,11 @@ class ExecutionConfig:
     tracker: str | None = None
     ray: str | None = None
     slurm: tuple[str, ...] = ()
+
+    @property
+    def data_folder(self) -> Path | None:
+        """The root of the folders that the study names, as a path."""
+        return Path(self.data) if self.data else None
 
     def resolved(self) -> ExecutionConfig:
         """The same with the data folder known, and with the device known where it is this machine's.
@@ -64,7 +69,8 @@ class ExecutionConfig:
             raise UserError("--devices", f"found {self.devices}", "give at least 1")
         if not 0 <= self.keep_seconds < float("inf"):
             raise UserError("--checkpoint-seconds", f"found {self.keep_seconds:g}", "give 0 or more seconds")
-        data = self.data or (Path(os.environ["RECONSCALE_DATA"]) if os.environ.get("RECONSCALE_DATA") else None)
+        named = self.data or os.environ.get("RECONSCALE_DATA")
+        data = Path(named) if named else None
         known = {"data": data, "device": self._known_device(), "stack": self._known_stack()}
         return ExecutionConfig(**{item.name: getattr(self, item.name) for item in fields(self)} | known)
 
@@ -149,10 +155,18 @@ class Local(ExecutionConfig):
             ours, memory) for. Of ``measure``: 1 stays in the process that calls.
         threads: CPU threads of a run.
         device: ``cpu``, ``cuda`` or ``auto``.
+        data: root of the folders that the study names; none: ``$RECONSCALE_DATA``.
     """
 
-    def __init__(self, workers: int | None = None, *, threads: int = 1, device: str = "auto") -> None:
-        super().__init__(workers=workers, threads=threads, device=device)
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        threads: int = 1,
+        device: str = "auto",
+        data: str | Path | None = None,
+    ) -> None:
+        super().__init__(workers=workers, threads=threads, device=device, data=data)
 
 
 class Ray(ExecutionConfig):
@@ -163,12 +177,19 @@ class Ray(ExecutionConfig):
         workers: runs side by side; none: as many as there is room for.
         threads: CPU threads of a run.
         device: ``cpu``, ``cuda`` or ``auto``.
+        data: root of the folders that the study names; none: ``$RECONSCALE_DATA``.
     """
 
     def __init__(
-        self, address: str = "auto", *, workers: int | None = None, threads: int = 1, device: str = "auto"
+        self,
+        address: str = "auto",
+        *,
+        workers: int | None = None,
+        threads: int = 1,
+        device: str = "auto",
+        data: str | Path | None = None,
     ) -> None:
-        super().__init__(ray=address, workers=workers, threads=threads, device=device)
+        super().__init__(ray=address, workers=workers, threads=threads, device=device, data=data)
 
 
 class Slurm(ExecutionConfig):
@@ -178,7 +199,8 @@ class Slurm(ExecutionConfig):
         options: ``key=value`` items as of ``--slurm``: ``rs.Slurm("partition=gpu,time=2:00:00")``.
         threads: CPU threads of a run.
         device: ``cpu``, ``cuda`` or ``auto``, which here is ``cpu``.
+        data: root of the folders that the study names; none: ``$RECONSCALE_DATA``.
     """
 
-    def __init__(self, *options: str, threads: int = 1, device: str = "auto") -> None:
-        super().__init__(slurm=options or ("wait=yes",), threads=threads, device=device)
+    def __init__(self, *options: str, threads: int = 1, device: str = "auto", data: str | Path | None = None) -> None:
+        super().__init__(slurm=options or ("wait=yes",), threads=threads, device=device, data=data)

@@ -21,7 +21,7 @@ from reconscale.physics import problem_of
 from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
-from reconscale.study.results_folder import Incident, append_incident, image_cautions
+from reconscale.study.results_folder import Incident, append_incident, folder_of, image_cautions
 from reconscale.study.trunks import continuing_runs, continuing_sentence
 from reconscale.training import checkpoint
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
@@ -32,10 +32,12 @@ from reconscale.training.evaluate import pixels_of, training_sets
 from reconscale.training.executors.base import Event, Executor, Tell, fault_event
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
+from reconscale.training.initial_weights import check_initial, keep_initial
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
 from reconscale.training.own_code import check_metrics, check_networks, code_of_study, pin_code, plugins_of
 from reconscale.training.placement import ExecutionConfig
+from reconscale.training.progress import shown_progress
 from reconscale.training.schedule import computed_steps
 from reconscale.training.seen_images import unseen_cautions
 from reconscale.training.stack_size import stacks_of
@@ -111,7 +113,7 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
     if not study.images.volumes:
         for key in ("patch", "val_patch", "test_patch"):
             _refuse_small(study, f"images.{key}", getattr(study.images, key))
-    images = open_images(study.images, data=where.data, progress=progress)
+    images = open_images(study.images, data=where.data_folder, progress=progress)
     problem = problem_of(study.problem, torch.device("cpu"), 0)
     for pixels in images.sets.values():
         if isinstance(pixels, Slices):
@@ -153,22 +155,28 @@ def _refuse_small(study: Study, where: str, side: int | None, of_kspace: int | N
 
 
 def plan(
-    study: Study, folder: Folder, where: ExecutionConfig, progress: Progress | None = None, *, calibrate: bool = True
+    study: Study,
+    folder: Folder | str | Path,
+    where: ExecutionConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    calibrate: bool = True,
 ) -> Plan:
     """What a study will do, how far it is, and what the rest will take.
 
     Args:
         study: the study.
-        folder: its results folder.
-        where: where it would be run.
+        folder: its results folder, or the path of that.
+        where: where it would be run; none: as of :func:`run`.
         progress: called with (label, done, total) while images are prepared.
         calibrate: time a few steps of every width; else no time is estimated.
 
     Raises:
         UserError: see :func:`prepare`; a damaged result.
     """
-    where, began = where.resolved(), time.perf_counter()
+    folder, where, began = folder_of(folder), (where or ExecutionConfig()).resolved(), time.perf_counter()
     images = prepare(study, where, progress)
+    check_initial(study, images.channels, folder)
     runs = runs_of(study)
     over = {result.run.id: result.status for result in folder.results(runs, images=False)}
     left = [run for run in runs if run.id not in over]
@@ -207,7 +215,7 @@ def _need(pace: RunCost | None, run: Run, images: ImageSet, known: int) -> Resou
 
 def run(  # noqa: PLR0913 - options of a verb
     study: Study,
-    folder: Folder,
+    folder: Folder | str | Path,
     where: ExecutionConfig | None = None,
     *,
     progress: Progress | None = None,
@@ -220,10 +228,11 @@ def run(  # noqa: PLR0913 - options of a verb
 
     Args:
         study: the study.
-        folder: its results folder.
+        folder: its results folder, or the path of that.
         where: where to compute.
         progress: called with (label, done, total) while images and anchors are prepared.
-        tell: takes the events of the sweep; the first is ``{"event": "plan", "runs": [...], "seconds": {...}}``.
+        tell: takes the events of the sweep; the first is ``{"event": "plan", "runs": [...], "seconds": {...}}``. With
+            neither of the two, bars are shown in a notebook and on a terminal.
         retry_failed: run failed and diverged runs again.
         probe: once all runs are over, train the smallest and the largest n four times as long; none: where that takes
             a tenth of the study's time at most.
@@ -235,11 +244,24 @@ def run(  # noqa: PLR0913 - options of a verb
         EndedOnPurpose: the first runs are no better than their input: see :mod:`reconscale.training.first_runs`.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
-    where, progress = (where or ExecutionConfig()).resolved(), progress or _silent_progress
+    where, folder = (where or ExecutionConfig()).resolved(), folder_of(folder)
+    options: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
+    if progress is not None or tell is not None:
+        return _run(study, folder, where, progress or _silent_progress, tell or _silent, **options)
+    with shown_progress() as (bars, events):
+        return _run(study, folder, where, bars or _silent_progress, events or _silent, **options)
+
+
+def _run(
+    study: Study, folder: Folder, where: ExecutionConfig, progress: Progress, tell: Tell, **options: Any
+) -> Status:
+    """As :func:`run`, with everything known."""
+    retry_failed, probe, keep_going = (options[name] for name in ("retry_failed", "probe", "keep_going"))
     refuse_what_cannot_be_divided(runs_of(study), where.devices)
     images = prepare(study, where, progress)
+    check_initial(study, images.channels, folder)
     runs = runs_of(study)
-    with folder.held(), incident_log(folder, runs, tell or _silent) as record:
+    with folder.held(), incident_log(folder, runs, tell) as record:
         _refuse_beside_jobs(folder, where)
         for caution in (*_pin(folder, images), *unseen_cautions(study, images)):
             record({"event": "note", "text": f"caution: {caution}"})
@@ -249,6 +271,7 @@ def run(  # noqa: PLR0913 - options of a verb
             _forget_failed(folder, runs)
             _forget_failed(probes_folder(folder), [longer_run(r) for r in folder.results(runs, images=False)])
         pin_code(study, folder, runs, record)
+        keep_initial(study, folder)
         left = [run for run in runs if not folder.is_over(run)]
         first = FirstRuns(runs, folder, record, keep_going)
         sweep = _Sweep(study, folder, where, images, progress, first)

@@ -35,6 +35,7 @@ from reconscale.training.evaluate import EvaluationSet, evaluation_sets, means, 
 from reconscale.training.executors.base import Placement as Placement
 from reconscale.training.executors.base import Report
 from reconscale.training.hooks import Hooks, Interrupted
+from reconscale.training.initial_weights import initial_path
 from reconscale.training.loop import Training
 from reconscale.training.precision import refuse_slow_bf16
 from reconscale.training.tracking import TRACKERS, Log
@@ -161,7 +162,8 @@ def restore_or_start(task: Task, share: ProcessGroup, report: Report = lambda me
     device = device_of(task, share.rank)
     torch.set_num_threads(task.placement.threads)
     refuse_slow_bf16(run, device.type)
-    training = Training(run, task.images, device, task.placement.precision, share)
+    initial = initial_path(run.recipe, task.folder)
+    training = Training(run, task.images, device, task.placement.precision, share, initial)
     kept, damaged = checkpoint.load(folder, device)
     foreign = kept is not None and kept["run"] != run.id  # copied by hand: the name of a folder says all of its recipe
     kept = None if foreign else kept

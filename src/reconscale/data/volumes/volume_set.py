@@ -12,7 +12,8 @@ import numpy as np
 
 from reconscale.data.folders import data_folder, place_below
 from reconscale.data.listing import Progress
-from reconscale.data.subset import split_sources
+from reconscale.data.own_split import Known
+from reconscale.data.subset import divide, in_no_set
 from reconscale.data.volumes.arrays import HDF5
 from reconscale.data.volumes.cache import Volume, prepare_volumes
 from reconscale.data.volumes.dicom_headers import DICOM
@@ -177,7 +178,10 @@ def open_volumes(
     listed = list_volumes(images, data)
     listing, options = listed.pop("")
     whole = _slices(listing, options, root, progress, skipped)
-    train, val, test = split_sources(list(whole.units), images, whole.names)
+    known = Known(whole.names, whole.units, left_out=frozenset(name for name, _ in skipped))
+    train, val, test = divide(known, images, data)
+    if images.split is not None:
+        skipped += in_no_set(known, (train, val, test))
     sets = {"train": whole.pick(train), "val": whole.pick(val)}
     if images.test:
         sets["test"] = whole.pick(test)

@@ -18,6 +18,7 @@ from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import CONFOUNDED, SizeMeans
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.points import METRICS, Points
+from reconscale.shown import Shown
 
 APART = 0.023
 """Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
@@ -83,7 +84,7 @@ DOUBLE = ("auto", "n", "p")
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Shown):
     """The answer.
 
     Attributes:
@@ -130,6 +131,10 @@ class Decision:
     curve_verdict: str = ""
     first_step: str = ""
     reservation: str = ""
+
+    def __repr__(self) -> str:
+        gain = f"doubling n gains {plain(self.gain_n.median, 2 if self.unit in ('dB', '%') else 4)} {self.unit}"
+        return f"Decision({self.verdict}, n = {amount(self.n)}, {gain})"
 
     def __str__(self) -> str:
         sure = "" if self.first_step or self.verdict == UNDECIDED else f" ({likelihood_words(self.probability)})"
