@@ -8,7 +8,7 @@ Learnt on the tuning half (by data set) of the even OpenML ids of LCDB, as means
 curves, on the repository's own studies (seed by seed, and with their replicates) and on simulated studies. Split
 conformal: in each group, and where there are enough curves at each multiple of the largest n, the factor by which the
 90 % interval must be stretched to hold 90 % of the curves. Every kind of source counts the same, however many curves it
-has, but for those with a handful of them.
+has, but for those with a handful of them, which are left out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MULTIPLES = (2.0, 4.0, 8.0, 16.0)
 LEAST = 40
 """With fewer curves at a multiple the factor is that of the nearest one that has as many."""
 FULL = 10
-"""A source with fewer curves counts less, in proportion: four curves do not outvote hundreds."""
+"""A kind of source with fewer curves at a multiple is left out there: four curves do not outvote hundreds."""
 ALIKE = [3, 8]
 BOUNDS = (0.7, 3.0)
 """No factor outside is believed."""
@@ -109,7 +109,7 @@ def learn(found: Sequence[Needed]) -> dict[str, dict[str, object]]:
     for group, items in sorted(groups.items()):
         by = {m: [item for item in items if item.multiple == m] for m in MULTIPLES}
         many = [m for m in MULTIPLES if len(by[m]) >= LEAST]
-        nearest = [min(many, key=lambda other: abs(np.log(other / m)), default=None) for m in MULTIPLES]  # noqa: B023
+        nearest = [min(many, key=lambda other: abs(np.log(other / m)), default=None) for m in MULTIPLES]
         factors = [conformal(by[m] if m else items) for m in nearest]
         learnt[group] = {"multiple": [1.0, *MULTIPLES], "by": [1.0, *factors], "curves": len(items)}
     return learnt
@@ -117,9 +117,10 @@ def learn(found: Sequence[Needed]) -> dict[str, dict[str, object]]:
 
 def conformal(items: Sequence[Needed]) -> float:
     """The quantile that holds ``LEVEL`` of new curves, each kind of source with the same weight, within ``BOUNDS``."""
-    kinds = [item.source.split()[0] for item in items]
-    factor = np.array([item.factor for item in items])
-    weight = np.array([min(1.0, kinds.count(kind) / FULL) / kinds.count(kind) for kind in kinds])
+    named = [item.source.split()[0] for item in items]
+    kept = {kind for kind in named if named.count(kind) >= FULL} or set(named)
+    factor = np.array([item.factor for item, kind in zip(items, named, strict=True) if kind in kept])
+    weight = np.array([1.0 / named.count(kind) for kind in named if kind in kept])
     order = np.argsort(factor)
     place = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
     level = min(1.0, LEVEL * (1.0 + 1.0 / len(items)))
