@@ -21,7 +21,7 @@ EVERYWHERE = {"curve": 0.64, "last value": 0.16, "line": 0.2}
 """Shares for an error of any kind; chosen on the development curves (``benchmarks/laws.py``)."""
 NEAR_LINE = 0.3
 """Share of the straight line next to the data, for metrics of images."""
-FAR_LAST = (0.1, 0.5)
+FAR_LAST = (0.1, 0.6)
 """Share of the last value far beyond the data, for metrics of images: where little speaks for more, and for single runs
 at four sizes or more. Chosen on single runs of CT and of the repository's studies, and on simulated studies."""
 ENOUGH = (3.0, 4.0)
@@ -29,7 +29,7 @@ ENOUGH = (3.0, 4.0)
 PASSAGE = 1.2
 """Over this much of ln n beyond the data the shares next to them pass into those far beyond."""
 EVEN = 2.0
-"""Sum of the parameters of the beta density of the last value's share: it is even where the share is a half."""
+"""Sum of the parameters of the beta density of that share: nearly even from nothing to all."""
 
 
 @dataclass(frozen=True)
