@@ -5,9 +5,10 @@
 It also says how often the intervals of each source hold with factors that were learnt without it.
 
 Learnt on the tuning half (by data set) of the even OpenML ids of LCDB, as means and as raw seeds, on published CT
-curves, on the repository's own studies and on simulated studies. Split conformal: in each group, and where there are
-enough curves at each multiple of the largest n, the factor by which the 90 % interval must be stretched to hold 90 % of
-the curves. Every source counts the same, however many curves it has.
+curves, on the repository's own studies (seed by seed, and with their replicates) and on simulated studies. Split
+conformal: in each group, and where there are enough curves at each multiple of the largest n, the factor by which the
+90 % interval must be stretched to hold 90 % of the curves. Every kind of source counts the same, however many curves it
+has, but for those with a handful of them, which are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import reconscale.laws.curve
-from curves import Curve, halves, lcdb, lcdb_seeds, study_curves, tomography
+from curves import Curve, halves, lcdb, lcdb_seeds, study_curves, study_replicates, tomography
 from reconscale.laws.curve.calibration import REPLICATED, SINGLE, domain_of, features
 from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
@@ -35,7 +36,9 @@ LEVEL, DRAWS = 0.9, 1000
 STUDIES, SEED = 100, 1000
 MULTIPLES = (2.0, 4.0, 8.0, 16.0)
 LEAST = 40
-"""With fewer curves at a multiple the group has one factor for all."""
+"""With fewer curves at a multiple the factor is that of the nearest one that has as many."""
+FULL = 10
+"""A kind of source with fewer curves at a multiple is left out there: four curves do not outvote hundreds."""
 ALIKE = [3, 8]
 BOUNDS = (0.7, 3.0)
 """No factor outside is believed."""
@@ -74,7 +77,8 @@ def needed(curve: Curve) -> list[Needed]:
     reach = np.array(
         [np.quantile(drawn[:, i], 0.5 + 0.5 * LEVEL * np.sign(truth[i] - middle[i])) for i in range(len(x))]
     )
-    beside = 0.0 if curve.domain == "LCDB" else 1.645 * np.sqrt((noise**2).mean(0))
+    runs = np.array([np.sum(curve.ahead == n) for n in sizes])
+    beside = 0.0 if curve.domain == "LCDB" else 1.645 * np.sqrt((noise**2).mean(0) / runs)
     factor = np.sqrt(np.maximum((truth - middle) ** 2 - beside**2, 0.0)) / np.maximum(np.abs(reach - middle), 1e-9)
     group = f"{domain_of(curve.metric)} {REPLICATED if level.replicated else SINGLE}"
     near = [min(MULTIPLES, key=lambda m: abs(np.log(m * curve.n.max() / n))) for n in sizes]
@@ -104,17 +108,19 @@ def learn(found: Sequence[Needed]) -> dict[str, dict[str, object]]:
     learnt: dict[str, dict[str, object]] = {}
     for group, items in sorted(groups.items()):
         by = {m: [item for item in items if item.multiple == m] for m in MULTIPLES}
-        split = "other" in group and all(len(part) >= LEAST for part in by.values())
-        factors = [conformal(by[m] if split else items) for m in MULTIPLES]
+        many = [m for m in MULTIPLES if len(by[m]) >= LEAST]
+        nearest = [min(many, key=lambda other: abs(np.log(other / m)), default=None) for m in MULTIPLES]
+        factors = [conformal(by[m] if m else items) for m in nearest]
         learnt[group] = {"multiple": [1.0, *MULTIPLES], "by": [1.0, *factors], "curves": len(items)}
     return learnt
 
 
 def conformal(items: Sequence[Needed]) -> float:
-    """The quantile that holds ``LEVEL`` of new curves, each source with the same weight, within :data:`BOUNDS`."""
-    kinds = [item.source.split()[0] for item in items]
-    factor = np.array([item.factor for item in items])
-    weight = np.array([1.0 / kinds.count(kind) for kind in kinds])
+    """The quantile that holds ``LEVEL`` of new curves, each kind of source with the same weight, within ``BOUNDS``."""
+    named = [item.source.split()[0] for item in items]
+    kept = {kind for kind in named if named.count(kind) >= FULL} or set(named)
+    factor = np.array([item.factor for item, kind in zip(items, named, strict=True) if kind in kept])
+    weight = np.array([1.0 / named.count(kind) for kind in named if kind in kept])
     order = np.argsort(factor)
     place = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
     level = min(1.0, LEVEL * (1.0 + 1.0 / len(items)))
@@ -130,7 +136,8 @@ def held(found: Sequence[Needed], source: str) -> float:
 
 
 def main() -> None:
-    curves = [*halves(lcdb(False))[0][::2], *halves(lcdb_seeds())[0], *tomography(), *study_curves(), *simulated()]
+    curves = [*halves(lcdb(False))[0][::2], *halves(lcdb_seeds())[0], *tomography(), *study_curves()]
+    curves += [*study_replicates(), *simulated()]
     with ProcessPoolExecutor(2) as pool:
         found = [item for items in pool.map(needed, curves, chunksize=20) for item in items]
     learnt = learn(found)
@@ -143,7 +150,7 @@ def main() -> None:
         name: [min(item.features[name] for item in found), max(item.features[name] for item in found)] for name in names
     }
     record = {
-        "version": 2,
+        "version": 3,
         "command": "python benchmarks/calibrate.py",
         "curves": len(curves),
         "level": LEVEL,

@@ -194,6 +194,29 @@ def study_curves() -> list[Curve]:
     return curves
 
 
+def study_replicates() -> list[Curve]:
+    """The same studies, each width with all of its seeds: what is seen and what is to be foreseen has replicates."""
+    groups: dict[tuple[str, str, str, str], list[tuple[float, float, int]]] = defaultdict(list)
+    for path in sorted(STUDIES.rglob("figures/runs.csv")):
+        study, rows = path.parent.parent.relative_to(STUDIES).as_posix(), list(rows_of(path))
+        for row in rows:
+            for column in row:
+                metric = column.split("-")[0]
+                if metric in ("psnr", "ssim") and column != "psnr-y" and row["status"] == "done" and row[column]:
+                    run = (float(row["n"]), float(row[column]), int(row["seed"]))
+                    groups[study, column, metric, row["width"]].append(run)
+    curves = []
+    for (study, column, metric, width), runs in sorted(groups.items()):
+        n, y, seed = (np.array(values) for values in zip(*sorted(runs), strict=True))
+        sizes = np.unique(n)
+        if len(sizes) >= 4 and len(np.unique(seed)) >= 2:
+            last = sizes[FIT.get(len(sizes), round(2 * len(sizes) / 3)) - 1]
+            seen, ahead = n <= last, n > last
+            known = (n[seen], y[seen], seed[seen], n[ahead], y[ahead], np.zeros(int(ahead.sum())), metric)
+            curves.append(Curve("studies", f"{study} {column} width {width}", study, *known))
+    return curves
+
+
 def cut(domain: str, name: str, group: str, metric: str, n: Floats, y: Floats) -> Curve:
     """A curve of single runs, of whose sizes :data:`FIT` says how many are seen."""
     seen = FIT.get(len(n), max(2, round(2 * len(n) / 3)))

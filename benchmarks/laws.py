@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of, study_curves, tomography
+from curves import PLACE, Curve, halves, lcdb, revisiting, rows_of, study_curves, study_replicates, tomography
 from reconscale.errors import UserError
 from reconscale.laws import METRICS, Points, forecast, infer
 from reconscale.laws.named.fit import point_fit
@@ -210,8 +210,12 @@ def _called_floor(exponent: float, index: int) -> bool:
 
 
 def reconstruction(pool: ProcessPoolExecutor) -> None:
-    """Reconstruction curves of single runs: published ones of CT, and the repository's own studies."""
-    for title, curves in (("CT (LoDoPaB), development half", tomography()), ("own studies", study_curves())):
+    """Reconstruction curves: published ones of CT, and the repository's own studies, seed by seed and together."""
+    for title, curves in (
+        ("CT (LoDoPaB), development half", tomography()),
+        ("own studies", study_curves()),
+        ("own studies, seeds together", study_replicates()),
+    ):
         for metric, unit in (("psnr", "dB"), ("ssim", "SSIM")):
             mine = [curve for curve in curves if curve.metric == metric]
             if not mine:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curves import PLACE, Curve, halves, lcdb
-from reconscale.laws import Points, infer
+from reconscale.laws import infer
 from reconscale.laws.decisions.gains import gains_n
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
 from seed_luck import print_seed_luck
@@ -75,13 +75,14 @@ def judged(study: Simulated) -> Judged:
 
 def judged_curve(curve: Curve) -> Judged:
     """What would be said about one measured curve."""
-    told = infer(Points(curve.n, -10.0 * np.log10(curve.y), curve.seed, metric="psnr"))  # gains in dB
-    gains = [gains_n(told, amount, (2.0,))[0] for amount in WORTHWHILE]
+    told = infer(curve.points)
+    gains = [gains_n(told, 100.0 * (1.0 - 10.0 ** (-0.1 * amount)), (2.0,))[0] for amount in WORTHWHILE]  # in per cent
     last = curve.n.max()
     after = np.log(curve.truth[np.isclose(curve.ahead, 2.0 * last)]).mean()
     true = float(10.0 / np.log(10.0) * (np.log(curve.y[curve.n == last]).mean() - after))
     stated = np.array([gain.probability for gain in gains])
-    return Judged(curve.domain, stated, true, gains[0].low, gains[0].median, gains[0].high)
+    low, median, high = -10.0 * np.log10(1.0 - 0.01 * np.array([gains[0].low, gains[0].median, gains[0].high]))
+    return Judged(curve.domain, stated, true, float(low), float(median), float(high))
 
 
 def measured_curves(count: int) -> list[Curve]:

@@ -72,8 +72,9 @@ def test_metrics_tell_the_same_story(make):
     psnr = forecast(make(0.1, 1, 0.5, metric="psnr"), [6000, 12000])
     np.testing.assert_allclose(psnr.median, -10 * np.log10(nmse.median), rtol=1e-6)
     np.testing.assert_allclose(psnr.interval()[0], -10 * np.log10(nmse.interval()[1]), rtol=1e-6)
-    # of what is not known to be an image's error the width is calibrated on other curves, but the middle is the same
-    np.testing.assert_allclose(forecast(error, [6000, 12000]).median, nmse.median, rtol=0.003)
+    # of what is not known to be an image's error width and members are those of other curves, which flatten less:
+    # with replicates the middle is nearly the same, without them it is not (tests/laws/curve/test_member_weights.py)
+    np.testing.assert_allclose(forecast(error, [6000, 12000]).median, nmse.median, rtol=0.02)
 
 
 def test_intervals_widen_with_distance_and_level(make):

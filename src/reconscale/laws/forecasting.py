@@ -51,8 +51,8 @@ class Forecast(Drawn):
         expected: (D, N) the mean over seeds that lies under each draw; a row is one coherent curve.
         refused: (N,) True where n is too far beyond the data.
         reason: why sizes were refused; empty when none was.
-        weights: member -> weight in the forecast: the posterior curve, the last value, the straight line, and the
-            named laws that were asked for.
+        weights: member -> weight in the forecast of the largest of the sizes: the posterior curve, the last value, the
+            straight line, and the named laws that were asked for.
         forms: form of the curve -> posterior probability.
         known: what the measurements say about exponent, floor and, with four sizes or more, break.
         findings: cautions.
@@ -186,7 +186,7 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike, runs: ArrayLike = 1) -> 
         expected=to_metric(np.exp(centre)),
         refused=refused,
         reason=reason,
-        weights=made.weights,
+        weights=made.weights.at(float(x.max()) - curve.last),
         forms=made.curve.forms,
         known=about,
         findings=unique_findings(made.level.findings, tuple(found)),

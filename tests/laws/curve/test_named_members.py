@@ -56,7 +56,7 @@ def test_the_members_share_the_forecast_by_their_weights() -> None:
     points, x = drawn("power", (2.0, 0.3), noise=0.02), np.log([1e6])
     curve = rs.infer(points, laws=["power"])
     ensemble = curve.ensemble
-    member, weight = ensemble.laws["power"], ensemble.weights["power"]
+    member, weight = ensemble.laws["power"], ensemble.weights.at(float(x[0] - np.log(1e5)))["power"]
     rest = rs.infer(points).ensemble
     pure = np.median(member.drawn(x, 4000))
     plain = np.median(rest.curves(x, 4000, np.random.default_rng(1), calibrated=False)[0])

@@ -22,6 +22,7 @@ from reconscale.laws.metrics import METRICS
 
 IMAGES = ("ssim", "nmse", "nrmse", "lpips")
 """Metrics of image reconstruction, beside those in dB."""
+RECONSTRUCTION, OTHER = "reconstruction", "other"
 SINGLE, REPLICATED = "single", "replicated"
 HALF_KNOWN = 4.0
 """At this number of degrees of freedom a curve counts half as one with replicates."""
@@ -39,12 +40,17 @@ def calibration() -> dict[str, Any]:
 
 def domain_of(metric: str) -> str:
     """``reconstruction`` for a metric of images, ``other`` for an error of any kind."""
-    return "reconstruction" if METRICS[metric].unit == "dB" or metric in IMAGES else "other"
+    return RECONSTRUCTION if METRICS[metric].unit == "dB" or metric in IMAGES else OTHER
+
+
+def known_share(level: SizeMeans) -> float:
+    """How far replicates say what the noise is: 0 without any, 1 with many."""
+    return level.seed_dof / (level.seed_dof + HALF_KNOWN)
 
 
 def stretch_factor(x: Floats, level: SizeMeans) -> Floats:
     """(N,) factor at x = ln n (N,); 1 within the data."""
-    known = level.seed_dof / (level.seed_dof + HALF_KNOWN)
+    known = known_share(level)
     logs = np.zeros(len(x))
     for kind, share in ((SINGLE, 1.0 - known), (REPLICATED, known)):
         learnt = calibration()["factor"][f"{domain_of(level.metric)} {kind}"]

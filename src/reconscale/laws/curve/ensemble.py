@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.calibration import conformal_stretch
+from reconscale.laws.curve.member_weights import MemberWeights, weigh_members
 from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.grouping import SizeMeans
 from reconscale.laws.named.fit import Bootstrap, bootstrap
 from reconscale.laws.named.law import bounded
 from reconscale.laws.named.registry import LAWS, keys_of
 
-WEIGHTS = {"curve": 0.64, "last value": 0.16, "line": 0.2}
-"""Before any forecast has been checked; chosen on the development curves (``benchmarks/laws.py``). Named laws
-share as much as the curve has, and then all weights are scaled to sum to 1."""
 LAW_DRAWS = 1000
 """Resampled data sets that a named law is fitted to."""
 TOLERANCE, LEARNING = 4.0, 0.5
@@ -103,7 +101,7 @@ class Ensemble:
     Attributes:
         curve: the posterior over curves.
         last, line: the naive members.
-        weights: member -> weight beyond the data; they sum to 1.
+        weights: shares of the members beyond the data.
         drift: spread of the discrepancy of ln(error) for each factor e of n beyond the data.
         laws: the named laws that were asked for, by name.
     """
@@ -111,7 +109,7 @@ class Ensemble:
     curve: Posterior
     last: LinearExtrapolation
     line: LinearExtrapolation
-    weights: dict[str, float]
+    weights: MemberWeights
     drift: float
     laws: dict[str, NamedMember] = field(default_factory=dict)
 
@@ -139,7 +137,8 @@ class Ensemble:
         trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
         others = {name: law.drawn(x, count) for name, law in self.laws.items()}
         others |= {"last value": self.last.drawn(x, count, rng), "line": self.line.drawn(x, count, rng)}
-        drawn = drawn + trust * np.sum([self.weights[name] * (other - drawn) for name, other in others.items()], axis=0)
+        share = self.weights.draw(x - self.level.x[-1], count, rng)
+        drawn = drawn + trust * np.sum([share[name] * (other - drawn) for name, other in others.items()], axis=0)
         drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
         return (conformal_stretch(drawn, x, self.level) if calibrated else drawn), owner
 
@@ -172,16 +171,15 @@ def fit_ensemble(level: SizeMeans, rng: np.random.Generator, laws: str | Sequenc
     held = held_back(many)
     curve = infer_posterior(level, held, rng=rng)
     streams = dict(zip(keys, rng.spawn(len(keys)), strict=True)) if keys else {}
-    prior = WEIGHTS | {key: WEIGHTS["curve"] / len(keys) for key in keys}
-    weights = np.array(list(prior.values()))
+    trust = np.ones(3 + len(keys))
     if held:
         seen = level.until(many - held)
         others: list[LinearExtrapolation | NamedMember] = [last_value(seen), extrapolate_line(seen)]
         others += [_named(key, seen, streams[key]) for key in keys]
         scores = np.array([curve.held_out / held, *(_score(member, level, held) for member in others)])
         behind = np.clip(scores.max() - scores - TOLERANCE, 0.0, 60.0)
-        weights = weights * np.exp(-LEARNING * behind)
-    shares = dict(zip(prior, (weights / weights.sum()).tolist(), strict=True))
+        trust = np.exp(-LEARNING * behind)
+    shares = weigh_members(level, keys, trust.tolist())
     named = {key: _named(key, level, streams[key]) for key in keys}
     return Ensemble(curve, last_value(level), extrapolate_line(level), shares, extrapolation_sd(level), named)
 
