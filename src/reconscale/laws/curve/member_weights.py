@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betaincinv
 
 from reconscale.arrays import Floats
 from reconscale.laws.curve.calibration import RECONSTRUCTION, domain_of, known_share
@@ -67,7 +68,7 @@ class MemberWeights:
         mean, count = self.far["last value"], len(mixed)
         share = np.full((count, 1), mean)
         if 1e-3 < mean < 1.0 - 1e-3:
-            share = rng.beta(EVEN * mean, EVEN * (1.0 - mean), (count, 1))
+            share = betaincinv(EVEN * mean, EVEN * (1.0 - mean), rng.random((count, 1)))
         place = np.minimum(PASSAGE * np.sqrt(rng.standard_exponential(count)), PLACES[-1])
         index = np.clip(np.searchsorted(PLACES, place, side="right") - 1, 0, len(PLACES) - 2)
         part = (place - PLACES[index]) / (PLACES[index + 1] - PLACES[index])
