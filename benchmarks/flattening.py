@@ -1,11 +1,11 @@
-"""How far curves of reconstruction flatten: the share of the last value in a forecast, with each data set left out.
+"""How far curves of reconstruction flatten: the part of a curve that stops, with each data set left out.
 
     python benchmarks/flattening.py            # a minute or two on one core
 
-Published CT curves, and the repository's own studies, seed by seed. For every share of the last value far beyond the
-data (``FAR_LAST`` of ``laws/curve/member_weights.py``): the mean absolute error of the median, by data set and metric.
-The last columns are the share that is best on all other data sets, by the mean ln of the errors, and its error on the
-one that was left out; below are the same means for peers.
+Published CT curves, and the repository's own studies, seed by seed. For every share of a curve that stops (``FAR_LAST``
+of ``laws/curve/member_weights.py``): the mean absolute error of the median, by data set and metric. The last columns
+are the share that is best on all other data sets, by the mean ln of the errors, and its error on the one that was left
+out; below are the same means for peers.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.grouping import group_by_size
 
 Floats = NDArray[np.float64]
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 DRAWS = 1000
 Key = tuple[str, str]
 
 
 def weighed(share: float) -> MemberWeights:
-    """The shares of members with that of the last value far beyond the data."""
+    """The shares of members with that of the curves that stop."""
     near = {"curve": 1.0 - NEAR_LINE, "last value": 0.0, "line": NEAR_LINE}
-    return MemberWeights(near, {"curve": 1.0 - share, "last value": share, "line": 0.0}, varies=True)
+    far = {"curve": (1.0 - share) * near["curve"], "last value": share, "line": (1.0 - share) * NEAR_LINE}
+    return MemberWeights(near, far, stops=True)
 
 
 def errors(curve: Curve) -> Floats:
@@ -74,13 +75,13 @@ def main() -> None:
         peers[key].append([float(np.abs(value - curve.truth).mean()) for value in told])
     means = {key: np.mean(values, axis=0) for key, values in sorted(rows.items())}
     print(
-        f"{'data set':24s}{'curves':>7s}" + "".join(f"{share:9.1f}" for share in SHARES) + "   left out: share, error"
+        f"{'data set':24s}{'curves':>7s}" + "".join(f"{share:9.2f}" for share in SHARES) + "   left out: share, error"
     )
     for (name, metric), row in means.items():
         chosen = best_share(means, name)
         cells = "".join(f"{value:9.4f}" for value in row)
-        print(f"{name + ' ' + metric:24s}{len(rows[name, metric]):7d}{cells}   {SHARES[chosen]:.1f} {row[chosen]:.4f}")
-    print(f"best on all: {SHARES[best_share(means)]:.1f}")
+        print(f"{name + ' ' + metric:24s}{len(rows[name, metric]):7d}{cells}   {SHARES[chosen]:.2f} {row[chosen]:.4f}")
+    print(f"best on all: {SHARES[best_share(means)]:.2f}")
     print("power + floor, last value:")
     for (name, metric), values in sorted(peers.items()):
         print(f"{name + ' ' + metric:24s}" + "".join(f"{value:9.4f}" for value in np.mean(values, axis=0)))

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from reconscale.laws import METRICS, Points, forecast, infer
-from reconscale.laws.curve.member_weights import EVERYWHERE, FAR_LAST, NEAR_LINE, weigh_members
+from reconscale.laws.curve.member_weights import (
+    EVERYWHERE,
+    FAR_LAST,
+    NEAR_LINE,
+    PASSAGE,
+    PLACES,
+    weigh_members,
+)
 from reconscale.laws.grouping import group_by_size
 
 ALL = (1.0, 1.0, 1.0)
@@ -23,17 +30,14 @@ def weights(make, metric="psnr", seeds=1, sizes=(30.0, 100.0, 300.0, 1000.0, 300
 
 def test_for_an_error_of_any_kind_the_shares_are_the_same_everywhere(make):
     made = weights(make, "error")
-    assert made.near == made.far == pytest.approx(EVERYWHERE)
-    shares = made.draw(np.array([0.5, 3.0]), 100, np.random.default_rng(0))
-    for name, share in EVERYWHERE.items():
-        np.testing.assert_allclose(np.broadcast_to(shares[name], (100, 2)), share)
+    assert made.near == made.far == pytest.approx(EVERYWHERE) and not made.stops
 
 
-def test_for_images_the_line_counts_near_the_data_and_the_last_value_far_beyond(make):
+def test_for_images_the_last_value_counts_the_more_the_farther(make):
     made = weights(make)
     assert made.at(0.0) == pytest.approx({"curve": 1 - NEAR_LINE, "last value": 0.0, "line": NEAR_LINE})
-    assert made.at(9.0) == pytest.approx({"curve": 1 - FAR_LAST[1], "last value": FAR_LAST[1], "line": 0.0})
-    last = [made.at(away)["last value"] for away in np.linspace(0, 4, 20)]
+    assert made.at(9.0)["last value"] == pytest.approx(FAR_LAST[1])
+    last = [made.at(away)["last value"] for away in np.linspace(0, 2, 20)]
     assert (np.diff(last) > 0).all()
     assert all(sum(made.at(away).values()) == pytest.approx(1) for away in (0.0, 0.7, 2.3))
 
@@ -45,15 +49,17 @@ def test_replicates_and_three_sizes_leave_the_last_value_less(make):
     assert weights(make, sizes=(30.0, 100.0, 300.0, 1000.0)).far["last value"] == FAR_LAST[1]
 
 
-def test_the_share_of_the_last_value_differs_from_draw_to_draw(make):
-    made, away = weights(make), np.array([0.0, 0.7, 20.0])
-    shares = made.draw(away, 4000, np.random.default_rng(0))
-    last = shares["last value"]
-    assert last.shape == (4000, 3) and (last[:, 0] == 0).all() and (np.diff(last, axis=1) >= 0).all()
-    np.testing.assert_allclose(np.quantile(last[:, 2], [0.1, 0.5, 0.9]), [0.18, 0.64, 0.95], atol=0.03)  # beta(1.2, 0.8)
-    np.testing.assert_allclose(sum(shares.values()), 1.0)
-    for name, share in made.at(0.7).items():
-        assert np.mean(np.broadcast_to(shares[name], (4000, 3))[:, 1]) == pytest.approx(share, abs=0.01)
+def test_curves_stop_in_part_each_at_a_place_of_its_own(make):
+    made, away = weights(make), np.array([-1.0, 0.0, 0.3, 0.7, 2.0, 4.0])
+    mixed, at_places = np.tile(-away, (4000, 1)), np.tile(-PLACES, (4000, 1))
+    stopped = made.stop(mixed, away, at_places, np.random.default_rng(0))
+    np.testing.assert_allclose(stopped[:, :2], mixed[:, :2])  # nothing stops within the data
+    assert (np.diff(stopped, axis=1) <= 1e-12).all()  # and what falls never rises
+    for k, distance in ((2, 0.3), (3, 0.7)):
+        chance = 1.0 - np.exp(-((distance / PASSAGE) ** 2))
+        assert np.mean(stopped[:, k] > mixed[:, k] + 1e-9) == pytest.approx(chance, abs=0.03)
+    share = (stopped[:, 5] - stopped[:, 4]) / (mixed[:, 5] - mixed[:, 4])  # what is left of the slope
+    assert share.mean() == pytest.approx(1 - FAR_LAST[1], abs=0.02)
 
 
 def test_a_member_that_missed_counts_less_near_and_far(make):
@@ -62,10 +68,18 @@ def test_a_member_that_missed_counts_less_near_and_far(make):
     assert made.far["last value"] < 1e-5 and made.far["curve"] == pytest.approx(made.far["power"])
     near = 0.5 * NEAR_LINE / (2 * (1 - NEAR_LINE) + 0.5 * NEAR_LINE)
     assert made.near["line"] == pytest.approx(near) and sum(made.near.values()) == pytest.approx(1)
-    assert (made.draw(np.array([2.0]), 10, np.random.default_rng(0))["last value"] < 1e-5).all()
+    falls = -PLACES[None, :]
+    np.testing.assert_allclose(made.stop(falls, PLACES, falls, np.random.default_rng(0)), falls, atol=1e-4)
 
 
-@pytest.mark.parametrize(("metric", "off"), [("psnr", 0.2), ("ssim", 0.01)])
+def test_a_forecast_that_flattens_never_turns_back():
+    for metric, better in DENOISED.items():
+        made = forecast(Points(N, better, metric=metric), np.geomspace(100, 1000, 24))
+        assert (np.diff(made.median) > -0.1 * np.ptp(made.median)).all()
+        assert made.median[-1] > 0.999 * made.median.max()
+
+
+@pytest.mark.parametrize(("metric", "off"), [("psnr", 0.25), ("ssim", 0.012)])
 def test_a_network_that_flattens_is_forecast_to(metric, off):
     made = forecast(Points(N, DENOISED[metric], metric=metric), [300, 638])
     np.testing.assert_allclose(made.median, MORE[metric], atol=off)

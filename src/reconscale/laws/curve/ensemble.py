@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.calibration import conformal_stretch
-from reconscale.laws.curve.member_weights import MemberWeights, weigh_members
+from reconscale.laws.curve.member_weights import PLACES, MemberWeights, weigh_members
 from reconscale.laws.curve.posterior import Posterior, infer_posterior
 from reconscale.laws.grouping import SizeMeans
 from reconscale.laws.named.fit import Bootstrap, bootstrap
@@ -132,13 +132,17 @@ class Ensemble:
         Returns:
             (C, N) curves, and (C,) the draw of the posterior that each belongs to.
         """
-        drawn, owner = self.curve.curves(x, count, rng)
+        last, stops = float(self.level.x[-1]), self.weights.stops and bool((x > self.level.x[-1]).any())
+        every = np.concatenate([x, last + PLACES]) if stops else x
+        drawn, owner = self.curve.curves(every, count, rng)
         away = distance_outside(x, self.level)
-        trust = 1.0 - np.exp(-np.maximum(x - self.level.x[-1], 0.0) / ONSET)
-        others = {name: law.drawn(x, count) for name, law in self.laws.items()}
-        others |= {"last value": self.last.drawn(x, count, rng), "line": self.line.drawn(x, count, rng)}
-        share = self.weights.draw(x - self.level.x[-1], count, rng)
+        trust = 1.0 - np.exp(-np.maximum(every - last, 0.0) / ONSET)
+        others = {name: law.drawn(every, count) for name, law in self.laws.items()}
+        others |= {"last value": self.last.drawn(every, count, rng), "line": self.line.drawn(every, count, rng)}
+        share = self.weights.near
         drawn = drawn + trust * np.sum([share[name] * (other - drawn) for name, other in others.items()], axis=0)
+        if stops:
+            drawn = self.weights.stop(drawn[:, : len(x)], x - last, drawn[:, len(x) :], rng)
         drawn = drawn + self.drift * rng.standard_t(BEND_TAILS, (count, 1)) * away
         return (conformal_stretch(drawn, x, self.level) if calibrated else drawn), owner
 

@@ -1,9 +1,8 @@
 """How much each member of the ensemble counts, near the data and far beyond them.
 
-Any error: the same shares everywhere. Metrics of images: near the data the last slope goes on, so that the straight
-line counts; far beyond them curves of reconstruction flatten, by how much nobody can tell, so that the share of the
-last value differs from draw to draw. From three sizes alone, and where replicates say what is noise and what is not,
-the curve itself is trusted more.
+Any error: the same shares everywhere. Metrics of images: curves of reconstruction go on for a while and then flatten,
+where and by how much nobody can tell. So each curve stops in part, at a place of its own beyond the data. From three
+sizes alone, and where replicates say what is noise and what is not, the curve itself is trusted more.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betaincinv
 
 from reconscale.arrays import Floats
 from reconscale.laws.curve.calibration import RECONSTRUCTION, domain_of, known_share
@@ -19,17 +19,19 @@ from reconscale.laws.grouping import SizeMeans
 
 EVERYWHERE = {"curve": 0.64, "last value": 0.16, "line": 0.2}
 """Shares for an error of any kind; chosen on the development curves (``benchmarks/laws.py``)."""
-NEAR_LINE = 0.3
-"""Share of the straight line next to the data, for metrics of images."""
-FAR_LAST = (0.1, 0.6)
-"""Share of the last value far beyond the data, for metrics of images: where little speaks for more, and for single runs
-at four sizes or more. Chosen on single runs of CT and of the repository's studies, and on simulated studies."""
+NEAR_LINE = 0.2
+"""Share of the straight line before a curve of images stops, and of what is left of it afterwards."""
+FAR_LAST = (0.15, 0.75)
+"""Share of the curve that stops, for metrics of images: where little speaks for more, and for single runs at four sizes
+or more. Chosen on single runs of CT and of the repository's studies, and on simulated studies."""
 ENOUGH = (3.0, 4.0)
 """Up to the first many sizes little speaks for more; from the second on all does."""
-PASSAGE = 1.2
-"""Over this much of ln n beyond the data the shares next to them pass into those far beyond."""
+PASSAGE = 0.6
+"""Scale, in ln n beyond the data, of where it stops: within d with probability 1 - exp(-(d / scale)^2)."""
 EVEN = 2.0
 """Sum of the parameters of the beta density of that share: nearly even from nothing to all."""
+PLACES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.2, 1.8])
+"""Distances between which curves are straight in log-log, where they are asked for the value at which they stop."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,41 @@ class MemberWeights:
     Attributes:
         near: member -> share next to the data; they sum to 1.
         far: member -> share far beyond them; they sum to 1.
-        varies: whether the share of the last value far beyond the data differs from draw to draw, about its mean.
+        stops: whether curves stop somewhere beyond the data, in part: the last value's share far beyond.
     """
 
     near: dict[str, float]
     far: dict[str, float]
-    varies: bool = False
+    stops: bool = False
 
     def at(self, away: float) -> dict[str, float]:
         """Member -> mean share at a distance of ``away`` in ln n beyond the data; they sum to 1."""
         passed = float(_passed(np.array(away)))
         return {name: near + passed * (self.far[name] - near) for name, near in self.near.items()}
 
-    def draw(self, away: Floats, count: int, rng: np.random.Generator) -> dict[str, Floats]:
-        """Member -> (count, N), or (1, N), shares at distances ``away`` (N,) in ln n beyond the data."""
-        passed, mean = _passed(away), self.far["last value"]
-        share = np.array([[mean]])
-        if self.varies and 1e-3 < mean < 1.0 - 1e-3:
-            share = rng.beta(EVEN * mean, EVEN * (1.0 - mean), (count, 1))
-        rest = (1.0 - share) / (1.0 - mean)
-        far = {name: share if name == "last value" else rest * value for name, value in self.far.items()}
-        return {name: near + passed * (far[name] - near) for name, near in self.near.items()}
+    def stop(self, mixed: Floats, away: Floats, at_places: Floats, rng: np.random.Generator) -> Floats:
+        """Curves that stop, each in part and at a place of its own; none rises that did not rise before.
+
+        Args:
+            mixed: (C, N) ln(error) of curves that go on.
+            away: (N,) their distances in ln n beyond the data.
+            at_places: (C, P) ln(error) of the same curves at :data:`PLACES`.
+            rng: source of shares and places.
+
+        Returns:
+            (C, N) ln(error).
+        """
+        mean, count = self.far["last value"], len(mixed)
+        share = np.full((count, 1), mean)
+        if 1e-3 < mean < 1.0 - 1e-3:
+            share = betaincinv(EVEN * mean, EVEN * (1.0 - mean), rng.random((count, 1)))
+        place = np.minimum(PASSAGE * np.sqrt(rng.standard_exponential(count)), PLACES[-1])
+        index = np.clip(np.searchsorted(PLACES, place, side="right") - 1, 0, len(PLACES) - 2)
+        part = (place - PLACES[index]) / (PLACES[index + 1] - PLACES[index])
+        rows = np.arange(count)
+        stopped = at_places[rows, index] + part * (at_places[rows, index + 1] - at_places[rows, index])
+        beyond = away[None, :] > place[:, None]
+        return np.where(beyond, mixed + share * (stopped[:, None] - mixed), mixed)
 
 
 def weigh_members(level: SizeMeans, laws: Sequence[str], trust: Sequence[float]) -> MemberWeights:
@@ -77,9 +93,10 @@ def weigh_members(level: SizeMeans, laws: Sequence[str], trust: Sequence[float])
     least, most = FAR_LAST
     speaks = float(np.interp(len(level.x), ENOUGH, (0.0, 1.0))) * (1.0 - known_share(level))
     last = least + (most - least) * speaks
-    near = {"curve": 1.0 - NEAR_LINE, "last value": 0.0, "line": NEAR_LINE}
-    far = {"curve": 1.0 - last, "last value": last, "line": 0.0}
-    return MemberWeights(_shared(near, laws, trust), _shared(far, laws, trust), varies=True)
+    near = _shared({"curve": 1.0 - NEAR_LINE, "last value": 0.0, "line": NEAR_LINE}, laws, trust)
+    last = last * trust[1] / (last * trust[1] + 1.0 - last)
+    far = {name: last if name == "last value" else (1.0 - last) * share for name, share in near.items()}
+    return MemberWeights(near, far, stops=True)
 
 
 def _shared(shares: dict[str, float], laws: Sequence[str], trust: Sequence[float]) -> dict[str, float]:

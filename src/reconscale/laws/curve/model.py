@@ -264,7 +264,8 @@ def predict(parts: DiscrepancyGP, j: int, residual: Floats, ahead: Floats) -> tu
     free = 1.0 - weight.sum(0)
     own = parts.rough[j] ** 2 * matern(ahead, ahead, length)[0]
     values, vectors = np.linalg.eigh(own - half.T @ half + np.outer(free, free) / along.sum())
-    return mean, np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+    root = np.sqrt(np.maximum(values, 0.0))
+    return mean, np.asarray((vectors * root) @ vectors.T)  # the symmetric one, which no rounding error turns round
 
 
 def marginalise(logs: Floats) -> Floats:
