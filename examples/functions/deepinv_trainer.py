@@ -26,9 +26,7 @@ class Fields(Dataset):
 def train(job):
     torch.manual_seed(job.seed)
     model = dinv.models.DnCNN(1, 1, depth=4, nf=job.width, pretrained=None, device=job.device)
-    physics = dinv.physics.Denoising(
-        dinv.physics.GaussianNoise(0.1, rng=torch.Generator(job.device).manual_seed(job.seed))
-    )
+    physics = dinv.physics.Denoising(dinv.physics.GaussianNoise(0.1, rng=torch.Generator(job.device).manual_seed(job.seed)))
     loader = lambda items, shuffle=False: DataLoader(Subset(Fields(), items), 4, shuffle=shuffle)
     trainer = dinv.Trainer(
         model=model,

@@ -47,9 +47,7 @@ def train(job):
     model = Denoiser(job.width)
     loader = lambda items, size, shuffle=False: DataLoader(Subset(Fields(), items), size, shuffle=shuffle)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = lightning.Trainer(
-        max_steps=60, max_epochs=-1, default_root_dir=job.folder, accelerator=job.device, **quiet
-    )
+    trainer = lightning.Trainer(max_steps=60, max_epochs=-1, default_root_dir=job.folder, accelerator=job.device, **quiet)
     trainer.fit(model, loader(job.train, 4, shuffle=True))
     psnr = lambda items: trainer.test(model, loader(items, 1), verbose=False)[0]["psnr"]
     p = sum(weights.numel() for weights in model.parameters())

@@ -3,13 +3,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 import reconscale as rs
 
-
 class Noisy(Dataset):  # yours: a pair (input, truth) for each index
     def __getitem__(self, i):
         g = torch.Generator().manual_seed(i)
         x = nn.functional.interpolate(torch.rand(1, 1, 5, 5, generator=g), size=16)[0]
         return x + 0.1 * torch.randn(x.shape, generator=g), x
-
 
 def train(job):
     torch.manual_seed(job.seed)
@@ -22,7 +20,6 @@ def train(job):
     with torch.no_grad():
         psnr = lambda items: [-10 * float((net(y) - x).square().mean().log10()) for y, x in Subset(Noisy(), items)]
         return {"psnr": psnr(job.test), "validation": sum(psnr(job.val)) / len(job.val), "p": 19 * job.width + 1}
-
 
 points = rs.measure(train, 120, n=[2, 8, 32, 64], seed=2, width=[8], val=10, test=30, folder="my-study")
 print(rs.infer(points).decide(worthwhile=0.1))
