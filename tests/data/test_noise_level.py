@@ -103,3 +103,11 @@ def test_what_cannot_be_measured() -> None:
         measure_noise([[flat, flat[:32]]])
     with pytest.raises(UserError, match="one copy here and several there"):
         measure_noise([[flat / 2], [flat / 2, flat / 2]])
+
+
+def test_of_one_image_a_poisson_part_is_found_where_there_is_one() -> None:
+    rng, without, with_one = np.random.default_rng(3), 0, 0
+    for image in pictures(12, 512):
+        without += measure_noise([[noisy(image, 10, None, rng)]]).photons is not None
+        with_one += measure_noise([[noisy(image, 4, 300, rng)]]).photons is not None
+    assert without <= 2 and with_one == 12

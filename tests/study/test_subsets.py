@@ -45,7 +45,7 @@ def test_subsets_are_nested_and_the_order_of_the_list_does_not_matter(
 
 def test_a_study_of_ours_has_the_same_subsets() -> None:
     names = sorted(f"photo-{i}.png" for i in range(40))
-    train, val, test = split_sources(names, Images(source="folder"), (5, 7))
+    train, val, test = split_sources(names, Images(source="folder", val=5, test=7), (5, 7))
     found = rs.subsets(names, [4, 9], 3, None, 5, 7)
     assert (found.val, found.test) == ([names[i] for i in val], [names[i] for i in test])
     for seed in range(3):

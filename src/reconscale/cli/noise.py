@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 GREYS = 255
 """Levels are said in grey levels of 255, as ``sigma`` in study files."""
 
+DEEP = 65535
+"""The largest number of 16 bits."""
 DARK = 0.25
 """Images without enough pixels above this part of white are asked about."""
 
+COPIES = 20
+"""Of more copies of a scene this many are read, spread evenly: more make the level no surer, and fill memory."""
+
+T = TypeVar("T")
 Place = tuple[Path, int | None]
 """A file, and the page of it."""
 
@@ -48,13 +54,23 @@ def noise(
                 "--range", "found no white above black", "give black and then white, such as --range 64 4095"
             )
         scenes = _scenes(folder, copies)
-        used = scenes[:: max(1, -(-len(scenes) // images))]
+        used = [_spread(scene, COPIES) for scene in _spread(scenes, images)]
+        brightest: dict[str, float] = {}
         with StageProgress() as progress:
-            found = measure_noise(_read(used, value_range, progress))
+            found = measure_noise(_read(used, value_range, progress, brightest), names=[_name(scene) for scene in used])
         if json:
-            print_json(_as_json(found))
+            print_json(_as_json(found) | {"cautions": _cautions(found, value_range, brightest.get("uint16"))})
         else:
-            echo(*noise_lines(found, value_range))
+            echo(*noise_lines(found, value_range, brightest.get("uint16")))
+
+
+def _spread(items: Sequence[T], most: int) -> Sequence[T]:
+    return items[:: max(1, -(-len(items) // most))]
+
+
+def _name(scene: Sequence[Place]) -> Path:
+    path, page = scene[0]
+    return path if page is not None or len(scene) == 1 else path.parent
 
 
 def _scenes(folder: Path, copies: bool) -> list[list[Place]]:
@@ -86,9 +102,14 @@ def _scenes(folder: Path, copies: bool) -> list[list[Place]]:
 
 
 def _read(
-    scenes: Sequence[Sequence[Place]], limits: tuple[float, float] | None, progress: Any
+    scenes: Sequence[Sequence[Place]],
+    limits: tuple[float, float] | None,
+    progress: Any,
+    brightest: dict[str, float],
 ) -> Iterator[list[np.ndarray]]:
-    """The images, from 0 (black) to 1 (white)."""
+    """The images, from 0 (black) to 1 (white); notes the largest value that files of each type hold."""
+    import numpy as np
+
     from reconscale.data.image_checks import check_values
     from reconscale.data.image_files import read_pixels
 
@@ -97,18 +118,25 @@ def _read(
         read = []
         for path, page in scene:
             image = read_pixels(path, page, limits)
+            kind = image.dtype.name
+            brightest[kind] = max(brightest.get(kind, 0.0), float(image.max()))
             if limits is None:
                 image = check_values(path, image, None)
                 white = 1.0 if image.dtype.kind == "f" else float(2 ** (8 * image.dtype.itemsize) - 1)
                 read.append(image / white)
             else:
+                check_values(path, image, limits)
+                most = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else limits[1]
+                if limits[1] > most:
+                    raise UserError(path, f"holds at most {most} in each pixel, and white is {limits[1]:g} by --range",
+                                    "give the white of these files, and measure other files apart")  # fmt: skip
                 read.append((image.astype(float) - limits[0]) / (limits[1] - limits[0]))
         yield read
     progress("images", len(scenes), len(scenes))
 
 
-def noise_lines(found: ImageNoise, limits: tuple[float, float] | None) -> list[str]:
-    """What was found, in sentences, and the lines of a study file."""
+def noise_lines(found: ImageNoise, limits: tuple[float, float] | None, brightest: float | None = None) -> list[str]:
+    """What was found, in sentences, and the lines of a study file; ``brightest``: the largest value of 16-bit files."""
     one = found.copies == 1
     of = (
         f"{found.images} image{'s' * (found.images != 1)}, one copy each"
@@ -126,20 +154,46 @@ def noise_lines(found: ImageNoise, limits: tuple[float, float] | None) -> list[s
         lines.append("Poisson part: none to be seen")
     if limits is not None:
         lines.append(f"in values of the files: {short((limits[1] - limits[0]) * found.sigma)} at black")
-    lines += [f"caution: {sentence}" for sentence in _cautions(found, limits)]
-    lines += ["in a study file:", "  [problem]", '  kind = "denoising"', f"  sigma = {plain(GREYS * found.sigma, 2)}"]
+    lines += [f"caution: {sentence}" for sentence in _cautions(found, limits, brightest)]
+    return [*lines, "in a study file:", *_study_lines(found)]
+
+
+def _study_lines(found: ImageNoise) -> list[str]:
+    """The problem, as a study file takes it: one with levels below 1 of 255 must say that they are meant."""
+    level = GREYS * found.sigma
+    said = plain(level, 2) if level >= 1 else f"{float(f'{level:.2g}'):g}"
+    lines = ["  [problem]", '  kind = "denoising"', f"  sigma = {said}"]
+    if 0 < level < 1:
+        lines.append('  sigma_unit = "grey levels"')
     return lines + ([f"  photons = {float(f'{found.photons:.3g}'):g}"] if found.photons else [])
 
 
-def _cautions(found: ImageNoise, limits: tuple[float, float] | None) -> list[str]:
-    """Why the numbers may be of something else than of white noise."""
+def _cautions(found: ImageNoise, limits: tuple[float, float] | None, deepest: float | None) -> list[str]:
+    """Why the numbers may be of something else than of white noise; deepest: the largest value of 16-bit files."""
     said = []
-    if (brightest := max(found.means)) < DARK and limits is None:
+    brightest = max(found.means)
+    if limits is None and deepest is not None and deepest < DARK * DEEP:
+        said.append(
+            f"no 16-bit file holds more than {deepest:,.0f} of {DEEP:,}: where white is less than that, as of 12 "
+            "bits in 16, give --range"
+        )
+    elif brightest < DARK and limits is None:
         said.append(
             f"next to nothing is above {100 * brightest:.0f} % of white: where white is less than the largest "
             "number of the type, as of 12 bits in 16, give --range"
         )
-    if found.copies == 1:
+    if not found.is_steady:
+        said.append(
+            f"copies differ in more than noise: {100 * (found.regional or 0):.0f} % of their variance is left in "
+            "averages over 16 x 16 pixels, where white noise has below 1 %: the exposure flickered, something moved, "
+            "or the noise is of whole regions; noise of single pixels is less than is printed"
+        )
+    if found.copies == 1 and not found.is_white:
+        said.append(
+            "of one copy, this is no bound: fine texture counts as noise, and noise that compression, scaling or "
+            "demosaicing has spread over neighbours is missed; two copies of a scene and --copies measure it"
+        )
+    elif found.copies == 1:
         said.append(
             "of one copy, fine texture counts as noise: an upper bound, far above where there is little noise; two "
             "copies of a scene and --copies measure it"
@@ -166,7 +220,7 @@ def _between(interval: tuple[float, float] | None, scale: float = 1.0) -> str:
 
 def _as_json(found: ImageNoise) -> dict[str, Any]:
     """All numbers; levels in grey levels of 255."""
-    entries = asdict(found) | {"white": found.is_white}
+    entries = asdict(found) | {"white": found.is_white, "steady": found.is_steady}
     entries["sigma"] = GREYS * found.sigma
     entries["sigma_interval"] = found.sigma_interval and [GREYS * end for end in found.sigma_interval]
     entries["means"] = [GREYS * mean for mean in found.means]

@@ -10,7 +10,7 @@ texture as well as noise: an upper bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ QUIET, QUIET_COPIES = 0.05, 0.5
 """The part of the pixels of a mean that counts, the quietest: of one copy, of several."""
 ENOUGH, ENOUGH_PART = 50, 0.25
 """Of a small image more pixels count, until they are this many, or this part."""
+REGIONS = 8
+"""Regions between black and white that copies need to be compared in them."""
 FEWEST = 200
 """Values that a mean needs, over all images, for its variance to count."""
 CLIPPED = 0.02
@@ -40,6 +42,14 @@ PATTERN = 0.2
 """Details of one copy whose common value holds more than this part of their squares are those of a mosaic."""
 ALIKE = 1.3
 """Noise that is coarser by this factor is not white: see :attr:`ImageNoise.coarseness`."""
+REGION = 16
+"""Copies are compared in averages over squares of this many pixels a side."""
+STEADY, SAME_SCENE = 0.1, 0.5
+"""Copies that differ by more in these averages flickered or moved; by yet more, they are not of one scene."""
+VISIBLE = 1e-5
+"""Noise of less than this part of the range is none: the last step of 16 bits is wider."""
+SURE = 1.645
+"""Standard errors above 0 from which on the Poisson part of a single image is believed: one in twenty by chance."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,9 @@ class ImageNoise:
         coarseness: the standard deviation of diagonal details of twice the size over that of the finest: 1 of white
             noise, more where neighbouring pixels have noise in common.
         images: that were looked at; of several copies, the scenes.
-        copies: of each; 1: an upper bound.
+        copies: of each; 1: an upper bound where the noise is white.
+        regional: the part of the variance between copies that is left in averages over 16 x 16 pixels: below 0.005 of
+            white noise, more where the exposure flickered or something moved; none: of one copy, or of small images.
     """
 
     sigma: float
@@ -68,6 +80,7 @@ class ImageNoise:
     coarseness: float
     images: int
     copies: int
+    regional: float | None = None
 
     def deviation(self, mean: float) -> float:
         """Standard deviation at a mean of 0 to 1, as a part of the range."""
@@ -78,6 +91,11 @@ class ImageNoise:
         """Whether the noise of neighbouring pixels is independent, as far as can be seen."""
         return self.coarseness <= ALIKE
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether copies differ by noise alone, as far as can be seen."""
+        return self.regional is None or self.regional <= STEADY
+
 
 @dataclass(frozen=True)
 class _Sums:
@@ -87,6 +105,7 @@ class _Sums:
         count, squares: (BINS,) by mean: of the values that count, and of their squares.
         pixels, clipped: (BINS,) by mean: all pixels, and those at black or white.
         fine, coarse: number, sum and sum of squares of diagonal details of the finest and of twice the size.
+        between: of copies, typical squares of the averages over regions, and of the pixels there; else zeros.
     """
 
     count: Floats
@@ -95,28 +114,32 @@ class _Sums:
     clipped: Floats
     fine: Floats
     coarse: Floats
+    between: Floats
 
 
-def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0) -> ImageNoise:
+def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0, names: Sequence[object] = ()) -> ImageNoise:
     """The noise of images.
 
     Args:
         scenes: the copies of each scene, (H, W, C) from 0 (black) to 1 (white), all of one shape; one copy each, or two
             or more each.
         seed: of the intervals.
+        names: what messages call the scenes; their numbers where there are none.
 
     Raises:
-        UserError: there are no images, some scenes have one copy and others more, copies differ in shape, single ones
-            are mosaics of colours, or too few pixels are between black and white.
+        UserError: there are no images, some scenes have one copy and others more, copies differ in shape or are not of
+            one scene, single ones are mosaics of colours, too few pixels are between black and white, or there is no
+            noise.
     """
     sums, copies = [], 0
-    for scene in scenes:
+    for index, scene in enumerate(scenes):
         if copies and (copies == 1) != (len(scene) == 1):
             raise UserError("the scenes", "have one copy here and several there", "measure them apart")
         if len({copy.shape for copy in scene}) > 1:
             raise UserError("the copies of a scene", "differ in shape", "give copies of one scene, of one size")
         copies = max(copies, len(scene))
         sums.append(_of_copies(scene) if len(scene) > 1 else _of_one(scene[0]))
+        _refuse_other_scenes(names[index] if index < len(names) else f"scene {index + 1}", sums[-1])
     if not sums:
         raise UserError("the images", "there are none", "name a folder that holds images")
     total = _added(sums)
@@ -132,7 +155,14 @@ def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0) -> ImageNoi
         )
     drawn = _drawn_again(sums, np.random.default_rng(seed)) if len(sums) > 1 else []
     slope, level = _fit(means, variances, counts)
+    if np.sqrt(slope + level) < VISIBLE:
+        raise UserError(
+            "the images", "have no noise that can be seen" if copies == 1 else "are copies without any difference",
+            "give images as they were measured" + (", and not one image several times" if copies > 1 else ""),
+        )  # fmt: skip
     poisson = bool(np.sqrt(slope + level) >= (1 + FAINT) * np.sqrt(level))
+    if len(sums) == 1:
+        poisson &= slope > SURE * _slope_error(means, counts, slope * means + level)
     if drawn:
         poisson &= bool(np.quantile([_fit(*curve)[0] for curve in drawn], 0.05) > 0)
     slope, level = _fit(means, variances, counts, poisson=poisson)
@@ -147,6 +177,7 @@ def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0) -> ImageNoi
         _coarseness(total),
         len(sums),
         copies,
+        _regional(total.between),
     )
 
 
@@ -160,7 +191,7 @@ def _of_plane(plane: Floats) -> _Sums:
     mean, diagonal, others = _details(plane)
     cut = _any_of_four((plane <= 0) | (plane >= 1))
     counted = _by_mean(mean, diagonal, uniform_filter(others, 3), cut, QUIET)
-    return _Sums(*counted, *_two_sizes(plane, mean, diagonal, others, cut, QUIET))
+    return _Sums(*counted, *_two_sizes(plane, mean, diagonal, others, cut, QUIET), np.zeros(2))
 
 
 def _of_copies(scene: Sequence[Floats]) -> _Sums:
@@ -177,8 +208,42 @@ def _of_copies(scene: Sequence[Floats]) -> _Sums:
             _, diagonal, _ = _details(copy)
             level, _, others = _details(plane)
             sizes = _two_sizes(copy, level, diagonal, others, _any_of_four(clipped), QUIET_COPIES)
-            parts.append(_Sums(*counted, *sizes))
-    return _added(parts)
+            parts.append(_Sums(*counted, *sizes, np.zeros(2)))
+    return replace(_added(parts), between=_between_copies(scatter, cut))
+
+
+def _between_copies(scatter: Floats, cut: NDArray[np.bool_]) -> Floats:
+    """See :class:`_Sums`; medians over the regions, so that little that moves counts little. Zeros of small images.
+
+    Args:
+        scatter: (K, H, W, C) differences of the copies from their mean.
+        cut: (H, W, C) pixels at black or white.
+    """
+    rows, columns = (side // REGION for side in cut.shape[:2])
+    inside = np.s_[: rows * REGION, : columns * REGION]
+    shape = (rows, REGION, columns, REGION, cut.shape[2])
+    free = cut[inside].reshape(shape).mean((1, 3)) <= CLIPPED
+    if free.sum() < REGIONS:
+        return np.zeros(2)
+    pixels = scatter[:, *inside].reshape(len(scatter), *shape)
+    averages, squares = pixels.mean((2, 4)), (pixels**2).mean((2, 4))
+    return np.array([np.median((averages**2).mean(0)[free]), np.median(squares.mean(0)[free])])
+
+
+def _regional(between: Floats) -> float | None:
+    """See :attr:`ImageNoise.regional`."""
+    return float(between[0] / between[1]) if between[1] else None
+
+
+def _refuse_other_scenes(where: object, sums: _Sums) -> None:
+    part = _regional(sums.between)
+    if part is not None and part > SAME_SCENE:
+        raise UserError(
+            where,
+            f"holds copies that differ in whole regions: {100 * part:.0f} % of their variance is left in averages over "
+            f"{REGION} x {REGION} pixels, where noise has below 1 %",
+            "give copies of one scene, of one exposure, that did not move",
+        )
 
 
 def _details(plane: Floats) -> tuple[Floats, Floats, Floats]:
@@ -266,6 +331,14 @@ def _fit(means: Floats, variances: Floats, counts: Floats, *, poisson: bool = Tr
         excess = np.abs(variances / fitted - 1)
         weights = np.sqrt(counts / counts.max()) * np.sqrt(np.minimum(1, 0.1 / np.maximum(excess, 1e-12)))
     return float(slope), float(level)
+
+
+def _slope_error(means: Floats, counts: Floats, fitted: Floats) -> float:
+    """Standard error of the slope, from the scatter by chance of variances; infinite with one mean."""
+    if len(means) < 2:
+        return float("inf")
+    rows = np.column_stack((means, np.ones_like(means))) * (np.sqrt(counts / 2) / fitted)[:, None]
+    return float(np.sqrt(np.linalg.inv(rows.T @ rows)[0, 0]))
 
 
 def _drawn_again(sums: Sequence[_Sums], rng: np.random.Generator) -> list[tuple[Floats, Floats, Floats]]:

@@ -212,3 +212,11 @@ def test_two_sizes_wild_seeds_and_a_thousand_points(make):
     assert made.gain_n.low < HALF < made.gain_n.high
     many = decide(make(0.0, 1.0, 0.5, sizes=np.unique(np.geomspace(30, 3000, 400).round())))
     assert many.gain_n.low < HALF < many.gain_n.high
+
+
+def test_widths_without_p_ask_for_p_and_not_for_more_sizes():
+    known = grid(1e-4, (0.01, 0.4), (0.1, 0.4))
+    without = Points(known.n, known.y, known.seed, None, "psnr", width=known.width, validation=known.validation)
+    answer = decide(without)
+    assert answer.gain_p is None
+    assert "add them as p" in answer.sentence and "three or more" not in answer.sentence

@@ -317,11 +317,16 @@ def _sentence(answer: Decision, points: Points, double: str, prices: tuple[float
         about_p = _about("p", answer.gain_p, answer, points)
     else:
         alone = ON_DATA_ALONE if answer.verdict == STOP else ""
-        about_p = (
-            f"The gain of a larger network is not known (three or more network sizes are needed at this n){alone}."
-        )
+        about_p = f"The gain of a larger network is not known ({_lacking_p(points)}){alone}."
     about = [about_p, about_n] if double == "p" else [about_n, about_p]
     return " ".join([first, *about, *_bills(answer), *_weighed(answer, double, prices)])
+
+
+def _lacking_p(points: Points) -> str:
+    """Why nothing is known of larger networks: widths do not say how much larger they are."""
+    if points.p is None and points.width is not None and len(np.unique(points.width)) > 1:
+        return "widths are given without their numbers of parameters: add them as p"
+    return "three or more network sizes are needed at this n"
 
 
 def _weighed(answer: Decision, double: str, prices: tuple[float, float] | None) -> list[str]:
