@@ -112,12 +112,14 @@ def level_remarks(pairs: PairSubset, images: Images) -> tuple[str, ...]:
     offset = float(given.mean()) - gain * float(truth.mean())
     if gain <= 0 or (LEVELS[0] <= gain <= LEVELS[1] and abs(offset) <= OFFSET):
         return ()
+    found = f"inputs are about {gain:.2g} times their truths {offset:+.2g} of white: networks begin with their input, "
+    if images.source != "pairs":  # a data set of a plugin: images.input_range is refused there
+        return (f"{found}and nearer where the data set gives inputs in the values of its truths",)
     black, white = images.input_range or images.range or (0.0, pairs.measured.scale)
     ends = (black + (white - black) * unit for unit in (offset, offset + gain))
     said = ", ".join(f"{end:.4g}" for end in ends)
     whole = "" if images.range else f" with images.range = [0, {pairs.scale:g}]"
-    return (f"inputs are about {gain:.2g} times their truths {offset:+.2g} of white: networks begin with their input, "
-            f"and nearer with images.input_range = [{said}]{whole}",)  # fmt: skip
+    return (f"{found}and nearer with images.input_range = [{said}]{whole}",)  # fmt: skip
 
 
 def _chosen(pairs: PairSubset) -> list[int]:
