@@ -493,6 +493,22 @@ def test_data_sets_of_pairs_that_are_refused() -> None:
         parse_study({**PAIRS, "problem": {"kind": "denoising"}})
 
 
+class Bright(Faded):
+    """Inputs four times as bright as their truths."""
+
+    def __getitem__(self, i: int) -> Any:
+        noisy, truth = super().__getitem__(i)
+        return 3 * truth + noisy, truth
+
+
+def test_levels_of_a_data_set_are_its_own_to_mend() -> None:
+    """A study of such a data set refuses images.input_range, which is the advice for files."""
+    rs.SOURCES["faded"] = rs.make_source(Bright, pairs=True)
+    images = prepare(parse_study(PAIRS), ExecutionConfig(device="cpu").resolved())
+    (said,) = (remark for remark in images.remarks if "times their truths" in remark)  # type: ignore[union-attr]
+    assert "where the data set gives inputs in the values of its truths" in said and "input_range" not in said
+
+
 def test_make_source_refuses() -> None:
     with pytest.raises(rs.UserError, match="it needs 'root', which no study knows"):
         rs.make_source(lambda root: [])

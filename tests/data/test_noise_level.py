@@ -111,3 +111,14 @@ def test_of_one_image_a_poisson_part_is_found_where_there_is_one() -> None:
         without += measure_noise([[noisy(image, 10, None, rng)]]).photons is not None
         with_one += measure_noise([[noisy(image, 4, 300, rng)]]).photons is not None
     assert without <= 2 and with_one == 12
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_copies_that_moved_by_a_pixel_are_found(step: int) -> None:
+    """They differ at edges; in averages over regions they hardly do."""
+    rng = np.random.default_rng(7)
+    sharp = [image + 0.1 * (rng.random((48, 48, 1)).repeat(8, 0).repeat(8, 1) - 0.5) for image in pictures(4)]
+    still = measure_noise([[noisy(image, 6, 800, rng) for _ in range(2)] for image in sharp])
+    moved = measure_noise([[noisy(np.roll(image, shift, 1), 6, 800, rng) for shift in (0, step)] for image in sharp])
+    assert still.is_steady and still.at_edges == pytest.approx(1, abs=0.03)
+    assert not moved.is_steady and (moved.at_edges or 0) > 1.2

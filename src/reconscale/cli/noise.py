@@ -184,9 +184,10 @@ def _cautions(found: ImageNoise, limits: tuple[float, float] | None, deepest: fl
         )
     if not found.is_steady:
         said.append(
-            f"copies differ in more than noise: {100 * (found.regional or 0):.0f} % of their variance is left in "
-            "averages over 16 x 16 pixels, where white noise has below 1 %: the exposure flickered, something moved, "
-            "or the noise is of whole regions; noise of single pixels is less than is printed"
+            f"copies differ in more than noise, which is less than is printed: {100 * (found.regional or 0):.1g} % of "
+            "their variance is left in averages over 16 x 16 pixels (white noise: 0.4 %, more where the exposure "
+            f"flickered), and at edges they differ {found.at_edges or 1:.2f} times as much as elsewhere (noise: 1, "
+            "more where the scene or the camera moved)"
         )
     if found.copies == 1 and not found.is_white:
         said.append(

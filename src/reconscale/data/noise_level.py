@@ -44,8 +44,10 @@ ALIKE = 1.3
 """Noise that is coarser by this factor is not white: see :attr:`ImageNoise.coarseness`."""
 REGION = 16
 """Copies are compared in averages over squares of this many pixels a side."""
-STEADY, SAME_SCENE = 0.1, 0.5
+STEADY, SAME_SCENE = 0.02, 0.5
 """Copies that differ by more in these averages flickered or moved; by yet more, they are not of one scene."""
+STEEP, STILL = 0.25, 1.1
+"""Copies whose noise is larger by more than this factor in the steepest part of the pixels of a mean have moved."""
 VISIBLE = 1e-5
 """Noise of less than this part of the range is none: the last step of 16 bits is wider."""
 SURE = 1.645
@@ -69,6 +71,8 @@ class ImageNoise:
         copies: of each; 1: an upper bound where the noise is white.
         regional: the part of the variance between copies that is left in averages over 16 x 16 pixels: below 0.005 of
             white noise, more where the exposure flickered or something moved; none: of one copy, or of small images.
+        at_edges: the standard deviation between copies at steep places over that at quiet places of the same mean: 1 of
+            noise, more where the scene or the camera moved; none: of one copy.
     """
 
     sigma: float
@@ -81,6 +85,7 @@ class ImageNoise:
     images: int
     copies: int
     regional: float | None = None
+    at_edges: float | None = None
 
     def deviation(self, mean: float) -> float:
         """Standard deviation at a mean of 0 to 1, as a part of the range."""
@@ -94,7 +99,7 @@ class ImageNoise:
     @property
     def is_steady(self) -> bool:
         """Whether copies differ by noise alone, as far as can be seen."""
-        return self.regional is None or self.regional <= STEADY
+        return (self.regional or 0.0) <= STEADY and (self.at_edges or 1.0) <= STILL
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class _Sums:
         pixels, clipped: (BINS,) by mean: all pixels, and those at black or white.
         fine, coarse: number, sum and sum of squares of diagonal details of the finest and of twice the size.
         between: of copies, typical squares of the averages over regions, and of the pixels there; else zeros.
+        edges: of copies, the sum over pixels at steep places of the variance there over that at quiet places of the
+            same mean, and their number; else zeros.
     """
 
     count: Floats
@@ -115,6 +122,7 @@ class _Sums:
     fine: Floats
     coarse: Floats
     between: Floats
+    edges: Floats
 
 
 def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0, names: Sequence[object] = ()) -> ImageNoise:
@@ -178,6 +186,7 @@ def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0, names: Sequ
         len(sums),
         copies,
         _regional(total.between),
+        float(np.sqrt(total.edges[0] / total.edges[1])) if total.edges[1] else None,
     )
 
 
@@ -191,7 +200,7 @@ def _of_plane(plane: Floats) -> _Sums:
     mean, diagonal, others = _details(plane)
     cut = _any_of_four((plane <= 0) | (plane >= 1))
     counted = _by_mean(mean, diagonal, uniform_filter(others, 3), cut, QUIET)
-    return _Sums(*counted, *_two_sizes(plane, mean, diagonal, others, cut, QUIET), np.zeros(2))
+    return _Sums(*counted, *_two_sizes(plane, mean, diagonal, others, cut, QUIET), np.zeros(2), np.zeros(2))
 
 
 def _of_copies(scene: Sequence[Floats]) -> _Sums:
@@ -208,8 +217,21 @@ def _of_copies(scene: Sequence[Floats]) -> _Sums:
             _, diagonal, _ = _details(copy)
             level, _, others = _details(plane)
             sizes = _two_sizes(copy, level, diagonal, others, _any_of_four(clipped), QUIET_COPIES)
-            parts.append(_Sums(*counted, *sizes, np.zeros(2)))
+            parts.append(_Sums(*counted, *sizes, np.zeros(2), _at_edges(plane, copy, uneven, clipped, counted[:2])))
     return replace(_added(parts), between=_between_copies(scatter, cut))
+
+
+def _at_edges(
+    mean: Floats, copy: Floats, uneven: Floats, cut: NDArray[np.bool_], quiet: tuple[Floats, Floats]
+) -> Floats:
+    """See :class:`_Sums`; quiet: count and squares by mean."""
+    where = np.asarray(np.clip((mean * BINS).astype(int), 0, BINS - 1))
+    found = np.zeros(2)
+    for place in np.flatnonzero((quiet[0] >= FEWEST) & (quiet[1] > 0)):
+        here = np.asarray((where == place) & ~cut)
+        steep = copy[here & (uneven >= np.quantile(uneven[here], 1 - STEEP))]
+        found += float((steep**2).sum()) / (quiet[1][place] / quiet[0][place]), len(steep)
+    return found
 
 
 def _between_copies(scatter: Floats, cut: NDArray[np.bool_]) -> Floats:

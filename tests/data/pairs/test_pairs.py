@@ -402,25 +402,3 @@ def test_dark_frames_may_be_alike(tmp_path: Path) -> None:
     for name in ("02.tif", "05.tif"):
         write_image(tmp_path / "noisy" / name, np.full((40, 40, 1), 100, np.uint16))
     assert len(opened(tmp_path, allow_unrelated=True).train) == 4
-
-
-def test_a_data_set_of_a_plugin_is_not_told_of_input_range() -> None:
-    """A study of such a data set refuses images.input_range."""
-    from types import SimpleNamespace
-
-    from reconscale.data.pairs.checks import level_remarks
-
-    truth = np.random.default_rng(0).random((1, 64, 64))
-
-    class Bright:
-        factor, scale, measured = 1, 1.0, SimpleNamespace(scale=1.0)
-
-        def __len__(self) -> int:
-            return 1
-
-    import reconscale.data.pairs.checks as checks
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "_planes", lambda pairs, index: (4 * truth[0], truth[0]))
-        (said,) = level_remarks(Bright(), SimpleNamespace(source="scans", input_range=None, range=None))  # type: ignore[arg-type]
-    assert "times their truths" in said and "input_range" not in said
