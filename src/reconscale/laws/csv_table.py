@@ -265,12 +265,13 @@ def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def _refuse_mangled(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
     """Two columns of one name, as of two tables that were joined: which is meant, unless they are equal?"""
+    places = {name: place for place, name in reversed(list(enumerate(header)))}
+    meant = {*NUMBERS, *WHOLE, *METRIC_NAMES, *itertools.chain(*USUAL.values())}.intersection(places)
     for place, name in enumerate(header):
         found = MANGLED.fullmatch(name)
-        base = found[1] if found else ""
-        if base not in header or base not in (*NUMBERS, *WHOLE, *METRIC_NAMES, *itertools.chain(*USUAL.values())):
+        if found is None or found[1] not in meant:
             continue
-        first = header.index(base)
+        base, first = found[1], places[found[1]]
         other = next((line for line, row in rows if row[first] != row[place]), None)
         if other is not None:
             twice = f"found '{base}' and '{name}', two columns of one name that differ (line {other})"
