@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconscale.laws import METRICS, Curve, Points, infer
-from reconscale.laws.decisions.gains import average_quantiles
+from reconscale.laws.curve_posterior import DRAWS
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY
 
 Floats = NDArray[np.float64]
@@ -95,13 +95,16 @@ def readings(curve: Curve) -> dict[str, list[Floats]]:
     """Reading -> draws of the gain of each factor, in dB."""
     n = LARGEST * np.array([1.0, *FACTORS])
     assert curve.surface is not None and curve.p is not None
-    drawn = {"curve": curve.draw(np.log(n)), "surface": curve.surface.log_error(n, np.full(len(n), curve.p))}
+    alone, _ = curve.ensemble.curves(np.log(n), DRAWS, np.random.default_rng(curve.curve_seed))
+    drawn = {
+        "curve": alone,
+        "surface": curve.surface.log_error(n, np.full(len(n), curve.p)),
+        "both": curve.draw(np.log(n)),
+    }
     gain = METRICS["psnr"].gain
-    found = {
+    return {
         name: [gain(np.exp(z[:, 0]), np.exp(z[:, k + 1])) for k in range(len(FACTORS))] for name, z in drawn.items()
     }
-    found["both"] = [average_quantiles(list(pair)) for pair in zip(found["curve"], found["surface"], strict=True)]
-    return found
 
 
 def judge(task: tuple[World, str]) -> dict[tuple[str, float], tuple[float, ...]]:

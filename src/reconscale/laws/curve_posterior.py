@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble
@@ -101,10 +102,32 @@ class CurvePosterior:
             x: places, in any order.
             images: whether the test images count as drawn from many, or as all there are.
         """
-        drawn, _ = self.ensemble.curves(x, DRAWS, np.random.default_rng(self.curve_seed))
+        drawn, _ = self.curves(x, DRAWS, np.random.default_rng(self.curve_seed))
         if images:
             drawn = drawn + image_bootstrap_shift(self.level, x, DRAWS, np.random.default_rng(self.image_seed))
         return bounded(drawn)
+
+    def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+        """Draws of the expected ln(error) on these test images, each row one coherent curve.
+
+        Where widths were measured, what happens beyond the largest n is read from the surface over n and p as well, at
+        the network selected last, and averaged with what the curve itself says.
+
+        Args:
+            x: (N,) ln n, in any order.
+            count: number of rows (C).
+            rng: source of the draws.
+
+        Returns:
+            (C, N) curves, and (C,) the draw of the posterior that each belongs to.
+        """
+        if self.p is None or self.surface is None or not (x > self.last).any():
+            return self.ensemble.curves(x, count, rng)
+        drawn, owner = self.ensemble.curves(np.concatenate([x, [self.last]]), count, rng)
+        curves, ahead = drawn[:, :-1], x > self.last
+        over = self.surface.log_error(np.exp([self.last, *x[ahead]]), np.full(1 + int(ahead.sum()), self.p))
+        curves[:, ahead] = average_changes(curves[:, ahead], drawn[:, -1:], over[:, 1:] - over[:, :1])
+        return curves, owner
 
     def stretch(self, x: float) -> float:
         """By how much the calibration stretches what is believed at x = ln n."""
@@ -118,3 +141,18 @@ class CurvePosterior:
     def noise(self, x: Floats) -> Floats:
         """(N,) standard deviation of ln(error) of one new run at x = ln n."""
         return np.asarray(np.sqrt((self.ensemble.curve.noise(x) ** 2).mean(0)))
+
+
+def average_changes(curves: Floats, at_last: Floats, others: Floats) -> Floats:
+    """Curves (C, N) whose change since ``at_last`` (C, 1) is averaged with that of other draws (D, N), by quantiles.
+
+    The quantiles of the change are averaged (Ratcliff 1979), so that where the two beliefs differ the answer lies
+    between them and is no wider; a curve keeps its rank among the others at each place.
+    """
+    changes, levels = curves - at_last, (np.arange(len(curves)) + 0.5) / len(curves)
+    order = np.argsort(changes, axis=0, kind="stable")
+    other = np.quantile(others, levels, axis=0)
+    average = np.empty_like(changes)
+    rows = np.take_along_axis(changes, order, axis=0)
+    np.put_along_axis(average, order, 0.5 * (rows + other), axis=0)
+    return np.asarray(at_last + average)

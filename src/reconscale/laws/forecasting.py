@@ -168,7 +168,7 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike, runs: ArrayLike = 1) -> 
     """
     sizes, made, rng = check_sizes(n), curve.ensemble, curve.generator()
     x = np.log(sizes)
-    centre, owner = made.curves(x, DRAWS, rng)
+    centre, owner = curve.curves(x, DRAWS, rng)
     centre = np.clip(centre, -LOG_LIMIT, LOG_LIMIT)
     sd = made.curve.noise(x)[owner] / np.sqrt(np.asarray(runs, dtype=np.float64))
     noise = rng.standard_t(TAILS, centre.shape) * np.sqrt((TAILS - 2) / TAILS)

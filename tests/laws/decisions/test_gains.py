@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reconscale.laws import METRICS, Points, infer
-from reconscale.laws.decisions.gains import average_quantiles, gains_n
+from reconscale.laws.curve_posterior import average_changes
+from reconscale.laws.decisions.gains import gains_n
 
 
 def study(images: int = 0) -> Points:
@@ -28,7 +29,8 @@ def test_the_gain_lies_between_the_curve_and_the_surface(images: int) -> None:
     curve = infer(study(images))
     assert curve.surface is not None and curve.p is not None
     n = np.array([1000.0, 2000.0, 10_000.0])
-    z = (curve.draw(np.log(n), images=False), curve.surface.log_error(n, np.full(3, curve.p)))
+    alone, _ = curve.ensemble.curves(np.log(n), 4000, np.random.default_rng(0))
+    z = (alone, curve.surface.log_error(n, np.full(3, curve.p)))
     for k, gain in enumerate(gains_n(curve, 0.1, (2.0, 10.0)), 1):
         medians = sorted(float(np.median(METRICS["psnr"].gain(np.exp(d[:, 0]), np.exp(d[:, k])))) for d in z)
         assert medians[0] - 0.02 <= gain.median <= medians[1] + 0.02
@@ -43,7 +45,27 @@ def test_without_widths_the_curve_alone_says() -> None:
     assert gains_n(curve, 0.1, (2.0,))[0].median == pytest.approx(np.median(gain), abs=1e-12)
 
 
-def test_quantiles_are_averaged() -> None:
+def test_a_forecast_says_the_same_as_the_gain() -> None:
+    """One quantity has one value: the gain of twice n is the forecast there less the expected level at the largest n."""
+    curve = infer(study())
+    made = curve.forecast([1000.0, 2000.0, 10_000.0])
+    gains = gains_n(curve, 0.1, (2.0, 10.0))
+    for k, gain in enumerate(gains, 1):
+        assert np.median(made.expected[:, k] - made.expected[:, 0]) == pytest.approx(gain.median, abs=0.02)
+
+
+def test_within_the_data_the_surface_changes_nothing() -> None:
+    curve = infer(study())
+    x = np.log([10.0, 100.0, 1000.0])
+    assert np.array_equal(curve.draw(x), infer(study()).draw(x))
+    alone, _ = curve.ensemble.curves(x, 4000, np.random.default_rng(curve.curve_seed))
+    assert np.array_equal(curve.draw(x, images=False), alone)
+
+
+def test_quantiles_of_changes_are_averaged_and_ranks_kept() -> None:
     rng = np.random.default_rng(0)
-    both = average_quantiles([rng.normal(0, 1, 40_000), 3 + 3 * rng.normal(0, 1, 10_000)])
-    assert np.quantile(both, [0.05, 0.5, 0.95]) == pytest.approx(1.5 + 2 * np.array([-1.645, 0, 1.645]), abs=0.15)
+    last = rng.normal(5, 2, (40_000, 1))
+    changes = rng.normal(0, 1, (40_000, 2))
+    both = average_changes(last + changes, last, 3 + 3 * rng.normal(0, 1, (10_000, 2))) - last
+    assert np.quantile(both[:, 1], [0.05, 0.5, 0.95]) == pytest.approx(1.5 + 2 * np.array([-1.645, 0, 1.645]), abs=0.15)
+    assert np.array_equal(np.argsort(both, axis=0), np.argsort(changes, axis=0))

@@ -39,31 +39,10 @@ class Gain:
 
 
 def gains_n(curve: CurvePosterior, worthwhile: float, factors: tuple[float, ...]) -> list[Gain]:
-    """What each factor of n adds to the largest n.
-
-    Two beliefs are averaged where the surface over n and p is known: the curve of the networks selected at each n,
-    which may have any shape, and the surface at the network selected last, which learns from all widths. The quantiles
-    of the gain are averaged (Ratcliff 1979), so that where the two differ the answer lies between them and is no wider.
-    """
-    places, metric = curve.last + np.log(np.array([1.0, *factors])), METRICS[curve.points.metric]
-    beliefs = [curve.draw(places)]
-    if curve.surface is not None and curve.p is not None:
-        drawn = curve.surface.log_error(np.exp(places), np.full(len(places), curve.p))[:DRAWS]
-        shift = image_bootstrap_shift(curve.level, places, len(drawn), np.random.default_rng(curve.image_seed))
-        beliefs.append(drawn + shift)
-    errors = [np.exp(drawn) for drawn in beliefs]
-    return [
-        _summary(average_quantiles([metric.gain(error[:, 0], error[:, k + 1]) for error in errors]), worthwhile, factor)
-        for k, factor in enumerate(factors)
-    ]
-
-
-def average_quantiles(beliefs: list[Floats]) -> Floats:
-    """(D,) draws, rising, whose quantiles are the means of those of several sets of draws (any number each)."""
-    if len(beliefs) == 1:
-        return beliefs[0]
-    levels = (np.arange(DRAWS) + 0.5) / DRAWS
-    return np.asarray(np.mean([np.quantile(drawn, levels) for drawn in beliefs], 0))
+    """What each factor of n adds to the largest n: what the curve, and the surface where there is one, say of it."""
+    places, metric = curve.last + np.log(np.array([1.0, *factors])), curve.points.metric
+    error = np.exp(curve.draw(places))
+    return [_gain(error[:, 0], error[:, k + 1], metric, worthwhile, factor) for k, factor in enumerate(factors)]
 
 
 def gain_p(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, str]:
