@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         parse_study,
         runs_of,
     )
+    from reconscale.study.budget import Budget
     from reconscale.study.measurements import load_points
     from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
@@ -80,6 +81,7 @@ _HOME = {
     **dict.fromkeys(("LOSSES", "PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
     **dict.fromkeys(("Folder", "Study", "load_study", "parse_study", "runs_of"), "reconscale.study"),
     "load_points": "reconscale.study.measurements",
+    "Budget": "reconscale.study.budget",
     **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }
 
@@ -90,6 +92,7 @@ __all__ = [
     "PROBLEMS",
     "PROFILES",
     "SOURCES",
+    "Budget",
     "Candidate",
     "ColumnMapping",
     "Costs",

@@ -43,6 +43,7 @@ def run_external(path: Path, flags: dict[str, Any], again: str) -> Status:
         allowed=flags["allow_commands"],
         tell=printer(study.runs(), study.analysis.metric, show),
         retry_failed=flags["retry_failed"],
+        budget=flags["budget"],
     )
     print_external(status, path, f"{again} --retry-failed", again)
     return status

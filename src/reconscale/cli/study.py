@@ -32,6 +32,7 @@ from reconscale.format import duration
 
 if TYPE_CHECKING:
     from reconscale.study import Folder, Plan, Status, Study
+    from reconscale.study.budget import Budget
     from reconscale.training import ExecutionConfig
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder of a study.toml.")]
@@ -204,6 +205,13 @@ def run(  # noqa: PLR0913 - flags
             "terminal, stop.",
         ),
     ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Choose runs one by one, until the verdict is settled or this is spent: 2h, 90min, 40runs."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="decided: choose runs one by one until the verdict is settled.")
+    ] = None,
     checkpoint_seconds: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
     track: Annotated[str | None, typer.Option(help="Also log to: tensorboard, wandb, mlflow.")] = None,
     allow_commands: Annotated[
@@ -213,7 +221,7 @@ def run(  # noqa: PLR0913 - flags
     """Train the missing runs. Stop with Ctrl-C at any time; the next run continues."""
     again = command(
         "run", study, data=stated_data(data), device=device, workers=workers, threads=threads, devices=devices,
-        stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None,
+        stack=stack, ray=ray, slurm=slurm, probe=probe, keep_going=keep_going or None, budget=budget, until=until,
         checkpoint_seconds=checkpoint_seconds, track=track, allow_commands=allow_commands or None,
     )  # fmt: skip
     with handle_errors(again):
@@ -222,6 +230,7 @@ def run(  # noqa: PLR0913 - flags
 
             flags: dict[str, Any] = {"data": data, "device": device, "workers": workers, "threads": threads, "ray": ray}
             flags |= {"slurm": tuple(slurm or ()), "allow_commands": allow_commands, "retry_failed": retry_failed}
+            flags["budget"] = _budget(budget, until)
             ours = {
                 "--devices": devices != 1,
                 "--stack": stack != "auto",
@@ -235,7 +244,8 @@ def run(  # noqa: PLR0913 - flags
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         try:
-            status = _run_study(value, folder, where, retry_failed=retry_failed, probe=probe, keep_going=keep_going)
+            how: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
+            status = _run_study(value, folder, where, budget=_budget(budget, until), **how)
         except EndedOnPurpose as ended:
             remedy = f"check recipe.lr, recipe.steps and the images, or train the rest with: {again} --keep-going"
             raise UserError(ended.where, ended.found, remedy) from ended
@@ -243,8 +253,19 @@ def run(  # noqa: PLR0913 - flags
             if folder.root.is_dir():
                 with suppress(UserError):  # a note for later commands, which must not hide what went wrong
                     remember_data(folder, value.images, data)
-        _print_status(status, study, again)
+        _print_status(status, study, again, chosen=budget is not None or until is not None)
     raise typer.Exit(_code(status))
+
+
+def _budget(budget: str | None, until: str | None) -> Budget | None:
+    """The values of ``--budget`` and ``--until``; None: all of the grid is made."""
+    from reconscale.study.budget import Budget, parse_budget
+
+    if until not in (None, "decided"):
+        raise UserError("--until", f"found '{until}'", "'decided' is expected")
+    if budget is not None:
+        return parse_budget(budget)
+    return None if until is None else Budget()
 
 
 def status(study: StudyPath, json: AsJson = False) -> None:
@@ -396,7 +417,8 @@ def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_goi
         return run_all(study, folder, where, progress=progress, tell=show, keep_going=keep_going or asked, **how)
 
 
-def _print_status(found: Status, path: Path, again: str, continuing: str = "") -> None:
+def _print_status(found: Status, path: Path, again: str, continuing: str = "", *, chosen: bool = False) -> None:
+    """Print how far a study is, and what comes next; of ``chosen`` runs the rest of the grid is not missing."""
     from reconscale.study.results_folder import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
@@ -417,7 +439,7 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "") -
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
     verb = "start" if len(found.todo) == sum(map(len, counts.values())) else "continue"
-    follow = f"{verb} with: {again}" if found.open else f"next: {command('report', path)}"
+    follow = f"{verb} with: {again}" if found.open and not chosen else f"next: {command('report', path)}"
     echo(follow)
 
 

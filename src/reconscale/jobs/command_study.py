@@ -15,10 +15,12 @@ from reconscale.jobs.command import WHO, CommandTrainer
 from reconscale.jobs.pickled import pickled_by_value
 from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items
 from reconscale.jobs.task import Trainer
+from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalFolder, ExternalStudy, ItemTable, load_external
 from reconscale.study.results_folder import Status
 from reconscale.study.study_file import study_path
 from reconscale.study.subsets import Subsets, subsets
+from reconscale.training.adaptive_sweep import adaptive_external
 from reconscale.training.executors.base import Tell
 from reconscale.training.placement import ExecutionConfig
 
@@ -33,6 +35,7 @@ def run_commands(
     allowed: bool,
     tell: Tell,
     retry_failed: bool = False,
+    budget: Budget | None = None,
 ) -> Status:
     """Run the command of a study file for every run that is missing.
 
@@ -42,6 +45,7 @@ def run_commands(
         allowed: whether the user allows that commands of the file are run on this machine.
         tell: takes the events of the runs.
         retry_failed: run failed and diverged runs again.
+        budget: choose the runs one by one, until the verdict is settled or this is spent; none: make all.
 
     Raises:
         UserError: commands are not allowed, the study or its items cannot be, or another call holds the folder.
@@ -75,7 +79,8 @@ def run_commands(
         command = CommandTrainer(study.command, study.known_metric.name, path.parent.resolve(), root, are_paths)
         if left := [run for run in runs if not folder.is_over(run)]:
             trainer = Trainer(pickled_by_value(command, study.known_metric), code=study.key[:12], who=WHO)
-            Jobs(folder, items, trainer, where, where, tell).train(left)
+            adaptive = None if budget is None else (adaptive_external(study, runs, folder), budget)
+            Jobs(folder, items, trainer, where, where, tell).train(left, adaptive)
     return folder.status(runs)
 
 

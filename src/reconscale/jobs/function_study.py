@@ -20,10 +20,12 @@ from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.study import external
+from reconscale.study.budget import Budget, parse_budget
 from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid, OwnMetric
 from reconscale.study.external_points import points_of_external
 from reconscale.study.results_folder import Status
 from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
+from reconscale.training.adaptive_sweep import adaptive_external
 from reconscale.training.executors.base import Tell
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.progress import in_notebook, runs_bar
@@ -48,6 +50,7 @@ def measure(  # noqa: PLR0913 - keywords
     unit: str = "items",
     worthwhile: float | None = None,
     retry_failed: bool = False,
+    budget: str | Budget | None = None,
     tell: Tell | None = None,
 ) -> Points:
     """Train networks with a function of your own, and measure them: one run for each n, width and seed.
@@ -80,6 +83,9 @@ def measure(  # noqa: PLR0913 - keywords
         unit: what an item is, in one word: what n counts in texts.
         worthwhile: the smallest gain worth paying for, in the unit of the metric; none: the metric's own.
         retry_failed: train runs that failed or diverged again.
+        budget: ``"2h"``, ``"40runs"`` or ``"decided"``: runs of the grid are chosen one by one, until the verdict is
+            settled or this is spent; none: all are trained. With widths, return ``p``: without it a larger network
+            cannot be judged, and the verdict is never settled.
         tell: takes the events of the runs; none: a line is printed for each, and a notebook shows a bar.
 
     Returns:
@@ -94,6 +100,7 @@ def measure(  # noqa: PLR0913 - keywords
     divided = subsets(items, n, seeds_of(seed), groups, val, test)
     grid = Grid(n=divided.n, width=() if width is None else sizes_of(width, "width"), seed=divided.seeds)
     where = check_place(on)
+    allowed = parse_budget(budget) if isinstance(budget, str) else budget
     root = Path(folder).absolute()  # the function may change the directory
     results = ExternalFolder(root / "runs")
     with results.held():
@@ -106,8 +113,9 @@ def measure(  # noqa: PLR0913 - keywords
         trainer = _trainer(train, known, pickled=where is not None)
         with _shown(tell, runs, known.name) as told:
             if left:
-                Jobs(results, divided, trainer, where, on, told).train(left)
-            if lost := lost_sentence(results.status(runs), RETRY):
+                adaptive = None if allowed is None else (adaptive_external(study, runs, results), allowed)
+                Jobs(results, divided, trainer, where, on, told).train(left, adaptive)
+            if allowed is None and (lost := lost_sentence(results.status(runs), RETRY)):
                 told({"event": "note", "text": lost})
     return points_of_external(study, results.results(runs), root)
 

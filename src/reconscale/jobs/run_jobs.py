@@ -7,16 +7,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.jobs.task import JobTask, Trainer
 from reconscale.machine import cores
+from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalFolder, ExternalRun
 from reconscale.study.results_folder import Incident, append_incident
 from reconscale.study.subsets import Subsets
-from reconscale.training.executors.base import Event, Placement, Tell
+from reconscale.training.adaptive_sweep import AdaptiveStudy, choose_and_train
+from reconscale.training.executors.base import AnyTask, Event, Executor, More, Placement, Tell
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.placement import ExecutionConfig
 
@@ -44,8 +47,12 @@ class Jobs:
     given: ExecutionConfig | None
     tell: Tell
 
-    def train(self, runs: Sequence[ExternalRun]) -> None:
+    def train(self, runs: Sequence[ExternalRun], adaptive: tuple[AdaptiveStudy, Budget] | None = None) -> None:
         """Train runs, seed by seed, so that an unfinished study is a small study.
+
+        Args:
+            runs: those that are missing.
+            adaptive: the grid and what may be spent, where runs are chosen one by one; None: all are trained.
 
         Raises:
             KeyboardInterrupt: asked to stop; runs under way stay open.
@@ -57,24 +64,24 @@ class Jobs:
         runs = sorted(runs, key=lambda run: (order.index(run.seed), largest * run.n, largest * (run.width or 0)))
         if self.where is None:
             self._plan(runs, 1)
-            self._train_here(runs)
+            where = (self.given or ExecutionConfig(threads=_own_threads())).resolved()
+            here = _InThisProcess(where.device, self.tell)
+            self._carry_out(here, runs, Placement(device=where.device, threads=where.threads), adaptive)
             return
         with self.where.executor(self._record, preloaded()) as executor:
             placement = Placement(device=executor.device, threads=self.where.threads)
             self._plan(runs, executor.workers)
-            executor.carry_out([self._task(run, placement) for run in runs])
+            self._carry_out(executor, runs, placement, adaptive)
 
-    def _train_here(self, runs: Sequence[ExternalRun]) -> None:
-        where = (self.given or ExecutionConfig(threads=_own_threads())).resolved()
-        placement = Placement(device=where.device, threads=where.threads)
-        for run in runs:
-            self.tell({"event": "start", "run": run.id})
-            task = self._task(run, placement)
-            report = lambda message, run=run: self.tell({"event": "progress", "run": run.id, **message})  # noqa: E731
-            status = task.carry_out(report)
-            if status == "interrupted":
-                raise KeyboardInterrupt
-            self.tell({"event": "end", "run": run.id, "status": status})
+    def _carry_out(
+        self, executor: Executor, runs: Sequence[ExternalRun], placement: Placement,
+        adaptive: tuple[AdaptiveStudy, Budget] | None,
+    ) -> None:  # fmt: skip
+        if adaptive is None:
+            executor.carry_out([self._task(run, placement) for run in runs])
+        else:
+            grid, budget = adaptive
+            choose_and_train(grid, budget, lambda run: self._task(run, placement), executor, self.tell)
 
     def _task(self, run: ExternalRun, placement: Placement) -> JobTask:
         val, test = self.items.rows[1:]
@@ -98,6 +105,29 @@ class Jobs:
             raise UserError(
                 self.folder.root, what, f"wait for them, or cancel them and delete {self.folder.root}/.slurm"
             )
+
+
+@dataclass
+class _InThisProcess:
+    """Trains one run after the other, in the process that calls."""
+
+    device: str
+    tell: Tell
+    workers: int = 1
+    measures: bool = True
+
+    def apply(self, function: Callable[..., Any], *arguments: Any, copies: int = 1) -> list[Any]:
+        return [function(*arguments) for _ in range(copies)]
+
+    def carry_out(self, tasks: Sequence[AnyTask], more: More | None = None) -> None:
+        for task in chain(tasks, iter(more, None) if more is not None else ()):
+            name = task.run.id
+            self.tell({"event": "start", "run": name})
+            report = lambda message, name=name: self.tell({"event": "progress", "run": name, **message})  # noqa: E731
+            status = task.carry_out(report)
+            if status == "interrupted":
+                raise KeyboardInterrupt
+            self.tell({"event": "end", "run": name, "status": status})
 
 
 def pin_items(folder: ExternalFolder, items: Subsets) -> None:

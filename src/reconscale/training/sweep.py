@@ -19,11 +19,13 @@ from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
 from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
+from reconscale.study.budget import Budget
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.study.results_folder import Incident, append_incident, folder_of, image_cautions
 from reconscale.study.trunks import continuing_runs, continuing_sentence
 from reconscale.training import checkpoint
+from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of
 from reconscale.training.checkpoint import NAME
@@ -223,6 +225,7 @@ def run(  # noqa: PLR0913 - options of a verb
     retry_failed: bool = False,
     probe: bool | None = None,
     keep_going: bool | Ask = False,
+    budget: Budget | None = None,
 ) -> Status:
     """Train what is missing. May be stopped and called again at any time.
 
@@ -238,6 +241,7 @@ def run(  # noqa: PLR0913 - options of a verb
             a tenth of the study's time at most.
         keep_going: train all runs even where the first ones are no better than their input; or what is called with a
             question then, and answers it.
+        budget: choose the runs of the grid one by one, until the verdict is settled or this is spent; none: make all.
 
     Raises:
         UserError: see :func:`prepare`; another command holds the folder; results were measured on other images.
@@ -246,6 +250,7 @@ def run(  # noqa: PLR0913 - options of a verb
     """
     where, folder = (where or ExecutionConfig()).resolved(), folder_of(folder)
     options: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
+    options["budget"] = budget
     if progress is not None or tell is not None:
         return _run(study, folder, where, progress or _silent_progress, tell or _silent, **options)
     with shown_progress() as (bars, events):
@@ -257,6 +262,8 @@ def _run(
 ) -> Status:
     """As :func:`run`, with everything known."""
     retry_failed, probe, keep_going = (options[name] for name in ("retry_failed", "probe", "keep_going"))
+    budget: Budget | None = options["budget"]
+    where = where if budget is None else replace(where, stack=1)  # runs of a pass would all be chosen at once
     refuse_what_cannot_be_divided(runs_of(study), where.devices)
     images = prepare(study, where, progress)
     check_initial(study, images.channels, folder)
@@ -274,7 +281,7 @@ def _run(
         keep_initial(study, folder)
         left = [run for run in runs if not folder.is_over(run)]
         first = FirstRuns(runs, folder, record, keep_going)
-        sweep = _Sweep(study, folder, where, images, progress, first)
+        sweep = _Sweep(study, folder, where, images, progress, first, budget)
         if left:
             sweep.train(left)
         elif not are_measured(study, images, folder):  # on more images than before, or the record was lost
@@ -315,6 +322,7 @@ class _Sweep:
     images: ImageSet
     progress: Progress
     first: FirstRuns
+    budget: Budget | None = None
 
     def train(self, left: list[Run], *, probes: bool = False) -> None:
         """Train runs and write their results into the study's folder, or into that of its probes."""
@@ -331,6 +339,8 @@ class _Sweep:
             order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
             ordered = sorted(left, key=order)
             expected = makespan([seconds[run.id] for run in ordered], executor.workers)
+            if self.budget is not None and self.budget.seconds is not None:
+                expected = min(expected, self.budget.seconds)
             stack = max(placed.stack for placed in placements.values())
             tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
                   "workers": executor.workers, "expected": expected, "stack": stack,
@@ -340,12 +350,16 @@ class _Sweep:
             if not probes:  # jobs that are still in a queue go on until they are found there, and ended
                 self.first.begin(yardstick_of(study, images, folder), check=not under_way(folder))
             own: dict[str, Any] = {"plugins": plugins_of(study), "code": code_of_study(study)}
-            tasks = []
-            for run in ordered:
+
+            def task_of(run: Run) -> Task:
                 need = needs[run.id]
-                memory = need.memory if need else 0.0
-                tasks.append(Task(run, images, into, placements[run.id], pictures, memory, share, **own))
-            executor.carry_out(tasks)
+                return Task(run, images, into, placements[run.id], pictures, need.memory if need else 0.0, share, **own)
+
+            if self.budget is None or probes:
+                executor.carry_out([task_of(run) for run in ordered])
+            else:
+                grid = adaptive_study(study, folder, lambda run: seconds.get(run.id, 0.0))
+                choose_and_train(grid, self.budget, task_of, executor, tell)
 
 
 def _measured(

@@ -46,7 +46,7 @@ def test_without_widths_the_curve_alone_says() -> None:
 
 
 def test_a_forecast_says_the_same_as_the_gain() -> None:
-    """One quantity has one value: the gain of twice n is the forecast there less the expected level at the largest n."""
+    """One quantity, one value: the gain of twice n is the forecast there less the level expected at the largest n."""
     curve = infer(study())
     made = curve.forecast([1000.0, 2000.0, 10_000.0])
     gains = gains_n(curve, 0.1, (2.0, 10.0))

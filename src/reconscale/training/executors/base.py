@@ -96,6 +96,10 @@ class AnyTask(Protocol):
         ...
 
 
+More = Callable[[], AnyTask | None]
+"""Asked when a worker is free and nothing waits: the next task, or None for now. It is asked again after runs ended."""
+
+
 class Executor(Protocol):
     """Trains runs, and calibrates their cost, in worker processes.
 
@@ -117,8 +121,8 @@ class Executor(Protocol):
         """
         ...
 
-    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
-        """Run all tasks, in this order as workers become free.
+    def carry_out(self, tasks: Sequence[AnyTask], more: More | None = None) -> None:
+        """Run all tasks, in this order as workers become free, and then what ``more`` gives.
 
         Raises:
             KeyboardInterrupt: asked to stop; every run under way has kept its state.

@@ -21,6 +21,7 @@ from reconscale.training.executors.base import (
     AnyTask,
     Attempts,
     Event,
+    More,
     Report,
     Tell,
     ended_by,
@@ -125,8 +126,8 @@ class LocalExecutor:
             self.tell({"event": "note", "text": f"what runs take cannot be measured ({why})"})
         return [None if isinstance(answer, RemoteError) else answer for answer in answers]
 
-    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
-        """Run all tasks, in this order as workers become free.
+    def carry_out(self, tasks: Sequence[AnyTask], more: More | None = None) -> None:
+        """Run all tasks, in this order as workers become free, and then what ``more`` gives.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
@@ -135,11 +136,13 @@ class LocalExecutor:
         waiting = list(reversed(_groups(tasks, self.workers)))
         try:
             with sigterm_as_interrupt():
-                while waiting or self._slots:
+                while True:
                     if self.stop():
                         raise KeyboardInterrupt
-                    while waiting and len(self._slots) < self.workers:
-                        self._start(waiting.pop())
+                    while len(self._slots) < self.workers and (group := _next(waiting, more)):
+                        self._start(group)
+                    if not self._slots:
+                        break
                     waiting += reversed(self._poll())
         except (KeyboardInterrupt, UserError):
             self._wind_down()
@@ -270,6 +273,14 @@ def _end_for_good(pid: int | None) -> None:
     if pid is not None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+
+
+def _next(waiting: list[Group], more: More | None) -> Group | None:
+    """The tasks of the next process, or None for now."""
+    if waiting:
+        return waiting.pop()
+    task = None if more is None else more()
+    return None if task is None else (task,)
 
 
 def _groups(tasks: Sequence[AnyTask], workers: int) -> list[Group]:

@@ -23,7 +23,7 @@ from reconscale.files import write_atomic
 from reconscale.machine import cores
 from reconscale.own_parts import loaded_plugins
 from reconscale.study.results_folder import Incident
-from reconscale.training.executors.base import AnyTask, Attempts, Tell, fault_event, write_failure
+from reconscale.training.executors.base import AnyTask, Attempts, More, Tell, fault_event, write_failure
 from reconscale.training.executors.local import GRACE, LocalExecutor, sigterm_as_interrupt
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 
@@ -166,8 +166,10 @@ class RayExecutor:
                 raise answer
         return answers
 
-    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
-        """Run all tasks, begun in this order as slots become free; runs of lost nodes continue elsewhere.
+    def carry_out(self, tasks: Sequence[AnyTask], more: More | None = None) -> None:
+        """Run all tasks, begun in this order as slots become free, and then what ``more`` gives.
+
+        Runs of lost nodes continue elsewhere.
 
         Raises:
             KeyboardInterrupt: asked to stop (Ctrl-C or SIGTERM); every run under way has kept its state.
@@ -177,12 +179,12 @@ class RayExecutor:
         if not tasks:
             return
         try:
-            self._carry_out(tasks)
+            self._carry_out(tasks, more)
         except self.ray.exceptions.RayError as error:  # those of slots are dealt with where they are heard
             raise UserError("--ray", f"Ray ended on this machine ({type(error).__name__})",
                           "start the command again: runs continue from their last checkpoints") from error  # fmt: skip
 
-    def _carry_out(self, tasks: Sequence[AnyTask]) -> None:
+    def _carry_out(self, tasks: Sequence[AnyTask], more: More | None) -> None:
         first = tasks[0]
         token = secrets.token_hex(16)
         write_atomic(first.folder.root / ".cluster", token)
@@ -192,7 +194,7 @@ class RayExecutor:
         sweep = _Sweep(self, line, token, images)
         try:
             with sigterm_as_interrupt():
-                sweep.carry_out(tasks)
+                sweep.carry_out(tasks, more)
         except (KeyboardInterrupt, UserError):
             sweep.wind_down()
             raise
@@ -239,11 +241,15 @@ class _Sweep:
         self.kept: dict[str, float] = {}
         self.started: set[str] = set()
 
-    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
+    def carry_out(self, tasks: Sequence[AnyTask], more: More | None) -> None:
         waiting = list(reversed(tasks))
-        while waiting or self.slots:
+        while True:
             while waiting and len(self.slots) < self.cluster.workers + BACKLOG:
                 self._start(waiting.pop())
+            while more and not waiting and len(self.slots) < self.cluster.workers and (task := more()):
+                self._start(task)
+            if not self.slots:
+                break
             ready, _ = self.ray.wait(list(self.slots), timeout=0.5, num_returns=1)
             self._hear()
             for ref in ready:

@@ -16,7 +16,7 @@ from typing import Any
 
 from reconscale.errors import EndedOnPurpose, UserError
 from reconscale.study.results_folder import AnyFolder, Incident
-from reconscale.training.executors.base import AnyTask, Event, Tell, fault_event
+from reconscale.training.executors.base import AnyTask, Event, More, Tell, fault_event
 from reconscale.training.executors.slurm_cli import (
     OVER,
     SlurmOptions,
@@ -63,8 +63,10 @@ class SlurmExecutor:
         """Nothing is measured in the queue: it might wait for hours."""
         return [None] * copies
 
-    def carry_out(self, tasks: Sequence[AnyTask]) -> None:
-        """Submit the tasks that are not in the queue already, and watch until all are over.
+    def carry_out(self, tasks: Sequence[AnyTask], more: More | None = None) -> None:
+        """Submit the tasks that are not in the queue already, and watch until all are over; then those of ``more``.
+
+        These are submitted in rounds, as many at a time as may run side by side, so that each is chosen by results.
 
         With ``options.wait`` off it returns as soon as they are submitted. Runs of jobs that were cancelled stay open.
 
@@ -73,6 +75,15 @@ class SlurmExecutor:
             UserError: Slurm refuses the jobs; a job cannot write its results, or none of them can begin.
             EndedOnPurpose: whoever takes the events said so; the jobs are cancelled.
         """
+        self._submit(tasks)
+        while more is not None and self.options.wait:
+            tasks = [task for _ in range(self.workers) if (task := more()) is not None]
+            if not tasks:
+                break
+            self._submit(tasks)
+
+    def _submit(self, tasks: Sequence[AnyTask]) -> None:
+        """One round: see :meth:`carry_out`."""
         tasks = [_placed(task) for task in tasks]
         if not tasks:
             return

@@ -1,0 +1,162 @@
+"""Which runs of a grid to make next, so that a verdict is reached with few of them.
+
+The order was found by simulation (``benchmarks/adaptive.py``). What decides is the largest n: every width there once,
+a second seed for the best two, then the width that is best so far at smaller n, more of its seeds, and in the end the
+other widths at smaller n. Nothing is drawn: the next runs are a function of the results that are there, so a sweep that
+was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconscale.errors import UserError
+from reconscale.laws.decisions.decide import Decision
+from reconscale.laws.points import METRICS, Points
+
+SPACING = (1.0, 2.5, 6.0, 16.0, 40.0, 100.0)
+"""Fractions of the largest n at which the selected width is measured: 1 / each, as far as the grid has them."""
+
+UNSURE = (0.1, 0.9)
+"""A chance between these is not settled."""
+LEAST_RUNS, LEAST_SIZES = 8, 3
+"""Runs, and sizes of n, before anything is settled."""
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One run of a grid.
+
+    Attributes:
+        n: training-set size.
+        width: of the network.
+        seed: of the subset, the initial weights and the order.
+    """
+
+    n: int
+    width: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A run to make next.
+
+    Attributes:
+        cell: the run.
+        why: what it is to tell, in a few words.
+    """
+
+    cell: Cell
+    why: str
+
+
+def choose_cells(
+    cells: Collection[Cell], points: Points | None, pending: Collection[Cell] = (), count: int = 1
+) -> tuple[Choice, ...]:
+    """The next runs of a grid.
+
+    Args:
+        cells: every run that may be made.
+        points: what was measured, with ``seed``, and ``width`` where there are several; None: nothing yet.
+        pending: runs that are under way.
+        count: how many to choose, at most.
+
+    Returns:
+        ``count`` runs, or as many as are left.
+
+    Raises:
+        UserError: there are no cells.
+    """
+    if not cells:
+        raise UserError("the grid", "has no runs", "give n, widths and seeds")
+    made = measured_cells(points, cells) | set(pending)
+    chosen = []
+    for choice in ordered_cells(sorted(cells), points):
+        if choice.cell not in made:
+            made.add(choice.cell)
+            chosen.append(choice)
+        if len(chosen) == count:
+            break
+    return tuple(chosen)
+
+
+def is_settled(decision: Decision, points: Points, widths: int) -> bool:
+    """Whether more runs are unlikely to change the verdict: every chance behind it is below 10 % or above 90 %.
+
+    Nothing is settled before there are eight runs at three sizes: few runs look sure now and then.
+
+    Args:
+        decision: on what was measured.
+        points: what was measured.
+        widths: of the grid; with several, the gain of a larger network must be known, too.
+    """
+    if len(points) < LEAST_RUNS or len(points.sizes) < LEAST_SIZES or (decision.gain_p is None and widths > 1):
+        return False
+    chances = [gain.probability for gain in (decision.gain_n, decision.gain_p) if gain is not None]
+    return all(not UNSURE[0] < chance < UNSURE[1] for chance in chances)
+
+
+def measured_cells(points: Points | None, cells: Collection[Cell]) -> set[Cell]:
+    """The cells of the grid that were measured; without widths the grid's only one is meant."""
+    if points is None:
+        return set()
+    only = next(iter(cells)).width
+    width = np.full(len(points.n), only) if points.width is None else points.width
+    seed = np.zeros(len(points.n)) if points.seed is None else points.seed
+    return {Cell(int(n), int(w), int(s)) for n, w, s in zip(points.n, width, seed, strict=True)}
+
+
+def ordered_cells(cells: Sequence[Cell], points: Points | None) -> list[Choice]:
+    """All cells in the order in which they are worth making, as far as the measurements say; some come twice."""
+    widths, seeds = sorted({cell.width for cell in cells}), sorted({cell.seed for cell in cells})
+    sizes = sorted({cell.n for cell in cells}, reverse=True)
+    ranked, ladder = rank_widths(points, widths, sizes[0]), spaced_sizes(sizes)
+    stages = (
+        (seeds[:1], sizes[:1], ranked, "every width once at the largest n"),
+        (seeds[1:2], sizes[:1], ranked[:2], "a second seed of the two best widths at the largest n"),
+        (seeds[:1], ladder[1:4], ranked[:1], "the best width at smaller n"),
+        (seeds[:1], ladder[4:], ranked[:1], "the best width at far smaller n"),
+        (seeds[2:3], sizes[:1], ranked[:1], "a third seed of the best width at the largest n"),
+        (seeds[1:2], ladder[1:3], ranked[:1], "a second seed of the best width at smaller n"),
+        (seeds, ladder[:3], ranked, "the other widths near the largest n"),
+        (seeds, sizes, ranked, "what is left of the grid"),
+    )
+    there = set(cells)
+    every = (
+        Choice(Cell(n, width, seed), why)
+        for some_seeds, some_sizes, some_widths, why in stages
+        for seed in some_seeds
+        for n in some_sizes
+        for width in some_widths
+    )
+    return [choice for choice in every if choice.cell in there]
+
+
+def rank_widths(points: Points | None, widths: Sequence[int], n: int) -> list[int]:
+    """Widths, the best first, by the mean over seeds on validation at n; those without a run there in the middle.
+
+    While nothing is known the middle one comes first, and then its neighbours.
+    """
+    middle = 0.5 * (len(widths) - 1)
+    rank = {width: abs(index - middle) for index, width in enumerate(widths)}
+    if points is None or points.width is None:
+        return sorted(widths, key=lambda width: (rank[width], width))
+    y = points.y if points.validation is None else points.validation
+    error = np.log(METRICS[points.metric].to_error(np.asarray(y, float)))
+    known = {}
+    for width in widths:
+        here = (points.n == n) & (points.width == width)
+        if here.any():
+            known[width] = float(error[here].mean())
+    return sorted(widths, key=lambda width: (width not in known, known.get(width, rank[width]), width))
+
+
+def spaced_sizes(sizes: Sequence[int]) -> list[int]:
+    """Of sizes, the largest first, those nearest to fractions of the largest; each once."""
+    logs = np.log(np.array(sizes, float))
+    nearest = [sizes[int(np.abs(logs - (logs[0] - np.log(factor))).argmin())] for factor in SPACING]
+    return list(dict.fromkeys(nearest))

@@ -1,0 +1,241 @@
+"""Choose the runs of a sweep one by one, until the verdict is settled or the budget is spent.
+
+What is chosen is a function of the results that are there: a sweep that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconscale.errors import UserError
+from reconscale.format import amount, duration, format_chance, times
+from reconscale.laws import Decision, Points, infer
+from reconscale.laws.decisions.adaptive import Cell, Choice, choose_cells, is_settled
+from reconscale.study import Folder, Run, Study, runs_of
+from reconscale.study.budget import Budget
+from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy
+from reconscale.study.external_points import points_of_external
+from reconscale.study.measurements import points_from_results
+from reconscale.study.results_folder import AnyFolder
+from reconscale.training.checkpoint import NAME
+from reconscale.training.executors.base import AnyTask, Executor, Tell
+
+CHOICES = "choices.jsonl"
+"""The trace of a results folder: one line for each run that was chosen. Nothing depends on it."""
+
+
+@dataclass(frozen=True)
+class AdaptiveStudy:
+    """A grid of which some runs are made, whoever trains them.
+
+    Attributes:
+        runs: cell -> run, of the whole grid.
+        folder: of the results; the caller holds it.
+        points_of: results that are done -> their points.
+        worthwhile: the smallest gain worth paying for, in the metric's unit; None: that of the metric.
+        seconds: what a run is expected to take, 0 where that is not known.
+    """
+
+    runs: Mapping[Cell, Any]
+    folder: AnyFolder[Any, Any]
+    points_of: Callable[[Sequence[Any]], Points]
+    worthwhile: float | None
+    seconds: Callable[[Any], float]
+
+
+def adaptive_study(study: Study, folder: Folder, seconds: Callable[[Run], float]) -> AdaptiveStudy:
+    """The grid of a study of ours.
+
+    Args:
+        study: the study.
+        folder: of its results.
+        seconds: what a run is expected to take, 0 where that is not known.
+    """
+    profile, test_set = study.analysis.profile, study.images.main_test
+    return AdaptiveStudy(
+        {Cell(run.n, run.network.width, run.seed): run for run in runs_of(study)},
+        folder,
+        lambda results: points_from_results(results, profile=profile, test_set=test_set),
+        study.analysis.worthwhile,
+        seconds,
+    )
+
+
+def adaptive_external(study: ExternalStudy, runs: Sequence[ExternalRun], folder: ExternalFolder) -> AdaptiveStudy:
+    """The grid of a study whose networks other code trains; nothing is known of what a run takes.
+
+    Args:
+        study: the study.
+        runs: of the grid.
+        folder: of its results.
+    """
+    return AdaptiveStudy(
+        {Cell(run.n, run.width or 0, run.seed): run for run in runs},
+        folder,
+        lambda results: points_of_external(study, results, folder.root.parent),
+        study.analysis.worthwhile,
+        lambda _: 0.0,
+    )
+
+
+def choose_and_train(
+    study: AdaptiveStudy, budget: Budget, task_of: Callable[[Any], AnyTask], executor: Executor, tell: Tell
+) -> None:
+    """Train runs that are chosen one by one, and say in the end why no more were.
+
+    Args:
+        study: the grid.
+        budget: what may be spent.
+        task_of: run -> what a worker gets.
+        executor: trains.
+        tell: takes notes.
+
+    Raises:
+        KeyboardInterrupt, UserError: see :meth:`~reconscale.training.executors.base.Executor.carry_out`.
+    """
+    chooser = RunChooser(study, budget, task_of, executor.workers, tell)
+    begun = [task for _ in range(executor.workers) if (task := chooser()) is not None]
+    executor.carry_out(begun, chooser)
+    made = sum(study.folder.is_over(run) for run in study.runs.values())
+    tell({"event": "note", "text": f"{chooser.ended} after {made} of the {times(len(study.runs), 'run')} of the grid"})
+
+
+@dataclass
+class RunChooser:
+    """Gives the next task whenever a worker is free: see :data:`~reconscale.training.executors.base.More`.
+
+    Attributes:
+        study: the grid.
+        budget: what may be spent.
+        task_of: run -> what a worker gets.
+        workers: runs side by side.
+        tell: takes a note for each choice.
+        ended: why no more runs were chosen; empty while some are.
+        decision: what is known, or None while there are too few runs for a curve.
+    """
+
+    study: AdaptiveStudy
+    budget: Budget
+    task_of: Callable[[Any], AnyTask]
+    workers: int
+    tell: Tell
+    ended: str = ""
+    decision: Decision | None = None
+    _given: dict[str, Cell] = field(default_factory=dict)
+    _over: frozenset[str] | None = None
+    _points: Points | None = None
+    _before: float = 0.0
+    _failed: set[Cell] = field(default_factory=set)
+    _began: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> AnyTask | None:
+        """The next task, or None: the verdict is settled, the budget is spent, or all of the grid was begun."""
+        self._look()
+        choice = self._next()
+        if choice is None:
+            return None
+        run = self.study.runs[choice.cell]
+        self._given[run.id] = choice.cell
+        self._note(choice)
+        return self.task_of(run)
+
+    def _look(self) -> None:
+        """Read the results, where there are new ones."""
+        folder, runs = self.study.folder, self.study.runs
+        over = frozenset(run.id for run in runs.values() if folder.is_over(run))
+        if over == self._over:
+            return
+        results = folder.results(runs.values())
+        done = [result for result in results if result.status == "done"]
+        if self._over is None:
+            self._before = sum(result.seconds for result in results) / self.workers
+        self._over = over
+        cells = {run.id: cell for cell, run in runs.items()}
+        self._failed = {cells[result.run.id] for result in results if result.status != "done"}
+        self._points = self.study.points_of(done) if done else None
+        self.decision = None
+        if self._points is not None and len(self._points.sizes) > 1:
+            self.decision = infer(self._points).decide(worthwhile=self.study.worthwhile)
+
+    def _next(self) -> Choice | None:
+        """The next run, or None and why there is none."""
+        widths = len({cell.width for cell in self.study.runs})
+        over = self._over or frozenset()
+        under_way = {cell for name, cell in self._given.items() if name not in over}
+        if self.decision and self._points and is_settled(self.decision, self._points, widths):
+            self.ended = "the verdict is settled"
+            return None
+        if self.budget.runs is not None and len(over) + len(under_way) >= self.budget.runs:
+            self.ended = f"the budget of {times(self.budget.runs, 'run')} is spent"
+            return None
+        found = self._begun(under_way) or next(
+            iter(choose_cells(list(self.study.runs), self._points, self._failed | under_way)), None
+        )
+        if found is None:
+            self.ended = "all runs of the grid are made"
+            return None
+        return found if self._affords(self.study.runs[found.cell]) else None
+
+    def _begun(self, under_way: set[Cell]) -> Choice | None:
+        """A run that was interrupted: its state is kept, and the rest of it costs less than a new one."""
+        for cell, run in sorted(self.study.runs.items()):
+            if (
+                run.id not in (self._over or ())
+                and cell not in under_way
+                and (self.study.folder.of(run) / NAME).is_file()
+            ):
+                return Choice(cell, "it was begun before")
+        return None
+
+    def _affords(self, run: Any) -> bool:
+        """Whether the run fits into the time that is left."""
+        if self.budget.seconds is None:
+            return True
+        left = self.budget.seconds - self._before - (time.monotonic() - self._began)
+        if left > 0 and self.study.seconds(run) <= left:
+            return True
+        self.ended = f"the budget of {duration(self.budget.seconds)} is spent"
+        return False
+
+    def _note(self, choice: Choice) -> None:
+        """Say what comes next and why, and keep it in the trace."""
+        cell, known = choice.cell, self.decision
+        network = f", width {cell.width}" if len({each.width for each in self.study.runs}) > 1 else ""
+        words = f"next: n = {amount(cell.n)}{network}, seed {cell.seed} ({choice.why})"
+        self.tell({"event": "note", "text": words if known is None else f"{words}; so far: {_known(known)}"})
+        line = {
+            "n": cell.n,
+            "width": cell.width,
+            "seed": cell.seed,
+            "why": choice.why,
+            "results": len(self._over or ()),
+        }
+        if known is not None:
+            line |= {"verdict": known.verdict, "chance_n": known.gain_n.probability}
+            line |= {} if known.gain_p is None else {"chance_p": known.gain_p.probability}
+        append_choice(self.study.folder.root, line)
+
+
+def _known(decision: Decision) -> str:
+    """The verdict and the chances behind it."""
+    said = f"{decision.verdict}, chance that twice n is worth it {format_chance(decision.gain_n.probability)}"
+    more = "" if decision.gain_p is None else f", twice p {format_chance(decision.gain_p.probability)}"
+    return said + more
+
+
+def append_choice(root: Path, line: dict[str, Any]) -> None:
+    """Add a line to the trace of a results folder.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    try:
+        with (root / CHOICES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise UserError(root / CHOICES, f"cannot be written ({error.strerror})", "free the disk") from error

@@ -1,0 +1,104 @@
+"""The order in which an adaptive sweep makes its runs: a function of what is measured and what is under way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconscale.errors import UserError
+from reconscale.laws import Points, infer
+from reconscale.laws.decisions.adaptive import Cell, choose_cells, is_settled, rank_widths, spaced_sizes
+
+SIZES, WIDTHS, SEEDS = (10, 25, 63, 158, 398, 1000), (8, 16, 32), (0, 1, 2)
+GRID = [Cell(n, width, seed) for n in SIZES for width in WIDTHS for seed in SEEDS]
+
+
+def measured(cells: list[Cell], best: int = 32) -> Points:
+    """PSNR that grows with n, and is best at one width."""
+    y = [25 + 2 * np.log10(c.n) - 0.3 * abs(np.log2(c.width / best)) + 0.01 * c.seed for c in cells]
+    n, width, seed = (np.array([getattr(c, name) for c in cells]) for name in ("n", "width", "seed"))
+    return Points(n, np.array(y), seed, 60.0 * width**2, "psnr", width=width)
+
+
+def sequence(count: int, workers: int = 1, best: int = 32) -> list[Cell]:
+    """The cells that are made, with some under way; runs end in the order in which they began."""
+    done: list[Cell] = []
+    under_way: list[Cell] = []
+    while len(done) + len(under_way) < count:
+        known = measured(done, best) if done else None
+        found = choose_cells(GRID, known, under_way, workers - len(under_way))
+        under_way += [choice.cell for choice in found]
+        if len(under_way) == workers or not found:
+            done.append(under_way.pop(0))
+    return done + under_way
+
+
+def test_every_width_at_the_largest_n_first_and_then_the_best_at_smaller_n() -> None:
+    made = sequence(8)
+    assert {(c.n, c.width, c.seed) for c in made[:3]} == {(1000, width, 0) for width in WIDTHS}
+    assert made[3:5] == [Cell(1000, 32, 1), Cell(1000, 16, 1)]
+    assert made[5:8] == [Cell(398, 32, 0), Cell(158, 32, 0), Cell(63, 32, 0)]
+
+
+@pytest.mark.parametrize("best", WIDTHS)
+def test_the_best_width_is_followed(best: int) -> None:
+    below = [cell for cell in sequence(10, best=best) if cell.n < 1000]
+    assert {cell.width for cell in below} == {best}
+
+
+@given(st.integers(1, 7), st.sampled_from(WIDTHS))
+@settings(max_examples=20, deadline=None)
+def test_each_run_is_made_once_and_in_the_end_all_of_them(workers: int, best: int) -> None:
+    made = sequence(len(GRID), workers, best)
+    assert len(made) == len(set(made)) == len(GRID) and set(made) == set(GRID)
+    assert choose_cells(GRID, measured(made)) == ()
+
+
+@given(st.permutations(GRID[:20]))
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_results_on_disk_does_not_matter(cells: list[Cell]) -> None:
+    assert choose_cells(GRID, measured(cells), count=5) == choose_cells(GRID, measured(sorted(cells)), count=5)
+
+
+def test_a_grid_of_one_width_without_widths_in_its_points() -> None:
+    grid = [Cell(n, 0, seed) for n in SIZES for seed in SEEDS]
+    points = replace(measured([Cell(1000, 32, 0)]), width=None, p=None)
+    assert choose_cells(grid, points, count=2)[0].cell == Cell(1000, 0, 1)
+
+
+def test_no_grid_is_refused() -> None:
+    with pytest.raises(UserError, match="the grid: has no runs; give n, widths and seeds"):
+        choose_cells([], None)
+
+
+def test_widths_are_ranked_by_validation_and_unknown_ones_last() -> None:
+    points = measured([Cell(1000, 8, 0), Cell(1000, 16, 0)], best=16)
+    assert rank_widths(points, WIDTHS, 1000) == [16, 8, 32]
+    turned = replace(points, validation=-points.y + 60)
+    assert rank_widths(turned, WIDTHS, 1000) == [8, 16, 32]
+    assert rank_widths(None, WIDTHS, 1000)[0] == 16
+
+
+def test_sizes_are_spaced_by_fractions_of_the_largest() -> None:
+    assert spaced_sizes(sorted(SIZES, reverse=True)) == [1000, 398, 158, 63, 25, 10]
+    assert spaced_sizes([1000]) == [1000]
+
+
+def test_settled_means_that_every_chance_is_far_from_even() -> None:
+    points = measured(GRID)
+    decision = infer(points).decide(worthwhile=0.1)
+    assert decision.gain_p is not None
+    sure = replace(
+        decision, gain_n=replace(decision.gain_n, probability=0.95), gain_p=replace(decision.gain_p, probability=0.02)
+    )
+    assert is_settled(sure, points, 3)
+    assert not is_settled(replace(sure, gain_n=replace(sure.gain_n, probability=0.85)), points, 3)
+    assert not is_settled(replace(sure, gain_p=replace(decision.gain_p, probability=0.2)), points, 3)
+    assert not is_settled(replace(sure, gain_p=None), points, 3)
+    assert is_settled(replace(sure, gain_p=None), points, 1)
+    assert not is_settled(sure, measured(GRID[-7:]), 3)
+    assert not is_settled(sure, points.rows(points.n >= 398), 3)
