@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -55,28 +56,34 @@ class Look:
     p_true: float
 
 
-def designs(points: Points) -> Iterator[tuple[str, list[Points]]]:
-    """Name -> what is seen at each look."""
-    yield "full grid", [points]
-    yield "single seed, 18", [points.rows(points.seed == 0)]
+def designs(points: Points) -> Iterator[tuple[str, Points]]:
+    """Name -> what a design that is fixed beforehand sees."""
+    yield "full grid", points
+    yield "single seed, 18", points.rows(points.seed == 0)
     three = np.isin(points.n, [SIZES[0], SIZES[3], SIZES[5]])
-    yield "3 n, single seed, 9", [points.rows(three & (points.seed == 0))]
-    yield "adaptive", list(adaptive(points))
+    yield "3 n, single seed, 9", points.rows(three & (points.seed == 0))
 
 
-def adaptive(points: Points) -> Iterator[Points]:
-    """The study after each number of runs in ``LOOKS``."""
+def adaptive(world: World, points: Points) -> Iterator[Look]:
+    """What is known after each number of runs in ``LOOKS``."""
     cells = [Cell(n, w, s) for n in SIZES for w in WIDTHS for s in range(SEEDS)]
-    index = {
-        (int(n), int(w), int(s)): k for k, (n, w, s) in enumerate(zip(points.n, points.width, points.seed, strict=True))
-    }
+    assert points.width is not None and points.seed is not None
+    rows = zip(points.n, points.width, points.seed, strict=True)
+    index = {(int(n), int(w), int(s)): k for k, (n, w, s) in enumerate(rows)}
     seen: list[int] = []
+    unsettled = "np"
     for count in range(1, LOOKS[-1] + 1):
         known = points.rows(np.array(seen)) if seen else None
-        cell = choose_cells(cells, known)[0].cell
+        cell = choose_cells(cells, known, unsettled=unsettled)[0].cell
         seen.append(index[cell.n, cell.width, cell.seed])
         if count in LOOKS:
-            yield points.rows(np.array(seen))
+            made = look(world, points.rows(np.array(seen)))
+            unsettled = "".join(name for name, chance in (("n", made.n_chance), ("p", made.p_chance)) if unsure(chance))
+            yield made
+
+
+def unsure(chance: float | None) -> bool:
+    return chance is None or SURE[0] < chance < SURE[1]
 
 
 def look(world: World, points: Points) -> Look:
@@ -93,21 +100,25 @@ def look(world: World, points: Points) -> Look:
                 None if larger is None else larger.probability, more)  # fmt: skip
 
 
-def judge(world: World) -> dict[str, list[dict[str, Any]]]:
+FULL = (len(SIZES) * len(WIDTHS) * SEEDS, len(WIDTHS) * SEEDS * float(np.sqrt(np.array(SIZES) / SIZES[-1]).sum()))
+"""Cost of the full grid: runs, and runs whose cost goes as the root of n."""
+
+
+def judge(world: World, *, fixed: bool) -> dict[str, list[dict[str, Any]]]:
     points = world.measured(SIZES, SEEDS)
-    return {name: [vars(look(world, seen)) for seen in looks] for name, looks in designs(points)}
+    found = {name: [vars(look(world, seen))] for name, seen in (designs(points) if fixed else ())}
+    return found | {"adaptive": [vars(made) for made in adaptive(world, points)]}
 
 
 def stopped(looks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The look at which a design stops."""
     for each in looks:
-        chances = (each["n_chance"], each["p_chance"])
-        if all(chance is not None and not SURE[0] < chance < SURE[1] for chance in chances):
+        if not unsure(each["n_chance"]) and not unsure(each["p_chance"]):
             return each
     return looks[-1]
 
 
-def row(name: str, looks: Sequence[dict[str, Any]], full: tuple[float, float]) -> str:
+def row(name: str, looks: Sequence[dict[str, Any]]) -> str:
     cells = []
     for chance, true in (("n_chance", "n_true"), ("p_chance", "p_true")):
         said = [None if e[chance] is None or UNLIKELY < e[chance] < LIKELY else e[chance] >= LIKELY for e in looks]
@@ -116,7 +127,7 @@ def row(name: str, looks: Sequence[dict[str, Any]], full: tuple[float, float]) -
         cells.append(f"{100 * right:3.0f} {100 * wrong:3.0f}")
     runs, root = np.mean([e["runs"] for e in looks]), np.mean([e["cost_root"] for e in looks])
     error, ten = (np.sqrt(np.mean([e[key] ** 2 for e in looks])) for key in ("n_error", "ten_error"))
-    return (f"{name:24} {100 * runs / full[0]:6.0f} {100 * root / full[1]:6.0f}   {cells[0]}   {cells[1]}"
+    return (f"{name:24} {100 * runs / FULL[0]:6.0f} {100 * root / FULL[1]:6.0f}   {cells[0]}   {cells[1]}"
             f"   {error:.3f}   {ten:.3f}")  # fmt: skip
 
 
@@ -124,27 +135,30 @@ def table(title: str, found: Sequence[dict[str, list[dict[str, Any]]]]) -> None:
     print(
         f"\n{title}: {len(found)} worlds\n{'design':24} runs % root %   n: right wrong  p: right wrong  error dB  10x"
     )
-    full = [each["full grid"][0] for each in found]
-    cost = (float(np.mean([e["runs"] for e in full])), float(np.mean([e["cost_root"] for e in full])))
     for name in found[0]:
         if name != "adaptive":
-            print(row(name, [each[name][0] for each in found], cost))
+            print(row(name, [each[name][0] for each in found]))
     for k, count in enumerate(LOOKS):
-        print(row(f"adaptive, {count}", [each["adaptive"][k] for each in found], cost))
-    print(row("adaptive, stops", [stopped(each["adaptive"]) for each in found], cost))
+        print(row(f"adaptive, {count}", [each["adaptive"][k] for each in found]))
+    print(row("adaptive, stops", [stopped(each["adaptive"]) for each in found]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("worlds", type=int, nargs="?", default=60)
     parser.add_argument("--record", type=Path, help="keep every look as JSON")
+    parser.add_argument("--adaptive", action="store_true", help="the adaptive design alone")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     began = time.perf_counter()
     kept: dict[str, Any] = {}
     with ProcessPoolExecutor(given.workers, mp_context=get_context("forkserver")) as pool:
         for title, inside in (("inside", True), ("outside", False)):
-            kept[title] = list(pool.map(judge, [World(index, inside) for index in range(given.worlds)]))
+            kept[title] = list(
+                pool.map(
+                    partial(judge, fixed=not given.adaptive), [World(index, inside) for index in range(given.worlds)]
+                )
+            )
             table(title, kept[title])
             if given.record:
                 given.record.write_text(json.dumps(kept))

@@ -240,12 +240,15 @@ def run(  # noqa: PLR0913 - flags
             for flag in (flag for flag, given in ours.items() if given):
                 raise UserError(flag, "is for networks of ours", f"leave it out: {study} has runs of other code")
             raise typer.Exit(_code(run_external(study, flags, again)))
-        value, folder = _load(study)
         places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
         where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
+        allowed = _budget(budget, until)
+        if allowed is not None:
+            _propose(study, where)
+        value, folder = _load(study)
         try:
             how: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
-            status = _run_study(value, folder, where, budget=_budget(budget, until), **how)
+            status = _run_study(value, folder, where, budget=allowed, **how)
         except EndedOnPurpose as ended:
             remedy = f"check recipe.lr, recipe.steps and the images, or train the rest with: {again} --keep-going"
             raise UserError(ended.where, ended.found, remedy) from ended
@@ -255,6 +258,18 @@ def run(  # noqa: PLR0913 - flags
                     remember_data(folder, value.images, data)
         _print_status(status, study, again, chosen=budget is not None or until is not None)
     raise typer.Exit(_code(status))
+
+
+def _propose(path: Path, where: ExecutionConfig) -> None:
+    """Give a study without a grid one, and say which."""
+    from reconscale.training.propose import propose_sweep
+
+    with StageProgress() as progress:
+        made = propose_sweep(path, where, progress)
+    if made is not None:
+        axes = (f"{name} = {list(value)}" for name, value in made.model_dump(exclude_none=True).items())
+        errors.print(f"note: the study names no grid; chosen for it: {', '.join(axes)}", markup=False, highlight=False,
+                     soft_wrap=True)  # fmt: skip
 
 
 def _budget(budget: str | None, until: str | None) -> Budget | None:

@@ -23,6 +23,7 @@ from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
+from reconscale.study.proposed_sweep import open_axes, with_proposed
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
 
@@ -299,7 +300,11 @@ def load_study(path: str | Path) -> Study:
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
                         "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
-    return parse_study(content, path, beside=path.parent)
+    complete = with_proposed(content, path.parent / "runs")
+    if missing := [name for name in open_axes(complete) if name != "seed"]:
+        raise UserError(f"{path}, [sweep]", f"has no {' and no '.join(missing)}",
+                        "give it, or let runs be chosen: reconscale run STUDY --budget 2h")  # fmt: skip
+    return parse_study(complete, path, beside=path.parent)
 
 
 ELSEWHERE = ("command", "callable")

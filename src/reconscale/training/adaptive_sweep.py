@@ -15,7 +15,7 @@ from typing import Any
 from reconscale.errors import UserError
 from reconscale.format import amount, duration, format_chance, times
 from reconscale.laws import Decision, Points, infer
-from reconscale.laws.decisions.adaptive import Cell, Choice, choose_cells, is_settled
+from reconscale.laws.decisions.adaptive import Cell, Choice, choose_cells, find_unsettled, is_settled
 from reconscale.study import Folder, Run, Study, runs_of
 from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy
@@ -173,9 +173,9 @@ class RunChooser:
         if self.budget.runs is not None and len(over) + len(under_way) >= self.budget.runs:
             self.ended = f"the budget of {times(self.budget.runs, 'run')} is spent"
             return None
-        found = self._begun(under_way) or next(
-            iter(choose_cells(list(self.study.runs), self._points, self._failed | under_way)), None
-        )
+        unsettled = find_unsettled(self.decision, widths)
+        chosen = choose_cells(list(self.study.runs), self._points, self._failed | under_way, unsettled=unsettled)
+        found = self._begun(under_way) or next(iter(chosen), None)
         if found is None:
             self.ended = "all runs of the grid are made"
             return None

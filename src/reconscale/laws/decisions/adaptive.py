@@ -15,6 +15,7 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.laws.decisions.decide import Decision
+from reconscale.laws.decisions.gains import Gain
 from reconscale.laws.points import METRICS, Points
 
 SPACING = (1.0, 2.5, 6.0, 16.0, 40.0, 100.0)
@@ -55,7 +56,11 @@ class Choice:
 
 
 def choose_cells(
-    cells: Collection[Cell], points: Points | None, pending: Collection[Cell] = (), count: int = 1
+    cells: Collection[Cell],
+    points: Points | None,
+    pending: Collection[Cell] = (),
+    count: int = 1,
+    unsettled: str = "np",
 ) -> tuple[Choice, ...]:
     """The next runs of a grid.
 
@@ -64,6 +69,7 @@ def choose_cells(
         points: what was measured, with ``seed``, and ``width`` where there are several; None: nothing yet.
         pending: runs that are under way.
         count: how many to choose, at most.
+        unsettled: the questions that are open, of ``n`` and ``p``; see :func:`find_unsettled`.
 
     Returns:
         ``count`` runs, or as many as are left.
@@ -75,7 +81,7 @@ def choose_cells(
         raise UserError("the grid", "has no runs", "give n, widths and seeds")
     made = measured_cells(points, cells) | set(pending)
     chosen = []
-    for choice in ordered_cells(sorted(cells), points):
+    for choice in ordered_cells(sorted(cells), points, unsettled):
         if choice.cell not in made:
             made.add(choice.cell)
             chosen.append(choice)
@@ -94,10 +100,22 @@ def is_settled(decision: Decision, points: Points, widths: int) -> bool:
         points: what was measured.
         widths: of the grid; with several, the gain of a larger network must be known, too.
     """
-    if len(points) < LEAST_RUNS or len(points.sizes) < LEAST_SIZES or (decision.gain_p is None and widths > 1):
+    if len(points) < LEAST_RUNS or len(points.sizes) < LEAST_SIZES:
         return False
-    chances = [gain.probability for gain in (decision.gain_n, decision.gain_p) if gain is not None]
-    return all(not UNSURE[0] < chance < UNSURE[1] for chance in chances)
+    return not find_unsettled(decision, widths)
+
+
+def find_unsettled(decision: Decision | None, widths: int) -> str:
+    """The questions that are open, of ``n`` and ``p``: those with a chance between 10 and 90 %, or without any."""
+    if decision is None:
+        return "np"
+    gains = {"n": decision.gain_n, "p": decision.gain_p}
+    asked = [name for name in gains if name == "n" or widths > 1]
+    return "".join(name for name in asked if _is_unsure(gains[name]))
+
+
+def _is_unsure(gain: Gain | None) -> bool:
+    return gain is None or UNSURE[0] < gain.probability < UNSURE[1]
 
 
 def measured_cells(points: Points | None, cells: Collection[Cell]) -> set[Cell]:
@@ -110,21 +128,33 @@ def measured_cells(points: Points | None, cells: Collection[Cell]) -> set[Cell]:
     return {Cell(int(n), int(w), int(s)) for n, w, s in zip(points.n, width, seed, strict=True)}
 
 
-def ordered_cells(cells: Sequence[Cell], points: Points | None) -> list[Choice]:
+def ordered_cells(cells: Sequence[Cell], points: Points | None, unsettled: str = "np") -> list[Choice]:
     """All cells in the order in which they are worth making, as far as the measurements say; some come twice."""
     widths, seeds = sorted({cell.width for cell in cells}), sorted({cell.seed for cell in cells})
     sizes = sorted({cell.n for cell in cells}, reverse=True)
     ranked, ladder = rank_widths(points, widths, sizes[0]), spaced_sizes(sizes)
-    stages = (
+    stages = [
         (seeds[:1], sizes[:1], ranked, "every width once at the largest n"),
         (seeds[1:2], sizes[:1], ranked[:2], "a second seed of the two best widths at the largest n"),
         (seeds[:1], ladder[1:4], ranked[:1], "the best width at smaller n"),
-        (seeds[:1], ladder[4:], ranked[:1], "the best width at far smaller n"),
         (seeds[2:3], sizes[:1], ranked[:1], "a third seed of the best width at the largest n"),
+        (seeds[:1], ladder[4:], ranked[:1], "the best width at far smaller n"),
         (seeds[1:2], ladder[1:3], ranked[:1], "a second seed of the best width at smaller n"),
+    ]
+    if "p" in unsettled:
+        stages += [
+            (seeds[:3], sizes[:1], ranked[:2], "another seed at the largest n, as p is unsettled"),
+            (seeds[:2], ladder[:2], ranked, "the other widths near the largest n, as p is unsettled"),
+        ]
+    if "n" in unsettled:
+        stages += [
+            (seeds[:3], ladder[:3], ranked[:1], "another seed of the best width, as n is unsettled"),
+            (seeds[:1], ladder[:4], ranked[:2], "a second width at smaller n, as n is unsettled"),
+        ]
+    stages += [
         (seeds, ladder[:3], ranked, "the other widths near the largest n"),
         (seeds, sizes, ranked, "what is left of the grid"),
-    )
+    ]
     there = set(cells)
     every = (
         Choice(Cell(n, width, seed), why)
