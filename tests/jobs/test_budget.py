@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ def train(job: rs.Job) -> dict[str, Any]:
     noise = np.random.default_rng([job.seed, job.n, job.width or 0]).normal(0, 0.02)
     value = 25 + 3 * math.log10(job.n) - 0.02 * abs(math.log2((job.width or 8) / 8)) + noise
     return {"psnr": value, "validation": value, "p": 100 * (job.width or 1) ** 2}
+
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/budget.md"
+
+
+def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, str(PAGE), "exec"), {})
+    assert capsys.readouterr().out == "COLLECT MORE\n"
 
 
 def results_of(folder: Path) -> dict[str, str]:

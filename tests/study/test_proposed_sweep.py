@@ -22,7 +22,17 @@ from reconscale.study.proposed_sweep import (
     with_proposed,
 )
 
-STUDY = 'name = "x"\n[problem]\nkind = "denoising"\n[images]\nsource = "bundled"\nval = 2\ntest = 2\n[network]\nfamily = "unet"\n'
+STUDY = """
+name = "x"
+[problem]
+kind = "denoising"
+[images]
+source = "bundled"
+val = 2
+test = 2
+[network]
+family = "unet"
+"""
 
 
 @given(st.integers(20, 10**7))

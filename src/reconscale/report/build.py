@@ -15,6 +15,7 @@ from reconscale.format import amount, times
 from reconscale.laws import Finding, Points
 from reconscale.report import figures, html_tables, page_text
 from reconscale.report.analysis import Analysis, analyse, decision_record, json_safe
+from reconscale.report.choices import choices_grid, choices_table
 from reconscale.report.comparison import exchange_table, rates_grid
 from reconscale.report.convergence import probes_table, steps_table
 from reconscale.report.explanation import (
@@ -59,6 +60,7 @@ from reconscale.report.tables import (
     size_table,
 )
 from reconscale.study import Folder, Result, Run, Study
+from reconscale.study.choices import read_choices
 from reconscale.study.defaults import written_out
 from reconscale.study.results_folder import folder_of, others_sentence, read_incidents
 
@@ -141,10 +143,11 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
     costs = cost_table(done, None if known.sets is None else known.sets.numbers("pixels")[0])
-    faults = faults_table(read_incidents(known.folder.root))
+    faults, chosen = faults_table(read_incidents(known.folder.root)), read_choices(known.folder.root)
     extra = (
         runs_table(known.runs, known.results, main),
         *((faults,) if len(faults) else ()),
+        *((choices_table(chosen),) if chosen else ()),
         costs,
         shift_table(done, profile),
         validation_table(done, best),
@@ -169,6 +172,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         runs=html_tables.runs_grid(tables["runs"], profile),
         runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
         faults=page_text.faults(faults),
+        choices=choices_grid(chosen, study.images.noun),
         method=page_text.method(study, answer, known.results),
         commands=_commands(study),
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),

@@ -91,6 +91,7 @@ class Page:
         findings: severity, code, text.
         runs, runs_summary: every run.
         faults: what went wrong around them, in a sentence.
+        choices: how they were chosen, where they were chosen one by one.
         method: paragraphs.
         commands: how to reproduce.
         provenance: versions and hardware.
@@ -126,6 +127,7 @@ class Page:
     runs: Grid | None = None
     runs_summary: str = ""
     faults: str = ""
+    choices: Grid | None = None
     method: Sequence[str] = ()
     commands: Sequence[str] = ()
     reservation: str = ""

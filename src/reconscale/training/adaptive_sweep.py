@@ -5,28 +5,23 @@ What is chosen is a function of the results that are there: a sweep that was kil
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from reconscale.errors import UserError
 from reconscale.format import amount, duration, format_chance, times
 from reconscale.laws import Decision, Points, infer
 from reconscale.laws.decisions.adaptive import Cell, Choice, choose_cells, find_unsettled, is_settled
 from reconscale.study import Folder, Run, Study, runs_of
 from reconscale.study.budget import Budget
+from reconscale.study.choices import ChosenRun, append_choice
 from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy
 from reconscale.study.external_points import points_of_external
 from reconscale.study.measurements import points_from_results
 from reconscale.study.results_folder import AnyFolder
 from reconscale.training.checkpoint import NAME
 from reconscale.training.executors.base import AnyTask, Executor, Tell
-
-CHOICES = "choices.jsonl"
-"""The trace of a results folder: one line for each run that was chosen. Nothing depends on it."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +203,7 @@ class RunChooser:
         network = f", width {cell.width}" if len({each.width for each in self.study.runs}) > 1 else ""
         words = f"next: n = {amount(cell.n)}{network}, seed {cell.seed} ({choice.why})"
         self.tell({"event": "note", "text": words if known is None else f"{words}; so far: {_known(known)}"})
-        line = {
+        made = {
             "n": cell.n,
             "width": cell.width,
             "seed": cell.seed,
@@ -216,9 +211,9 @@ class RunChooser:
             "results": len(self._over or ()),
         }
         if known is not None:
-            line |= {"verdict": known.verdict, "chance_n": known.gain_n.probability}
-            line |= {} if known.gain_p is None else {"chance_p": known.gain_p.probability}
-        append_choice(self.study.folder.root, line)
+            made |= {"verdict": known.verdict, "chance_n": known.gain_n.probability}
+            made |= {} if known.gain_p is None else {"chance_p": known.gain_p.probability}
+        append_choice(self.study.folder.root, ChosenRun.model_validate(made))
 
 
 def _known(decision: Decision) -> str:
@@ -226,16 +221,3 @@ def _known(decision: Decision) -> str:
     said = f"{decision.verdict}, chance that twice n is worth it {format_chance(decision.gain_n.probability)}"
     more = "" if decision.gain_p is None else f", twice p {format_chance(decision.gain_p.probability)}"
     return said + more
-
-
-def append_choice(root: Path, line: dict[str, Any]) -> None:
-    """Add a line to the trace of a results folder.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    try:
-        with (root / CHOICES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-    except OSError as error:
-        raise UserError(root / CHOICES, f"cannot be written ({error.strerror})", "free the disk") from error
