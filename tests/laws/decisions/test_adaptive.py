@@ -37,17 +37,34 @@ def sequence(count: int, workers: int = 1, best: int = 32) -> list[Cell]:
     return done + under_way
 
 
-def test_every_width_at_the_largest_n_first_and_then_the_best_at_smaller_n() -> None:
-    made = sequence(8)
-    assert {(c.n, c.width, c.seed) for c in made[:3]} == {(1000, width, 0) for width in WIDTHS}
-    assert made[3:5] == [Cell(1000, 32, 1), Cell(1000, 16, 1)]
-    assert made[5:8] == [Cell(398, 32, 0), Cell(158, 32, 0), Cell(63, 32, 0)]
+def test_every_width_at_three_sizes_first_and_then_the_best() -> None:
+    made = sequence(14)
+    for k, n in enumerate((1000, 158, 25)):
+        assert {(c.n, c.width, c.seed) for c in made[3 * k : 3 * k + 3]} == {(n, width, 0) for width in WIDTHS}
+    assert made[9:11] == [Cell(1000, 32, 1), Cell(1000, 16, 1)]
+    assert made[11:14] == [Cell(158, 32, 1), Cell(398, 32, 0), Cell(63, 32, 0)]
 
 
 @pytest.mark.parametrize("best", WIDTHS)
 def test_the_best_width_is_followed(best: int) -> None:
-    below = [cell for cell in sequence(10, best=best) if cell.n < 1000]
-    assert {cell.width for cell in below} == {best}
+    made = sequence(15, best=best)
+    assert {cell.width for cell in made[11:]} == {best}
+
+
+@pytest.mark.parametrize("sizes", [(5,), (5, 9), (5, 9, 20), (8, 24, 64, 130)])
+def test_grids_with_few_sizes_are_spread_as_far_as_they_go(sizes: tuple[int, ...]) -> None:
+    grid = [Cell(n, width, seed) for n in sizes for width in (4, 8) for seed in (0, 1)]
+    first = [choice.cell for choice in choose_cells(grid, None, count=6)]
+    assert {cell.n for cell in first[:6]} >= {sizes[0], sizes[-1]}
+    assert len({(cell.n, cell.width) for cell in first}) == min(6, 2 * len(sizes))
+
+
+def test_the_open_question_decides_what_comes_next() -> None:
+    made = sequence(15)
+    known = measured(made)
+    p, n = (choose_cells(GRID, known, count=3, unsettled=open_) for open_ in ("p", "n"))
+    assert all(choice.why.endswith("as p is unsettled") for choice in p) and {c.cell.n for c in p} <= {1000, 398}
+    assert all(choice.why.endswith("as n is unsettled") for choice in n) and {c.cell.width for c in n} <= {32, 16}
 
 
 @given(st.integers(1, 7), st.sampled_from(WIDTHS))
@@ -67,7 +84,7 @@ def test_the_order_of_results_on_disk_does_not_matter(cells: list[Cell]) -> None
 def test_a_grid_of_one_width_without_widths_in_its_points() -> None:
     grid = [Cell(n, 0, seed) for n in SIZES for seed in SEEDS]
     points = replace(measured([Cell(1000, 32, 0)]), width=None, p=None)
-    assert choose_cells(grid, points, count=2)[0].cell == Cell(1000, 0, 1)
+    assert [c.cell for c in choose_cells(grid, points, count=3)] == [Cell(158, 0, 0), Cell(25, 0, 0), Cell(1000, 0, 1)]
 
 
 def test_no_grid_is_refused() -> None:

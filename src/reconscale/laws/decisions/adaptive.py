@@ -1,9 +1,9 @@
 """Which runs of a grid to make next, so that a verdict is reached with few of them.
 
-The order was found by simulation (``benchmarks/adaptive.py``). What decides is the largest n: every width there once,
-a second seed for the best two, then the width that is best so far at smaller n, more of its seeds, and in the end the
-other widths at smaller n. Nothing is drawn: the next runs are a function of the results that are there, so a sweep that
-was killed goes on as if it had not been.
+The order was found by simulation (``benchmarks/adaptive.py``). First every width once at the largest n, at a sixth and
+at a fortieth of it, for all widths tell how quality goes with n; then more seeds at the largest n, and the width that
+is best so far between these sizes; then what bears on the question that is open. Nothing is drawn: the next runs are
+a function of the results that are there, so a sweep that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -133,13 +133,17 @@ def ordered_cells(cells: Sequence[Cell], points: Points | None, unsettled: str =
     widths, seeds = sorted({cell.width for cell in cells}), sorted({cell.seed for cell in cells})
     sizes = sorted({cell.n for cell in cells}, reverse=True)
     ranked, ladder = rank_widths(points, widths, sizes[0]), spaced_sizes(sizes)
+    last = len(ladder) - 1
+    middle, low = [ladder[min(2, last // 2)]], [ladder[min(4, last)]]
+    between = [n for n in ladder[1:4] if n not in middle]
     stages = [
         (seeds[:1], sizes[:1], ranked, "every width once at the largest n"),
+        (seeds[:1], middle, ranked, "every width once at a sixth of it"),
+        (seeds[:1], low, ranked, "every width once at a fortieth of it"),
         (seeds[1:2], sizes[:1], ranked[:2], "a second seed of the two best widths at the largest n"),
-        (seeds[:1], ladder[1:4], ranked[:1], "the best width at smaller n"),
+        (seeds[1:2], middle, ranked[:1], "a second seed of the best width at a sixth of it"),
+        (seeds[:1], between, ranked[:1], "the best width between these sizes"),
         (seeds[2:3], sizes[:1], ranked[:1], "a third seed of the best width at the largest n"),
-        (seeds[:1], ladder[4:], ranked[:1], "the best width at far smaller n"),
-        (seeds[1:2], ladder[1:3], ranked[:1], "a second seed of the best width at smaller n"),
     ]
     if "p" in unsettled:
         stages += [
@@ -149,7 +153,7 @@ def ordered_cells(cells: Sequence[Cell], points: Points | None, unsettled: str =
     if "n" in unsettled:
         stages += [
             (seeds[:3], ladder[:3], ranked[:1], "another seed of the best width, as n is unsettled"),
-            (seeds[:1], ladder[:4], ranked[:2], "a second width at smaller n, as n is unsettled"),
+            (seeds[:2], ladder, ranked[:2], "a second width at smaller n, as n is unsettled"),
         ]
     stages += [
         (seeds, ladder[:3], ranked, "the other widths near the largest n"),
