@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from reconscale.errors import UserError
-from reconscale.laws.curve.shared_shape import share_shape
+from reconscale.laws.curve.shared_shape import SHARING, SharingPrior, share_shape
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import are_equal, may_be_equal
 from reconscale.laws.points import Points
@@ -55,12 +55,13 @@ class RelatedCurves(Generic[C]):
         return f"RelatedCurves({len(self)} curves; shared from 0 to 0.8: {shared})"
 
 
-def relate_curves(curves: Sequence[C], seed: int = 0) -> RelatedCurves[C]:
+def relate_curves(curves: Sequence[C], seed: int = 0, belief: SharingPrior = SHARING) -> RelatedCurves[C]:
     """Couple curves that were inferred alone (:mod:`.curve.shared_shape`).
 
     Args:
         curves: two or more.
         seed: the same seed gives the same bits.
+        belief: about the degrees of sharing.
 
     Raises:
         UserError: there are fewer than two, their n count different things, or two hold the same points.
@@ -69,7 +70,7 @@ def relate_curves(curves: Sequence[C], seed: int = 0) -> RelatedCurves[C]:
         raise UserError("infer", f"found {len(curves)} sets of points", "give two or more, or one without brackets")
     for a, b in combinations([curve.points for curve in curves], 2):
         _check_related(a, b)
-    made = share_shape([curve.ensemble.curve for curve in curves], np.random.default_rng((seed, 7)))
+    made = share_shape([curve.ensemble.curve for curve in curves], np.random.default_rng((seed, 7)), belief)
     pairs = zip(curves, made.posteriors, strict=True)
     coupled = tuple(replace(one, ensemble=replace(one.ensemble, curve=shape)) for one, shape in pairs)
     return RelatedCurves(coupled, made.degree, made.odds)

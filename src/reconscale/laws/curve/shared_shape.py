@@ -32,14 +32,27 @@ QUANTITIES = ("slope", "slowing down", "earlier slope")
 """What curves may share."""
 PLACES = np.log([1.0, 3.0, 0.1])
 """Where the slopes are read, in ln n from the largest n that all curves reach."""
-DEGREES = np.array([0.0, 0.3, 0.6, 0.8])
-"""Degrees of sharing."""
-BELIEF = np.array([0.4, 0.2, 0.2, 0.2])
-"""Their probabilities before any data (``python benchmarks/related.py`` compares others)."""
 SWEEPS = 40
 """Moves of every curve in each chain."""
 MARGIN = 1e-4
 """No normal score is more extreme than those of this probability."""
+
+
+@dataclass(frozen=True)
+class SharingPrior:
+    """What is believed about the degree of sharing of a quantity before any data.
+
+    Attributes:
+        degrees: what it can be, 0 first.
+        chances: of each; they sum to 1.
+    """
+
+    degrees: tuple[float, ...] = (0.0, 0.3, 0.6, 0.8)
+    chances: tuple[float, ...] = (0.4, 0.2, 0.2, 0.2)
+
+
+SHARING = SharingPrior()
+"""``python benchmarks/related.py forecasts`` compares it with a stronger one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +70,24 @@ class SharedShape:
     odds: dict[str, float]
 
 
-def share_shape(posteriors: Sequence[Posterior], rng: np.random.Generator) -> SharedShape:
+def share_shape(
+    posteriors: Sequence[Posterior], rng: np.random.Generator, belief: SharingPrior = SHARING
+) -> SharedShape:
     """Couple curves that were inferred alone.
 
     Args:
         posteriors: two or more.
         rng: source of the sampler's moves.
+        belief: about the degrees of sharing.
     """
     last = min(float(one.level.x[-1]) for one in posteriors)
     scores = [normal_scores(one, last + PLACES) for one in posteriors]
-    rows, degrees = _sample(scores, rng)
+    rows, degrees = _sample(scores, rng, belief)
     shared = [_taken(one, rows[:, k]) for k, one in enumerate(posteriors)]
     chance = (degrees > 0).mean(axis=0)
     limited = np.clip(chance, 0.5 / len(degrees), 1.0 - 0.5 / len(degrees))
-    odds = limited / (1.0 - limited) * BELIEF[0] / (1.0 - BELIEF[0])
-    mean = DEGREES[degrees].mean(axis=0)
+    odds = limited / (1.0 - limited) * belief.chances[0] / (1.0 - belief.chances[0])
+    mean = np.array(belief.degrees)[degrees].mean(axis=0)
     named = (dict(zip(QUANTITIES, values.tolist(), strict=True)) for values in (mean, odds))
     return SharedShape(tuple(shared), *named)
 
@@ -107,21 +123,22 @@ def _ranked(known: Floats, values: Floats) -> Floats:
     return np.asarray(ndtri(np.clip((0.5 * rank + 0.5) / (len(known) + 1), MARGIN, 1.0 - MARGIN)))
 
 
-def _sample(scores: Sequence[Floats], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sample(
+    scores: Sequence[Floats], rng: np.random.Generator, belief: SharingPrior
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows (D, M) of the curves that go together, and the index (D, Q) of the degree of each quantity."""
-    many, draws = len(scores), len(scores[0])
+    many, draws, values = len(scores), len(scores[0]), np.array(belief.degrees)
     rows = np.stack([np.arange(draws)] + [rng.permutation(draws) for _ in range(many - 1)], axis=1)
     now = np.stack([one[rows[:, k]] for k, one in enumerate(scores)], axis=1)
     degrees = np.zeros((draws, now.shape[2]), dtype=np.int64)
     for _ in range(SWEEPS):
-        chance = np.exp(log_copula(now, DEGREES)) * BELIEF
-        chance = np.cumsum(chance, axis=-1)
+        chance = np.cumsum(np.exp(log_copula(now, values)) * np.array(belief.chances), axis=-1)
         degrees = (chance < rng.random(degrees.shape)[:, :, None] * chance[:, :, -1:]).sum(axis=-1)
-        density = _log_density(now, degrees)
+        density = _log_density(now, values[degrees])
         for k, one in enumerate(scores):
             proposed, new = rng.integers(draws, size=draws), now.copy()
             new[:, k] = one[proposed]
-            better = _log_density(new, degrees)
+            better = _log_density(new, values[degrees])
             accepted = np.log(rng.random(draws)) < better - density
             rows[accepted, k], now[accepted] = proposed[accepted], new[accepted]
             density = np.where(accepted, better, density)
@@ -130,16 +147,19 @@ def _sample(scores: Sequence[Floats], rng: np.random.Generator) -> tuple[NDArray
 
 def log_copula(scores: Floats, degrees: Floats) -> Floats:
     """(D, Q, R) log density of scores (D, M, Q) with each correlation (R,), over that of independent ones."""
-    many = scores.shape[1]
-    total, squares = scores.sum(axis=1)[..., None] ** 2, (scores**2).sum(axis=1)[..., None]
+    return _log_ratio(scores.sum(axis=1)[..., None], (scores**2).sum(axis=1)[..., None], scores.shape[1], degrees)
+
+
+def _log_density(scores: Floats, degrees: Floats) -> Floats:
+    """(D,) the same with a correlation (D, Q) for each quantity, summed over them."""
+    every = _log_ratio(scores.sum(axis=1), (scores**2).sum(axis=1), scores.shape[1], degrees)
+    return np.asarray(every.sum(axis=1))
+
+
+def _log_ratio(total: Floats, squares: Floats, many: int, degrees: Floats) -> Floats:
     scale = (many - 1) * np.log1p(-degrees) + np.log1p((many - 1) * degrees)
-    form = (squares - degrees / (1.0 + (many - 1) * degrees) * total) / (1.0 - degrees)
+    form = (squares - degrees / (1.0 + (many - 1) * degrees) * total**2) / (1.0 - degrees)
     return np.asarray(-0.5 * (scale + form - squares))
-
-
-def _log_density(scores: Floats, degrees: NDArray[np.int64]) -> Floats:
-    every = log_copula(scores, DEGREES)
-    return np.asarray(np.take_along_axis(every, degrees[..., None], axis=-1).sum(axis=(1, 2)))
 
 
 def _taken(posterior: Posterior, rows: NDArray[np.int64]) -> Posterior:
