@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from curves import Curve, lcdb, revisiting, study_curves, study_replicates, tomography
+from reconscale.laws.decisions.compare import are_equal
 from simulated import Truth
 
 NETWORKS, WIDTHS, METRICS, TASKS = "networks", "widths", "metrics", "tasks"
@@ -81,7 +82,15 @@ def _by(source: str, kind: str, curves: Sequence[Curve], key: Callable[[Curve], 
     groups: dict[str, list[Curve]] = defaultdict(list)
     for curve in curves:
         groups[str(key(curve))].append(curve)
-    yield from (Family(source, kind, group) for _, group in sorted(groups.items()) if len(group) > 1)
+    for _, group in sorted(groups.items()):
+        apart = [curve for k, curve in enumerate(group) if not any(_equal(curve, other) for other in group[:k])]
+        if len(apart) > 1:
+            yield Family(source, kind, apart)
+
+
+def _equal(a: Curve, b: Curve) -> bool:
+    """Whether two metrics of the same runs are one: a volume of one slice."""
+    return are_equal(a.points, b.points)
 
 
 SHARED, PARTLY, APART = "the same shape", "the same exponent", "nothing in common"

@@ -40,7 +40,7 @@ STRONG = SharingPrior((0.0, 0.6, 0.8, 0.95), (0.4, 0.2, 0.2, 0.2))
 CORRELATIONS = (0.0, 0.3, 0.5, 0.7, 0.9)
 WORST = 0.85
 """A correlation with which fewer of the 90 % intervals hold is not chosen."""
-PAIRS = 60
+PAIRS = 30
 console = Console(width=130)
 
 

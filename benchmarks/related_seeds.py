@@ -20,7 +20,7 @@ from simulated import KINDS, truth
 
 Floats = NDArray[np.float64]
 FACTORS = (1.41, 2.0, 2.83, 4.0, 8.0, 16.0, 64.0)
-COUNT, SIZES, SEEDS, NOISE = 200, 6, 3, 0.02
+COUNT, SIZES, SEEDS, NOISE = 100, 6, 3, 0.02
 LUCK, NESTED = 0.5, 0.6
 """Correlation at all distances; and next to each other, from where it falls as one over the factor of n."""
 
