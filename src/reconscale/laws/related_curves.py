@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from reconscale.errors import UserError
+from reconscale.laws.curve.shared_ensemble import share_ensemble
 from reconscale.laws.curve.shared_shape import SHARING, SharingPrior, share_shape
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import are_equal, may_be_equal
@@ -56,7 +57,7 @@ class RelatedCurves(Generic[C]):
 
 
 def relate_curves(curves: Sequence[C], seed: int = 0, belief: SharingPrior = SHARING) -> RelatedCurves[C]:
-    """Couple curves that were inferred alone (:mod:`.curve.shared_shape`).
+    """Couple curves that were inferred alone (:mod:`.curve.shared_shape`); no interval becomes narrower.
 
     Args:
         curves: two or more.
@@ -72,7 +73,7 @@ def relate_curves(curves: Sequence[C], seed: int = 0, belief: SharingPrior = SHA
         _check_related(a, b)
     made = share_shape([curve.ensemble.curve for curve in curves], np.random.default_rng((seed, 7)), belief)
     pairs = zip(curves, made.posteriors, strict=True)
-    coupled = tuple(replace(one, ensemble=replace(one.ensemble, curve=shape)) for one, shape in pairs)
+    coupled = tuple(replace(one, ensemble=share_ensemble(one.ensemble, shape)) for one, shape in pairs)
     return RelatedCurves(coupled, made.degree, made.odds)
 
 

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 
 from reconscale.arrays import Floats
 
-ALIKE = 0.5
+ALIKE = 0.3
 """Rank correlation, as normal scores, of how two related curves continue (``python benchmarks/related.py differences``
 measures what smaller and larger ones do to forecasts of differences)."""
 STRATA = 40
