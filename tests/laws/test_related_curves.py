@@ -89,6 +89,8 @@ def test_refusals(pair):
     for few in ([], [pair[0]]):
         with pytest.raises(rs.UserError, match="two or more"):
             infer(few)
+    with pytest.raises(rs.UserError, match="infer: found str"):
+        infer([pair[0], "psnr.csv"])
     with pytest.raises(rs.UserError, match="same points twice"):
         infer([pair[0], pair[0].rows([4, 3, 2, 1, 0])])
     slices = Points(pair[1].n, pair[1].y, metric="psnr", unit="slices")

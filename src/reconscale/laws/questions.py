@@ -8,6 +8,7 @@ from typing import overload
 
 from numpy.typing import ArrayLike
 
+from reconscale.errors import UserError
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import NAMES, Comparison, Crossing, compare_curves, find_crossing
 from reconscale.laws.decisions.costs import Costs
@@ -89,6 +90,9 @@ def infer(
     """
     if isinstance(points, Points):
         return Curve.infer(points, seed, laws)
+    for each in points:
+        if not isinstance(each, Points):
+            raise UserError("infer", f"found {type(each).__name__}", "give points, or a list of points")
     return relate_curves([Curve.infer(each, seed, laws) for each in points], seed)
 
 

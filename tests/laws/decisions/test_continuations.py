@@ -39,5 +39,11 @@ def test_a_difference_beyond_the_data_is_known_better(make, monkeypatch):
     together = crossing(a, b)
     monkeypatch.setattr(compare, "pair_continuations", lambda one, other, columns, rng: np.arange(len(other)))
     apart = crossing(a, b)
+    assert "flatten alike" in together.assumed
     assert together.better == apart.better  # within the data nothing changes
     assert together.better_tenfold < apart.better_tenfold < 0.5
+
+
+def test_errors_of_another_kind_are_not_paired(make):
+    made = crossing(make(0.0, 1.0, 0.3), make(0.0, 1.06, 0.3, rng=1))
+    assert "flatten alike" not in made.assumed

@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.format import amount, format_chance, round_count, round_interval
+from reconscale.laws.curve.calibration import RECONSTRUCTION, domain_of
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.continuations import as_ranked, pair_continuations
 from reconscale.laws.decisions.intervals import Interval, format_counts, likelihood_words, summarise
@@ -67,7 +68,8 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
     Draws are paired: where both have the same number of test images these are taken to be the same ones, and are
     drawn again together; where both have runs with the same n and seed, these are taken to have seen the same
     training images, so that what they share of their noise cancels, as far as it was measured. How the two curves
-    continue beyond the data is taken to be alike to a part (:mod:`~.decisions.continuations`).
+    continue beyond the data is taken to be alike to a part for metrics of images (:mod:`.continuations`), and independent
+    for errors of any other kind.
 
     Args:
         curve: of the first method.
@@ -99,7 +101,7 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
         better=better,
         better_tenfold=tenfold,
         correlation=correlation,
-        assumed=_assumed(correlation, paired),
+        assumed=_assumed(correlation, paired, _alike(curve)),
         sentence=_sentence(names, second_behind, n, (largest, better, tenfold), curve.points.unit),
         findings=unique_findings(curve.level.findings, other.level.findings, tuple(found)),
     )
@@ -168,7 +170,7 @@ def _relative_difference(one: CurvePosterior, other: CurvePosterior, places: Flo
     """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
 
     The curves are paired so that their levels at the last place but one, the largest n of both, are correlated, and so
-    is what they do from there to the last place; the test images are drawn again for both alike.
+    is, for metrics of images, what they do from there to the last place; the test images are drawn again for both alike.
     """
     plain = [side.draw(places, images=False) for side in (one, other)]
     images = [np.zeros_like(value) for value in plain]
@@ -178,18 +180,25 @@ def _relative_difference(one: CurvePosterior, other: CurvePosterior, places: Flo
         normal = np.random.default_rng((one.seed, 5)).standard_normal((DRAWS, 2))
         normal[:, 1] = correlation * normal[:, 0] + np.sqrt(1.0 - correlation**2) * normal[:, 1]
         plain = [value[as_ranked(value[:, -2], normal[:, k])] for k, value in enumerate(plain)]
-    plain[1] = plain[1][pair_continuations(plain[0], plain[1], (-2, -1), np.random.default_rng((one.seed, 6)))]
+    if _alike(one):
+        plain[1] = plain[1][pair_continuations(plain[0], plain[1], (-2, -1), np.random.default_rng((one.seed, 6)))]
     return np.asarray(plain[1] + images[1] - plain[0] - images[0])
 
 
-def _assumed(correlation: float, paired: bool) -> str:
+def _alike(curve: CurvePosterior) -> bool:
+    """Whether two such curves are taken to continue alike: those of images do, learners may part at any n."""
+    return domain_of(curve.points.metric) == RECONSTRUCTION
+
+
+def _assumed(correlation: float, paired: bool, alike: bool) -> str:
     seeds = (
         f"Runs with the same n and seed are assumed to share training images (correlation {correlation:.2f})"
         if correlation > 0
         else "The seeds of the two methods are assumed to be independent"
     )
     images = "the test images are assumed to be the same" if paired else "test images are not paired"
-    return f"{seeds}; {images}. Beyond the data both are assumed to flatten alike, or go on alike, in part."
+    ahead = " Beyond the data both are assumed to flatten alike, or to go on alike, in part." if alike else ""
+    return f"{seeds}; {images}.{ahead}"
 
 
 def _sentence(
