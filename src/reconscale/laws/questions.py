@@ -74,9 +74,10 @@ def infer(
     """Infer the curve of ``points``, once for every question.
 
     ``infer([a, b])`` infers the curves of related methods together, for instance of networks that learn the same task
-    from different runs: each learns from the others how fast it goes on, as far as the measurements say that they are
-    alike. Published curves of networks are forecast better so; widths, metrics and test sets of the same runs are not,
-    because they repeat each other's evidence: infer those one by one.
+    from runs of their own: each learns from the others how fast it goes on, as far as the measurements say that they
+    are alike, and no interval becomes narrower. Networks of tomography are forecast better so, most other curves about
+    as well as alone (``python benchmarks/related.py``). Widths, metrics and test sets of the same runs repeat each
+    other's evidence: infer those one by one.
 
     Args:
         points: the measurements, two or more distinct n; or a list of them, for curves that are inferred together.

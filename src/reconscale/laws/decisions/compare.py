@@ -68,8 +68,8 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
     Draws are paired: where both have the same number of test images these are taken to be the same ones, and are
     drawn again together; where both have runs with the same n and seed, these are taken to have seen the same
     training images, so that what they share of their noise cancels, as far as it was measured. How the two curves
-    continue beyond the data is taken to be alike to a part for metrics of images (:mod:`.continuations`), and independent
-    for errors of any other kind.
+    continue beyond the data is taken to be alike to a part for metrics of images (:mod:`.continuations`), and to be
+    independent for errors of any other kind.
 
     Args:
         curve: of the first method.
@@ -170,7 +170,8 @@ def _relative_difference(one: CurvePosterior, other: CurvePosterior, places: Flo
     """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
 
     The curves are paired so that their levels at the last place but one, the largest n of both, are correlated, and so
-    is, for metrics of images, what they do from there to the last place; the test images are drawn again for both alike.
+    is, for metrics of images, what they do from there to the last place; the test images are drawn again for both
+    alike.
     """
     plain = [side.draw(places, images=False) for side in (one, other)]
     images = [np.zeros_like(value) for value in plain]

@@ -1,8 +1,8 @@
 """Draws of two curves, paired so that what both miss beyond the data is alike.
 
 Two methods that reconstruct the same images are mostly forecast wrong in the same direction: both flatten where the
-images run out of news, or both go on. Their difference is known better than if each went its own way. How each curve continues alone is left as
-it is; only which draw of one goes with which draw of the other changes.
+images run out of news, or both go on. Their difference is known better than if each went its own way. How each curve
+continues alone is left as it is; only which draw of one goes with which draw of the other changes.
 """
 
 from __future__ import annotations
