@@ -109,7 +109,7 @@ def simulated(count: int, seeds: int, seed: int = 0) -> Iterator[Family]:
             other = _truth(rng)
             if kind != APART:
                 other = replace(one, level=other.level, share=one.share if kind == SHARED else other.share)
-            yield Family(kind, f"{seeds} seeds", [_measured(law, seeds, rng) for law in (one, other)])
+            yield Family(kind, f"seeds: {seeds}", [_measured(law, seeds, rng) for law in (one, other)])
 
 
 def _truth(rng: np.random.Generator) -> Truth:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from curves import Curve
-from families import METRICS, Family, published, simulated
+from families import METRICS, NETWORKS, Family, published, simulated
 from reconscale.laws import Curve as Inferred
 from reconscale.laws import infer
 from reconscale.laws.curve.shared_shape import SHARING, SharingPrior
@@ -60,6 +60,25 @@ def forecasts(families: Iterable[Family], known: dict[int, Inferred]) -> None:
             first = (source, kind, str(len(mine))) if name == "alone" else ("", "", "")
             table.add_row(*first, name, *_cells(mine))
     console.print(table)
+    _print_left_out(found)
+
+
+def _print_left_out(found: dict[tuple[str, str], dict[str, list[Score]]]) -> None:
+    """CRPS of each way over that alone, of networks: geometric mean and worst, with one source left out."""
+    ratios = {
+        source: {name: float(np.mean([s.crps for s in mine]) / np.mean([s.crps for s in scores["alone"]]))
+                 for name, mine in scores.items() if name != "alone"}
+        for (source, kind), scores in found.items() if kind == NETWORKS
+    }  # fmt: skip
+    for left in (*ratios, "none"):
+        kept = [ratio for source, ratio in ratios.items() if source != left]
+        if len(kept) > 2:
+            said = [(name, [ratio[name] for ratio in kept]) for name in kept[0]]
+            words = "; ".join(
+                f"{name} {np.exp(np.log(all_).mean()):.3f}, at worst {max(all_):.3f}" for name, all_ in said
+            )
+            console.print(f"networks, CRPS over that alone, {left} left out: {words}")
+    console.print()
 
 
 def _cells(scores: list[Score]) -> list[str]:
