@@ -39,6 +39,7 @@ from reconscale.laws.questions import (
     price,
     required_n,
 )
+from reconscale.laws.related_curves import RelatedCurves
 from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surface.optimum import Draws, Optimum
 from reconscale.laws.surface.posterior import infer_surface
@@ -81,6 +82,7 @@ __all__ = [
     "Power",
     "PowerFloor",
     "Price",
+    "RelatedCurves",
     "RequiredSize",
     "SegmentedPowerLaw",
     "Shifted",
