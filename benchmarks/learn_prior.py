@@ -1,13 +1,13 @@
 """Learn the prior of the forecasts from whole curves (empirical Bayes), and keep what holds on data sets left out.
 
-    python benchmarks/learn_prior.py                     # five to ten minutes on one core; prints, writes nothing
+    python benchmarks/learn_prior.py                     # about ten minutes on one core; prints, writes nothing
     python benchmarks/learn_prior.py --leave-out CT      # what would be learnt without it, and how well it foresees it
     python benchmarks/learn_prior.py --write             # writes laws/curve/prior.json
 
 Three beliefs are learnt: of few sizes, for metrics of images (CT, the repository's studies) and for any other error
 (LCDB), and of many sizes (vision, language). Every curve is drawn once under a broad prior, from the sizes seen and
-from all; ``whole_curves.py`` then says of any other belief how likely it makes the sizes ahead, given those seen. The sum
-over curves, no data set counting more than twenty, plus a normal density about where the file starts from
+from all; ``whole_curves.py`` then says of any other belief how likely it makes the sizes ahead, given those seen. The
+sum over curves, no data set counting more than twenty, plus a normal density about where the file starts from
 (``start``), is made as large as can be. How far it may go from there, the strength, is chosen by forecasts of data
 sets that were left out: the smallest mean of ln(CRPS), if it falls by 1 % at least, in no data set rises by more than
 2 %, and the mean log density does not fall. Else the belief stays where it was.
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 import reconscale.laws.curve
-from curves import Curve, halves, lcdb, lcdb_seeds, revisiting, study_curves, study_replicates, tomography
+from curves import PLACE, Curve, halves, lcdb, lcdb_seeds, revisiting, study_curves, study_replicates, tomography
 from reconscale.laws.curve import posterior
 from reconscale.laws.curve.prior import GROUPS, MANY, VERSION, Belief, mix_beliefs, parse_beliefs, read_prior
 from scoring import Score, score_ours
@@ -86,7 +86,7 @@ def read_curves() -> list[tuple[str, str, Curve]]:
     made += [(few_images, "CT", curve) for curve in tomography()]
     for curve in [*study_curves(), *study_replicates()]:
         made.append((few_images, curve.group.split("/")[0], curve))
-    return made
+    return sorted(made, key=lambda item: (GROUPS.index(item[0]), item[1]))
 
 
 class Evidence:
@@ -182,11 +182,6 @@ def means(scores: Sequence[Score]) -> dict[str, float]:
     return {name: float(f"{np.mean([getattr(score, name) for score in scores]):.4g}") for name in SCORES}
 
 
-def data_sets(known: Sequence[Known], group: str) -> list[str]:
-    """Of one group, in order."""
-    return list(dict.fromkeys(item.data_set for item in known if item.group == group))
-
-
 Figures = dict[str, dict[str, float]]
 
 
@@ -198,40 +193,48 @@ def holds(before: Figures, after: Figures) -> float:
     return float(ratio.mean()) if fine else float("inf")
 
 
-def judge(
-    known: Sequence[Known], start: Beliefs, group: str, before: Figures
-) -> tuple[float, Belief, dict[str, Figures]]:
+def judge(known: Sequence[Known], start: Beliefs, group: str) -> tuple[float, Belief, dict[str, Figures]]:
     """The strength that holds on data sets left out (0: none does), the belief, and the figures at each strength."""
-    tried: dict[str, Figures] = {}
+    names = list(dict.fromkeys(item.data_set for item in known if item.group == group))
+    before = {name: means(foresee(known, start, name)) for name in names}
+    tried, beliefs = {"start": before}, {0.0: start[group]}
     for strength in STRENGTHS:
-        tried[f"{strength:g}"] = {
+        beliefs[strength] = learn(known, start, group, strength)
+        inside = {name: means(foresee(known, start | {group: beliefs[strength]}, name)) for name in names}
+        left_out = {
             name: means(foresee(known, start | {group: learn(known, start, group, strength, name)}, name))
-            for name in before
+            for name in names
         }
-        show(f"{group}, strength {strength:g}, each data set left out", before, tried[f"{strength:g}"])
-    gains = {strength: holds(before, tried[f"{strength:g}"]) for strength in STRENGTHS}
+        tried |= {f"strength {strength:g}, in sample": inside, f"strength {strength:g}, left out": left_out}
+        show(f"{group}, strength {strength:g}", before, inside, left_out)
+    gains = {strength: holds(before, tried[f"strength {strength:g}, left out"]) for strength in STRENGTHS}
     best = min(gains, key=lambda strength: gains[strength])
-    if not np.isfinite(gains[best]):
-        return 0.0, start[group], tried
-    return best, learn(known, start, group, best), tried
+    chosen = best if np.isfinite(gains[best]) else 0.0
+    print(f"{group}: strength {chosen:g}{'' if chosen else ', nothing is better on data sets left out'}", flush=True)
+    return chosen, beliefs[chosen], tried
 
 
-def show(title: str, before: Figures, after: Figures) -> None:
+def show(title: str, before: Figures, *columns: Figures) -> None:
     """Print figures beside those of the start."""
-    print(f"{title} ({time.perf_counter() - BEGAN:.0f} s): data set, RMSLE, CRPS, log density; at the start, and now")
-    for name, now in after.items():
-        cells = "   ".join(f"{before[name][key]:8.4f} {now[key]:8.4f}" for key in SCORES)
-        print(f"    {name:24s} {cells}", flush=True)
+    print(
+        f"{title} ({time.perf_counter() - BEGAN:.0f} s): RMSLE, CRPS, log density; each at start, in sample, left out"
+    )
+    for name, first in before.items():
+        cells = (
+            "".join(f"{row[key]:9.4f}" for row in (first, *(column[name] for column in columns))) for key in SCORES
+        )
+        print(f"    {name:24s}", "   ".join(cells), flush=True)
 
 
-def without(known: Sequence[Known], start: Beliefs, left_out: str, strengths: dict[str, float]) -> None:
+def without(known: Sequence[Known], start: Beliefs, left_out: str) -> None:
     """Print what would be learnt without a data set, and how well it is foreseen so."""
     group = next(item.group for item in known if item.data_set == left_out)
     before = {left_out: means(foresee(known, start, left_out))}
-    for strength in [strengths[group]] if strengths[group] else STRENGTHS:
-        learnt = learn(known, start, group, strength, left_out)
-        print(json.dumps({f"{group}, strength {strength:g}": entry_of(learnt)}))
-        show(f"without {left_out}", before, {left_out: means(foresee(known, start | {group: learnt}, left_out))})
+    for strength in STRENGTHS:
+        full, learnt = learn(known, start, group, strength), learn(known, start, group, strength, left_out)
+        print(f"{group}, strength {strength:g}, without {left_out}:", json.dumps(entry_of(learnt)))
+        told = [{left_out: means(foresee(known, start | {group: belief}, left_out))} for belief in (full, learnt)]
+        show(f"strength {strength:g}", before, *told)
 
 
 def main() -> None:
@@ -240,6 +243,8 @@ def main() -> None:
     parser.add_argument("--leave-out", metavar="SOURCE", help="a data set: print what is learnt without it")
     parser.add_argument("--write", action="store_true", help="write laws/curve/prior.json")
     asked = parser.parse_args()
+    if not PLACE.is_dir():
+        parser.error(f"the published curves are not at {PLACE}: set RECONSCALE_SHARED")
     listed, record = read_curves(), read_prior()
     start = parse_beliefs("start", record["start"])
     names = list(dict.fromkeys(data_set for _, data_set, _ in listed))
@@ -254,18 +259,11 @@ def main() -> None:
             )
         known.append(Known(group, data_set, curve, draw_whole(curve, broadened(start[group]))))
     if asked.leave_out:
-        without(known, start, asked.leave_out, record.get("strength", dict.fromkeys(GROUPS, 0.0)))
+        without(known, start, asked.leave_out)
         return
     learnt, strength, figures = dict(start), {}, {}
     for group in GROUPS:
-        before = {name: means(foresee(known, start, name)) for name in data_sets(known, group)}
-        strength[group], learnt[group], tried = judge(known, start, group, before)
-        print(f"{group}: strength {strength[group]:g}")
-        figures[group] = {"at the start": before} | {f"left out, strength {k}": v for k, v in tried.items()}
-    for group in GROUPS:
-        before = figures[group]["at the start"]
-        figures[group]["in sample"] = {name: means(foresee(known, learnt, name)) for name in before}
-        show(f"{group}, in sample", before, figures[group]["in sample"])
+        strength[group], learnt[group], figures[group] = judge(known, learnt, group)
     made = {
         "version": VERSION,
         "command": COMMAND,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
@@ -23,6 +24,8 @@ MANY = "many"
 GROUPS = ("reconstruction few", "other few", MANY)
 """Names of the beliefs; the first word of the first two is the domain of :mod:`.calibration`."""
 FILE = "prior.json"
+PROBABILITIES = ("floor", "shift", "second")
+KINDS = ("no break", "saturating", "speeding up", "slowing down")
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,11 @@ def read_prior() -> dict[str, Any]:
         UserError: the file is not of this form.
     """
     text = files("reconscale.laws.curve").joinpath(FILE).read_text(encoding="utf-8")
-    value: dict[str, Any] = json.loads(text)
-    if value.get("version") != VERSION:
-        raise UserError(FILE, f"found version {value.get('version')}", f"version {VERSION} is needed: install again")
-    return value
+    value = json.loads(text)
+    version = value.get("version") if isinstance(value, dict) else None
+    if version != VERSION or "beliefs" not in value:
+        raise UserError(FILE, f"found version {version}", f"beliefs of version {VERSION} are needed: install again")
+    return dict(value)
 
 
 @cache
@@ -110,7 +114,7 @@ def read_beliefs() -> dict[str, Belief]:
     return parse_beliefs(f"{FILE}, beliefs", read_prior()["beliefs"])
 
 
-def parse_beliefs(where: str, value: dict[str, Any]) -> dict[str, Belief]:
+def parse_beliefs(where: str, value: Any) -> dict[str, Belief]:
     """Beliefs by name from what :mod:`json` read.
 
     Args:
@@ -124,27 +128,35 @@ def parse_beliefs(where: str, value: dict[str, Any]) -> dict[str, Belief]:
     return {name: _parse_belief(f"{where}, {name}", value[name]) for name in GROUPS}
 
 
-def _parse_belief(where: str, value: dict[str, Any]) -> Belief:
+def _parse_belief(where: str, value: Any) -> Belief:
     _check_names(where, value, ("curve", "noise"))
-    curve, noise = dict(value["curve"]), value["noise"]
-    _check_names(f"{where}, curve", curve, [field.name for field in fields(Prior)])
-    _check_names(f"{where}, noise", noise, [field.name for field in fields(NoisePrior) if field.name != "count"])
+    _check_names(f"{where}, curve", value["curve"], [field.name for field in fields(Prior)])
+    _check_names(f"{where}, noise", value["noise"], [field.name for field in fields(NoisePrior)][:-1])
+    curve, noise = dict(value["curve"]), dict(value["noise"])
     kinds = curve.pop("kinds")
-    for name, number in [*curve.items(), *noise.items(), *(("kinds", part) for part in kinds)]:
-        top = 1.0 if name in ("floor", "shift", "second", "kinds") else math.inf
-        known = isinstance(number, int | float) and math.isfinite(number)
-        if not known or not 0.0 <= number <= top or (number == 0.0 and name != "second"):
-            range_ = "from 0 to 1" if name == "second" else f"above 0{'' if top == math.inf else ' and at most 1'}"
-            raise UserError(f"{where}, {name}", f"found {number!r}", f"it is a number {range_}")
-    if len(kinds) != 4 or not math.isclose(sum(kinds), 1.0, abs_tol=1e-6):
-        raise UserError(f"{where}, kinds", f"found {kinds!r}", "they are four probabilities whose sum is 1")
-    return Belief(Prior(**curve, kinds=tuple(kinds)), NoisePrior(**noise))
+    for name, number in (curve | noise).items():
+        _check_number(f"{where}, {name}", number, name in PROBABILITIES, name == "second")
+    if not isinstance(kinds, list | tuple) or len(kinds) != len(KINDS):
+        raise UserError(f"{where}, kinds", f"found {kinds!r}", f"they are {len(KINDS)} probabilities")
+    for part in kinds:
+        _check_number(f"{where}, kinds", part, True, False)
+    if not math.isclose(sum(kinds), 1.0, abs_tol=1e-6):
+        raise UserError(f"{where}, kinds", f"found {kinds!r}", "the sum of these probabilities is 1")
+    return Belief(Prior(**curve, kinds=(kinds[0], kinds[1], kinds[2], kinds[3])), NoisePrior(**noise))
 
 
-def _check_names(where: str, value: dict[str, Any], names: Any) -> None:
-    wrong = sorted(set(value) ^ set(names))
-    if wrong:
-        raise UserError(where, f"found {', '.join(sorted(value))}", f"it has {', '.join(names)}, and nothing else")
+def _check_number(where: str, number: Any, probability: bool, zero: bool) -> None:
+    known = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    if not known or number < 0.0 or (number == 0.0 and not zero) or (probability and number > 1.0):
+        needed = f"a number {'from' if zero else 'above'} 0{' to 1' if probability else ''}"
+        raise UserError(where, f"found {number!r}", f"it is {needed}")
+
+
+def _check_names(where: str, value: Any, names: Sequence[str]) -> None:
+    found = sorted(value) if isinstance(value, dict) else None
+    if found != sorted(names):
+        said = repr(value) if found is None else ", ".join(found) or "nothing"
+        raise UserError(where, f"found {said}", f"it has {', '.join(names)}, and nothing else")
 
 
 def mix_beliefs(few: Belief, many: Belief, share: float) -> Belief:
@@ -157,7 +169,9 @@ def mix_beliefs(few: Belief, many: Belief, share: float) -> Belief:
     """
     start, end = vars(few.curve), vars(many.curve)
     curve = {name: a + share * (end[name] - a) for name, a in start.items() if name != "kinds"}
-    kinds = tuple(a + share * (b - a) for a, b in zip(few.curve.kinds, many.curve.kinds, strict=True))
+    unbroken, saturating, faster, slower = (
+        a + share * (b - a) for a, b in zip(few.curve.kinds, many.curve.kinds, strict=True)
+    )
     noise = {name: a * (getattr(many.noise, name) / a) ** share for name, a in vars(few.noise).items()}
     noise["count"] = few.noise.count
-    return Belief(Prior(**curve, kinds=kinds), NoisePrior(**noise))
+    return Belief(Prior(**curve, kinds=(unbroken, saturating, faster, slower)), NoisePrior(**noise))
