@@ -248,8 +248,13 @@ def main() -> None:
     listed, record = read_curves(), read_prior()
     start = parse_beliefs("start", record["start"])
     names = list(dict.fromkeys(data_set for _, data_set, _ in listed))
+    if asked.leave_out and asked.write:
+        parser.error("--leave-out only prints: what is written is learnt from all data sets")
     if asked.leave_out and asked.leave_out not in names:
         parser.error(f"there is no data set '{asked.leave_out}'; there are: {', '.join(names)}")
+    if asked.leave_out:
+        groups = {group for group, data_set, _ in listed if data_set == asked.leave_out}
+        listed = [item for item in listed if item[0] in groups]
     known: list[Known] = []
     for group, data_set, curve in listed:
         if not known or known[-1].data_set != data_set:
