@@ -6,7 +6,8 @@ from scipy.stats import kstest, multivariate_normal
 
 from reconscale.laws import smc
 from reconscale.laws.curve.model import DIMENSIONS, curves_from_normals
-from reconscale.laws.curve.posterior import MOST_LEVELS, beliefs_about, infer_posterior
+from reconscale.laws.curve.posterior import MOST_LEVELS, infer_posterior
+from reconscale.laws.curve.prior import belief_about
 from reconscale.laws.curve.shared_shape import (
     PLACES,
     QUANTITIES,
@@ -54,7 +55,7 @@ def test_before_any_data_the_scores_are_independent_normals(make):
     made = posterior(make(0.1, 1, 0.5))
     first = float(made.level.x[0] - made.level.x[-1])
     draws = smc.normal_sequence(2000, DIMENSIONS)
-    blank = curves_from_normals(draws, first, beliefs_about(len(made.level.x))[0])
+    blank = curves_from_normals(draws, first, belief_about(len(made.level.x), made.level.metric).curve)
     scores = normal_scores(type(made)(**{**vars(made), "shapes": blank}), made.level.x[-1] + PLACES)
     assert scores.shape == (2000, len(QUANTITIES))
     assert np.abs(np.corrcoef(scores.T) - np.eye(3)).max() < 0.05

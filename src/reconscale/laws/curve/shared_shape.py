@@ -26,7 +26,8 @@ from scipy.special import ndtri
 from reconscale.arrays import Floats
 from reconscale.laws import smc
 from reconscale.laws.curve.model import DIMENSIONS, CurveDraws, curves_from_normals
-from reconscale.laws.curve.posterior import CLOUD, LEAST_SLOPE, Posterior, beliefs_about
+from reconscale.laws.curve.posterior import CLOUD, LEAST_SLOPE, Posterior
+from reconscale.laws.curve.prior import belief_about
 
 QUANTITIES = ("slope", "slowing down", "earlier slope")
 """What curves may share."""
@@ -101,7 +102,7 @@ def normal_scores(posterior: Posterior, places: Floats) -> Floats:
     """
     level = posterior.level
     u, first = places - level.x[-1], float(level.x[0] - level.x[-1])
-    belief = beliefs_about(len(level.x))[0]
+    belief = belief_about(len(level.x), level.metric).curve
     before = _log_slopes(curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, belief), u)
     after = _log_slopes(posterior.shapes, u)
     ranked = [_ranked(before[:, k], np.stack([before[:, k], after[:, k]], axis=1)) for k in range(len(u))]
