@@ -6,8 +6,7 @@ from scipy.stats import kstest, multivariate_normal
 
 from reconscale.laws import smc
 from reconscale.laws.curve.model import DIMENSIONS, curves_from_normals
-from reconscale.laws.curve.posterior import MOST_LEVELS, infer_posterior
-from reconscale.laws.curve.prior import belief_about
+from reconscale.laws.curve.posterior import MOST_LEVELS, belief_about, infer_posterior
 from reconscale.laws.curve.shared_shape import (
     PLACES,
     QUANTITIES,

@@ -26,8 +26,7 @@ from scipy.special import ndtri
 from reconscale.arrays import Floats
 from reconscale.laws import smc
 from reconscale.laws.curve.model import DIMENSIONS, CurveDraws, curves_from_normals
-from reconscale.laws.curve.posterior import CLOUD, LEAST_SLOPE, Posterior
-from reconscale.laws.curve.prior import belief_about
+from reconscale.laws.curve.posterior import CLOUD, LEAST_SLOPE, Posterior, belief_about
 
 QUANTITIES = ("slope", "slowing down", "earlier slope")
 """What curves may share."""
