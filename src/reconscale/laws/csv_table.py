@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
+from reconscale.laws.cell_numbers import is_finite, is_number
 from reconscale.laws.column_names import (
     CLOCKS,
     CONDITIONS,
@@ -29,6 +30,7 @@ from reconscale.laws.column_names import (
 )
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
 from reconscale.laws.findings import Finding, finding
+from reconscale.laws.metrics import below_decibels
 from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_run
 
 NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
@@ -162,10 +164,19 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
     if "y" in places and not present:
         return "y", kinds[asked]
     if present:
-        found = _listed(list(present))
         first = next(iter(present))
+        if present == {first: "psnr"} and below_decibels(_finite_numbers(table, first)):
+            return first, kinds[asked]  # nothing else can be meant: it is no PSNR, and the user says what it is
+        found = _listed(list(present))
         raise UserError(path, f"holds {found} where '{asked}' was expected", f"ask for metric='{first}' instead")
     raise UserError(path, f"there is no column '{asked}' and no column 'y'", "name the column of measured values 'y'")
+
+
+def _finite_numbers(table: Table, name: str) -> list[float]:
+    """The numbers of a column; none where a cell holds something else."""
+    place = table.header.index(name)
+    cells = [row[place] for _, row in table.rows]
+    return [float(cell) for cell in cells] if all(map(is_finite, cells)) else []
 
 
 def _present(table: Table, asked: str | None, kinds: dict[str, str]) -> dict[str, str]:
@@ -216,17 +227,9 @@ def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return repr(value)
-    if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
+    if isinstance(value, str) and value.startswith(FORMULA) and not is_number(value):
         return f"'{value}"
     return value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _only_metric(path: Path, places: dict[str, int], present: dict[str, str]) -> tuple[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from reconscale.errors import UserError
+from reconscale.laws.cell_numbers import is_finite
 from reconscale.laws.column_names import (
     ALONG_N,
     CLOCKS,
@@ -60,7 +60,7 @@ def find_columns(path: Path, header: list[str], rows: Rows) -> dict[str, int]:
             if len(columns) > 1 and label == "n":
                 candidates = ", ".join(f"'{header[place]}'" for place in places)
                 raise UserError(f"{path}, header", f"several columns may be n: {candidates}", "rename one of them to n")
-            if len(columns) == 1 and (label == "n" or all(map(_is_finite, *columns))):
+            if len(columns) == 1 and (label == "n" or all(map(is_finite, *columns))):
                 found[label] = places[0]
             break
     return found
@@ -73,7 +73,7 @@ def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> 
         words = words_of(name)
         metrics = [word for word in words if word in kinds]
         measured = metrics and not any(word in NOT_MEASURED for word in words)
-        if measured and all(_is_finite(row[place]) for _, row in rows):
+        if measured and all(is_finite(row[place]) for _, row in rows):
             found[name] = kinds[metrics[-1]]
     plain = {name: kind for name, kind in found.items() if not is_extreme(name)}
     return plain or found
@@ -109,7 +109,7 @@ def one_row_a_run(
     _same_conditions(path, header, shared, labels)
     told_apart = bool(named) or "seed" in places
     for clock in _clocks(header, told_apart):
-        if not all(_is_finite(row[clock]) for _, row in kept):
+        if not all(is_finite(row[clock]) for _, row in kept):
             continue
         if all(len({float(row[clock]) for _, row in group}) == 1 for group in shared):
             continue
@@ -242,10 +242,3 @@ def _last_of_each(
     if len(ends) > 1:
         found.append(finding("steps-differ", low=ends[0], high=ends[-1], clock=name))
     return sorted(chosen), found
-
-
-def _is_finite(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
