@@ -40,7 +40,8 @@ def test_runs_that_did_not_finish(tmp_path: Path, text: str, title: str, asked: 
     made = import_logs(path, **asked)  # type: ignore[arg-type]
     assert made.title == title and [row[0] for row in made.rows] == [100]
     (skipped,) = made.skipped
-    assert f"is '{status}'; write 'finished' there" in skipped.reason
+    word = {"MLflow runs": "FINISHED", "Optuna trials": "COMPLETE"}.get(title, "done")
+    assert f"is '{status}'; write '{word}' there" in skipped.reason
     assert skipped.name in ("unet-2", "trial 1", "b")
 
 
@@ -105,7 +106,7 @@ def test_any_kind_of_table_may_be_asked_for(tmp_path: Path) -> None:
 def test_epochs_without_names_of_runs(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text("n_train,epoch,psnr\n100,1,29\n100,2,30\n300,1,30\n300,2,31\n")
-    with pytest.raises(UserError, match="row 3: differs from an earlier row in 'epoch' alone, .* add a column 'run'"):
+    with pytest.raises(UserError, match="row 3: differs from an earlier row in 'epoch', .* add a column 'run'"):
         import_logs(path)
     path.write_text("n_train,epoch,psnr\n100,90,29\n300,80,30\n")
     assert len(import_logs(path).rows) == 2

@@ -29,7 +29,7 @@ from reconscale.laws.column_names import (
     words_of,
 )
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
-from reconscale.laws.findings import Finding, finding
+from reconscale.laws.findings import Finding, finding, findings_of
 from reconscale.laws.metrics import below_decibels
 from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_run
 
@@ -39,6 +39,8 @@ WORDS = ("profile", "unit")
 LABELS = ("n", "p", "width", "seed")
 UNLABELLED = "fill it in, or leave the column out"
 IMAGE = "image_"
+CAUTIONS = "cautions"
+"""Column of the findings about a table, the same in every row."""
 SPREADS = ("std", "sd", "stddev", "sem", "se", "stderr", "var", "ci", "ci95")
 """Words of columns that say how far the runs behind a mean scatter."""
 MANGLED = re.compile(r"(.+)\.\d+")
@@ -124,10 +126,17 @@ def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str
         name: place for place, name in enumerate(header) if name in (*NUMBERS, *WHOLE, *WORDS) or _is_image(name)
     }
     rows, findings = one_row_a_run(path, header, rows, places)
-    table = Table(path, header, rows, places, findings)
+    written = [item for item in _written_findings(header, rows) if item.code not in {found.code for found in findings}]
+    table = Table(path, header, rows, places, (*findings, *written))
     for name in WORDS:
         table.word(name)
     return table
+
+
+def _written_findings(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple[Finding, ...]:
+    """What the program that wrote the table had to say about its rows."""
+    cells = dict.fromkeys(row[header.index(CAUTIONS)] for _, row in rows) if CAUTIONS in header else ()
+    return tuple(dict.fromkeys(item for cell in cells for item in findings_of(cell)))
 
 
 def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconscale.format import amount, short
@@ -281,6 +283,12 @@ CODES: dict[str, tuple[str, str]] = {
 """Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
 
 
+BETWEEN = " | "
+"""What stands between two findings of one cell."""
+WRITTEN = re.compile(r"(?:note|caution|warning) \[(?P<code>[a-z-]+)\]: (?P<text>.+)")
+"""A finding as it is printed."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """A coded caution.
@@ -316,6 +324,25 @@ def finding(code: str, **values: object) -> Finding:
     """
     severity, template = CODES[code]
     return Finding(code, _Templates().format(template, **values), severity)
+
+
+def joined_findings(findings: Sequence[Finding]) -> str:
+    """Findings as the text of one cell, which :func:`findings_of` reads back."""
+    return BETWEEN.join(re.sub(r"[\s|]+", " ", str(item)) for item in findings)
+
+
+def findings_of(text: str) -> tuple[Finding, ...]:
+    """The findings in a cell; what is none is left out.
+
+    >>> findings_of("caution [no-seeds]: none was run twice | hello")
+    (Finding(code='no-seeds', text='none was run twice', severity='caution'),)
+    """
+    found = (WRITTEN.fullmatch(part.strip()) for part in text.split(BETWEEN.strip()))
+    return tuple(
+        Finding(item["code"], item["text"], CODES[item["code"]][0])
+        for item in found
+        if item is not None and item["code"] in CODES
+    )
 
 
 def floor_range(low: float, high: float) -> dict[str, float]:
