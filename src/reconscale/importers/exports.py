@@ -39,8 +39,6 @@ ABOUT = ("Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep"
 OTHERS = ("metrics.csv", "progress.csv")
 """CSV files of other tools."""
 BOUNDS = ("__MIN", "__MAX")
-PREFIXES = ("params_", "user_attrs_", "system_attrs_")
-"""What Optuna writes before the names of settings."""
 NAMES = ("name", "run_name", "tags.mlflow.runname", "run", "run_id", "trial_id", "number", "trial", "sys/id")
 """Columns that name a run, the first that is there."""
 LONG = ("run_name", "run", "run_id", "trial_id")
@@ -160,9 +158,6 @@ def _run(name: str, header: list[str], row: list[str], states: _States) -> RunLo
 def _add(settings: dict[str, Plain], series: Series, key: str, value: Plain, *, both: bool) -> None:
     # A name that occurs twice is a config column first and a summary column afterwards.
     settings.setdefault(key, value)
-    prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), "")
-    if prefix:
-        settings.setdefault(key.removeprefix(prefix), value)
     number = parse_number(str(value))
     if number is not None and both:
         series[key] = {0.0: number}

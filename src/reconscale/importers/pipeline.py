@@ -24,7 +24,7 @@ from reconscale.importers.labels import (
 )
 from reconscale.importers.log import RunLog, SkippedRun, Tool
 from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
-from reconscale.laws.column_names import METRIC_NAMES
+from reconscale.laws.column_names import METRIC_NAMES, bare_name
 from reconscale.laws.csv_table import CAUTIONS, metric_findings, write_table
 from reconscale.laws.csv_text import check_thousands
 from reconscale.laws.findings import Finding, finding, joined_findings
@@ -206,7 +206,7 @@ def _check_tested(rows: Sequence[Row], source: Path) -> None:
     for name in names:
         if f"setting '{name}'" not in used:
             cells = [(row.labels["n"].value, row.run.settings.get(name, ""), row.name) for row in rows]
-            refuse_changes(source, name, cells, sized="p" in rows[0].labels or "width" in rows[0].labels)
+            refuse_changes(source, bare_name(name), cells, sized="p" in rows[0].labels or "width" in rows[0].labels)
 
 
 def _check_complete(rows: Sequence[Row], runs: Sequence[RunLog], labelling: ColumnMapping, source: Path) -> None:

@@ -61,6 +61,10 @@ SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 """Values of ``FOLDS`` that are no folds."""
 RUNS = ("run", "name", "run_id", "run_name", "trial", "trial_id", "fold")
 """Columns that name the training of a row."""
+ROWS = ("", "unnamed:_0", "index", "number", "id", "row")
+"""Columns that count the rows; pandas writes its index under no name, and reads it as ``Unnamed: 0``."""
+PREFIXES = ("params_", "user_attrs_", "system_attrs_")
+"""What Optuna writes before the names of settings."""
 
 EXTREMES = (
     "best", "max", "min", "maximum", "minimum", "maximal", "minimal", "top", "highest", "lowest", "largest", "smallest",
@@ -76,6 +80,16 @@ def simple_name(name: str) -> str:
     'train_size'
     """
     return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def bare_name(name: str) -> str:
+    """The name of a setting without what Optuna writes before it.
+
+    >>> bare_name("params_n_train"), bare_name("n_params")
+    ('n_train', 'n_params')
+    """
+    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+    return name.removeprefix(prefix)
 
 
 def words_of(tag: str) -> list[str]:

@@ -153,7 +153,7 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
     path, places = table.path, table.places
     kinds = METRIC_COLUMNS | FURTHER_METRICS | {name: name for name in further if name not in METRIC_COLUMNS}
     if "n" not in places:
-        found = f"there is no column 'n' among {_listed(table.header[:8])}"
+        found = f"there is no column 'n' among {_listed([name for name in table.header if name][:8])}"
         raise UserError(path, found, "name the column of training-set sizes 'n'")
     if asked is not None and asked not in kinds:
         known = [*METRIC_COLUMNS, *sorted(set(kinds) - set(METRIC_COLUMNS))]
@@ -207,7 +207,12 @@ def metric_findings(column: str, header: Sequence[str] = ()) -> tuple[Finding, .
     metrics = {word for word in words_of(column) if word in METRIC_NAMES}
     spreads = (name for name in header if metrics & {*words_of(name)} and {*SPREADS} & {*words_of(name)})
     spread = next(spreads, None)
-    return (*found, finding("spread-unused", column=spread)) if spread is not None else tuple(found)
+    if spread is not None:
+        found.append(finding("spread-unused", column=spread))
+    beside = [name for name in header if is_extreme(name) and metrics & {*words_of(name)}] if metrics else []
+    if beside and not is_extreme(column):
+        found.append(finding("extreme-unused", column=column, other=beside[0]))
+    return tuple(found)
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
+from reconscale.format import tell_apart
 from reconscale.laws.doubtful_values import find_doubtful_values
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
@@ -198,7 +199,7 @@ def without_repeats(points: Points) -> Points:
     if runs.max() > 1:
         rows = first[run.ravel()[first] == int(runs.argmax())]
         shared = ", ".join(f"{name} = {value[rows[0]]:g}" for name, value in labels.items() if value is not None)
-        values = ", ".join(f"{value:.6g}" for value in points.y[rows][:3])
+        values = ", ".join(tell_apart(points.y[rows][:3].tolist()))
         found.append(finding("same-labels", count=int(runs.max()), labels=shared, values=values))
     return replace(kept, findings=unique_findings(kept.findings, tuple(found)))
 

@@ -82,6 +82,10 @@ TABLE_CODES: dict[str, tuple[str, str]] = {
         "'{column}' says how far runs scatter, and is not used: give every run a row of its own, with its seed, and "
         "the spread between seeds is known",
     ),
+    "extreme-unused": (
+        "note",
+        "the values are those of '{column}'; '{other}' beside it is an extreme of each run, and is not used",
+    ),
     "scale-applied": (
         "note",
         "the numbers of '{column}' are read times {factor:g}, as its name says",

@@ -42,7 +42,7 @@ NEARLY = 0.9
 ROUNDED = 0.6
 """Steps of trainings of equal steps, counted in whole epochs, agree to this part."""
 MADE_UNIQUE = r"^row \d+$| \(\d+\)$"
-"""What the importers make of rows without a name, and add to a name that is there twice: no name of a run of its own."""
+"""What importers call rows without a name, and add to a name that is there twice: it says nothing of two runs."""
 LEAST_ROWS = 3
 """Rows of a training from which on a table without seeds is one of several times of each training."""
 
@@ -136,6 +136,8 @@ def _chosen_times(
         if not told_apart and clock_of(header[clock]) in TIMES and min(map(len, groups.values())) < LEAST_ROWS:
             continue  # replicates were written at some time, too
         chosen, said = _last_of_each(path, header[clock], clock, list(groups.values()), told_apart)
+        if chosen is not None and _end_together(header, chosen):
+            said = [item for item in said if item.code != "steps-differ"]
         return chosen or kept, tuple(said)
     return kept, ended_apart(header, kept, places)
 
@@ -164,6 +166,12 @@ def ended_apart(header: Sequence[str], rows: Rows, places: dict[str, int]) -> tu
             return ()
         found = found or finding("steps-differ", low=low, high=high, clock=header[clock])
     return () if found is None else (found,)
+
+
+def _end_together(header: Sequence[str], rows: Rows) -> bool:
+    """Whether some clock says that all trainings ended at one time, as epochs do of trainings of equal epochs."""
+    ends = [{moment(row[clock]) for _, row in rows} for clock in _clocks(header, told_apart=False)]
+    return any(len(times) == 1 and None not in times for times in ends)
 
 
 def _equal_steps(epochs: Sequence[float], rows: Rows, n: int) -> bool:
