@@ -142,7 +142,7 @@ def _run(name: str, header: list[str], row: list[str], states: _States) -> RunLo
     for key, cell in sorted(zip(header, row, strict=True), key=lambda pair: pair[0] != "config"):
         if reason := states.reason(key, cell):
             return SkippedRun(name, reason)
-        if key in ABOUT or key.lower() == "name" or not cell:
+        if not key or key in ABOUT or key.lower() == "name" or not cell:
             continue
         if cell.startswith("{"):
             nested = read_mapping(cell)
