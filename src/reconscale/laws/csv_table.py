@@ -31,7 +31,7 @@ from reconscale.laws.column_names import (
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
 from reconscale.laws.findings import Finding, finding, findings_of
 from reconscale.laws.metrics import below_decibels
-from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_run
+from reconscale.laws.table_rows import find_columns, metric_columns, named_after_metrics, one_row_a_run
 
 NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
 WHOLE = ("seed", "width")
@@ -163,6 +163,8 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
             f"{suggest(asked, known)} (or say which side is better: --higher-is-better or --lower-is-better)",
         )
     present = _present(table, asked, kinds)
+    if not present and "y" not in places:
+        _refuse_cells(table, kinds)
     if asked is None:
         return _only_metric(path, places, present)
     if asked in present:
@@ -179,6 +181,16 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
         found = _listed(list(present))
         raise UserError(path, f"holds {found} where '{asked}' was expected", f"ask for metric='{first}' instead")
     raise UserError(path, f"there is no column '{asked}' and no column 'y'", "name the column of measured values 'y'")
+
+
+def _refuse_cells(table: Table, kinds: dict[str, str]) -> None:
+    """Name the cell for which the only column that is named after a metric is none of measured values."""
+    named = named_after_metrics(table.header, kinds)
+    if len(named) == 1:
+        (name,) = named
+        place = table.header.index(name)
+        for line, row in table.rows:
+            _number(table.path, line, name, row[place], whole=False)
 
 
 def _finite_numbers(table: Table, name: str) -> list[float]:

@@ -194,7 +194,8 @@ class Points(Drawn):
                 findings=(*table.findings, *metric_findings(column, table.header), *scaled, *odd),
             )
         except UserError as mistake:
-            raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+            found = f"{mistake.found} (the scale in '{column}' is applied)" if scaled else mistake.found
+            raise UserError(f"{path}, {mistake.where}", found, mistake.remedy) from mistake
 
     def to_csv(self, path: str | Path) -> None:
         """Write the rows so that :meth:`from_csv` reads the same bits back (findings are not written).

@@ -77,15 +77,24 @@ def find_columns(path: Path, header: list[str], rows: Rows) -> dict[str, int]:
 
 def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> dict[str, str]:
     """Columns whose names hold a word of a metric, as ``test_psnr`` does -> the metric; none of a validation set."""
-    found: dict[str, str] = {}
-    for place, name in enumerate(header):
-        words = words_of(name)
-        metrics = [word for word in words if word in kinds]
-        measured = metrics and not any(word in NOT_MEASURED for word in words)
-        if measured and all(is_finite(row[place]) for _, row in rows):
-            found[name] = kinds[metrics[-1]]
+    found = {
+        name: kind
+        for name, kind in named_after_metrics(header, kinds).items()
+        if all(is_finite(row[header.index(name)]) for _, row in rows)
+    }
     plain = {name: kind for name, kind in found.items() if not is_extreme(name)}
     return plain or found
+
+
+def named_after_metrics(header: Sequence[str], kinds: dict[str, str]) -> dict[str, str]:
+    """Columns whose names hold a word of a metric -> the metric, whatever they hold; none of a validation set."""
+    found: dict[str, str] = {}
+    for name in header:
+        words = words_of(name)
+        metrics = [word for word in words if word in kinds]
+        if metrics and not any(word in NOT_MEASURED for word in words):
+            found[name] = kinds[metrics[-1]]
+    return found
 
 
 def one_row_a_run(
