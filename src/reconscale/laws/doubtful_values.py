@@ -9,7 +9,7 @@ import numpy as np
 from reconscale.arrays import Floats
 from reconscale.format import amount
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.metrics import LEAST_PSNR, METRICS
+from reconscale.laws.metrics import METRICS, below_decibels
 from reconscale.laws.points import Points
 
 CAP = 90.0
@@ -44,8 +44,9 @@ def find_doubtful_values(points: Points, best: Points) -> tuple[Finding, ...]:
 
 
 def _no_decibels(y: Floats, best: Points) -> tuple[Finding, ...]:
-    if y.min() > -LEAST_PSNR and 0 < y.max() < LEAST_PSNR:
-        return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max())),)
+    if below_decibels(y.tolist()):
+        first = "" if y.max() < 1 else "an SSIM is below 1, so correct those that are not; then "
+        return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max()), first=first),)
     alien, usual = (y > -1) & (y <= SSIM_ENDS), y >= PSNR_BEGINS
     if alien.any() and (alien | usual).all():
         return (_mixed(y[alien], y[usual], "an SSIM or an error among PSNR, or a run that failed"),)

@@ -236,12 +236,12 @@ LEAST_PSNR = 2.0
 
 
 def below_decibels(values: Sequence[float]) -> bool:
-    """Whether all values are above 0 and below what any reconstruction has in dB.
+    """Whether all values are below what any reconstruction has in dB, and none is far below 0, as of another range.
 
-    >>> below_decibels([0.85, 0.91]), below_decibels([0.85, 30.1]), below_decibels([])
+    >>> below_decibels([-0.01, 0.91]), below_decibels([0.85, 30.1]), below_decibels([])
     (True, False, False)
     """
-    return bool(values) and all(0 < value < LEAST_PSNR for value in values)
+    return max(values, default=0.0) > 0 and all(-1 < value < LEAST_PSNR for value in values)
 
 
 def spell_apart(log_ratio: float, metric: str) -> str:

@@ -52,7 +52,7 @@ TABLE_CODES: dict[str, tuple[str, str]] = {
     "looks-like-ssim": (
         "warning",
         "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like "
-        "an error: rename the column so, or say --metric ssim or --metric error (metric='ssim' in Python)",
+        "an error: {first}rename the column so, or say --metric ssim or --metric error (metric='ssim' in Python)",
     ),
     "mixed-scales": (
         "warning",
