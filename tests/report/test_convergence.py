@@ -15,7 +15,7 @@ from reconscale.laws import Points
 from reconscale.report import analyse, report_study
 from reconscale.report.convergence import convergence_findings, with_more_steps
 from reconscale.report.figures import steps_figure
-from reconscale.report.sentences import decided_lines
+from reconscale.report.sentences import answer_lines, decided_lines
 from reconscale.study import Folder, Result, Study, runs_of
 from reconscale.study.measurements import points_from_results
 from reconscale.study.probes import Probe, longer_run, probes_folder
@@ -168,3 +168,14 @@ def test_training_comes_before_any_experiment(tmp_path: Path) -> None:
     assert lines[0] == "TRAIN LONGER FIRST" and lines[1].startswith("Do not act on this yet: in 45 of 45 runs")
     assert "  1. Train until it has converged: raise recipe.doublings, and run again" in "\n".join(lines)
     assert "settled" not in "\n".join(lines)
+
+
+def test_values_that_are_not_what_they_are_called_are_no_matter_of_training() -> None:
+    """And STOP, which is about twice n, says nothing of ten times n."""
+    text = "\n".join(answer_lines(Points([100, 300, 1000], [0.852, 0.861, 0.87], metric="psnr")))
+    assert "until then the curve is one of values that are not what they are called" in text
+    assert "shows the training" not in text
+    curve = {100: 30.0, 300: 30.8, 1000: 31.3, 3000: 31.6, 10000: 31.75}
+    stopped = "\n".join(answer_lines(Points(list(curve), list(curve.values()), metric="psnr")))
+    assert stopped.startswith("STOP") and "more data is not worth it" not in stopped and "undecided" in stopped
+    assert "No further experiments needed: twice the data are not worth it" in stopped

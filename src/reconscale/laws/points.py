@@ -19,6 +19,7 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS as METRICS
 from reconscale.laws.metrics import Metric as Metric
 from reconscale.laws.metrics import register
+from reconscale.laws.table_rows import seeds_from_names
 from reconscale.shown import Drawn
 
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
@@ -176,6 +177,7 @@ class Points(Drawn):
         column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
         scaled = scale_metric(path, table.header, table.rows, column, name, ("validation",))
         known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
+        known["seed"] = known["seed"] or seeds_from_names(table.header, table.rows, table.places, column)
         images: Any = table.images()
         unit = table.word("unit") if "unit" in table.places else IMAGES
         _check_unit(path, unit, known["n"])
@@ -192,7 +194,8 @@ class Points(Drawn):
                 findings=(*table.findings, *metric_findings(column, table.header), *scaled, *odd),
             )
         except UserError as mistake:
-            raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+            found = f"{mistake.found} (the scale in '{column}' is applied)" if scaled else mistake.found
+            raise UserError(f"{path}, {mistake.where}", found, mistake.remedy) from mistake
 
     def to_csv(self, path: str | Path) -> None:
         """Write the rows so that :meth:`from_csv` reads the same bits back (findings are not written).

@@ -154,14 +154,14 @@ def counted(passed: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Files that were passed over, one entry a reason: the first of them, and how many there are.
 
     >>> counted([("a/SR1", "holds no image (SR)"), ("b/SR1", "holds no image (SR)"), ("a/IM2", "is a phase image")])
-    [('a/SR1 and 1 more', '2 files: holds no image (SR)'), ('a/IM2', '1 file: is a phase image')]
+    [('a/SR1 and 1 more', '2 files, each of which holds no image (SR)'), ('a/IM2', 'is a phase image')]
     """
     names: dict[str, list[str]] = {}
     for name, reason in passed:
         names.setdefault(reason, []).append(name)
     return [
         (f"{found[0]} and {len(found) - 1} more" if len(found) > 1 else found[0],
-         f"{len(found)} file{'s' * (len(found) > 1)}: {reason}")
+         f"{len(found)} files, each of which {reason}" if len(found) > 1 else reason)
         for reason, found in names.items()
     ]  # fmt: skip
 
