@@ -13,7 +13,7 @@ from reconscale.study.mri import MRIProblem
 from reconscale.study.pairs import PairsProblem
 
 if TYPE_CHECKING:
-    from reconscale.study.run import Images
+    from reconscale.study.images import Images
 
 WITHOUT_TRUTH = "psnr-from-noisy"
 """The metric of problems whose images are noisy themselves."""

@@ -17,6 +17,7 @@ from reconscale.laws.points import METRICS
 from reconscale.shown import Shown
 from reconscale.study.base import FrozenModel, suggest_own
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.images import Images
 from reconscale.study.initial_weights import read_init
 from reconscale.study.mask_files import read_masks
 from reconscale.study.noise_levels import check_grey_levels
@@ -24,7 +25,7 @@ from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
 from reconscale.study.recorded_parts import recall_parts
-from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
+from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Network, Recipe
 
 MOST_BYTES = 1 << 20
 """Bytes of a study file."""
