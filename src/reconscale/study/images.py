@@ -35,10 +35,11 @@ class Images(FrozenModel):
     """Which images, and how they are divided.
 
     Attributes:
-        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, an ``array`` file, or
-            ``pairs`` of inputs and truths;
-            or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``complex`` images, and magnitude
-            volumes in ``nifti`` or ``dicom``, whose acquisition is simulated. A name in ``SOURCES``.
+        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, an ``array`` file,
+            ``ome-zarr``, or ``pairs`` of inputs and truths;
+            or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``ismrmrd``, ``complex``
+            images, and magnitude volumes in ``nifti`` or ``dicom``, whose acquisition is simulated. A name in
+            ``SOURCES``.
         folders: places below the data folder that is given when running.
         unit: what a split keeps together: a ``file``, or all files of a ``folder``. Volumes are kept together by the
             patient that their file (or ``patient``) names, else by this.
@@ -48,7 +49,10 @@ class Images(FrozenModel):
         axes: for measured k-space, and complex images in another order than (slices, H, W): the order of axes: ``s``
             slices, ``t`` frames, ``c`` coils, ``h`` rows, ``w`` columns (lines of columns are left out); of MATLAB
             files as MATLAB's ``size`` shows them.
-        dataset: the array to read in HDF5 and MATLAB files, with ``/`` for groups; none: the one that is usual.
+        dataset: the array to read in HDF5, ``.npz`` and MATLAB files, with ``/`` for groups, and the level of
+            resolution in OME-Zarr; none: the one that is usual.
+        channel: for ``ome-zarr``: which channel is read, counted from 0; or ``rgb``: three channels are the colours of
+            one image. None: there is one.
         matrix: for volumes of images: keep this many lines of the middle of k-space in both directions.
         counts: what ``n`` counts: ``units``, which a split keeps together, or single ``images`` (for volumes: patients
             or slices).
@@ -94,6 +98,7 @@ class Images(FrozenModel):
     slices: tuple[int, int] | None = None
     axes: str = "schw"
     dataset: str | None = Field(default=None, min_length=1, max_length=LONGEST)
+    channel: Annotated[int, Field(ge=0, lt=1000)] | Literal["rgb"] | None = None
     matrix: int | None = Field(default=None, ge=16)
     counts: Literal["units", "images"] = "units"
     order: Literal["grouped", "mixed"] = "grouped"
@@ -147,6 +152,7 @@ class Images(FrozenModel):
         if self.order == "mixed" and self.counts == "units":
             raise ValueError('order: is for counts = "images"; set that, or leave order out')
         self._check_volumes()
+        self._check_parts_of_files()
         check_pair_keys(self)
         self._check_range()
         if not self.folders:
@@ -156,14 +162,22 @@ class Images(FrozenModel):
     def _check_range(self) -> None:
         if self.range is None:
             return
-        if self.source not in ("folder", "array", "pairs"):
+        if not SOURCES[self.source].ranged:
             raise ValueError(f"range: is for image files and arrays, not for '{self.source}'; leave it out")
         black, white = self.range
         if not (math.isfinite(black) and math.isfinite(white) and black < white):
             raise ValueError(f"range: found [{black:g}, {white:g}]; give black and white, the smaller one first")
 
+    def _check_parts_of_files(self) -> None:
+        source = SOURCES[self.source]
+        if self.dataset and not source.named_arrays:
+            raise ValueError("dataset: is for files whose arrays have names (HDF5, .npz, MATLAB, OME-Zarr), and the "
+                             f"source is '{self.source}'; leave it out")  # fmt: skip
+        if self.channel is not None and not source.channels_apart:
+            raise ValueError(f"channel: is for OME-Zarr, and the source is '{self.source}'; leave it out")
+
     def _check_volumes(self) -> None:
-        for key in ("patient", "acquisition", "slices", "matrix", "dataset"):
+        for key in ("patient", "acquisition", "slices", "matrix"):
             if getattr(self, key) and not self.volumes:
                 raise ValueError(f"{key}: is for volumes, and '{self.source}' gives single images; leave it out")
         if self.test_patch and self.volumes:
@@ -175,8 +189,6 @@ class Images(FrozenModel):
         if len(set(self.axes)) < len(self.axes) or not {"h", "w"} <= set(self.axes) <= set("stchw"):
             raise ValueError(f"axes: found '{self.axes}'; give h and w, and what there is of s (slices), t (frames) "
                              "and c (coils), once each, in the order of the file")  # fmt: skip
-        if self.dataset and self.source in ("nifti", "dicom"):
-            raise ValueError(f"dataset: is for HDF5 and MATLAB files, and the source is '{self.source}'; leave it out")
         if self.matrix is not None and SOURCES[self.source].content == "kspace":
             raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
         try:

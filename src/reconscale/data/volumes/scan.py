@@ -268,8 +268,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def library(name: str) -> Any:
+def library(name: str, extra: str = "mri") -> Any:
     """A package that reads files of one kind.
+
+    Args:
+        name: of the package.
+        extra: of this package, which installs it.
 
     Raises:
         StudyMistakeError: it is not installed.
@@ -280,4 +284,4 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise StudyMistakeError("images.source", f"needs the package {name}, which is not installed",
-                                "pip install 'reconscale[mri]'") from error  # fmt: skip
+                                f"pip install 'reconscale[{extra}]'") from error  # fmt: skip
