@@ -57,7 +57,9 @@ SOURCES: dict[str, Source] = {
     "kspace-array": Source(
         f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True, named_arrays=True
     ),
-    "ismrmrd": Source(f"{_VOLUMES}.ismrmrd_files:list_ismrmrd", True, "kspace", True, needs_folder=True),
+    "ismrmrd": Source(
+        f"{_VOLUMES}.ismrmrd_files:list_ismrmrd", True, "kspace", True, needs_folder=True, named_arrays=True
+    ),
     "complex": Source(
         f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True, named_arrays=True
     ),

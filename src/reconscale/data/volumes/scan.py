@@ -51,6 +51,7 @@ class KSpaceLocation:
         offset: where a contiguous complex64 array of axes ``schw`` or ``shw`` begins, in bytes; none: it must be read
             through its library.
         frames: of every slice: their number.
+        part: of an ISMRMRD file, whose ``key`` is the group: encoding and counters of the volume; none: it is another.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class KSpaceLocation:
     axes: str
     offset: int | None
     frames: int = 1
+    part: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
