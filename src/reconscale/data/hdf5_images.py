@@ -141,13 +141,13 @@ def write_hdf5(path: Path, arrays: dict[str, np.ndarray], like: Path) -> list[st
 
     buffer, left_out = io.BytesIO(), []
     with h5py.File(like) as given, h5py.File(buffer, "w") as file:
-        left_out += _copy_attributes(given, file)
+        left_out += copy_attributes(given, file)
         for name, array in arrays.items():
             held = file.create_dataset(name, data=array, compression="gzip", chunks=(1, *array.shape[1:]))
             words = name.split("/")
             for place in ["/".join(words[: i + 1]) for i in range(len(words) - 1)]:
-                left_out += _copy_attributes(given[place], file[place])
-            left_out += _copy_attributes(given[name], held)
+                left_out += copy_attributes(given[place], file[place])
+            left_out += copy_attributes(given[name], held)
         others = sorted({name for name, _ in datasets_of(given)} - set(arrays))
     if others:
         named = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
@@ -156,7 +156,7 @@ def write_hdf5(path: Path, arrays: dict[str, np.ndarray], like: Path) -> list[st
     return left_out
 
 
-def _copy_attributes(given: Any, to: Any) -> list[str]:
+def copy_attributes(given: Any, to: Any) -> list[str]:
     """Copy attributes that are values; references into the other file are named."""
     import h5py
 

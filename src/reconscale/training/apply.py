@@ -145,20 +145,19 @@ def reconstruct(
     """
     folder, source, out = Path(folder), Path(source), Path(out)
     trained = load_trained(folder)
-    tell = progress or (lambda done, total: None)
+    tell, note = progress or (lambda done, total: None), say or (lambda sentence: None)
     problem = trained.run.problem
     check_source(trained.run, source)
     if trained.measures and not problem.files_hold_y:
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
         raise UserError("network.family", found, "train another family, or call the network from Python")
     if isinstance(problem, MRIProblem) and is_simulated(trained.run, source):
-        return [reconstruct_simulated(trained.network, trained.run, source, out, folder.resolve(), tell)]
+        return [reconstruct_simulated(trained.network, trained.run, source, out, folder.resolve(), tell, note)]
     if isinstance(problem, MRIProblem):
-        return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell)]
+        return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell, note)]
     jobs = find_jobs(source, out, trained.run)
     known, written = limits or input_limits(trained.run), _output_limits(trained.run)
     total = sum(job.count for job in jobs)
-    note = say or (lambda sentence: None)
     for sentence in check_input(jobs, trained.run, folder.resolve(), trained.channels, limits):
         note(sentence)
     done, said = 0, set[str]()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,9 +160,28 @@ def test_several_groups_are_named(tmp_path: Path) -> None:
 
 
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
 
     write_scans(tmp_path, 1)
     monkeypatch.setitem(sys.modules, "ismrmrd", None)
     with pytest.raises(UserError, match=r"needs the package ismrmrd, .*pip install 'reconscale\[ismrmrd\]'"):
         scans(tmp_path)
+
+
+STRESS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from reconscale.data.volumes.ismrmrd_files import list_ismrmrd
+from reconscale.study import Images
+scans = list_ismrmrd(Images(source="ismrmrd", val=1, test=1), Path(sys.argv[1])).volumes
+with ThreadPoolExecutor(8) as pool:
+    sums = list(pool.map(lambda k: abs(scans[k % 2].read(k % 3)).sum(), range(400)))
+assert len({round(float(value), 3) for value in sums}) == 6
+"""
+
+
+def test_threads_read_at_the_same_time(tmp_path: Path) -> None:
+    """Without a lock h5py crashes here, in a process of its own so that the others go on."""
+    write_scans(tmp_path, 2)
+    ended = subprocess.run([sys.executable, "-c", STRESS, tmp_path], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -7,6 +7,7 @@ their flags, and lines of different encodings, averages, contrasts, phases, repe
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +55,10 @@ OTHER_LINES = {
 }  # fmt: skip
 """Flags of acquisitions that are no lines of the image, and what they are."""
 ARRAYS = 'save arrays of k-space for source = "kspace-array"'
+
+
+_READING = threading.Lock()
+"""One thread at a time: h5py 3.16 crashes where two read a field of compound rows of variable length."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,19 @@ def is_ismrmrd(path: Path) -> bool:
         return False
 
 
+def header_of(file: Any) -> bytes | None:
+    """The XML header of an opened HDF5 file: of ISMRMRD, or as fastMRI keeps it; none: there is none."""
+    held = (
+        file["ismrmrd_header"] if "ismrmrd_header" in file else next((file[key]["xml"] for key in _groups(file)), None)
+    )
+    return _text(held) if held is not None and getattr(held, "size", 0) == 1 and held.dtype.kind in "OS" else None
+
+
+def _text(held: Any) -> bytes:
+    text = held[0] if held.shape else held[()]
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
 def _groups(file: Any) -> list[str]:
     import h5py
 
@@ -221,7 +239,7 @@ def _lines_of(path: Path, key: str, changed: int) -> Lines:
     import h5py
 
     del changed
-    with h5py.File(path) as file:
+    with _READING, h5py.File(path) as file:
         group = file[key]
         encodings, patient, protocol = _header(path, group["xml"])
         held = group["data"]
@@ -268,8 +286,7 @@ def _told_apart(flags: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
 
 def _header(path: Path, held: Any) -> tuple[tuple[Encoding, ...], str, str]:
     """The encodings, the patient and the protocol of the header, which is XML."""
-    text = held[0] if held.shape else held[()]
-    text = text if isinstance(text, bytes) else str(text).encode()
+    text = _text(held)
     if len(text) > MOST_HEADER or re.search(rb"<!(DOCTYPE|ENTITY)", text):
         raise UserError(path, "has a header that is no plain XML of ISMRMRD", "replace or remove the file")
     header = library("ismrmrd.xsd", "ismrmrd").CreateFromDocument(text)
@@ -401,7 +418,7 @@ def _read(place: KSpaceLocation, shape: tuple[int, int, int], index: int) -> np.
     kept, first = _readout(place.path, encoding, lines.samples[members[0]])
     columns = _columns(place.path, lines, members, encoding, ("", True))
     count = int(lines.samples[members[0], 0])
-    with h5py.File(place.path) as file:
+    with _READING, h5py.File(place.path) as file:
         rows = file[place.key]["data"].fields("data")[lines.rows[members]]
     found = np.zeros((shape[0], encoding.matrix[0], shape[2]), np.complex64)
     for column, row in zip(columns, rows, strict=True):
