@@ -235,6 +235,7 @@ def _image(place: Path, version: str, attributes: dict[str, Any], dataset: str |
         first = scales[0]
         stated = str(attributes.get("version") or first.get("version") or version)
         levels = [str(level["path"]) for level in first["datasets"]]
+        levels[0]  # there is one at least
         axes = "".join(str(axis["name"] if isinstance(axis, dict) else axis) for axis in first.get("axes", ()))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(place, "has 'multiscales' that are not those of OME-Zarr", "replace or remove it") from error

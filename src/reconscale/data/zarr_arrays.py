@@ -28,7 +28,7 @@ MOST_PARTS = 1 << 20
 """Chunks that a shard may hold."""
 BLOCK = 1 << 27
 """Bytes of planes of one row of chunks that are read together and kept."""
-_MEASURED = 1 << 20
+_MEASURED = 1 << 16
 """Bytes of a deflated chunk from which on it is measured before it is decoded."""
 _COMPRESSORS = ("blosc", "zstd", "gzip", "zlib", "lz4")
 _V2_TYPE = re.compile(r"[<>|]([uif])([1248])")
@@ -122,6 +122,8 @@ def open_array(path: Path) -> ZarrArray:
             found = _of_version_3(path, _object(path / "zarr.json"))
         else:
             _refuse(path, "holds no Zarr array")
+    except UserError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UserError(path, "has metadata that are no Zarr array's", _DAMAGED) from error
     whole = (found.shape, found.files, found.chunks)
