@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -27,11 +26,20 @@ LAYOUT = {
     317, 322, 323, 324, 325, 330, 338, 339, 340, 341, 347, 529, 530, 531, 532, 32995, 32996, 32997, 32998, 42113,
     50838, 50839,
 }  # fmt: skip
-"""Tags of the layout of pixels, and those that are written anew."""
+"""Tags of the layout of pixels, and those that are written by the new pixels."""
 _OWN = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack", "mode", "axes", "shape"}
 """Entries of metadata that follow from the pixels."""
 _OME_TYPE = {"uint8": "uint8", "uint16": "uint16", "float32": "float", "float64": "double", "int16": "int16",
              "int32": "int32", "uint32": "uint32", "int8": "int8"}  # fmt: skip
+
+
+_TAG = r"""(?:[^>"']|"[^"]*"|'[^']*'){0,5000}>"""
+_PIXELS = re.compile(rf"<(?:\w+:)?Pixels\b{_TAG}")
+_ROOT = re.compile(rf"<(?:\w+:)?OME\b{_TAG}")
+_UUID = re.compile(rf"<(\w+:)?UUID\b{_TAG}[^<]*</(\w+:)?UUID>")
+"""The name of the file that a plane lies in: it is another one."""
+_ATTRIBUTE = re.compile(r"""\s+([A-Za-z]+)\s*=\s*("[^"]*"|'[^']*')""")
+_OWN_ID = re.compile(r"""\s+UUID\s*=\s*("[^"]*"|'[^']*')""")
 
 
 @dataclass(frozen=True)
@@ -193,36 +201,26 @@ def _series_shape(facts: TiffFacts, stack: np.ndarray) -> tuple[int, ...] | None
 
 
 def _ome(text: str, stack: np.ndarray, factor: float) -> tuple[str, list[str]]:
-    """OME-XML with the sizes, the type and the pixel sizes of the stack; nothing where it is no XML."""
-    try:
-        if re.search(r"<!(DOCTYPE|ENTITY)", text):
-            raise ElementTree.ParseError("it declares entities")
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError) as error:
-        return "", [f"its OME-XML is not kept ({error})"]
-    space = root.tag.partition("}")[0].removeprefix("{") if root.tag.startswith("{") else ""
-    mark = f"{{{space}}}" if space else ""
-    root.attrib.pop("UUID", None)
-    for pixels in root.iter(f"{mark}Pixels"):
-        pixels.set("SizeY", str(stack.shape[1]))
-        pixels.set("SizeX", str(stack.shape[2]))
-        pixels.set("Type", _OME_TYPE.get(stack.dtype.name, stack.dtype.name))
-        pixels.attrib.pop("SignificantBits", None)
-        pixels.attrib.pop("BigEndian", None)
-        for axis in ("PhysicalSizeX", "PhysicalSizeY"):
-            if axis in pixels.attrib and factor != 1:
-                pixels.set(axis, _divided(pixels.attrib[axis], factor))
-        for data in pixels.iter(f"{mark}TiffData"):
-            for uuid in data.findall(f"{mark}UUID"):
-                data.remove(uuid)
-    known = dict(ElementTree._namespace_map)  # type: ignore[attr-defined]
-    try:
-        ElementTree.register_namespace("", space)
-        body = ElementTree.tostring(root, encoding="unicode")
-    finally:
-        ElementTree._namespace_map.clear()  # type: ignore[attr-defined]
-        ElementTree._namespace_map.update(known)  # type: ignore[attr-defined]
-    return '<?xml version="1.0" encoding="UTF-8"?>' + body, []
+    """OME-XML with the sizes, the type and the pixel sizes of the stack. It is edited as text, and never parsed."""
+    if re.search(r"<!(DOCTYPE|ENTITY)", text) or not _PIXELS.search(text):
+        return "", ["its OME-XML is not kept: it declares entities, or has no pixels"]
+    values = {"SizeY": str(stack.shape[1]), "SizeX": str(stack.shape[2]),
+              "Type": _OME_TYPE.get(stack.dtype.name, stack.dtype.name)}  # fmt: skip
+
+    def edited(found: re.Match[str]) -> str:
+        return _ATTRIBUTE.sub(attribute, found[0])
+
+    def attribute(found: re.Match[str]) -> str:
+        name, value = found[1], found[2][1:-1]
+        if name in ("SignificantBits", "BigEndian"):
+            return ""
+        if name in ("PhysicalSizeX", "PhysicalSizeY") and factor != 1:
+            return f' {name}="{_divided(value, factor)}"'
+        return f' {name}="{values[name]}"' if name in values else found[0]
+
+    text = _UUID.sub("", text)
+    root = _ROOT.sub(lambda found: _OWN_ID.sub("", found[0]), text, count=1)
+    return _PIXELS.sub(edited, root), []
 
 
 def _divided(text: str, factor: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -289,7 +290,10 @@ def _header(path: Path, held: Any) -> tuple[tuple[Encoding, ...], str, str]:
     text = _text(held)
     if len(text) > MOST_HEADER or re.search(rb"<!(DOCTYPE|ENTITY)", text):
         raise UserError(path, "has a header that is no plain XML of ISMRMRD", "replace or remove the file")
-    header = library("ismrmrd.xsd", "ismrmrd").CreateFromDocument(text)
+    schema = library("ismrmrd.xsd", "ismrmrd")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a value that is none of its type is only warned of
+        header = schema.CreateFromDocument(text)
     encodings = tuple(_encoding(encoding) for encoding in header.encoding)
     subject, measured = header.subjectInformation, header.measurementInformation
     patient = str((subject.patientID or "") if subject is not None else "")
