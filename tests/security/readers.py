@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -677,6 +678,9 @@ READERS: dict[str, Reader] = {
     "checkpoint": Reader("checkpoint.pt", _checkpoint, _checkpoints),
 }  # fmt: skip
 """Name -> reader."""
+for package in ("zarr", "ismrmrd"):  # optional ones
+    if find_spec(package) is None:
+        READERS = {name: reader for name, reader in READERS.items() if not name.startswith(package)}
 
 
 def read(name: str, data: bytes, folder: Path) -> object:

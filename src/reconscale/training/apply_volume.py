@@ -17,7 +17,8 @@ from reconscale.data.image_set import cache_folder
 from reconscale.data.listing import no_progress
 from reconscale.data.volumes.arrays import HDF5, MATLAB
 from reconscale.data.volumes.ismrmrd_files import ENDINGS as ISMRMRD
-from reconscale.data.volumes.ismrmrd_files import header_of, is_ismrmrd, scan_ismrmrd
+from reconscale.data.volumes.ismrmrd_files import scan_ismrmrd
+from reconscale.data.volumes.ismrmrd_headers import header_of, is_ismrmrd
 from reconscale.data.volumes.kspace_files import list_kspace_arrays, scan_hdf5
 from reconscale.data.volumes.nifti_output import NIFTI, write_nifti
 from reconscale.data.volumes.scan import VolumeInfo
