@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reconscale.data import ImageSubset, open_images
+from reconscale.data import ImageSubset, open_images, write_image
 from reconscale.data import zarr_arrays as arrays
+from reconscale.data.folders import list_folder
 from reconscale.data.ome_zarr import list_ome_zarr
 from reconscale.errors import UserError
 from reconscale.study import Images
@@ -202,6 +203,17 @@ def test_numbers_whose_range_is_not_known(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.load(0)[..., 0], VALUES[0, 0, 0] / 60_000, atol=1e-6)
     with pytest.raises(UserError, match="holds NaN"):
         listing(tmp_path, "f.zarr").load(0)
+
+
+def test_a_folder_of_files_passes_them_over(tmp_path: Path) -> None:
+    """Their chunks are no files of anybody's."""
+    for number in range(2):
+        write_zarr(tmp_path / f"{number}.zarr", VALUES[0, 0], "zyx", chunks=(1, 4, 4))
+    with pytest.raises(UserError, match=r'2 other files; not read: 2 .zarr .*images.source = "ome-zarr"'):
+        list_folder(Images(source="folder", val=1, test=1), tmp_path)
+    write_image(tmp_path / "a.png", np.zeros((9, 9, 1), np.uint8))
+    found = list_folder(Images(source="folder", val=1, test=1), tmp_path)
+    assert found.names == ("a.png",) and found.passed_over[".zarr"][0] == 2
 
 
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

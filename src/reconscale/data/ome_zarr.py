@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.data.folders import data_folder, place_below
+from reconscale.data.folders import ZARR, data_folder, place_below
 from reconscale.data.image_checks import Header, Limits, check_size, check_values, say_range
 from reconscale.data.listing import Listing, page_name
 from reconscale.data.store import SCALES
@@ -23,7 +23,7 @@ from reconscale.data.zarr_arrays import ZarrArray, changed, group_of, open_array
 from reconscale.errors import UserError
 from reconscale.study import Images
 
-ENDING = ".zarr"
+ENDING = ZARR
 VERSIONS = ("0.4", "0.5")
 MOST_PLANES = 1_000_000
 """Planes that an image may have."""
