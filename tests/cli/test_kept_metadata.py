@@ -124,6 +124,18 @@ def test_ome_xml_with_entities_is_not_kept(tmp_path: Path) -> None:
     assert said == ["its OME-XML is not kept: it declares entities, or has no pixels"]
 
 
+def test_tags_that_cannot_be_written_are_said(grey: Path, tmp_path: Path) -> None:
+    """The reconstruction is written all the same."""
+    tifffile.imwrite(tmp_path / "a.tif", noisy((16, 20)), resolution=(3, 3), resolutionunit=2, metadata=None)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        at = file.pages[0].tags[296].valueoffset
+    data[at : at + 2] = (77).to_bytes(2, "little")
+    (tmp_path / "a.tif").write_bytes(data)
+    assert "a.tif says of itself is not kept" in made(grey, tmp_path / "a.tif", tmp_path / "b.tif")
+    assert tifffile.imread(tmp_path / "b.tif").shape == (16, 20)
+
+
 def test_metadata_of_tifffile(grey: Path, tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif", noisy((4, 16, 20)), photometric="minisblack", metadata={"axes": "TYX", "exposure": 0.03}

@@ -10,6 +10,8 @@ from reconscale.data.image_files import encoded_png
 from reconscale.data.png_chunks import said_by, with_chunks
 from reconscale.data.tiff_files import SIGNATURES, tiff_pages
 from reconscale.data.tiff_metadata import facts_of, write_tiff
+from reconscale.data.volumes.scan import first_line
+from reconscale.errors import UserError
 from reconscale.files import write_atomic
 
 TIFF = (".tif", ".tiff")
@@ -30,6 +32,19 @@ def write_like(target: Path, images: list[np.ndarray], source: Path, factor: flo
     Returns:
         What is not kept, one sentence each.
     """
+    try:
+        return _write_kept(target, images, source, factor)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # tags of every kind, which libraries read and do not write
+        if target.suffix.lower() in TIFF:
+            write_tiff(target, images, None)
+        else:
+            write_atomic(target, encoded_png(images[0]))
+        return [f"what {source.name} says of itself is not kept ({first_line(error)[:100]})"]
+
+
+def _write_kept(target: Path, images: list[np.ndarray], source: Path, factor: float) -> list[str]:
     with source.open("rb") as stream:
         of_tiff = stream.read(4) in SIGNATURES
     if target.suffix.lower() in TIFF:
