@@ -51,6 +51,7 @@ class KSpaceLocation:
         offset: where a contiguous complex64 array of axes ``schw`` or ``shw`` begins, in bytes; none: it must be read
             through its library.
         frames: of every slice: their number.
+        part: of an ISMRMRD file, whose ``key`` is the group: encoding and counters of the volume; none: it is another.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class KSpaceLocation:
     axes: str
     offset: int | None
     frames: int = 1
+    part: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -268,8 +270,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def library(name: str) -> Any:
+def library(name: str, extra: str = "mri") -> Any:
     """A package that reads files of one kind.
+
+    Args:
+        name: of the package.
+        extra: of this package, which installs it.
 
     Raises:
         StudyMistakeError: it is not installed.
@@ -280,4 +286,4 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise StudyMistakeError("images.source", f"needs the package {name}, which is not installed",
-                                "pip install 'reconscale[mri]'") from error  # fmt: skip
+                                f"pip install 'reconscale[{extra}]'") from error  # fmt: skip
