@@ -57,6 +57,7 @@ class Table:
         rows: (line, cells) of each row that counts.
         places: name of a known column -> where it is in ``header``; ``n_train`` stands under ``n``.
         findings: cautions about rows that were left out, or may have to be.
+        shorter: where trainings were measured at several steps (the column ``steps``): the table with all of their rows.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Table:
     rows: list[tuple[int, list[str]]]
     places: dict[str, int]
     findings: tuple[Finding, ...] = ()
+    shorter: Table | None = None
 
     def numbers(self, name: str) -> list[float] | None:
         """The numbers of a column, or None where it is not there.
@@ -121,8 +123,9 @@ def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str
     places = find_columns(path, header, rows) | {
         name: place for place, name in enumerate(header) if name in (*NUMBERS, *WHOLE, *WORDS) or _is_image(name)
     }
-    rows, findings = one_row_a_run(path, header, rows, places)
-    table = Table(path, header, rows, places, findings)
+    rows, findings, every = one_row_a_run(path, header, rows, places)
+    shorter = None if every is None else Table(path, header, [(line, [*row]) for line, row in every], {**places})
+    table = Table(path, header, rows, places, findings, shorter)
     for name in WORDS:
         table.word(name)
     return table

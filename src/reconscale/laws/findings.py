@@ -267,6 +267,11 @@ CODES: dict[str, tuple[str, str]] = {
         "validation, more than the tolerance of {tolerance:.2g} dB: the curve shows the training there, and not the "
         "data; recipe.doublings = {doublings} would take up to {hours} more",
     ),
+    "longer-gains": (
+        "warning",
+        "at n = {n:size} {told} (90 % interval {low} to {high}), and more than {least} with a chance of {chance}: the "
+        "curve shows the training as much as the data",
+    ),
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "

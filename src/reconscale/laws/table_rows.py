@@ -81,11 +81,15 @@ def metric_columns(header: Sequence[str], rows: Rows, kinds: dict[str, str]) -> 
 
 def one_row_a_run(
     path: Path, header: list[str], rows: Rows, places: dict[str, int]
-) -> tuple[Rows, tuple[Finding, ...]]:
+) -> tuple[Rows, tuple[Finding, ...], Rows | None]:
     """The rows that are a run of their own, and what is to be said of the others.
 
     Rows of runs that did not finish are left out. Of a training that has several rows, at several epochs or steps, the
     last one counts.
+
+    Returns:
+        These rows; findings; and, where rows of one training differ in ``steps``, which are those of a whole training
+        (an epoch or a step is a look in the middle of one), all rows of all trainings.
 
     Raises:
         UserError: no run finished, or the rows of one run were measured on different things.
@@ -105,7 +109,7 @@ def one_row_a_run(
         groups[tuple(row[place] for place in (*labels, *named))].append((line, row))
     shared = [group for group in groups.values() if len(group) > 1]
     if "n" not in places or not shared:
-        return kept, findings
+        return kept, findings, None
     _same_conditions(path, header, shared, labels)
     told_apart = bool(named) or "seed" in places
     for clock in _clocks(header, told_apart):
@@ -114,8 +118,8 @@ def one_row_a_run(
         if all(len({float(row[clock]) for _, row in group}) == 1 for group in shared):
             continue
         chosen, said = _last_of_each(path, header[clock], clock, list(groups.values()), told_apart)
-        return chosen or kept, (*findings, *said)
-    return kept, findings
+        return chosen or kept, (*findings, *said), kept if chosen and header[clock] == "steps" else None
+    return kept, findings, None
 
 
 def _finished(path: Path, header: list[str], rows: Rows) -> tuple[Rows, tuple[Finding, ...]]:

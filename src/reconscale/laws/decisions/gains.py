@@ -28,7 +28,7 @@ class Gain:
         low: 5 % quantile.
         high: 95 % quantile.
         probability: chance that the gain is larger than worthwhile.
-        factor: by how much n, or p, is multiplied.
+        factor: by how much n, p, or the number of steps is multiplied.
     """
 
     median: float
@@ -100,7 +100,7 @@ def _from_measured(there: Points, x: Floats, worthwhile: float, seed: int) -> Ga
     z = sample_levels(along, DRAWS, np.random.default_rng((seed, 6)))
     z = z + image_bootstrap_shift(along, along.x, DRAWS, np.random.default_rng((seed, 2)))
     error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+    return gain_between(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def _from_curve(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
@@ -108,7 +108,7 @@ def _from_curve(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
     rng = np.random.default_rng((seed, 7))
     curve = CurvePosterior(there, fit_ensemble(group_along_p(there), rng), seed, (seed, 8), (seed, 2), rng)
     error = np.exp(curve.draw(x))
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+    return gain_between(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def _from_surface(surface: Surface, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
@@ -119,7 +119,7 @@ def _from_surface(surface: Surface, there: Points, at: tuple[float, float], wort
         rng = np.random.default_rng((seed, 2))
         drawn = drawn + image_bootstrap_shift(group_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
     error = np.exp(drawn)
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+    return gain_between(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def last_step(curve: CurvePosterior, worthwhile: float) -> Gain | None:
@@ -160,7 +160,7 @@ def group_along_p(there: Points) -> SizeMeans:
     return group_by_size(along, MOST_LEVELS, outliers=False)
 
 
-def _gain(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
+def gain_between(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
     """From errors (D,) before and after."""
     return _summary(METRICS[metric].gain(before, after), worthwhile, factor)
 

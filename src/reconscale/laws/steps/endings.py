@@ -33,7 +33,7 @@ class EndingPrior:
     level: float = 1.0
     level_sd: float = 1.2
     n: float = 1.0
-    n_sd: float = 0.2
+    n_sd: float = 0.15
     p: float = -0.3
     p_sd: float = 0.3
     spread: float = 0.3

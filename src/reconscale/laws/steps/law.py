@@ -26,15 +26,17 @@ class EndPrior:
     Attributes:
         dip: a last gain below this part of the one before may be an end.
         little: it is one below this part of what the other runs say it should have been.
-        partly: chance that the doubling in which a run ends gains something, up to ``little_gain`` of a whole one.
-        little_gain: likewise.
+        partly: chance that the doubling in which a run ends gains something, from nothing to ``little_gain`` of a whole one.
+        little_gain: the largest part that it then gains.
+        missed: chance that a doubling in which a run should end, by where the others did, gains as if it did not.
         revived: chance that a run that has ended gains something yet. Nothing measures it: training ends there.
     """
 
     dip: float = 0.25
     little: float = 0.1
     partly: float = 0.4
-    little_gain: float = 0.25
+    little_gain: float = 0.5
+    missed: float = 0.1
     revived: float = 0.2
 
 
@@ -88,7 +90,7 @@ class StepsLaw:
         known, prior = self.known, self.prior
         places = np.stack([known.n[runs], known.p[runs], known.last[runs] + 0.5, runs.astype(np.float64)])
         whole = np.exp(self.rates.draw(places, DRAWS, rng))
-        luck = rng.random(DRAWS)
+        luck = rng.random(DRAWS) / (1.0 - prior.missed)
         partly = np.where(rng.random(DRAWS) < prior.partly, prior.little_gain * rng.random(DRAWS), 0.0)
         revived = np.where(rng.random(DRAWS) < prior.revived, rng.random(DRAWS), 0.0)
         made = []

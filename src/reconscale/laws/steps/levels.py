@@ -11,16 +11,14 @@ from reconscale.arrays import Floats
 
 APART = 1.2
 """Numbers of steps that differ by a smaller factor are not told apart."""
-MOST_LEVELS = 12
-"""Where runs end by themselves their steps are no grid: more distinct numbers than this are none."""
 
 
 def label_trainings(labels: Sequence[Floats | NDArray[np.int64] | None], steps: Floats) -> NDArray[np.int64] | None:
     """Number of the training of each row (M,), where some training was measured at several numbers of steps.
 
-    Rows of one n, p, width and seed are one training. Where no two of these differ in their steps, as without seeds,
-    or where each number of steps has seeds of its own, all rows of one n, p and width are, but only if the steps form
-    a grid: a few numbers that come back at several n. Runs that ended by themselves form none, and are replicates.
+    Rows of one n, p, width and seed are one training. Where these do not differ in their steps, because each number of
+    steps has seeds of its own, or where there are no seeds, all rows of one n, p and width are one, but only if the same
+    numbers of steps come back at every n, p and width. Replicates that ended by themselves are not so.
 
     Args:
         labels: n, p, width and seed (M,) each, in this order; None where unknown.
@@ -29,14 +27,11 @@ def label_trainings(labels: Sequence[Floats | NDArray[np.int64] | None], steps: 
     Returns:
         The numbers; None where every training was measured at one number of steps.
     """
-    owner = _number(labels)
-    if _differ(owner, steps):
+    owner, cells = _number(labels), _number(labels[:3])
+    if labels[3] is not None and _differ(owner, steps):
         return owner
-    cells = _number(labels[:3])
-    n = np.asarray(labels[0], np.float64)
-    levels = np.unique(steps)
-    shared = all(len(np.unique(n[steps == level])) > 1 for level in levels)
-    return cells if shared and len(levels) <= MOST_LEVELS and _differ(cells, steps) else None
+    tried = {tuple(np.unique(steps[cells == name])) for name in range(int(cells.max()) + 1)}
+    return cells if len(tried) == 1 and cells.max() > 0 and _differ(cells, steps) else None
 
 
 def at_most_steps(owner: NDArray[np.int64], steps: Floats) -> NDArray[np.bool_]:

@@ -36,13 +36,13 @@ class RatePrior:
 
     level: float = -3.0
     level_sd: float = 3.0
-    ratio: float = 0.7
+    ratio: float = 0.73
     ratio_sd: float = 0.1
     n_sd: float = 0.2
-    p_sd: float = 0.2
+    p_sd: float = 0.15
     wander: float = 0.15
-    run_sd: float = 0.1
-    noise: float = 0.4
+    run_sd: float = 0.05
+    noise: float = 0.37
     measured: float = 0.004
 
 
