@@ -57,7 +57,7 @@ class Table:
         rows: (line, cells) of each row that counts.
         places: name of a known column -> where it is in ``header``; ``n_train`` stands under ``n``.
         findings: cautions about rows that were left out, or may have to be.
-        shorter: where trainings were measured at several steps (the column ``steps``): the table with all of their rows.
+        shorter: where trainings were measured at several ``steps``: the table with all of their rows.
     """
 
     path: Path

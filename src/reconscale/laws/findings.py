@@ -304,13 +304,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-probed": (
         "caution",
-        "whether more steps would change the curve was not measured; `reconscale run --probe` trains the smallest and "
-        "the largest n 4 times as long",
+        "whether more steps would change the curve was not measured: {why}; `reconscale run study.toml --probe` trains "
+        "{what} 4 times as long{hours}",
     ),
     "convergence-unknown": (
         "note",
         "reconscale did not train these networks, so it cannot tell whether they had converged; train the smallest and "
-        "the largest n 4 times as long, and see that the answer stays",
+        "the largest n 4 times as long: a table with these rows, too, and a column 'steps' says what more steps add",
     ),
     "validation-too-small": (
         "caution",

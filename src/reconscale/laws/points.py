@@ -201,7 +201,7 @@ class Points(Drawn):
             raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows so that :meth:`from_csv` reads the same bits back (neither findings nor trainings are written).
+        """Write the rows so that :meth:`from_csv` reads the same bits back (without findings and trainings).
 
         Raises:
             UserError: the file cannot be written.
@@ -241,7 +241,9 @@ def _check_trainings(trainings: Points | None, metric: str) -> None:
     if trainings is None:
         return
     if trainings.metric != metric:
-        raise UserError("Points, trainings", f"found '{trainings.metric}'", f"the points are in '{metric}': give the same")
+        raise UserError(
+            "Points, trainings", f"found '{trainings.metric}'", f"the points are in '{metric}': give the same"
+        )
     if trainings.steps is None:
         raise UserError("Points, trainings", "found no steps", "give the steps of every row")
 

@@ -122,8 +122,8 @@ LEAST_RANGE = 0.1
 def trainings_from_branches(results: Sequence[Result], *, profile: str, test_set: str) -> Points | None:
     """Quality at every number of steps, in the metric of a curve: what it is at the end, less what it gained since.
 
-    Branches are measured in PSNR on validation. A PSNR on the test images is taken to change as much; for another metric
-    ln(error) is taken to change in proportion, as it does from run to run at their ends (least squares).
+    Branches are measured in PSNR on validation. A PSNR on the test images is taken to change as much; ln(error) in
+    another metric is taken to change in proportion, as it does from run to run at their ends (least squares).
 
     Args:
         results: those that are done.
@@ -131,7 +131,7 @@ def trainings_from_branches(results: Sequence[Result], *, profile: str, test_set
         test_set: likewise.
 
     Returns:
-        One row for each branch; None where there are no branches, or the runs do not say how the two metrics go together.
+        One row for each branch; None where there are no branches, or the runs do not show that proportion.
     """
     branched = [r for r in results if r.status == "done" and len(r.branches) > 1]
     if not branched:
@@ -166,7 +166,7 @@ def points_at_steps(rows: Sequence[tuple[Result, float, float]], profile: str) -
 
 
 def _log_mse(psnr: Sequence[float]) -> Floats:
-    return -np.log(10.0) / 10.0 * np.asarray(psnr, np.float64)
+    return np.asarray(-np.log(10.0) / 10.0 * np.asarray(psnr, np.float64))
 
 
 def _slope(x: Floats, z: Floats) -> float | None:

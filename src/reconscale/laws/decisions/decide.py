@@ -190,8 +190,7 @@ def make_decision(
     verdict, probability = choose_verdict(twice, larger, double, prices)
     measured, bar = _measured(curve.best, curve.level)
     doubts = (_out_of_reach(points.metric, measured, worthwhile), _luck(curve, measured, worthwhile))
-    doubts = (*doubts, find_longer(curve, longer, worthwhile))
-    findings = (curve.level.findings, list_cautions(curve), *doubts)
+    findings = (curve.level.findings, list_cautions(curve), *doubts, find_longer(curve, longer, worthwhile))
     answer = Decision(
         verdict=verdict,
         probability=probability,
@@ -346,7 +345,9 @@ def _about_steps(answer: Decision, points: Points) -> list[str]:
     if answer.gain_steps is None:
         return []
     metric, last = METRICS[points.metric], answer.last_gain_steps
-    measured = f" The last doubling of them gained {plain(last, metric.digits)} {metric.unit}." if last is not None else ""
+    measured = (
+        f" The last doubling of them gained {plain(last, metric.digits)} {metric.unit}." if last is not None else ""
+    )
     return [f"{_about('the steps', answer.gain_steps, answer, points)}{measured}"]
 
 

@@ -51,6 +51,6 @@ def find_longer(curve: CurvePosterior, gain: Gain | None, worthwhile: float) -> 
         return ()
     metric = METRICS[curve.points.metric]
     low, high = (plain(end, metric.digits) for end in (gain.low, gain.high))
-    told, least = metric.tell("twice the steps", gain.median), metric.spell(worthwhile)
+    told, least = metric.tell("doubling the steps", gain.median), metric.spell(worthwhile)
     chance = format_chance(gain.probability)
     return (finding("longer-gains", n=curve.largest, told=told, low=low, high=high, least=least, chance=chance),)

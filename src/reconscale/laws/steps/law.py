@@ -26,7 +26,7 @@ class EndPrior:
     Attributes:
         dip: a last gain below this part of the one before may be an end.
         little: it is one below this part of what the other runs say it should have been.
-        partly: chance that the doubling in which a run ends gains something, from nothing to ``little_gain`` of a whole one.
+        partly: chance that the doubling in which a run ends gains something, up to ``little_gain`` of a whole one.
         little_gain: the largest part that it then gains.
         missed: chance that a doubling in which a run should end, by where the others did, gains as if it did not.
         revived: chance that a run that has ended gains something yet. Nothing measures it: training ends there.
@@ -72,7 +72,8 @@ class StepsLaw:
         """
         rng, runs = np.random.default_rng((self.seed, 11)), self.known.at(n, p)
         if not len(runs):
-            return None if steps is None else (self._of_no_run(n, 1.0 if p is None else p, np.log2(steps), rng), "forecast")
+            now = None if steps is None else float(np.log2(steps))
+            return None if now is None else (self._of_no_run(n, p or 1.0, now, rng), "forecast")
         parts = [self._measured(int(run)) for run in runs]
         left = np.array([part[1] for part in parts])
         done = self._measured_mean(np.array([part[0] for part in parts]), rng) if (left < 1.0).any() else 0.0
@@ -116,7 +117,7 @@ class StepsLaw:
                 fall += known.gain[g] * (known.end[g] - known.start[g]) * self._share(g, low, high)
         return fall, 0.0 if left <= SAME else min(left, 1.0)
 
-    def _share(self, g: int, low: float, high: float) -> float:
+    def _share(self, g: np.int64, low: float, high: float) -> float:
         """The part of a lengthening that falls between two numbers of steps: gains shrink as they do in the prior."""
         rate, known = np.log(self.rates.prior.ratio), self.known
         whole = np.expm1(rate * (known.end[g] - known.start[g]))
@@ -162,7 +163,7 @@ def infer_steps(
 
 
 def mark_ended(known: Trainings, rate: RatePrior = RATE_PRIOR, end: EndPrior = END_PRIOR) -> Trainings:
-    """The runs, of which those that gained far less in their last doubling than before, and than others do, have ended."""
+    """The runs; those that gained far less in their last doubling than before, and than others do, have ended."""
     final, many = known.final, known.final > known.first
     dip = many & (known.gain[final] < end.dip * known.gain[np.where(many, final - 1, final)])
     rates = infer_rates(replace(known, ended=known.ended | dip), rate)

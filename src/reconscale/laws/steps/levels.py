@@ -17,8 +17,8 @@ def label_trainings(labels: Sequence[Floats | NDArray[np.int64] | None], steps: 
     """Number of the training of each row (M,), where some training was measured at several numbers of steps.
 
     Rows of one n, p, width and seed are one training. Where these do not differ in their steps, because each number of
-    steps has seeds of its own, or where there are no seeds, all rows of one n, p and width are one, but only if the same
-    numbers of steps come back at every n, p and width. Replicates that ended by themselves are not so.
+    steps has seeds of its own, or where there are no seeds, all rows of one n, p and width are one, but only if the
+    same numbers of steps come back at every n, p and width. Those of runs that ended by themselves do not.
 
     Args:
         labels: n, p, width and seed (M,) each, in this order; None where unknown.

@@ -77,14 +77,15 @@ def read_trainings(measured: Points, curve: Points | None = None) -> Trainings |
     if owner is None:
         return None
     log_error = np.log(measured.error)
-    runs, gains = [], []
+    runs: list[tuple[float, float, float, float, bool]] = []
+    gains: list[tuple[int, float, float, float]] = []
     for name in range(int(owner.max()) + 1):
         rows = np.flatnonzero(owner == name)
         steps, error = _ladder(measured.steps[rows], log_error[rows])
         if len(steps) < 2:
             continue
         fall, row = -np.diff(error) / np.diff(steps), rows[0]
-        now = min(_steps_now(measured, int(row), curve) or steps[-1], steps[-1])
+        now = min(_steps_now(measured, int(row), curve) or steps[-1], float(steps[-1]))
         p = 1.0 if measured.p is None else float(measured.p[row])
         gains += [(len(runs), *item) for item in zip(steps[:-1], steps[1:], fall, strict=True)]
         runs.append((float(measured.n[row]), p, now, steps[-1], bool(fall[-1] <= NOTHING)))
