@@ -39,6 +39,7 @@ from reconscale.laws.questions import (
     price,
     required_n,
 )
+from reconscale.laws.steps.budget import Allocation, StepsSurface
 from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surface.optimum import Draws, Optimum
 from reconscale.laws.surface.posterior import infer_surface
@@ -51,6 +52,7 @@ __all__ = [
     "M4",
     "METRICS",
     "USUAL",
+    "Allocation",
     "BacktestRow",
     "BrokenPowerLaw",
     "Candidate",
@@ -84,6 +86,7 @@ __all__ = [
     "RequiredSize",
     "SegmentedPowerLaw",
     "Shifted",
+    "StepsSurface",
     "Surface",
     "backtest",
     "chinchilla",

@@ -50,7 +50,7 @@ class Points(Drawn):
         unit: what n counts, for instance ``slices``; ``training images`` where nobody says.
         findings: cautions about how these rows came about.
         trainings: the same runs at several numbers of steps, one row for each, in the same metric, or None. A row is
-            what a whole training of so many steps gives; these rows are no replicates, and not in the curve.
+            what a whole training of that length gives; these rows are no replicates, and not in the curve.
 
     Raises:
         UserError: lengths differ, a number is not finite or out of range, or the metric is unknown.

@@ -42,7 +42,7 @@ class EndingPrior:
 
 PRIOR = EndingPrior()
 PROPOSED, TAILS = 1.3, 6.0
-"""The proposal is that much wider than the normal approximation, and has Student's tails with so many degrees of
+"""The proposal is that much wider than the normal approximation, and has Student's tails with these degrees of
 freedom."""
 PER_DRAW = 4
 """Proposals for each draw that is kept."""

@@ -79,16 +79,19 @@ class StepsLaw:
         done = self._measured_mean(np.array([part[0] for part in parts]), rng) if (left < 1.0).any() else 0.0
         if not (left > 0.0).any():
             return done + np.zeros(DRAWS), "measured"
-        return done + (self._forecasts(runs, rng) * left).mean(axis=1), "forecast"
+        return done + (self.next_falls(runs) * left).mean(axis=1), "forecast"
 
     def last(self, n: float, p: float | None) -> float | None:
         """The fall of ln(error) in the last doubling that was measured, mean over the runs of n and p."""
         runs = self.known.at(n, p)
         return float(self.known.gain[self.known.final[runs]].mean()) if len(runs) else None
 
-    def _forecasts(self, runs: NDArray[np.int64], rng: np.random.Generator) -> Floats:
-        """(D, R) fall of ln(error) of each run in the doubling after its last; runs of one n and p end alike."""
-        known, prior = self.known, self.prior
+    def next_falls(self, runs: NDArray[np.int64]) -> Floats:
+        """(D, N) fall of ln(error) of each of N runs in the doubling after the last one measured.
+
+        Runs of one n and p end alike.
+        """
+        known, prior, rng = self.known, self.prior, np.random.default_rng((self.seed, 13))
         places = np.stack([known.n[runs], known.p[runs], known.last[runs] + 0.5, runs.astype(np.float64)])
         whole = np.exp(self.rates.draw(places, DRAWS, rng))
         luck = rng.random(DRAWS) / (1.0 - prior.missed)
@@ -143,7 +146,7 @@ def infer_steps(
     """The law of what more steps give.
 
     Args:
-        measured: one row for each run and number of steps; a row is what a whole training of so many steps gives (or a
+        measured: one row for each run and number of steps; a row is what a whole training of that length gives (or a
             branch in which the rate falls to zero), never a look in the middle of one.
         curve: the rows that stand in the curve over n; none: those of the most steps.
         seed: the same seed gives the same bits.
