@@ -214,6 +214,14 @@ def test_report_of_steps_and_probes(tmp_path: Path) -> None:
     assert "Do not act on this yet" in page and (out / "steps.png").is_file() and (out / "probes.csv").is_file()
     assert len((out / "steps.csv").read_text().splitlines()) == 1 + 2 * len(results)
     assert not (out / "validation.png").exists()
+    assert (
+        "The best use of training time for one network with 600 images" in page and "2 × training (steps = 480)" in page
+    )
+    budgets = [line.split(",") for line in (out / "training-budget.csv").read_text().splitlines()]
+    assert budgets[0][:4] == ["hours", "n", "p", "steps"] and len(budgets) > 4
+    assert {row[1] for row in budgets[1:]} == {"600.0"} and max(float(row[3]) for row in budgets[1:]) <= 2 * 240.01
+    gains = (out / "gains.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in gains[1:]] == ["n", "n", "p", "steps"]
 
 
 def test_rings_and_dots() -> None:

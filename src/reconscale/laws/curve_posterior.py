@@ -86,6 +86,14 @@ class CurvePosterior:
         best = self.best
         return None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
 
+    @property
+    def dial(self) -> float | None:
+        """What tells the network chosen at the largest n from others: p, or the width where p is not known, or None."""
+        best = self.best
+        if best.p is not None or best.width is None:
+            return self.p
+        return float(np.median(best.width[best.n == best.n.max()]))
+
     @cached_property
     def surface(self) -> Surface | None:
         """Quality over n and p, inferred when it is first asked for; None where there are too few cells (n, p)."""

@@ -71,5 +71,7 @@ def training_budget_grid(made: Table, answer: Analysis) -> Grid | None:
         steps = amount(float(f"{number(row['steps']):.2g}")) + (" (forecast)" if row["forecast"] else "")
         rows.append((duration(3600 * number(row["hours"])), network, steps, middle, f"{low} to {high}"))
     n = quantity.counted(number(made.column("n")[0]))
-    note = f"The best use of training time for one network with {n}: a whole training of that length, without any search"
+    note = (
+        f"The best use of training time for one network with {n}: a whole training of that length, without any search"
+    )
     return Grid(note, ("#time", "#p", "#steps", f"#{quantity.title}", "#90 % interval"), tuple(rows))

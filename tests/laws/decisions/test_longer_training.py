@@ -68,3 +68,15 @@ def test_without_other_numbers_of_steps_nothing_is_said_of_them(make):
         None,
     )
     assert "steps" not in answer.sentence
+
+
+def test_widths_without_parameters_are_told_apart():
+    """What the selected width gained counts, and not what another one did."""
+    points = budgets(2.0)
+    other = replace(budgets(1.0), y=budgets(1.0).y - 3.0)
+    both = Points(
+        np.tile(points.n, 2), np.concatenate([points.y, other.y]), np.tile(points.seed, 2), metric="psnr",
+        width=np.repeat([16, 8], len(points)), steps=np.tile(points.steps, 2),
+    )  # fmt: skip
+    answer = decide(both, worthwhile=0.1)
+    assert answer.last_gain_steps == pytest.approx(1.0) and answer.verdict == "TRAIN LONGER FIRST"

@@ -28,7 +28,7 @@ def gain_steps(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, s
     """
     if curve.steps_law is None:
         return None, ""
-    found = curve.steps_law.fall(curve.largest, curve.p, curve.steps)
+    found = curve.steps_law.fall(curve.largest, curve.dial, curve.steps)
     if found is None:
         return None, ""
     fall, source = found
@@ -38,7 +38,7 @@ def gain_steps(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, s
 
 def last_gain_steps(curve: CurvePosterior) -> float | None:
     """What the last doubling of steps gained there, in the metric's unit of gains; None where it was not measured."""
-    fall = None if curve.steps_law is None else curve.steps_law.last(curve.largest, curve.p)
+    fall = None if curve.steps_law is None else curve.steps_law.last(curve.largest, curve.dial)
     if fall is None:
         return None
     after = np.exp(curve.level.z[-1:])

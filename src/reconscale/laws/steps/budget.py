@@ -127,7 +127,7 @@ class StepsSurface:
             check_positive("per_image", per_image)
             sizes = np.geomspace(known.min(), FAR * largest, SIZES)
         limits = self.p_range
-        p = np.geomspace(*limits, RUNGS) if limits and limits[1] > limits[0] else np.array([self._curve.p or 1.0])
+        p = np.geomspace(*limits, RUNGS) if limits and limits[1] > limits[0] else np.array([self._curve.dial or 1.0])
         cost = np.array([float(pace(float(value))) for value in p])
         check_positive("pace", cost)
         at = {float(size): self._over_steps(float(size), p) for size in sizes}

@@ -22,7 +22,7 @@ class Trainings:
 
     Attributes:
         n: (R,) training-set size.
-        p: (R,) parameters; 1 where they are not known.
+        p: (R,) parameters; the width where they are not known, and 1 where neither is.
         now: (R,) log2 of the steps of the run that stands in the curve; measurements may go on beyond it.
         last: (R,) log2 of the most steps.
         ended: (R,) whether more steps have stopped to help.
@@ -76,7 +76,7 @@ def read_trainings(measured: Points, curve: Points | None = None) -> Trainings |
     owner = label_trainings([measured.n, measured.p, measured.width, measured.seed], measured.steps)
     if owner is None:
         return None
-    log_error = np.log(measured.error)
+    log_error, dial = np.log(measured.error), measured.p if measured.p is not None else measured.width
     runs: list[tuple[float, float, float, float, bool]] = []
     gains: list[tuple[int, float, float, float]] = []
     for name in range(int(owner.max()) + 1):
@@ -86,7 +86,7 @@ def read_trainings(measured: Points, curve: Points | None = None) -> Trainings |
             continue
         fall, row = -np.diff(error) / np.diff(steps), rows[0]
         now = min(_steps_now(measured, int(row), curve) or steps[-1], float(steps[-1]))
-        p = 1.0 if measured.p is None else float(measured.p[row])
+        p = 1.0 if dial is None else float(dial[row])
         gains += [(len(runs), *item) for item in zip(steps[:-1], steps[1:], fall, strict=True)]
         runs.append((float(measured.n[row]), p, now, steps[-1], bool(fall[-1] <= NOTHING)))
     n, p_, now_, last, ended = (np.array(column) for column in zip(*runs, strict=True))
