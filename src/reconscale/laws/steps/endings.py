@@ -22,7 +22,7 @@ class EndingPrior:
     Attributes:
         level: at the largest n and p, above ln(the most steps that were tried at that n).
         level_sd: its standard deviation.
-        n: slope along ln n; 1: after as many passes over the images.
+        n: slope along ln n; 1 would be after as many passes over the images at every n.
         n_sd: its standard deviation.
         p: slope along ln p.
         p_sd: its standard deviation.
@@ -32,7 +32,7 @@ class EndingPrior:
 
     level: float = 1.0
     level_sd: float = 1.2
-    n: float = 1.0
+    n: float = 0.8
     n_sd: float = 0.15
     p: float = -0.3
     p_sd: float = 0.3
