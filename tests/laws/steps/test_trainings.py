@@ -11,6 +11,7 @@ from reconscale.errors import UserError
 from reconscale.laws import Points, infer
 from reconscale.laws.grouping import at_their_most_steps, without_repeats
 from reconscale.laws.steps.law import infer_steps
+from reconscale.laws.steps.rates import infer_rates
 from reconscale.laws.steps.trainings import read_trainings
 
 ROWS = "10,0,1000,27 10,0,4000,27.1 100,0,1000,28 100,0,4000,29 1000,0,1000,28.4 1000,0,4000,30.4"
@@ -69,6 +70,29 @@ def test_looks_in_the_middle_of_a_training_are_no_trainings(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text(TABLE.replace("steps", "epoch"))
     assert Points.from_csv(path).trainings is None
+
+
+def test_a_log_of_looks_is_no_ladder_of_trainings():
+    """Many rows a run: the last counts, and nothing is said of more steps."""
+    n, steps = np.repeat([10.0, 30.0, 90.0], 200), np.tile(np.arange(1.0, 201.0), 3)
+    points = Points(n, 20.0 + np.log10(n) + 0.01 * steps, np.zeros(600, int), metric="psnr", steps=steps)
+    curve = infer(points)
+    assert len(curve.points) == 3 and curve.steps_law is None and curve.decide().gain_steps is None
+
+
+def test_steps_that_are_nearly_the_same_are_one():
+    points = Points([10] * 4, [20.0, 21.0, 22.0, 23.0], [0] * 4, metric="psnr", steps=[100, 110, 121, 240])
+    known = read_trainings(points)
+    assert np.exp2(known.start).round().tolist() == [100, 121] and np.exp2(known.end).round().tolist() == [121, 240]
+    assert read_trainings(points.rows([0, 1])) is None
+
+
+def test_many_runs_are_thinned_so_that_time_stays_bounded(train):
+    many = train(n=tuple(range(100, 400)), seeds=1, ends=1e6)
+    known = read_trainings(many)
+    assert len(known.gain) == 1800
+    rates = infer_rates(known)
+    assert rates._known.shape[1] == 900 and 299.0 in rates._known[3]  # every second run, and the last one
 
 
 def test_trainings_in_another_metric_or_without_steps_are_refused():

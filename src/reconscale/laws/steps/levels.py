@@ -38,7 +38,7 @@ def at_most_steps(owner: NDArray[np.int64], steps: Floats) -> NDArray[np.bool_]:
     """(M,) whether a row was measured at the most steps of its training."""
     most = np.full(int(owner.max()) + 1, -np.inf)
     np.maximum.at(most, owner, steps)
-    return np.asarray(steps * APART > most[owner])
+    return np.asarray(steps == most[owner])
 
 
 def _number(labels: Sequence[Floats | NDArray[np.int64] | None]) -> NDArray[np.int64]:

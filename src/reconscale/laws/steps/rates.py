@@ -47,6 +47,8 @@ class RatePrior:
 
 
 PRIOR = RatePrior()
+MOST_GAINS = 1500
+"""From more gains than this every second, third, ... run is left out, so that time stays bounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,8 @@ def infer_rates(known: Trainings, prior: RatePrior = PRIOR) -> Rates:
     """The posterior, in closed form; doublings in which a run ended say nothing of those before."""
     keep = np.ones(len(known.gain), dtype=bool)
     keep[known.final] = ~known.ended
+    few = -(-int(keep.sum()) // MOST_GAINS)
+    keep &= (len(known) - 1 - known.run) % max(few, 1) == 0  # the runs of the largest n are last
     run, length = known.run[keep], (known.end - known.start)[keep]
     gain = np.maximum(known.gain[keep], NOTHING)
     middle = 0.5 * (known.start + known.end)[keep]

@@ -14,6 +14,8 @@ from reconscale.laws.steps.levels import APART, label_trainings
 NOTHING = 1e-4
 """A fall of ln(error) by less is none."""
 SAME = float(np.log2(APART))
+MOST_LEVELS = 20
+"""Rows of one run at more numbers of steps than this are looks in the middle of it: nobody trains it that often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ def read_trainings(measured: Points, curve: Points | None = None) -> Trainings |
         curve: the rows that stand in the curve, with their steps; none, or none of a run: its most steps do.
 
     Returns:
-        The runs; None where no run has two numbers of steps.
+        The runs; None where no run has two numbers of steps, or one has more than :data:`MOST_LEVELS`.
     """
     if measured.steps is None:
         return None
@@ -81,6 +83,8 @@ def read_trainings(measured: Points, curve: Points | None = None) -> Trainings |
     gains: list[tuple[int, float, float, float]] = []
     for name in range(int(owner.max()) + 1):
         rows = np.flatnonzero(owner == name)
+        if len(np.unique(measured.steps[rows])) > MOST_LEVELS:
+            return None
         steps, error = _ladder(measured.steps[rows], log_error[rows])
         if len(steps) < 2:
             continue
@@ -89,6 +93,8 @@ def read_trainings(measured: Points, curve: Points | None = None) -> Trainings |
         p = 1.0 if dial is None else float(dial[row])
         gains += [(len(runs), *item) for item in zip(steps[:-1], steps[1:], fall, strict=True)]
         runs.append((float(measured.n[row]), p, now, steps[-1], bool(fall[-1] <= NOTHING)))
+    if not runs:
+        return None
     n, p_, now_, last, ended = (np.array(column) for column in zip(*runs, strict=True))
     run, start, end, gain = (np.array(column) for column in zip(*gains, strict=True))
     return Trainings(n, p_, now_, last, ended, run.astype(np.int64), start, end, gain)
@@ -107,9 +113,11 @@ def _steps_now(measured: Points, row: int, curve: Points | None) -> float | None
 
 
 def _ladder(steps: Floats, error: Floats) -> tuple[Floats, Floats]:
-    """log2 of the steps, ascending, and the mean of ln(error) there; steps that are nearly the same are one."""
-    order = np.argsort(steps, kind="stable")
-    x, z = np.log2(steps[order]), error[order]
-    group = np.concatenate([[0], np.cumsum(np.diff(x) >= SAME)])
-    count = np.bincount(group)
-    return np.bincount(group, x) / count, np.bincount(group, z) / count
+    """log2 of the steps, ascending, and the mean of ln(error) there; of numbers that nearly agree the largest."""
+    levels, which = np.unique(steps, return_inverse=True)
+    mean = np.bincount(which.ravel(), error) / np.bincount(which.ravel())
+    kept = [len(levels) - 1]
+    for k in range(len(levels) - 2, -1, -1):
+        if levels[k] * APART <= levels[kept[-1]]:
+            kept.append(k)
+    return np.log2(levels[kept[::-1]]), mean[kept[::-1]]
