@@ -118,6 +118,7 @@ def report(
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
+        from reconscale.laws.findings import unique_findings
         from reconscale.report import analyse_study, report_points, study_lines, write_study
 
         if not is_csv(source) and (metric is not None or worthwhile is not None):
@@ -133,8 +134,10 @@ def report(
             least = opened.worthwhile if worthwhile is None else worthwhile
             above = opened.folder.root.parent if isinstance(opened, ExternalSource) else source.parent
             folder = out or above / "report"
+            found = unique_findings(opened.points.findings, opened.run_findings())
             flags = {"out": out, "metric": metric, "worthwhile": worthwhile, "target": target}
-            page = report_points(opened.points, folder, title=opened.name, worthwhile=least, target=target,
+            points = replace(opened.points, findings=found)
+            page = report_points(points, folder, title=opened.name, worthwhile=least, target=target,
                                  command=command("report", source, **flags))  # fmt: skip
         echo(f"report: {page}")
 

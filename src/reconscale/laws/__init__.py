@@ -40,6 +40,7 @@ from reconscale.laws.questions import (
     required_n,
 )
 from reconscale.laws.related_curves import RelatedCurves
+from reconscale.laws.steps.budget import Allocation, StepsSurface
 from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surface.optimum import Draws, Optimum
 from reconscale.laws.surface.posterior import infer_surface
@@ -52,6 +53,7 @@ __all__ = [
     "M4",
     "METRICS",
     "USUAL",
+    "Allocation",
     "BacktestRow",
     "BrokenPowerLaw",
     "Candidate",
@@ -86,6 +88,7 @@ __all__ = [
     "RequiredSize",
     "SegmentedPowerLaw",
     "Shifted",
+    "StepsSurface",
     "Surface",
     "backtest",
     "chinchilla",

@@ -61,6 +61,7 @@ class Table:
         rows: (line, cells) of each row that counts.
         places: name of a known column -> where it is in ``header``; ``n_train`` stands under ``n``.
         findings: cautions about rows that were left out, or may have to be.
+        shorter: where trainings were measured at several ``steps``: the table with all of their rows.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class Table:
     rows: list[tuple[int, list[str]]]
     places: dict[str, int]
     findings: tuple[Finding, ...] = ()
+    shorter: Table | None = None
 
     def numbers(self, name: str) -> list[float] | None:
         """The numbers of a column, or None where it is not there.
@@ -125,9 +127,10 @@ def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str
     places = find_columns(path, header, rows) | {
         name: place for place, name in enumerate(header) if name in (*NUMBERS, *WHOLE, *WORDS) or _is_image(name)
     }
-    rows, findings = one_row_a_run(path, header, rows, places)
+    rows, findings, every = one_row_a_run(path, header, rows, places)
+    shorter = None if every is None else Table(path, header, [(line, [*row]) for line, row in every], {**places})
     written = [item for item in _written_findings(header, rows) if item.code not in {found.code for found in findings}]
-    table = Table(path, header, rows, places, (*findings, *written))
+    table = Table(path, header, rows, places, (*findings, *written), shorter)
     for name in WORDS:
         table.word(name)
     return table

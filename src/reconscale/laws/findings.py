@@ -182,6 +182,11 @@ CODES: dict[str, tuple[str, str]] = {
         "validation, more than the tolerance of {tolerance:.2g} dB: the curve shows the training there, and not the "
         "data; recipe.doublings = {doublings} would take up to {hours} more",
     ),
+    "longer-gains": (
+        "warning",
+        "at n = {n:size} {told} (90 % interval {low} to {high}), and more than {least} with a chance of {chance}: the "
+        "curve shows the training as much as the data",
+    ),
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "
@@ -214,13 +219,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-probed": (
         "caution",
-        "whether more steps would change the curve was not measured; `reconscale run --probe` trains the smallest and "
-        "the largest n 4 times as long",
+        "whether more steps would change the curve was not measured: {why}; `reconscale run study.toml --probe` trains "
+        "{what} 4 times as long{hours}",
     ),
     "convergence-unknown": (
         "note",
         "reconscale did not train these networks, so it cannot tell whether they had converged; train the smallest and "
-        "the largest n 4 times as long, and see that the answer stays",
+        "the largest n 4 times as long: a table with these rows, too, and a column 'steps' says what more steps add",
     ),
     "validation-too-small": (
         "caution",

@@ -15,6 +15,7 @@ from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.seed_noise import find_outliers, fit_variance, rise_beyond_chance, shrink_variance
+from reconscale.laws.steps.levels import at_most_steps, label_trainings
 
 
 def select_width(points: Points) -> Points:
@@ -180,9 +181,11 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
 def without_repeats(points: Points) -> Points:
     """The points with each run once: rows of one n, network and seed are one run, where their values are equal.
 
+    Of a training that was measured at several numbers of steps the most count; all of its rows are in ``trainings``.
     Rows that differ in the value alone are kept, and a finding asks which one holds. Without seeds, and where there is
     nothing of this kind, the points come back as they are.
     """
+    points = at_their_most_steps(points)
     if points.seed is None:
         return points
     labels = {"n": points.n, "p": points.p, "width": points.width, "seed": points.seed}
@@ -202,6 +205,19 @@ def without_repeats(points: Points) -> Points:
         values = ", ".join(tell_apart(points.y[rows][:3].tolist()))
         found.append(finding("same-labels", count=int(runs.max()), labels=shared, values=values))
     return replace(kept, findings=unique_findings(kept.findings, tuple(found)))
+
+
+def at_their_most_steps(points: Points) -> Points:
+    """The rows at the most steps of each training, with all of them as ``trainings``; see :func:`.label_trainings`."""
+    if points.steps is None or points.trainings is not None:
+        return points
+    owner = label_trainings([points.n, points.p, points.width, points.seed], points.steps)
+    if owner is None:
+        return points
+    keep = at_most_steps(owner, points.steps)
+    found = finding("last-of-training", column="steps", kept=int(keep.sum()), rows=len(points))
+    kept = points.rows(keep)
+    return replace(kept, trainings=points, findings=unique_findings(kept.findings, (found,)))
 
 
 CONFOUNDED = 0.7

@@ -50,6 +50,8 @@ class Points(Drawn):
         profile: name of the convention by which the metric was measured, for instance ``psnr-rgb-clip``.
         unit: what n counts, for instance ``slices``; ``training images`` where nobody says.
         findings: cautions about how these rows came about.
+        trainings: the same runs at several numbers of steps, one row for each, in the same metric, or None. A row is
+            what a whole training of that length gives; these rows are no replicates, and not in the curve.
 
     Raises:
         UserError: lengths differ, a number is not finite or out of range, or the metric is unknown.
@@ -68,9 +70,11 @@ class Points(Drawn):
     profile: str = ""
     unit: str = IMAGES
     findings: tuple[Finding, ...] = ()
+    trainings: Points | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", register(self.metric))
+        _check_trainings(self.trainings, self.metric)
         if self.metric not in METRICS:
             remedy = "errors of any kind are 'error'" if self.metric in ("mse", "loss") else ""
             raise UserError("Points, metric", f"found '{self.metric}'", remedy or suggest(self.metric, METRICS))
@@ -182,6 +186,7 @@ class Points(Drawn):
         unit = table.word("unit") if "unit" in table.places else IMAGES
         _check_unit(path, unit, known["n"])
         odd = _odd_counts(known["n"], known["p"], unit)
+        trainings = None if table.shorter is None else cls._from_table(table.shorter, metric)
         try:
             return cls(
                 known.pop("n"),
@@ -192,13 +197,14 @@ class Points(Drawn):
                 profile=table.word("profile"),
                 unit=unit,
                 findings=(*table.findings, *metric_findings(column, table.header), *scaled, *odd),
+                trainings=trainings,
             )
         except UserError as mistake:
             found = f"{mistake.found} (the scale in '{column}' is applied)" if scaled else mistake.found
             raise UserError(f"{path}, {mistake.where}", found, mistake.remedy) from mistake
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows so that :meth:`from_csv` reads the same bits back (findings are not written).
+        """Write the rows so that :meth:`from_csv` reads the same bits back (without findings and trainings).
 
         Raises:
             UserError: the file cannot be written.
@@ -207,7 +213,7 @@ class Points(Drawn):
         write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
 
     def to_dataframe(self) -> Any:
-        """The rows as a data frame of pandas, which :meth:`from_dataframe` reads back (findings are not in it).
+        """The rows as a data frame of pandas, which :meth:`from_dataframe` reads back (without findings and trainings).
 
         Raises:
             UserError: pandas is not installed.
@@ -231,6 +237,18 @@ class Points(Drawn):
             for index, values in enumerate(self.images.T, start=1):
                 columns[f"{IMAGE}{index}"] = list(values.tolist())
         return columns
+
+
+def _check_trainings(trainings: Points | None, metric: str) -> None:
+    """Refuse rows at several numbers of steps that do not say how many, or are in another metric."""
+    if trainings is None:
+        return
+    if trainings.metric != metric:
+        raise UserError(
+            "Points, trainings", f"found '{trainings.metric}'", f"the points are in '{metric}': give the same"
+        )
+    if trainings.steps is None:
+        raise UserError("Points, trainings", "found no steps", "give the steps of every row")
 
 
 def _check_unit(path: Path, unit: str, n: list[float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import overload
 
 from numpy.typing import ArrayLike
@@ -28,6 +29,7 @@ from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
 from reconscale.laws.points import Points
 from reconscale.laws.related_curves import RelatedCurves, relate_curves
+from reconscale.laws.steps.budget import StepsSurface
 from reconscale.shown import Drawn
 
 
@@ -58,6 +60,15 @@ class Curve(CurvePosterior, Drawn):
     next_experiments = choose_experiments
     crossing = find_crossing
     compare = compare_curves
+
+    @cached_property
+    def over_steps(self) -> StepsSurface:
+        """L(n, p, steps): quality at other numbers of steps, and the best p and steps for a budget.
+
+        Raises:
+            UserError: no run was measured at several numbers of steps.
+        """
+        return StepsSurface(self)
 
     def backtest(self) -> list[BacktestRow]:
         """Forecast the largest sizes from the smaller ones; see :func:`reconscale.laws.backtest`."""

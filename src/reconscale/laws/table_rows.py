@@ -99,11 +99,15 @@ def named_after_metrics(header: Sequence[str], kinds: dict[str, str]) -> dict[st
 
 def one_row_a_run(
     path: Path, header: list[str], rows: Rows, places: dict[str, int]
-) -> tuple[Rows, tuple[Finding, ...]]:
+) -> tuple[Rows, tuple[Finding, ...], Rows | None]:
     """The rows that are a run of their own, and what is to be said of the others.
 
     Rows of runs that did not finish are left out. Of a training that has several rows, at several epochs or steps, the
     last one counts.
+
+    Returns:
+        These rows; findings; and, where rows of one training differ in ``steps``, which are those of a whole training
+        (an epoch or a step is a look in the middle of one), all rows of all trainings.
 
     Raises:
         UserError: no run finished, or the rows of one run were measured on different things.
@@ -116,25 +120,25 @@ def one_row_a_run(
             if place not in labels:
                 cells = [(row[places["n"]], row[place], f"line {line}") for line, row in kept]
                 refuse_changes(path, name, cells, sized="p" in places or "width" in places)
-    chosen, said = _chosen_times(path, header, kept, places, labels)
+    chosen, said, every = _chosen_times(path, header, kept, places, labels)
     if "n" in places:
         said = (*recipe_findings(header, chosen, places), *said)
-    return chosen, (*findings, *said)
+    return chosen, (*findings, *said), every
 
 
 def _chosen_times(
     path: Path, header: list[str], kept: Rows, places: dict[str, int], labels: list[int]
-) -> tuple[Rows, tuple[Finding, ...]]:
-    """The rows with the last one alone of each training that has several, and what is to be said of that."""
+) -> tuple[Rows, tuple[Finding, ...], Rows | None]:
+    """The rows with the last one alone of each training that has several, what is to be said of that, and all rows."""
     named = [place for place, name in enumerate(header) if simple_name(name) in RUNS and place not in labels]
     groups: defaultdict[tuple[str, ...], Rows] = defaultdict(list)
     for line, row in kept:
         groups[tuple(row[place] for place in (*labels, *named))].append((line, row))
     shared = [group for group in groups.values() if len(group) > 1]
     if "n" not in places:
-        return kept, ()
+        return kept, (), None
     if not shared:
-        return kept, ended_apart(header, kept, places)
+        return kept, ended_apart(header, kept, places), None
     _same_conditions(path, header, shared, labels)
     told_apart = bool(named) or "seed" in places
     for clock in _clocks(header, told_apart):
@@ -147,8 +151,8 @@ def _chosen_times(
         chosen, said = _last_of_each(path, header[clock], clock, list(groups.values()), told_apart)
         if chosen is not None and _end_together(header, chosen):
             said = [item for item in said if item.code != "steps-differ"]
-        return chosen or kept, tuple(said)
-    return kept, ended_apart(header, kept, places)
+        return chosen or kept, tuple(said), kept if chosen and header[clock] == "steps" else None
+    return kept, ended_apart(header, kept, places), None
 
 
 def ended_apart(header: Sequence[str], rows: Rows, places: dict[str, int]) -> tuple[Finding, ...]:

@@ -59,6 +59,7 @@ from reconscale.report.tables import (
     points_table,
     size_table,
 )
+from reconscale.report.training_budget import training_budget_grid, training_budget_table
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.choices import read_choices
 from reconscale.study.defaults import written_out
@@ -152,6 +153,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         shift_table(done, profile),
         validation_table(done, best),
         *(item for item in (steps_table(done, best), probes_table(study, known.probes)) if len(item)),
+        *(() if answer is None else (training_budget_table(answer),)),
         explanation_table(known.explanation, done, best, main),
         known.steps,
         *((known.sets,) if known.sets is not None else ()),
@@ -164,6 +166,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         facts=page_text.facts(study, answer, known.results, known.anchors),
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
+        training_budget=None if answer is None else training_budget_grid(tables["training-budget"], answer),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
         explanation=_explained(known.explanation, tables["explanation"]),
         shift=html_tables.shift_grid(tables["shift"], quantity, main),

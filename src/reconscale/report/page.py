@@ -80,6 +80,7 @@ class Page:
         facts: what was measured, name and value.
         plots: figures by name.
         costs, cost_grid: what a doubling costs.
+        training_budget: what training time buys.
         steps: the next experiments.
         strips: pictures.
         shift: other test sets.
@@ -112,6 +113,7 @@ class Page:
     plots: dict[str, Plot] = field(default_factory=dict)
     costs: Sequence[str] = ()
     cost_grid: Grid | None = None
+    training_budget: Grid | None = None
     steps: Grid | None = None
     strips: Sequence[Strip] = ()
     shift: Grid | None = None

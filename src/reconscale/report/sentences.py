@@ -300,7 +300,7 @@ def decision_lines(answer: Analysis) -> list[str]:
         gain, low, high = (quantity.gain(number(row[name])) for name in ("median", "low90", "high90"))
         head = f"{number(row['factor']):g} x {row['what']}"
         lines.append(
-            f"  {head:>6}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
+            f"  {head:>9}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
         )
     return [*lines, *target_sentence(answer), answer.price.sentence]
 

@@ -74,6 +74,7 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
         metric=kind,
         profile=profile,
         unit=results[0].run.images.noun,
+        trainings=trainings_from_branches(results, profile=profile, test_set=test_set),
     )
 
 
@@ -112,6 +113,68 @@ def points_of_branches(results: Sequence[Result]) -> Points:
         steps=np.array([branch.steps for _, branch in rows], float),
         unit=rows[0][0].run.images.noun,
     )
+
+
+LEAST_RANGE = 0.1
+"""Of ln(MSE) between runs: with less of it nothing says what a fall of the MSE is in another metric."""
+
+
+def trainings_from_branches(results: Sequence[Result], *, profile: str, test_set: str) -> Points | None:
+    """Quality at every number of steps, in the metric of a curve: what it is at the end, less what it gained since.
+
+    Branches are measured in PSNR on validation. A PSNR on the test images is taken to change as much; ln(error) in
+    another metric is taken to change in proportion, as it does from run to run at their ends (least squares).
+
+    Args:
+        results: those that are done.
+        profile: a name in ``PROFILES`` that they have.
+        test_set: likewise.
+
+    Returns:
+        One row for each branch; None where there are no branches, or the runs do not show that proportion.
+    """
+    branched = [r for r in results if r.status == "done" and len(r.branches) > 1]
+    if not branched:
+        return None
+    metric = METRICS[PROFILES[profile].kind]
+    end = np.log(metric.to_error(np.array([r.metrics[test_set][profile] for r in branched])))
+    part = 1.0 if PROFILES[profile].kind == "psnr" else _slope(_log_mse([r.branches[-1].psnr for r in branched]), end)
+    if part is None:
+        return None
+    rows = [
+        (r, branch.steps, float(z + part * (_log_mse([branch.psnr]) - _log_mse([r.branches[-1].psnr]))[0]))
+        for r, z in zip(branched, end, strict=True)
+        for branch in r.branches
+    ]
+    return points_at_steps(rows, profile)
+
+
+def points_at_steps(rows: Sequence[tuple[Result, float, float]], profile: str) -> Points:
+    """One row for each run and number of steps: a result, the steps, and ln(error) in the metric of ``profile``."""
+    metric = METRICS[PROFILES[profile].kind]
+    return Points(
+        n=np.array([r.run.n for r, _, _ in rows], float),
+        y=metric.from_error(np.exp(np.array([z for _, _, z in rows]))),
+        seed=np.array([r.run.seed for r, _, _ in rows]),
+        p=np.array([r.p for r, _, _ in rows], float),
+        metric=metric.name,
+        width=np.array([r.run.network.width for r, _, _ in rows]),
+        steps=np.array([steps for _, steps, _ in rows], float),
+        profile=profile,
+        unit=rows[0][0].run.images.noun,
+    )
+
+
+def _log_mse(psnr: Sequence[float]) -> Floats:
+    return np.asarray(-np.log(10.0) / 10.0 * np.asarray(psnr, np.float64))
+
+
+def _slope(x: Floats, z: Floats) -> float | None:
+    """Of z over x, by least squares; above 0, or None."""
+    if len(x) < 3 or np.ptp(x) < LEAST_RANGE:
+        return None
+    slope = float(np.polyfit(x, z, 1)[0])
+    return slope if slope > 0 else None
 
 
 def noise_levels_from_results(results: Sequence[Result], *, profile: str, test_set: str) -> NoiseLevel | None:

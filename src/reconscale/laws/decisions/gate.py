@@ -30,6 +30,7 @@ OBSTACLES = {
     ),
     "not-converged": (LONGER, "Train until it has converged: raise recipe.doublings, and run again"),
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
+    "longer-gains": (LONGER, "Train longer: more steps at every n, or until it has converged (policy converge)"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "steps-follow-n": (UNDECIDED, "Train all n with the same steps, or until they have converged"),
     "out-of-reach": (UNDECIDED, "Say a smaller worthwhile gain, for instance a tenth of what there is to gain"),
