@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconscale.cli import analysis, convert, noise, study, theory
+from reconscale.cli import analysis, convert, noise, sizing, study, theory
 from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
@@ -102,6 +102,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "decide": analysis.decide,
     "compare": analysis.compare,
     "report": analysis.report,
+    "test-size": sizing.size_test_set,
     "data": study.data,
     "noise": noise.noise,
     "reconstruct": study.reconstruct,
@@ -110,7 +111,8 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 """Name -> what it runs, in the order of ``--help``."""
 
-WITH_PLUGINS = ("plan", "run", "status", "fit", "forecast", "decide", "compare", "report", "data", "reconstruct")
+WITH_PLUGINS = ("plan", "run", "status", "fit", "forecast", "decide", "compare", "report", "test-size", "data",
+                "reconstruct")  # fmt: skip
 """The verbs that open a study or a run, and may need parts of the user's own."""
 
 for name, verb in VERBS.items():

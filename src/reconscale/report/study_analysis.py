@@ -149,7 +149,7 @@ def _analyse_done(
 ) -> Analysis:
     """The analysis of the points of runs that are done."""
     profile, main = study.analysis.profile, study.images.main_test
-    points = points_from_results(done, profile=profile, test_set=main)
+    points = points_from_results(done, profile=profile, test_set=main, folder=folder)
     return analyse(
         replace(points, findings=unique_findings(points.findings, how)),
         worthwhile=study.analysis.worthwhile,
