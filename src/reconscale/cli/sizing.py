@@ -88,7 +88,11 @@ def _pairs(source: Path, beside: Path | None, **options: Any) -> tuple[list[Pair
     from reconscale.laws.decisions.resolution import pair_methods, pair_runs
     from reconscale.laws.metrics import METRICS
 
-    one = _open(source, **options)
+    given = dict(options)
+    if beside is not None and is_csv(source) != is_csv(beside):  # flags of either kind are for that one
+        given |= {"profile": None, "test_set": None} if is_csv(source) else {"metric": None, "higher": None}
+        options |= {"metric": None, "higher": None} if is_csv(source) else {"profile": None, "test_set": None}
+    one = _open(source, **given)
     if beside is None:
         if not isinstance(one, tuple):
             return pair_runs(one.points), one.points.metric, one.worthwhile

@@ -364,13 +364,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "skewed-differences": (
         "caution",
-        "differences between {noun} are skewed (skewness {skewness:.2g}): below about {asked:size} {noun} a t-test may "
-        "see more or less than promised",
+        "differences between {noun} are skewed (skewness {skewness:.2g}): below about {asked:size} {noun} a t-test "
+        "sees them {often} often than promised, and differences that are not there more often",
     ),
     "far-pair": (
         "caution",
-        "{first} and {second} differ by {measured}, far more than {difference}; methods that differ less do so more alike "
-        "on all images, so fewer may do: take two that differ by about as much as is to be told apart",
+        "{first} and {second} differ by {measured}, far more than {difference}; methods that differ less do so more "
+        "evenly over images, so fewer may do: take two that differ by about as much as is to be told apart",
     ),
     "patients-unknown": (
         "caution",

@@ -147,7 +147,7 @@ def _choose(
     else:
         chosen = [name for name in values if kinds[name]]
         kind = next(iter(kinds[chosen[0]])) if chosen else None
-    numbers = [name for name in chosen if _all_numbers(header, sheet, name)]
+    numbers = [name for name in chosen if _has_numbers(header, sheet, name)]
     if kind is None:
         listed = ", ".join(f"'{name}'" for name in values[:8]) or "nothing"
         raise UserError(
@@ -162,12 +162,19 @@ def _choose(
     return numbers, kind
 
 
-def _all_numbers(header: list[str], sheet: Sheet, name: str) -> bool:
+def _has_numbers(header: list[str], sheet: Sheet, name: str) -> bool:
+    """Whether a column holds numbers, as far as its cells are not broken."""
     at = header.index(name)
+    return any(not math.isnan(_number(row[at])) for _, row in sheet.rows)
+
+
+def _number(text: str) -> float:
+    """The finite number of a cell, else NaN."""
     try:
-        return all(math.isfinite(float(row[at])) for _, row in sheet.rows[:1])
+        value = float(text)
     except ValueError:
-        return name in METRIC_NAMES  # a broken number is to be complained of
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _units(
@@ -180,11 +187,8 @@ def _units(
     """
     values = []
     for line, text in cells:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
+        value = _number(text)
+        if math.isnan(value):
             found = f"found '{text}'" if text else "found nothing"
             remedy = advise_number(text) or "leave that image out of all methods"
             raise UserError(f"{path}, line {line}, column '{column}'", found, f"a number is expected; {remedy}")

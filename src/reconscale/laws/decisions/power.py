@@ -24,7 +24,7 @@ MOST = 10**9
 FEW = 10
 """Fewer units hardly tell how far units differ."""
 COCHRAN = 25.0
-"""A t-test keeps its promise from about this many times the squared skewness on (Cochran, Sampling Techniques, 1977)."""
+"""A t-test keeps its promise from this many times the squared skewness on (Cochran, Sampling Techniques, 1977)."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
@@ -94,11 +94,11 @@ def compute_power(
     """The chance that a two-sided t-test sees a difference; exact for values of a normal distribution.
 
     T = Z / S with Z normal about the noncentrality and S the root of a chi-square over its degrees of freedom, so the
-    chance is a mean over S (Gauss-Legendre, 200 nodes over the quantiles). scipy's noncentral t gives the same and is
-    the check in the tests; it fails for large noncentralities.
+    chance is a mean over S (Gauss-Legendre, 200 nodes over the quantiles). ``scipy.stats.nct`` is the same distribution
+    and the check in the tests; it is not used here, as its lower tail is not a number from noncentralities of 10 on.
 
     >>> round(compute_power(0.5, 1.0, 44), 4)  # half a standard deviation, 44 pairs
-    0.9001
+    0.9
 
     Args:
         difference: the true mean difference, any sign.
@@ -330,5 +330,6 @@ def _with_findings(answer: SizedTestSet) -> SizedTestSet:
     asked = COCHRAN * skewness**2
     skewed = answer.paired and units >= FEW and abs(skewness) > max(1.0, 2.0 * np.sqrt(6.0 / units))
     if skewed and min(answer.needed, units) < asked:
-        found.append(finding("skewed-differences", noun=noun, skewness=skewness, asked=np.ceil(asked)))
+        often = "more" if skewness * answer.measured > 0 else "less"
+        found.append(finding("skewed-differences", noun=noun, skewness=skewness, asked=np.ceil(asked), often=often))
     return replace(answer, findings=tuple(found))
