@@ -164,9 +164,9 @@ def _tested(answer: Analysis, study: Study | None) -> list[str]:
     more = more or ("" if made.enough else f"; {made.difference:g} {made.unit} would take {made.needed:,}")
     said = [
         f"{head}, the unit of the analysis. Differences between the networks of {pair.first} and {pair.second} "
-        f"({signed(made.measured, metric.digits)} {made.unit} on average) have a standard deviation of {sd} {made.unit} over "
-        f"them, so that a paired t-test on this test set has {100 * made.power:.0f} % power (two-sided, "
-        f"{100 * made.significance:.0f} %) for a difference of {resolves} {made.unit}{more}."
+        f"({signed(made.measured, metric.digits)} {made.unit} on average) have a standard deviation of "
+        f"{sd} {made.unit} over them, so that a paired t-test on this test set has {100 * made.power:.0f} % power "
+        f"(two-sided, {100 * made.significance:.0f} %) for a difference of {resolves} {made.unit}{more}."
     ]
     return [*said, *([f"{sentence_case(units.unsure)}."] if units.unsure else [])]
 
