@@ -16,9 +16,9 @@ from scipy.stats import t
 
 from reconscale.cli.source import open_source
 from reconscale.errors import UserError
-from reconscale.laws import METRICS
+from reconscale.laws import METRICS, select_width
 from reconscale.laws.decisions.power import compute_power, contributions, count_needed
-from reconscale.laws.decisions.resolution import Pair, pair_runs
+from reconscale.laws.decisions.resolution import Pair, compare_sizes, judge_test_set, pair_runs
 
 STUDIES = Path(__file__).parents[1] / "studies"
 REPEATS, CHUNK, POINTS = 20_000, 2_000_000, 0.02
@@ -95,6 +95,32 @@ def check_studies(rng: np.random.Generator) -> list[tuple[float, bool]]:
     return rows
 
 
+def list_findings() -> None:
+    """Print which studies are told that their test set is too small, and which would be by the spread as it is."""
+    print("\ntest set too small for what is worthwhile, by the two largest n: as measured, at a gain of worthwhile")
+    counts, ratios = [0, 0, 0], []
+    for path in sorted(STUDIES.rglob("study.toml")):
+        try:
+            source = open_source(path)
+            best = select_width(source.points)
+            found = judge_test_set(best, source.worthwhile)
+            pair = compare_sizes(best, *best.sizes[-2:].tolist())
+        except (UserError, TypeError):
+            continue  # no results, or one size
+        said = found[0].text if found else "large enough"
+        try:
+            made = pair.size(source.points.metric, source.worthwhile)
+            naive = "large enough" if made.enough else f"{made.needed:,} needed"
+            ratios.append(made.sd / abs(made.measured))
+            counts[0], counts[1] = counts[0] + 1, counts[1] + (not made.enough)
+        except UserError as mistake:
+            naive = mistake.found
+        counts[2] += bool(found)
+        print(f"  {path.parent.relative_to(STUDIES)!s:36} {pair.units.counted:11} {naive:15} {said}")
+    print(f"too small as measured: {counts[1]} of {counts[0]}; at a gain of worthwhile: {counts[2]}; "
+          f"spread over gain: {min(ratios):.2f} to {max(ratios):.2f}")  # fmt: skip
+
+
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     rng = np.random.default_rng(0)
@@ -105,6 +131,7 @@ def main() -> None:
     for name, part in (("without", silent), ("with", said)):
         print(f"studies: {len(part)} pairs {name} the caution on skewness: {100 * min(part):+.1f} to "
               f"{100 * max(part):+.1f} points from the promise")  # fmt: skip
+    list_findings()
     if worst > POINTS:
         raise SystemExit("the promised power is not kept")
 

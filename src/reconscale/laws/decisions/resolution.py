@@ -223,8 +223,9 @@ def judge_test_set(best: Points, worthwhile: float) -> tuple[Finding, ...]:
 def _sd_at(made: SizedTestSet, floor: float | None) -> float:
     """How far images would differ between two methods that differ by ``made.difference``.
 
-    What one method gains on another differs between images in proportion to the gain (0.2 to 0.7 of it in the
-    repository's studies), on top of what seeds do. Two sizes with a large gain would else make any test set too small.
+    What one method gains on another differs between images in proportion to the gain (0.3 to 0.9 of it in the
+    repository's studies), on top of what seeds do (nothing where that is not known). Two sizes with a large gain would else make any test set
+    too small.
     """
     least = min(floor or 0.0, made.sd)
     share = min(1.0, made.difference / max(abs(made.measured), 1e-300))
