@@ -228,7 +228,7 @@ def size_test_set(  # noqa: PLR0913 - options
     dof = least - 1 if paired else sum(map(len, values)) - 2
     bounds = [sd * np.sqrt(dof / chi2.ppf(chance, dof)) for chance in (0.95, 0.05)]
     needed, low, high = (
-        _count_or_most(asked, spread, power=power, significance=significance, paired=paired) for spread in (sd, *bounds)
+        count_or_most(asked, spread, power=power, significance=significance, paired=paired) for spread in (sd, *bounds)
     )
     skewness = [_skewness(part) for part in ((over,) if over is not None else parts)]
     answer = SizedTestSet(
@@ -305,7 +305,10 @@ def _checked(name: str, given: ArrayLike, groups: Sequence[Hashable] | None) -> 
     return mean_by_group(values, groups)[0]
 
 
-def _count_or_most(difference: float, sd: float, *, power: float, significance: float, paired: bool) -> int:
+def count_or_most(
+    difference: float, sd: float, *, power: float = POWER, significance: float = SIGNIFICANCE, paired: bool = True
+) -> int:
+    """The same as :func:`count_needed`, or :data:`MOST` where it takes more."""
     try:
         return count_needed(difference, sd, power=power, significance=significance, paired=paired)
     except UserError:

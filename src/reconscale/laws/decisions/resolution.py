@@ -15,8 +15,9 @@ from reconscale.laws.decisions.power import (
     POWER,
     SIGNIFICANCE,
     SizedTestSet,
+    compute_power,
     contributions,
-    count_needed,
+    count_or_most,
     resolve_difference,
     size_test_set,
 )
@@ -203,15 +204,11 @@ def judge_test_set(best: Points, worthwhile: float) -> tuple[Finding, ...]:
         )
         return (finding("test-set-too-small", what=what),)
     pair = compare_sizes(best, *sizes)
-    try:
-        made = pair.size(best.metric, worthwhile)
-    except UserError:  # nothing differs: copies of one run, or images without content
+    first, second = contributions(pair.values[0], pair.values[1], metric)
+    sd = _sd_at(worthwhile, second - first, pair.floor)
+    if sd <= 0.0 or compute_power(worthwhile, sd, len(units.names)) >= POWER:
         return ()
-    sd = _sd_at(made, pair.floor)
-    resolves = resolve_difference(sd, made.units)
-    if resolves <= worthwhile:
-        return ()
-    needed = count_needed(worthwhile, sd)
+    resolves, needed = resolve_difference(sd, len(units.names)), count_or_most(worthwhile, sd)
     what = (
         f"the {units.counted} of the test set can tell {plain(resolves, metric.digits)} {metric.unit} apart, not the "
         f"{metric.spell(worthwhile)} called worthwhile (paired, {100 * POWER:.0f} % power, from the runs at "
@@ -220,13 +217,19 @@ def judge_test_set(best: Points, worthwhile: float) -> tuple[Finding, ...]:
     return (finding("test-set-too-small", what=what),)
 
 
-def _sd_at(made: SizedTestSet, floor: float | None) -> float:
-    """How far images would differ between two methods that differ by ``made.difference``.
+def _sd_at(difference: float, gains: Floats, floor: float | None) -> float:
+    """How far images would differ between two methods that differ by ``difference``.
 
     What one method gains on another differs between images in proportion to the gain (0.3 to 0.9 of it in the
-    repository's studies), on top of what seeds do (nothing where that is not known). Two sizes with a large gain would else make any test set
-    too small.
+    repository's studies), on top of what seeds do (nothing where that is not known). Two sizes with a large gain would
+    else make any test set too small.
+
+    Args:
+        difference: above 0, in the unit of ``gains``.
+        gains: (U,) what the one size gains on the other, by unit.
+        floor: standard deviation of what seeds do to it, or None.
     """
-    least = min(floor or 0.0, made.sd)
-    share = min(1.0, made.difference / max(abs(made.measured), 1e-300))
-    return math.sqrt(least**2 + (made.sd**2 - least**2) * share**2)
+    sd, mean = float(gains.std(ddof=1)), abs(float(gains.mean()))
+    least = min(floor or 0.0, sd)
+    share = min(1.0, difference / max(mean, 1e-300))
+    return math.sqrt(least**2 + (sd**2 - least**2) * share**2)
