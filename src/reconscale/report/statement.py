@@ -42,7 +42,7 @@ def study_statement(known: StudyAnalysis) -> list[str]:
         " ".join([*_training(study, answer, known), *_partitions(study)]),
         " ".join([*_expected(answer), *_tested(answer, study)]),
         *_cautions(answer, known.findings),
-        _references(),
+        _references(partitions=True),
     ]
 
 
@@ -60,7 +60,7 @@ def points_statement(answer: Analysis) -> list[str]:
         f"with n = {sizes} {points.unit}{_networks(answer)}. {TO_SAY}"
     )
     return [first, " ".join([*_expected(answer), *_tested(answer, None)]), *_cautions(answer, answer.findings),
-            _references()]  # fmt: skip
+            _references(partitions=False)]  # fmt: skip
 
 
 def _training(study: Study, answer: Analysis, known: StudyAnalysis) -> list[str]:
@@ -161,7 +161,6 @@ def _tested(answer: Analysis, study: Study | None) -> list[str]:
     resolves, sd = plain(made.resolves, metric.digits + 1), plain(made.sd, metric.digits + 1)
     far = any(item.code == "far-pair" for item in made.findings)
     more = "; smaller differences vary less from one to the other" if far else ""
-    more = more or ("" if made.enough else f"; {made.difference:g} {made.unit} would take {made.needed:,}")
     said = [
         f"{head}, the unit of the analysis. Differences between the networks of {pair.first} and {pair.second} "
         f"({signed(made.measured, metric.digits)} {made.unit} on average) have a standard deviation of "
@@ -180,10 +179,15 @@ def _cautions(answer: Analysis, findings: tuple[Finding, ...]) -> list[str]:
     return [" ".join([*said, f"Before the gains are relied on: {first}."])] if first else said
 
 
-def _references() -> str:
+def _references(*, partitions: bool) -> str:
+    """What the paragraph answers, and what it rests on."""
+    items = (
+        "items 19 to 21 of CLAIM 2024 [1] (how data were assigned to partitions, the level at which these are disjoint, "
+        "and the size of the test set and how it was determined)"
+    )
+    if not partitions:
+        items = "item 21 of CLAIM 2024 [1] (the size of the test set and how it was determined)"
     return (
-        "This paragraph answers items 19 to 21 of CLAIM 2024 [1] (how data were assigned to partitions, the level at "
-        "which these are disjoint, and the size of the test set and how it was determined), and how the size of the "
-        "training set was chosen, by learning curves [2]. "
+        f"This paragraph answers {items}, and how the size of the training set was chosen, by learning curves [2]. "
         f"[1] {CLAIM}. [2] {KLUG}. Computed with reconscale {version('reconscale')}."
     )

@@ -142,7 +142,8 @@ def test_more_units_than_there_are_images_in_the_world():
     with pytest.raises(UserError, match="no test set tells that apart"):
         count_needed(1e-6, 1.0)
     rng = np.random.default_rng(0)
-    assert size_test_set(rng.normal(30, 9, 9), rng.normal(30, 9, 9), metric="psnr", difference=1e-5).needed == 10**9
+    made = size_test_set(rng.normal(30, 9, 9), rng.normal(30, 9, 9), metric="psnr", difference=1e-5)
+    assert made.needed == 10**9 and "takes more than 1,000,000,000 images" in made.sentence
 
 
 def measured(sd, gain, *, seeds=1, wobble=0.0, noun="images", units=40, metric="psnr"):

@@ -212,7 +212,7 @@ def judge_test_set(best: Points, worthwhile: float) -> tuple[Finding, ...]:
     what = (
         f"the {units.counted} of the test set can tell {plain(resolves, metric.digits)} {metric.unit} apart, not the "
         f"{metric.spell(worthwhile)} called worthwhile (paired, {100 * POWER:.0f} % power, from the runs at "
-        f"{pair.first} and {amount(sizes[1])}); that takes about {needed:,}"
+        f"{pair.first} and {amount(sizes[1])}, scaled to a gain as small); that takes about {needed:,}"
     )
     return (finding("test-set-too-small", what=what),)
 
