@@ -182,8 +182,8 @@ def _cautions(answer: Analysis, findings: tuple[Finding, ...]) -> list[str]:
 def _references(*, partitions: bool) -> str:
     """What the paragraph answers, and what it rests on."""
     items = (
-        "items 19 to 21 of CLAIM 2024 [1] (how data were assigned to partitions, the level at which these are disjoint, "
-        "and the size of the test set and how it was determined)"
+        "items 19 to 21 of CLAIM 2024 [1] (how data were assigned to partitions, the level at which these are "
+        "disjoint, and the size of the test set and how it was determined)"
     )
     if not partitions:
         items = "item 21 of CLAIM 2024 [1] (the size of the test set and how it was determined)"

@@ -78,9 +78,9 @@ class SizedTestSet(Shown):
         promise = f"{100 * self.power:g} % power, {100 * self.significance:g} % two-sided, {design}"
         bounds = "" if self.needed_low == self.needed_high else f" (90 % interval {self.needed_low:,} to "
         bounds += f"{self.needed_high:,})" if bounds else ""
-        more = "more than " if self.needed >= MOST else ""
+        needed = ("more than " if self.needed >= MOST else "") + count_units(self.needed, self.noun)
         return (
-            f"To tell {self.difference:g} {self.unit} apart takes {more}{count_units(self.needed, self.noun)}{each}{bounds}; "
+            f"To tell {self.difference:g} {self.unit} apart takes {needed}{each}{bounds}; "
             f"the present {count_units(self.units, self.noun)} can tell {plain(self.resolves, digits)} {self.unit} "
             f"apart ({promise})."
         )
