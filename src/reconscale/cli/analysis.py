@@ -123,7 +123,7 @@ def report(  # noqa: PLR0913 - flags
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
-        from reconscale.cli.curves import set_beside
+        from reconscale.cli.beside import set_beside
         from reconscale.report import analyse, analyse_study, report_points, study_lines, write_study
         from reconscale.report.statement import points_statement, study_statement
 

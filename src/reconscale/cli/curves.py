@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconscale.cli.analysis import AsJson, Higher, MetricName, Profile, TestSet
+from reconscale.cli.beside import set_beside
 from reconscale.cli.display import console, echo, handle_errors, plain_table, print_json
 from reconscale.cli.options import check_output_path
-from reconscale.cli.source import ExternalSource, Source, StudySource, open_source
+from reconscale.cli.source import open_source
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.laws.published_curves import PublishedCurve
     from reconscale.report.published import Beside
-
-GROUPS = {"tomography": "ct"}
-"""Kind of a problem -> the group of published curves, where it is called otherwise."""
 
 
 def curves(  # noqa: PLR0913 - flags
@@ -65,22 +63,6 @@ def curves(  # noqa: PLR0913 - flags
             _show_one(chosen[0])
         else:
             _show_all(chosen)
-
-
-def set_beside(opened: Source, names: list[str] | tuple[str, ...], group: str = "") -> Beside:
-    """What is known of a study or a CSV beside published curves.
-
-    Raises:
-        UserError: no published curve is chosen, or none is in the same metric.
-    """
-    from reconscale.report.published import compare_published
-
-    if isinstance(opened, StudySource):
-        kind = opened.study.problem.kind
-        group = group or GROUPS.get(kind, kind)
-    elif isinstance(opened, ExternalSource):
-        group = group or ""
-    return compare_published(opened.points, f"your {opened.name}", group, names=names)
 
 
 def _show_all(chosen: list[PublishedCurve]) -> None:
