@@ -28,9 +28,14 @@ from reconscale.report.marks import Figure
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.page_text import problem_words
 from reconscale.report.pictures import strips_of
-from reconscale.report.published import ALT as PUBLISHED_ALT
-from reconscale.report.published import CAPTION as PUBLISHED_CAPTION
-from reconscale.report.published import Beside, beside_figure, beside_grid, beside_table, sources, steps_of_curves
+from reconscale.report.published import (
+    PUBLISHED_ALT,
+    PUBLISHED_CAPTION,
+    Beside,
+    beside_figure,
+    published_tables,
+    shown_beside,
+)
 from reconscale.report.run_tables import (
     cost_table,
     faults_table,
@@ -176,7 +181,7 @@ def write_study(
         known.steps,
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
-        *_published_tables(beside),
+        *published_tables(beside),
     )
     tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
@@ -197,7 +202,8 @@ def write_study(
         commands=_commands(study),
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
-        **_further(beside, statement),
+        statement=tuple(statement),
+        **shown_beside(beside),
     )
     return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
 
@@ -232,7 +238,7 @@ def report_points(  # noqa: PLR0913 - options
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    tables = _tables(answer, baselines_table([]), (next_steps(answer), *_published_tables(beside)), answer.findings)
+    tables = _tables(answer, baselines_table([]), (next_steps(answer), *published_tables(beside)), answer.findings)
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
@@ -241,19 +247,10 @@ def report_points(  # noqa: PLR0913 - options
         runs_summary=times(len(points), "measurement"),
         method=page_text.analysis(answer),
         commands=(command,),
-        **_further(beside, statement),
+        statement=tuple(statement),
+        **shown_beside(beside),
     )
     return _write(page, answer, tables, Path(out))
-
-
-def _published_tables(beside: Beside | None) -> tuple[Table, ...]:
-    return () if beside is None else (beside_table(beside), steps_of_curves(beside))
-
-
-def _further(beside: Beside | None, statement: Sequence[str]) -> dict[str, Any]:
-    """What a page shows on request."""
-    shown: dict[str, Any] = {"statement": tuple(statement)}
-    return shown if beside is None else shown | {"published": beside_grid(beside), "published_sources": sources(beside)}
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:

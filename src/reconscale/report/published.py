@@ -18,11 +18,11 @@ COLUMNS = (
     "curve", "problem", "network", "n", "gain of doubling", "90 % interval", "slope", "90 % interval of slope",
     "gain near your n", "alike in",
 )  # fmt: skip
-CAPTION = (
+PUBLISHED_CAPTION = (
     "What a doubling of n gained, from each size to the next, as measured; your curve in black. Steps of single runs "
     "hold the luck of seeds, too."
 )
-ALT = "Gain of a doubling against n: the measured steps of this curve and of the published ones."
+PUBLISHED_ALT = "Gain of a doubling against n: the measured steps of this curve and of the published ones."
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,16 @@ def sources(known: Beside) -> list[str]:
     ours = [text for text in said if text.startswith("reconscale, ")]
     others = [text for text in said if text not in ours]
     return [*others, *(["reconscale, studies of its repository; Apache-2.0"] if ours else [])]
+
+
+def published_tables(known: Beside | None) -> tuple[Table, ...]:
+    """Both tables; nothing where nothing is set beside."""
+    return () if known is None else (beside_table(known), steps_of_curves(known))
+
+
+def shown_beside(known: Beside | None) -> dict[str, Any]:
+    """What the page shows of it, by the page's names."""
+    return {} if known is None else {"published": beside_grid(known), "published_sources": sources(known)}
 
 
 def beside_figure(steps: Table, unit: str) -> Figure:
