@@ -6,6 +6,7 @@ from reconscale.laws.decisions.decide import Decision
 from reconscale.laws.decisions.gains import Gain
 from reconscale.laws.decisions.intervals import Interval, likelihood_words
 from reconscale.laws.decisions.next_experiments import Experiment
+from reconscale.laws.decisions.power import SizedTestSet, size_test_set
 from reconscale.laws.decisions.requirements import Exchange, NoiseLevel, Price, RequiredSize, exchange_sentence
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
@@ -88,6 +89,7 @@ __all__ = [
     "RequiredSize",
     "SegmentedPowerLaw",
     "Shifted",
+    "SizedTestSet",
     "StepsSurface",
     "Surface",
     "backtest",
@@ -110,4 +112,5 @@ __all__ = [
     "price",
     "required_n",
     "select_width",
+    "size_test_set",
 ]

@@ -274,6 +274,28 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
         "{reached:.4g}), within what seeds explain",
     ),
+    "test-set-too-small": (
+        "caution",
+        "{what}",
+    ),
+    "few-test-units": (
+        "caution",
+        "{count} hardly tell how far others differ: the number needed is known to within a factor of {ratio}",
+    ),
+    "skewed-differences": (
+        "caution",
+        "differences between {noun} are skewed (skewness {skewness:.2g}): below about {asked:size} {noun} a t-test "
+        "sees them {often} often than promised, and differences that are not there more often",
+    ),
+    "far-pair": (
+        "caution",
+        "{first} and {second} differ by {measured}, far more than {difference}; methods that differ less do so more "
+        "evenly over images, so fewer may do: take two that differ by about as much as is to be told apart",
+    ),
+    "patients-unknown": (
+        "caution",
+        "{what}",
+    ),
     "train-changed": (
         "caution",
         "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "

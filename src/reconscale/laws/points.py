@@ -20,6 +20,7 @@ from reconscale.laws.metrics import METRICS as METRICS
 from reconscale.laws.metrics import Metric as Metric
 from reconscale.laws.metrics import register
 from reconscale.laws.table_rows import seeds_from_names
+from reconscale.laws.unit_values import UnitValues
 from reconscale.shown import Drawn
 
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
@@ -47,6 +48,7 @@ class Points(Drawn):
         steps: (M,) optimisation steps of the network, above 0, or None.
         images: (M, K) error of each test image in ``metric`` (1 - SSIM, the MSE for a PSNR; 0 or more), the same K
             images in every row, or None.
+        per_unit: the metric of each unit of the test set, a patient or a single image, or None; not written to a CSV.
         profile: name of the convention by which the metric was measured, for instance ``psnr-rgb-clip``.
         unit: what n counts, for instance ``slices``; ``training images`` where nobody says.
         findings: cautions about how these rows came about.
@@ -67,6 +69,7 @@ class Points(Drawn):
     validation: Floats | None = None
     steps: Floats | None = None
     images: Floats | None = None
+    per_unit: UnitValues | None = None
     profile: str = ""
     unit: str = IMAGES
     findings: tuple[Finding, ...] = ()
@@ -85,6 +88,9 @@ class Points(Drawn):
         for name in ("seed", "width"):
             columns[name] = _whole(name, _optional(name, getattr(self, name), len(n)))
         columns["images"] = _images(self.images, len(n))
+        if self.per_unit is not None and len(self.per_unit.values) != len(n):
+            found = f"found {len(self.per_unit.values)} rows"
+            raise UserError("Points, per_unit", found, f"{len(n)}, as many as n has, are expected")
         for name in ("n", "p", "width", "steps"):
             _above_zero(name, columns[name])
         for name in ("y", "validation"):
@@ -135,9 +141,10 @@ class Points(Drawn):
         """The rows where ``keep``, a mask or indices, says so."""
         chosen = np.asarray(keep)
         columns = ("n", "y", "seed", "p", "width", "validation", "steps", "images")
+        units = None if self.per_unit is None else self.per_unit.rows(chosen)
         parts: dict[str, Any] = {name: getattr(self, name) for name in columns}
         kept: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in parts.items()}
-        return replace(self, **kept)
+        return replace(self, per_unit=units, **kept)
 
     @classmethod
     def from_csv(cls, path: str | Path, metric: str | Metric | None = None) -> Points:

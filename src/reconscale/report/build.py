@@ -29,6 +29,14 @@ from reconscale.report.marks import Figure
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.page_text import problem_words
 from reconscale.report.pictures import strips_of
+from reconscale.report.published import (
+    PUBLISHED_ALT,
+    PUBLISHED_CAPTION,
+    Beside,
+    beside_figure,
+    published_tables,
+    shown_beside,
+)
 from reconscale.report.run_tables import (
     cost_table,
     faults_table,
@@ -106,6 +114,9 @@ def _figures(
         computed = tables["explanation"]
         words = (explanation_alt(made, computed), CAPTION)
         yield "explanation", figures.explanation_figure(computed, quantity.unit), *words, ("explanation",)
+    if "published-steps" in tables:
+        figure = beside_figure(tables["published-steps"], quantity.known.unit)
+        yield "published", figure, PUBLISHED_ALT, PUBLISHED_CAPTION, ("published", "published-steps")
 
 
 Progress = Callable[[str], None]
@@ -138,8 +149,25 @@ def report_study(
     return write_study(known, Path(out), pictures=pictures, progress=progress)
 
 
-def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
-    """Write the report of a study whose results are gathered already; see :func:`report_study`."""
+def write_study(
+    known: StudyAnalysis,
+    out: Path,
+    *,
+    pictures: bool = True,
+    progress: Progress | None = None,
+    beside: Beside | None = None,
+    statement: Sequence[str] = (),
+) -> Path:
+    """Write the report of a study whose results are gathered already; see :func:`report_study`.
+
+    Args:
+        known: the study and what came out.
+        out: the folder of the report.
+        pictures: whether reconstructed images are embedded.
+        progress: called with what is being done.
+        beside: published curves to show beside that of the study, or None.
+        statement: the paragraph on sample size to show; empty: none.
+    """
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
@@ -158,6 +186,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         known.steps,
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
+        *published_tables(beside),
     )
     tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
@@ -180,11 +209,13 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         commands=_commands(study),
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
+        statement=tuple(statement),
+        **shown_beside(beside),
     )
     return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
 
 
-def report_points(
+def report_points(  # noqa: PLR0913 - options
     points: Points,
     out: str | Path,
     *,
@@ -192,6 +223,8 @@ def report_points(
     worthwhile: float | None = None,
     target: float | None = None,
     command: str = "reconscale report points.csv",
+    beside: Beside | None = None,
+    statement: Sequence[str] = (),
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -202,6 +235,8 @@ def report_points(
         worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         target: a value of the metric whose n is asked for.
         command: what writes this page again, for the page.
+        beside: published curves to show beside this one, or None.
+        statement: the paragraph on sample size to show; empty: none.
 
     Returns:
         The path of ``report.html``.
@@ -210,7 +245,7 @@ def report_points(
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    tables = _tables(answer, baselines_table([]), (next_steps(answer),), answer.findings)
+    tables = _tables(answer, baselines_table([]), (next_steps(answer), *published_tables(beside)), answer.findings)
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
@@ -219,6 +254,8 @@ def report_points(
         runs_summary=times(len(points), "measurement"),
         method=page_text.analysis(answer),
         commands=(command,),
+        statement=tuple(statement),
+        **shown_beside(beside),
     )
     return _write(page, answer, tables, Path(out))
 

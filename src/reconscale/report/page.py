@@ -88,6 +88,8 @@ class Page:
         landscape: how n and p go together.
         members, known: what the forecast is made of, and what is known of the curve.
         laws, backtest: the named laws, and how the forecast fared.
+        published, published_sources: published curves beside this one, and where they are from.
+        statement: the paragraph on sample size.
         explanation: why the curve flattens, in sentences.
         findings: severity, code, text.
         runs, runs_summary: every run.
@@ -124,6 +126,9 @@ class Page:
     known: Grid | None = None
     laws: Grid | None = None
     backtest: Sequence[str] = ()
+    published: Grid | None = None
+    published_sources: Sequence[str] = ()
+    statement: Sequence[str] = ()
     explanation: Sequence[str] = ()
     findings: Sequence[tuple[str, str, str]] = ()
     runs: Grid | None = None

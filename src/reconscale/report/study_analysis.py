@@ -150,7 +150,7 @@ def _analyse_done(
 ) -> Analysis:
     """The analysis of the points of runs that are done."""
     profile, main = study.analysis.profile, study.images.main_test
-    points = points_from_results(done, profile=profile, test_set=main)
+    points = points_from_results(done, profile=profile, test_set=main, folder=folder)
     points = with_probes(points, done, _probes(study, folder, done), profile=profile, test_set=main)
     answer = analyse(
         replace(points, findings=unique_findings(points.findings, how)),

@@ -9,12 +9,13 @@ import numpy as np
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.laws import METRICS, NoiseLevel, Points, select_width
+from reconscale.laws import METRICS, NoiseLevel, Points, finding, select_width
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, folder_of
 from reconscale.study.study_file import Study
+from reconscale.study.unit_grouping import set_record, values_of_units
 
 
 def load_points(
@@ -43,12 +44,20 @@ def load_points(
     if not done:
         raise UserError(folder.root, "has no run that is done", "train its networks first: `reconscale run`")
     return points_from_results(
-        done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test
+        done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test, folder=folder
     )
 
 
-def points_from_results(results: Sequence[Result], *, profile: str, test_set: str) -> Points:
+def points_from_results(
+    results: Sequence[Result], *, profile: str, test_set: str, folder: Folder | None = None
+) -> Points:
     """The points of results that are done, all on one test set and in one profile.
+
+    Args:
+        results: those that are done.
+        profile: a name in ``PROFILES``.
+        test_set: ``test`` or a named test set.
+        folder: their folder, which says how many patients a test set of volumes has; none: nothing is known.
 
     Raises:
         UserError: the profile or the test set is not in the results.
@@ -62,6 +71,9 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
             known = ", ".join(sorted(result.metrics[test_set]))
             raise UserError(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
     kind = PROFILES[profile].kind
+    record = {} if folder is None else set_record(folder, test_set)
+    per_unit = values_of_units(results, profile=profile, test_set=test_set, record=record)
+    unsure = () if per_unit is None or not per_unit.unsure else (finding("patients-unknown", what=per_unit.unsure),)
     return Points(
         n=np.array([r.run.n for r in results], float),
         y=np.array([r.metrics[test_set][profile] for r in results]),
@@ -71,6 +83,8 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
         validation=np.array([r.metrics["val"][profile] for r in results]),
         steps=np.array([r.steps for r in results], float) if all(r.steps for r in results) else None,
         images=_errors_of_images(results, profile, test_set),
+        per_unit=per_unit,
+        findings=unsure,
         metric=kind,
         profile=profile,
         unit=results[0].run.images.noun,

@@ -13,12 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reconscale.errors import UserError
+from reconscale.laws.unit_values import SUBJECTS
 from reconscale.study import Images
 
 T = TypeVar("T")
-
-SUBJECTS = {"sub-[A-Za-z0-9]+": "", r"(?:subject|subj|patient)[-_]?\d+": "(?i)"}
-"""Expressions for a subject in a path, the first in the names of BIDS, and their flags."""
 
 MOST_COILS = 128
 """An axis of more coils than this is taken for rows or columns in the wrong place."""

@@ -14,6 +14,7 @@ from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.gains import LEAST_P, Gain, gain_p, gains_n, group_along_p, last_step
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
 from reconscale.laws.decisions.longer_training import find_longer, gain_steps, last_gain_steps
+from reconscale.laws.decisions.resolution import judge_test_set
 from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import CONFOUNDED, SizeMeans
@@ -190,7 +191,8 @@ def make_decision(
     verdict, probability = choose_verdict(twice, larger, double, prices)
     measured, bar = _measured(curve.best, curve.level)
     doubts = (_out_of_reach(points.metric, measured, worthwhile), _luck(curve, measured, worthwhile))
-    findings = (curve.level.findings, list_cautions(curve), *doubts, find_longer(curve, longer, worthwhile))
+    small_set = judge_test_set(curve.best, worthwhile)
+    findings = (curve.level.findings, list_cautions(curve), *doubts, small_set, find_longer(curve, longer, worthwhile))
     answer = Decision(
         verdict=verdict,
         probability=probability,
@@ -215,7 +217,8 @@ def make_decision(
         last_gain_steps=last_gain_steps(curve),
         cost_steps=None if costs is None or longer is None else costs.bill(n, p, n, runs=2),  # the hours of two runs
     )
-    return replace(answer, sentence=_sentence(answer, points, double, prices))
+    said = [_sentence(answer, points, double, prices), *(f"Note that {item.text}." for item in small_set)]
+    return replace(answer, sentence=" ".join(said))
 
 
 def check_worthwhile(worthwhile: float | None, points: Points) -> float:
