@@ -68,6 +68,7 @@ from reconscale.report.tables import (
     size_table,
 )
 from reconscale.report.training_budget import training_budget_grid, training_budget_table
+from reconscale.report.trust import find_trust
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.choices import read_choices
 from reconscale.study.defaults import written_out
@@ -301,7 +302,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
     )
     if answer is None:
         return page
-    known, largest = answer.has_curve, float(answer.points.n.max())
+    known, largest, codes = answer.has_curve, float(answer.points.n.max()), [code for _, code, _ in findings]
     return replace(
         page,
         surety=answer.surety,
@@ -310,6 +311,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
         needs=(*target_sentence(answer), answer.price.sentence) if known else (),
         sizes=html_tables.sizes_grid(answer),
         exchange=rates_grid(tables["exchange"]),
+        trust=find_trust(answer, codes, classical="classical" in tables["anchors"].column("kind")),
         known=html_tables.known_grid(tables["known"], largest),
         members=members_sentence(answer.forecast) if known else (),
         laws=html_tables.laws_grid(tables["laws"]),

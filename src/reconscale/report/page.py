@@ -20,6 +20,7 @@ from reconscale.report.marks import Drawing
 from reconscale.report.page_text import READING
 from reconscale.report.pictures import Strip
 from reconscale.report.tables import Grid
+from reconscale.report.trust import TrustLight
 
 LOOKS = {
     "COLLECT MORE": ("collect", "+"),
@@ -73,6 +74,7 @@ class Page:
         verdict, sentence: the answer.
         reservation: why it is not to be acted on yet; empty where nothing speaks against it.
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
+        trust: whether it can be trusted, question by question.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
         exchange: what one step of quality is worth in images, parameters and noise.
@@ -107,6 +109,7 @@ class Page:
     verdict: str
     sentence: str
     surety: str = ""
+    trust: Sequence[TrustLight] = ()
     gains: Grid | None = None
     needs: Sequence[str] = ()
     exchange: Grid | None = None
