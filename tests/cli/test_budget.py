@@ -66,6 +66,8 @@ def test_a_study_without_a_grid_gets_one(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "runs/sweep.json").read_text())
     assert kept["width"] == [8, 16, 32] and len(kept["n"]) >= 3
     assert call("status", tmp_path)[1].startswith("1 done")
+    assert call("report", tmp_path, "--no-pictures")[0] == 0
+    assert "no larger network" in call("decide", tmp_path)[2] or call("decide", tmp_path)[0] == 2
     code, _, errors = call("run", tmp_path, "--budget", "1run", "--workers", 1)
     assert code == 0 and "names no grid" not in errors
 

@@ -21,6 +21,8 @@ def test_round_trip_and_half_a_line(tmp_path: Path) -> None:
     with (tmp_path / NAME).open("a") as file:
         file.write('{"n": 10, "wid')
     assert read_choices(tmp_path) == (FIRST, SECOND)
+    append_choice(tmp_path, SECOND)  # after a writer that died in the middle of a line
+    assert read_choices(tmp_path) == (FIRST, SECOND, SECOND)
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:

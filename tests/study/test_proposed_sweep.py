@@ -74,7 +74,10 @@ def test_what_is_kept_is_part_of_the_study(tmp_path: Path) -> None:
     assert load_study(tmp_path).sweep.n == (7,)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"n": "all"}', '{"n": [5], "more": 1}', '{"n": [1.5]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"n": "all"}', '{"n": [5], "more": 1}', '{"n": [1.5]}', '{"n": [0]}', '{"n": []}', '{"seed": [-1]}'],
+)
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / NAME).write_text(text)
     with pytest.raises(UserError, match=NAME):

@@ -42,8 +42,10 @@ def append_choice(root: Path, chosen: ChosenRun) -> None:
         UserError: the folder cannot be written to.
     """
     try:
-        with (root / NAME).open("a", encoding="utf-8") as file:
-            file.write(chosen.model_dump_json(exclude_defaults=True) + "\n")
+        path = root / NAME
+        half = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")  # a line that a writer left unfinished
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" * half + chosen.model_dump_json(exclude_defaults=True) + "\n")
     except OSError as error:
         raise UserError(root / NAME, f"cannot be written ({error.strerror})", "free the disk") from error
 
@@ -54,7 +56,7 @@ def read_choices(root: Path) -> tuple[ChosenRun, ...]:
     if not path.is_file():
         return ()
     found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             found.append(ChosenRun.model_validate_json(line))
         except ValidationError:

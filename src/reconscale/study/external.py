@@ -21,7 +21,7 @@ from reconscale.study.base import FrozenModel
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.result import AnyResult
 from reconscale.study.results_folder import AnyFolder
-from reconscale.study.study_file import ELSEWHERE, as_tuples, parse_study, read_content, sentences, study_path
+from reconscale.study.study_file import ELSEWHERE, as_tuples, complete_study, read_content, sentences, study_path
 from reconscale.study.subsets import sizes_of
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
@@ -350,7 +350,7 @@ def open_study(path: str | Path) -> Any:
     content = read_content(path)
     recall_parts(path.parent / "runs")
     elsewhere = any(table in content for table in ELSEWHERE)
-    return parse_external(content, path) if elsewhere else parse_study(content, path, beside=path.parent)
+    return parse_external(content, path) if elsewhere else complete_study(content, path)
 
 
 def write_toml(content: Mapping[str, Any], comment: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
@@ -25,6 +25,10 @@ AXES = ("n", "width", "seed")
 REMEDY = "delete it, and run with --budget again; or give n, width and seed in the study file"
 
 
+Sizes = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Seeds = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+
+
 class ProposedSweep(FrozenModel):
     """The axes that a study file leaves open.
 
@@ -32,9 +36,9 @@ class ProposedSweep(FrozenModel):
         n, width, seed: as in a study's sweep; none where the study file gives them.
     """
 
-    n: tuple[int, ...] | None = None
-    width: tuple[int, ...] | None = None
-    seed: tuple[int, ...] | None = None
+    n: Sizes | None = None
+    width: Sizes | None = None
+    seed: Seeds | None = None
 
 
 def open_axes(content: Mapping[str, Any]) -> tuple[str, ...]:

@@ -308,6 +308,19 @@ def load_study(path: str | Path) -> Study:
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
                         "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
+    return complete_study(content, path)
+
+
+def complete_study(content: Mapping[str, Any], path: Path) -> Study:
+    """The study of a file's content, with the grid that its results folder holds where the file names none.
+
+    Args:
+        content: as read from TOML.
+        path: of the study file.
+
+    Raises:
+        UserError: see :func:`load_study`.
+    """
     complete = with_proposed(content, path.parent / "runs")
     if missing := [name for name in open_axes(complete) if name != "seed"]:
         raise UserError(f"{path}, [sweep]", f"has no {' and no '.join(missing)}",

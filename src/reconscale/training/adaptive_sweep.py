@@ -33,7 +33,7 @@ class AdaptiveStudy:
         folder: of the results; the caller holds it.
         points_of: results that are done -> their points.
         worthwhile: the smallest gain worth paying for, in the metric's unit; None: that of the metric.
-        seconds: what a run is expected to take, 0 where that is not known.
+        seconds: what a run is expected to take; 0 where that is not known: then the longest run so far says it.
     """
 
     runs: Mapping[Cell, Any]
@@ -125,6 +125,7 @@ class RunChooser:
     _over: frozenset[str] | None = None
     _points: Points | None = None
     _before: float = 0.0
+    _longest: float = 0.0
     _failed: set[Cell] = field(default_factory=set)
     _began: float = field(default_factory=time.monotonic)
 
@@ -149,6 +150,7 @@ class RunChooser:
         done = [result for result in results if result.status == "done"]
         if self._over is None:
             self._before = sum(result.seconds for result in results) / self.workers
+        self._longest = max((result.seconds for result in results), default=0.0)
         self._over = over
         cells = {run.id: cell for cell, run in runs.items()}
         self._failed = {cells[result.run.id] for result in results if result.status != "done"}
@@ -162,7 +164,7 @@ class RunChooser:
         widths = len({cell.width for cell in self.study.runs})
         over = self._over or frozenset()
         under_way = {cell for name, cell in self._given.items() if name not in over}
-        if self.decision and self._points and is_settled(self.decision, self._points, widths):
+        if self.decision and self._points and is_settled(self.decision, self._points, self.study.runs):
             self.ended = "the verdict is settled"
             return None
         if self.budget.runs is not None and len(over) + len(under_way) >= self.budget.runs:
@@ -192,7 +194,7 @@ class RunChooser:
         if self.budget.seconds is None:
             return True
         left = self.budget.seconds - self._before - (time.monotonic() - self._began)
-        if left > 0 and self.study.seconds(run) <= left:
+        if left > 0 and (self.study.seconds(run) or self._longest) <= left:
             return True
         self.ended = f"the budget of {duration(self.budget.seconds)} is spent"
         return False

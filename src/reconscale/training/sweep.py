@@ -339,8 +339,10 @@ class _Sweep:
             order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
             ordered = sorted(left, key=order)
             expected = makespan([seconds[run.id] for run in ordered], executor.workers)
-            if self.budget is not None and self.budget.seconds is not None:
-                expected = min(expected, self.budget.seconds)
+            if self.budget is not None:
+                most = ordered[: self.budget.runs]
+                expected = makespan([seconds[run.id] for run in most], executor.workers)
+                expected = min(expected, self.budget.seconds or expected)
             stack = max(placed.stack for placed in placements.values())
             tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
                   "workers": executor.workers, "expected": expected, "stack": stack,

@@ -38,17 +38,17 @@ def sequence(count: int, workers: int = 1, best: int = 32) -> list[Cell]:
 
 
 def test_every_width_at_three_sizes_first_and_then_the_best() -> None:
-    made = sequence(14)
+    made = sequence(15)
     for k, n in enumerate((1000, 158, 25)):
         assert {(c.n, c.width, c.seed) for c in made[3 * k : 3 * k + 3]} == {(n, width, 0) for width in WIDTHS}
-    assert made[9:11] == [Cell(1000, 32, 1), Cell(1000, 16, 1)]
-    assert made[11:14] == [Cell(158, 32, 1), Cell(398, 32, 0), Cell(63, 32, 0)]
+    assert made[9:12] == [Cell(398, 32, 0), Cell(1000, 32, 1), Cell(1000, 16, 1)]
+    assert made[12:15] == [Cell(158, 32, 1), Cell(63, 32, 0), Cell(1000, 32, 2)]
 
 
 @pytest.mark.parametrize("best", WIDTHS)
 def test_the_best_width_is_followed(best: int) -> None:
     made = sequence(15, best=best)
-    assert {cell.width for cell in made[11:]} == {best}
+    assert {made[9].width, *(cell.width for cell in made[12:])} == {best}
 
 
 @pytest.mark.parametrize("sizes", [(5,), (5, 9), (5, 9, 20), (8, 24, 64, 130)])
@@ -84,7 +84,8 @@ def test_the_order_of_results_on_disk_does_not_matter(cells: list[Cell]) -> None
 def test_a_grid_of_one_width_without_widths_in_its_points() -> None:
     grid = [Cell(n, 0, seed) for n in SIZES for seed in SEEDS]
     points = replace(measured([Cell(1000, 32, 0)]), width=None, p=None)
-    assert [c.cell for c in choose_cells(grid, points, count=3)] == [Cell(158, 0, 0), Cell(25, 0, 0), Cell(1000, 0, 1)]
+    first = [choice.cell for choice in choose_cells(grid, points, count=4)]
+    assert first == [Cell(158, 0, 0), Cell(25, 0, 0), Cell(398, 0, 0), Cell(1000, 0, 1)]
 
 
 def test_no_grid_is_refused() -> None:
@@ -112,10 +113,28 @@ def test_settled_means_that_every_chance_is_far_from_even() -> None:
     sure = replace(
         decision, gain_n=replace(decision.gain_n, probability=0.95), gain_p=replace(decision.gain_p, probability=0.02)
     )
-    assert is_settled(sure, points, 3)
-    assert not is_settled(replace(sure, gain_n=replace(sure.gain_n, probability=0.85)), points, 3)
-    assert not is_settled(replace(sure, gain_p=replace(decision.gain_p, probability=0.2)), points, 3)
-    assert not is_settled(replace(sure, gain_p=None), points, 3)
-    assert is_settled(replace(sure, gain_p=None), points, 1)
-    assert not is_settled(sure, measured(GRID[-7:]), 3)
-    assert not is_settled(sure, points.rows(points.n >= 398), 3)
+    assert is_settled(sure, points, GRID)
+    assert not is_settled(replace(sure, gain_n=replace(sure.gain_n, probability=0.85)), points, GRID)
+    assert not is_settled(replace(sure, gain_p=replace(decision.gain_p, probability=0.2)), points, GRID)
+    assert not is_settled(replace(sure, gain_p=None), points, GRID)
+    assert is_settled(replace(sure, gain_p=None), points, [cell for cell in GRID if cell.width == 8])
+    assert not is_settled(sure, measured(GRID[-7:]), GRID)
+    assert not is_settled(sure, points.rows(points.n >= 398), GRID)
+    assert not is_settled(sure, points.rows(points.n != 398), GRID)  # nothing next to the largest n
+
+
+def test_a_bend_before_the_largest_n_is_seen_before_anything_is_settled() -> None:
+    """Quality stops at n = 150: from 10, 63 and 398 alone it seems to rise."""
+    cells = [Cell(n, width, seed) for n in (10, 25, 63, 158, 398) for width in WIDTHS for seed in SEEDS]
+    rng = np.random.default_rng(1)
+    luck = {cell: rng.normal(0, 0.02) for cell in cells}
+    made: list[Cell] = []
+    while len(made) < len(cells):
+        y = [25 + 3 * np.log10(min(c.n, 150)) + 0.001 * c.width + luck[c] for c in made]
+        n, width, seed = (np.array([getattr(c, name) for c in made], float) for name in ("n", "width", "seed"))
+        known = Points(n, np.array(y), seed, 60.0 * width**2, "psnr", width=width) if made else None
+        decision = infer(known).decide(worthwhile=0.1) if known is not None and len(known.sizes) > 1 else None
+        if known is not None and decision is not None and is_settled(decision, known, cells):
+            assert decision.verdict != "COLLECT MORE"
+            break
+        made.append(choose_cells(cells, known)[0].cell)

@@ -1,8 +1,8 @@
 """Which runs of a grid to make next, so that a verdict is reached with few of them.
 
 The order was found by simulation (``benchmarks/adaptive.py``). First every width once at the largest n, at a sixth and
-at a fortieth of it, for all widths tell how quality goes with n; then more seeds at the largest n, and the width that
-is best so far between these sizes; then what bears on the question that is open. Nothing is drawn: the next runs are
+at a fortieth of it, for all widths tell how quality goes with n; then the best width next to the largest n,
+more seeds, and the sizes between; then what bears on the question that is open. Nothing is drawn: the next runs are
 a function of the results that are there, so a sweep that was killed goes on as if it had not been.
 """
 
@@ -23,7 +23,7 @@ SPACING = (1.0, 2.5, 6.0, 16.0, 40.0, 100.0)
 
 UNSURE = (0.1, 0.9)
 """A chance between these is not settled."""
-LEAST_RUNS, LEAST_SIZES = 8, 3
+LEAST_RUNS, LEAST_SIZES = 8, 4
 """Runs, and sizes of n, before anything is settled."""
 
 
@@ -90,19 +90,23 @@ def choose_cells(
     return tuple(chosen)
 
 
-def is_settled(decision: Decision, points: Points, widths: int) -> bool:
+def is_settled(decision: Decision, points: Points, cells: Collection[Cell]) -> bool:
     """Whether more runs are unlikely to change the verdict: every chance behind it is below 10 % or above 90 %.
 
-    Nothing is settled before there are eight runs at three sizes: few runs look sure now and then.
+    Nothing is settled before there are eight runs, at four sizes where the grid has them, one of them next to the
+    largest: few runs look sure now and then, and a curve that bends before the largest n looks straight from afar.
 
     Args:
         decision: on what was measured.
         points: what was measured.
-        widths: of the grid; with several, the gain of a larger network must be known, too.
+        cells: every run that may be made.
     """
-    if len(points) < LEAST_RUNS or len(points.sizes) < LEAST_SIZES:
+    sizes, made = sorted({cell.n for cell in cells}, reverse=True), set(points.sizes.tolist())
+    if len(points) < LEAST_RUNS or len(made) < min(LEAST_SIZES, len(sizes)):
         return False
-    return not find_unsettled(decision, widths)
+    if not made.intersection(spaced_sizes(sizes)[1:2] or sizes):
+        return False
+    return not find_unsettled(decision, len({cell.width for cell in cells}))
 
 
 def find_unsettled(decision: Decision | None, widths: int) -> str:
@@ -140,9 +144,10 @@ def ordered_cells(cells: Sequence[Cell], points: Points | None, unsettled: str =
         (seeds[:1], sizes[:1], ranked, "every width once at the largest n"),
         (seeds[:1], middle, ranked, "every width once at a sixth of it"),
         (seeds[:1], low, ranked, "every width once at a fortieth of it"),
+        (seeds[:1], between[:1], ranked[:1], "the best width next to the largest n, where curves bend"),
         (seeds[1:2], sizes[:1], ranked[:2], "a second seed of the two best widths at the largest n"),
         (seeds[1:2], middle, ranked[:1], "a second seed of the best width at a sixth of it"),
-        (seeds[:1], between, ranked[:1], "the best width between these sizes"),
+        (seeds[:1], between[1:], ranked[:1], "the best width between these sizes"),
         (seeds[2:3], sizes[:1], ranked[:1], "a third seed of the best width at the largest n"),
     ]
     if "p" in unsettled:
