@@ -19,8 +19,7 @@ from reconscale.study.choices import ChosenRun, append_choice
 from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy
 from reconscale.study.external_points import points_of_external
 from reconscale.study.measurements import points_from_results
-from reconscale.study.results_folder import AnyFolder
-from reconscale.training.checkpoint import NAME
+from reconscale.study.results_folder import CHECKPOINTS, AnyFolder
 from reconscale.training.executors.base import AnyTask, Executor, Tell
 
 
@@ -181,13 +180,12 @@ class RunChooser:
     def _begun(self, under_way: set[Cell]) -> Choice | None:
         """A run that was interrupted: its state is kept, and the rest of it costs less than a new one."""
         for cell, run in sorted(self.study.runs.items()):
-            if (
-                run.id not in (self._over or ())
-                and cell not in under_way
-                and (self.study.folder.of(run) / NAME).is_file()
-            ):
+            if run.id not in (self._over or ()) and cell not in under_way and self._is_begun(run):
                 return Choice(cell, "it was begun before")
         return None
+
+    def _is_begun(self, run: Any) -> bool:
+        return any((self.study.folder.of(run) / name).is_file() for name in CHECKPOINTS)
 
     def _affords(self, run: Any) -> bool:
         """Whether the run fits into the time that is left."""
