@@ -21,7 +21,7 @@ from notebooks import notebook_page
 
 ROOT = Path(__file__).parents[1]
 ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-# Beside the docs: what a link of a page may lead to.
+EXAMPLES = "examples.md"  # not a README, which would be the index of its section
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
@@ -53,7 +53,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"{place}/README.md", content=study_page(folder)))
         for picture in sorted([*folder.rglob("figures/*.svg"), *folder.rglob("figures/*.png")]):
             files.append(File.generated(config, picture.relative_to(ROOT).as_posix(), abs_src_path=str(picture)))
-    files.append(File.generated(config, "examples/README.md", content=examples_page(ROOT / "examples")))
+    files.append(File.generated(config, EXAMPLES, content=examples_page(ROOT / "examples")))
     for name in ("site.css", "site.js", "favicon.svg"):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / "website" / name)))
     return files
@@ -92,13 +92,17 @@ def relinked(found: re.Match[str], source: str) -> str:
 
 def repository_folder(source: str) -> str:
     """The folder of the repository in which the page of a source lies."""
-    outside = source in ROOT_PAGES or source.startswith(("studies/", "examples/"))
+    if source == EXAMPLES:
+        return "examples"
+    outside = source in ROOT_PAGES or source.startswith("studies/")
     return posixpath.dirname(source if outside else f"docs/{source}")
 
 
 def site_of(path: str) -> str:
     """The source on the site of a path in the repository."""
     path = posixpath.normpath(path).removeprefix("docs/")
+    if path == "examples/README.md":
+        return EXAMPLES
     return f"{path.removesuffix('.ipynb')}.md" if path.endswith(".ipynb") else path
 
 
