@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup fuzz audit sbom constraints clean
+.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup dist fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 	@echo "make bench-quality   seconds of one core to a quality: ours, and the recipes of others (hours; goes on when called again)"
 	@echo "make docs            the documentation as a site: build/site/index.html"
+	@echo "make dist            wheel and source package, checked: dist/ (packaging/ has images made of the wheel)"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
 	@echo "make audit           known vulnerabilities of the pinned packages (needs PyPI's advisories)"
 	@echo "make sbom            what is installed, as CycloneDX JSON: dist/sbom.json"
@@ -108,6 +109,23 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "build/site/index.html"
 
+# Building has an environment of its own. The wheel is tried in a third one, with what it says it needs and nothing else.
+BUILD := .venv-build
+
+$(BUILD)/.installed:
+	$(PYTHON) -m venv $(BUILD)
+	$(BUILD)/bin/python -m pip install --quiet build twine
+	@touch $@
+
+dist: $(BUILD)/.installed
+	rm -rf dist/reconscale-* $(BUILD)/try
+	$(BUILD)/bin/python -m build --outdir dist .
+	$(BUILD)/bin/twine check --strict dist/reconscale-*
+	$(PYTHON) -m venv $(BUILD)/try
+	$(BUILD)/try/bin/python -m pip install --quiet --constraint constraints.txt dist/reconscale-*.whl
+	$(BUILD)/try/bin/reconscale --version
+	$(BUILD)/try/bin/reconscale demo --help > /dev/null
+
 HOURS ?= 1
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
@@ -134,4 +152,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) build .venv-audit .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build .venv-audit .venv-build .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""Pages in Markdown: every link leads somewhere, every public name is in the reference, and every newcomer's question has its page."""
+"""Every link of a page leads somewhere, every public name is in the reference, and questions of newcomers have pages."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ def text_of(path: Path) -> str:
 
 def anchors_of(path: Path) -> set[str]:
     """The anchors of a page's headings, by the rule that GitHub and MkDocs share for ours."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^ *```.*?^ *```", "", text_of(path), flags=re.MULTILINE | re.DOTALL), re.M)
-    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", heading.replace("`", "").lower()).strip()) for heading in headings}
+    text = re.sub(r"^ *```.*?^ *```", "", text_of(path), flags=re.MULTILINE | re.DOTALL)
+    words = [
+        re.sub(r"[^\w\s-]", "", heading.lower()).strip() for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    ]
+    return {re.sub(r"\s+", "-", heading) for heading in words}
 
 
 def links_of(path: Path) -> Iterator[tuple[str, Path, str]]:
@@ -68,7 +71,9 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     page = tmp_path / "page.md"
-    page.write_text("# A page, `x` and more\n[a](#a-page-x-and-more) [b](#b) [c](c.md) `[d](d.md)` [e](https://e.org)\n")
+    page.write_text(
+        "# A page, `x` and more\n[a](#a-page-x-and-more) [b](#b) [c](c.md) `[d](d.md)` [e](https://e.org)\n"
+    )
     assert broken(page) == ["#b", "c.md"]
 
 

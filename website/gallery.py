@@ -22,7 +22,9 @@ TABLE = re.compile(r"^<!-- table: begin -->$(.*?)^<!-- table: end -->$", re.MULT
 def rows(studies: Path) -> list[dict[str, str]]:
     """The table of studies/README.md, a ``dict`` for each row."""
     (table,) = TABLE.findall((studies / "README.md").read_text(encoding="utf-8"))
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")]
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
+    ]
     return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
@@ -33,7 +35,12 @@ def title_of(folder: Path) -> str:
 
 def picture_of(folder: Path) -> Path | None:
     """The picture that stands for a study: a comparison, else the first curve of quality."""
-    for pattern in ("figures/comparison.svg", "figures/quality.svg", "*/figures/quality.svg", "*/figures/network-size.svg"):
+    for pattern in (
+        "figures/comparison.svg",
+        "figures/quality.svg",
+        "*/figures/quality.svg",
+        "*/figures/network-size.svg",
+    ):
         if found := sorted(folder.glob(pattern)):
             return found[0]
     return None
@@ -48,9 +55,15 @@ def gallery_page(studies: Path) -> str:
         own = [row for row in table if row["study"].split("/")[0] == folder.name]
         verdicts = ", ".join(dict.fromkeys(row["verdict"] for row in own))
         picture = picture_of(folder)
-        shown = f"![{title_of(folder)}: {FIGURES[picture.stem].lower()}]({picture.relative_to(studies)})\n\n" if picture else ""
+        shown = (
+            f"![{title_of(folder)}: {FIGURES[picture.stem].lower()}]({picture.relative_to(studies)})\n\n"
+            if picture
+            else ""
+        )
         said = f"{own[0]['task']}, {sum(int(row['runs'].split()[0]) for row in own)} runs: {verdicts}" if own else ""
-        cards.append(f"<div markdown>\n\n{shown}**[{title_of(folder)}]({folder.name}/README.md)**\n\n{said}\n\n</div>\n")
+        cards.append(
+            f"<div markdown>\n\n{shown}**[{title_of(folder)}]({folder.name}/README.md)**\n\n{said}\n\n</div>\n"
+        )
     cards.append("</div>\n")
     title, rest = (studies / "README.md").read_text(encoding="utf-8").split("\n", 1)
     return f"# Gallery: the studies of this repository\n\n{chr(10).join(cards)}\n## All of them in numbers\n{rest}"
@@ -60,7 +73,9 @@ def study_page(folder: Path) -> str:
     """What a study's README says, then its figures and its study files."""
     parts = [(folder / "README.md").read_text(encoding="utf-8").rstrip(), ""]
     shown = parts[0]
-    pictures = sorted(folder.rglob("figures/*.svg"), key=lambda path: (path.parent.as_posix(), list(FIGURES).index(path.stem)))
+    pictures = sorted(
+        folder.rglob("figures/*.svg"), key=lambda path: (path.parent.as_posix(), list(FIGURES).index(path.stem))
+    )
     if pictures:
         parts.append("## Figures of the report\n")
     for path in pictures:

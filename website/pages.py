@@ -86,7 +86,9 @@ def relinked(found: re.Match[str], source: str) -> str:
     opening, target, anchor, closing = found.groups()
     if "://" in target or target.startswith("mailto:"):
         return found.group()
-    target = posixpath.relpath(site_of(posixpath.join(repository_folder(source), target)), posixpath.dirname(source) or ".")
+    target = posixpath.relpath(
+        site_of(posixpath.join(repository_folder(source), target)), posixpath.dirname(source) or "."
+    )
     return f"{opening}{target}{anchor or ''}{closing}"
 
 
@@ -108,4 +110,6 @@ def site_of(path: str) -> str:
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """A name for the theme's search, which has none (found by axe-core)."""
-    return output.replace('data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"')
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
