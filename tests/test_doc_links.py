@@ -1,4 +1,4 @@
-"""Every link of a page leads somewhere, every public name is in the reference, and questions of newcomers have pages."""
+"""Links of pages lead somewhere, every public name is in the reference, and questions of newcomers have pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What griffe does not read as we write it: examples in docstrings, and methods that are functions of another module."""
+"""What griffe does not read as we write it: examples in docstrings, and methods that are functions elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fenced(text: str) -> str:
 
 
 class House(griffe.Extension):
-    """Fences the examples of docstrings, and gives classes the methods that they take from functions (``forecast = forecast_curve``)."""
+    """Fences examples, and gives classes the methods that they take from functions (``forecast = forecast_curve``)."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Called for each object of the source, once."""

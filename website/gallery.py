@@ -65,7 +65,7 @@ def gallery_page(studies: Path) -> str:
             f"<div markdown>\n\n{shown}**[{title_of(folder)}]({folder.name}/README.md)**\n\n{said}\n\n</div>\n"
         )
     cards.append("</div>\n")
-    title, rest = (studies / "README.md").read_text(encoding="utf-8").split("\n", 1)
+    _, rest = (studies / "README.md").read_text(encoding="utf-8").split("\n", 1)
     return f"# Gallery: the studies of this repository\n\n{chr(10).join(cards)}\n## All of them in numbers\n{rest}"
 
 

@@ -1,6 +1,6 @@
-"""What the site shows beside docs/: the studies, the examples, run notebooks, and pages of the repository's root (a hook of MkDocs).
+"""What the site shows beside docs/: studies, examples, notebooks that were run, pages of the root (a hook of MkDocs).
 
-Nothing is copied by hand. Every page knows where it lies in the repository, so that links between files work there and on the site.
+Nothing is copied by hand. Every page knows where it lies in the repository, so that links work there and on the site.
 """
 
 from __future__ import annotations
