@@ -70,6 +70,7 @@ $(PEERS)/.installed:
 bench-laws: $(STAMP) $(PEERS)/.installed
 	$(BIN)/python benchmarks/laws.py
 	$(BIN)/python benchmarks/flattening.py
+	$(BIN)/python benchmarks/related.py
 	$(BIN)/python benchmarks/surfaces.py
 	$(BIN)/python benchmarks/verdicts.py
 	$(BIN)/python benchmarks/design.py

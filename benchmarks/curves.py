@@ -194,6 +194,12 @@ def study_curves() -> list[Curve]:
     return curves
 
 
+def is_trained_out(study: str) -> bool:
+    """Whether all runs of a study of the repository had ended by themselves; else a curve is one of its steps, too."""
+    path = STUDIES / study / "figures/findings.csv"
+    return not path.is_file() or all(row["code"] != "not-converged" for row in rows_of(path))
+
+
 def study_replicates() -> list[Curve]:
     """The same studies, each width with all of its seeds: what is seen and what is to be foreseen has replicates."""
     groups: dict[tuple[str, str, str, str], list[tuple[float, float, int]]] = defaultdict(list)

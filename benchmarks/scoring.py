@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curves import Curve
-from reconscale.laws import METRICS, forecast
+from reconscale.laws import METRICS, infer
+from reconscale.laws import Curve as Inferred
 
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -43,13 +44,13 @@ class Score:
     penalty: float = float("nan")
 
 
-def score_ours(curve: Curve) -> Score:
-    """Forecast the sizes ahead from what may be seen, and compare."""
+def score_ours(curve: Curve, known: Inferred | None = None) -> Score:
+    """Forecast the sizes ahead from what may be seen (or from a curve that is inferred already), and compare."""
     import time
 
     began = time.perf_counter()
     sizes, back = np.unique(curve.ahead, return_inverse=True)
-    told = forecast(curve.points, sizes)
+    told = (known or infer(curve.points)).forecast(sizes)
     median = told.median[back]
     seconds = time.perf_counter() - began
     truth, slope = curve.truth, METRICS[curve.metric].slope(METRICS[curve.metric].to_error(curve.truth))

@@ -34,6 +34,8 @@ INSTRUMENTED = [
     "tifffile",
     "pydicom",
     "nibabel",
+    "zarr",
+    "ismrmrd",
     "PIL",
     "yaml",
 ]

@@ -112,3 +112,13 @@ def test_one_version_everywhere() -> None:
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"version = {{{version}}}" in (ROOT / "docs" / "cite.md").read_text(encoding="utf-8")
     assert (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1].startswith(version)
+
+
+def test_the_answer_in_five_minutes_is_the_one_that_is_given() -> None:
+    text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^```\n(n,seed,psnr\n.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    rows = [line.split(",") for line in table.splitlines()[1:]]
+    n, seed, y = ([float(row[i]) for row in rows] for i in range(3))
+    curve = reconscale.infer(reconscale.Points(n=n, y=y, seed=[int(one) for one in seed], metric="psnr"))
+    said = str(curve.decide(worthwhile=0.1)).splitlines()[1].replace("\u2212", "-")
+    assert said in " ".join(text.split()), said

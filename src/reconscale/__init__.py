@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         next_experiments,
         price,
         required_n,
+        size_test_set,
     )
     from reconscale.ledger import Ledger
     from reconscale.ledger.deepinv_trainer import LedgerMixin
@@ -68,6 +69,7 @@ _HOME = {
     **dict.fromkeys(("LAWS", "Points", "backtest", "decide", "fit", "forecast"), "reconscale.laws"),
     **dict.fromkeys(("Candidate", "Costs", "Curve", "crossing", "hours_of", "infer", "required_n"), "reconscale.laws"),
     **dict.fromkeys(("next_experiments", "price"), "reconscale.laws"),
+    "size_test_set": "reconscale.laws",
     "UserError": "reconscale.errors",
     "Metric": "reconscale.laws",
     **dict.fromkeys(("Job", "measure"), "reconscale.jobs"),
@@ -137,6 +139,7 @@ __all__ = [
     "required_n",
     "run",
     "runs_of",
+    "size_test_set",
     "subsets",
 ]
 

@@ -7,6 +7,7 @@ programs (JSON, CSV) are not.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MINUS = "−"
 DAY = 86400.0
@@ -79,6 +80,17 @@ def general(value: float) -> str:
     if 1e4 <= abs(value) < 1e7:
         return plain(value, 0)
     return f"{value:.4g}".replace("-", MINUS) if math.isfinite(value) else "unknown"
+
+
+def tell_apart(values: Sequence[float], digits: int = 6) -> list[str]:
+    """Numbers with as many digits as tell different ones apart.
+
+    >>> tell_apart([30.0, 30.000001]), tell_apart([30.8, 29.0, 29.0])
+    (['30.000000', '30.000001'], ['30.8', '29', '29'])
+    """
+    while digits < 17 and len({f"{value:.{digits}g}" for value in values}) < len(set(values)):
+        digits += 1
+    return [f"{value:.{digits}g}" if digits == 6 else f"{value:#.{digits}g}" for value in values]
 
 
 def times(count: int, what: str) -> str:

@@ -75,6 +75,28 @@ STUDY = (
 )
 
 
+def test_a_camera_in_the_numbers_of_its_data_sheet(tmp_path: Path) -> None:
+    """What is printed is what made the images, and a study takes it."""
+    rng, (image,) = np.random.default_rng(0), pictures(1)
+    gain, read_noise, black, white = 0.5, 12.0, 100, 3100
+    (tmp_path / "scene").mkdir()
+    for copy in range(6):
+        electrons = rng.poisson(gain * (white - black) * image) + read_noise * rng.standard_normal(image.shape)
+        values = np.round(black + electrons / gain).clip(0, 65535).astype(np.uint16)
+        write_image(tmp_path / "scene" / f"{copy}.png", values)
+    code, out = say(tmp_path, "--copies", "--range", black, white)
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("as a camera"))
+    camera = line.partition("camera = ")[2].partition("}")[0] + "}"
+    study = 'name = "x"\n[problem]\nkind = "denoising"\ncamera = ' + camera + STUDY
+    images = f'[images]\nrange = [{black}, {white}]\nsource = "folder"'
+    (tmp_path / "study.toml").write_text(study.replace('[images]\nsource = "deadleaves"', images))
+    problem = load_study(tmp_path / "study.toml").problem
+    assert problem.camera.gain == pytest.approx(gain, rel=0.1) and problem.camera.black == black
+    assert problem.camera.read_noise == pytest.approx(read_noise, rel=0.1)
+    assert problem.photons == pytest.approx(gain * (white - black), rel=0.1)
+
+
 @pytest.mark.parametrize(("sigma", "photons"), [(0.6, None), (0.2, 300)])
 def test_little_noise_gives_lines_that_a_study_takes(tmp_path: Path, sigma: float, photons: float | None) -> None:
     """Levels below 1 of 255 are refused in a study file unless it says that they are meant."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from ..conftest import ROOT
 from ..own_parts import PARTS, STUDY, put_back
@@ -74,6 +75,15 @@ def test_training_and_reconstructing_need_it(finished: tuple[Path, Path], tmp_pa
         code, _, err = call_here(*words, "--plugin", parts)
         assert code == 0, err
         assert np.load(tmp_path / "out.npy").shape == (1, 17, 23)
+    with put_back():  # the images of training came from a data set of the plugin's; stacks keep what they say
+        tifffile.imwrite(
+            tmp_path / "a.tif", np.zeros((5, 17, 23), np.uint8), imagej=True, metadata={"axes": "ZYX", "spacing": 3.0}
+        )
+        words = ("reconstruct", run, tmp_path / "a.tif", "--out", tmp_path / "b.tif")
+        code, _, err = call_here(*words, "--plugin", parts)
+        assert code == 0, err
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert file.series[0].axes == "ZYX" and file.imagej_metadata["spacing"] == 3.0
     with put_back():
         other = tmp_path / "my_parts.py"
         other.write_text(PARTS.replace("0.2", "0.3"))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from reconscale.data import write_image
 from reconscale.data.image_files import read_pixels
@@ -96,6 +97,20 @@ def test_reconstruct_keeps_the_depth_and_the_range(finished: Path, data: Path, t
     assert "the run was trained on images with black = 100 and white = 1160" in refused(
         "reconstruct", run, given, "--out", tmp_path / "no")  # fmt: skip
     assert not (tmp_path / "no").exists()
+
+
+def test_a_stack_of_inputs_keeps_its_axes(finished: Path, data: Path, tmp_path: Path) -> None:
+    run = sorted((finished.parent / "runs").glob("*-n10-s0-*"))[0]
+    stack = np.stack([read_pixels(data / "noisy" / "07" / f"{k}.tif")[..., 0] for k in range(3)])
+    about = {"axes": "TYX", "finterval": 0.5, "unit": "um"}
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, resolution=(5.0, 5.0), metadata=about)
+    code, _, err = call("reconstruct", run, tmp_path / "a.tif", "--out", tmp_path / "b.tif")
+    assert code == 0, err
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert (
+            file.series[0].axes == "TYX" and file.series[0].shape == stack.shape and file.pages[0].dtype == stack.dtype
+        )
+        assert file.imagej_metadata["finterval"] == 0.5 and file.pages[0].tags[282].value == (5, 1)
 
 
 def test_killed_and_continued(finished: Path, data: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from reconscale.data.sources import PHOTOGRAPHS, draw_leaves, list_bundled
 from reconscale.errors import UserError
 from reconscale.study import SOURCES, Images
 from tests import camera
+from tests.zarr_images import write_zarr
 
 from .conftest import picture
 
@@ -29,6 +30,7 @@ def listing(request: pytest.FixtureRequest, tmp_path: Path) -> Listing:
         "folder": {"folders": ("photos",)},
         "deadleaves": {"size": 32, "total": 20},
         "array": {"folders": ("arrays",)},
+        "ome-zarr": {"folders": ("zarrs",)},
         "pairs": {"inputs": "noisy", "truths": "clean"},
     }.get(request.param, {})
     for index in range(5):
@@ -36,6 +38,14 @@ def listing(request: pytest.FixtureRequest, tmp_path: Path) -> Listing:
     camera.write_pairs(tmp_path, scenes=5)
     (tmp_path / "arrays").mkdir()
     np.save(tmp_path / "arrays" / "a.npy", np.stack([picture(i) for i in range(4)]))
+    if request.param == "ome-zarr":
+        pytest.importorskip("zarr")
+        for index in range(5):
+            write_zarr(
+                tmp_path / "zarrs" / f"{index}.zarr",
+                np.stack([picture(9 * index + z)[..., 0] for z in range(2)]),
+                "zyx",
+            )
     np.savez(tmp_path / "arrays" / "b.npz", x=np.stack([picture(i) for i in range(5, 8)]))
     images = Images(source=request.param, val=1, test=1, **options)
     return lister_of(images)(images, tmp_path)
@@ -258,5 +268,5 @@ class TestArray:
 
     def test_no_array(self, data: Path, opened: Open) -> None:
         for place in (".", "scene0/00.png"):
-            with pytest.raises(UserError, match=r"holds no .npy or .npz array"):
+            with pytest.raises(UserError, match=r"holds no .npy, .npz or HDF5 array"):
                 opened(data, source="array", folders=(place,))

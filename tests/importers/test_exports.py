@@ -8,6 +8,7 @@ import pytest
 
 from reconscale import UserError
 from reconscale.importers import ColumnMapping, import_logs
+from reconscale.laws import Points
 
 MLFLOW = """Start Time,Duration,Run ID,Name,Source Type,User,Status,lr,n_train,seed,test_psnr
 2024-01-01 10:00:00,1.2h,ab12,unet-1,LOCAL,me,FINISHED,0.001,100,0,30.85
@@ -40,7 +41,8 @@ def test_runs_that_did_not_finish(tmp_path: Path, text: str, title: str, asked: 
     made = import_logs(path, **asked)  # type: ignore[arg-type]
     assert made.title == title and [row[0] for row in made.rows] == [100]
     (skipped,) = made.skipped
-    assert f"is '{status}'; write 'finished' there" in skipped.reason
+    word = {"MLflow runs": "FINISHED", "Optuna trials": "COMPLETE"}.get(title, "done")
+    assert f"is '{status}'; write '{word}' there" in skipped.reason
     assert skipped.name in ("unet-2", "trial 1", "b")
 
 
@@ -105,7 +107,7 @@ def test_any_kind_of_table_may_be_asked_for(tmp_path: Path) -> None:
 def test_epochs_without_names_of_runs(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text("n_train,epoch,psnr\n100,1,29\n100,2,30\n300,1,30\n300,2,31\n")
-    with pytest.raises(UserError, match="row 3: differs from an earlier row in 'epoch' alone, .* add a column 'run'"):
+    with pytest.raises(UserError, match="row 3: differs from an earlier row in 'epoch', .* add a column 'run'"):
         import_logs(path)
     path.write_text("n_train,epoch,psnr\n100,90,29\n300,80,30\n")
     assert len(import_logs(path).rows) == 2
@@ -155,3 +157,83 @@ def test_units_of_n_and_p(tmp_path: Path) -> None:
     path.write_text("# of last week\nrun,n (k),params (M),psnr\na,0.1,1.5,30.85\nb,1,1.5,31.27\n")
     for asked in (ColumnMapping(), ColumnMapping({"n": "n (k)", "p": "params (M)"})):
         assert import_logs(path, labelling=asked).rows == ((100, 1500000, 30.85, "a"), (1000, 1500000, 31.27, "b"))
+
+
+def test_cautions_stay_with_the_rows_that_are_written(tmp_path: Path) -> None:
+    path, out = tmp_path / "export.csv", tmp_path / "points.csv"
+    path.write_text(
+        "run,epoch,n_train,lr,psnr.max\na,1,100,1,29\na,9,100,1,30\nb,1,300,2,30\nb,5,300,2,31\nc,9,900,2,32\n"
+    )
+    made = import_logs(path)
+    made.to_csv(out)
+    said = {item.code for item in made.findings}
+    assert said == {"selected-on-test", "steps-differ", "recipe-follows-n"}
+    assert "cautions" not in made.header and {item.code for item in Points.from_csv(out).findings} == said
+    lines = out.read_text().splitlines()
+    out.write_text("\n".join([lines[0], *lines[2:]]))  # whichever row is deleted in a spreadsheet
+    assert {item.code for item in Points.from_csv(out).findings} == said
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_csv(out)
+    assert len(frame) == 2 and {item.code for item in Points.from_dataframe(frame).findings} == said
+
+
+def test_without_cautions_there_is_no_column_of_them(tmp_path: Path) -> None:
+    path, out = tmp_path / "export.csv", tmp_path / "points.csv"
+    path.write_text("run,n_train,psnr\na,100,30\nb,300,31\n")
+    import_logs(path).to_csv(out)
+    assert out.read_text().splitlines()[0] == "n,psnr,run"
+
+
+def test_what_is_no_psnr_may_be_called_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("run,n_train,psnr\na,100,0.81\nb,300,0.85\n")
+    for asked in ({}, {"value": "psnr"}):
+        made = import_logs(path, metric="ssim", **asked)
+        assert made.header == ("n", "ssim", "run") and made.rows[0][1] == 0.81
+    path.write_text("run,n_train,psnr\na,100,0.81\nb,300,30.1\n")
+    with pytest.raises(UserError, match="no series is named after ssim"):
+        import_logs(path, metric="ssim")
+    with pytest.raises(UserError, match="found ssim for 'psnr', which is named psnr"):
+        import_logs(path, metric="ssim", value="psnr")
+
+
+def test_settings_of_optuna_are_called_as_in_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(OPTUNA.format(status="COMPLETE"))
+    made = import_logs(path, value="value", metric="psnr")
+    assert made.origins["width"] == "setting 'params_width'" and made.findings == ()
+    path.write_text(OPTUNA.format(status="COMPLETE").replace("params_width", "params_sigma"))
+    assert len(import_logs(path, value="value", metric="psnr").rows) == 2
+    path.write_text(OPTUNA.format(status="COMPLETE").replace("params_width", "params_sigma").replace("300,32", "300,9"))
+    made = import_logs(path, value="value", metric="psnr")
+    assert len(made.rows) == 2, "a sigma that never comes back may be anything"
+
+
+def test_times_and_clocks_of_many_rows(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "run,timestamp,n_train,psnr\na,2024-01-02,100,30\na,2024-01-01,100,29\nb,2024-01-01,300,30\nb,2024-01-02,300,31\n"
+    )
+    assert [row[1] for row in import_logs(path).rows] == [30, 31]
+    path.write_text("run,epoch_idx,n_train,psnr\na,1,100,29\na,2,100,30\nb,1,300,30\nb,2,300,31\n")
+    assert import_logs(path).rows == ((100, 30, "a", "2"), (300, 31, "b", "2"))
+    path.write_text("n_train,epoch,step,psnr\n100,1,10,29\n100,2,20,30\n")
+    with pytest.raises(UserError, match="differs from an earlier row in 'step' and 'epoch', and no column names"):
+        import_logs(path)
+
+
+def test_a_series_that_chooses_itself(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("run,epoch,n_train,psnr\na,1,100,30\na,2,100,29\nb,1,300,30\nb,2,300,31\n")
+    (found,) = (item for item in import_logs(path, choose_by="psnr").findings if item.code == "selected-on-test")
+    assert "'psnr' is the reported series itself: name one that" in found.text and "--choose-by" not in found.text
+    (found,) = (item for item in import_logs(path, take="best").findings if item.code == "selected-on-test")
+    assert found.text.endswith("name a validation series by --choose-by")
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("run,n_train,psnr,exit_code\na,100,30,0\nb,300,20,1\n")
+    made = import_logs(path)
+    assert [row[0] for row in made.rows] == [100] and made.findings == ()
+    assert made.skipped[0].reason == "its exit_code is '1'; write '0' there to keep it"

@@ -137,3 +137,15 @@ def test_logarithms_of_n_are_no_numbers_of_images(tmp_path):
     hours = table.replace("psnr\n", "psnr,unit\n", 1).replace("30\n", "30,hours\n").replace("31\n", "31,hours\n")
     hours = hours.replace("31.5\n", "31.5,hours\n").replace("31.8\n", "31.8,hours\n")
     assert "n-not-whole" not in codes(read(tmp_path, hours))
+
+
+def test_a_cell_that_is_no_number_is_named(tmp_path):
+    """And not that there is no column of measured values."""
+    for cell, says in (("", "found nothing"), ("abc", "found 'abc'"), ("nan", "found nan"), ("2.1 dB", "write 2.1, ")):
+        with pytest.raises(UserError, match=f"line 3, column 'mse .x1e-3.': .*{says}"):
+            read(tmp_path, f"n,mse (x1e-3)\n100,2.1\n300,{cell}\n")
+
+
+def test_a_value_that_cannot_be_after_its_scale(tmp_path):
+    with pytest.raises(UserError, match=r"found 1.3 as ssim \(the scale in 'ssim \(%\)' is applied\); SSIM must be"):
+        read(tmp_path, "n,ssim (%)\n100,85\n300,130\n")

@@ -276,3 +276,158 @@ def test_psnr_of_another_data_range_is_said(tmp_path):
         rows = "".join(f"{n},{value + offset:.2f}\n" for n, value in ((100, 30.8), (300, 31.3), (1000, 31.6)))
         found = decide(read(tmp_path, "n,psnr\n" + rows)).findings
         assert any(item.code == "psnr-of-another-range" and says in str(item) for item in found)
+
+
+ALIEN = {
+    "psnr": [(30.1, 30.6, 0.87, 31.2), (30.1, 0.85, 31.0), (30.1, 30.6, 31.2, 0.0021), (30.1, 6.0, 0.9, 31.0)],
+    "error": [(0.0021, 18.0, 0.0015), (18.0, 0.0021, 0.0015), (0.0021, 0.0018, 1e-7), (2.1, 0.018, 0.015)],
+}
+
+
+@pytest.mark.parametrize("metric, values", [(metric, values) for metric, rows in ALIEN.items() for values in rows])
+def test_a_value_of_another_scale_is_asked_back(metric, values):
+    decision = decide(Points([100, 300, 1000, 3000][: len(values)], values, metric=metric))
+    assert decision.verdict == "FIX FIRST" and "values of another scale (" in decision.reservation
+
+
+@pytest.mark.parametrize(
+    "metric, n, values",
+    [
+        ("error", (1, 3, 10, 30), (10.0, 0.02, 0.015, 0.013)),
+        ("error", (1, 10, 100, 1000), (1.0, 1e-2, 1e-4, 1e-6)),
+        ("error", (10, 100, 1000), (3.0, 0.02, 0.018)),
+        ("psnr", (1, 2, 3, 10), (-3.0, 4.0, 20.0, 30.0)),
+        ("psnr", (10, 30, 100, 300), (6.1, 29.0, 30.0, 31.0)),
+        ("psnr", (1, 2, 4, 8), (0.9, 2.4, 4.0, 6.0)),
+        ("ssim", (10, 30, 100), (0.02, 0.8, 0.9)),
+    ],
+)
+def test_steep_curves_are_of_one_scale(metric, n, values):
+    found = [item.code for item in infer(Points(n, values, metric=metric)).level.findings]
+    assert not {"mixed-scales", "looks-like-ssim"} & {*found}
+
+
+def test_a_run_that_diverged_beside_two_others_is_no_other_scale():
+    points = Points([100] * 3 + [300] * 3, [2e-3, 2.1e-3, 5.0, 1.8e-3, 1.7e-3, 1.75e-3], [0, 1, 2] * 2)
+    assert "mixed-scales" not in [item.code for item in infer(points).level.findings]
+
+
+def test_scales_are_compared_within_a_network():
+    """Networks may be hundreds of times better than others, at every n."""
+    points = Points([10, 30, 100] * 2, [0.1, 0.09, 0.08, 1e-4, 9e-5, 8e-5], width=[1, 1, 1, 64, 64, 64])
+    assert "mixed-scales" not in [item.code for item in infer(points).level.findings]
+    swapped = Points([10, 30, 100] * 2, [0.1, 0.09, 0.08, 1e-4, 0.9, 8e-5], width=[1, 1, 1, 64, 64, 64])
+    (text,) = [item.text for item in infer(swapped).level.findings if item.code == "mixed-scales"]
+    assert text.startswith("values of another scale (0.9) stand beside 8e-05 to 0.0001: 9,000 times apart of width 64")
+
+
+def test_ssim_slightly_above_one_is_no_psnr():
+    decision = decide(Points([100, 300, 1000], [0.95, 1.0, 1.04], metric="psnr"))
+    assert decision.verdict == "FIX FIRST" and "an SSIM is below 1, so correct those that are" in decision.reservation
+
+
+@pytest.mark.parametrize("metric, read_as", [("ssim", "ssim"), ("mse", "error"), ("error", "error")])
+def test_what_is_no_psnr_is_read_as_the_metric_asked_for(tmp_path, metric, read_as):
+    content = "n,psnr\n100,0.81\n300,0.85\n"
+    assert read(tmp_path, content, metric).metric == read_as
+    for other in ("n,psnr\n100,30.1\n300,0.85\n", "n,psnr,mse\n100,0.8,1\n300,0.85,1\n", "n,mse\n100,0.8\n300,0.85\n"):
+        with pytest.raises(UserError, match="where 'ssim' was expected"):
+            read(tmp_path, other, "ssim")
+
+
+@pytest.mark.parametrize("clock", ["epoch_idx", "Epoch #", "trainer/global_step", "iter_num", "step (idx)"])
+def test_clocks_under_other_names(tmp_path, clock):
+    points = read(tmp_path, long_table(clock))
+    assert points.y.tolist() == [28, 29, 30] and codes(points) == ["last-of-training"]
+
+
+def test_the_last_time_of_the_day_counts(tmp_path):
+    rows = [f"{n},0,2024-01-0{3 - k}T1{k}:00:00,{y}" for n in (10, 20) for k, y in enumerate((n + 3, n + 2, n + 1))]
+    points = read(tmp_path, "\n".join(["n,seed,timestamp,psnr", *rows]))
+    assert points.y.tolist() == [13, 23] and codes(points) == ["last-of-training"], "by time, not by line"
+    assert len(read(tmp_path, "\n".join(["n,seed,_timestamp,psnr", "10,0,1.5e9,13", "10,1,1.6e9,14"]))) == 2
+    alone = "\n".join(["n,_timestamp,psnr", *(f"{n},{1.5e9 + i},{n + i}" for n in (10, 20) for i in range(3))])
+    assert len(read(tmp_path, alone)) == 6 and codes(read(tmp_path, alone)) == ["times-as-replicates"]
+
+
+def test_epochs_and_steps_together(tmp_path):
+    rows = "100,0,0,10,29\n100,0,1,20,30\n300,0,0,30,30\n300,0,1,60,31\n"
+    points = read(tmp_path, "n,seed,epoch,step,psnr\n" + rows)
+    assert points.y.tolist() == [30, 31] and codes(points) == ["last-of-training"], "all ended at one epoch"
+
+
+def test_settings_of_rows_that_do_not_count_are_not_mixed(tmp_path):
+    rows = "".join(f"{n},0,{e},{1e-3 / e},{28 + e}\n" for n in (10, 20) for e in (1, 2))
+    assert codes(read(tmp_path, "n,seed,epoch,lr,psnr\n" + rows)) == ["last-of-training"]
+
+
+@pytest.mark.parametrize(
+    "table, said",
+    [
+        ("n,psnr,run,step\n10,28,a,5000\n20,29,b,9500\n40,30,c,5000\n", ["steps-differ"]),
+        ("n,psnr,step\n10,28,10000\n20,29,2000\n40,30,10000\n", ["steps-differ"]),
+        ("n,psnr,epoch\n10,28,10\n20,29,2\n40,30,10\n", ["steps-differ"]),
+        ("n,psnr,epoch\n10,28,400\n20,29,200\n40,30,100\n", []),
+        ("n,psnr,epoch,step\n10,28,5,100\n20,29,5,200\n40,30,5,400\n", []),
+        ("n,psnr,validation,width,step\n10,28,28,8,100\n20,29,29,8,40\n", []),
+        ("n,psnr,run,step\n10,28,a,100\n20,29,b,95\n", []),
+        ("n,psnr,best_epoch\n10,28,2\n20,29,10\n", []),
+    ],
+)
+def test_runs_that_end_far_apart_are_said(tmp_path, table, said):
+    assert codes(read(tmp_path, table)) == said
+
+
+def test_names_tell_runs_of_equal_values_apart(tmp_path):
+    def left(names: str, column: str = "run") -> list[float]:
+        rows = zip(names, (10, 10, 20, 40), (28, 28, 29, 30), strict=True)
+        points = read(tmp_path, f"n,psnr,{column}\n" + "".join(f"{n},{y},{name}\n" for name, n, y in rows))
+        return infer(points).level.count.tolist()
+
+    assert left("abcd") == [2, 1, 1] and left("aabc") == [1, 1, 1] and left("abcd", "note") == [1, 1, 1]
+    rows = "10,28,a\n10,28,a (2)\n20,29,b\n"
+    assert infer(read(tmp_path, "n,psnr,run\n" + rows)).level.count.tolist() == [1, 1], "importers made that name"
+
+
+@pytest.mark.parametrize("name", ["highest_psnr", "peak psnr", "lowest_mse", "psnr.maximum"])
+def test_further_words_of_extremes(tmp_path, name):
+    assert codes(read(tmp_path, f"n,{name}\n10,28\n20,29\n")) == ["selected-on-test"]
+    assert codes(read(tmp_path, "n,peak signal-to-noise (psnr)\n10,28\n20,29\n")) == []
+
+
+def test_an_extreme_beside_the_value_is_said(tmp_path):
+    points = read(tmp_path, "n,test/psnr,test/psnr.max\n10,28,29\n20,29,29.5\n")
+    assert points.y.tolist() == [28, 29] and codes(points) == ["extreme-unused"]
+
+
+@pytest.mark.parametrize("cell, left", [("1", 2), ("0", 3), ("1:0", 2), ("0:9", 2), ("-11", 2), ("", 3), ("0.0", 3)])
+def test_exit_codes(tmp_path, cell, left):
+    points = read(tmp_path, f"n,psnr,Exit Code\n10,28,0\n20,20,{cell}\n40,30,0\n")
+    assert len(points) == left and codes(points) == ["rows-left-out"] * (left == 2)
+
+
+def test_columns_that_count_rows_are_no_settings(tmp_path):
+    assert codes(read(tmp_path, ",number,n,psnr\n0,0,10,28\n1,1,20,29\n")) == []
+
+
+def test_cautions_of_the_writer_are_read_back(tmp_path):
+    said = "caution [restarts]: attempts overlap | warning [selected-on-test]: chosen on itself | note [no-code]: hello"
+    points = read(tmp_path, f'n,psnr,cautions\n10,28,"{said}"\n20,29,"{said}"\n40,30,mine\n')
+    assert [(item.code, item.severity) for item in points.findings] == [
+        ("restarts", "caution"), ("selected-on-test", "warning")]  # fmt: skip
+
+
+def test_a_psnr_of_thousands_is_a_decimal_comma(tmp_path):
+    assert read(tmp_path, "n;psnr\n100;30,852\n300;31,123\n").y.tolist() == [30.852, 31.123]
+    with pytest.raises(UserError, match="write 30.852 or 30852"):
+        read(tmp_path, "n;mse\n100;30,852\n300;31,123\n")
+
+
+def test_different_values_do_not_print_alike():
+    points = Points([100, 100, 300], [30, 30.000001, 31], [0, 0, 0], metric="psnr")
+    assert any("(30.000000, 30.000001)" in item.text for item in infer(points).level.findings)
+
+
+def test_nameless_columns_are_not_listed(tmp_path):
+    with pytest.raises(UserError, match="no column 'n' among 'number', 'psnr'"):
+        read(tmp_path, ",number,psnr\n0,1,30\n")

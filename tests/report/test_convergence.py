@@ -15,10 +15,10 @@ from reconscale.laws import Points
 from reconscale.report import analyse, report_study
 from reconscale.report.convergence import convergence_findings, with_more_steps
 from reconscale.report.figures import steps_figure
-from reconscale.report.sentences import decided_lines
+from reconscale.report.sentences import answer_lines, decided_lines
 from reconscale.study import Folder, Result, Study, runs_of
 from reconscale.study.measurements import points_from_results
-from reconscale.study.probes import Probe, longer_run, probes_folder
+from reconscale.study.probes import Probe, longer_run, probes_folder, with_probes
 from reconscale.study.result import Branch
 
 from .synthetic import result_of, study_of
@@ -97,6 +97,77 @@ def test_probes_without_the_largest_n_do_not_call_training_long_enough(tmp_path:
     assert "not-probed" in found and "probe-silent" not in found
 
 
+@pytest.mark.parametrize("recipe, flat", [
+    ({"steps": 4000, "policy": "budget"}, True),
+    ({"steps": 4000, "policy": "fast"}, True),
+    ({"steps": 4000, "policy": "budget", "decay": "none"}, False),
+])  # fmt: skip
+def test_a_fixed_number_of_steps_is_not_taken_for_convergence(
+    tmp_path: Path, recipe: dict[str, Any], flat: bool
+) -> None:
+    """Audit, defect 8: with a rate that falls to zero validation is flat at the end whatever more steps would give."""
+    study = study_of(version=2, recipe=recipe)
+    results = [result_of(run) for run in runs_of(study)]
+    text = codes(study, results, Folder(tmp_path))["not-probed"].replace("\u2009", "")
+    assert "all runs had 4,000 steps, which are 6,400 passes over the images at n = 10 and 107 at n = 600" in text
+    assert ("validation is flat at the end whether or not more help" in text) is flat
+    command = "`reconscale run study.toml --probe` trains n = 10 and n = 600 at width 32 4 times as long (about "
+    assert command in text
+
+
+def test_branches_say_what_more_steps_add(tmp_path: Path) -> None:
+    study, results = converging(lambda result: 0.2)
+    points = points_of(study, results)
+    assert points.trainings is not None and points.trainings.steps is not None
+    assert sorted(set(points.trainings.steps.tolist())) == [120.0, 240.0]
+    largest = points.trainings.rows(points.trainings.steps == 240)
+    np.testing.assert_allclose(np.sort(largest.y), np.sort(points.y))  # at the end they are the points
+    decision = analyse(points).decision
+    assert decision.gain_steps is not None and decision.gain_steps_from == "forecast"
+    assert decision.last_gain_steps == pytest.approx(0.2, abs=0.01)
+
+
+def test_branches_in_another_metric_gain_in_proportion() -> None:
+    _, results = converging(lambda result: 0.2)
+    points = points_from_results(results, profile="ssim-uniform7", test_set="test")
+    assert points.trainings is not None and points.trainings.metric == "ssim"
+    before, after = (points.trainings.rows(points.trainings.steps == steps).error for steps in (120, 240))
+    ratio = np.log(before / after) / (0.2 * np.log(10) / 10)
+    assert np.ptp(ratio) < 1e-9 and 0.2 < ratio[0] < 2.0
+    few = points_from_results(results[:2], profile="ssim-uniform7", test_set="test")
+    assert few.trainings is None  # two runs show no proportion
+
+
+def test_probes_measure_the_gain_of_steps(tmp_path: Path) -> None:
+    """Of a fixed number of steps: 2 dB from 4 times as many at the largest n."""
+    study = study_of(version=2)
+    results = [result_of(run) for run in runs_of(study)]
+    made = with_probes(points_of(study, results), results, probed(results, {10: 0.3, 600: 2.0}), profile=PROFILE,
+                       test_set="test")  # fmt: skip
+    assert made.trainings is not None and len(made.trainings) == 4
+    decision = analyse(made).decision
+    assert decision.gain_steps_from == "measured" and decision.gain_steps is not None
+    assert 1.0 < decision.gain_steps.median < 1.4 and decision.verdict == "TRAIN LONGER FIRST"
+    plain = points_of(study, results)
+    assert with_probes(plain, results, [], profile=PROFILE, test_set="test") is plain
+
+
+def test_a_probe_with_branches_stands_for_its_run() -> None:
+    study, results = converging(lambda result: 0.2)
+    probes = probed(results, {600: 0.1})
+    longer = Branch(trunk=400, steps=480, best_step=480, psnr=results[0].branches[-1].psnr + 0.1, gain=0.1)
+    last = probes[0].after.branches[-1]
+    after = probes[0].after.model_copy(
+        update={"branches": (*probes[0].after.branches, longer.model_copy(update={"psnr": last.psnr + 0.1}))}
+    )
+    made = with_probes(points_of(study, results), results, [Probe(probes[0].before, after)], profile=PROFILE,
+                       test_set="test")  # fmt: skip
+    assert made.trainings is not None and made.trainings.steps is not None
+    assert (made.trainings.steps == 480).sum() == 1 and len(made.trainings) == 2 * len(results) + 1
+    decision = analyse(made).decision
+    assert decision.gain_steps is not None and decision.steps == 240
+
+
 def probed(results: Sequence[Result], gains: dict[int, float]) -> list[Probe]:
     """Probes of the first seed at width 32 that gained so many dB."""
     found = []
@@ -143,6 +214,14 @@ def test_report_of_steps_and_probes(tmp_path: Path) -> None:
     assert "Do not act on this yet" in page and (out / "steps.png").is_file() and (out / "probes.csv").is_file()
     assert len((out / "steps.csv").read_text().splitlines()) == 1 + 2 * len(results)
     assert not (out / "validation.png").exists()
+    assert (
+        "The best use of training time for one network with 600 images" in page and "2 × training (steps = 480)" in page
+    )
+    budgets = [line.split(",") for line in (out / "training-budget.csv").read_text().splitlines()]
+    assert budgets[0][:4] == ["hours", "n", "p", "steps"] and len(budgets) > 4
+    assert {row[1] for row in budgets[1:]} == {"600.0"} and max(float(row[3]) for row in budgets[1:]) <= 2 * 240.01
+    gains = (out / "gains.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in gains[1:]] == ["n", "n", "p", "steps"]
 
 
 def test_rings_and_dots() -> None:
@@ -168,3 +247,14 @@ def test_training_comes_before_any_experiment(tmp_path: Path) -> None:
     assert lines[0] == "TRAIN LONGER FIRST" and lines[1].startswith("Do not act on this yet: in 45 of 45 runs")
     assert "  1. Train until it has converged: raise recipe.doublings, and run again" in "\n".join(lines)
     assert "settled" not in "\n".join(lines)
+
+
+def test_values_that_are_not_what_they_are_called_are_no_matter_of_training() -> None:
+    """And STOP, which is about twice n, says nothing of ten times n."""
+    text = "\n".join(answer_lines(Points([100, 300, 1000], [0.852, 0.861, 0.87], metric="psnr")))
+    assert "until then the curve is one of values that are not what they are called" in text
+    assert "shows the training" not in text
+    curve = {100: 30.0, 300: 30.8, 1000: 31.3, 3000: 31.6, 10000: 31.75}
+    stopped = "\n".join(answer_lines(Points(list(curve), list(curve.values()), metric="psnr")))
+    assert stopped.startswith("STOP") and "more data is not worth it" not in stopped and "undecided" in stopped
+    assert "No further experiments needed: twice the data are not worth it" in stopped

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,64 @@ def _complex() -> list[bytes]:
     return [_hdf5(labelled), _hdf5(parts)]
 
 
+def _hdf5_images() -> list[bytes]:
+    def one(file: Any) -> None:
+        file.create_dataset("exp/raw", data=np.zeros((4, 9, 8), np.uint16), chunks=(2, 9, 8), compression="gzip")
+        file["times"] = np.arange(4)
+
+    def plain(file: Any) -> None:
+        file["raw"] = np.zeros((2, 9, 8, 3), np.float32)
+
+    return [_hdf5(one), _hdf5(plain)]
+
+
+def _ismrmrd() -> list[bytes]:
+    from tests.raw_data import lines_of, oversampled, write_raw
+
+    with tempfile.TemporaryDirectory() as place:
+        kspace, _ = oversampled(0, rows=16, columns=16)
+        write_raw(Path(place, "a.h5"), lines_of(kspace), x=32, y=16, recon=16, last=15, center=8)
+        return [Path(place, "a.h5").read_bytes()]
+
+
+@cache
+def _zarr(kind: str) -> dict[str, bytes]:
+    """The files of an OME-Zarr image by their names below its folder."""
+    import zarr
+
+    from tests.zarr_images import write_zarr
+
+    codecs: dict[str, Any] = {
+        "2": {}, "3": {}, "shard": {"shards": (2, 16, 16)}, "plain": {"compressors": None},
+        "blosc": {"compressors": zarr.codecs.BloscCodec()}, "gzip": {"compressors": zarr.codecs.GzipCodec()},
+    }[kind]  # fmt: skip
+    values = np.random.default_rng(0).integers(0, 200, (2, 16, 16), np.uint8)
+    with tempfile.TemporaryDirectory() as place:
+        write_zarr(Path(place), values, "zyx", "0.4" if kind == "2" else "0.5", chunks=(1, 8, 8), **codecs)
+        return {
+            path.relative_to(place).as_posix(): path.read_bytes() for path in Path(place).rglob("*") if path.is_file()
+        }
+
+
+def _zarr_file(kind: str, name: str) -> Reader:
+    """The reader of one file of an OME-Zarr image; the others are as they should be."""
+
+    def read(path: Path) -> object:
+        from reconscale.data.ome_zarr import list_ome_zarr
+
+        place = path
+        for _ in Path(name).parts:
+            place = place.parent
+        for other, content in _zarr(kind).items():
+            if other != name:
+                (place / other).parent.mkdir(parents=True, exist_ok=True)
+                (place / other).write_bytes(content)
+        listing = list_ome_zarr(_images("ome-zarr"), place.parent)
+        return [(listing.header(index), listing.load(index)) for index in range(min(3, len(listing.names)))]
+
+    return Reader(f"data/a.zarr/{name}", read, lambda: [_zarr(kind)[name]])
+
+
 def _nifti() -> list[bytes]:
     import nibabel
 
@@ -593,6 +652,18 @@ READERS: dict[str, Reader] = {
     "kspace-array": Reader("data/a.npy", _scans("kspace-array"), lambda: [_npy(_kspace())]),
     "matlab": Reader("data/a.mat", _scans("kspace-array", axes="hwcs"), _matlab),
     "complex-array": Reader("data/a.npy", _scans("complex"), lambda: [_npy(_kspace()[0] + 1)]),
+    "hdf5-images": Reader("data/a.h5", _array, _hdf5_images),
+    "ismrmrd": Reader("data/a.h5", _scans("ismrmrd"), _ismrmrd),
+    "zarr-2-group": _zarr_file("2", ".zattrs"),
+    "zarr-2-array": _zarr_file("2", "0/.zarray"),
+    "zarr-2-chunk": _zarr_file("2", "0/0.0.0"),
+    "zarr-3-group": _zarr_file("3", "zarr.json"),
+    "zarr-3-array": _zarr_file("shard", "0/zarr.json"),
+    "zarr-3-chunk": _zarr_file("3", "0/c/0/0/0"),
+    "zarr-shard": _zarr_file("shard", "0/c/0/0/0"),
+    "zarr-blosc": _zarr_file("blosc", "0/c/0/0/0"),
+    "zarr-gzip": _zarr_file("gzip", "0/c/0/0/0"),
+    "zarr-plain": _zarr_file("plain", "0/c/0/0/0"),
     "nifti": Reader("data/a.nii", _scans("nifti"), _nifti),
     "nifti-gz": Reader(
         "data/a.nii.gz", _scans("nifti"), lambda: [gzip.compress(data, mtime=0) for data in _nifti()]
@@ -607,6 +678,9 @@ READERS: dict[str, Reader] = {
     "checkpoint": Reader("checkpoint.pt", _checkpoint, _checkpoints),
 }  # fmt: skip
 """Name -> reader."""
+for package in ("zarr", "ismrmrd"):  # optional ones
+    if find_spec(package) is None:
+        READERS = {name: reader for name, reader in READERS.items() if not name.startswith(package)}
 
 
 def read(name: str, data: bytes, folder: Path) -> object:

@@ -113,6 +113,47 @@ def _hdf5(name: str, shape: tuple[int, ...], kind: type = np.complex64) -> bytes
     return readers._hdf5(write)
 
 
+def _zarr_array(**changed: Any) -> bytes:
+    return json.dumps(json.loads(readers._zarr("2")["0/.zarray"]) | changed).encode()
+
+
+def _zstd_claim() -> bytes:
+    """A frame that says that it holds a terabyte."""
+    return b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + bytes(20)
+
+
+def _blosc_claim() -> bytes:
+    return bytes([2, 1, 33, 1]) + struct.pack("<3I", (1 << 31) - 17, 1 << 20, 116) + bytes(100)
+
+
+def _gzip_chunk() -> bytes:
+    """A chunk of 64 pixels that holds 1.2 GB of zeros."""
+    squeezed = zlib.compressobj(9, wbits=31)
+    block = bytes(1 << 24)
+    return b"".join(squeezed.compress(block) for _ in range(72)) + squeezed.flush()
+
+
+def _raw_entities() -> bytes:
+    """A header of ISMRMRD whose entities grow tenfold nine times."""
+    import h5py
+
+    names = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
+    stream = io.BytesIO(readers._ismrmrd()[0])
+    with h5py.File(stream, "a") as file:
+        text = file["dataset/xml"][0].replace(b"?>", f'?><!DOCTYPE a [<!ENTITY a0 "x">{names}]>'.encode(), 1)
+        file["dataset/xml"][0] = text.replace(b"T2w", b"&a9;")
+    return stream.getvalue()
+
+
+def _raw_claim() -> bytes:
+    import h5py
+
+    stream = io.BytesIO(readers._ismrmrd()[0])
+    with h5py.File(stream, "a") as file:
+        file["dataset/data"].resize((1 << 40,))
+    return stream.getvalue()
+
+
 def _matlab() -> bytes:
     """A variable of 16 GB of zeros by its header."""
     import scipy.io
@@ -179,6 +220,16 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "npz named npy": ("kspace-array", lambda: readers._npz()[0], "it is a .npz archive"),
     "huge hdf5": ("fastmri", lambda: _hdf5("kspace", (10, 100, 60_000, 60_000)), "claims to hold"),
     "hdf5 of many slices": ("complex", lambda: _hdf5("image", (1 << 40, 16, 16)), "claims to hold"),
+    "huge hdf5 of images": ("hdf5-images", lambda: _hdf5("image", (1 << 40, 16, 16), np.uint8), "was never written"),
+    "zarr of huge chunks": ("zarr-2-array", lambda: _zarr_array(chunks=[2, 60_000, 60_000]), "claims chunks of"),
+    "huge zarr": ("zarr-2-array", lambda: _zarr_array(shape=[2, 60_000, 60_000]), "at most 200 million"),
+    "zarr of many planes": ("zarr-2-array", lambda: _zarr_array(shape=[1 << 40, 16, 16]), "at most 1,000,000 are read"),
+    "zarr of objects": ("zarr-2-array", lambda: _zarr_array(compressor={"id": "pickle"}), "codec that is not read"),
+    "zstd that claims": ("zarr-3-chunk", _zstd_claim, "holds 1,099,511,627,776 bytes, where its shape needs 64"),
+    "blosc that claims": ("zarr-blosc", _blosc_claim, "holds 2,147,483,631 bytes, where its shape needs 64"),
+    "gzip in zarr": ("zarr-gzip", _gzip_chunk, "holds 65 bytes, where its shape needs 64"),
+    "laughs in a header": ("ismrmrd", _raw_entities, "no plain XML"),
+    "acquisitions that a file cannot hold": ("ismrmrd", _raw_claim, "claims to hold 1,099,511,627,776 acquisitions"),
     "huge matlab": ("matlab", _matlab, "claims to hold"),
     "huge nifti": ("nifti", lambda: _nifti(32_000, 32_000, 32_000), "claims to hold"),
     "nifti that cannot hold it": ("nifti", lambda: _nifti(800, 800, 800), "cannot hold the shape"),
@@ -198,6 +249,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "long line": ("basicsr", _yaml("2024-05-01 12:00:00,123 INFO: " + "Network: " * 200_000), "no series"),
 }  # fmt: skip
 """Name -> reader, the file, and what is said."""
+BOMBS = {name: bomb for name, bomb in BOMBS.items() if bomb[0] in readers.READERS}
 
 
 @pytest.fixture(scope="module")

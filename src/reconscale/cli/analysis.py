@@ -105,7 +105,7 @@ def forecast(  # noqa: PLR0913 - flags
             echo(f"not forecast: {made.reason}")
 
 
-def report(
+def report(  # noqa: PLR0913 - flags
     source: SourcePath,
     out: Annotated[Path | None, typer.Option(help="Output folder. [default: report, beside the source]")] = None,
     metric: MetricName = None,
@@ -115,28 +115,44 @@ def report(
     ] = None,
     target: Annotated[float | None, typer.Option(help="A value of the metric: how many images does it need?")] = None,
     pictures: Annotated[bool, typer.Option(help="Show patches of test images.")] = True,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(help="Published curves, or a group of them such as ct, to show beside this one; repeatable."),
+    ] = None,
+    statement: Annotated[bool, typer.Option("--statement", help="Show the paragraph on sample size.")] = False,
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
-        from reconscale.report import analyse_study, report_points, study_lines, write_study
+        from reconscale.cli.beside import set_beside
+        from reconscale.laws.findings import unique_findings
+        from reconscale.report import analyse, analyse_study, report_points, study_lines, write_study
+        from reconscale.report.statement import points_statement, study_statement
 
         if not is_csv(source) and (metric is not None or worthwhile is not None):
             raise UserError(
                 source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
             )
         opened = open_source(source, metric=metric, higher=higher)
+        published = set_beside(opened, beside) if beside else None
+        said: list[str] = []
         if isinstance(opened, StudySource):
             known = analyse_study(opened.study, opened.folder, results=opened.results, target=target)
-            page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures)
+            said = study_statement(known) if statement else said
+            page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures,
+                               beside=published, statement=said)  # fmt: skip
             echo(*study_lines(known))
         else:
             least = opened.worthwhile if worthwhile is None else worthwhile
             above = opened.folder.root.parent if isinstance(opened, ExternalSource) else source.parent
             folder = out or above / "report"
-            flags = {"out": out, "metric": metric, "worthwhile": worthwhile, "target": target}
-            page = report_points(opened.points, folder, title=opened.name, worthwhile=least, target=target,
-                                 command=command("report", source, **flags))  # fmt: skip
-        echo(f"report: {page}")
+            points = replace(opened.points, findings=unique_findings(opened.points.findings, opened.run_findings()))
+            flags: dict[str, Any] = {"out": out, "metric": metric, "worthwhile": worthwhile, "target": target}
+            said = points_statement(analyse(points, worthwhile=least)) if statement else said
+            flags |= {"beside": beside or None} | ({"statement": True} if statement else {})
+            page = report_points(points, folder, title=opened.name, worthwhile=least, target=target,
+                                 command=command("report", source, **flags), beside=published,
+                                 statement=said)  # fmt: skip
+        echo(*(line for paragraph in said for line in ("", paragraph)), *([""] if said else []), f"report: {page}")
 
 
 def _fit_record(value: Fit) -> dict[str, Any]:

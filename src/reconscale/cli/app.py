@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconscale.cli import analysis, convert, noise, study, theory
+from reconscale.cli import analysis, convert, curves, noise, sizing, statement, study, theory
 from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
@@ -102,6 +102,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "decide": analysis.decide,
     "compare": analysis.compare,
     "report": analysis.report,
+    "test-size": sizing.size_test_set,
+    "curves": curves.curves,
+    "statement": statement.statement,
     "data": study.data,
     "noise": noise.noise,
     "reconstruct": study.reconstruct,
@@ -110,7 +113,8 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 """Name -> what it runs, in the order of ``--help``."""
 
-WITH_PLUGINS = ("plan", "run", "status", "fit", "forecast", "decide", "compare", "report", "data", "reconstruct")
+WITHOUT_PLUGINS = ("demo", "noise", "metrics", "import")
+WITH_PLUGINS = tuple(name for name in VERBS if name not in WITHOUT_PLUGINS)
 """The verbs that open a study or a run, and may need parts of the user's own."""
 
 for name, verb in VERBS.items():

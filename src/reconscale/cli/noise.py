@@ -154,8 +154,19 @@ def noise_lines(found: ImageNoise, limits: tuple[float, float] | None, brightest
         lines.append("Poisson part: none to be seen")
     if limits is not None:
         lines.append(f"in values of the files: {short((limits[1] - limits[0]) * found.sigma)} at black")
+        lines += _camera_line(found, limits)
     lines += [f"caution: {sentence}" for sentence in _cautions(found, limits, brightest)]
     return [*lines, "in a study file:", *_study_lines(found)]
+
+
+def _camera_line(found: ImageNoise, limits: tuple[float, float]) -> list[str]:
+    """The same in the numbers of a data sheet, as ``problem.camera`` takes them; nothing without a Poisson part."""
+    if not found.photons:
+        return []
+    gain, read_noise = found.photons / (limits[1] - limits[0]), found.sigma * found.photons
+    numbers = f"gain = {float(f'{gain:.3g}'):g}, read_noise = {float(f'{read_noise:.3g}'):g}, black = {limits[0]:g}"
+    return [f"as a camera (electrons for each value of the files; electrons): camera = {{ {numbers} }}, in [problem] "
+            f"instead of sigma and photons, with images.range = [{limits[0]:g}, {limits[1]:g}]"]  # fmt: skip
 
 
 def _study_lines(found: ImageNoise) -> list[str]:

@@ -59,8 +59,12 @@ class CsvSource:
         return Costs(hours_unknown, per_hour, per_image)
 
     def run_findings(self) -> tuple[Finding, ...]:
-        """Cautions about the runs: none is known."""
-        return ()
+        """That it is not known whether the runs had converged, unless some were trained for longer, too."""
+        from reconscale.laws.findings import finding
+        from reconscale.laws.grouping import at_their_most_steps
+
+        known = at_their_most_steps(self.points).trainings is not None
+        return () if known else (finding("convergence-unknown"),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +105,14 @@ class StudySource:
             UserError: no run is done, or the profile or the test set is not in the results.
         """
         from reconscale.study.measurements import load_points
+        from reconscale.study.probes import read_probes, with_probes
 
-        return load_points(self.study, self.folder, results=self.results, profile=self.profile, test_set=self.test_set)
+        points = load_points(
+            self.study, self.folder, results=self.results, profile=self.profile, test_set=self.test_set
+        )
+        done = [result for result in self.results if result.status == "done"]
+        asked = {"profile": points.profile, "test_set": self.test_set or self.study.images.main_test}
+        return with_probes(points, done, read_probes(self.folder, done, **asked), **asked)
 
     @property
     def noise(self) -> NoiseLevel | None:

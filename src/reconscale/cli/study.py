@@ -390,14 +390,16 @@ def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], js
 
 def reconstruct(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run: runs/<id>.")],
-    image: Annotated[Path, typer.Argument(help="An image, a folder of images, or an array (.npy, .npz).")],
+    image: Annotated[
+        Path, typer.Argument(help="An image, a folder of images, an array (.npy, .npz, .h5), OME-Zarr, or a volume.")
+    ],
     out: Annotated[Path, typer.Option(help="Output file, or output folder for a folder.")],
     limits: Annotated[
         tuple[float, float] | None,
         typer.Option("--range", metavar="BLACK WHITE", help="Values that are black and white. [default: the run's]"),
     ] = None,
 ) -> None:
-    """Apply a trained network to an image or a folder. Size, bit depth and units are kept."""
+    """Apply a trained network to an image or a folder. Size, bit depth, units and what files say are kept."""
     with handle_errors():
         _where(None, "cpu", None, 1)
         from reconscale.training import reconstruct as reconstruct_file

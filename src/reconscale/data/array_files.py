@@ -1,58 +1,43 @@
-"""Images from the user's arrays: ``.npy`` and ``.npz`` files."""
+"""Images from the user's arrays: ``.npy``, ``.npz`` and HDF5 files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 from functools import lru_cache
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 
+from reconscale.data.array_stacks import ArrayStack, stack_header
 from reconscale.data.folders import PassedOver, add_files, data_folder, files_below, place_below, stamp
-from reconscale.data.image_checks import Limits, say_range
-from reconscale.data.image_files import Header, check_size, check_values
+from reconscale.data.hdf5_images import HDF5, hdf5_stacks, write_hdf5
+from reconscale.data.image_checks import Limits, check_size, check_values
 from reconscale.data.listing import Listing, in_words
-from reconscale.data.store import SCALES
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.study import Images
 
 MOST_UNPACKED = 4 << 30
 """Bytes that the arrays of one .npz file may have in all."""
-ARRAYS = (".npy", ".npz")
+ARRAYS = (".npy", ".npz", *HDF5)
 """Files with these endings are taken for arrays."""
-
-
-@dataclass(frozen=True)
-class ArrayStack:
-    """An array of images.
-
-    Attributes:
-        name: the file, and the array in it.
-        header: of every image.
-        count: how many.
-        row: the pixels of one.
-        axes: of the array, 3 or 4.
-    """
-
-    name: str
-    header: Header
-    count: int
-    row: Callable[[int], np.ndarray]
-    axes: int
+_NAMED = (".npz", *HDF5)
+"""Those whose arrays have names."""
+_INSIDE = re.compile(r"\.(?:npz|h5|hdf5)/", re.IGNORECASE)
 
 
 def list_arrays(images: Images, data: Path | None, key: str = "images.folders") -> Listing:
-    """The images in ``.npy`` and ``.npz`` files: every row of (N, H, W) or (N, H, W, C) is an image.
+    """The images in ``.npy``, ``.npz`` and HDF5 files: every row of (N, H, W) or (N, H, W, C) is an image.
 
-    Rows of ``.npy`` files are read one by one; a ``.npz`` file is held in memory while its images are packed.
+    Rows of ``.npy`` and HDF5 files are read as they are needed; a ``.npz`` file is held in memory while its images are
+    packed. HDF5 files in folders of other arrays are passed over, unless ``dataset`` is given.
 
     Args:
-        images: the options; ``folders`` names array files, folders that hold them, or one array of a ``.npz`` file as
-            ``file.npz/name``. ``unit = "folder"`` makes all rows of an array one unit.
+        images: the options; ``folders`` names array files, folders that hold them, or one array of a file as
+            ``file.npz/name`` or ``file.h5/group/name``; ``dataset`` the array to read in every file that has names.
+            ``unit = "folder"`` makes all rows of an array one unit.
         data: the folder that all places are below.
         key: what messages call ``images.folders``.
 
@@ -63,7 +48,7 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
     root, limits = data_folder(key, data), images.range
     others: PassedOver = {}
     files, chosen = _array_files(images, root, key, others)
-    stacks, stamps, remarks = _open_arrays(files, chosen, limits)
+    stacks, stamps, remarks = _open_arrays(files, chosen, images)
     names = [f"{stack.name}/{index:07d}" for stack in stacks for index in range(stack.count)]
     if not names:
         raise UserError(root, "the arrays hold no image", f"check {key} and --data")
@@ -96,33 +81,45 @@ def _array_files(
 ) -> tuple[dict[str, Path], dict[str, set[str]]]:
     """The array files of a study by their names, less those of its test sets; and the arrays that are named in some."""
     held_out = {place_below(root, place, f"images.test_sets.{name}") for name, place in images.test_sets.items()
-                if not _split(place)[1]}  # fmt: skip
+                if not in_array_file(place)[1]}  # fmt: skip
     files: dict[str, Path] = {}
     chosen: dict[str, set[str]] = {}
     for place in images.folders:
-        file, array = _split(place)
+        file, array = in_array_file(place)
         where = place_below(root, file, key)
         name = where.relative_to(root).as_posix() if array else ""
         if array and name in chosen:  # another array of the same file
             chosen[name].add(array)
             continue
         chosen |= {name: {array}} if array else {}
-        found = [where] if where.is_file() else files_below(where, ARRAYS, held_out, others)
+        found = [where] if where.is_file() else _in_folder(where, images.dataset, held_out, others)
         if not found or not found[0].name.lower().endswith(ARRAYS):
             more = f" ({in_words(others)})" if others else ""
-            raise UserError(where, f"holds no .npy or .npz array{more}", f"check {key} and --data")
+            kinds = "named array (.npz, .h5)" if images.dataset else ".npy, .npz or HDF5 array"
+            raise UserError(where, f"holds no {kinds}{more}", f"check {key} and --data")
         add_files(files, [path for path in found if path not in held_out], where, root)
     return files, chosen
 
 
-def _split(place: str) -> tuple[str, str]:
-    """A place as a file and the array in it, which is empty where none is named."""
-    at = place.lower().find(".npz/")
-    return (place, "") if at < 0 else (place[: at + 4], place[at + 5 :])
+def _in_folder(folder: Path, dataset: str | None, held_out: set[Path], others: PassedOver) -> list[Path]:
+    """The array files below a folder: HDF5 files only where there are no others, or ``dataset`` names what to read."""
+    if dataset is not None:
+        return files_below(folder, _NAMED, held_out, others)
+    return files_below(folder, (".npy", ".npz"), held_out, others) or files_below(folder, HDF5, held_out)
+
+
+def in_array_file(place: str) -> tuple[str, str]:
+    """A place as a file and the array in it, which is empty where none is named.
+
+    >>> in_array_file("a/b.npz/x"), in_array_file("b.h5/raw/images"), in_array_file("a.npy")
+    (('a/b.npz', 'x'), ('b.h5', 'raw/images'), ('a.npy', ''))
+    """
+    found = _INSIDE.search(place)
+    return (place[: found.end() - 1], place[found.end() :]) if found else (place, "")
 
 
 def _open_arrays(
-    files: dict[str, Path], chosen: dict[str, set[str]], limits: Limits
+    files: dict[str, Path], chosen: dict[str, set[str]], images: Images
 ) -> tuple[list[ArrayStack], list[str], list[str]]:
     """The arrays in files, by the names of these, the stamp of every image in them, and what a user should know."""
     stacks: list[ArrayStack] = []
@@ -130,8 +127,9 @@ def _open_arrays(
     remarks: list[str] = []
     for name, path in sorted(files.items()):
         changed = " ".join(str(part) for part in stamp(name, path)[1:])
-        found = _stacks(name, path, changed, chosen.get(name), limits)
-        if len(found) > 1 and name not in chosen:
+        named = chosen.get(name) or ({images.dataset} if images.dataset else None)
+        found = _stacks(name, path, changed, named, images.range)
+        if len(found) > 1 and named is None:
             listed = ", ".join(f"{stack.name} ({stack.count})" for stack in found)
             remarks.append(f"{name} holds {len(found)} arrays, and the images of all of them are used: {listed}; name "
                            f'one in images.folders to use it alone, as "{found[0].name}"')  # fmt: skip
@@ -141,11 +139,16 @@ def _open_arrays(
 
 
 def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits: Limits) -> list[ArrayStack]:
+    if path.name.lower().endswith(HDF5):
+        wanted_here = [None] if chosen is None else sorted(chosen)
+        return [stack for key in wanted_here for stack in hdf5_stacks(name, path, changed, key, limits)]
+    if chosen is not None and path.name.lower().endswith(".npy"):
+        raise UserError(path, "holds one array, which has no name", "leave images.dataset out, or name other files")
     try:
         with path.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
-                header = _stack_header(name, array, limits)
+                header = stack_header(name, array, limits)
                 return [
                     ArrayStack(name, header, len(array), lambda row: np.array(_mapped(path, changed)[row]), array.ndim)
                 ]
@@ -160,7 +163,7 @@ def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits
                 arrays = {key: opened[key] for key in wanted}
         several = len(arrays) > 1
         return [
-            ArrayStack(f"{name}/{key}", _stack_header(f"{name}/{key}", array, limits, several), len(array),
+            ArrayStack(f"{name}/{key}", stack_header(f"{name}/{key}", array, limits, several), len(array),
                        array.__getitem__, array.ndim)
             for key, array in arrays.items()
         ]  # fmt: skip
@@ -171,17 +174,33 @@ def _stacks(name: str, path: Path, changed: str, chosen: set[str] | None, limits
         raise UserError(path, f"cannot be read ({reason})", "save numbers with numpy.save or numpy.savez") from error
 
 
-def open_stacks(path: Path) -> list[ArrayStack]:
+def open_stacks(path: Path, dataset: str | None = None) -> list[ArrayStack]:
     """The arrays of a file, whatever their numbers mean.
+
+    Args:
+        path: the file.
+        dataset: the array to read in a file that has names; none: all of ``.npz``, the only one of HDF5.
 
     Raises:
         UserError: it cannot be read, or an array has a shape that images do not have.
     """
-    return _stacks(path.name, path, " ".join(str(part) for part in stamp(path.name, path)[1:]), None, (0.0, 1.0))
+    chosen = {dataset} if dataset is not None and path.name.lower().endswith(_NAMED) else None
+    return _stacks(path.name, path, " ".join(str(part) for part in stamp(path.name, path)[1:]), chosen, (0.0, 1.0))
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write one array as ``.npy``, or arrays by their names as ``.npz``, as the ending says."""
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], like: Path) -> list[str]:
+    """Write one array as ``.npy``, or arrays by their names as ``.npz`` or HDF5, as the ending says.
+
+    Args:
+        path: the file to write.
+        arrays: by their names.
+        like: the file that they come from: of HDF5, attributes are kept.
+
+    Returns:
+        What is not kept, one sentence each.
+    """
+    if path.suffix.lower() in HDF5:
+        return write_hdf5(path, arrays, like)
     buffer = io.BytesIO()
     if path.suffix.lower() == ".npy":
         np.save(buffer, next(iter(arrays.values())))
@@ -191,6 +210,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 with archive.open(f"{name}.npy", "w") as member:
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
     write_atomic(path, buffer.getvalue())
+    return []
 
 
 def _refuse_bombs(path: Path, archive: ZipFile) -> None:
@@ -210,29 +230,3 @@ def _mapped(path: Path, changed: str) -> np.ndarray:
     del changed  # decides, with the path, whether the file is still the same
     array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
-
-
-def _stack_header(name: str, array: np.ndarray, limits: Limits, several: bool = False) -> Header:
-    """The header of every image of an array.
-
-    Raises:
-        UserError: the array has another shape or type, or its shape may mean images or colours.
-    """
-    other = f', or name the array that counts in images.folders, as "{name}"' if several else ""
-    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)):
-        raise UserError(
-            name, f"has the shape {array.shape}", f"expected (N, H, W), (N, H, W, 1) or (N, H, W, 3){other}"
-        )
-    if array.ndim == 3 and (array.shape[0] == 3 or array.shape[2] == 3) and min(array.shape[:2]) > 0:
-        found = f"has the shape {array.shape}, and 3 may count images or colours"
-        remedy = "save one RGB image as (1, H, W, 3), and 3 grey images as (3, H, W, 1)"
-        raise UserError(name, found, remedy + other)
-    dtype = "float32" if array.dtype.kind == "f" else array.dtype.newbyteorder("=").name
-    if limits is not None and array.dtype.kind in "iuf":
-        dtype = "float32"
-    if dtype not in SCALES:
-        known = f", or {say_range('the same for all')}" if array.dtype.kind in "iu" else ""
-        raise UserError(
-            name, f"has the type {array.dtype}", f"expected uint8, uint16, or floating point in [0, 1]{known}{other}"
-        )
-    return Header(array.shape[1], array.shape[2], 1 if array.ndim == 3 else array.shape[3], dtype)

@@ -16,6 +16,8 @@ from reconscale.errors import UserError
 from reconscale.machine import cores
 from reconscale.study import Images
 
+ZARR = ".zarr"
+"""Folders with this ending are one image of OME-Zarr each."""
 PassedOver = dict[str, tuple[int, str]]
 """Files that are not read: ending -> how many, and the name of the first."""
 
@@ -124,7 +126,8 @@ def _image_entries(folder: Path, held_out: set[Path], key: str, others: PassedOv
     found = _entries(folder, SUFFIXES, held_out, others)
     if not found:
         count, named = sum(count for count, _ in others.values()), f"; {in_words(others)}" * bool(others)
-        raise UserError(folder, f"holds no {KINDS} ({count} other files{named})", f"check {key} and --data")
+        remedy = 'set images.source = "ome-zarr"' if ZARR in others else f"check {key} and --data"
+        raise UserError(folder, f"holds no {KINDS} ({count} other files{named})", remedy)
     return found
 
 
@@ -242,6 +245,10 @@ def _entries(
             _unreadable(error)
         for entry in [entry for entry in here if entry.is_dir()]:
             if entry.path in left_out:
+                continue
+            if entry.name.lower().endswith(ZARR):  # thousands of chunks, which are no files of their own
+                if others is not None:
+                    _pass_over([entry], others)
                 continue
             if entry.is_symlink():
                 raise UserError(

@@ -35,8 +35,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", "
 KINDS = "PNG, JPEG, TIFF, BMP or WebP image"
 """What these are, for messages."""
 
-__all__ = ["KINDS", "SUFFIXES", "Header", "Limits", "check_size", "check_values", "read_header", "read_image",
-           "read_pixels", "write_image", "write_stack"]  # fmt: skip
+__all__ = ["KINDS", "SUFFIXES", "Header", "Limits", "check_size", "check_values", "encoded_png", "read_header",
+           "read_image", "read_pixels", "write_image"]  # fmt: skip
 
 _HEADERS: dict[str, Callable[[Path, Any], Header]] = {
     "png": png_header, "jpeg": jpeg_header, "bmp": bmp_header, "webp": webp_header
@@ -136,44 +136,36 @@ def write_image(path: Path, image: np.ndarray) -> None:
     Raises:
         UserError: another ending, or the file cannot be written.
     """
-    flat = image[..., 0] if image.shape[2] == 1 else image
-    buffer = io.BytesIO()
     if path.suffix.lower() in (".tif", ".tiff"):
         import tifffile
 
+        buffer = io.BytesIO()
+        flat = image[..., 0] if image.shape[2] == 1 else image
         tifffile.imwrite(buffer, flat, photometric="rgb" if image.shape[2] == 3 else "minisblack")
         return write_atomic(path, buffer.getvalue())
     if path.suffix.lower() != ".png":
         raise UserError(path, f"has the ending '{path.suffix}'", "images are written as .png or .tif")
+    return write_atomic(path, encoded_png(image))
+
+
+def encoded_png(image: np.ndarray) -> bytes:
+    """A PNG file of an image.
+
+    Args:
+        image: (H, W, C), C 1 or 3; uint8, uint16, or floating point in [0, 1], which is rounded to 16 bit.
+    """
+    flat = image[..., 0] if image.shape[2] == 1 else image
     if image.dtype == np.uint8:
         from PIL import Image
 
+        buffer = io.BytesIO()
         Image.fromarray(flat).save(buffer, "PNG")
-        return write_atomic(path, buffer.getvalue())
+        return buffer.getvalue()
     import cv2
 
     deep = flat if image.dtype == np.uint16 else np.rint(flat.clip(0, 1) * 65535).astype(np.uint16)
     _, encoded = cv2.imencode(".png", deep[..., ::-1] if deep.ndim == 3 else deep)
-    return write_atomic(path, encoded.tobytes())
-
-
-def write_stack(path: Path, images: list[np.ndarray]) -> None:
-    """Write images as the pages of a TIFF file.
-
-    Args:
-        path: ends in ``.tif`` or ``.tiff``.
-        images: (H, W, C) of one shape and type, C 1 or 3.
-    """
-    import tifffile
-
-    stack = np.stack(images)
-    colour = stack.shape[3] == 3
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer, stack if colour else stack[..., 0], photometric="rgb" if colour else "minisblack",
-        metadata={"axes": "ZYXS" if colour else "ZYX"},
-    )  # fmt: skip
-    write_atomic(path, buffer.getvalue())
+    return bytes(encoded.tobytes())
 
 
 def _lacking(path: Path, error: ModuleNotFoundError) -> NoReturn:

@@ -58,7 +58,7 @@ class Listing:
         return np.frombuffer(joined, np.uint8).reshape(-1, KEY)
 
 
-_PAGE = re.compile(r"(.+\.tiff?)#[0-9]+", re.IGNORECASE)
+_PAGE = re.compile(r"(.+\.tiff?|.+\.zarr(?:/.*)?)#[0-9]+", re.IGNORECASE)
 """An image that is a page of a file."""
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from reconscale.data.array_files import ARRAYS, list_arrays
+from reconscale.data.array_files import ARRAYS, in_array_file, list_arrays
 from reconscale.data.folders import list_folder
 from reconscale.data.image_files import Header, read_header, read_image
 from reconscale.data.listing import Listing
+from reconscale.data.ome_zarr import list_ome_zarr, may_be_zarr
 from reconscale.data.pairs.listing import list_paired_test_set
 from reconscale.errors import UserError
 from reconscale.own_parts import recalled_from
@@ -214,8 +215,8 @@ def lister_of(images: Images) -> Lister:
 
 
 def list_test_set(images: Images, name: str, data: Path | None) -> Listing:
-    """The listing of a further test set: an array where the place or the study's source says so, else a folder of
-    images.
+    """The listing of a further test set: arrays or OME-Zarr where the place or the study's source says so, else a
+    folder of images.
 
     Raises:
         UserError: as the listing of the source.
@@ -223,6 +224,8 @@ def list_test_set(images: Images, name: str, data: Path | None) -> Listing:
     place = images.test_sets[name]
     if images.paired:
         return list_paired_test_set(images, name, data)
-    arrays = images.source == "array" or place.lower().endswith(ARRAYS) or ".npz/" in place.lower()
     alone = images.model_copy(update={"folders": (place,), "test_sets": {}})
+    if may_be_zarr(place) or images.source == "ome-zarr":
+        return list_ome_zarr(alone, data, f"images.test_sets.{name}")
+    arrays = images.source == "array" or place.lower().endswith(ARRAYS) or bool(in_array_file(place)[1])
     return (list_arrays if arrays else list_folder)(alone, data, f"images.test_sets.{name}")

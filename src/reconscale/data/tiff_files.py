@@ -75,13 +75,13 @@ def tiff_pages(path: Path) -> list[int]:
     Raises:
         UserError: the pages differ in size or type, or what they are is not certain.
     """
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         return _image_pages(path, file)
 
 
 def tiff_header(path: Path, page: int | None, limits: Limits) -> Header:
     """Size, channels and type of a page; none: of the only one."""
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         found = _page(path, file, page)
         height, width = turned_size(found.imagelength, found.imagewidth, _orientation(found))
         return Header(height, width, _channels(found), _dtype(path, found, limits))
@@ -89,7 +89,7 @@ def tiff_header(path: Path, page: int | None, limits: Limits) -> Header:
 
 def read_tiff(path: Path, page: int | None) -> np.ndarray:
     """The pixels of a page, (H, W, C) of the type of the file, as the image is seen; none: of the only one."""
-    with _opened(path) as file:
+    with opened_tiff(path) as file:
         found = _page(path, file, page)
         channels, orientation = _channels(found), _orientation(found)
         if found.compression in _SMALLER and found.predictor != 3:
@@ -121,7 +121,7 @@ def _check_nodata(path: Path, page: Any, image: np.ndarray) -> None:
         raise UserError(path, found, "fill them or cut them off, or remove the image")
 
 
-def _opened(path: Path) -> Any:
+def opened_tiff(path: Path) -> Any:
     """The file, on its own: OME files may name others."""
     import tifffile
 

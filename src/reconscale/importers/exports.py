@@ -21,15 +21,24 @@ from reconscale.importers.log import (
     parse_number,
     read_sheet,
 )
-from reconscale.laws.column_names import CLOCKS, FLAGS, USUAL, simple_name, unfinished
+from reconscale.laws.column_names import (
+    CLOCKS,
+    EXITS,
+    FLAGS,
+    TIMES,
+    USUAL,
+    clock_of,
+    moment,
+    says_well,
+    simple_name,
+    unfinished,
+)
 
 ABOUT = ("Name", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep", "ID", "Group", "Job Type", "Updated")
 """Columns of a table that are about the run, neither settings nor measurements."""
 OTHERS = ("metrics.csv", "progress.csv")
 """CSV files of other tools."""
 BOUNDS = ("__MIN", "__MAX")
-PREFIXES = ("params_", "user_attrs_", "system_attrs_")
-"""What Optuna writes before the names of settings."""
 NAMES = ("name", "run_name", "tags.mlflow.runname", "run", "run_id", "trial_id", "number", "trial", "sys/id")
 """Columns that name a run, the first that is there."""
 LONG = ("run_name", "run", "run_id", "trial_id")
@@ -110,16 +119,21 @@ class _States:
 
     def __init__(self, header: list[str], rows: list[list[str]]) -> None:
         self.columns = {name: [row[place] for row in rows] for place, name in enumerate(header)}
-        self.wandb = kind_of_header(header) == "wandb"
+        self.kind = kind_of_header(header)
 
     def reason(self, name: str, cell: str) -> str:
         """Why a run is skipped, or nothing."""
-        strict = self.wandb and name == "State" and cell not in ("finished", "")
+        strict = self.kind == "wandb" and name == "State" and cell not in ("finished", "")
         if not strict and not unfinished(name, cell, self.columns[name]):
             return ""
-        return (
-            f"its {name} is '{cell}'; write '{'False' if simple_name(name) in FLAGS else 'finished'}' there to keep it"
-        )
+        return f"its {name} is '{cell}'; write '{self._good(name)}' there to keep it"
+
+    def _good(self, name: str) -> str:
+        """What the tool writes there of a run that ended as it should."""
+        usual = {"optuna": "COMPLETE", "mlflow": "FINISHED"}.get(self.kind, "finished")
+        usual = "False" if simple_name(name) in FLAGS else "0" if simple_name(name) in EXITS else usual
+        cells = self.columns[name]
+        return next((cell for cell in cells if says_well(name, cell)), usual)
 
 
 def _run(name: str, header: list[str], row: list[str], states: _States) -> RunLog | SkippedRun:
@@ -128,7 +142,7 @@ def _run(name: str, header: list[str], row: list[str], states: _States) -> RunLo
     for key, cell in sorted(zip(header, row, strict=True), key=lambda pair: pair[0] != "config"):
         if reason := states.reason(key, cell):
             return SkippedRun(name, reason)
-        if key in ABOUT or key.lower() == "name" or not cell:
+        if not key or key in ABOUT or key.lower() == "name" or not cell:
             continue
         if cell.startswith("{"):
             nested = read_mapping(cell)
@@ -144,9 +158,6 @@ def _run(name: str, header: list[str], row: list[str], states: _States) -> RunLo
 def _add(settings: dict[str, Plain], series: Series, key: str, value: Plain, *, both: bool) -> None:
     # A name that occurs twice is a config column first and a summary column afterwards.
     settings.setdefault(key, value)
-    prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), "")
-    if prefix:
-        settings.setdefault(key.removeprefix(prefix), value)
     number = parse_number(str(value))
     if number is not None and both:
         series[key] = {0.0: number}
@@ -186,10 +197,16 @@ def _long_columns(header: list[str], rows: list[list[str]]) -> tuple[int, int] |
         return None
     names = [simple_name(name) for name in header]
     run = next((names.index(name) for name in LONG if name in names), None)
-    clock = next((names.index(name) for name in CLOCKS if name in names), None)
-    if run is None or clock is None or len({row[run] for row in rows}) == len(rows):
+    clocks = _clocks(header)
+    if run is None or not clocks or len({row[run] for row in rows}) == len(rows):
         return None
-    return run, clock
+    return run, clocks[0]
+
+
+def _clocks(header: Sequence[str]) -> list[int]:
+    """The columns that say when a row was measured, the usual ones first."""
+    names = [clock_of(name) for name in header]
+    return [place for clock in (*CLOCKS, *TIMES) for place, name in enumerate(names) if name == clock]
 
 
 def _check_times(source: Path, header: list[str], rows: list[list[str]]) -> None:
@@ -199,18 +216,19 @@ def _check_times(source: Path, header: list[str], rows: list[list[str]]) -> None
         UserError: there are such rows.
     """
     names = [simple_name(re.split(r"[./]", name)[-1]) for name in header]
-    clock = next((names.index(name) for name in CLOCKS if name in names), None)
-    if clock is None or any(name in NAMES for name in map(simple_name, header)):
+    clocks = [place for place in _clocks(header) if clock_of(header[place]) not in TIMES]
+    if not clocks or any(name in NAMES for name in map(simple_name, header)):
         return
     usual = {name for known in USUAL.values() for name in known}
     labels = [place for place, name in enumerate(names) if name in usual]
-    seen: dict[tuple[str, ...], str] = {}
+    seen: dict[tuple[str, ...], list[str]] = {}
     for line, row in enumerate(rows, start=2):
-        first = seen.setdefault(tuple(row[place] for place in labels), row[clock])
-        if labels and first != row[clock]:
+        first = seen.setdefault(tuple(row[place] for place in labels), row)
+        apart = [f"'{header[clock]}'" for clock in clocks if first[clock] != row[clock]]
+        if labels and apart:
             raise UserError(
                 f"{source}, row {line}",
-                f"differs from an earlier row in '{header[clock]}' alone, and no column names the runs",
+                f"differs from an earlier row in {' and '.join(apart)}, and no column names the runs",
                 "add a column 'run' with the training of each row; or give the table to `reconscale forecast`, which "
                 "takes the last row of each training",
             )
@@ -228,13 +246,16 @@ def _long_run(name: str, header: list[str], rows: list[list[str]], states: _Stat
     settings: dict[str, Plain] = {}
     attempts: list[tuple[str, Series]] = []
     last = float("inf")
+    by_time = clock_of(header[clock]) in TIMES
+    if by_time:
+        rows = sorted(rows, key=lambda row: moment(row[clock]) or 0.0)
     for number, row in enumerate(rows):
         one = _run(name, header, row, states)
         if isinstance(one, SkippedRun):
             if number == len(rows) - 1:
                 return one
             continue
-        step = parse_number(row[clock])
+        step = None if by_time else parse_number(row[clock])
         step = float(number) if step is None else step
         if not attempts or step < last:
             attempts.append((f"attempt {len(attempts) + 1}", {}))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from reconscale.errors import UserError
 from reconscale.importers.log import Plain, RunLog
-from reconscale.laws.column_names import USUAL, simple_name
+from reconscale.laws.column_names import USUAL, bare_name, simple_name
 from reconscale.laws.column_units import plain_name
 
 LABELS = ("n", "p", "width", "seed")
@@ -144,6 +144,7 @@ def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | No
     name = key if key is not None else _usual(run, label)
     if name is not None and name not in run.settings:
         name = plain_name(name)  # tables are read without the units of n and p
+        name = next((other for other in run.settings if bare_name(other) == name), name)
     if name is None or name not in run.settings:
         return None
     text = run.settings[name]
@@ -162,7 +163,7 @@ def _from_settings(run: RunLog, label: str, key: str | None) -> MappedValue | No
 def _usual(run: RunLog, label: str) -> str | None:
     """The setting of the most usual name: the whole name first, then the last part of ``data.train_size``."""
     for usual in USUAL[label]:
-        whole = [name for name in run.settings if simple_name(name) == usual]
+        whole = [name for name in run.settings if simple_name(bare_name(name)) == usual]
         last = [name for name in run.settings if len(usual) > 1 and simple_name(re.split(r"[./]", name)[-1]) == usual]
         for names in (whole, last):
             if len({run.settings[name] for name in names}) > 1:

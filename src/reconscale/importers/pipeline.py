@@ -24,10 +24,10 @@ from reconscale.importers.labels import (
 )
 from reconscale.importers.log import RunLog, SkippedRun, Tool
 from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
-from reconscale.laws.column_names import METRIC_NAMES
-from reconscale.laws.csv_table import metric_findings, write_table
+from reconscale.laws.column_names import METRIC_NAMES, bare_name
+from reconscale.laws.csv_table import CAUTIONS, metric_findings, write_table
 from reconscale.laws.csv_text import check_thousands
-from reconscale.laws.findings import Finding, finding
+from reconscale.laws.findings import Finding, finding, joined_findings
 from reconscale.laws.points import Points
 from reconscale.laws.recipe_columns import recipe_findings
 from reconscale.laws.table_rows import refuse_changes
@@ -105,10 +105,15 @@ class Imported:
     def to_csv(self, path: str | Path) -> None:
         """Write the rows as a CSV file that ``Points.from_csv`` reads.
 
+        Findings stand in a last column, ``cautions``, in every row: so they stay with the rows in spreadsheets and data
+        frames, and ``Points.from_csv`` has them again.
+
         Raises:
             UserError: the file cannot be written.
         """
-        write_table(Path(path), self.header, self.rows)
+        said = joined_findings(self.findings)
+        header = (*self.header, CAUTIONS) if said else self.header
+        write_table(Path(path), header, [(*row, said) for row in self.rows] if said else self.rows)
 
 
 def import_logs(
@@ -201,7 +206,7 @@ def _check_tested(rows: Sequence[Row], source: Path) -> None:
     for name in names:
         if f"setting '{name}'" not in used:
             cells = [(row.labels["n"].value, row.run.settings.get(name, ""), row.name) for row in rows]
-            refuse_changes(source, name, cells, sized="p" in rows[0].labels or "width" in rows[0].labels)
+            refuse_changes(source, bare_name(name), cells, sized="p" in rows[0].labels or "width" in rows[0].labels)
 
 
 def _check_complete(rows: Sequence[Row], runs: Sequence[RunLog], labelling: ColumnMapping, source: Path) -> None:
@@ -245,10 +250,12 @@ def _imported(
 def _findings(measure: MetricSelection, rows: Sequence[Row], earlier: bool) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if measure.on_itself:
-        text = (
-            "the step of each run was chosen on the reported values themselves, which flatters the result; "
-            "name a validation series by --choose-by"
+        remedy = (
+            f"'{measure.choose_by}' is the reported series itself: name one that was measured on validation images"
+            if measure.choose_by
+            else "name a validation series by --choose-by"
         )
+        text = f"the step of each run was chosen on the reported values themselves, which flatters the result; {remedy}"
         found.append(Finding("selected-on-test", text, "warning"))
     else:
         found.extend(metric_findings(measure.tag))

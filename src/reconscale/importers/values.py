@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from reconscale.errors import UserError, suggest
 from reconscale.importers.log import RunLog, SkippedRun
 from reconscale.laws.column_names import FURTHER_METRICS, METRIC_COLUMNS, METRIC_NAMES, is_extreme, words_of
+from reconscale.laws.metrics import below_decibels
 
 HIGHER = ("psnr", "ssim", "accuracy", "acc", "iou", "miou", "auc", "auroc", "dice")
 LOWER = ("mse", "nmse", "error", "loss", "mae", "rmse", "nrmse", "l1", "l2", "lpips")
@@ -97,8 +98,10 @@ def select_metric(
     for option, tag in (("--value", value), ("--choose-by", rest.choose_by)):
         if tag and tag not in tags:
             raise UserError(option, f"no run has a series '{tag}'", _there(tag, tags))
-    tag = value or _only_tag(tags, metric, len(runs))
+    tag = value or _no_psnr(runs, metric) or _only_tag(tags, metric, len(runs))
     named = metric_in(tag)
+    if metric and named == "psnr" and _is_no_psnr(runs, tag):
+        named = metric  # the values say that the name is wrong, and the user says what they are
     if metric is None and named is None:
         raise UserError(
             "--value", f"'{tag}' does not say what it is", "add --metric psnr, ssim, or error for any error"
@@ -161,6 +164,19 @@ def _at(run: RunLog, tag: str, step: float | None, chosen_by: float) -> MetricVa
         at = f" at step {step:g}" if run.steps else ""
         return SkippedRun(run.name, f"its '{tag}' is {values[step]}{at}")
     return MetricValue(values[step], step if run.steps else math.nan, chosen_by)
+
+
+def _no_psnr(runs: Sequence[RunLog], metric: str | None) -> str | None:
+    """The only series named after PSNR, with values below any, where no series is named after what is asked for."""
+    tags = {tag: metric_in(tag) for run in runs for tag in run.series}
+    fitting = [tag for tag, named in tags.items() if named == "psnr"]
+    if metric is None or metric == "psnr" or metric in tags.values() or len(fitting) != 1:
+        return None
+    return fitting[0] if _is_no_psnr(runs, fitting[0]) else None
+
+
+def _is_no_psnr(runs: Sequence[RunLog], tag: str) -> bool:
+    return below_decibels([value for run in runs for value in run.series.get(tag, {}).values() if value == value])
 
 
 def _only_tag(tags: Counter[str], metric: str | None, runs: int) -> str:

@@ -6,6 +6,7 @@ from reconscale.laws.decisions.decide import Decision
 from reconscale.laws.decisions.gains import Gain
 from reconscale.laws.decisions.intervals import Interval, likelihood_words
 from reconscale.laws.decisions.next_experiments import Experiment
+from reconscale.laws.decisions.power import SizedTestSet, size_test_set
 from reconscale.laws.decisions.requirements import Exchange, NoiseLevel, Price, RequiredSize, exchange_sentence
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
@@ -39,6 +40,8 @@ from reconscale.laws.questions import (
     price,
     required_n,
 )
+from reconscale.laws.related_curves import RelatedCurves
+from reconscale.laws.steps.budget import Allocation, StepsSurface
 from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surface.optimum import Draws, Optimum
 from reconscale.laws.surface.posterior import infer_surface
@@ -51,6 +54,7 @@ __all__ = [
     "M4",
     "METRICS",
     "USUAL",
+    "Allocation",
     "BacktestRow",
     "BrokenPowerLaw",
     "Candidate",
@@ -81,9 +85,12 @@ __all__ = [
     "Power",
     "PowerFloor",
     "Price",
+    "RelatedCurves",
     "RequiredSize",
     "SegmentedPowerLaw",
     "Shifted",
+    "SizedTestSet",
+    "StepsSurface",
     "Surface",
     "backtest",
     "chinchilla",
@@ -105,4 +112,5 @@ __all__ = [
     "price",
     "required_n",
     "select_width",
+    "size_test_set",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import UTC, datetime
+from itertools import pairwise
 
 USUAL = {
     "n": (
@@ -29,6 +32,10 @@ METRIC_NAMES = METRIC_COLUMNS | FURTHER_METRICS
 
 CLOCKS = ("global_step", "step", "_step", "iteration", "iter", "training_iteration", "epoch")
 """Columns that say when during a training a row was measured."""
+COUNTERS = ("idx", "index", "no", "nr", "num", "number", "id", "counter", "current", "cur", "curr")
+"""Words beside them that say nothing more: ``epoch_idx``, ``Epoch #``."""
+TIMES = ("timestamp", "time_stamp", "wall_time", "walltime", "datetime", "date_time", "logged_at")
+"""Columns that say at what time of the day a row was written."""
 CONDITIONS = (
     "dataset", "data_set", "test_set", "testset", "split", "phase", "method", "model", "network", "arch",
     "architecture", "sigma", "noise", "noise_level", "noise_std", "acceleration", "accel", "scale", "scale_factor",
@@ -54,8 +61,15 @@ SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 """Values of ``FOLDS`` that are no folds."""
 RUNS = ("run", "name", "run_id", "run_name", "trial", "trial_id", "fold")
 """Columns that name the training of a row."""
+ROWS = ("", "unnamed:_0", "index", "number", "id", "row")
+"""Columns that count the rows; pandas writes its index under no name, and reads it as ``Unnamed: 0``."""
+PREFIXES = ("params_", "user_attrs_", "system_attrs_")
+"""What Optuna writes before the names of settings."""
 
-EXTREMES = ("best", "max", "min", "maximum", "minimum", "top")
+EXTREMES = (
+    "best", "max", "min", "maximum", "minimum", "maximal", "minimal", "top", "highest", "lowest", "largest", "smallest",
+    "greatest", "least", "peak", "optimum", "optimal",
+)  # fmt: skip
 """Words of a tag that is the best, or the worst, of all values of a run."""
 
 
@@ -68,6 +82,16 @@ def simple_name(name: str) -> str:
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
+def bare_name(name: str) -> str:
+    """The name of a setting without what Optuna writes before it.
+
+    >>> bare_name("params_n_train"), bare_name("n_params")
+    ('n_train', 'n_params')
+    """
+    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+    return name.removeprefix(prefix)
+
+
 def words_of(tag: str) -> list[str]:
     """The words of a tag, in small letters.
 
@@ -78,8 +102,45 @@ def words_of(tag: str) -> list[str]:
 
 
 def is_extreme(tag: str) -> bool:
-    """Whether a tag names the best, or the worst, of all values of a run."""
-    return any(word in EXTREMES for word in words_of(tag))
+    """Whether a tag names the best, or the worst, of all values of a run.
+
+    >>> is_extreme("peak_psnr"), is_extreme("lowest nmse"), is_extreme("peak signal-to-noise ratio (psnr)")
+    (True, True, False)
+    """
+    words = words_of(tag)
+    quantity = any(pair in (("peak", "signal"), ("peak", "snr")) for pair in pairwise(words))
+    return any(word in EXTREMES and not (quantity and word == "peak") for word in words)
+
+
+def clock_of(name: str) -> str:
+    """Which of ``CLOCKS`` or ``TIMES`` a column is; empty for others.
+
+    >>> clock_of("Epoch #"), clock_of("trainer/global_step"), clock_of("step_size"), clock_of("_timestamp")
+    ('epoch', 'global_step', '', 'timestamp')
+    """
+    simple = simple_name(name)
+    if simple in CLOCKS:
+        return simple
+    last = re.split(r"[./]", name)[-1]
+    word = "_".join(word for word in words_of(last) if word not in COUNTERS)
+    return word if word in (*CLOCKS, *TIMES) else ""
+
+
+def moment(cell: str) -> float | None:
+    """The number or the time in a cell of a clock (in seconds), or None.
+
+    >>> moment("12"), moment("1970-01-01 00:01:00"), moment("soon"), moment("nan")
+    (12.0, 60.0, None, None)
+    """
+    try:
+        found = float(cell)
+    except ValueError:
+        try:
+            time = datetime.fromisoformat(cell.strip())
+        except ValueError:
+            return None
+        found = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return found if math.isfinite(found) else None
 
 
 GOOD = (
@@ -107,6 +168,14 @@ STATES = ("state", "status", "run_state", "run_status", "trial_state", "trial_st
 FLAGS = ("failed", "crashed", "diverged", "pruned", "killed", "has_crashed", "hascrashed", "sys/failed", "aborted")
 """Columns that say by true or false that it did not."""
 
+EXITS = ("exit_code", "exitcode", "exit_status", "return_code", "returncode", "sys/exit_code")
+"""Columns that say so by a number, 0 for good; Slurm writes 1:0, the code and the signal."""
+
+
+def is_state(column: str) -> bool:
+    """Whether a column says how its run ended."""
+    return simple_name(column) in (*STATES, *FLAGS, *EXITS)
+
 
 def unfinished(column: str, cell: str, column_cells: list[str]) -> bool:
     """Whether a cell says that its run did not end as it should, so that its last value is none to count.
@@ -117,13 +186,27 @@ def unfinished(column: str, cell: str, column_cells: list[str]) -> bool:
         column_cells: what it says of all runs: a word that nobody knows counts as bad only among known ones.
     """
     name, word = simple_name(column), _state(cell)
+    if name in EXITS and re.fullmatch(r"[+-]?\d+(?:\.0+)?(?::\d+)?", cell.strip()):
+        return any(float(part) for part in cell.split(":"))
     if name in FLAGS:
         return word in ("true", "1", "1.0", "yes")
-    if name not in STATES or not word or word in GOOD:
+    if name not in (*STATES, *EXITS) or not word or word in GOOD:
         return False
     if word == "terminated":  # how Ray Tune spells finished, and Guild killed
         return any(_state(other) in GOOD for other in column_cells)
     return word in BAD or word.split("_")[0] in BAD or any(_state(other) in GOOD for other in column_cells)
+
+
+def says_well(column: str, cell: str) -> bool:
+    """Whether a cell says that its run ended as it should, in a word that is known.
+
+    >>> says_well("state", "TrialState.COMPLETE"), says_well("exit_code", "0"), says_well("failed", "")
+    (True, True, False)
+    """
+    word = _state(cell)
+    if simple_name(column) in FLAGS:
+        return word in ("false", "0", "0.0", "no")
+    return word in GOOD or (simple_name(column) in EXITS and word != "" and not unfinished(column, cell, []))
 
 
 def _state(cell: str) -> str:

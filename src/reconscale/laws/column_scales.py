@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from reconscale.errors import UserError
+from reconscale.laws.cell_numbers import is_number
 from reconscale.laws.column_names import METRIC_NAMES, words_of
 from reconscale.laws.column_units import scale_cell
 from reconscale.laws.findings import Finding, finding
@@ -56,7 +57,7 @@ def scale_metric(
     factor = _factor(f"{where}, header", column, kind)
     if factor is None:
         return ()
-    if _bounded(kind) and max((abs(float(row[place])) for _, row in rows if _is_number(row[place])), default=0) <= 1:
+    if _bounded(kind) and max((abs(float(row[place])) for _, row in rows if is_number(row[place])), default=0) <= 1:
         raise UserError(f"{where}, column '{column}'", "found no number above 1, so the scale seems to be applied",
                         f"name the column '{kind}' and write the values themselves")  # fmt: skip
     if any(name.startswith("image_") for name in header):
@@ -125,11 +126,3 @@ def _bounded(kind: str) -> bool:
 def _bare(name: str) -> str:
     """The word of a name that is a metric, for the remedy."""
     return next((word for word in words_of(name) if word in METRIC_NAMES), "error")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
+from reconscale.laws.cell_numbers import is_finite, is_number
 from reconscale.laws.column_names import (
     CLOCKS,
     CONDITIONS,
@@ -28,8 +29,9 @@ from reconscale.laws.column_names import (
     words_of,
 )
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
-from reconscale.laws.findings import Finding, finding
-from reconscale.laws.table_rows import find_columns, metric_columns, one_row_a_run
+from reconscale.laws.findings import Finding, finding, findings_of
+from reconscale.laws.metrics import below_decibels
+from reconscale.laws.table_rows import find_columns, metric_columns, named_after_metrics, one_row_a_run
 
 NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
 WHOLE = ("seed", "width")
@@ -37,6 +39,8 @@ WORDS = ("profile", "unit")
 LABELS = ("n", "p", "width", "seed")
 UNLABELLED = "fill it in, or leave the column out"
 IMAGE = "image_"
+CAUTIONS = "cautions"
+"""Column of the findings about a table, the same in every row."""
 SPREADS = ("std", "sd", "stddev", "sem", "se", "stderr", "var", "ci", "ci95")
 """Words of columns that say how far the runs behind a mean scatter."""
 MANGLED = re.compile(r"(.+)\.\d+")
@@ -57,6 +61,7 @@ class Table:
         rows: (line, cells) of each row that counts.
         places: name of a known column -> where it is in ``header``; ``n_train`` stands under ``n``.
         findings: cautions about rows that were left out, or may have to be.
+        shorter: where trainings were measured at several ``steps``: the table with all of their rows.
     """
 
     path: Path
@@ -64,6 +69,7 @@ class Table:
     rows: list[tuple[int, list[str]]]
     places: dict[str, int]
     findings: tuple[Finding, ...] = ()
+    shorter: Table | None = None
 
     def numbers(self, name: str) -> list[float] | None:
         """The numbers of a column, or None where it is not there.
@@ -121,11 +127,19 @@ def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str
     places = find_columns(path, header, rows) | {
         name: place for place, name in enumerate(header) if name in (*NUMBERS, *WHOLE, *WORDS) or _is_image(name)
     }
-    rows, findings = one_row_a_run(path, header, rows, places)
-    table = Table(path, header, rows, places, findings)
+    rows, findings, every = one_row_a_run(path, header, rows, places)
+    shorter = None if every is None else Table(path, header, [(line, [*row]) for line, row in every], {**places})
+    written = [item for item in _written_findings(header, rows) if item.code not in {found.code for found in findings}]
+    table = Table(path, header, rows, places, (*findings, *written), shorter)
     for name in WORDS:
         table.word(name)
     return table
+
+
+def _written_findings(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple[Finding, ...]:
+    """What the program that wrote the table had to say about its rows."""
+    cells = dict.fromkeys(row[header.index(CAUTIONS)] for _, row in rows) if CAUTIONS in header else ()
+    return tuple(dict.fromkeys(item for cell in cells for item in findings_of(cell)))
 
 
 def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) -> tuple[str, str]:
@@ -142,7 +156,7 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
     path, places = table.path, table.places
     kinds = METRIC_COLUMNS | FURTHER_METRICS | {name: name for name in further if name not in METRIC_COLUMNS}
     if "n" not in places:
-        found = f"there is no column 'n' among {_listed(table.header[:8])}"
+        found = f"there is no column 'n' among {_listed([name for name in table.header if name][:8])}"
         raise UserError(path, found, "name the column of training-set sizes 'n'")
     if asked is not None and asked not in kinds:
         known = [*METRIC_COLUMNS, *sorted(set(kinds) - set(METRIC_COLUMNS))]
@@ -152,6 +166,8 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
             f"{suggest(asked, known)} (or say which side is better: --higher-is-better or --lower-is-better)",
         )
     present = _present(table, asked, kinds)
+    if not present and "y" not in places:
+        _refuse_cells(table, kinds)
     if asked is None:
         return _only_metric(path, places, present)
     if asked in present:
@@ -162,10 +178,29 @@ def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) 
     if "y" in places and not present:
         return "y", kinds[asked]
     if present:
-        found = _listed(list(present))
         first = next(iter(present))
+        if present == {first: "psnr"} and below_decibels(_finite_numbers(table, first)):
+            return first, kinds[asked]  # nothing else can be meant: it is no PSNR, and the user says what it is
+        found = _listed(list(present))
         raise UserError(path, f"holds {found} where '{asked}' was expected", f"ask for metric='{first}' instead")
     raise UserError(path, f"there is no column '{asked}' and no column 'y'", "name the column of measured values 'y'")
+
+
+def _refuse_cells(table: Table, kinds: dict[str, str]) -> None:
+    """Name the cell for which the only column that is named after a metric is none of measured values."""
+    named = named_after_metrics(table.header, kinds)
+    if len(named) == 1:
+        (name,) = named
+        place = table.header.index(name)
+        for line, row in table.rows:
+            _number(table.path, line, name, row[place], whole=False)
+
+
+def _finite_numbers(table: Table, name: str) -> list[float]:
+    """The numbers of a column; none where a cell holds something else."""
+    place = table.header.index(name)
+    cells = [row[place] for _, row in table.rows]
+    return [float(cell) for cell in cells] if all(map(is_finite, cells)) else []
 
 
 def _present(table: Table, asked: str | None, kinds: dict[str, str]) -> dict[str, str]:
@@ -187,7 +222,12 @@ def metric_findings(column: str, header: Sequence[str] = ()) -> tuple[Finding, .
     metrics = {word for word in words_of(column) if word in METRIC_NAMES}
     spreads = (name for name in header if metrics & {*words_of(name)} and {*SPREADS} & {*words_of(name)})
     spread = next(spreads, None)
-    return (*found, finding("spread-unused", column=spread)) if spread is not None else tuple(found)
+    if spread is not None:
+        found.append(finding("spread-unused", column=spread))
+    beside = [name for name in header if is_extreme(name) and metrics & {*words_of(name)}] if metrics else []
+    if beside and not is_extreme(column):
+        found.append(finding("extreme-unused", column=column, other=beside[0]))
+    return tuple(found)
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -216,17 +256,9 @@ def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return repr(value)
-    if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
+    if isinstance(value, str) and value.startswith(FORMULA) and not is_number(value):
         return f"'{value}"
     return value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _only_metric(path: Path, places: dict[str, int], present: dict[str, str]) -> tuple[str, str]:

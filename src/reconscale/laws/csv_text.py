@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reconscale.errors import UserError
 from reconscale.files import read_limited
+from reconscale.laws.column_names import words_of
 from reconscale.laws.column_units import without_units
 
 SEPARATORS = (",", ";", "\t")
@@ -83,7 +84,7 @@ def read_cells(path: Path, most: int, remedy: str) -> Sheet | None:
         return None
     rows = [(line, row) for line, row in lines[1:] if row != lines[0][1]]  # a header again, as of files put together
     if mark != ",":
-        _read_decimal_commas([row for _, row in rows])
+        _read_decimal_commas(lines[0][1], [row for _, row in rows])
     return Sheet(without_units(path, lines[0][1], [row for _, row in rows]), rows)
 
 
@@ -221,10 +222,16 @@ def _lines(path: Path, text: str, mark: str, remedy: str) -> list[tuple[int, lis
         raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", remedy) from error
 
 
-def _read_decimal_commas(rows: list[list[str]]) -> None:
-    """Write decimal commas as points, in place, where one of them shows that commas are no marks of thousands."""
+def _read_decimal_commas(header: list[str], rows: list[list[str]]) -> None:
+    """Write decimal commas as points, in place, where one of them shows that commas are no marks of thousands.
+
+    It has not three decimals, or begins with 0, or is a PSNR: there is none of thousands of dB.
+    """
     found = [match for row in rows for cell in row if (match := DECIMAL_COMMA.fullmatch(cell))]
-    if not any(len(match[2]) != 3 or len(match[1]) > 3 or match[1].startswith("0") for match in found):
+    decibels = [place for place, name in enumerate(header) if "psnr" in words_of(name)]
+    if not any(len(match[2]) != 3 or len(match[1]) > 3 or match[1].startswith("0") for match in found) and not any(
+        DECIMAL_COMMA.fullmatch(cell) for row in rows for place in decibels for cell in row[place : place + 1]
+    ):
         return
     for row in rows:
         row[:] = [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in row]

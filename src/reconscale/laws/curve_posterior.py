@@ -17,6 +17,7 @@ from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift, select_width, without_repeats
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import Points
+from reconscale.laws.steps.law import StepsLaw, infer_steps
 from reconscale.laws.surface.cells import has_surface
 from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.surface import Surface
@@ -86,10 +87,30 @@ class CurvePosterior:
         best = self.best
         return None if best.p is None else float(np.median(best.p[best.n == best.n.max()]))
 
+    @property
+    def dial(self) -> float | None:
+        """What tells the network chosen at the largest n from others: p, or the width where p is not known, or None."""
+        best = self.best
+        if best.p is not None or best.width is None:
+            return self.p
+        return float(np.median(best.width[best.n == best.n.max()]))
+
     @cached_property
     def surface(self) -> Surface | None:
         """Quality over n and p, inferred when it is first asked for; None where there are too few cells (n, p)."""
         return infer_surface(self.points, self.seed) if has_surface(self.points) else None
+
+    @cached_property
+    def steps_law(self) -> StepsLaw | None:
+        """What more steps give, inferred when it is first asked for; None where no run was measured at several."""
+        trainings = self.points.trainings
+        return None if trainings is None else infer_steps(trainings, self.points, seed=self.seed)
+
+    @cached_property
+    def steps(self) -> float | None:
+        """Steps of the network chosen at the largest n: the median over its runs, or None where they are not known."""
+        best = self.best
+        return None if best.steps is None else float(np.median(best.steps[best.n == best.n.max()]))
 
     def generator(self) -> np.random.Generator:
         """Where the inference left its random numbers: a forecast goes on from there, each time from the same place."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconscale.format import amount, short
+from reconscale.laws.table_codes import TABLE_CODES
 
 CODES: dict[str, tuple[str, str]] = {
+    **TABLE_CODES,
     "width-at-edge": (
         "warning",
         "at n = {n:size} the best {what} is the {side} one tried ({value:short}); "
@@ -96,93 +100,14 @@ CODES: dict[str, tuple[str, str]] = {
         "{count} of the runs lie far from the others at their size (the first at n = {n:size}: {value:.4g}); the "
         "median is used there, and the spread there includes them; check these runs",
     ),
-    "copies": (
-        "note",
-        "{count} of the rows repeat the n and the value of another row without a seed; they count once",
-    ),
-    "repeated-rows": (
-        "caution",
-        "{count} of the rows repeat the n, the network, the seed and the value of another row; they are the same runs, "
-        "and count once",
-    ),
-    "same-labels": (
-        "caution",
-        "{count} rows have {labels} and different values ({values}); they are counted as replicates, so if one of them "
-        "is a restart of another, or was measured on something else, keep only the one that holds",
-    ),
-    "rows-left-out": (
-        "caution",
-        "{count} of {rows} rows are left out, because their runs did not finish ({which})",
-    ),
-    "last-of-training": (
-        "caution",
-        "rows of one training differ in '{column}'; the last of each counts, {kept} of {rows} rows",
-    ),
-    "times-as-replicates": (
-        "caution",
-        "rows of one n differ in '{column}' (lines {line} and {other}) and count as replicates; if they are one "
-        "training at several times, keep the last one, or add a column 'seed'",
-    ),
-    "steps-differ": (
-        "caution",
-        "the last values are from {clock} {low:g} to {high:g}; where runs were broken off, what looks like an effect "
-        "of n is one of the training, so leave them out or take all at {low:g}",
-    ),
-    "restarts": (
-        "caution",
-        "in {count} of {runs} runs attempts at the training overlap ({first}); the later attempt counts from where it "
-        "begins",
-    ),
-    "logs-cut": (
-        "note",
-        "in {count} of {runs} runs a log ends in the middle ({first}); what is before it counts",
-    ),
-    "means-of-several": (
-        "caution",
-        "in {count} of {runs} runs values are means of several ({first}), over steps or over a group of runs; the "
-        "table of runs, without groups, is exact",
-    ),
     "out-of-reach": (
         "warning",
         "the {name} of {measured:.4g} leaves at most {room:.2g} to gain, so no amount of data can add the "
         "{worthwhile:g} that is called worthwhile",
     ),
-    "looks-like-ssim": (
-        "warning",
-        "values between {low:.3g} and {high:.3g} are no PSNR in dB of a reconstruction; they look like SSIM, or like "
-        "an error: name the column, or the metric, so",
-    ),
-    "psnr-of-equal-images": (
-        "warning",
-        "{count} of {runs} values are {value:.4g} dB or near it, which is the PSNR of an image and itself, or a cap",
-    ),
-    "psnr-of-another-range": (
-        "caution",
-        "values between {low:.4g} and {high:.4g} dB are no usual PSNR of reconstructions; {why}: gains are the same "
-        "with another range, the values and forecasts are not",
-    ),
-    "n-not-whole": (
-        "warning",
-        "n holds {value:.4g}, which is no number of images; if these are logarithms or thousands write the numbers "
-        "themselves, or doubling n means something else here; else say in a column 'unit' what n counts",
-    ),
-    "p-not-whole": (
-        "warning",
-        "p holds {value:.4g}, which is no number of parameters; if these are millions name the column 'params (M)', or "
-        "whatever is said about network sizes is wrong by that factor",
-    ),
     "sizes-merged": (
         "note",
         "{sizes} sizes were merged into {levels} groups of neighbours before fitting",
-    ),
-    "spread-unused": (
-        "caution",
-        "'{column}' says how far runs scatter, and is not used: give every run a row of its own, with its seed, and "
-        "the spread between seeds is known",
-    ),
-    "scale-applied": (
-        "note",
-        "the numbers of '{column}' are read times {factor:g}, as its name says",
     ),
     "not-identified": (
         "caution",
@@ -197,16 +122,6 @@ CODES: dict[str, tuple[str, str]] = {
         "warning",
         "all runs of one n have the same steps, and larger n have more ({low:,.0f} to {high:,.0f}), so the effects of "
         "data and of training cannot be told apart",
-    ),
-    "recipe-follows-n": (
-        "caution",
-        "'{column}' changes from one n to another ({first} at n = {low:size}, {last} at n = {high:size}), so what it "
-        "does and what the data do cannot be told apart: train all n with the same",
-    ),
-    "mixed-recipes": (
-        "caution",
-        "'{column}' has several values ({values}) at one n, and such rows are counted as replicates: keep the rows of "
-        "one of them, and compare files with `reconscale compare`",
     ),
     "p-assumed": (
         "note",
@@ -267,6 +182,11 @@ CODES: dict[str, tuple[str, str]] = {
         "validation, more than the tolerance of {tolerance:.2g} dB: the curve shows the training there, and not the "
         "data; recipe.doublings = {doublings} would take up to {hours} more",
     ),
+    "longer-gains": (
+        "warning",
+        "at n = {n:size} {told} (90 % interval {low} to {high}), and more than {least} with a chance of {chance}: the "
+        "curve shows the training as much as the data",
+    ),
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "
@@ -299,13 +219,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "not-probed": (
         "caution",
-        "whether more steps would change the curve was not measured; `reconscale run --probe` trains the smallest and "
-        "the largest n 4 times as long",
+        "whether more steps would change the curve was not measured: {why}; `reconscale run study.toml --probe` trains "
+        "{what} 4 times as long{hours}",
     ),
     "convergence-unknown": (
         "note",
         "reconscale did not train these networks, so it cannot tell whether they had converged; train the smallest and "
-        "the largest n 4 times as long, and see that the answer stays",
+        "the largest n 4 times as long: a table with these rows, too, and a column 'steps' says what more steps add",
     ),
     "validation-too-small": (
         "caution",
@@ -354,6 +274,28 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
         "{reached:.4g}), within what seeds explain",
     ),
+    "test-set-too-small": (
+        "caution",
+        "{what}",
+    ),
+    "few-test-units": (
+        "caution",
+        "{count} hardly tell how far others differ: the number needed is known to within a factor of {ratio}",
+    ),
+    "skewed-differences": (
+        "caution",
+        "differences between {noun} are skewed (skewness {skewness:.2g}): below about {asked:size} {noun} a t-test "
+        "sees them {often} often than promised, and differences that are not there more often",
+    ),
+    "far-pair": (
+        "caution",
+        "{first} and {second} differ by {measured}, far more than {difference}; methods that differ less do so more "
+        "evenly over images, so fewer may do: take two that differ by about as much as is to be told apart",
+    ),
+    "patients-unknown": (
+        "caution",
+        "{what}",
+    ),
     "train-changed": (
         "caution",
         "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "
@@ -366,6 +308,12 @@ CODES: dict[str, tuple[str, str]] = {
     ),
 }
 """Code -> (severity, template). The severities are ``note``, ``caution`` and ``warning``."""
+
+
+BETWEEN = " | "
+"""What stands between two findings of one cell."""
+WRITTEN = re.compile(r"(?:note|caution|warning) \[(?P<code>[a-z-]+)\]: (?P<text>.+)")
+"""A finding as it is printed."""
 
 
 @dataclass(frozen=True)
@@ -403,6 +351,25 @@ def finding(code: str, **values: object) -> Finding:
     """
     severity, template = CODES[code]
     return Finding(code, _Templates().format(template, **values), severity)
+
+
+def joined_findings(findings: Sequence[Finding]) -> str:
+    """Findings as the text of one cell, which :func:`findings_of` reads back."""
+    return BETWEEN.join(re.sub(r"[\s|]+", " ", str(item)) for item in findings)
+
+
+def findings_of(text: str) -> tuple[Finding, ...]:
+    """The findings in a cell; what is none is left out.
+
+    >>> findings_of("caution [no-seeds]: none was run twice | hello")
+    (Finding(code='no-seeds', text='none was run twice', severity='caution'),)
+    """
+    found = (WRITTEN.fullmatch(part.strip()) for part in text.split(BETWEEN.strip()))
+    return tuple(
+        Finding(item["code"], item["text"], CODES[item["code"]][0])
+        for item in found
+        if item is not None and item["code"] in CODES
+    )
 
 
 def floor_range(low: float, high: float) -> dict[str, float]:

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
+from reconscale.format import tell_apart
+from reconscale.laws.doubtful_values import find_doubtful_values
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.seed_noise import find_outliers, fit_variance, rise_beyond_chance, shrink_variance
+from reconscale.laws.steps.levels import at_most_steps, label_trainings
 
 
 def select_width(points: Points) -> Points:
@@ -150,7 +153,12 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
         wild = find_outliers(np.log(sizes), log_error, group)
         mean = np.where(np.bincount(group, wild) > 0, _medians(log_error, group), mean)
     away = log_error - mean[group]
-    findings = best.findings + tuple(_cautions(sizes, runs)) + _doubts(best) + _growing_networks(points, best)
+    findings = (
+        best.findings
+        + tuple(_cautions(sizes, runs))
+        + find_doubtful_values(points, best)
+        + _growing_networks(points, best)
+    )
     if wild.any():
         which = int(np.flatnonzero(wild)[0])
         findings += (finding("outlier", count=int(wild.sum()), n=float(best.n[which]), value=float(best.y[which])),)
@@ -173,9 +181,11 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
 def without_repeats(points: Points) -> Points:
     """The points with each run once: rows of one n, network and seed are one run, where their values are equal.
 
+    Of a training that was measured at several numbers of steps the most count; all of its rows are in ``trainings``.
     Rows that differ in the value alone are kept, and a finding asks which one holds. Without seeds, and where there is
     nothing of this kind, the points come back as they are.
     """
+    points = at_their_most_steps(points)
     if points.seed is None:
         return points
     labels = {"n": points.n, "p": points.p, "width": points.width, "seed": points.seed}
@@ -192,34 +202,24 @@ def without_repeats(points: Points) -> Points:
     if runs.max() > 1:
         rows = first[run.ravel()[first] == int(runs.argmax())]
         shared = ", ".join(f"{name} = {value[rows[0]]:g}" for name, value in labels.items() if value is not None)
-        values = ", ".join(f"{value:.6g}" for value in points.y[rows][:3])
+        values = ", ".join(tell_apart(points.y[rows][:3].tolist()))
         found.append(finding("same-labels", count=int(runs.max()), labels=shared, values=values))
     return replace(kept, findings=unique_findings(kept.findings, tuple(found)))
 
 
-CAP = 90.0
-"""dB. Programs write 100 for equal images; rounding to 8 bits alone leaves 59 dB."""
+def at_their_most_steps(points: Points) -> Points:
+    """The rows at the most steps of each training, with all of them as ``trainings``; see :func:`.label_trainings`."""
+    if points.steps is None or points.trainings is not None:
+        return points
+    owner = label_trainings([points.n, points.p, points.width, points.seed], points.steps)
+    if owner is None:
+        return points
+    keep = at_most_steps(owner, points.steps)
+    found = finding("last-of-training", column="steps", kept=int(keep.sum()), rows=len(points))
+    kept = points.rows(keep)
+    return replace(kept, trainings=points, findings=unique_findings(kept.findings, (found,)))
 
 
-def _doubts(points: Points) -> tuple[Finding, ...]:
-    """That what is called PSNR cannot be one of reconstructions."""
-    y = points.y
-    if points.metric != "psnr":
-        return ()
-    if ((y > 0) & (y < 1)).all():
-        return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max())),)
-    if y.max() >= CAP:
-        return (finding("psnr-of-equal-images", count=int((y >= CAP).sum()), runs=len(y), value=float(y.max())),)
-    why = RANGES[0] if y.min() > ABOVE else RANGES[1] if y.max() < 0 else ""
-    return (finding("psnr-of-another-range", low=float(y.min()), high=float(y.max()), why=why),) if why else ()
-
-
-ABOVE = 62.0
-"""dB. What rounding to 8 bits leaves, and a little more; 14 dB and 48 dB for the wrong range is that, too."""
-RANGES = (
-    "images from 0 to 1 with a data range of 255 give 48.13 dB too much",
-    "images from 0 to 255 with a data range of 1 give 48.13 dB too little",
-)
 CONFOUNDED = 0.7
 """From this correlation of ln n and ln p on, networks that were not varied at one n are said to grow with n."""
 

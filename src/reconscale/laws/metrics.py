@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -229,6 +229,19 @@ METRICS = {
     "nmse": lower_is_better("nmse", "NMSE"),
 }
 """The metrics that points can be in. Another one is an entry here, or a ``Metric`` given to ``Points``."""
+
+
+LEAST_PSNR = 2.0
+"""dB. Reconstructions have more (images of zeros mostly have 5 and more); SSIM and most errors are below."""
+
+
+def below_decibels(values: Sequence[float]) -> bool:
+    """Whether all values are below what any reconstruction has in dB, and none is far below 0, as of another range.
+
+    >>> below_decibels([-0.01, 0.91]), below_decibels([0.85, 30.1]), below_decibels([])
+    (True, False, False)
+    """
+    return max(values, default=0.0) > 0 and all(-1 < value < LEAST_PSNR for value in values)
 
 
 def spell_apart(log_ratio: float, metric: str) -> str:

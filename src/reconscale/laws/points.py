@@ -19,6 +19,8 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS as METRICS
 from reconscale.laws.metrics import Metric as Metric
 from reconscale.laws.metrics import register
+from reconscale.laws.table_rows import seeds_from_names
+from reconscale.laws.unit_values import UnitValues
 from reconscale.shown import Drawn
 
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
@@ -46,9 +48,12 @@ class Points(Drawn):
         steps: (M,) optimisation steps of the network, above 0, or None.
         images: (M, K) error of each test image in ``metric`` (1 - SSIM, the MSE for a PSNR; 0 or more), the same K
             images in every row, or None.
+        per_unit: the metric of each unit of the test set, a patient or a single image, or None; not written to a CSV.
         profile: name of the convention by which the metric was measured, for instance ``psnr-rgb-clip``.
         unit: what n counts, for instance ``slices``; ``training images`` where nobody says.
         findings: cautions about how these rows came about.
+        trainings: the same runs at several numbers of steps, one row for each, in the same metric, or None. A row is
+            what a whole training of that length gives; these rows are no replicates, and not in the curve.
 
     Raises:
         UserError: lengths differ, a number is not finite or out of range, or the metric is unknown.
@@ -64,12 +69,15 @@ class Points(Drawn):
     validation: Floats | None = None
     steps: Floats | None = None
     images: Floats | None = None
+    per_unit: UnitValues | None = None
     profile: str = ""
     unit: str = IMAGES
     findings: tuple[Finding, ...] = ()
+    trainings: Points | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", register(self.metric))
+        _check_trainings(self.trainings, self.metric)
         if self.metric not in METRICS:
             remedy = "errors of any kind are 'error'" if self.metric in ("mse", "loss") else ""
             raise UserError("Points, metric", f"found '{self.metric}'", remedy or suggest(self.metric, METRICS))
@@ -80,6 +88,9 @@ class Points(Drawn):
         for name in ("seed", "width"):
             columns[name] = _whole(name, _optional(name, getattr(self, name), len(n)))
         columns["images"] = _images(self.images, len(n))
+        if self.per_unit is not None and len(self.per_unit.values) != len(n):
+            found = f"found {len(self.per_unit.values)} rows"
+            raise UserError("Points, per_unit", found, f"{len(n)}, as many as n has, are expected")
         for name in ("n", "p", "width", "steps"):
             _above_zero(name, columns[name])
         for name in ("y", "validation"):
@@ -130,9 +141,10 @@ class Points(Drawn):
         """The rows where ``keep``, a mask or indices, says so."""
         chosen = np.asarray(keep)
         columns = ("n", "y", "seed", "p", "width", "validation", "steps", "images")
+        units = None if self.per_unit is None else self.per_unit.rows(chosen)
         parts: dict[str, Any] = {name: getattr(self, name) for name in columns}
         kept: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in parts.items()}
-        return replace(self, **kept)
+        return replace(self, per_unit=units, **kept)
 
     @classmethod
     def from_csv(cls, path: str | Path, metric: str | Metric | None = None) -> Points:
@@ -176,10 +188,12 @@ class Points(Drawn):
         column, name = choose_metric(table, None if metric is None else register(metric), list(METRICS))
         scaled = scale_metric(path, table.header, table.rows, column, name, ("validation",))
         known: dict[str, Any] = {name: table.numbers(name) for name in ("n", column, *OPTIONAL)}
+        known["seed"] = known["seed"] or seeds_from_names(table.header, table.rows, table.places, column)
         images: Any = table.images()
         unit = table.word("unit") if "unit" in table.places else IMAGES
         _check_unit(path, unit, known["n"])
         odd = _odd_counts(known["n"], known["p"], unit)
+        trainings = None if table.shorter is None else cls._from_table(table.shorter, metric)
         try:
             return cls(
                 known.pop("n"),
@@ -190,12 +204,14 @@ class Points(Drawn):
                 profile=table.word("profile"),
                 unit=unit,
                 findings=(*table.findings, *metric_findings(column, table.header), *scaled, *odd),
+                trainings=trainings,
             )
         except UserError as mistake:
-            raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+            found = f"{mistake.found} (the scale in '{column}' is applied)" if scaled else mistake.found
+            raise UserError(f"{path}, {mistake.where}", found, mistake.remedy) from mistake
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows so that :meth:`from_csv` reads the same bits back (findings are not written).
+        """Write the rows so that :meth:`from_csv` reads the same bits back (without findings and trainings).
 
         Raises:
             UserError: the file cannot be written.
@@ -204,7 +220,7 @@ class Points(Drawn):
         write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
 
     def to_dataframe(self) -> Any:
-        """The rows as a data frame of pandas, which :meth:`from_dataframe` reads back (findings are not in it).
+        """The rows as a data frame of pandas, which :meth:`from_dataframe` reads back (without findings and trainings).
 
         Raises:
             UserError: pandas is not installed.
@@ -228,6 +244,18 @@ class Points(Drawn):
             for index, values in enumerate(self.images.T, start=1):
                 columns[f"{IMAGE}{index}"] = list(values.tolist())
         return columns
+
+
+def _check_trainings(trainings: Points | None, metric: str) -> None:
+    """Refuse rows at several numbers of steps that do not say how many, or are in another metric."""
+    if trainings is None:
+        return
+    if trainings.metric != metric:
+        raise UserError(
+            "Points, trainings", f"found '{trainings.metric}'", f"the points are in '{metric}': give the same"
+        )
+    if trainings.steps is None:
+        raise UserError("Points, trainings", "found no steps", "give the steps of every row")
 
 
 def _check_unit(path: Path, unit: str, n: list[float]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
 
 from numpy.typing import ArrayLike
 
+from reconscale.errors import UserError
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.compare import NAMES, Comparison, Crossing, compare_curves, find_crossing
 from reconscale.laws.decisions.costs import Costs
@@ -25,6 +28,8 @@ from reconscale.laws.decisions.requirements import (
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
 from reconscale.laws.points import Points
+from reconscale.laws.related_curves import RelatedCurves, relate_curves
+from reconscale.laws.steps.budget import StepsSurface
 from reconscale.shown import Drawn
 
 
@@ -56,24 +61,51 @@ class Curve(CurvePosterior, Drawn):
     crossing = find_crossing
     compare = compare_curves
 
+    @cached_property
+    def over_steps(self) -> StepsSurface:
+        """L(n, p, steps): quality at other numbers of steps, and the best p and steps for a budget.
+
+        Raises:
+            UserError: no run was measured at several numbers of steps.
+        """
+        return StepsSurface(self)
+
     def backtest(self) -> list[BacktestRow]:
         """Forecast the largest sizes from the smaller ones; see :func:`reconscale.laws.backtest`."""
         return backtest(self.points, seed=self.seed, laws=tuple(self.ensemble.laws))
 
 
-def infer(points: Points, *, seed: int = 0, laws: str | Sequence[str] = ()) -> Curve:
+@overload
+def infer(points: Points, *, seed: int = 0, laws: str | Sequence[str] = ()) -> Curve: ...
+@overload
+def infer(points: Sequence[Points], *, seed: int = 0, laws: str | Sequence[str] = ()) -> RelatedCurves[Curve]: ...
+def infer(
+    points: Points | Sequence[Points], *, seed: int = 0, laws: str | Sequence[str] = ()
+) -> Curve | RelatedCurves[Curve]:
     """Infer the curve of ``points``, once for every question.
 
+    ``infer([a, b])`` infers the curves of related methods together, for instance of networks that learn the same task
+    from runs of their own: each learns from the others how fast it goes on, as far as the measurements say that they
+    are alike, and no interval becomes narrower. Networks of tomography are forecast better so, most other curves about
+    as well as alone (``python benchmarks/related.py``). Widths, metrics and test sets of the same runs repeat each
+    other's evidence: infer those one by one.
+
     Args:
-        points: the measurements, two or more distinct n.
+        points: the measurements, two or more distinct n; or a list of them, for curves that are inferred together.
         seed: the same seed gives the same bits.
         laws: names of laws (keys of :data:`LAWS <.named.registry.LAWS>` or aliases). Each is fitted and becomes one
             more member of the ensemble behind every answer, weighted by how well it predicted the largest sizes.
 
     Raises:
-        UserError: there are fewer than two distinct n, or too few for a law, or there is no such law.
+        UserError: there are fewer than two distinct n, or too few for a law, or there is no such law; of a list: it
+            holds fewer than two sets of points, or the same ones twice, or their n count different things.
     """
-    return Curve.infer(points, seed, laws)
+    if isinstance(points, Points):
+        return Curve.infer(points, seed, laws)
+    for each in points:
+        if not isinstance(each, Points):
+            raise UserError("infer", f"found {type(each).__name__}", "give points, or a list of points")
+    return relate_curves([Curve.infer(each, seed, laws) for each in points], seed)
 
 
 # The same questions asked of points, for one question alone. They raise what the method raises, and a UserError where

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from reconscale.laws.column_names import words_of
+from reconscale.laws.column_names import ROWS, RUNS, clock_of, is_state, simple_name, words_of
 from reconscale.laws.findings import Finding, finding
 
 RECIPE = (
@@ -51,6 +51,8 @@ def recipe_findings(
 
 
 def _is_setting(name: str, place: int, rows: Sequence[tuple[int, list[str]]]) -> bool:
+    if clock_of(name) or is_state(name) or simple_name(name) in (*RUNS, *ROWS):
+        return False
     words = words_of(re.split("[./]", name)[-1])
     if any(word in RECIPE for word in words):
         # The loss may be a name (of what was trained with) or a number (that was measured).

@@ -138,6 +138,7 @@ class Analysis:
         costs: prices and measured hours; hours are ``hours_unknown`` where nobody measured them.
         noise: the networks at the largest n at other levels of noise, or None.
         known_curve: the curve, where it is inferred already.
+        pace: hours of one optimisation step by p, where they were measured.
     """
 
     points: Points
@@ -148,6 +149,7 @@ class Analysis:
     costs: Costs
     noise: NoiseLevel | None
     known_curve: Curve | None = None
+    pace: Callable[[float], float] | None = None
 
     @property
     def has_curve(self) -> bool:
@@ -254,13 +256,15 @@ class Analysis:
 
     @property
     def gains(self) -> list[tuple[str, Gain]]:
-        """``n`` or ``p``, and what more of it adds, in the order in which they are shown."""
-        more = [("n", self.decision.gain_n), ("n", self.decision.gain_tenfold)]
-        return more if self.decision.gain_p is None else [*more, ("p", self.decision.gain_p)]
+        """``n``, ``p`` or ``steps``, and what more of it adds, in the order in which they are shown."""
+        return gains_of(self.decision)
 
     def bill(self, what: str, factor: float) -> CostEstimate:
-        """What ``factor`` times the n, or the p, costs: the images and one run there."""
+        """What ``factor`` times the n, the p or the steps costs: the images and one run there."""
         n, p = self.decision.n, self.decision.p
+        if what == "steps":
+            bill = self.costs.bill(n, p, n)
+            return replace(bill, hours=factor * bill.hours, total=self.costs.total(bill.images, factor * bill.hours))
         if what == "n":
             return self.costs.bill(factor * n, p, n)
         return self.costs.bill(n, None if p is None else factor * p, n)
@@ -289,6 +293,17 @@ class Analysis:
             for said, ask in STAGES.items():
                 progress(said)
                 ask(self)
+
+
+def gains_of(decision: Decision) -> list[tuple[str, Gain]]:
+    """``n``, ``p`` or ``steps``, and what more of it adds; what is not known is left out."""
+    known = [
+        ("n", decision.gain_n),
+        ("n", decision.gain_tenfold),
+        ("p", decision.gain_p),
+        ("steps", decision.gain_steps),
+    ]
+    return [(what, gain) for what, gain in known if gain is not None]
 
 
 STAGES: dict[str, Callable[[Analysis], object]] = {

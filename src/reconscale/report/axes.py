@@ -325,6 +325,13 @@ def _y_ticks(y: tuple[float, float], quantity: MetricFormat) -> Ticks:
     return tuple((value, f"{value:.{digits}f}") for value in values)
 
 
+def axis_between(low: float, high: float) -> tuple[tuple[float, float], Ticks]:
+    """The range of a linear axis about some values, and its ticks."""
+    room = 0.06 * (high - low) or 1.0
+    y = (low - room, high + room)
+    return y, tuple((value, f"{value:g}") for value in _nice(*y, 8))
+
+
 def _nice(low: float, high: float, count: int) -> list[float]:
     """At most about ``count`` round numbers from low to high."""
     rough = (high - low) / count

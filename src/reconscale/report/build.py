@@ -29,6 +29,14 @@ from reconscale.report.marks import Figure
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.page_text import problem_words
 from reconscale.report.pictures import strips_of
+from reconscale.report.published import (
+    PUBLISHED_ALT,
+    PUBLISHED_CAPTION,
+    Beside,
+    beside_figure,
+    published_tables,
+    shown_beside,
+)
 from reconscale.report.run_tables import (
     cost_table,
     faults_table,
@@ -59,6 +67,8 @@ from reconscale.report.tables import (
     points_table,
     size_table,
 )
+from reconscale.report.training_budget import training_budget_grid, training_budget_table
+from reconscale.report.trust import find_trust
 from reconscale.study import Folder, Result, Run, Study
 from reconscale.study.choices import read_choices
 from reconscale.study.defaults import written_out
@@ -105,6 +115,9 @@ def _figures(
         computed = tables["explanation"]
         words = (explanation_alt(made, computed), CAPTION)
         yield "explanation", figures.explanation_figure(computed, quantity.unit), *words, ("explanation",)
+    if "published-steps" in tables:
+        figure = beside_figure(tables["published-steps"], quantity.known.unit)
+        yield "published", figure, PUBLISHED_ALT, PUBLISHED_CAPTION, ("published", "published-steps")
 
 
 Progress = Callable[[str], None]
@@ -137,8 +150,25 @@ def report_study(
     return write_study(known, Path(out), pictures=pictures, progress=progress)
 
 
-def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progress: Progress | None = None) -> Path:
-    """Write the report of a study whose results are gathered already; see :func:`report_study`."""
+def write_study(
+    known: StudyAnalysis,
+    out: Path,
+    *,
+    pictures: bool = True,
+    progress: Progress | None = None,
+    beside: Beside | None = None,
+    statement: Sequence[str] = (),
+) -> Path:
+    """Write the report of a study whose results are gathered already; see :func:`report_study`.
+
+    Args:
+        known: the study and what came out.
+        out: the folder of the report.
+        pictures: whether reconstructed images are embedded.
+        progress: called with what is being done.
+        beside: published curves to show beside that of the study, or None.
+        statement: the paragraph on sample size to show; empty: none.
+    """
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
@@ -152,10 +182,12 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         shift_table(done, profile),
         validation_table(done, best),
         *(item for item in (steps_table(done, best), probes_table(study, known.probes)) if len(item)),
+        *(() if answer is None else (training_budget_table(answer),)),
         explanation_table(known.explanation, done, best, main),
         known.steps,
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
+        *published_tables(beside),
     )
     tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
@@ -164,6 +196,7 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         facts=page_text.facts(study, answer, known.results, known.anchors),
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
+        training_budget=None if answer is None else training_budget_grid(tables["training-budget"], answer),
         strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
         explanation=_explained(known.explanation, tables["explanation"]),
         shift=html_tables.shift_grid(tables["shift"], quantity, main),
@@ -177,11 +210,13 @@ def write_study(known: StudyAnalysis, out: Path, *, pictures: bool = True, progr
         commands=_commands(study),
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
+        statement=tuple(statement),
+        **shown_beside(beside),
     )
     return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
 
 
-def report_points(
+def report_points(  # noqa: PLR0913 - options
     points: Points,
     out: str | Path,
     *,
@@ -189,6 +224,8 @@ def report_points(
     worthwhile: float | None = None,
     target: float | None = None,
     command: str = "reconscale report points.csv",
+    beside: Beside | None = None,
+    statement: Sequence[str] = (),
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -199,6 +236,8 @@ def report_points(
         worthwhile: the smallest gain worth paying for, in the unit of the metric; none: that of the metric.
         target: a value of the metric whose n is asked for.
         command: what writes this page again, for the page.
+        beside: published curves to show beside this one, or None.
+        statement: the paragraph on sample size to show; empty: none.
 
     Returns:
         The path of ``report.html``.
@@ -207,7 +246,7 @@ def report_points(
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    tables = _tables(answer, baselines_table([]), (next_steps(answer),), answer.findings)
+    tables = _tables(answer, baselines_table([]), (next_steps(answer), *published_tables(beside)), answer.findings)
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
@@ -216,6 +255,8 @@ def report_points(
         runs_summary=times(len(points), "measurement"),
         method=page_text.analysis(answer),
         commands=(command,),
+        statement=tuple(statement),
+        **shown_beside(beside),
     )
     return _write(page, answer, tables, Path(out))
 
@@ -261,7 +302,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
     )
     if answer is None:
         return page
-    known, largest = answer.has_curve, float(answer.points.n.max())
+    known, largest, codes = answer.has_curve, float(answer.points.n.max()), [code for _, code, _ in findings]
     return replace(
         page,
         surety=answer.surety,
@@ -270,6 +311,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
         needs=(*target_sentence(answer), answer.price.sentence) if known else (),
         sizes=html_tables.sizes_grid(answer),
         exchange=rates_grid(tables["exchange"]),
+        trust=find_trust(answer, codes, classical="classical" in tables["anchors"].column("kind")),
         known=html_tables.known_grid(tables["known"], largest),
         members=members_sentence(answer.forecast) if known else (),
         laws=html_tables.laws_grid(tables["laws"]),

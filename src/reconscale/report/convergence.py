@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from reconscale.format import amount, duration
+from reconscale.format import amount, duration, short
 from reconscale.laws import Finding, Points, decide, select_width
 from reconscale.laws.findings import finding
 from reconscale.laws.points import METRICS
 from reconscale.report.tables import Table, table
 from reconscale.study import Folder, Result, Study
-from reconscale.study.probes import LONGER, Probe
+from reconscale.study.probes import LONGER, Probe, results_to_probe
 from reconscale.study.results_folder import images_at_hand
 
 ALIKE = math.log2(LONGER) / 3
@@ -48,8 +48,38 @@ def convergence_findings(
     if probes and probes[-1].before.run.n == points.n.max():
         found.append(_of_probes(study, points, probes, done))
     elif study.recipe.steps_are_fixed:
-        found.append(finding("not-probed"))
+        found.append(_not_probed(study, points, done))
     return tuple(found)
+
+
+def _not_probed(study: Study, points: Points, done: Sequence[Result]) -> Finding:
+    """That nobody knows whether a fixed number of steps was enough, why looking does not tell, and how to find out.
+
+    Where the rate falls to zero validation ends flat by construction. And equal steps are unequal training: many passes
+    over few images, few over many.
+    """
+    steps = sorted({result.steps for result in done})
+    spelt = amount(steps[0]) if steps[0] == steps[-1] else f"{amount(steps[0])} to {amount(steps[-1])}"
+    why = f"all runs had {spelt} steps"
+    least, most = (min(done, key=_passes), max(done, key=_passes))
+    if not study.images.volumes and _passes(most) > 2.0 * _passes(least) > 0.0:
+        why += (
+            f", which are {short(_passes(most))} passes over the images at n = {amount(most.run.n)} and "
+            f"{short(_passes(least))} at n = {amount(least.run.n)}"
+        )
+    if study.recipe.policy == "fast" or study.recipe.decay != "none":
+        why += ", and the rate falls to zero in them, so that validation is flat at the end whether or not more help"
+    probed = results_to_probe(done, profile=points.profile, test_set=study.images.main_test)
+    width = probed[0].run.network.width if probed else study.sweep.width[-1]
+    sizes = " and ".join(f"n = {amount(result.run.n)}" for result in probed)
+    seconds = LONGER * sum(result.seconds for result in probed)
+    hours = f" (about {duration(seconds)})" if seconds else ""
+    return finding("not-probed", why=why, what=f"{sizes} at width {width}", hours=hours)
+
+
+def _passes(result: Result) -> float:
+    """How often a run has seen each of its images, where n counts images."""
+    return result.samples / result.run.n
 
 
 def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> list[Finding]:

@@ -38,14 +38,17 @@ def cost_grid(costs: Table) -> Grid | None:
 
 
 def gains_grid(gains: Table, answer: Analysis) -> Grid:
-    """Expected gains of more data and of a larger network, and their costs."""
+    """Expected gains of more data, of a larger network and of more steps, and their costs."""
     quantity, rows = answer.quantity, []
     for row in gains.records():
-        noun, spell = ("data", amount) if row["what"] == "n" else ("parameters", short)
+        noun, spell = {"n": ("data", amount), "p": ("parameters", short), "steps": ("training", amount)}[
+            str(row["what"])
+        ]
         low, high = (quantity.gain(number(row[name])).split()[0] for name in ("low90", "high90"))
         rows.append(
             (
-                f"{number(row['factor']):g} × {noun} ({row['what']} = {spell(number(row['size']))})",
+                f"{number(row['factor']):g} × {noun}"
+                + ("" if row["size"] is None else f" ({row['what']} = {spell(number(row['size']))})"),
                 quantity.gain(number(row["median"])),
                 f"{low} to {high}",
                 f"{format_chance(number(row['probability']))}, {row['wording']}",

@@ -18,7 +18,7 @@ from reconscale.laws import Curve, Decision, Finding, Forecast, Gain, Points, li
 from reconscale.laws.curve.posterior import summarise
 from reconscale.laws.grouping import without_repeats
 from reconscale.report import figures
-from reconscale.report.analysis import MetricFormat, analyse
+from reconscale.report.analysis import MetricFormat, analyse, gains_of
 from reconscale.report.axes import curves_axes
 from reconscale.report.marks import Figure
 from reconscale.report.page import LOOKS, Plot, render_template
@@ -251,8 +251,7 @@ def _forecast(outlook: Forecast) -> Card:
 
 def _decision(decision: Decision) -> Card:
     sure = "" if decision.first_step or decision.verdict == "UNDECIDED" else likelihood_words(decision.probability)
-    gains = [("n", decision.gain_n), ("n", decision.gain_tenfold)]
-    gains += [] if decision.gain_p is None else [("p", decision.gain_p)]
+    gains = gains_of(decision)
     least = f"{decision.worthwhile:g} {decision.unit}"
     columns = ("change", f"#expected gain, {decision.unit}", "#90 % interval", f"#chance of more than {least}")
     grid = Grid("Expected gain in the mean over seeds", columns, tuple(_gain(*gain, decision.unit) for gain in gains))
@@ -261,10 +260,13 @@ def _decision(decision: Decision) -> Card:
     return Card("Decision", grids=(grid,), findings=_said(decision.findings), **about)  # type: ignore[arg-type]
 
 
+GAINED = {"n": "data (n)", "p": "parameters (p)", "steps": "training (steps)"}
+
+
 def _gain(what: str, gain: Gain, unit: str) -> tuple[str, str, str, str]:
     digits = 2 if unit in ("dB", "%") else 4
     middle, low, high = (signed(value, digits) for value in (gain.median, gain.low, gain.high))
-    more = f"{gain.factor:g} × {'data (n)' if what == 'n' else 'parameters (p)'}"
+    more = f"{gain.factor:g} × {GAINED[what]}"
     return more, middle, f"{low} to {high}", format_chance(gain.probability)
 
 

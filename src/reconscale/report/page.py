@@ -20,6 +20,7 @@ from reconscale.report.marks import Drawing
 from reconscale.report.page_text import READING
 from reconscale.report.pictures import Strip
 from reconscale.report.tables import Grid
+from reconscale.report.trust import TrustLight
 
 LOOKS = {
     "COLLECT MORE": ("collect", "+"),
@@ -73,6 +74,7 @@ class Page:
         verdict, sentence: the answer.
         reservation: why it is not to be acted on yet; empty where nothing speaks against it.
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
+        trust: whether it can be trusted, question by question.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
         exchange: what one step of quality is worth in images, parameters and noise.
@@ -80,6 +82,7 @@ class Page:
         facts: what was measured, name and value.
         plots: figures by name.
         costs, cost_grid: what a doubling costs.
+        training_budget: what training time buys.
         steps: the next experiments.
         strips: pictures.
         shift: other test sets.
@@ -87,6 +90,8 @@ class Page:
         landscape: how n and p go together.
         members, known: what the forecast is made of, and what is known of the curve.
         laws, backtest: the named laws, and how the forecast fared.
+        published, published_sources: published curves beside this one, and where they are from.
+        statement: the paragraph on sample size.
         explanation: why the curve flattens, in sentences.
         findings: severity, code, text.
         runs, runs_summary: every run.
@@ -104,6 +109,7 @@ class Page:
     verdict: str
     sentence: str
     surety: str = ""
+    trust: Sequence[TrustLight] = ()
     gains: Grid | None = None
     needs: Sequence[str] = ()
     exchange: Grid | None = None
@@ -112,6 +118,7 @@ class Page:
     plots: dict[str, Plot] = field(default_factory=dict)
     costs: Sequence[str] = ()
     cost_grid: Grid | None = None
+    training_budget: Grid | None = None
     steps: Grid | None = None
     strips: Sequence[Strip] = ()
     shift: Grid | None = None
@@ -122,6 +129,9 @@ class Page:
     known: Grid | None = None
     laws: Grid | None = None
     backtest: Sequence[str] = ()
+    published: Grid | None = None
+    published_sources: Sequence[str] = ()
+    statement: Sequence[str] = ()
     explanation: Sequence[str] = ()
     findings: Sequence[tuple[str, str, str]] = ()
     runs: Grid | None = None

@@ -49,7 +49,8 @@ READING = (
         "The verdict compares with your threshold",
         "COLLECT MORE: the chance is at least 80 % that doubling n gains more than the smallest gain worth paying for. "
         "TRAIN LARGER: the same for doubling p. STOP: both chances are below 20 % (with p unknown: that of n). "
-        "UNDECIDED: otherwise.",
+        "UNDECIDED: otherwise. Before all of them TRAIN LONGER FIRST: training was too short, or the chance is at "
+        "least 80 % that twice the steps gain that much.",
     ),
 )
 """How to read a report: heading and explanation."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconscale.format import amount, duration, format_chance, general, number, plain, round_interval, short
 from reconscale.laws import Experiment, Finding, Forecast, Hours, Points
 from reconscale.laws.curve.posterior import ParameterSummary
+from reconscale.laws.decisions.gate import OBSTACLES, VALUES
 from reconscale.laws.grouping import LEAST_SIZES
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
 from reconscale.report.run_tables import GPU_HOURS, HOURS
@@ -45,12 +46,12 @@ STEPS = "kind action reason runs n p width hours cost cost_unit reduction regret
 ACT = {
     "COLLECT MORE": "No further experiments needed: collect more data",
     "TRAIN LARGER": "No further experiments needed: train a larger network",
-    "STOP": "No further experiments needed: neither more data nor a larger network is worth it",
+    "STOP": "No further experiments needed: neither twice the data nor a larger network is worth it",
     "UNDECIDED": "No further experiments: decide with what is known",
 }
 """What to do where no further experiment is worth it."""
 TRAINING_SHOWN = "the curve shows the training, and not the data"
-NOT_OF_P = "No further experiments with more data needed: more data is not worth it"
+NOT_OF_P = "No further experiments needed: twice the data are not worth it"
 """The same for STOP where nothing is known about larger networks."""
 
 
@@ -142,8 +143,13 @@ def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     """What must be mended before anything else, as a row; nothing where nothing must."""
     if not answer.decision.first_step:
         return []
-    open_ = answer.decision.verdict == "UNDECIDED"
-    why = f"until then {'nothing that was measured decides it' if open_ else TRAINING_SHOWN}"
+    against = [item.code for item in answer.decision.findings if item.code in OBSTACLES]
+    why = TRAINING_SHOWN
+    if answer.decision.verdict == "UNDECIDED":
+        why = "nothing that was measured decides it"
+    elif against and all(code in VALUES for code in against):
+        why = "the curve is one of values that are not what they are called"
+    why = f"until then {why}"
     return [_step("first", answer.decision.first_step, why, None, None)]
 
 
@@ -294,7 +300,7 @@ def decision_lines(answer: Analysis) -> list[str]:
         gain, low, high = (quantity.gain(number(row[name])) for name in ("median", "low90", "high90"))
         head = f"{number(row['factor']):g} x {row['what']}"
         lines.append(
-            f"  {head:>6}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
+            f"  {head:>9}   {gain} ({low} to {high})   {format_chance(number(row['probability']))}, {row['wording']}"
         )
     return [*lines, *target_sentence(answer), answer.price.sentence]
 

@@ -21,10 +21,11 @@ from reconscale.report.sentences import (
     verdict_line,
 )
 from reconscale.report.tables import Table, baselines_table
+from reconscale.report.training_budget import hours_of_step
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.baseline_record import Baselines, read_baselines
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
-from reconscale.study.probes import Probe, read_probes
+from reconscale.study.probes import Probe, read_probes, with_probes
 from reconscale.study.results_folder import image_cautions, images_at_hand
 
 
@@ -149,8 +150,9 @@ def _analyse_done(
 ) -> Analysis:
     """The analysis of the points of runs that are done."""
     profile, main = study.analysis.profile, study.images.main_test
-    points = points_from_results(done, profile=profile, test_set=main)
-    return analyse(
+    points = points_from_results(done, profile=profile, test_set=main, folder=folder)
+    points = with_probes(points, done, _probes(study, folder, done), profile=profile, test_set=main)
+    answer = analyse(
         replace(points, findings=unique_findings(points.findings, how)),
         worthwhile=study.analysis.worthwhile,
         requested_n=study.analysis.forecast,
@@ -158,6 +160,7 @@ def _analyse_done(
         costs=costs_from(done, have=images_at_hand(folder)),
         noise=noise_levels_from_results(done, profile=profile, test_set=main),
     )
+    return replace(answer, pace=hours_of_step(done))
 
 
 def run_findings(

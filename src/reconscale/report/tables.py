@@ -194,10 +194,10 @@ def fan_table(answer: Analysis) -> Table:
 
 
 def gains_table(answer: Analysis) -> Table:
-    """What more data, and a larger network, are expected to add, and what they cost; hours only where measured."""
+    """What more data, a larger network, and more steps are expected to add and cost; hours only where measured."""
     rows: list[tuple[Cell, ...]] = []
     for what, gain in answer.gains:
-        here = answer.decision.n if what == "n" else answer.decision.p
+        here = {"n": answer.decision.n, "p": answer.decision.p, "steps": answer.decision.steps}[what]
         bill = answer.bill(what, gain.factor)
         hours = bill.hours if answer.timed else None
         numbers = (gain.median, gain.low, gain.high, gain.probability)

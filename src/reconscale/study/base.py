@@ -11,7 +11,7 @@ from reconscale.errors import suggest
 from reconscale.laws import Finding
 
 if TYPE_CHECKING:
-    from reconscale.study.run import Images
+    from reconscale.study.images import Images
 
 
 class FrozenModel(BaseModel):

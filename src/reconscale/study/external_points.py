@@ -11,6 +11,7 @@ from reconscale.errors import UserError
 from reconscale.laws import Points
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import Metric
+from reconscale.laws.unit_values import UnitValues
 from reconscale.study.external import ExternalResult, ExternalStudy
 
 
@@ -43,6 +44,7 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
         seed=np.array([r.run.seed for r in done]),
         metric=name,
         images=_errors(done, metric),
+        per_unit=_values(done, metric),
         unit=study.images.unit,
         findings=(*_lost(results), *_changed(done), finding("convergence-unknown")),
         **columns,
@@ -51,11 +53,17 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
 
 def _errors(done: Sequence[ExternalResult], metric: Metric) -> np.ndarray | None:
     """(M, K) error of each test item, where all runs have values item by item."""
+    values = _values(done, metric)
+    return None if values is None else np.asarray(metric.to_error(values.values))
+
+
+def _values(done: Sequence[ExternalResult], metric: Metric) -> UnitValues | None:
+    """The metric of each test item, where all runs have values item by item."""
     items = list(done[0].images.get("test", {}))
     if not items or any(set(r.images.get("test", {})) != set(items) for r in done):
         return None
     values = np.array([[r.images["test"][item][metric.name] for item in items] for r in done])
-    return np.asarray(metric.to_error(values))
+    return UnitValues(values, tuple(items), "items")
 
 
 def _lost(results: Iterable[ExternalResult]) -> tuple[Finding, ...]:

@@ -9,12 +9,13 @@ import numpy as np
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.laws import METRICS, NoiseLevel, Points, select_width
+from reconscale.laws import METRICS, NoiseLevel, Points, finding, select_width
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, folder_of
 from reconscale.study.study_file import Study
+from reconscale.study.unit_grouping import set_record, values_of_units
 
 
 def load_points(
@@ -43,12 +44,20 @@ def load_points(
     if not done:
         raise UserError(folder.root, "has no run that is done", "train its networks first: `reconscale run`")
     return points_from_results(
-        done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test
+        done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test, folder=folder
     )
 
 
-def points_from_results(results: Sequence[Result], *, profile: str, test_set: str) -> Points:
+def points_from_results(
+    results: Sequence[Result], *, profile: str, test_set: str, folder: Folder | None = None
+) -> Points:
     """The points of results that are done, all on one test set and in one profile.
+
+    Args:
+        results: those that are done.
+        profile: a name in ``PROFILES``.
+        test_set: ``test`` or a named test set.
+        folder: their folder, which says how many patients a test set of volumes has; none: nothing is known.
 
     Raises:
         UserError: the profile or the test set is not in the results.
@@ -62,6 +71,9 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
             known = ", ".join(sorted(result.metrics[test_set]))
             raise UserError(result.run.id, f"has no metric '{profile}' on '{test_set}'", f"it has: {known}")
     kind = PROFILES[profile].kind
+    record = {} if folder is None else set_record(folder, test_set)
+    per_unit = values_of_units(results, profile=profile, test_set=test_set, record=record)
+    unsure = () if per_unit is None or not per_unit.unsure else (finding("patients-unknown", what=per_unit.unsure),)
     return Points(
         n=np.array([r.run.n for r in results], float),
         y=np.array([r.metrics[test_set][profile] for r in results]),
@@ -71,9 +83,12 @@ def points_from_results(results: Sequence[Result], *, profile: str, test_set: st
         validation=np.array([r.metrics["val"][profile] for r in results]),
         steps=np.array([r.steps for r in results], float) if all(r.steps for r in results) else None,
         images=_errors_of_images(results, profile, test_set),
+        per_unit=per_unit,
+        findings=unsure,
         metric=kind,
         profile=profile,
         unit=results[0].run.images.noun,
+        trainings=trainings_from_branches(results, profile=profile, test_set=test_set),
     )
 
 
@@ -112,6 +127,68 @@ def points_of_branches(results: Sequence[Result]) -> Points:
         steps=np.array([branch.steps for _, branch in rows], float),
         unit=rows[0][0].run.images.noun,
     )
+
+
+LEAST_RANGE = 0.1
+"""Of ln(MSE) between runs: with less of it nothing says what a fall of the MSE is in another metric."""
+
+
+def trainings_from_branches(results: Sequence[Result], *, profile: str, test_set: str) -> Points | None:
+    """Quality at every number of steps, in the metric of a curve: what it is at the end, less what it gained since.
+
+    Branches are measured in PSNR on validation. A PSNR on the test images is taken to change as much; ln(error) in
+    another metric is taken to change in proportion, as it does from run to run at their ends (least squares).
+
+    Args:
+        results: those that are done.
+        profile: a name in ``PROFILES`` that they have.
+        test_set: likewise.
+
+    Returns:
+        One row for each branch; None where there are no branches, or the runs do not show that proportion.
+    """
+    branched = [r for r in results if r.status == "done" and len(r.branches) > 1]
+    if not branched:
+        return None
+    metric = METRICS[PROFILES[profile].kind]
+    end = np.log(metric.to_error(np.array([r.metrics[test_set][profile] for r in branched])))
+    part = 1.0 if PROFILES[profile].kind == "psnr" else _slope(_log_mse([r.branches[-1].psnr for r in branched]), end)
+    if part is None:
+        return None
+    rows = [
+        (r, branch.steps, float(z + part * (_log_mse([branch.psnr]) - _log_mse([r.branches[-1].psnr]))[0]))
+        for r, z in zip(branched, end, strict=True)
+        for branch in r.branches
+    ]
+    return points_at_steps(rows, profile)
+
+
+def points_at_steps(rows: Sequence[tuple[Result, float, float]], profile: str) -> Points:
+    """One row for each run and number of steps: a result, the steps, and ln(error) in the metric of ``profile``."""
+    metric = METRICS[PROFILES[profile].kind]
+    return Points(
+        n=np.array([r.run.n for r, _, _ in rows], float),
+        y=metric.from_error(np.exp(np.array([z for _, _, z in rows]))),
+        seed=np.array([r.run.seed for r, _, _ in rows]),
+        p=np.array([r.p for r, _, _ in rows], float),
+        metric=metric.name,
+        width=np.array([r.run.network.width for r, _, _ in rows]),
+        steps=np.array([steps for _, steps, _ in rows], float),
+        profile=profile,
+        unit=rows[0][0].run.images.noun,
+    )
+
+
+def _log_mse(psnr: Sequence[float]) -> Floats:
+    return np.asarray(-np.log(10.0) / 10.0 * np.asarray(psnr, np.float64))
+
+
+def _slope(x: Floats, z: Floats) -> float | None:
+    """Of z over x, by least squares; above 0, or None."""
+    if len(x) < 3 or np.ptp(x) < LEAST_RANGE:
+        return None
+    slope = float(np.polyfit(x, z, 1)[0])
+    return slope if slope > 0 else None
 
 
 def noise_levels_from_results(results: Sequence[Result], *, profile: str, test_set: str) -> NoiseLevel | None:

@@ -17,7 +17,7 @@ from reconscale.study.mask_files import MaskLines, columns_of, mask_words
 from reconscale.study.sources import SOURCES
 
 if TYPE_CHECKING:
-    from reconscale.study.run import Images
+    from reconscale.study.images import Images
 
 MASKS = {
     "equispaced": "equispaced lines",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from reconscale.study.base import Form, Problem
 
 if TYPE_CHECKING:
-    from reconscale.study.run import Images
+    from reconscale.study.images import Images
 
 KEYS = ("inputs", "truths", "csv", "match", "input_range", "allow_shift", "allow_noisy_truth",
         "allow_unrelated")  # fmt: skip

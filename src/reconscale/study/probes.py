@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconscale.laws import Points, select_width
-from reconscale.study.measurements import points_from_results
+import numpy as np
+
+from reconscale.laws import METRICS, Points, select_width
+from reconscale.study.measurements import points_at_steps, points_from_results, trainings_from_branches
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder
 from reconscale.study.run import MOST_DOUBLINGS, Recipe, Run
@@ -88,6 +90,36 @@ def results_to_probe(results: Sequence[Result], *, profile: str, test_set: str) 
     for n in dict.fromkeys((sizes[0], sizes[-1])):
         chosen.append(min((r for r in alike if r.run.n == n), key=lambda r: r.run.seed))
     return chosen
+
+
+def with_probes(
+    points: Points, results: Sequence[Result], probes: Sequence[Probe], *, profile: str, test_set: str
+) -> Points:
+    """The points, with what probes say of more steps among their ``trainings``.
+
+    A probe of policy ``converge`` has all branches of its run, and more: it stands for that run. Of other policies it
+    is a second measurement of the run.
+
+    Args:
+        points: of the study.
+        results: they are from.
+        probes: of the study.
+        profile: a name in ``PROFILES`` that the results have.
+        test_set: likewise.
+    """
+    longer = {probe.before.run.id: probe.after for probe in probes if probe.after.branches}
+    if longer:
+        instead = [longer.get(result.run.id, result) for result in results]
+        return replace(points, trainings=trainings_from_branches(instead, profile=profile, test_set=test_set))
+    if not probes:
+        return points
+    metric = METRICS[points.metric]
+    rows = [
+        (result, float(result.steps), float(np.log(metric.to_error(np.array([value])))[0]))
+        for probe in probes
+        for result, value in zip((probe.before, probe.after), probe.values(profile, test_set), strict=True)
+    ]
+    return replace(points, trainings=points_at_steps(rows, profile)) if all(row[1] for row in rows) else points
 
 
 def read_probes(folder: Folder, results: Sequence[Result], *, profile: str, test_set: str) -> list[Probe]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from reconscale.laws import Finding, finding
 from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem, SigmaUnit
+from reconscale.study.camera import Camera
 from reconscale.study.mri import MRIProblem
 from reconscale.study.pairs import PairsProblem
 
 if TYPE_CHECKING:
-    from reconscale.study.run import Images
+    from reconscale.study.images import Images
 
 WITHOUT_TRUTH = "psnr-from-noisy"
 """The metric of problems whose images are noisy themselves."""
@@ -34,6 +35,8 @@ class DenoisingProblem(Problem):
             nothing is added, and the quality is estimated without the truth.
         test_sigma: further levels that the main test set is measured at: how the networks stand a shift.
         sigma_unit: ``grey levels``: small levels are meant so, see ``noise_levels``; decides no number.
+        camera: gain, read noise and black level of a camera, which a study file may say instead of ``sigma`` and
+            ``photons``; these are filled in when it is read, and it is in no id and in no record.
     """
 
     physics = "reconscale.physics.denoising:denoising"
@@ -47,9 +50,12 @@ class DenoisingProblem(Problem):
     truth: Literal["clean", "noisy"] = "clean"
     test_sigma: tuple[Level, ...] = ()
     sigma_unit: SigmaUnit = None
+    camera: Annotated[Camera | None, Field(exclude=True)] = None
 
     @model_validator(mode="after")
     def _noisy(self) -> Self:
+        if self.camera is not None and self.photons is None:
+            raise ValueError("camera: was not filled in; read the study with load_study or parse_study")
         if self.sigma == 0 and self.photons is None:
             raise ValueError("sigma: found 0, which leaves nothing to remove; give a level above 0, or photons")
         if self.sigma_range is not None and not self.sigma_range[0] < self.sigma_range[1]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -22,12 +20,10 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
-from reconscale.study.base import OWN, FrozenModel, Problem
+from reconscale.study.base import FrozenModel, Problem
+from reconscale.study.images import Images, one_of
 from reconscale.study.losses import known_losses
-from reconscale.study.own_split import OwnSplit, fill_in_counts
-from reconscale.study.pairs import check_pair_keys
 from reconscale.study.problems import PROBLEMS
-from reconscale.study.sources import SOURCES
 
 WIDEST = 4096
 """Networks may be as wide as this."""
@@ -41,212 +37,10 @@ MOST_DOUBLINGS = 20
 """Of the steps of a trunk."""
 KNOWN = frozenset(get_args(ErrorType))
 """Kinds of mistakes that pydantic words itself."""
-LONGEST = 240
-"""Characters of a place or of the name of a test set."""
-
-
-def _known_source(name: Any) -> Any:
-    return _one_of(name, SOURCES)
 
 
 def _known_loss(name: Any) -> Any:
-    return _one_of(name, known_losses())
-
-
-def _one_of(name: Any, known: Collection[str]) -> Any:
-    if not isinstance(name, str) or name not in known:
-        *words, last = map(repr, known)
-        raise PydanticCustomError("literal_error", f"Input should be {', '.join(words)} or {last}; {OWN}")
-    return name
-
-
-class Images(FrozenModel):
-    """Which images, and how they are divided.
-
-    Attributes:
-        source: ``bundled`` photographs, a ``folder`` of image files, procedural ``deadleaves``, an ``array`` file, or
-            ``pairs`` of inputs and truths;
-            or volumes of slices: ``fastmri`` (HDF5 with k-space), ``kspace-array``, ``complex`` images, and magnitude
-            volumes in ``nifti`` or ``dicom``, whose acquisition is simulated. A name in ``SOURCES``.
-        folders: places below the data folder that is given when running.
-        unit: what a split keeps together: a ``file``, or all files of a ``folder``. Volumes are kept together by the
-            patient that their file (or ``patient``) names, else by this.
-        patient: for volumes: a regular expression; what it matches in a file's path is the patient.
-        acquisition: for volumes: only those whose acquisition (contrast, plane) is one of these.
-        slices: for volumes: only the slices from the first to the second number, both included, counted from 0.
-        axes: for measured k-space, and complex images in another order than (slices, H, W): the order of axes: ``s``
-            slices, ``t`` frames, ``c`` coils, ``h`` rows, ``w`` columns (lines of columns are left out); of MATLAB
-            files as MATLAB's ``size`` shows them.
-        dataset: the array to read in HDF5 and MATLAB files, with ``/`` for groups; none: the one that is usual.
-        matrix: for volumes of images: keep this many lines of the middle of k-space in both directions.
-        counts: what ``n`` counts: ``units``, which a split keeps together, or single ``images`` (for volumes: patients
-            or slices).
-        order: where ``n`` counts images: folder by folder or patient by patient (``grouped``), or all images in one
-            random order (``mixed``), so that few images already come from many folders or patients.
-        channels: ``rgb``, ``gray``, or ``auto``: as the images are, and mixtures are refused.
-        patch: side of a training crop, in pixels.
-        crop: ``random`` crops, or one fixed ``center`` crop an image (as in the paper).
-        augment: whether training crops are flipped and turned at random (the eight symmetries of a square).
-        val, test: how many files, folders or patients are held out for validation and test; 1 where ``split`` says
-            which.
-        split: which images are for training, validation and test: see
-            :class:`~reconscale.study.own_split.OwnSplit`.
-        val_patch: validation images are centre-cropped to this side at most; none: whole images.
-        test_patch: test images are centre-cropped to this side at most; none: whole images.
-        test_sets: further test sets by name: places below the data folder.
-        split_seed: decides which of them are held out; the same for every run of a study.
-        subset: ``seed``: every seed has its own nested order of the training images; ``shared``: one order for all.
-        range: for ``folder`` and ``array``: the values that are black and white, the same for all images; values are
-            mapped to [0, 1], and those outside are clipped. None: as the type of the file says.
-        downscale: area-downsampling by this factor when the images are prepared (removes JPEG artefacts).
-        unreadable: what to do with files that cannot be decoded: ``refuse`` or ``skip`` (counted and named).
-        small: what to do with images smaller than the patch: ``refuse`` or ``skip`` (counted and named).
-        duplicates: what to do with training images that (nearly) equal a held-out one: ``refuse`` or ``skip``.
-        size, total: for ``deadleaves``: side in pixels and number of images.
-        tile: for ``bundled``: photographs are cut into tiles of at least this many pixels a side.
-        inputs, truths: for ``pairs``: two folders below the data folder.
-        csv: for ``pairs``: instead, a table below the data folder with the columns ``input`` and ``truth``, and
-            ``scene`` where there is one; files are named as seen from the table.
-        match: for ``pairs``: what to replace in the name of an input, and by what, to have that of its truth. Empty:
-            names are equal, or every folder (scene) has one truth.
-        input_range: for ``pairs``: black and white of the inputs; these are not clipped. None: as ``range``.
-        allow_shift: for ``pairs``: accept inputs that are shifted against their truths by 0.75 pixels or more.
-        allow_noisy_truth: for ``pairs``: accept truths that are noisier than their inputs.
-        allow_unrelated: for ``pairs``: accept inputs that have little in common with their truths.
-    """
-
-    source: Annotated[str, BeforeValidator(_known_source)]
-    folders: tuple[str, ...] = (".",)
-    unit: Literal["file", "folder"] = "file"
-    patient: str | None = None
-    acquisition: tuple[str, ...] = ()
-    slices: tuple[int, int] | None = None
-    axes: str = "schw"
-    dataset: str | None = Field(default=None, min_length=1, max_length=LONGEST)
-    matrix: int | None = Field(default=None, ge=16)
-    counts: Literal["units", "images"] = "units"
-    order: Literal["grouped", "mixed"] = "grouped"
-    channels: Literal["auto", "rgb", "gray"] = "auto"
-    patch: int = Field(default=64, ge=8)
-    crop: Literal["random", "center"] = "random"
-    augment: bool = False
-    val: int = Field(ge=1)
-    test: int = Field(ge=0)
-    val_patch: int | None = Field(default=None, ge=8)
-    test_patch: int | None = Field(default=None, ge=8)
-    test_sets: dict[str, str] = Field(default_factory=dict)
-    split_seed: int = Field(default=0, ge=0)
-    subset: Literal["seed", "shared"] = "seed"
-    range: tuple[float, float] | None = None
-    downscale: int = Field(default=1, ge=1, le=16)
-    unreadable: Literal["refuse", "skip"] = "refuse"
-    small: Literal["refuse", "skip"] = "refuse"
-    duplicates: Literal["refuse", "skip"] = "refuse"
-    size: int = Field(default=128, ge=16, le=4096)
-    total: int = Field(default=1000, ge=3, le=10_000_000)
-    tile: int = Field(default=190, ge=16, le=4096)
-    inputs: str | None = Field(default=None, min_length=1, max_length=LONGEST)
-    truths: str | None = Field(default=None, min_length=1, max_length=LONGEST)
-    csv: str | None = Field(default=None, min_length=1, max_length=LONGEST)
-    match: tuple[Annotated[str, Field(min_length=1, max_length=LONGEST)], str] | None = None
-    input_range: tuple[float, float] | None = None
-    allow_shift: bool = False
-    allow_noisy_truth: bool = False
-    allow_unrelated: bool = False
-    split: OwnSplit | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _given(cls, content: Any, info: ValidationInfo) -> Any:
-        """Sets that a list gives need no number."""
-        if info.mode == "json" and isinstance(content, Mapping):  # what comes out of here is validated as Python is
-            content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-        return fill_in_counts(content)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.test == 0 and not self.test_sets:
-            raise ValueError("test: there is nothing to test on; set it to 1 or more, or name a [images.test_sets]")
-        if "test" in self.test_sets or "val" in self.test_sets:
-            raise ValueError("test_sets: the names 'test' and 'val' are taken; choose another name")
-        for key, words in (("folders", self.folders), ("test_sets", (*self.test_sets, *self.test_sets.values()))):
-            for word in words:
-                if not word.isprintable() or len(word) > LONGEST:
-                    raise ValueError(f"{key}: found {word[:60]!r}; give at most {LONGEST} characters, all printable")
-        if self.order == "mixed" and self.counts == "units":
-            raise ValueError('order: is for counts = "images"; set that, or leave order out')
-        self._check_volumes()
-        check_pair_keys(self)
-        self._check_range()
-        if not self.folders:
-            raise ValueError("folders: the list is empty; name at least one folder, or leave the key out")
-        return self
-
-    def _check_range(self) -> None:
-        if self.range is None:
-            return
-        if self.source not in ("folder", "array", "pairs"):
-            raise ValueError(f"range: is for image files and arrays, not for '{self.source}'; leave it out")
-        black, white = self.range
-        if not (math.isfinite(black) and math.isfinite(white) and black < white):
-            raise ValueError(f"range: found [{black:g}, {white:g}]; give black and white, the smaller one first")
-
-    def _check_volumes(self) -> None:
-        for key in ("patient", "acquisition", "slices", "matrix", "dataset"):
-            if getattr(self, key) and not self.volumes:
-                raise ValueError(f"{key}: is for volumes, and '{self.source}' gives single images; leave it out")
-        if self.test_patch and self.volumes:
-            raise ValueError("test_patch: slices of volumes are tested whole; leave it out")
-        if self.augment and self.volumes:
-            raise ValueError("augment: slices of volumes are trained on as they are; leave it out")
-        if self.slices is not None and not 0 <= self.slices[0] <= self.slices[1]:
-            raise ValueError(f"slices: found {list(self.slices)}; give the first and the last, counted from 0")
-        if len(set(self.axes)) < len(self.axes) or not {"h", "w"} <= set(self.axes) <= set("stchw"):
-            raise ValueError(f"axes: found '{self.axes}'; give h and w, and what there is of s (slices), t (frames) "
-                             "and c (coils), once each, in the order of the file")  # fmt: skip
-        if self.dataset and self.source in ("nifti", "dicom"):
-            raise ValueError(f"dataset: is for HDF5 and MATLAB files, and the source is '{self.source}'; leave it out")
-        if self.matrix is not None and SOURCES[self.source].content == "kspace":
-            raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
-        try:
-            re.compile(self.patient or "")
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"patient: '{self.patient}' is not a regular expression ({error})") from error
-
-    @property
-    def volumes(self) -> bool:
-        """Whether the images are slices of volumes."""
-        return SOURCES[self.source].volumes
-
-    @property
-    def paired(self) -> bool:
-        """Whether the images are inputs with their truths."""
-        return SOURCES[self.source].paired
-
-    @property
-    def noun(self) -> str:
-        """What n counts, in a word: ``images``, or of volumes ``slices``, or what a split keeps together."""
-        if self.counts == "units":
-            return self.split_noun
-        return "slices" if self.volumes else "images"
-
-    @property
-    def split_noun(self) -> str:
-        """What a split keeps together: images, photographs, scenes or folders; patients or volumes."""
-        source = SOURCES[self.source]
-        if source.volumes:
-            named = self.patient is not None or self.unit == "folder" or source.knows_patients
-            return "patients" if named else "volumes"
-        if source.photographs:
-            return "photographs"
-        if source.paired:
-            return "scenes"
-        return "folders" if self.unit == "folder" else "images"
-
-    @property
-    def main_test(self) -> str:
-        """The test set that curves are drawn for: what was held out, else the first named test set."""
-        return "test" if self.test else next(iter(self.test_sets))
+    return one_of(name, known_losses())
 
 
 class Architecture(FrozenModel):

@@ -21,6 +21,9 @@ class Source:
         photographs: of single images: whether it gives photographs in tiles, which a split keeps together.
         needs_folder: whether it reads files of the user's, below the data folder.
         paired: whether it gives inputs with their truths.
+        ranged: of single images: whether ``images.range`` says what their values mean.
+        named_arrays: whether its files hold arrays that have names, so that ``images.dataset`` chooses one.
+        channels_apart: whether its files may hold channels as an axis, so that ``images.channel`` chooses one.
         code: digest of the user's own code, where it is known.
     """
 
@@ -31,6 +34,9 @@ class Source:
     photographs: bool = False
     needs_folder: bool = False
     paired: bool = False
+    ranged: bool = False
+    named_arrays: bool = False
+    channels_apart: bool = False
     code: str = ""
 
 
@@ -38,13 +44,25 @@ _VOLUMES = "reconscale.data.volumes"
 
 SOURCES: dict[str, Source] = {
     "bundled": Source("reconscale.data.sources:list_bundled", photographs=True),
-    "folder": Source("reconscale.data.folders:list_folder", needs_folder=True),
+    "folder": Source("reconscale.data.folders:list_folder", needs_folder=True, ranged=True),
     "deadleaves": Source("reconscale.data.sources:list_deadleaves"),
-    "array": Source("reconscale.data.array_files:list_arrays", needs_folder=True),
-    "pairs": Source("reconscale.data.pairs.listing:list_pairs", needs_folder=True, paired=True),
-    "fastmri": Source(f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True, needs_folder=True),
-    "kspace-array": Source(f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True),
-    "complex": Source(f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True),
+    "array": Source("reconscale.data.array_files:list_arrays", needs_folder=True, ranged=True, named_arrays=True),
+    "ome-zarr": Source(
+        "reconscale.data.ome_zarr:list_ome_zarr", needs_folder=True, ranged=True, named_arrays=True, channels_apart=True
+    ),
+    "pairs": Source("reconscale.data.pairs.listing:list_pairs", needs_folder=True, paired=True, ranged=True),
+    "fastmri": Source(
+        f"{_VOLUMES}.kspace_files:list_fastmri", True, "kspace", True, needs_folder=True, named_arrays=True
+    ),
+    "kspace-array": Source(
+        f"{_VOLUMES}.kspace_files:list_kspace_arrays", True, "kspace", needs_folder=True, named_arrays=True
+    ),
+    "ismrmrd": Source(
+        f"{_VOLUMES}.ismrmrd_files:list_ismrmrd", True, "kspace", True, needs_folder=True, named_arrays=True
+    ),
+    "complex": Source(
+        f"{_VOLUMES}.image_files:list_complex", True, "complex", True, needs_folder=True, named_arrays=True
+    ),
     "nifti": Source(f"{_VOLUMES}.image_files:list_nifti", True, needs_folder=True),
     "dicom": Source(f"{_VOLUMES}.dicom_files:list_dicom", True, knows_patients=True, needs_folder=True),
 }

@@ -16,7 +16,9 @@ from reconscale.files import read_limited
 from reconscale.laws.points import METRICS
 from reconscale.shown import Shown
 from reconscale.study.base import FrozenModel, suggest_own
+from reconscale.study.camera import fill_in_camera
 from reconscale.study.defaults import fill_in, fill_in_tolerance
+from reconscale.study.images import Images
 from reconscale.study.initial_weights import read_init
 from reconscale.study.mask_files import read_masks
 from reconscale.study.noise_levels import check_grey_levels
@@ -25,7 +27,7 @@ from reconscale.study.problems import PROBLEMS
 from reconscale.study.profiles import PROFILES, profiles_of
 from reconscale.study.proposed_sweep import open_axes, with_proposed
 from reconscale.study.recorded_parts import recall_parts
-from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Images, Network, Recipe
+from reconscale.study.run import MOST, WIDEST, AnyProblem, Architecture, Network, Recipe
 
 MOST_BYTES = 1 << 20
 """Bytes of a study file."""
@@ -179,6 +181,12 @@ class Study(Shown, FrozenModel):
         usual = kind.usual_profile(content["problem"])
         worthwhile = METRICS[PROFILES[usual].kind].worthwhile
         return {**content, "analysis": {"worthwhile": worthwhile, **analysis, "profile": usual}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _camera(cls, content: Any) -> Any:
+        """What a camera says is turned into levels of noise."""
+        return fill_in_camera(content) if isinstance(content, Mapping) else content
 
     @model_validator(mode="before")
     @classmethod
@@ -410,12 +418,13 @@ def _sentence(detail: ErrorDetails, root: type[BaseModel] = Study) -> str:
 
 def _keys_at(parents: list[str], root: type[BaseModel]) -> list[str]:
     """The keys that a table of the study file may have."""
-    model = root
+    model: type[BaseModel] = root
     for part in parents:
         if part == "problem":
             continue
         if part in PROBLEMS:
-            return list(PROBLEMS[part].model_fields)
+            model = PROBLEMS[part]
+            continue
         if part.isdigit():
             continue
         annotation = model.model_fields[part].annotation

@@ -118,14 +118,17 @@ def reconstruct(
     """Reconstruct an image file, every image of a folder, an array of images, or (MRI) a volume of k-space.
 
     The result has the size (of super-resolution: ``factor`` times that), the channels, the type and the units of the
-    input. Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here.
+    input, and keeps what its file says of itself: see ``data.image_output``, ``data.hdf5_images``,
+    ``data.ome_zarr_output``.
+
+    Of linear problems the input is the filtered image; of deblurring the blurred one, which is filtered here.
     Networks that take turns with the measurement cannot do with a filtered image: of linear problems they are applied
     to blurred images alone. Grey images go through a colour network as three equal channels and come back as their
     mean; colour images go through a grey network channel by channel.
 
     Args:
         folder: the directory of a run that is done.
-        source: an image, a TIFF file of several pages, a folder of images (not its sub-folders), or a .npy or .npz
+        source: an image, a TIFF file of several pages, a folder of images, an OME-Zarr image, or a .npy, .npz or HDF5
             array of images as training takes them; for MRI see ``reconstruct_volume`` and ``reconstruct_simulated``.
         out: the file to write, or the folder to write into.
         limits: the values that are black and white; none: those of the run's ``images.range``, else of the type.
@@ -142,29 +145,32 @@ def reconstruct(
     """
     folder, source, out = Path(folder), Path(source), Path(out)
     trained = load_trained(folder)
-    tell = progress or (lambda done, total: None)
+    tell, note = progress or (lambda done, total: None), say or (lambda sentence: None)
     problem = trained.run.problem
     check_source(trained.run, source)
     if trained.measures and not problem.files_hold_y:
         found = f"'{trained.run.network.family}' takes what was measured, and an image file holds what was filtered"
         raise UserError("network.family", found, "train another family, or call the network from Python")
     if isinstance(problem, MRIProblem) and is_simulated(trained.run, source):
-        return [reconstruct_simulated(trained.network, trained.run, source, out, folder.resolve(), tell)]
+        return [reconstruct_simulated(trained.network, trained.run, source, out, folder.resolve(), tell, note)]
     if isinstance(problem, MRIProblem):
-        return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell)]
-    jobs = find_jobs(source, out)
+        return [reconstruct_volume(trained.network, problem, trained.run.images, source, out, tell, note)]
+    jobs = find_jobs(source, out, trained.run)
     known, written = limits or input_limits(trained.run), _output_limits(trained.run)
     total = sum(job.count for job in jobs)
     for sentence in check_input(jobs, trained.run, folder.resolve(), trained.channels, limits):
-        (say or (lambda sentence: None))(sentence)
-    done = 0
+        note(sentence)
+    done, said = 0, set[str]()
     for job in jobs:
         results = []
         for index in range(job.count):
             results.append(apply(trained, job.load(index), known, written))
             done += 1
             tell(done, total)
-        job.save(results)
+        for sentence in job.save(results):
+            if sentence not in said:
+                note(sentence)
+            said.add(sentence)
     return [job.target for job in jobs]
 
 

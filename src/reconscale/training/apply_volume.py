@@ -12,10 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reconscale.data.hdf5_images import copy_attributes
 from reconscale.data.image_set import cache_folder
 from reconscale.data.listing import no_progress
 from reconscale.data.volumes.arrays import HDF5, MATLAB
+from reconscale.data.volumes.ismrmrd_files import ENDINGS as ISMRMRD
+from reconscale.data.volumes.ismrmrd_files import scan_ismrmrd
+from reconscale.data.volumes.ismrmrd_headers import header_of, is_ismrmrd
 from reconscale.data.volumes.kspace_files import list_kspace_arrays, scan_hdf5
+from reconscale.data.volumes.nifti_output import NIFTI, write_nifti
 from reconscale.data.volumes.scan import VolumeInfo
 from reconscale.data.volumes.volume_set import open_alone
 from reconscale.errors import UserError
@@ -34,9 +39,9 @@ FULL = 0.999
 
 def reconstruct_volume(
     network: Callable[[KSpace], Tensor], problem: MRIProblem, images: Images, source: Path, out: Path,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int], None], say: Callable[[str], None],
 ) -> Path:  # fmt: skip
-    """Reconstruct every slice of a volume.
+    """Reconstruct every slice of a volume, or of every volume of an ISMRMRD file.
 
     Columns that hold nothing but zeros in all slices were not measured. A volume without such columns is undersampled
     first, by the mask that its name gets in the run's test.
@@ -46,10 +51,12 @@ def reconstruct_volume(
         problem: the run's options.
         images: those that the run was trained on; of k-space they say how its axes are ordered, and what its data set
             is called.
-        source: a fastMRI HDF5 file, or a .npy or MATLAB file of complex (slices, coils, rows, columns), or of one
-            slice less the first axis.
-        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w) as fastMRI takes it, or .npy.
+        source: a fastMRI HDF5 file, one of ISMRMRD, or a .npy or MATLAB file of complex (slices, coils, rows, columns),
+            or of one slice less the first axis.
+        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w) as fastMRI takes it, and with the attributes
+            and the header of the file; or .npy. Of several volumes each has a group of its own.
         progress: called with (slices done, slices).
+        say: called with what is not kept, one sentence each.
 
     Returns:
         The file written.
@@ -58,7 +65,26 @@ def reconstruct_volume(
         UserError: the file cannot be read, is no k-space, or the output cannot be written.
     """
     _check_out(source, out)
-    scan = _scan(source, images)
+    scans = _scans(source, images)
+    if len(scans) > 1 and out.suffix.lower() == ".npy":
+        found = f"cannot hold the {len(scans)} volumes of {source.name}"
+        raise UserError(out, found, "name an .h5 file with --out")
+    total, done = sum(scan.count for scan in scans), 0
+    found_all = {}
+    for scan in scans:
+        shown = lambda index, _, done=done: progress(done + index, total)  # noqa: E731
+        label = scan.name.partition("/")[2]
+        found_all[f"{label}/reconstruction".removeprefix("/")] = _slices_of(network, problem, scan, source, shown)
+        done += scan.count
+    write_atomic(out, _encoded(found_all, out.suffix.lower(), source, say))
+    return out
+
+
+def _slices_of(
+    network: Callable[[KSpace], Tensor], problem: MRIProblem, scan: VolumeInfo, source: Path,
+    progress: Callable[[int, int], None],
+) -> np.ndarray:  # fmt: skip
+    """(slices, h, w) float32: every slice of a volume, reconstructed."""
     measured = _columns(scan)
     rows, columns = scan.shape[1:]
     if measured.mean() > FULL:
@@ -76,13 +102,12 @@ def reconstruct_volume(
             empty = float(zero_filled(y).max()) == 0
             slices.append((zero_filled(y) if empty else network(y))[0, 0].numpy())
         progress(index + 1, scan.count)
-    write_atomic(out, _encoded(np.stack(slices).astype(np.float32), out.suffix.lower()))
-    return out
+    return np.stack(slices).astype(np.float32)
 
 
 def reconstruct_simulated(
     network: Callable[[KSpace], Tensor], run: Run, source: Path, out: Path, folder: Path,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int], None], say: Callable[[str], None],
 ) -> Path:  # fmt: skip
     """Measure a volume of images as the run's test does, and reconstruct every slice.
 
@@ -93,9 +118,11 @@ def reconstruct_simulated(
         network: maps k-space to magnitude images.
         run: what the network was trained on: NIfTI, DICOM, or complex images.
         source: a volume of that kind.
-        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w), or .npy.
+        out: the file to write: HDF5 with ``reconstruction`` (slices, h, w), or .npy; of NIfTI also NIfTI, with its
+            header and its place in space.
         folder: the directory of the run.
         progress: called with (slices done, slices).
+        say: called with what is not kept, one sentence each.
 
     Returns:
         The file written.
@@ -120,7 +147,13 @@ def reconstruct_simulated(
             assert isinstance(y, KSpace)  # the problem is MRI
             images[number] = network(y)[0, 0].numpy()
         progress(index + 1, len(slices))
-    write_atomic(out, _encoded(images, out.suffix.lower()))
+    if out.name.lower().endswith(NIFTI):
+        write_nifti(out, images, source)
+        return out
+    if run.images.source in ("nifti", "dicom"):
+        endings = " or name a .nii.gz file with --out" if run.images.source == "nifti" else ""
+        say(f"{out.suffix} files keep no place in space{';' * bool(endings)}{endings}")
+    write_atomic(out, _encoded({"reconstruction": images}, out.suffix.lower(), source, say))
     return out
 
 
@@ -134,18 +167,20 @@ def _named(source: Path, folder: Path) -> tuple[Path, str]:
 
 def _check_out(source: Path, out: Path) -> None:
     """Refuse to write what cannot be written, or over what is given."""
-    if out.suffix.lower() not in (*HDF5, ".npy"):
-        raise UserError(out, f"has the ending '{out.suffix}'", "volumes are written as .h5 or .npy")
+    nifti = source.name.lower().endswith(NIFTI)
+    if not out.name.lower().endswith((*HDF5, ".npy", *(NIFTI if nifti else ()))):
+        kinds = ".nii.gz, .nii, .h5 or .npy" if nifti else ".h5 or .npy"
+        raise UserError(out, f"has the ending '{out.suffix}'", f"volumes are written as {kinds}")
     if out.resolve() == source.resolve():
         raise UserError(out, "is the volume that is given", "name another place with --out")
 
 
 def is_volume(path: Path) -> bool:
     """Whether a file is one that :func:`reconstruct_volume` reads."""
-    return path.name.lower().endswith((*HDF5, *MATLAB, ".npy"))
+    return path.name.lower().endswith((*ISMRMRD, *MATLAB, ".npy"))
 
 
-def _scan(source: Path, images: Images) -> VolumeInfo:
+def _scans(source: Path, images: Images) -> list[VolumeInfo]:
     if not source.is_file():
         raise UserError(source, "does not exist", "give a fastMRI .h5 file, or a .npy array")
     options: dict[str, Any] = {"folders": (source.name,), "val": 1, "test": 1}
@@ -153,8 +188,12 @@ def _scan(source: Path, images: Images) -> VolumeInfo:
         options |= {"axes": images.axes, "dataset": images.dataset}
     if source.suffix.lower() == ".npy":
         alone = Images(source="kspace-array", **options)
-        return list_kspace_arrays(alone, source.parent).volumes[0]
-    return scan_hdf5(source.name, source, Images(source="fastmri", **options))
+        return [list_kspace_arrays(alone, source.parent).volumes[0]]
+    if source.name.lower().endswith(ISMRMRD) and is_ismrmrd(source):
+        named = images.dataset if images.source == "ismrmrd" else None
+        alone = Images(source="ismrmrd", **{**options, "dataset": named})
+        return scan_ismrmrd(source.name, source, alone, undersampled=True)
+    return [scan_hdf5(source.name, source, Images(source="fastmri", **options))]
 
 
 def _columns(scan: VolumeInfo) -> np.ndarray:
@@ -200,13 +239,21 @@ def _header_size(source: Path) -> tuple[int, int] | None:
     return None if sides is None else (int(sides.group(1)), int(sides.group(2)))
 
 
-def _encoded(images: np.ndarray, suffix: str) -> bytes:
+def _encoded(volumes: dict[str, np.ndarray], suffix: str, source: Path, say: Callable[[str], None]) -> bytes:
+    """A file of volumes by their names; HDF5 with the attributes and the header of the one that they were made from."""
     buffer = io.BytesIO()
     if suffix == ".npy":
-        np.save(buffer, images)
+        np.save(buffer, next(iter(volumes.values())))
         return buffer.getvalue()
     import h5py
 
     with h5py.File(buffer, "w") as file:
-        file["reconstruction"] = images
+        for name, images in volumes.items():
+            file[name] = images
+        if source.name.lower().endswith(ISMRMRD):
+            with h5py.File(source) as given:
+                for sentence in copy_attributes(given, file):
+                    say(sentence)
+                if (header := header_of(given)) is not None:
+                    file["ismrmrd_header"] = header
     return buffer.getvalue()

@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from reconscale.data.array_files import ARRAYS, ArrayStack, open_stacks, write_arrays
+from reconscale.data.array_files import ARRAYS, open_stacks, write_arrays
+from reconscale.data.array_stacks import ArrayStack
 from reconscale.data.folders import files_below, with_pages
 from reconscale.data.image_checks import Limits
-from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_pixels, write_image, write_stack
+from reconscale.data.image_files import KINDS, SUFFIXES, read_header, read_pixels
+from reconscale.data.image_output import write_like
+from reconscale.data.ome_zarr import ENDING, RGB, open_images, planes_of
+from reconscale.data.ome_zarr_output import check_target, write_ome_zarr
 from reconscale.data.pixel_values import CORNER
 from reconscale.data.store import SCALES
 from reconscale.data.volumes.arrays import HDF5
@@ -37,14 +41,14 @@ class Job:
         source, target: the two files.
         count: how many images.
         load: an image by its number, (H, W, C) as it is stored.
-        save: writes all reconstructions.
+        save: writes all reconstructions; gives what of the first file is not kept, one sentence each.
     """
 
     source: Path
     target: Path
     count: int
     load: Callable[[int], np.ndarray]
-    save: Callable[[list[np.ndarray]], None]
+    save: Callable[[list[np.ndarray]], list[str]]
 
 
 def is_simulated(run: Run, source: Path) -> bool:
@@ -77,8 +81,13 @@ def check_source(run: Run, source: Path) -> None:
         raise UserError(source, found, "give an image, a folder of images, or an array of images")
 
 
-def find_jobs(source: Path, out: Path) -> list[Job]:
+def find_jobs(source: Path, out: Path, run: Run) -> list[Job]:
     """The files that are given and those that are to be written.
+
+    Args:
+        source: an image, a folder of them, an array, or OME-Zarr.
+        out: the file or the folder to write.
+        run: of the network: its ``dataset`` and ``channel`` are those that are read.
 
     Raises:
         UserError: there is none, one cannot be read, or what is given would be replaced.
@@ -88,10 +97,15 @@ def find_jobs(source: Path, out: Path) -> list[Job]:
         if target.suffix.lower() != source.suffix.lower():
             raise UserError(target, f"has the ending '{target.suffix}'", f"arrays are written as {source.suffix} here")
         pairs = [(source, target)]
-        jobs = [_job_of_arrays(source, target)]
+        jobs = [_job_of_arrays(source, target, run)]
+    elif zarrs := _zarrs(source, run):
+        alone = zarrs == [source]
+        pairs = [(place, out if alone and out.suffix else out / place.relative_to(source.parent if alone else source))
+                 for place in zarrs]  # fmt: skip
+        jobs = [_job_of_zarr(given, target, run) for given, target in pairs]
     else:
         pairs = list(_pairs(source, out))
-        jobs = [_job_of_file(given, target) for given, target in pairs]
+        jobs = [_job_of_file(given, target, run) for given, target in pairs]
     _check_targets(pairs)
     return jobs
 
@@ -114,7 +128,39 @@ def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
         raise UserError(source, "does not exist", "give an image, a folder of images, or an array")
 
 
-def _job_of_file(source: Path, target: Path) -> Job:
+def _zarrs(source: Path, run: Run) -> list[Path]:
+    """The OME-Zarr images that a folder is; or, for a run of such images, those that it holds."""
+    if not source.is_dir():
+        return []
+    if any(part.lower().endswith(ENDING) for part in source.parts):
+        return [source]
+    if run.images.source != "ome-zarr":
+        return []
+    return sorted(path for path in source.iterdir() if path.is_dir() and path.name.lower().endswith(ENDING))
+
+
+def _job_of_zarr(source: Path, target: Path, run: Run) -> Job:
+    """The channels are those of the run, or each for itself where it has none."""
+    check_target(target)
+    images = open_images(source, run.images.dataset if run.images.source == "ome-zarr" else None)
+    if len(images) != 1:
+        raise UserError(source, f"holds {len(images)} series", f"name one of them, such as {source / '0'}")
+    image, wanted = images[0], run.images.channel
+    count = image.sizes.get("c", 1)
+    chosen = [wanted] if isinstance(wanted, int) else list(range(count))
+    if wanted == RGB:
+        planes = planes_of(image, RGB)
+    else:
+        by_channel = [planes_of(image, channel) for channel in chosen]
+        planes = [plane for together in zip(*by_channel, strict=True) for plane in together]
+
+    def save(results: list[np.ndarray]) -> list[str]:
+        return write_ome_zarr(target, results, image, chosen, run.problem.enlarges)
+
+    return Job(source, target, len(planes), lambda index: planes[index].read(), save)
+
+
+def _job_of_file(source: Path, target: Path, run: Run) -> Job:
     if target.suffix.lower() not in (".png", *_TIFF):
         raise UserError(target, f"has the ending '{target.suffix}'", "images are written as .png or .tif")
     _, pages = with_pages([source.name], [source])
@@ -123,14 +169,14 @@ def _job_of_file(source: Path, target: Path) -> Job:
     for _, page in pages:
         read_header(source, page, _ANY)
 
-    def save(images: list[np.ndarray]) -> None:
-        write_image(target, images[0]) if len(pages) == 1 else write_stack(target, images)
+    def save(images: list[np.ndarray]) -> list[str]:
+        return write_like(target, images, source, run.problem.enlarges)
 
     return Job(source, target, len(pages), lambda index: read_pixels(source, pages[index][1], _ANY), save)
 
 
-def _job_of_arrays(source: Path, target: Path) -> Job:
-    stacks = open_stacks(source)
+def _job_of_arrays(source: Path, target: Path, run: Run) -> Job:
+    stacks = open_stacks(source, run.images.dataset if run.images.source == "array" else None)
     places = [(stack, row) for stack in stacks for row in range(stack.count)]
 
     def load(index: int) -> np.ndarray:
@@ -138,12 +184,12 @@ def _job_of_arrays(source: Path, target: Path) -> Job:
         image = stack.row(row).reshape(stack.header.height, stack.header.width, stack.header.channels)
         return image.astype(image.dtype.newbyteorder("="))
 
-    def save(images: list[np.ndarray]) -> None:
+    def save(images: list[np.ndarray]) -> list[str]:
         held: dict[str, np.ndarray] = {}
         for stack in stacks:
             mine, images = images[: stack.count], images[stack.count :]
             held[stack.name.removeprefix(f"{source.name}/")] = _like(stack, np.stack(mine))
-        write_arrays(target, held)
+        return write_arrays(target, held, source)
 
     return Job(source, target, len(places), load, save)
 

@@ -148,8 +148,8 @@ def test_what_is_no_image_is_passed_over_and_counted(opened: Opened, tmp_path: P
     images = opened()
     assert counts(images) == (4, 12, 12)
     assert [reason for _, reason in images.skipped] == [
-        "1 file: is no DICOM file", "4 files: holds no image of a scanner (SR)",
-        "4 files: holds no image of a scanner (SEG)"]  # fmt: skip
+        "is no DICOM file", "4 files, each of which holds no image of a scanner (SR)",
+        "4 files, each of which holds no image of a scanner (SEG)"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,9 @@ def test_phase_images_are_left_out_and_counted(opened: Opened, tmp_path: Path, c
         write(data / f"p{patient}" / "phase.dcm", 4 * image(patient), 1, **changes)
     images = opened()
     assert counts(images) == (4, 12, 12)
-    assert images.skipped == (("data/p0/phase.dcm and 3 more", "4 files: is a phase image, no magnitude image"),)
+    assert images.skipped == (
+        ("data/p0/phase.dcm and 3 more", "4 files, each of which is a phase image, no magnitude image"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,6 +184,52 @@ def test_echoes_are_volumes_of_their_own(opened: Opened, tmp_path: Path, keyword
                 write(path, image(patient, position) // (1 + (value > values[0])), position, **{keyword: value})
     images = opened()
     assert counts(images) == (8, 24, 24) and images.units == 2
+
+
+REPEATED: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "time": ([{"TemporalPositionIdentifier": k} for k in (1, 2)], "series-2-time-1"),
+    "acquisition": ([{"AcquisitionNumber": k} for k in (1, 2)], "series-2-acq-1"),
+    "trigger": ([{"TriggerTime": k} for k in (0, 40)], "series-2-trigger-0.0"),
+    "kind": ([{"ImageType": ["DERIVED", "PRIMARY", k]} for k in ("WATER", "FAT")], "series-2-type-DERIVED.PRIMARY.FAT"),
+    "kind and time": ([{"TemporalPositionIdentifier": t, "AcquisitionNumber": a} for t in (1, 2) for a in (1, 2)],
+                      "series-2-time-1-acq-1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_slices_that_repeat_are_volumes_of_their_own(opened: Opened, tmp_path: Path, kind: str) -> None:
+    values, name = REPEATED[kind]
+    for patient in range(4):
+        for position in range(3):
+            for number, changes in enumerate(values):
+                pixels = image(patient, position) // (1 + number)
+                write(tmp_path / "data" / f"p{patient}" / f"{position}-{number}.dcm", pixels, position, **changes)
+    images = opened()
+    assert counts(images) == (4 * len(values), 12 * len(values), 12 * len(values)) and images.units == 2
+    assert f"data/p0/{name}" in {found for pixels in images.sets.values() for found in pixels.volume_names}
+
+
+@pytest.mark.parametrize("trigger", [False, True])
+def test_slices_that_repeat_without_a_reason_are_refused(opened: Opened, tmp_path: Path, trigger: bool) -> None:
+    """Trigger times that differ from slice to slice tell nothing."""
+    for patient in range(4):
+        for position in range(3):
+            for number in range(2):
+                changes = {"TriggerTime": 40 * number + position} if trigger else {}
+                path = tmp_path / "data" / f"p{patient}" / f"{position}-{number}.dcm"
+                write(path, image(patient, position) // (1 + number), position, **changes)
+    with pytest.raises(UserError, match="up to 2 slices in one place, and no tag tells .*; keep the files of each"):
+        opened()
+
+
+def test_slices_that_are_turned_lie_in_places_of_their_own(opened: Opened, tmp_path: Path) -> None:
+    """Three planes of a localiser cross in one point: no slice repeats another."""
+    turned = ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 1])
+    for patient in range(4):
+        for plane, axes in enumerate(turned):
+            path = tmp_path / "data" / f"p{patient}" / f"{plane}.dcm"
+            write(path, image(patient, plane), 0, ImageOrientationPatient=axes)
+    assert counts(opened()) == (4, 12, 12)
 
 
 def test_a_copy_in_the_same_folder_counts_once(opened: Opened, tmp_path: Path) -> None:
@@ -274,7 +322,7 @@ def test_screenshots_are_passed_over(opened: Opened, tmp_path: Path) -> None:
     series(data)
     write(data / "p0" / "screen.dcm", image(7), SeriesNumber=9, SeriesInstanceUID="1.9",
           ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])  # fmt: skip
-    assert opened().skipped == (("data/p0/screen.dcm", "1 file: is a screenshot"),)
+    assert opened().skipped == (("data/p0/screen.dcm", "is a screenshot"),)
 
 
 def test_padding_is_no_magnitude(opened: Opened, tmp_path: Path) -> None:

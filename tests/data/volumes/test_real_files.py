@@ -126,7 +126,7 @@ class TestMatlab:
             phantoms.write_fastmri(data / f"{index}.h5", phantoms.kspace(2, seed=index))
             write_matlab(data / f"maps{index}.mat", "5", maps=np.ones((3, 3)))
         images = opened()
-        assert images.skipped[0][1] == "3 files: is a MATLAB file beside files of another kind"
+        assert images.skipped[0][1] == "3 files, each of which is a MATLAB file beside files of another kind"
 
     @pytest.mark.parametrize("content", [b"", b"text", b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM" + b"\xff" * 9])
     def test_damage(self, opened: Opened, data: Path, content: bytes) -> None:
@@ -330,7 +330,7 @@ class TestNIfTI:
             self.write(data / "more" / str(index) / f"{name}.nii.gz", self.volume(index))
         images = opened("nifti")
         assert sum(len(s) for s in images.sets.values()) == 9
-        assert images.skipped[0][1].startswith("3 files: is called a ")
+        assert images.skipped[0][1].startswith("3 files, each of which is called a ")
 
     @pytest.mark.parametrize("meaning, sentence", [("standardised", "no magnitudes"), ("labels", "it is a label map")])
     def test_values_of_another_meaning_are_refused(

@@ -11,8 +11,6 @@ from reconscale.laws.curve.model import (
     DIMENSIONS,
     FORMS,
     CurveDraws,
-    NoisePrior,
-    Prior,
     build_discrepancy,
     curves_from_normals,
     marginalise,
@@ -21,10 +19,12 @@ from reconscale.laws.curve.model import (
     predict,
 )
 from reconscale.laws.curve.posterior import MOST_LEVELS, floor_odds, infer_posterior, summarise
+from reconscale.laws.curve.prior import read_beliefs
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.grouping import group_by_size
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20, database=None)
+PRIOR, NOISE = read_beliefs()["other few"].curve, read_beliefs()["other few"].noise
 U = np.array([-4.0, -2.5, -1.0, 0.0])
 
 
@@ -62,15 +62,15 @@ class TestFamily:
     def test_curves_fall_start_from_the_level_and_are_finite(self, first, seed):
         v = np.random.default_rng(seed).standard_normal((64, DIMENSIONS)) * 2
         u = np.linspace(first, 3, 20)
-        drawn = curves_from_normals(v, first, Prior())
+        drawn = curves_from_normals(v, first, PRIOR)
         curves = drawn.log_shape(u)
         assert np.isfinite(curves).all()
         once = drawn.form < FORMS.index("two breaks")  # two wide breaks may overlap, and lift a curve for a while
         assert (np.diff(curves[once], axis=1) <= 1e-9).all()
-        np.testing.assert_allclose(curves_from_normals(v, first, Prior()).log_shape(np.zeros(1)), 0, atol=1e-9)
+        np.testing.assert_allclose(curves_from_normals(v, first, PRIOR).log_shape(np.zeros(1)), 0, atol=1e-9)
 
     def test_probabilities_of_the_forms_are_the_priors(self):
-        belief = Prior()
+        belief = PRIOR
         drawn = curves_from_normals(smc.normal_sequence(8192, DIMENSIONS), -3.0, belief)
         assert (drawn.share > 0).mean() == pytest.approx(belief.floor, abs=0.02)
         names = [FORMS[k] for k in drawn.form]
@@ -81,7 +81,7 @@ class TestFamily:
 
 
 class TestDepartures:
-    PARTS = build_discrepancy(U, np.full(4, 0.3), 1.2, noise_nodes(30.0, 30.0, 0.02, NoisePrior()), NoisePrior())
+    PARTS = build_discrepancy(U, np.full(4, 0.3), 1.2, noise_nodes(30.0, 30.0, 0.02, NOISE), NOISE)
 
     def covariance(self, j, u=U):
         parts = self.PARTS
@@ -118,12 +118,12 @@ class TestDepartures:
 
 class TestNoise:
     def test_without_replicates_it_is_the_prior(self):
-        nodes, belief = np.log(noise_nodes(0.0, 0.0, 1.0, NoisePrior())), NoisePrior()
+        nodes, belief = np.log(noise_nodes(0.0, 0.0, 1.0, NOISE)), NOISE
         assert np.median(nodes) == pytest.approx(np.log(belief.noise), abs=0.15)
         assert nodes.std() == pytest.approx(belief.noise_sd, rel=0.2)
 
     def test_one_replicate_says_little_and_many_say_all(self):
-        spread = [np.log(noise_nodes(dof, dof, 0.02, NoisePrior())).std() for dof in (1.0, 10.0, 100.0)]
+        spread = [np.log(noise_nodes(dof, dof, 0.02, NOISE)).std() for dof in (1.0, 10.0, 100.0)]
         assert spread[0] > 0.4
         assert spread[1] == pytest.approx(1 / np.sqrt(20), rel=0.3)
         assert spread[2] == pytest.approx(1 / np.sqrt(200), rel=0.3)

@@ -86,7 +86,7 @@ def test_an_undecided_verdict_is_not_settled() -> None:
     for worthwhile in (1.0, 2.0, 4.0, 8.0, 30.0):
         first = curve.next_experiments(worthwhile=worthwhile)[0]
         if curve.decide(worthwhile=worthwhile).verdict == "UNDECIDED":
-            assert first.why != "The decision is settled."
+            assert first.why != "Whether to double is settled."
 
 
 def test_what_must_be_fixed_comes_before_longer_training() -> None:

@@ -42,7 +42,7 @@ def test_what_a_measurement_teaches_about_a_gaussian_is_known():
 def test_a_settled_decision_needs_no_experiment(make):
     only = next_experiments(make(0.0, 1.0, 0.5, noise=0.005, metric="psnr"))
     assert [(item.kind, item.seeds, item.n, item.cost) for item in only] == [("stop", 0, None, 0)]
-    assert "The decision is settled." in only[0].why
+    assert "Whether to double is settled." in only[0].why
 
 
 def test_an_open_decision_is_tested_beyond_the_data(make):

@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from reconscale.data.folders import data_folder, files_of, stamp
-from reconscale.data.volumes.dicom_headers import CONTRASTS, DICOM, Header, dicom_header, dicom_image, may_be_dicom
+from reconscale.data.volumes.dicom_headers import (
+    CONTRASTS,
+    DICOM,
+    REPEATS,
+    Header,
+    dicom_header,
+    dicom_image,
+    may_be_dicom,
+)
 from reconscale.data.volumes.scan import (
     StudyMistakeError,
     VolumeInfo,
@@ -129,7 +137,31 @@ def _parts_of(series: Series) -> list[Series]:
     found = [series]
     for index, word in enumerate(CONTRASTS):
         found = [part for one in found for part in _split(one, index, word)]
+    for index, word in enumerate(REPEATS):
+        found = [part for one in found for part in _split_repeats(one, index, word)]
     return found
+
+
+def _split_repeats(series: Series, index: int, word: str) -> list[Series]:
+    """The series, or its parts by a tag of which every value has a slice in each place."""
+    if _most_in_one_place(series) < 2:
+        return [series]
+    of_value: dict[str, list[Entry]] = {}
+    for entry in series.entries:
+        of_value.setdefault(entry.header.repeats[index], []).append(entry)
+    places = [sorted(entry.header.place for entry in entries) for entries in of_value.values()]
+    if len(places) < 2 or any(other != places[0] for other in places):
+        return [series]  # such as trigger times that differ a little from slice to slice
+    return [
+        Series(series.folder, series.uid, f"{series.part}-{word}-{value or 'none'}", tuple(entries))
+        for value, entries in sorted(of_value.items(), key=lambda item: (len(item[0]), item[0]))
+    ]
+
+
+def _most_in_one_place(series: Series) -> int:
+    """How many slices lie in one place at most; 0 where not all places are given."""
+    places = Counter(entry.header.place for entry in series.entries)
+    return 0 if () in places else max(places.values())
 
 
 def _split(series: Series, index: int, word: str) -> list[Series]:
@@ -199,6 +231,11 @@ def _scan(series: Series, name: str, patients: dict[str, str], images: Images) -
     if len(sizes) > 1:
         spelt = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(sizes))
         raise UserError(entries[0].path, f"lies in a series of slices of several sizes ({spelt})", "separate them")
+    if (times := _most_in_one_place(series)) > 1:
+        found = f"lies in a series with up to {times} slices in one place, and no tag tells its volumes apart"
+        known = ", ".join((*CONTRASTS.values(), *REPEATS.values()))
+        raise UserError(entries[0].path, found, f"keep the files of each volume in a folder of its own (or state one "
+                        f"of {known})")  # fmt: skip
     slices = [(entry, frame) for entry in entries for frame in entry.header.frames]
 
     def read(index: int) -> np.ndarray:

@@ -31,6 +31,10 @@ GE_PART = (0x0043, 0x102F)
 GE_PARTS = {"1": "phase", "2": "real", "3": "imaginary"}
 CONTRASTS = {"echo": "EchoNumbers", "te": "EchoTime", "ti": "InversionTime", "b": "DiffusionBValue"}
 """What tells volumes of one series apart that lie in the same place."""
+REPEATS = {
+    "time": "TemporalPositionIdentifier", "acq": "AcquisitionNumber", "trigger": "TriggerTime", "type": "ImageType",
+}  # fmt: skip
+"""What tells them apart where nothing of ``CONTRASTS`` does, and every value has a slice in every place."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ class Header:
         patient, acquisition: empty where the file does not say.
         along: position along the normal of the series; the instance number where positions are not given.
         located: whether positions are given.
+        place: position and directions, rounded; empty where positions are not given.
         contrasts: the values of ``CONTRASTS``, as text; empty where the file does not say.
+        repeats: the same of ``REPEATS``.
         size: (rows, columns).
         frames: numbers of the frames, sorted along their normal.
         dtype: of its numbers, in a word.
@@ -57,7 +63,9 @@ class Header:
     acquisition: str
     along: float
     located: bool
+    place: tuple[float, ...]
     contrasts: tuple[str, ...]
+    repeats: tuple[str, ...]
     size: tuple[int, int]
     frames: tuple[int, ...]
     dtype: str
@@ -127,7 +135,9 @@ def _header(path: Path, header: Any) -> Header:
         acquisition=str(header.get("SeriesDescription", "") or header.get("ProtocolName", "")),
         along=along,
         located=_position(header) is not None,
+        place=_place(header),
         contrasts=tuple(_text(header.get(keyword, None)) for keyword in CONTRASTS.values()),
+        repeats=tuple(_joined_text(header.get(keyword, None)) for keyword in REPEATS.values()),
         size=size,
         frames=_order(path, header, count) if count > 1 else (0,),
         dtype=f"{signed}int{int(header.get('BitsAllocated', 16) or 16)}",
@@ -183,6 +193,20 @@ def _text(found: Any) -> str:
     if hasattr(found, "__len__"):
         return _text(found[0]) if len(found) else ""
     return str(found)
+
+
+def _joined_text(found: Any) -> str:
+    """A value as text; of several values all, with points between them."""
+    values = found if not isinstance(found, str) and hasattr(found, "__len__") else [found]
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", ".".join(map(_text, values)))
+
+
+def _place(header: Any) -> tuple[float, ...]:
+    """Where a slice lies and how it is turned; empty where that is not given."""
+    if _position(header) is None:
+        return ()
+    numbers = (*header.get("ImagePositionPatient"), *header.get("ImageOrientationPatient"))
+    return tuple(round(float(number), 3) for number in numbers)
 
 
 def _position(header: Any) -> tuple[np.ndarray, np.ndarray] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def nifti_header(path: Path) -> tuple[tuple[int, int, int], tuple[float, float, 
     Raises:
         UserError: nibabel is not installed, the file is damaged, or it claims to be no volume or too large a one.
     """
-    image = _nifti(path)
+    image = opened_nifti(path)
     if int(image.header["intent_code"]) == LABEL_INTENT:
         raise UserError(path, "is a label map by its intent code", "name the folders of images alone in images.folders")
     shape, zooms = tuple(image.shape), tuple(float(zoom) for zoom in image.header.get_zooms())
@@ -72,7 +72,7 @@ def nifti_volume(path: Path) -> np.ndarray:
     Raises:
         UserError: as :func:`nifti_header`, or its numbers are complex.
     """
-    image = _nifti(path)
+    image = opened_nifti(path)
     try:
         values = np.asarray(image.dataobj)
     except Exception as error:  # nibabel raises classes of every kind on damaged files
@@ -84,7 +84,7 @@ def nifti_volume(path: Path) -> np.ndarray:
     return values.reshape(values.shape[:3]).astype(np.float32)
 
 
-def _nifti(path: Path) -> Any:
+def opened_nifti(path: Path) -> Any:
     """The image of a file, of which the header alone has been read."""
     nibabel = library("nibabel")
     try:
@@ -327,9 +327,14 @@ def _called(name: str) -> str:
     return ""
 
 
+def slice_axis(zooms: Sequence[float]) -> int:
+    """The axis that a volume is cut along: that of the thickest slices, the last one where all are equal."""
+    return max(range(3), key=lambda axis: (round(zooms[axis], 2), axis))
+
+
 def _nifti_scan(name: str, path: Path, images: Images) -> VolumeInfo:
     shape, zooms, dtype = nifti_header(path)
-    axis = max(range(3), key=lambda a: (round(zooms[a], 2), a))
+    axis = slice_axis(zooms)
     count = shape[axis]
     height, width = (length for a, length in enumerate(shape) if a != axis)
     read = lambda index: np.take(_nifti_values(path), index, axis).astype(np.complex64)  # noqa: E731

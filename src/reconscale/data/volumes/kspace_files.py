@@ -19,6 +19,7 @@ from reconscale.data.volumes.arrays import (
     number_type,
     opened_array,
 )
+from reconscale.data.volumes.ismrmrd_files import read_acquired
 from reconscale.data.volumes.scan import (
     LEAST_SIDE,
     MOST_COILS,
@@ -307,6 +308,8 @@ def read_slice(place: KSpaceLocation, shape: tuple[int, int, int], index: int) -
     Raises:
         UserError: the file has gone, or was cut short.
     """
+    if place.part is not None:
+        return read_acquired(place, shape, index)
     try:
         if place.offset is not None:
             values = np.empty(shape, np.complex64)
@@ -367,7 +370,7 @@ def holds_kspace(path: Path) -> bool:
 def _without_kspace(path: Path, file: Any) -> NoReturn:
     names = sorted(file)
     if "dataset" in names and "xml" in file["dataset"]:
-        raise UserError(path, "is an ISMRMRD file", 'convert it to arrays of k-space for source = "kspace-array"')
+        raise UserError(path, "is an ISMRMRD file", 'set images.source = "ismrmrd"')
     likely = f"; {suggest('kspace', names)}" if names else ""
     found = f"has no data set 'kspace' (it has: {', '.join(names[:6]) or 'nothing'})"
     remedy = f"a fastMRI file holds kspace (slices, coils, rows, columns){likely}; name another one with images.dataset"

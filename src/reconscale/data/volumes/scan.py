@@ -13,12 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reconscale.errors import UserError
+from reconscale.laws.unit_values import SUBJECTS
 from reconscale.study import Images
 
 T = TypeVar("T")
-
-SUBJECTS = {"sub-[A-Za-z0-9]+": "", r"(?:subject|subj|patient)[-_]?\d+": "(?i)"}
-"""Expressions for a subject in a path, the first in the names of BIDS, and their flags."""
 
 MOST_COILS = 128
 """An axis of more coils than this is taken for rows or columns in the wrong place."""
@@ -51,6 +49,7 @@ class KSpaceLocation:
         offset: where a contiguous complex64 array of axes ``schw`` or ``shw`` begins, in bytes; none: it must be read
             through its library.
         frames: of every slice: their number.
+        part: of an ISMRMRD file, whose ``key`` is the group: encoding and counters of the volume; none: it is another.
     """
 
     path: Path
@@ -58,6 +57,7 @@ class KSpaceLocation:
     axes: str
     offset: int | None
     frames: int = 1
+    part: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,14 +154,14 @@ def counted(passed: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Files that were passed over, one entry a reason: the first of them, and how many there are.
 
     >>> counted([("a/SR1", "holds no image (SR)"), ("b/SR1", "holds no image (SR)"), ("a/IM2", "is a phase image")])
-    [('a/SR1 and 1 more', '2 files: holds no image (SR)'), ('a/IM2', '1 file: is a phase image')]
+    [('a/SR1 and 1 more', '2 files, each of which holds no image (SR)'), ('a/IM2', 'is a phase image')]
     """
     names: dict[str, list[str]] = {}
     for name, reason in passed:
         names.setdefault(reason, []).append(name)
     return [
         (f"{found[0]} and {len(found) - 1} more" if len(found) > 1 else found[0],
-         f"{len(found)} file{'s' * (len(found) > 1)}: {reason}")
+         f"{len(found)} files, each of which {reason}" if len(found) > 1 else reason)
         for reason, found in names.items()
     ]  # fmt: skip
 
@@ -268,8 +268,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def library(name: str) -> Any:
+def library(name: str, extra: str = "mri") -> Any:
     """A package that reads files of one kind.
+
+    Args:
+        name: of the package.
+        extra: of this package, which installs it.
 
     Raises:
         StudyMistakeError: it is not installed.
@@ -280,4 +284,4 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise StudyMistakeError("images.source", f"needs the package {name}, which is not installed",
-                                "pip install 'reconscale[mri]'") from error  # fmt: skip
+                                f"pip install 'reconscale[{extra}]'") from error  # fmt: skip

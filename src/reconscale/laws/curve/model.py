@@ -11,7 +11,8 @@
 - ``break``, ``two breaks``: broken power laws (Caballero et al. 2023).
 
 All of them fall, but for two wide breaks that overlap, which may lift a curve for a while.
-Parameters are read off standard normal coordinates, so that the prior is in this file and nowhere else.
+Parameters are read off standard normal coordinates, so that the prior's form is in this file and nowhere else; its
+numbers are in ``prior.json``.
 
 **Noise and discrepancy.** Departures of ln(error) from the family are Gaussian with covariance
 
@@ -34,39 +35,12 @@ from scipy.special import ndtr
 
 from reconscale.arrays import Floats
 from reconscale.laws import smc
+from reconscale.laws.curve.prior import NoisePrior, Prior
 
 HEADS = ("power", "saturating", "break", "two breaks")
 TAILS = ("", "+floor", "+shift")
 FORMS = tuple(head + tail for head in HEADS for tail in TAILS)
 """What a curve can be."""
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What is believed beforehand.
-
-    Attributes:
-        floor: probability that there is a floor.
-        shift: probability that it is of the kind ``+shift``, given that there is one.
-        floor_bend: the floor's share s of the error at the largest n has density proportional to (1-s)^(bend-1).
-        exponent, exponent_sd: median and log spread of the exponent beyond the last break.
-        kinds: probabilities of no break, saturating, speeding up, slowing down.
-        second: probability of a second break, given one.
-        before, after: breaks lie from ``before`` below the smallest ln n to ``after`` above the largest.
-        sharpness, sharpness_sd: median and log spread of the width f of a break in ln n.
-    """
-
-    floor: float = 0.87
-    shift: float = 0.84
-    floor_bend: float = 0.6
-    exponent: float = 0.8
-    exponent_sd: float = 0.8
-    kinds: tuple[float, float, float, float] = (0.3, 0.25, 0.2, 0.25)
-    second: float = 0.2
-    before: float = 1.0
-    after: float = 0.7
-    sharpness: float = 0.6
-    sharpness_sd: float = 0.7
 
 
 DIMENSIONS = 10
@@ -132,26 +106,6 @@ def curves_from_normals(v: Floats, first: float, belief: Prior) -> CurveDraws:
     form = 3 * np.select([kind == 0, kind == 1, ~second], [0, 1, 2], 3) + floored + shifted
     places = np.where(second[:, None], np.sort(places, axis=1), places[:, [1, 0]])
     return CurveDraws(share, bend, np.stack([start, middle, last], axis=1), places, widths, form)
-
-
-@dataclass(frozen=True)
-class NoisePrior:
-    """What is believed about departures beforehand; all are log normal.
-
-    Attributes:
-        noise, noise_sd: noise of one run at the largest size, in ln(error); replicates make it known better.
-        rough, rough_sd: departure of the truth from the family, as a part of the curve's whole change of ln(error).
-        length, length_sd: over what ln n the departure persists.
-        count: combinations.
-    """
-
-    noise: float = 0.015
-    noise_sd: float = 1.0
-    rough: float = 0.018
-    rough_sd: float = 0.9
-    length: float = 1.6
-    length_sd: float = 0.6
-    count: int = 24
 
 
 @dataclass(frozen=True, eq=False)

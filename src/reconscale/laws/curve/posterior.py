@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.laws import smc
+from reconscale.laws.curve.calibration import domain_of
 from reconscale.laws.curve.model import (
     DIMENSIONS,
     FORMS,
@@ -18,25 +19,19 @@ from reconscale.laws.curve.model import (
     TAILS,
     CurveDraws,
     DiscrepancyGP,
-    NoisePrior,
-    Prior,
     build_discrepancy,
     curves_from_normals,
     marginalise,
     noise_nodes,
     predict,
 )
+from reconscale.laws.curve.prior import MANY, Belief, mix_beliefs, read_beliefs
 from reconscale.laws.grouping import SizeMeans
 from reconscale.laws.seed_noise import falling_variance
 
 BETWEEN = (6.0, 12.0)
 """Up to the first many levels a curve counts as one of few, each a training of its own; from the second on as one of
 many, mostly checkpoints of one training. Between them the beliefs pass over gradually."""
-FEW = Prior(second=0.0)
-"""What is believed about a curve of few sizes: a second break would be noise; a slow-down is as likely as anything."""
-MANY = Prior(floor=0.88, shift=0.8, exponent_sd=0.9, kinds=(0.4, 0.2, 0.28, 0.12), after=1.2)
-"""What is believed about a curve of many; chosen on vision and language curves."""
-FEW_NOISE, MANY_NOISE = NoisePrior(), NoisePrior(noise=0.008)
 START, CLOUD, MOVES = 16000, 2000, 2
 """Draws of the prior, draws of the posterior, and moves of each after every step."""
 MOST_LEVELS = 20
@@ -76,7 +71,7 @@ class Posterior:
     def noise(self, x: Floats) -> Floats:
         """(D, N) standard deviation of ln(error) of one new run at x = ln n."""
         factor = self.departures.noise[self.which][:, None]
-        return np.asarray(factor * np.interp(x, self.level.x, _unit_sd(self.level)))
+        return np.asarray(factor * np.interp(x, self.level.x, unit_sd(self.level)))
 
     def curves(self, x: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
         """Draws of the expected ln(error), each row one coherent curve.
@@ -111,14 +106,10 @@ def many_share(levels: int) -> float:
     return float(np.interp(levels, BETWEEN, (0.0, 1.0)))
 
 
-def beliefs_about(levels: int) -> tuple[Prior, NoisePrior]:
-    """What is believed about a curve that is measured at this many levels, and about its noise."""
-    share, mixed = many_share(levels), {}
-    for name, few in asdict(FEW).items():
-        mixed[name] = np.asarray(few) + share * (np.asarray(getattr(MANY, name)) - np.asarray(few))
-    kinds = tuple(mixed.pop("kinds").tolist())
-    noise = FEW_NOISE.noise * (MANY_NOISE.noise / FEW_NOISE.noise) ** share
-    return Prior(**{name: float(value) for name, value in mixed.items()}, kinds=kinds), replace(FEW_NOISE, noise=noise)
+def belief_about(levels: int, metric: str) -> Belief:
+    """What is believed about a curve that is measured at this many levels, in this metric."""
+    known = read_beliefs()
+    return mix_beliefs(known[f"{domain_of(metric)} few"], known[MANY], many_share(levels))
 
 
 def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator) -> Posterior:
@@ -130,21 +121,21 @@ def infer_posterior(level: SizeMeans, held: int = 0, *, rng: np.random.Generator
         rng: source of the sampler's moves.
     """
     u = level.x - level.x[-1]
-    variance = _unit_sd(level) ** 2 / level.count
+    variance = unit_sd(level) ** 2 / level.count
     change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
     typical = float(level.sd[-1]) if level.replicated else 1.0
-    belief, noise_belief = beliefs_about(len(u))
-    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, noise_belief)
-    parts = build_discrepancy(u, variance, change, noise, noise_belief)
+    believed = belief_about(len(u), level.metric)
+    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, believed.noise)
+    parts = build_discrepancy(u, variance, change, noise, believed.noise)
     cuts = (len(u) - held, len(u)) if held else (len(u),)
     likelihood = parts.likelihood(cuts)
 
     def stages(v: Floats) -> Floats:
-        return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), belief))))
+        return marginalise(likelihood(_residual(level, curves_from_normals(v, float(u[0]), believed.curve))))
 
     clouds = smc.smc_sample(stages, _start(), rng, moves=MOVES, count=CLOUD)
-    drawn = curves_from_normals(rng.permutation(clouds[-1].v), float(u[0]), belief)
-    which = _which(likelihood(_residual(level, drawn))[-1].T, rng)
+    drawn = curves_from_normals(rng.permutation(clouds[-1].v), float(u[0]), believed.curve)
+    which = pick_combinations(likelihood(_residual(level, drawn))[-1].T, rng)
     score = float("nan")
     if held:
         score = clouds[1].log_evidence - clouds[0].log_evidence - 0.5 * held * np.log(2.0 * np.pi)
@@ -159,7 +150,7 @@ def _start() -> Floats:
     return drawn
 
 
-def _unit_sd(level: SizeMeans) -> Floats:
+def unit_sd(level: SizeMeans) -> Floats:
     """(K,) standard deviation of one run, in units of the nodes of :func:`.model.noise_nodes`.
 
     That of trainings falls with n, that of the many checkpoints of one training does not.
@@ -169,7 +160,7 @@ def _unit_sd(level: SizeMeans) -> Floats:
     return np.asarray(falling_variance(level.x) ** (0.5 * (1.0 - many_share(len(level.x)))))
 
 
-def _which(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+def pick_combinations(logs: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
     """(D,) a combination for each draw, by its likelihood (D, J)."""
     chance = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)
@@ -237,7 +228,7 @@ def summarise(posterior: Posterior) -> dict[str, ParameterSummary]:
     """
     drawn, level = posterior.shapes, posterior.level
     first = float(level.x[0] - level.x[-1])
-    before = _before(round(first, 6), len(level.x))
+    before = _before(round(first, 6), level)
     floor = _compared(drawn.share, before.share)
     far = -first / np.log(10.0) >= FLOOR_DECADES
     narrow = floor.high - floor.low < COINCIDE * (floor.prior_high - floor.prior_low)
@@ -261,13 +252,14 @@ def floor_odds(posterior: Posterior) -> float:
     exponents = np.exp(np.linspace(np.log(SLOWEST), np.log(FASTEST), 48))
     logs = marginalise(posterior.departures.likelihood((len(u),))(level.z + exponents[:, None] * u))[:, 0]
     endless = float(np.log(np.exp(logs - logs.max()).mean()) + logs.max())
-    after, before = float((drawn.share > 0).mean()), beliefs_about(len(u))[0].floor
+    after, before = float((drawn.share > 0).mean()), belief_about(len(u), level.metric).curve.floor
     floored = posterior.log_evidence + float(np.log(max(after, 1e-6) / before))
     return float(np.exp(np.clip(floored - endless, -50.0, 50.0)))
 
 
-def _before(first: float, levels: int) -> CurveDraws:
-    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, beliefs_about(levels)[0])
+def _before(first: float, level: SizeMeans) -> CurveDraws:
+    belief = belief_about(len(level.x), level.metric).curve
+    return curves_from_normals(smc.normal_sequence(CLOUD, DIMENSIONS), first, belief)
 
 
 def _compared(after: Floats, before: Floats) -> ParameterSummary:

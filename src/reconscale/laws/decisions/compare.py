@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.format import amount, format_chance, round_count, round_interval
+from reconscale.laws.curve.calibration import RECONSTRUCTION, domain_of
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
+from reconscale.laws.decisions.continuations import as_ranked, pair_continuations
 from reconscale.laws.decisions.intervals import Interval, format_counts, likelihood_words, summarise
 from reconscale.laws.decisions.requirements import first_n_reaching, n_grid, size_for_target
 from reconscale.laws.findings import Finding, finding, unique_findings
@@ -67,7 +68,8 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
     Draws are paired: where both have the same number of test images these are taken to be the same ones, and are
     drawn again together; where both have runs with the same n and seed, these are taken to have seen the same
     training images, so that what they share of their noise cancels, as far as it was measured. How the two curves
-    continue beyond the data is taken to be independent, which makes intervals rather too wide than too narrow.
+    continue beyond the data is taken to be alike to a part for metrics of images (:mod:`.continuations`), and to be
+    independent for errors of any other kind.
 
     Args:
         curve: of the first method.
@@ -99,7 +101,7 @@ def find_crossing(curve: CurvePosterior, other: CurvePosterior, *, names: tuple[
         better=better,
         better_tenfold=tenfold,
         correlation=correlation,
-        assumed=_assumed(correlation, paired),
+        assumed=_assumed(correlation, paired, _alike(curve)),
         sentence=_sentence(names, second_behind, n, (largest, better, tenfold), curve.points.unit),
         findings=unique_findings(curve.level.findings, other.level.findings, tuple(found)),
     )
@@ -109,7 +111,7 @@ def _check_comparable(a: Points, b: Points) -> None:
     """Raise a UserError unless both were measured in the same way and overlap in n."""
     for name in ("metric", "profile", "unit"):
         first, second = getattr(a, name), getattr(b, name)
-        if first != second and not _may_be_equal(name, {first, second}):
+        if first != second and not may_be_equal(name, {first, second}):
             raise UserError(
                 "crossing", f"found {name} '{first}' and '{second}'", "measure both methods in the same way"
             )
@@ -121,7 +123,7 @@ def _check_comparable(a: Points, b: Points) -> None:
         )
 
 
-def _may_be_equal(name: str, words: set[str]) -> bool:
+def may_be_equal(name: str, words: set[str]) -> bool:
     """Whether two words may mean the same because one of them is only assumed: any error, no profile, or images."""
     if name == "metric":
         return "error" in words and all(METRICS[word].unit == "%" for word in words)
@@ -167,8 +169,9 @@ def _by_run(points: Points) -> dict[tuple[float, int], float]:
 def _relative_difference(one: CurvePosterior, other: CurvePosterior, places: Floats, correlation: float) -> Floats:
     """(DRAWS, N) ln(error) of the second less that of the first; below 0 the second is better.
 
-    The curves are paired so that their levels at the last place but one, the largest n of both, are correlated; the
-    test images are drawn again for both alike.
+    The curves are paired so that their levels at the last place but one, the largest n of both, are correlated, and so
+    is, for metrics of images, what they do from there to the last place; the test images are drawn again for both
+    alike.
     """
     plain = [side.draw(places, images=False) for side in (one, other)]
     images = [np.zeros_like(value) for value in plain]
@@ -177,24 +180,26 @@ def _relative_difference(one: CurvePosterior, other: CurvePosterior, places: Flo
     if correlation > 0:
         normal = np.random.default_rng((one.seed, 5)).standard_normal((DRAWS, 2))
         normal[:, 1] = correlation * normal[:, 0] + np.sqrt(1.0 - correlation**2) * normal[:, 1]
-        plain = [value[_as_ranked(value[:, -2], normal[:, k])] for k, value in enumerate(plain)]
+        plain = [value[as_ranked(value[:, -2], normal[:, k])] for k, value in enumerate(plain)]
+    if _alike(one):
+        plain[1] = plain[1][pair_continuations(plain[0], plain[1], (-2, -1), np.random.default_rng((one.seed, 6)))]
     return np.asarray(plain[1] + images[1] - plain[0] - images[0])
 
 
-def _as_ranked(value: Floats, like: Floats) -> NDArray[np.int64]:
-    """The rows of ``value`` (D,) in an order that has the ranks of ``like`` (D,)."""
-    order = np.argsort(value, kind="stable")
-    return np.asarray(order[np.argsort(np.argsort(like, kind="stable"), kind="stable")])
+def _alike(curve: CurvePosterior) -> bool:
+    """Whether two such curves are taken to continue alike: those of images do, learners may part at any n."""
+    return domain_of(curve.points.metric) == RECONSTRUCTION
 
 
-def _assumed(correlation: float, paired: bool) -> str:
+def _assumed(correlation: float, paired: bool, alike: bool) -> str:
     seeds = (
         f"Runs with the same n and seed are assumed to share training images (correlation {correlation:.2f})"
         if correlation > 0
         else "The seeds of the two methods are assumed to be independent"
     )
     images = "the test images are assumed to be the same" if paired else "test images are not paired"
-    return f"{seeds}; {images}."
+    ahead = " Beyond the data both are assumed to flatten alike, or to go on alike, in part." if alike else ""
+    return f"{seeds}; {images}.{ahead}"
 
 
 def _sentence(

@@ -13,6 +13,8 @@ from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.gains import LEAST_P, Gain, gain_p, gains_n, group_along_p, last_step
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
+from reconscale.laws.decisions.longer_training import find_longer, gain_steps, last_gain_steps
+from reconscale.laws.decisions.resolution import judge_test_set
 from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import CONFOUNDED, SizeMeans
@@ -110,6 +112,11 @@ class Decision(Shown):
         curve_verdict: the verdict on the curve alone.
         first_step: what must be mended first; empty where nothing must.
         reservation: why, in a few sentences; likewise.
+        steps: of the network chosen at the largest n, or None.
+        gain_steps: what twice the steps add there, or None where no run was measured at several numbers of steps.
+        gain_steps_from: what that rests on: ``measured``, ``forecast``, or nothing.
+        last_gain_steps: what the last doubling of steps that was measured there gained, or None.
+        cost_steps: of one run there with twice the steps, or None.
     """
 
     verdict: str
@@ -131,6 +138,11 @@ class Decision(Shown):
     curve_verdict: str = ""
     first_step: str = ""
     reservation: str = ""
+    steps: float | None = None
+    gain_steps: Gain | None = None
+    gain_steps_from: str = ""
+    last_gain_steps: float | None = None
+    cost_steps: CostEstimate | None = None
 
     def __repr__(self) -> str:
         gain = f"doubling n gains {plain(self.gain_n.median, 2 if self.unit in ('dB', '%') else 4)} {self.unit}"
@@ -172,13 +184,15 @@ def make_decision(
     points, n, p = curve.points, curve.largest, curve.p
     twice, tenfold = gains_n(curve, worthwhile, (2.0, 10.0))
     larger, source = gain_p(curve, worthwhile)
+    longer, longer_source = gain_steps(curve, worthwhile)
     cost_n = None if costs is None else costs.bill(2.0 * n, p, n)
     cost_p = None if costs is None or p is None else costs.bill(n, 2.0 * p, n)
     prices = _prices(costs, cost_n, cost_p)
     verdict, probability = choose_verdict(twice, larger, double, prices)
     measured, bar = _measured(curve.best, curve.level)
     doubts = (_out_of_reach(points.metric, measured, worthwhile), _luck(curve, measured, worthwhile))
-    findings = (curve.level.findings, list_cautions(curve), *doubts)
+    small_set = judge_test_set(curve.best, worthwhile)
+    findings = (curve.level.findings, list_cautions(curve), *doubts, small_set, find_longer(curve, longer, worthwhile))
     answer = Decision(
         verdict=verdict,
         probability=probability,
@@ -197,8 +211,14 @@ def make_decision(
         sentence="",
         findings=unique_findings(*findings, _open_edge(curve, verdict, larger, worthwhile)),
         curve_verdict=verdict,
+        steps=curve.steps,
+        gain_steps=longer,
+        gain_steps_from=longer_source,
+        last_gain_steps=last_gain_steps(curve),
+        cost_steps=None if costs is None or longer is None else costs.bill(n, p, n, runs=2),  # the hours of two runs
     )
-    return replace(answer, sentence=_sentence(answer, points, double, prices))
+    said = [_sentence(answer, points, double, prices), *(f"Note that {item.text}." for item in small_set)]
+    return replace(answer, sentence=" ".join(said))
 
 
 def check_worthwhile(worthwhile: float | None, points: Points) -> float:
@@ -319,7 +339,19 @@ def _sentence(answer: Decision, points: Points, double: str, prices: tuple[float
         alone = ON_DATA_ALONE if answer.verdict == STOP else ""
         about_p = f"The gain of a larger network is not known ({_lacking_p(points)}){alone}."
     about = [about_p, about_n] if double == "p" else [about_n, about_p]
+    about += _about_steps(answer, points)
     return " ".join([first, *about, *_bills(answer), *_weighed(answer, double, prices)])
+
+
+def _about_steps(answer: Decision, points: Points) -> list[str]:
+    """What twice the steps add, and what the last doubling did; nothing where neither is known."""
+    if answer.gain_steps is None:
+        return []
+    metric, last = METRICS[points.metric], answer.last_gain_steps
+    measured = (
+        f" The last doubling of them gained {plain(last, metric.digits)} {metric.unit}." if last is not None else ""
+    )
+    return [f"{_about('the steps', answer.gain_steps, answer, points)}{measured}"]
 
 
 def _lacking_p(points: Points) -> str:
@@ -345,7 +377,7 @@ def _weighed(answer: Decision, double: str, prices: tuple[float, float] | None) 
 def _bills(answer: Decision) -> list[str]:
     """What each doubling costs, as far as it is known."""
     said = []
-    for what, bill in (("n", answer.cost_n), ("p", answer.cost_p)):
+    for what, bill in (("n", answer.cost_n), ("p", answer.cost_p), ("the steps", answer.cost_steps)):
         if bill is not None:
             said.append(f"Doubling {what} costs {bill}.")
     return said

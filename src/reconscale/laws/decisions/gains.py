@@ -28,7 +28,7 @@ class Gain:
         low: 5 % quantile.
         high: 95 % quantile.
         probability: chance that the gain is larger than worthwhile.
-        factor: by how much n, or p, is multiplied.
+        factor: by how much n, p, or the number of steps is multiplied.
     """
 
     median: float
@@ -42,7 +42,7 @@ def gains_n(curve: CurvePosterior, worthwhile: float, factors: tuple[float, ...]
     """What each factor of n adds to the largest n: what the curve, and the surface where there is one, say of it."""
     places, metric = curve.last + np.log(np.array([1.0, *factors])), curve.points.metric
     error = np.exp(curve.draw(places))
-    return [_gain(error[:, 0], error[:, k + 1], metric, worthwhile, factor) for k, factor in enumerate(factors)]
+    return [gain_between(error[:, 0], error[:, k + 1], metric, worthwhile, factor) for k, factor in enumerate(factors)]
 
 
 def gain_p(curve: CurvePosterior, worthwhile: float) -> tuple[Gain | None, str]:
@@ -79,7 +79,7 @@ def _from_measured(there: Points, x: Floats, worthwhile: float, seed: int) -> Ga
     z = sample_levels(along, DRAWS, np.random.default_rng((seed, 6)))
     z = z + image_bootstrap_shift(along, along.x, DRAWS, np.random.default_rng((seed, 2)))
     error = np.exp(np.stack([np.interp(x, along.x, row) for row in z]))
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+    return gain_between(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def _from_curve(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
@@ -87,7 +87,7 @@ def _from_curve(there: Points, x: Floats, worthwhile: float, seed: int) -> Gain:
     rng = np.random.default_rng((seed, 7))
     curve = CurvePosterior(there, fit_ensemble(group_along_p(there), rng), seed, (seed, 8), (seed, 2), rng)
     error = np.exp(curve.draw(x))
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+    return gain_between(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def _from_surface(surface: Surface, there: Points, at: tuple[float, float], worthwhile: float, seed: int) -> Gain:
@@ -98,7 +98,7 @@ def _from_surface(surface: Surface, there: Points, at: tuple[float, float], wort
         rng = np.random.default_rng((seed, 2))
         drawn = drawn + image_bootstrap_shift(group_along_p(there), np.log([p, 2.0 * p]), len(drawn), rng)
     error = np.exp(drawn)
-    return _gain(error[:, 0], error[:, 1], there.metric, worthwhile)
+    return gain_between(error[:, 0], error[:, 1], there.metric, worthwhile)
 
 
 def last_step(curve: CurvePosterior, worthwhile: float) -> Gain | None:
@@ -139,7 +139,7 @@ def group_along_p(there: Points) -> SizeMeans:
     return group_by_size(along, MOST_LEVELS, outliers=False)
 
 
-def _gain(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
+def gain_between(before: Floats, after: Floats, metric: str, worthwhile: float, factor: float = 2.0) -> Gain:
     """From errors (D,) before and after."""
     return _summary(METRICS[metric].gain(before, after), worthwhile, factor)
 

@@ -11,7 +11,8 @@ from reconscale.laws.decisions.decide import ON_DATA_ALONE, UNDECIDED, Decision,
 FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
 OBSTACLES = {
-    "looks-like-ssim": (FIX, "Say what the values are (metric, or the column's name)"),
+    "looks-like-ssim": (FIX, "Say what the values are (--metric, or the column's name)"),
+    "mixed-scales": (FIX, "Correct the values of another scale, or leave their rows out"),
     "psnr-of-equal-images": (FIX, "See what the evaluation compares"),
     "below-input": (FIX, "Find out why the networks are worse than their input (noise, data range, rate, loss)"),
     "rate-of-adam": (FIX, "Leave recipe.lr out, and run again"),
@@ -29,13 +30,16 @@ OBSTACLES = {
     ),
     "not-converged": (LONGER, "Train until it has converged: raise recipe.doublings, and run again"),
     "probe-gains": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
+    "longer-gains": (LONGER, "Train longer: more steps at every n, or until it has converged (policy converge)"),
     "budget-too-small": (LONGER, "Train longer: set recipe.policy to 'converge', and run again"),
     "steps-follow-n": (UNDECIDED, "Train all n with the same steps, or until they have converged"),
     "out-of-reach": (UNDECIDED, "Say a smaller worthwhile gain, for instance a tenth of what there is to gain"),
     "edge-open": (UNDECIDED, "Train a network of twice the largest p or more at the largest n"),
 }
 """Code of a finding -> the verdict that it forces, and what to do. With the first two verdicts the curve shows training
-and not data; with the last nothing that was measured tells."""
+and not data, or (``VALUES``) values that are none; with the last nothing that was measured tells."""
+VALUES = ("looks-like-ssim", "mixed-scales", "psnr-of-equal-images")
+"""Those of them that are about the values, and not about how networks were trained."""
 SEVEREST = (FIX, LONGER, UNDECIDED)
 """Of several, the first of these stands."""
 

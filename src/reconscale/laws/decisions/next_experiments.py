@@ -159,7 +159,7 @@ def _settled(plan: _Plan, left: ExpectedLoss) -> str:
     """Why to stop, or nothing. An undecided verdict is not settled however little hangs on it."""
     if plan.undecided or plan.worthwhile is None or left.regret >= SETTLED * plan.worthwhile:
         return ""
-    return "The decision is settled."
+    return "Whether to double is settled."
 
 
 def _best(plan: _Plan, before: ExpectedLoss, left: list[ExpectedLoss], have: float) -> tuple[int | None, str]:

@@ -1,0 +1,92 @@
+"""Measured values that cannot be what they are called: SSIM among PSNR, errors of two scales, another data range."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from reconscale.arrays import Floats
+from reconscale.format import amount
+from reconscale.laws.findings import Finding, finding
+from reconscale.laws.metrics import METRICS, below_decibels
+from reconscale.laws.points import Points
+
+CAP = 90.0
+"""dB. Programs write 100 for equal images; rounding to 8 bits alone leaves 59 dB."""
+ABOVE = 62.0
+"""dB. What rounding to 8 bits leaves, and a little more; 14 dB and 48 dB for the wrong range is that, too."""
+RANGES = (
+    "images from 0 to 1 with a data range of 255 give 48.13 dB too much",
+    "images from 0 to 255 with a data range of 1 give 48.13 dB too little",
+)
+SSIM_ENDS, PSNR_BEGINS = 1.05, 5.0
+"""A value below the first beside others above the second is no PSNR; rounding may carry an SSIM a little above 1."""
+FACTOR = 60.0
+"""Errors that are this many times apart are of two scales (per cent and parts are 100 apart, less what n does), unless
+they fall so as n grows."""
+STEEPEST = 4.0
+"""Errors fall no faster than n to this power, once n is beyond ``FEW``."""
+FEW = 100.0
+"""Below this n networks may learn nothing, and an error may fall by any factor from one n to the next."""
+
+
+def find_doubtful_values(points: Points, best: Points) -> tuple[Finding, ...]:
+    """That values cannot be what they are called, or are of two scales.
+
+    Args:
+        points: all runs.
+        best: those of the selected networks.
+    """
+    if METRICS[points.metric].is_error:
+        return _errors_of_two_scales(points)
+    return _no_decibels(points.y, best) if points.metric == "psnr" else ()
+
+
+def _no_decibels(y: Floats, best: Points) -> tuple[Finding, ...]:
+    if below_decibels(y.tolist()):
+        first = "" if y.max() < 1 else "an SSIM is below 1, so correct those that are not; then "
+        return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max()), first=first),)
+    alien, usual = (y > -1) & (y <= SSIM_ENDS), y >= PSNR_BEGINS
+    if alien.any() and (alien | usual).all():
+        return (_mixed(y[alien], y[usual], "an SSIM or an error among PSNR, or a run that failed"),)
+    y = best.y
+    if y.max() >= CAP:
+        return (finding("psnr-of-equal-images", count=int((y >= CAP).sum()), runs=len(y), value=float(y.max())),)
+    why = RANGES[0] if y.min() > ABOVE else RANGES[1] if y.max() < 0 else ""
+    return (finding("psnr-of-another-range", low=float(y.min()), high=float(y.max()), why=why),) if why else ()
+
+
+def _errors_of_two_scales(points: Points) -> tuple[Finding, ...]:
+    """Errors of one network that leave a gap of ``FACTOR``, where the data do not explain it.
+
+    An error that falls by any factor as n grows from few images is a steep curve. Of several runs of one n the median
+    counts: runs that diverged are outliers, and no other scale.
+    """
+    dial = points.width if points.width is not None else points.p
+    for value in [None] if dial is None else np.unique(dial):
+        rows = points if value is None else points.rows(dial == value)
+        n = rows.sizes
+        error = np.array([np.exp(np.median(np.log(rows.error[rows.n == size]))) for size in n])
+        order = np.sort(error)
+        ratio, low, high = max(((b / a, a, b) for a, b in pairwise(order)), default=(1.0, 0.0, 0.0))
+        if ratio < FACTOR:
+            continue
+        below, above = error <= low, error >= high
+        first, last = float(n[above].max()), float(n[below].min())  # the n between which a steep curve would fall
+        if first < last and (first < FEW or np.log(ratio) < STEEPEST * np.log(last / first)):
+            continue
+        few, many = (below, above) if below.sum() < above.sum() else (above, below)
+        at = "" if value is None else f" of {'width' if points.width is not None else 'p ='} {amount(float(value))}"
+        why = f"{ratio:,.0f} times apart{at}, as by another unit or data range, or a run that failed"
+        return (_mixed(rows.y[np.isin(rows.n, n[few])], rows.y[np.isin(rows.n, n[many])], why),)
+    return ()
+
+
+def _mixed(alien: Floats, usual: Floats, why: str) -> Finding:
+    return finding("mixed-scales", alien=_span(alien), usual=_span(usual), why=why)
+
+
+def _span(values: Floats) -> str:
+    low, high = f"{values.min():.4g}", f"{values.max():.4g}"
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,48 @@
+"""Which test images belong together."""
+
+import pytest
+
+from reconscale.study import parse_study
+from reconscale.study.unit_grouping import group_volumes, unit_of_image
+
+
+def images_of(**more):
+    volumes = more.pop("volumes", True)
+    images = {"source": "nifti" if volumes else "folder", "val": 1, "test": 1, **more}
+    if volumes and more.get("source") is None:
+        images["matrix"] = 32
+    problem = {"kind": "mri", "acceleration": 4} if volumes else {"kind": "denoising", "sigma": 25}
+    network = {"family": "unet"}
+    return parse_study({"version": 2, "name": "x", "problem": problem, "images": images, "network": network,
+                        "sweep": {"n": [2], "width": [8], "seed": [0]}}).images  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "record", "count", "noun"),
+    [
+        ({}, ["a/sub-01_T1.nii", "a/sub-01_T2.nii", "a/sub-02_T1.nii"], {}, 2, "patients"),
+        ({"patient": r"case(\d+)"}, ["case1a.nii", "case1b.nii", "case2.nii"], {}, 2, "patients"),
+        ({"unit": "folder"}, ["p1/a.nii", "p1/b.nii", "p2/a.nii"], {}, 2, "patients"),
+        (
+            {},
+            ["x.h5/7-axial", "x.h5/7-coronal"],
+            {"acquisitions": {"axial": 1, "coronal": 1}, "units": 1},
+            1,
+            "patients",
+        ),
+        ({}, ["one.nii", "two.nii"], {}, 2, "volumes"),
+    ],
+)
+def test_volumes_of_patients(options, names, record, count, noun):
+    patients, said, unsure = group_volumes(names, images_of(**options), record)
+    assert (len(set(patients.values())), said, unsure) == (count, noun, "")
+
+
+def test_patients_that_are_not_known_are_said():
+    _, noun, unsure = group_volumes(["a.nii", "b.nii", "c.nii"], images_of(), {"units": 2})
+    assert noun == "volumes" and "which of its 2 patients" in unsure
+
+
+def test_images_of_a_folder_and_of_a_stack():
+    assert unit_of_image("p1/a.png", images_of(volumes=False, unit="folder")) == "p1"
+    assert unit_of_image("cells.tif#0003", images_of(volumes=False)) == "cells.tif"
