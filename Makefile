@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback fuzz audit sbom constraints clean
+.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup dist fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -17,6 +17,8 @@ help:
 	@echo "make slurm-loopback  Debian's Slurm unpacked into a folder, and our tests in its queue"
 	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 	@echo "make bench-quality   seconds of one core to a quality: ours, and the recipes of others (hours; goes on when called again)"
+	@echo "make docs            the documentation as a site: build/site/index.html"
+	@echo "make dist            wheel and source package, checked: dist/ (packaging/ has images made of the wheel)"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
 	@echo "make audit           known vulnerabilities of the pinned packages (needs PyPI's advisories)"
 	@echo "make sbom            what is installed, as CycloneDX JSON: dist/sbom.json"
@@ -33,7 +35,7 @@ demo: $(STAMP)
 	$(BIN)/reconscale demo
 
 # Rooms whose tests compute little; a new test belongs to the tier of its room.
-QUICK := laws study importers data physics networks test_plain_english.py test_structure.py
+QUICK := laws study importers data physics networks test_doc_links.py test_plain_english.py test_structure.py
 
 test-fast: check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix tests/,$(QUICK))
@@ -94,6 +96,37 @@ slurm-loopback: $(STAMP) $(SLURM)/usr/bin/sbatch
 	$(BIN)/python -m pip install --quiet 'submitit>=1.5'
 	RECONSCALE_SLURM=$(SLURM) $(BIN)/python -m pytest tests/training/executors/test_slurm.py tests/training/executors/test_slurm_real.py
 
+# What builds the site; without it its tests are skipped.
+DOCS := $(VENV)/.docs
+
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs-setup: $(DOCS)
+
+# Strict: a warning, a link that leads nowhere or a missing anchor is a failure (tests/test_site.py looks at what was built).
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "build/site/index.html"
+
+# Building has an environment of its own. The wheel is tried in a third one, with what it says it needs and nothing else.
+BUILD := .venv-build
+
+$(BUILD)/.installed:
+	$(PYTHON) -m venv $(BUILD)
+	$(BUILD)/bin/python -m pip install --quiet build twine
+	@touch $@
+
+dist: $(BUILD)/.installed
+	rm -rf dist/reconscale-* $(BUILD)/try
+	$(BUILD)/bin/python -m build --outdir dist .
+	$(BUILD)/bin/twine check --strict dist/reconscale-*
+	$(PYTHON) -m venv $(BUILD)/try
+	$(BUILD)/try/bin/python -m pip install --quiet --constraint constraints.txt dist/reconscale-*.whl
+	$(BUILD)/try/bin/reconscale --version
+	$(BUILD)/try/bin/reconscale demo --help > /dev/null
+
 HOURS ?= 1
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
@@ -120,4 +153,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) .venv-audit .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build .venv-audit .venv-build .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
