@@ -11,6 +11,9 @@ from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest
 from reconscale.laws.grouping import select_width
+from reconscale.laws.mixture.answers import BestMix, ExchangeRate, SourceGain
+from reconscale.laws.mixture.points import Mixture
+from reconscale.laws.mixture.questions import MixtureCurve, infer_mixture
 from reconscale.laws.named.fit import Fit, PointFit, fit, point_fit
 from reconscale.laws.named.registry import (
     ALIASES,
@@ -52,6 +55,7 @@ __all__ = [
     "METRICS",
     "USUAL",
     "BacktestRow",
+    "BestMix",
     "BrokenPowerLaw",
     "Candidate",
     "Chinchilla",
@@ -64,6 +68,7 @@ __all__ = [
     "Difference",
     "Draws",
     "Exchange",
+    "ExchangeRate",
     "Experiment",
     "Finding",
     "Fit",
@@ -74,6 +79,8 @@ __all__ = [
     "LastValue",
     "Law",
     "Metric",
+    "Mixture",
+    "MixtureCurve",
     "NoiseLevel",
     "Optimum",
     "PointFit",
@@ -84,6 +91,7 @@ __all__ = [
     "RequiredSize",
     "SegmentedPowerLaw",
     "Shifted",
+    "SourceGain",
     "Surface",
     "backtest",
     "chinchilla",
@@ -98,6 +106,7 @@ __all__ = [
     "forecast",
     "hours_of",
     "infer",
+    "infer_mixture",
     "infer_surface",
     "likelihood_words",
     "next_experiments",
