@@ -364,6 +364,10 @@ CODES: dict[str, tuple[str, str]] = {
         "all mixes have the same number of images of '{source}' ({n:size}), so what more of them would do is not "
         "measured; vary it, and include mixes without it",
     ),
+    "sources-apart": (
+        "caution",
+        "no mix has images of both '{one}' and '{other}', so how they add up is what the laws say, and was not measured",
+    ),
     "few-mixes": (
         "caution",
         "only {count} different mixes; six or more, with the other sources at 0 in some, are needed to tell the laws apart",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
@@ -22,7 +23,9 @@ class MixtureCells:
         p: (C,) parameters, or None where they do not vary.
         z: (C,) mean over runs of ln(error).
         count: (C,) runs.
-        squares: (C,) sums of squared deviations from the means.
+        squares: (C,) sums of squared deviations from the means, without what a seed has in common in all cells.
+        dof: their degrees of freedom.
+        common: variance of what the seeds have in common, of the mean over them.
         relative: (C,) variance of one run, relative to the typical cell: it falls with n.
         findings: about repeated rows.
     """
@@ -32,13 +35,10 @@ class MixtureCells:
     z: Floats
     count: Floats
     squares: Floats
+    dof: float
+    common: float
     relative: Floats
     findings: tuple[Finding, ...]
-
-    @property
-    def dof(self) -> float:
-        """Degrees of freedom of the spread between seeds."""
-        return float((self.count - 1.0).sum())
 
 
 def group_cells(points: Mixture) -> MixtureCells:
@@ -59,11 +59,28 @@ def group_cells(points: Mixture) -> MixtureCells:
     group = group.ravel()
     count = np.bincount(group).astype(np.float64)
     z = np.bincount(group, u) / count
-    squares = np.bincount(group, (u - z[group]) ** 2)
-    mixes = cells[:, : counts.shape[1]]
-    return MixtureCells(
-        mixes, cells[:, -1] if sized else None, z, count, squares, _relative(mixes, squares, count - 1.0), findings
-    )
+    shift = np.zeros(1) if points.seed is None else _shared_seeds(points.seed[kept], group, u - z[group])
+    squares = np.bincount(group, (u - z[group] - (shift if len(shift) > 1 else 0.0)) ** 2)
+    seeds, mixes = int(count[0]), cells[:, : counts.shape[1]]
+    dof, common = count - 1.0, 0.0
+    if len(shift) > 1:
+        dof = dof * (len(count) - 1) / len(count)
+        common = float((shift[group == 0] ** 2).sum()) / (seeds - 1) / seeds
+    relative = _relative(mixes, squares, dof)
+    return MixtureCells(mixes, cells[:, -1] if sized else None, z, count, squares, float(dof.sum()), common, relative, findings)
+
+
+def _shared_seeds(seed: NDArray[np.int64], group: NDArray[np.int64], away: Floats) -> Floats:
+    """(M,) what the seed of each run has in common in all cells, where every cell has every seed once; else (1,) nothing.
+
+    It moves all cells by the same, and so says nothing of the mixes.
+    """
+    names, which = np.unique(seed, return_inverse=True)
+    which, cells = which.ravel(), int(group.max()) + 1
+    once = np.bincount(group * len(names) + which, minlength=cells * len(names))
+    if len(names) < 2 or (once != 1).any():
+        return np.zeros(1)
+    return np.asarray((np.bincount(which, away) / cells)[which])
 
 
 def _relative(mixes: Floats, squares: Floats, dof: Floats) -> Floats:

@@ -23,6 +23,8 @@ def design_findings(sources: tuple[str, ...], mixes: Floats) -> tuple[Finding, .
     ]
     for one, other in combinations(range(len(sources)), 2):
         span = _ratios(mixes[:, one], mixes[:, other])
+        if not ((mixes[:, one] > 0) & (mixes[:, other] > 0)).any():
+            found.append(finding("sources-apart", one=sources[one], other=sources[other]))
         if span is not None:
             found.append(finding("sources-together", one=sources[one], other=sources[other], low=span[0], high=span[1]))
     if len(np.unique(mixes, axis=0)) < FEW_MIXES:

@@ -14,8 +14,9 @@ j among the images of a run. They differ in what the images of another source do
   Barnett 2024 (An Empirical Study of Scaling Laws for Transfer) adds E. The 1 and m keep it finite without images.
 - ``biased``: E + A N^-a + B sum_j h_j q_j^t, N as in ``additive``: a source draws the network towards its own images. It
   has a floor of its own, and where the target is plenty more of it harms. For the mean of two populations t is 2; the
-  bound of Ben-David et al. 2010 (A theory of learning from different domains) has t = 1; Ye et al. 2024 (Data Mixing
-  Laws) have an exponential in the shares, at one size.
+  bound of Ben-David et al. 2010 (A theory of learning from different domains) has t = 1.
+- ``shares``: E + A N^-a exp(sum_j k_j q_j), N as in ``additive``, k of either sign. Ye et al. 2024 (Data Mixing Laws) have
+  E + A exp(sum_j k_j q_j) at one size.
 
 With p, A times the falling term becomes A ((1 - s) falling + s (p / p_ref)^-b), as the additive law of the surface.
 """
@@ -41,13 +42,15 @@ START_SPREAD = 2.0
 """Spread of ln(m / r), the number of images from which on a source counts in the multiplicative law."""
 BIAS, BIAS_SPREAD = 0.15, 1.5
 """Median of h, the floor of a source alone over what falls in the typical mix, and the spread of its logarithm."""
+PULL_SPREAD = 0.5
+"""Spread of k of the law of shares."""
 POWERS = (1.0, 2.0)
 """Range of the exponent t of shares."""
 LIMIT = 300.0
 
-FORMS = ("additive", "transfer", "multiplicative", "biased")
+FORMS = ("additive", "transfer", "multiplicative", "biased", "shares")
 """The laws that are averaged; all have the same weight before any data."""
-OWN = {"additive": 1, "transfer": 3, "multiplicative": 3, "biased": 2}
+OWN = {"additive": 1, "transfer": 3, "multiplicative": 3, "biased": 2, "shares": 2}
 """Parameters of each further source."""
 
 
@@ -99,16 +102,12 @@ class MixtureDraws:
             fall = fall + self._bias(mixes)
         return np.asarray(np.log(self.share + (1.0 - self.share) * fall))
 
-    def take(self, rows: Floats) -> MixtureDraws:
-        """The laws of these rows."""
-        kept = {name: value[rows] for name, value in self.parameters.items()}
-        return MixtureDraws(self.form, self.share[rows], kept, self.reference)
-
     def _falling(self, mixes: Floats) -> Floats:
         """(D, N) ln of the term that falls."""
         if self.form == "multiplicative":
             return self._product(mixes)
-        return np.asarray(-self.parameters["a"] * np.log(np.maximum(self._effective(mixes), 1e-30)))
+        value = -self.parameters["a"] * np.log(np.maximum(self._effective(mixes), 1e-30))
+        return np.asarray(value + self.parameters["k"] @ _shares(mixes).T if self.form == "shares" else value)
 
     def _effective(self, mixes: Floats) -> Floats:
         """(D, N) images of the target that are worth as much."""
@@ -134,7 +133,7 @@ class MixtureDraws:
 
     def _bias(self, mixes: Floats) -> Floats:
         """(D, N) what other sources add, over what falls in the typical mix."""
-        shares = mixes[:, 1:] / np.maximum(mixes.sum(1, keepdims=True), 1e-300)
+        shares = _shares(mixes)
         value = np.zeros((len(self.share), len(mixes)))
         for j in range(shares.shape[1]):
             q = np.log(np.maximum(shares[:, j], 1e-12))
@@ -167,10 +166,17 @@ def laws_from_normals(form: str, v: Floats, reference: Reference) -> MixtureDraw
     if form == "biased":
         known["h"] = BIAS * np.exp(BIAS_SPREAD * take(others))
         known["t"] = POWERS[0] + (POWERS[1] - POWERS[0]) * ndtr(take(1))
+    if form == "shares":
+        known["k"] = PULL_SPREAD * take(others)
     if reference.p is not None:
         known["s"] = ndtr(take(1))
         known["b_p"] = EXPONENT * np.exp(EXPONENT_SPREAD * take(1))
     return MixtureDraws(form, share, known, reference)
+
+
+def _shares(mixes: Floats) -> Floats:
+    """(N, K - 1) of the other sources among the images of each mix."""
+    return np.asarray(mixes[:, 1:] / np.maximum(mixes.sum(1, keepdims=True), 1e-300))
 
 
 class _Taker:

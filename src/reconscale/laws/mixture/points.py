@@ -18,7 +18,6 @@ from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import without_repeats
 from reconscale.laws.mixture.table import columns_of_mixture
 from reconscale.laws.points import IMAGES, METRICS, Metric, Points, register
-from reconscale.shown import Shown
 
 MOST_SOURCES = 5
 """More sources cannot be told apart by a study of some dozens of runs."""
@@ -26,7 +25,7 @@ MOST_IMAGES = 1e15
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture(Shown):
+class Mixture:
     """Measured quality against how many images of each source a network was trained with, one row a run.
 
     >>> Mixture(n={"scanner": [100, 100], "others": [0, 300]}, y=[30.9, 31.4], metric="psnr").words

@@ -134,7 +134,7 @@ def _levels(cells: MixtureCells, laws: MixtureDraws, sigma: Floats, tau: Floats,
     residual = cells.z - laws.log(cells.mixes, cells.p)
     total = weight.sum(1, keepdims=True)
     middle = (weight * residual).sum(1, keepdims=True) / total
-    return np.asarray(middle + rng.standard_normal(total.shape) / np.sqrt(total))
+    return np.asarray(middle + rng.standard_normal(total.shape) * np.sqrt(1.0 / total + cells.common))
 
 
 def _shares(chance: Floats, count: int) -> Floats:

@@ -22,10 +22,11 @@ from reconscale.laws.mixture.points import Mixture
 from reconscale.laws.mixture.posterior import MixturePosterior, infer_posterior, prior_laws
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS
-from reconscale.shown import Shown
 
 STEP = 0.01
 """An exchange rate is of this part more images."""
+RATE_WRONG = 0.1
+"""No law is exact: the rate departs from it by this part (Student t, ``TAILS`` degrees of freedom)."""
 CLEARLY = 0.6
 """A rate is identified where its interval, in logarithms, is narrower than this part of that before any data."""
 FAR = 4.0
@@ -40,7 +41,7 @@ MISFIT = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureCurve(Shown):
+class MixtureCurve:
     """Quality over the images of several sources, inferred once by :func:`infer_mixture`, with all that can be asked.
 
     Attributes:
@@ -108,8 +109,8 @@ class MixtureCurve(Shown):
             UserError: ``have`` names another source, or holds no number of images.
         """
         mix = self._mix(have)
-        after = np.concatenate([part for part in _rates(self.posterior.parts, mix)])
-        before = np.concatenate([part for part in _rates(prior_laws(self.cells), mix)])
+        after, before = (np.concatenate(_rates(parts, mix)) for parts in (self.posterior.parts, prior_laws(self.cells)))
+        after = after * np.exp(RATE_WRONG * np.random.default_rng((self.seed, 2)).standard_t(TAILS, after.shape))
         dark, names = untold(self.points.sources, self.cells.mixes), self.points.sources
         found = []
         for k, name in enumerate(names[1:]):
