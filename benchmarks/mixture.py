@@ -2,10 +2,10 @@
 
     python benchmarks/mixture.py [--worlds 6]
 
-Two sources; one study is one truth, measured at the mixes of one design with one or three seeds. Truths have an exponent
-of median 0.35 and log spread 0.5, a floor of 10 to 80 % of the error in the middle, 1.5 to 30 images of the other source
-for one of the target, seed noise of 0.5 to 2 % of the error. Kinds: the five laws that are averaged, and one that is
-none of them (``saturating``: the other source is worth w n / (1 + n / s), and no more than w s however many there are).
+Two sources; one study is one truth, measured at the mixes of one design with one or three seeds. Truths have an
+exponent of median 0.35 and log spread 0.5, a floor of 10 to 80 % of the error in the middle, 1.5 to 30 images of the
+other source for one of the target, seed noise of 0.5 to 2 % of the error. Kinds: the five laws that are averaged, and
+one that is none of them (``saturating``: the other source is worth w n / (1 + n / s), at most w s).
 All designs have 12 mixes, and are asked about one mix: 300 images of the target and 1,000 of the other source.
 
 Published: MLI-lab's table (arXiv 2508.13822) in `published_reconstruction_points.csv`, looked for in
@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CURVES = Path(os.environ.get("RECONSCALE_SHARED", ROOT.parent / "shared")) / "data" / "learning_curves"
 BASE = {"target": 300.0, "others": 1000.0}
 HERE = np.array([list(BASE.values())])
+OWN, OTHER = np.eye(2)[:1], np.eye(2)[1:]
 COST = 5.0
 """Of an image of the target, where one of the others costs 1: which to collect?"""
 KINDS = ("additive", "transfer", "multiplicative", "biased", "shares", "saturating")
@@ -69,7 +70,7 @@ class Truth:
     def rate(self) -> float:
         """Images of the others that are worth one of the target in the base mix; infinite where they harm."""
         step = 0.01 * HERE.sum()
-        here, own, other = self.error(np.vstack([HERE, HERE + [[step, 0.0]], HERE + [[0.0, step]]]))
+        here, own, other = self.error(np.vstack([HERE, HERE + step * OWN, HERE + step * OTHER]))
         return float((here - own) / (here - other)) if other < here else float("inf")
 
     def gains(self) -> Floats:
@@ -137,10 +138,13 @@ def study(truth: Truth, design: str, mixes: Floats, seeds: int, rng: np.random.G
     gains = [gain.gain for gain in curve.gains(have=BASE)]
     covered = np.mean([told.low <= true <= told.high for told, true in zip(gains, truth.gains(), strict=True) if told])
     best = curve.best_mix({"target": COST}, 500.0, have=BASE).source
-    alone = truth.error(np.vstack([HERE + [[500.0 / COST, 0.0]], HERE + [[0.0, 500.0]]]))
+    alone = truth.error(np.vstack([HERE + 500.0 / COST * OWN, HERE + 500.0 * OTHER]))
     forms = curve.posterior.forms
-    return Score(truth.kind, design, seeds, truth.rate, rate.rate.low, rate.rate.median, rate.rate.high, rate.identified,
-                 float(covered), best == ("target", "others")[int(alone.argmin())], max(forms, key=lambda name: forms[name]))  # fmt: skip
+    right, told = best == ("target", "others")[int(alone.argmin())], rate.rate
+    return Score(
+        truth.kind, design, seeds, truth.rate, told.low, told.median, told.high, rate.identified, float(covered), right,
+        max(forms, key=lambda name: forms[name]),
+    )  # fmt: skip
 
 
 def show(title: str, rows: list[Score]) -> None:
@@ -178,7 +182,9 @@ def simulate(worlds: int) -> list[Score]:
 
 def tell(scores: list[Score]) -> None:
     """The tables: told of the rate of exchange in the base mix."""
-    print("covered: 90 % intervals of the exchange rate that hold the true one; bias x, error x: median ratio of told to")
+    print(
+        "covered: 90 % intervals of the exchange rate that hold the true one; bias x, error x: median ratio of told to"
+    )
     print("true, and how far off, where both are finite; right: collecting the source that is better for its cost")
     print(HEADER)
     told = [row for row in scores if row.design != "one ray"]
@@ -202,7 +208,9 @@ def published() -> None:
         print(f"\n{path.name}: not in {CURVES}, skipped (set RECONSCALE_SHARED)")
         return
     rows = [row for row in csv.DictReader(path.open()) if row["source"].startswith("MLI-lab")]
-    print("\nMLI-lab's pools (arXiv 2508.13822), VarNet, mean PSNR of 21 test sets like the training data ('id') and 27")
+    print(
+        "\nMLI-lab's pools (arXiv 2508.13822), VarNet, mean PSNR of 21 test sets like the training data ('id') and 27"
+    )
     print("others: images of the whole pool that reach what 120,000 of one kind reach, between the measured pools")
     for task in ("MRI 4x", "MRI 8x"):
         for split in ("ID", "OOD"):
@@ -213,7 +221,8 @@ def published() -> None:
                 reached = value[f"data_pool_{kind}_120k"]
                 same = float(np.exp(np.interp(reached, y, n)))
                 sign = "more than" if reached > y[-1] else "less than" if reached < y[0] else "about"
-                print(f"  {task}, tests {split:3s}: {kind:3s} {reached:.2f} dB (pool {y[0]:.2f}, {y[1]:.2f}, {y[2]:.2f}): "
+                pool = ", ".join(f"{quality:.2f}" for quality in y)
+                print(f"  {task}, tests {split:3s}: {kind:3s} {reached:.2f} dB (pool {pool}): "
                       f"{sign} {same:,.0f} of the pool; one for {sign} {same / 120000.0:.2g}")  # fmt: skip
 
 

@@ -107,7 +107,12 @@ def _table(rates: tuple[ExchangeRate, ...], gains: tuple[SourceGain, ...], best:
         worth = "1" if name not in told else _span(told[name])
         doubled = "none there" if gain.gain is None else _gain(gain.gain, metric.digits)
         table.add_row(
-            name, worth, doubled, amount(best.costs[name]), format_chance(best.first[name]), round_count(best.more[name])
+            name,
+            worth,
+            doubled,
+            amount(best.costs[name]),
+            format_chance(best.first[name]),
+            round_count(best.more[name]),
         )
     return table
 

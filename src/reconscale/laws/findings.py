@@ -356,8 +356,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "sources-together": (
         "warning",
-        "'{one}' and '{other}' rise together: there are {low:.3g} to {high:.3g} images of '{other}' for one of '{one}' in "
-        "all mixes, so what an image of each is worth cannot be told apart; vary their shares",
+        "'{one}' and '{other}' rise together: all mixes have {low:.3g} to {high:.3g} images of '{other}' for one of "
+        "'{one}', so what an image of each is worth cannot be told apart; vary their shares",
     ),
     "source-of-one-size": (
         "warning",
@@ -366,16 +366,16 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "sources-apart": (
         "caution",
-        "no mix has images of both '{one}' and '{other}', so how they add up is what the laws say, and was not measured",
+        "no mix has images of both '{one}' and '{other}', so how they add up is what the laws say and was not measured",
     ),
     "few-mixes": (
         "caution",
-        "only {count} different mixes; six or more, with the other sources at 0 in some, are needed to tell the laws apart",
+        "only {count} different mixes; six or more, with the other sources at 0 in some, are needed to tell laws apart",
     ),
     "source-harms": (
         "warning",
-        "more images of '{source}' are expected to make it worse (chance {chance}): train with fewer of them, weigh them "
-        "less, or train on them first and on the target last",
+        "more images of '{source}' are expected to make it worse (chance {chance}): train with fewer of them, weigh "
+        "them less, or train on them first and on the target last",
     ),
     "far-in-source": (
         "warning",

@@ -43,8 +43,8 @@ class ExchangeRate:
         high = "any number" if rate.high == float("inf") else round_interval(rate.high)
         middle = "any number" if rate.median == float("inf") else round_interval(rate.median)
         said = (
-            f"One image of {self.target} is worth {middle} ({round_interval(rate.low)} to {high}) of {self.source}, where "
-            f"there are {spell_mix(self.mix)}"
+            f"One image of {self.target} is worth {middle} ({round_interval(rate.low)} to {high}) of {self.source}, "
+            f"where there are {spell_mix(self.mix)}"
         )
         if not self.identified:
             return f"{said}; the measurements hardly say: this is mostly what was believed before them."

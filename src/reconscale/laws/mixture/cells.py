@@ -57,21 +57,25 @@ def group_cells(points: Mixture) -> MixtureCells:
     labels = np.column_stack([counts, points.p[kept]]) if sized and points.p is not None else counts
     cells, group = np.unique(labels, axis=0, return_inverse=True)
     group = group.ravel()
-    count = np.bincount(group).astype(np.float64)
-    z = np.bincount(group, u) / count
+    count: Floats = np.bincount(group).astype(np.float64)
+    z: Floats = np.bincount(group, u) / count
     shift = np.zeros(1) if points.seed is None else _shared_seeds(points.seed[kept], group, u - z[group])
-    squares = np.bincount(group, (u - z[group] - (shift if len(shift) > 1 else 0.0)) ** 2)
+    squares: Floats = np.asarray(
+        np.bincount(group, (u - z[group] - (shift if len(shift) > 1 else 0.0)) ** 2), np.float64
+    )
     seeds, mixes = int(count[0]), cells[:, : counts.shape[1]]
     dof, common = count - 1.0, 0.0
     if len(shift) > 1:
         dof = dof * (len(count) - 1) / len(count)
         common = float((shift[group == 0] ** 2).sum()) / (seeds - 1) / seeds
     relative = _relative(mixes, squares, dof)
-    return MixtureCells(mixes, cells[:, -1] if sized else None, z, count, squares, float(dof.sum()), common, relative, findings)
+    return MixtureCells(
+        mixes, cells[:, -1] if sized else None, z, count, squares, float(dof.sum()), common, relative, findings
+    )
 
 
 def _shared_seeds(seed: NDArray[np.int64], group: NDArray[np.int64], away: Floats) -> Floats:
-    """(M,) what the seed of each run has in common in all cells, where every cell has every seed once; else (1,) nothing.
+    """(M,) what the seed of each run adds to all cells, where every cell has every seed once; else (1,) nothing.
 
     It moves all cells by the same, and so says nothing of the mixes.
     """

@@ -9,14 +9,14 @@ j among the images of a run. They differ in what the images of another source do
 - ``transfer``: E + A N^-a with N = n_0 + sum_j w_j r (n_j / r)^c_j (n_0 / r)^d_j: the effective data transferred, a
   power law in both. Hernandez et al. 2021 (Scaling Laws for Transfer) have n_0^d times a power of the number of
   parameters, at one size of the source; here the power is of n_j. Without the target n_0 counts as one image.
-- ``multiplicative``: E + A (1 + n_0 / m_0)^-a prod_j (g_j + (1 - g_j) (1 + n_j / m_j)^-b_j). Mikami et al. 2021 (A Scaling
-  Law for Synthetic-to-Real Transfer) have (g + n_1^-b) n_0^-a for n_1 images of pre-training, with the transfer gap g;
-  Barnett 2024 (An Empirical Study of Scaling Laws for Transfer) adds E. The 1 and m keep it finite without images.
-- ``biased``: E + A N^-a + B sum_j h_j q_j^t, N as in ``additive``: a source draws the network towards its own images. It
-  has a floor of its own, and where the target is plenty more of it harms. For the mean of two populations t is 2; the
-  bound of Ben-David et al. 2010 (A theory of learning from different domains) has t = 1.
-- ``shares``: E + A N^-a exp(sum_j k_j q_j), N as in ``additive``, k of either sign. Ye et al. 2024 (Data Mixing Laws) have
-  E + A exp(sum_j k_j q_j) at one size.
+- ``multiplicative``: E + A (1 + n_0 / m_0)^-a prod_j (g_j + (1 - g_j) (1 + n_j / m_j)^-b_j). Mikami et al. 2021 (A
+  Scaling Law for Synthetic-to-Real Transfer) have (g + n_1^-b) n_0^-a for n_1 images of pre-training, with the transfer
+  gap g; Barnett 2024 (An Empirical Study of Scaling Laws for Transfer) adds E. The 1 and m keep it finite at 0.
+- ``biased``: E + A N^-a + B sum_j h_j q_j^t, N as in ``additive``: a source draws the network towards its own images.
+  It has a floor of its own, and where the target is plenty more of it harms. For the mean of two populations t is 2;
+  the bound of Ben-David et al. 2010 (A theory of learning from different domains) has t = 1.
+- ``shares``: E + A N^-a exp(sum_j k_j q_j), N as in ``additive``, k of either sign. Ye et al. 2024 (Data Mixing Laws)
+  have E + A exp(sum_j k_j q_j) at one size.
 
 With p, A times the falling term becomes A ((1 - s) falling + s (p / p_ref)^-b), as the additive law of the surface.
 """
@@ -137,7 +137,9 @@ class MixtureDraws:
         value = np.zeros((len(self.share), len(mixes)))
         for j in range(shares.shape[1]):
             q = np.log(np.maximum(shares[:, j], 1e-12))
-            value += np.where(shares[:, j] > 0, self.parameters["h"][:, j : j + 1] * np.exp(self.parameters["t"] * q), 0.0)
+            value += np.where(
+                shares[:, j] > 0, self.parameters["h"][:, j : j + 1] * np.exp(self.parameters["t"] * q), 0.0
+            )
         return value
 
 

@@ -16,8 +16,9 @@ from reconscale.format import amount, times
 from reconscale.laws.column_names import simple_name
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import without_repeats
+from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.mixture.table import columns_of_mixture
-from reconscale.laws.points import IMAGES, METRICS, Metric, Points, register
+from reconscale.laws.points import IMAGES, Points
 
 MOST_SOURCES = 5
 """More sources cannot be told apart by a study of some dozens of runs."""
@@ -146,8 +147,8 @@ class Mixture:
 
 
 def distinct_runs(points: Mixture) -> tuple[NDArray[np.int64], tuple[Finding, ...]]:
-    """The rows that count, and what is to be said of the others: rows of one mix, network, seed and value are one run."""
-    mix = np.unique(points.counts, axis=0, return_inverse=True)[1].ravel() + 1.0
+    """The rows that count, and findings about the others: rows of one mix, network, seed and value are one run."""
+    mix = np.unique(points.counts, axis=0, return_inverse=True)[1].ravel().astype(np.float64) + 1.0
     labelled = Points(mix, points.y, points.seed, points.p, points.metric, steps=np.arange(1.0, len(points) + 1.0))
     kept = without_repeats(labelled)
     assert kept.steps is not None
@@ -181,14 +182,18 @@ def _names(counts: Mapping[str, ArrayLike]) -> tuple[str, ...]:
         found = f"found one source alone, '{names[0]}'" if names else "found no source"
         raise UserError("Mixture, n", found, "two or more are a mixture; `reconscale decide` answers for one")
     if len(names) > MOST_SOURCES:
-        raise UserError("Mixture, n", f"found {len(names)} sources", f"at most {MOST_SOURCES} are told apart: join some")
+        raise UserError(
+            "Mixture, n", f"found {len(names)} sources", f"at most {MOST_SOURCES} are told apart: join some"
+        )
     seen: dict[str, str] = {}
     for name in names:
         if not str(name).strip():
             raise UserError("Mixture, n", "found a source without a name", "name every source")
         other = seen.setdefault(simple_name(str(name)), str(name))
         if other != name:
-            raise UserError("Mixture, n", f"found '{other}' and '{name}', two names of one source", "keep one of the two")
+            raise UserError(
+                "Mixture, n", f"found '{other}' and '{name}', two names of one source", "keep one of the two"
+            )
     return names
 
 

@@ -45,7 +45,7 @@ class MixturePosterior:
 
     def log_error(self, mixes: Floats, p: Floats | None = None) -> Floats:
         """(D, N) ln of the expected error at mixes (N, K) and parameters (N,); a row is one coherent law."""
-        return self.level + np.concatenate([part.log(mixes, p) for part in self.parts])
+        return np.asarray(self.level + np.concatenate([part.log(mixes, p) for part in self.parts]))
 
 
 def reference_of(cells: MixtureCells) -> Reference:
@@ -79,7 +79,9 @@ def infer_posterior(cells: MixtureCells, rng: np.random.Generator, forms: Sequen
             levels.append(_levels(cells, laws, sigma, tau, rng))
             scales.append((sigma, tau))
     sigma, tau = (np.concatenate(column) for column in zip(*scales, strict=True))
-    return MixturePosterior(tuple(parts), np.concatenate(levels), sigma, tau, dict(zip(forms, chance.tolist(), strict=True)))
+    return MixturePosterior(
+        tuple(parts), np.concatenate(levels), sigma, tau, dict(zip(forms, chance.tolist(), strict=True))
+    )
 
 
 def prior_laws(cells: MixtureCells, forms: Sequence[str] = FORMS, count: int = 500) -> tuple[MixtureDraws, ...]:

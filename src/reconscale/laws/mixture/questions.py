@@ -1,8 +1,8 @@
-"""Everything that can be asked about measured mixtures. The laws are inferred once, and every question is asked of them."""
+"""Everything that can be asked about measured mixtures: the laws are inferred once, every question is asked of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from reconscale.laws.mixture.answers import BestMix, ExchangeRate, SourceGain
 from reconscale.laws.mixture.budget import allocations, weigh_allocations
 from reconscale.laws.mixture.cells import MixtureCells, group_cells
 from reconscale.laws.mixture.design import design_findings, untold
+from reconscale.laws.mixture.forms import MixtureDraws
 from reconscale.laws.mixture.points import Mixture
 from reconscale.laws.mixture.posterior import MixturePosterior, infer_posterior, prior_laws
 from reconscale.laws.named.registry import bounded
@@ -63,7 +64,7 @@ class MixtureCurve:
 
     @property
     def base(self) -> dict[str, float]:
-        """The mix that questions start from: the one with most images, of those with all sources where there are any."""
+        """The mix that questions start from: that with most images, of those with all sources if there are any."""
         mixes = self.cells.mixes
         whole = (mixes > 0).all(1)
         mixes = mixes[whole] if whole.any() else mixes
@@ -120,9 +121,7 @@ class MixtureCurve:
             found.append(ExchangeRate(name, names[0], summarise(after[:, k]), harm, bool(sure), _named(names, mix)))
         return tuple(found)
 
-    def gains(
-        self, worthwhile: float | None = None, have: Mapping[str, float] | None = None
-    ) -> tuple[SourceGain, ...]:
+    def gains(self, worthwhile: float | None = None, have: Mapping[str, float] | None = None) -> tuple[SourceGain, ...]:
         """What doubling the images of each source adds, the others as they are.
 
         Args:
@@ -193,7 +192,9 @@ class MixtureCurve:
         if factors[k] <= FAR * (1.0 + 1e-9):
             return ()
         name = self.points.sources[k]
-        return (finding("far-in-source", source=name, n=float(asked[k]), factor=float(factors[k]), high=float(known[k])),)
+        return (
+            finding("far-in-source", source=name, n=float(asked[k]), factor=float(factors[k]), high=float(known[k])),
+        )
 
     def _gains(self, mix: Floats, added: Floats, worthwhile: float) -> list[Gain]:
         """What each of the additions (N, K) adds to a mix (K,)."""
@@ -269,7 +270,7 @@ def _findings(curve: MixtureCurve) -> tuple[Finding, ...]:
     return unique_findings(curve.points.findings, cells.findings, tuple(said))
 
 
-def _rates(parts: tuple, mix: Floats) -> list[Floats]:  # type: ignore[type-arg]
+def _rates(parts: Sequence[MixtureDraws], mix: Floats) -> list[Floats]:
     """Of each part (D, K - 1) images of the other sources that lower the error as much as one of the target."""
     step = max(STEP * float(mix.sum()), 1e-9)
     places = np.vstack([mix, mix + step * np.eye(len(mix))])

@@ -102,7 +102,9 @@ def _sources(path: Path, header: list[str]) -> dict[str, int]:
         said = "there are no columns of sources, such as n_scanner and n_others"
         raise UserError(f"{path}, header", said, "name the number of images of each source n_NAME")
     if start == SHARE and not {*map(simple_name, header)} & {*TOTALS}:
-        raise UserError(f"{path}, header", "found shares without a column 'n'", "add the number of images of all sources")
+        raise UserError(
+            f"{path}, header", "found shares without a column 'n'", "add the number of images of all sources"
+        )
     return found
 
 
