@@ -68,10 +68,11 @@ class Truth:
 
     @property
     def rate(self) -> float:
-        """Images of the others that are worth one of the target in the base mix; infinite where they harm."""
+        """Images of the others that are worth one of the target in the base mix; infinite where they harm, 0 where the
+        target does (a law of shares in which others are better)."""
         step = 0.01 * HERE.sum()
         here, own, other = self.error(np.vstack([HERE, HERE + step * OWN, HERE + step * OTHER]))
-        return float((here - own) / (here - other)) if other < here else float("inf")
+        return float(max(here - own, 0.0) / (here - other)) if other < here else float("inf")
 
     def gains(self) -> Floats:
         """(2,) dB of doubling each."""
@@ -151,7 +152,8 @@ def show(title: str, rows: list[Score]) -> None:
     """One line of a table."""
     rate = np.array([row.rate for row in rows])
     inside = np.array([row.low <= row.rate <= row.high for row in rows])
-    finite = np.array([np.isfinite([row.rate, row.median, row.low, row.high]).all() for row in rows])
+    told = np.array([(row.rate, row.median, row.low, row.high) for row in rows])
+    finite = (np.isfinite(told) & (told > 0)).all(1)
     kept = [row for row, keep in zip(rows, finite, strict=True) if keep]
     off = np.log([row.median / row.rate for row in kept]) if kept else np.array([np.nan])
     wide = np.log([row.high / row.low for row in kept]) if kept else np.array([np.nan])

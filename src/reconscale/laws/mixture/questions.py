@@ -278,7 +278,7 @@ def _rates(parts: Sequence[MixtureDraws], mix: Floats) -> list[Floats]:
     for part in parts:
         error = np.exp(part.log(places))
         lower = error[:, :1] - error[:, 1:]
-        own = np.maximum(lower[:, :1], 1e-300)
+        own = np.maximum(lower[:, :1], 0.0)  # none, where a larger share of the target would only be a loss
         with np.errstate(divide="ignore", over="ignore"):
             found.append(np.where(lower[:, 1:] > 0, own / np.maximum(lower[:, 1:], 1e-300), np.inf))
     return found
