@@ -69,7 +69,8 @@ class Truth:
     @property
     def rate(self) -> float:
         """Images of the others that are worth one of the target in the base mix; infinite where they harm, 0 where the
-        target does (a law of shares in which others are better)."""
+        target does (a law of shares in which others are better).
+        """
         step = 0.01 * HERE.sum()
         here, own, other = self.error(np.vstack([HERE, HERE + step * OWN, HERE + step * OTHER]))
         return float(max(here - own, 0.0) / (here - other)) if other < here else float("inf")

@@ -53,7 +53,7 @@ def train_with(others):  # a function for rs.measure that adds this many synthet
     return train
 
 quick = "--quick" in sys.argv
-counts, sizes = ([0, 30], [6, 40]) if quick else ([0, 10, 40, 160], [6, 15, 40, 120, 300])
+counts, sizes = ([0, 30], [6, 40]) if quick else ([0, 10, 40, 160], [6, 15, 40, 100, 240])
 rows = {"photos": [], "leaves": [], "psnr": [], "seed": []}
 for others in counts:  # one study for each number of synthetic images, all tested on the same photographs
     points = rs.measure(train_with(others), len(truths), groups=scenes, n=sizes, seed=2, val=20, test=200,

@@ -65,6 +65,14 @@ def test_refused_in_one_sentence(runs: Path, words: tuple[str, ...], said: str) 
     assert sorted(runs.parent.iterdir()) == before
 
 
+def test_the_figure(runs: Path, tmp_path: Path) -> None:
+    for kind, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        assert call("mixture", runs, "--figure", tmp_path / f"map.{kind}")[0] == 0
+        assert (tmp_path / f"map.{kind}").read_bytes().startswith(start)
+    assert "ends in '.pdf'" in refused("mixture", runs, "--figure", tmp_path / "map.pdf")
+    assert not (tmp_path / "map.pdf").exists()
+
+
 def test_a_study_is_refused(tmp_path: Path) -> None:
     assert "is no CSV" in refused("mixture", tmp_path / "study.toml")
     assert "runs.csv" in refused("mixture", tmp_path / "runs.csv")

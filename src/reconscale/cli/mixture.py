@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from reconscale.laws import BestMix, ExchangeRate, Gain, MixtureCurve, SourceGain
 
 
+FORMATS = (".png", ".svg")
+"""Of the figure."""
+
+
 def mixture(  # noqa: PLR0913 - flags
     source: Annotated[
         Path,
@@ -41,6 +45,9 @@ def mixture(  # noqa: PLR0913 - flags
     ] = None,
     metric: MetricName = None,
     higher: Higher = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a map of quality over the images of two sources: .png or .svg.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Say what images of several sources are worth: exchange rates, and which to collect for a budget."""
@@ -48,6 +55,8 @@ def mixture(  # noqa: PLR0913 - flags
         from reconscale.laws import Mixture, infer_mixture
         from reconscale.laws.findings import unique_findings
 
+        if figure is not None and figure.suffix.lower() not in FORMATS:
+            raise UserError(figure, f"ends in '{figure.suffix}'", f"give a name that ends in {' or '.join(FORMATS)}")
         if not is_csv(source):
             raise UserError(source, "is no CSV", "give a table with one line a run and a column n_NAME for each source")
         points = Mixture.from_csv(source, named_metric(metric, higher), target=target or "")
@@ -60,12 +69,23 @@ def mixture(  # noqa: PLR0913 - flags
         start = there or curve.base
         asked = [start.get(name, 0.0) + best.more[name] for name in points.sources]
         findings = unique_findings(curve.findings, curve.cautions([asked]))
+        if figure is not None:
+            _draw(curve, figure)
         if json:
             print_json(_record(curve, rates, gains, best) | {"findings": finding_records(findings)})
             return
         echo(*map(str, rates), *map(str, gains), str(best))
         console.print(_table(rates, gains, best))
         echo(f"{times(len(points), 'run')} of {len(points.mixes)} mixes; laws: {_laws(curve)}", *map(str, findings))
+
+
+def _draw(curve: MixtureCurve, path: Path) -> None:
+    from reconscale.files import write_atomic
+    from reconscale.report.draw import figure_files
+    from reconscale.report.mixture_figure import mixture_figure
+
+    title = "Expected quality over the images of each source"
+    write_atomic(path, figure_files(mixture_figure(curve), title)[path.suffix.lower()[1:]])
 
 
 def read_pairs(flag: str, given: list[str] | None) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,9 +90,9 @@ class MixtureCurve:
         value = value + rng.standard_t(TAILS, (len(value), 1)) * np.hypot(ALWAYS_WRONG * ahead, slope)
         return bounded(value + self.posterior.tau * _departures(places, len(value), rng))
 
-    def median(self, mixes: ArrayLike) -> Floats:
-        """(N,) the expected metric at mixes (N, K): the middle of its distribution."""
-        return METRICS[self.points.metric].from_error(np.exp(np.median(self.log_error(mixes), axis=0)))
+    def median(self, mixes: ArrayLike, *, law: bool = False) -> Floats:
+        """(N,) the expected metric at mixes (N, K): the middle of its distribution; ``law`` as in :meth:`log_error`."""
+        return METRICS[self.points.metric].from_error(np.exp(np.median(self.log_error(mixes, law=law), axis=0)))
 
     def interval(self, mixes: ArrayLike, level: float = 0.9) -> tuple[Floats, Floats]:
         """(N,), (N,) central interval of the expected metric at mixes (N, K)."""
@@ -133,7 +133,7 @@ class MixtureCurve:
         """
         mix = self._mix(have)
         added = np.diag(mix)
-        gains = self._gains(mix, added, self._worthwhile(worthwhile))
+        gains = [replace(gain, factor=2.0) for gain in self._gains(mix, added, self._worthwhile(worthwhile))]
         return tuple(
             SourceGain(name, float(mix[k]), gains[k] if mix[k] > 0 else None, self.points.metric)
             for k, name in enumerate(self.points.sources)
@@ -203,7 +203,8 @@ class MixtureCurve:
         for k in range(1, error.shape[1]):
             gain = METRICS[self.points.metric].gain(error[:, 0], error[:, k])
             low, middle, high = np.quantile(gain, [0.05, 0.5, 0.95]).tolist()
-            found.append(Gain(middle, low, high, float((gain > worthwhile).mean())))
+            factor = float(1.0 + added[k - 1].sum() / mix.sum())
+            found.append(Gain(middle, low, high, float((gain > worthwhile).mean()), factor))
         return found
 
     def _worthwhile(self, value: float | None) -> float:
