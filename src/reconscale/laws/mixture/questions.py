@@ -29,7 +29,7 @@ STEP = 0.01
 RATE_WRONG = 0.1
 """No law is exact: the rate departs from it by this part (Student t, ``TAILS`` degrees of freedom)."""
 CLEARLY = 0.6
-"""A rate is identified where its interval, in logarithms, is narrower than this part of that before any data."""
+"""A rate is identified where its interval is narrower than this part of that before any data."""
 FAR = 4.0
 """Beyond this multiple of the measured images a finding is raised."""
 REACH = 0.5
@@ -115,8 +115,7 @@ class MixtureCurve:
         dark, names = untold(self.points.sources, self.cells.mixes), self.points.sources
         found = []
         for k, name in enumerate(names[1:]):
-            helped = after[:, k][np.isfinite(after[:, k])]
-            sure = name not in dark and len(helped) > 1 and _width(helped) < CLEARLY * _width(before[:, k])
+            sure = name not in dark and _narrower(after[:, k], before[:, k])
             harm = float(np.isinf(after[:, k]).mean())
             found.append(ExchangeRate(name, names[0], summarise(after[:, k]), harm, bool(sure), _named(names, mix)))
         return tuple(found)
@@ -295,10 +294,16 @@ def _departures(places: Floats, count: int, rng: np.random.Generator) -> Floats:
     return np.asarray(rng.standard_normal((count, len(x))) @ root.T)
 
 
-def _width(rates: Floats) -> float:
-    """Of the 90 % interval of the logarithms of finite rates."""
-    low, high = np.quantile(np.log(np.clip(rates[np.isfinite(rates)], 1e-12, 1e12)), [0.05, 0.95])
-    return float(high - low)
+def _narrower(after: Floats, before: Floats) -> bool:
+    """Whether rates are known better than before any data: as ratios, or as parts of 1, so that a bound counts, too.
+
+    The part is rate / (rate + middle), from 0 to 1, where the middle is the median before any data.
+    """
+    middle = float(np.median(before[np.isfinite(before)]))
+    parts = [1.0 - middle / (rates + middle) for rates in (after, before)]
+    logs = [np.log(np.clip(rates, 1e-6, 1e6)) for rates in (after, before)]
+    widths = [[float(np.subtract(*np.quantile(rates, [0.95, 0.05]))) for rates in pair] for pair in (parts, logs)]
+    return any(width < CLEARLY * wide for width, wide in widths)
 
 
 def _named(names: tuple[str, ...], values: Floats) -> dict[str, float]:
