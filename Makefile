@@ -72,6 +72,7 @@ bench-laws: $(STAMP) $(PEERS)/.installed
 	$(BIN)/python benchmarks/flattening.py
 	$(BIN)/python benchmarks/related.py
 	$(BIN)/python benchmarks/surfaces.py
+	$(BIN)/python benchmarks/mixture.py
 	$(BIN)/python benchmarks/verdicts.py
 	$(BIN)/python benchmarks/design.py
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,3 +59,14 @@ def test_a_plain_script_as_a_command(tmp_path: Path) -> None:
     code, out, errors = call("run", place, "--allow-commands", "--workers", 2)
     assert code == 0 and "6 done" in out, out + errors
     assert "At n = 24 images and p = 153 we measure" in call("decide", place)[1]
+
+
+def test_two_sources_through_measure(tmp_path: Path) -> None:
+    script = EXAMPLES / "mixtures" / "two_sources.py"
+    page = (ROOT / "docs" / "how-to" / "mixtures.md").read_text()
+    (shown,) = re.findall(r"^```python\n(def train_with.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert shown.rstrip() in script.read_text()
+    first = run(script, tmp_path, "--quick")
+    assert first.count(" dB (seed ") == 8 and "One image of photos is worth " in first
+    assert "collect " in first and "few-mixes" in first
+    assert run(script, tmp_path, "--quick") == first  # nothing is trained again

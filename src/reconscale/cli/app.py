@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconscale.cli import analysis, convert, curves, noise, sizing, statement, study, theory
+from reconscale.cli import analysis, convert, curves, mixture, noise, sizing, statement, study, theory
 from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
@@ -101,6 +101,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "forecast": analysis.forecast,
     "decide": analysis.decide,
     "compare": analysis.compare,
+    "mixture": mixture.mixture,
     "report": analysis.report,
     "test-size": sizing.size_test_set,
     "curves": curves.curves,

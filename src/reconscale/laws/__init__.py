@@ -12,6 +12,9 @@ from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest
 from reconscale.laws.grouping import select_width
+from reconscale.laws.mixture.answers import BestMix, ExchangeRate, SourceGain
+from reconscale.laws.mixture.points import Mixture
+from reconscale.laws.mixture.questions import MixtureCurve, infer_mixture
 from reconscale.laws.named.fit import Fit, PointFit, fit, point_fit
 from reconscale.laws.named.registry import (
     ALIASES,
@@ -56,6 +59,7 @@ __all__ = [
     "USUAL",
     "Allocation",
     "BacktestRow",
+    "BestMix",
     "BrokenPowerLaw",
     "Candidate",
     "Chinchilla",
@@ -68,6 +72,7 @@ __all__ = [
     "Difference",
     "Draws",
     "Exchange",
+    "ExchangeRate",
     "Experiment",
     "Finding",
     "Fit",
@@ -78,6 +83,8 @@ __all__ = [
     "LastValue",
     "Law",
     "Metric",
+    "Mixture",
+    "MixtureCurve",
     "NoiseLevel",
     "Optimum",
     "PointFit",
@@ -90,6 +97,7 @@ __all__ = [
     "SegmentedPowerLaw",
     "Shifted",
     "SizedTestSet",
+    "SourceGain",
     "StepsSurface",
     "Surface",
     "backtest",
@@ -105,6 +113,7 @@ __all__ = [
     "forecast",
     "hours_of",
     "infer",
+    "infer_mixture",
     "infer_surface",
     "likelihood_words",
     "next_experiments",

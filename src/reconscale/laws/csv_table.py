@@ -113,7 +113,7 @@ def read_table(path: Path) -> Table:
         UserError: the file is missing, no text, empty, ragged, has a header twice or misspelt, several profiles, or
             rows of one run that were measured on different things.
     """
-    return table_of_cells(path, *_split(path))
+    return table_of_cells(path, *split_table(path))
 
 
 def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> Table:
@@ -278,7 +278,12 @@ def _only_metric(path: Path, places: dict[str, int], present: dict[str, str]) ->
     )
 
 
-def _split(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def split_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, in small letters, and (line, cells) of each row; see :func:`read_table`.
+
+    Raises:
+        UserError: as there.
+    """
     sheet: Sheet | None = read_cells(path, MOST_BYTES, "check the quotes")
     if sheet is None:
         raise UserError(path, "is empty", "write a header line, e.g. n,psnr,seed, and one line a run")

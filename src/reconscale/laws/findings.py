@@ -296,6 +296,39 @@ CODES: dict[str, tuple[str, str]] = {
         "caution",
         "{what}",
     ),
+    "sources-together": (
+        "warning",
+        "'{one}' and '{other}' rise together: all mixes have {low:.3g} to {high:.3g} images of '{other}' for one of "
+        "'{one}', so what an image of each is worth cannot be told apart; vary their shares",
+    ),
+    "source-of-one-size": (
+        "warning",
+        "all mixes have the same number of images of '{source}' ({n:size}), so what more of them would do is not "
+        "measured; vary it, and include mixes without it",
+    ),
+    "sources-apart": (
+        "caution",
+        "no mix has images of both '{one}' and '{other}', so how they add up is what the laws say and was not measured",
+    ),
+    "few-mixes": (
+        "caution",
+        "only {count} different mixes; six or more, with the other sources at 0 in some, are needed to tell laws apart",
+    ),
+    "source-harms": (
+        "warning",
+        "more images of '{source}' are expected to make it worse (chance {chance}): train with fewer of them, weigh "
+        "them less, or train on them first and on the target last",
+    ),
+    "far-in-source": (
+        "warning",
+        "{n:size} images of '{source}' are {factor:.3g} times the most that was measured ({high:size}); beyond 4 times "
+        "what is said of them is not reliable",
+    ),
+    "same-mix-and-seed": (
+        "caution",
+        "some rows have the same mix, network and seed and different values; they are counted as replicates, so if one "
+        "of them is a restart of another keep only the one that holds",
+    ),
     "train-changed": (
         "caution",
         "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "
