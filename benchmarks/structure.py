@@ -141,10 +141,14 @@ def _reversed(graph: Graph) -> Graph:
 
 
 def definitions(source: str) -> Iterator[str]:
-    """The names that a module defines itself, as often as it does: classes, functions, constants."""
+    """The names that a module defines itself, as often as it does: classes, functions, constants.
+
+    An ``@overload`` is a type of a function that is defined below it, and no definition.
+    """
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
+            if not any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list):
+                yield node.name
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _annotated(node) else []
         for target in targets:
             parts = target.elts if isinstance(target, ast.Tuple) else [target]

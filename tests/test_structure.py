@@ -35,3 +35,9 @@ def test_a_cycle_is_named() -> None:
 
 def test_a_repeated_constant_is_found() -> None:
     assert structure.repeated_definitions({"p": "A, B = 1, 2\nA = 3\ndef f(): ..."}) == [("p", "A")]
+
+
+def test_an_overload_is_no_second_definition() -> None:
+    typed = "from typing import overload\n@overload\ndef f(a: int) -> int: ...\ndef f(a): return a\n"
+    assert structure.repeated_definitions({"p": typed}) == []
+    assert structure.repeated_definitions({"p": typed + "def f(b): return b\n"}) == [("p", "f")]

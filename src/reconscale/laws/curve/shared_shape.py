@@ -9,7 +9,7 @@ averaged over, so curves that are unlike stay nearly as they were. Runs count as
 runs would count the same evidence twice.
 
 The draws of the curves are the proposals of a Metropolis-within-Gibbs sampler over curves and degrees (many short
-chains side by side, each begun from independent draws), so nothing is inferred anew.
+chains side by side, each begun from independent draws), so nothing is inferred again.
 Source of the idea: exchangeable normal effects with a common correlation, as in Gelman and Hill (2007), chapter 13.
 """
 

@@ -17,7 +17,7 @@ ALIKE = 0.3
 """Rank correlation, as normal scores, of how two related curves continue (``python benchmarks/related.py differences``
 measures what smaller and larger ones do to forecasts of differences)."""
 STRATA = 40
-"""Within so many groups of draws with nearly the same level the continuations are paired."""
+"""Groups of draws with nearly the same level, in each of which the continuations are paired."""
 
 
 def pair_continuations(
