@@ -86,6 +86,9 @@ def _array_files(
     chosen: dict[str, set[str]] = {}
     for place in images.folders:
         file, array = in_array_file(place)
+        if array and images.dataset not in (None, array):
+            found = f"names the array '{array}', and images.dataset '{images.dataset}'"
+            raise UserError(f"{key}: {place}", found, "keep one of the two")
         where = place_below(root, file, key)
         name = where.relative_to(root).as_posix() if array else ""
         if array and name in chosen:  # another array of the same file
