@@ -146,13 +146,16 @@ def definitions(source: str) -> Iterator[str]:
     An ``@overload`` is a type of a function that is defined below it, and no definition.
     """
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            if not any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list):
-                yield node.name
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not _is_overload(node):
+            yield node.name
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _annotated(node) else []
         for target in targets:
             parts = target.elts if isinstance(target, ast.Tuple) else [target]
             yield from (part.id for part in parts if isinstance(part, ast.Name))
+
+
+def _is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    return any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list)
 
 
 def _annotated(node: ast.stmt) -> bool:

@@ -96,3 +96,10 @@ def test_a_report_shows_them_on_request(tmp_path, flags):
     assert (tmp_path / "report" / "published.csv").is_file() == bool(flags)
     assert "mine<b>" not in html
     assert ("--beside lodopab-200-learnedpd-psnr --statement" in html) == bool(flags)
+
+
+@pytest.mark.parametrize(("group", "words"), [("nosuch", "known here: ct, denoising, mri"), ("tomography", "'ct'")])
+def test_an_unknown_group_is_refused(tmp_path, group, words):
+    path = tmp_path / "points.csv"
+    path.write_text("n,psnr\n10,30\n100,31\n1000,31.5\n")
+    assert words in refused("curves", "--beside", path, "--group", group)

@@ -92,3 +92,14 @@ def test_other_images_are_refused(tmp_path):
     first.write_text("image,psnr\na,30\nb,31\n")
     second.write_text("image,psnr\na,30\nc,31\n")
     assert "of which 2 are of one alone, such as 'b'" in refused("test-size", first, "--beside", second)
+
+
+def test_columns_that_are_no_methods_are_said(tmp_path):
+    path = images(tmp_path)
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{head},fold", *(f"{row},{k % 5}" for k, row in enumerate(rows))]))
+    _, out, _ = call("test-size", path, "--metric", "psnr")
+    assert "Columns that are no methods: fold" in out and "unet and swinir" in out
+    assert json.loads(call("test-size", path, "--metric", "psnr", "--json")[1])["left_out"] == ["fold"]
+    path.write_text("\n".join(["image,unet,fold", *(f"{k},{30.5 + k},{k % 5}" for k in range(9))]))
+    assert "one method alone (columns that are no methods: fold)" in refused("test-size", path, "--metric", "psnr")

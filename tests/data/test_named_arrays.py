@@ -118,3 +118,13 @@ def test_rows_of_one_chunk_are_read_together(tmp_path: Path, monkeypatch: pytest
     for index in range(7):
         found.load(index)
     assert hdf5_images._rows.cache_info().misses == 1
+
+
+def test_a_data_set_beside_another_in_the_place_is_refused(tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["x"], file["y"] = STACK, STACK[:4]
+    with pytest.raises(UserError, match=r"images.dataset: is 'y', but 'a.h5/x' names the array 'x'; leave dataset out"):
+        listing(tmp_path, "a.h5/x", dataset="y")
+    assert len(listing(tmp_path, "a.h5/x", dataset="x").names) == 7
+    assert len(listing(tmp_path, "a.h5/x", "b.h5", dataset="y").names) == 11, "the place is for one file"

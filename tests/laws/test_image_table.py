@@ -71,3 +71,36 @@ def test_runs_are_no_images(tmp_path):
 def test_refused(tmp_path, text, metric, words):
     with pytest.raises(UserError, match=words):
         read_image_table(write(tmp_path, text), metric)
+
+
+def column(values):
+    return "image,A,B\n" + "".join(f"i{k},{a},{b}\n" for k, (a, b) in enumerate(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "words"),
+    [
+        ([(32.1, 32.5), (30.2, 30.9)], "ssim", "above 1, which are no SSIM.*--metric psnr"),
+        ([(0.81, 0.82), (0.9, 0.91)], "psnr", "no PSNR in dB.*--metric ssim"),
+        ([(30.1, 0.9), (30.2, 0.91)], "psnr", "two scales .A: 30.1 to 30.2, B: 0.9 to 0.91"),
+        ([(30.1, 0.9), (30.2, 0.91)], "ssim", "some are of another scale"),
+    ],
+)
+def test_values_of_another_scale_are_refused(tmp_path, values, metric, words):
+    with pytest.raises(UserError, match=words):
+        read_image_table(write(tmp_path, column(values)), metric)
+
+
+def test_a_failed_image_and_an_ssim_rounded_above_1_are_taken(tmp_path):
+    assert read_image_table(write(tmp_path, column([(30.1, 3.2), (31.2, 30.3)])), "psnr").metric == "psnr"
+    assert read_image_table(write(tmp_path, column([(1.0, 1.0001), (0.9, 0.8)])), "ssim").metric == "ssim"
+
+
+def test_labels_are_no_methods(tmp_path):
+    head = "image,n_pixels,Unnamed: 0,unet,Fold,swinir,stars\n"
+    rows = "".join(f"i{k},{40 + k},{k},{30.1 + k},{k % 3},{30.2 + k},{k}\n" for k in range(6))
+    table = read_image_table(write(tmp_path, head + rows), "psnr")
+    assert list(table.methods) == ["unet", "swinir"]
+    assert table.left_out == ("n_pixels", "Unnamed: 0", "Fold", "stars")
+    rows = "".join(f"i{k},{20 + k},{30 + k}\n" for k in range(6))
+    assert list(read_image_table(write(tmp_path, "image,A,B\n" + rows), "psnr").methods) == ["A", "B"], "all are whole"

@@ -186,3 +186,11 @@ def test_steps_are_a_column(tmp_path):
     assert Points.from_csv(path).steps is None
     with pytest.raises(UserError, match="steps"):
         Points([1], [2], steps=[0])
+
+
+def test_steps_that_nobody_trains_are_refused(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("n,seed,psnr,steps\n10,0,25,1000\n10,0,25.5,1e20\n100,0,26,1000\n")
+    with pytest.raises(UserError, match=r"steps, row 2: found 1e\+20; steps of training are 1e\+12 at most"):
+        Points.from_csv(path)
+    assert Points([10], [25.0], metric="psnr", steps=[1e12]).steps.tolist() == [1e12]

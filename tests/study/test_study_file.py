@@ -98,3 +98,13 @@ def test_the_papers_table(content: Content) -> None:
     without = {cell: run.recipe.lr for cell, run in cells.items() if not run.recipe.annealing}
     assert without == {cell: fixed[cell[1]] for cell in without} and len(without) == 13
     assert all(run.recipe.lr == 1e-4 for run in cells.values() if run.recipe.annealing)
+
+
+@pytest.mark.parametrize("channel", [-1, 1000, "red", 1.5, True])
+def test_a_channel_is_refused_in_plain_words(content: Content, channel: object) -> None:
+    with pytest.raises(UserError) as refused:
+        parse_study(content(images={"source": "ome-zarr", "folders": ["a"], "channel": channel}))
+    said = f"images.channel: found {channel!r}, a whole number from 0 to 999 or 'rgb' is expected"
+    assert (
+        said in str(refused.value) and "literal[" not in str(refused.value) and "constrained" not in str(refused.value)
+    )

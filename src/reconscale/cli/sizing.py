@@ -49,7 +49,7 @@ def size_test_set(  # noqa: PLR0913 - flags
         from reconscale.laws.metrics import METRICS
 
         options = {"metric": metric, "higher": higher, "profile": profile, "test_set": test_set}
-        pairs, kind, worthwhile = _pairs(source, beside, **options)
+        pairs, kind, worthwhile, lost = _pairs(source, beside, **options)
         asked = check_difference(worthwhile if difference is None else difference, METRICS[kind],
                                  float(pairs[0].values[0].mean()))  # fmt: skip
         promise: dict[str, Any] = {"paired": paired, "power": power, "significance": significance}
@@ -57,9 +57,11 @@ def size_test_set(  # noqa: PLR0913 - flags
         candidates = [k for k, (pair, _) in enumerate(sized) if pair.last] or [*range(len(sized))]
         chosen = min(candidates, key=lambda k: sized[k][0].nearest(kind, asked))
         if json:
-            print_json(_record(sized, chosen, kind))
+            print_json(_record(sized, chosen, kind) | {"left_out": list(lost)})
         else:
             _show(sized, chosen)
+            if lost:
+                echo(f"Columns that are no methods: {', '.join(lost)}; rename one that is a method.")
 
 
 def _sized(pairs: list[Pair], kind: str, asked: float, promise: dict[str, Any]) -> list[tuple[Pair, SizedTestSet]]:
@@ -79,8 +81,8 @@ def _sized(pairs: list[Pair], kind: str, asked: float, promise: dict[str, Any]) 
     return made
 
 
-def _pairs(source: Path, beside: Path | None, **options: Any) -> tuple[list[Pair], str, float]:
-    """The methods to compare, the metric, and the difference that is worthwhile.
+def _pairs(source: Path, beside: Path | None, **options: Any) -> tuple[list[Pair], str, float, tuple[str, ...]]:
+    """The methods to compare, the metric, the difference that is worthwhile, and the columns that are no methods.
 
     Raises:
         UserError: there are no two, nothing is known of single images, or the metrics differ.
@@ -95,15 +97,17 @@ def _pairs(source: Path, beside: Path | None, **options: Any) -> tuple[list[Pair
     one = _open(source, **given)
     if beside is None:
         if not isinstance(one, tuple):
-            return pair_runs(one.points), one.points.metric, one.worthwhile
-        methods, kind = one
+            return pair_runs(one.points), one.points.metric, one.worthwhile, ()
+        methods, kind, lost = one
         names = list(methods)
         if len(names) < 2:
-            raise UserError(source, "holds one method alone", "give the other one with --beside")
+            beside_it = f" (columns that are no methods: {', '.join(lost[:8])})" if lost else ""
+            raise UserError(source, f"holds one method alone{beside_it}", "give the other one with --beside")
         made = [pair_methods(methods[a], methods[b], (a, b)) for a, b in itertools.pairwise(names)]
-        return made, kind, METRICS[kind].worthwhile
+        return made, kind, METRICS[kind].worthwhile, lost
+    two = _open(beside, **options)
     (first, kind, name), (second, other_kind, other) = (_single(path, opened) for path, opened in
-                                                       ((source, one), (beside, _open(beside, **options))))  # fmt: skip
+                                                       ((source, one), (beside, two)))  # fmt: skip
     if kind != other_kind:
         raise UserError(beside, f"is in {other_kind}, and {source} in {kind}", "compare methods in one metric")
     names = [name, other]
@@ -112,11 +116,11 @@ def _pairs(source: Path, beside: Path | None, **options: Any) -> tuple[list[Pair
     if names[0] == names[1]:
         names = [str(source), str(beside)]
     least = METRICS[kind].worthwhile if isinstance(one, tuple) else one.worthwhile
-    return [pair_methods(first, second, (names[0], names[1]))], kind, least
+    return [pair_methods(first, second, (names[0], names[1]))], kind, least, _left_out(one, two)
 
 
 def _open(path: Path, *, metric: str | None, **options: Any) -> Any:
-    """A study or a table of runs; of a table of images the methods and their metric."""
+    """A study or a table of runs; of a table of images the methods, their metric, and columns that are no methods."""
     if is_csv(path):
         from reconscale.laws.image_table import is_image_table, read_image_table
         from reconscale.laws.metrics import register
@@ -125,8 +129,13 @@ def _open(path: Path, *, metric: str | None, **options: Any) -> Any:
             wanted = named_metric(metric, options["higher"])
             name = wanted if isinstance(wanted, str) or wanted is None else register(wanted)
             table: ImageTable = read_image_table(path, name, options["test_set"])
-            return table.methods, _known(path, table.metric)
+            return table.methods, _known(path, table.metric), table.left_out
     return open_source(path, metric=metric, **options)
+
+
+def _left_out(*opened: Any) -> tuple[str, ...]:
+    lost = [name for one in opened if isinstance(one, tuple) for name in one[2]]
+    return tuple(dict.fromkeys(lost))
 
 
 def _known(path: Path, kind: str) -> str:
@@ -145,7 +154,7 @@ def _single(path: Path, opened: Any) -> tuple[UnitValues, str, str]:
 
     if not isinstance(opened, tuple):
         return largest_values(opened.points), opened.points.metric, opened.name
-    methods, kind = opened
+    methods, kind, _ = opened
     if len(methods) > 1:
         raise UserError(
             path, f"holds the methods {', '.join(list(methods)[:8])}", "leave --beside out, or give one each"

@@ -46,6 +46,8 @@ def list_arrays(images: Images, data: Path | None, key: str = "images.folders") 
             an array has another shape or type, or one that may mean two things.
     """
     root, limits = data_folder(key, data), images.range
+    if key == "images.folders":
+        _check_dataset_is_read(images)
     others: PassedOver = {}
     files, chosen = _array_files(images, root, key, others)
     stacks, stamps, remarks = _open_arrays(files, chosen, images)
@@ -99,6 +101,17 @@ def _array_files(
             raise UserError(where, f"holds no {kinds}{more}", f"check {key} and --data")
         add_files(files, [path for path in found if path not in held_out], where, root)
     return files, chosen
+
+
+def _check_dataset_is_read(images: Images) -> None:
+    """Refuse ``dataset`` where every place names an array of its own, so that nothing would read it."""
+    named = [(place, in_array_file(place)[1]) for place in (*images.folders, *images.test_sets.values())]
+    if images.dataset is None or not all(array for _, array in named):
+        return
+    for place, array in named:
+        if array != images.dataset:
+            found = f"is '{images.dataset}', but '{place}' names the array '{array}'"
+            raise UserError("images.dataset", found, "leave dataset out, or name the file alone")
 
 
 def _in_folder(folder: Path, dataset: str | None, held_out: set[Path], others: PassedOver) -> list[Path]:

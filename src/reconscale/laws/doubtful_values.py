@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from reconscale.arrays import Floats
+from reconscale.errors import UserError
 from reconscale.format import amount
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import METRICS, below_decibels
@@ -41,6 +44,34 @@ def find_doubtful_values(points: Points, best: Points) -> tuple[Finding, ...]:
     if METRICS[points.metric].is_error:
         return _errors_of_two_scales(points)
     return _no_decibels(points.y, best) if points.metric == "psnr" else ()
+
+
+def check_scale(path: Path, methods: Mapping[str, Floats], metric: str) -> None:
+    """Refuse values of single images that cannot be what they are called, or are of two scales.
+
+    Args:
+        path: the table, for the message.
+        methods: method -> its value of every image, (M,).
+        metric: what they are called; of a name that is no key of ``METRICS`` nothing is known.
+
+    Raises:
+        UserError: PSNR that are SSIM, SSIM that are PSNR, or both in one table.
+    """
+    kind, values = METRICS.get(metric), np.concatenate([*methods.values()])
+    spans = ", ".join(f"{name}: {_span(of)}" for name, of in [*methods.items()][:8])
+    if metric == "psnr":
+        alien, usual = (values > -1) & (values <= SSIM_ENDS), values >= PSNR_BEGINS
+        if below_decibels(values.tolist()):
+            remedy = "they look like SSIM, or like an error: say --metric ssim or --metric error"
+            raise UserError(path, f"has values that are no PSNR in dB ({spans})", remedy)
+        if alien.any() and (alien | usual).all():
+            remedy = "an SSIM or an error stands among PSNR: correct it, or leave its column or image out"
+            raise UserError(path, f"has values of two scales ({spans})", remedy)
+    elif kind is not None and kind.room(SSIM_ENDS) < 0 and values.max() > SSIM_ENDS:
+        remedy = "say --metric psnr if they are in dB, and divide by 100 if they are in per cent"
+        if any(of.max() <= SSIM_ENDS for of in methods.values()):
+            remedy = "some are of another scale: correct them, or leave their columns out"
+        raise UserError(path, f"has values above 1, which are no {kind.label or metric} ({spans})", remedy)
 
 
 def _no_decibels(y: Floats, best: Points) -> tuple[Finding, ...]:

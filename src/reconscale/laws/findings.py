@@ -187,6 +187,12 @@ CODES: dict[str, tuple[str, str]] = {
         "at n = {n:size} {told} (90 % interval {low} to {high}), and more than {least} with a chance of {chance}: the "
         "curve shows the training as much as the data",
     ),
+    "longer-is-worse": (
+        "caution",
+        "at n = {sizes} the longest trainings are worse than shorter ones (up to {most}), beyond their noise: the "
+        "curve is of the longest, and what it shows there may be overfitting; keep the checkpoint that is best on "
+        "validation, or give the shorter trainings alone",
+    ),
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained {gain:.2g} dB on "

@@ -9,10 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
+from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.laws.column_names import METRIC_NAMES, MODELS, TEST_SETS, USUAL, simple_name, words_of
+from reconscale.laws.column_names import (
+    CONDITIONS,
+    METRIC_NAMES,
+    MODELS,
+    ROWS,
+    RUNS,
+    TEST_SETS,
+    USUAL,
+    clock_of,
+    simple_name,
+    words_of,
+)
 from reconscale.laws.csv_table import MOST_BYTES
 from reconscale.laws.csv_text import Sheet, advise_number, read_cells
+from reconscale.laws.doubtful_values import check_scale
 from reconscale.laws.unit_values import UnitValues, mean_by_group, units_of_names
 
 IMAGES = ("image", "img", "image_id", "image_name", "file", "filename", "file_name", "slice", "case", "id", "index")
@@ -22,6 +35,13 @@ GROUPS = ("patient", "patient_id", "subject", "subject_id", "scene", "group", "v
 SETS = ("set", *TEST_SETS)
 METHODS = (*MODELS, "run")
 VALUES = ("value", "y")
+LABELS = (
+    *ROWS, *RUNS, *CONDITIONS, *USUAL["seed"], "folds", "seeds", "epochs", "idx", "no", "nr", "size", "age", "sex",
+    "weight", "height", "width", "depth", "area", "time", "seconds", "count",
+)  # fmt: skip
+"""Columns that describe an image, and are no method; so are those that begin with ``n_`` or ``num_``."""
+ENOUGH = 5
+"""From so many rows on a column of whole numbers alone beside others that are none counts something."""
 NOUNS = {"patient_id": "patients", "subject_id": "subjects"}
 
 
@@ -32,10 +52,12 @@ class ImageTable:
     Attributes:
         methods: method -> its value of every unit of the test set, (1, U).
         metric: a key of ``METRICS``.
+        left_out: columns of numbers that were taken for labels, and for no methods.
     """
 
     methods: dict[str, UnitValues]
     metric: str
+    left_out: tuple[str, ...] = ()
 
 
 def is_image_table(path: Path) -> bool:
@@ -81,8 +103,9 @@ def read_image_table(path: Path, metric: str | None = None, test_set: str | None
     image, group, method = (_first(place, names) for names in (IMAGES, GROUPS, METHODS))
     labels = {image, group, method, _first(place, SETS)} - {None}
     values = [name for name in header if name not in labels and name]
-    columns, kind = _choose(path, header, sheet, values, metric, several=method is None)
+    columns, kind, lost = _choose(path, header, sheet, values, metric, several=method is None)
     methods: dict[str, UnitValues] = {}
+    measured: dict[str, Floats] = {}
     by_method = {"": rows}
     if method is not None:
         by_method = {}
@@ -95,8 +118,10 @@ def read_image_table(path: Path, metric: str | None = None, test_set: str | None
             images = [row[place[image]] for _, row in part] if image is not None else None
             groups = [row[place[group]] for _, row in part] if group is not None else None
             noun = "images" if group is None else NOUNS.get(group, f"{group}s")
-            methods[name] = _units(path, column, cells, images, groups, noun)
-    return ImageTable(methods, kind)
+            measured[name] = _numbers(path, column, cells)
+            methods[name] = _units(path, measured[name], images, groups, noun)
+    check_scale(path, measured, kind)
+    return ImageTable(methods, kind, tuple(sheet.header[place[name]] for name in lost))
 
 
 def _first(place: dict[str, int], names: Sequence[str]) -> str | None:
@@ -127,8 +152,8 @@ def _of_one_set(path: Path, header: list[str], sheet: Sheet, asked: str | None) 
 
 def _choose(
     path: Path, header: list[str], sheet: Sheet, values: list[str], metric: str | None, *, several: bool
-) -> tuple[list[str], str]:
-    """The columns of values, and the metric that they are in.
+) -> tuple[list[str], str, list[str]]:
+    """The columns of values, the metric that they are in, and columns of numbers that are labels.
 
     Raises:
         UserError: there are none, or it is not said which, or what they are.
@@ -136,7 +161,7 @@ def _choose(
     kinds = {name: {METRIC_NAMES[word] for word in words_of(name) if word in METRIC_NAMES} for name in values}
     asked = None if metric is None else simple_name(metric)
     if asked in kinds:
-        return [asked], next(iter(kinds[asked]), asked)
+        return [asked], next(iter(kinds[asked]), asked), []
     kind = None if asked is None else METRIC_NAMES.get(asked, asked)
     if kind is not None:
         of_kind = [name for name in values if asked in words_of(name)] or [
@@ -148,24 +173,42 @@ def _choose(
         chosen = [name for name in values if kinds[name]]
         kind = next(iter(kinds[chosen[0]])) if chosen else None
     numbers = [name for name in chosen if _has_numbers(header, sheet, name)]
+    lost = [name for name in numbers if not kinds[name] and name not in VALUES and _is_label(name)]
+    numbers = [name for name in numbers if name not in lost]
+    if several and len(sheet.rows) >= ENOUGH:
+        whole = [name for name in numbers if not kinds[name] and _is_whole(header, sheet, name)]
+        if len(whole) < len(numbers):
+            lost, numbers = lost + whole, [name for name in numbers if name not in whole]
     if kind is None:
         listed = ", ".join(f"'{name}'" for name in values[:8]) or "nothing"
         raise UserError(
             path, f"does not say what its values are (columns: {listed})", "say --metric psnr, ssim or error"
         )
     if not numbers:
-        raise UserError(path, f"there is no column of values of '{metric or kind}'", "name one by --metric")
+        beside = f" ({', '.join(lost[:8])}: labels)" if lost else ""
+        raise UserError(path, f"there is no column of values of '{metric or kind}'{beside}", "name one by --metric")
     others = any(found and found != {kind} for found in kinds.values())  # then columns are metrics, and no methods
     if len(numbers) > 1 and (others or not several):
         found = ", ".join(f"'{name}'" for name in numbers[:8])
         raise UserError(path, f"has several metrics ({found})", f"say which one, e.g. --metric {numbers[0]}")
-    return numbers, kind
+    return numbers, kind, lost
 
 
 def _has_numbers(header: list[str], sheet: Sheet, name: str) -> bool:
     """Whether a column holds numbers, as far as its cells are not broken."""
     at = header.index(name)
     return any(not math.isnan(_number(row[at])) for _, row in sheet.rows)
+
+
+def _is_label(name: str) -> bool:
+    """Whether the name of a column says that it describes the image."""
+    return name in LABELS or name.startswith(("n_", "num_", "unnamed:")) or bool(clock_of(name))
+
+
+def _is_whole(header: list[str], sheet: Sheet, name: str) -> bool:
+    """Whether all numbers of a column are whole."""
+    values = [_number(row[header.index(name)]) for _, row in sheet.rows]
+    return all(value.is_integer() for value in values if not math.isnan(value))
 
 
 def _number(text: str) -> float:
@@ -177,13 +220,11 @@ def _number(text: str) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def _units(
-    path: Path, column: str, cells: list[tuple[int, str]], images: list[str] | None, groups: list[str] | None, noun: str
-) -> UnitValues:
-    """The values of one method, mean over the images of each unit.
+def _numbers(path: Path, column: str, cells: list[tuple[int, str]]) -> Floats:
+    """The values of one method, one of each image.
 
     Raises:
-        UserError: a cell holds no finite number, or an image is there twice.
+        UserError: a cell holds no finite number.
     """
     values = []
     for line, text in cells:
@@ -193,6 +234,15 @@ def _units(
             remedy = advise_number(text) or "leave that image out of all methods"
             raise UserError(f"{path}, line {line}, column '{column}'", found, f"a number is expected; {remedy}")
         values.append(value)
+    return np.array(values)
+
+
+def _units(path: Path, values: Floats, images: list[str] | None, groups: list[str] | None, noun: str) -> UnitValues:
+    """The values of one method, mean over the images of each unit.
+
+    Raises:
+        UserError: an image is there twice.
+    """
     if images is not None:
         named = [*zip(groups or [""] * len(images), images, strict=True)]
         if len(set(named)) < len(named):
@@ -203,5 +253,5 @@ def _units(
     if by_name is not None:
         owners, found = units_of_names(by_name)
         noun = noun if groups is not None and found == "images" else found
-    means, names = mean_by_group(np.array(values)[None], owners)
+    means, names = mean_by_group(values[None], owners)
     return UnitValues(means, names, noun)

@@ -26,6 +26,8 @@ from reconscale.shown import Drawn
 OPTIONAL = ("seed", "p", "width", "validation", "steps")
 """Columns of a table that points may have."""
 UNITS_OF_METRICS = ("db", "%", "ssim", "psnr", "mse")
+MOST_STEPS = 1e12
+"""More steps than anybody trains: a number above is a mistake of the column."""
 IMAGES = "training images"
 """What n counts where nobody says."""
 
@@ -93,6 +95,7 @@ class Points(Drawn):
             raise UserError("Points, per_unit", found, f"{len(n)}, as many as n has, are expected")
         for name in ("n", "p", "width", "steps"):
             _above_zero(name, columns[name])
+        _check_steps(columns["steps"])
         for name in ("y", "validation"):
             if columns[name] is not None:
                 _check_metric(name, columns[name], self.metric)
@@ -330,6 +333,13 @@ def _above_zero(name: str, values: Floats | None) -> None:
     if len(bad):
         remedy = f"{name} must be above 0 (and at most 1e30)"
         raise UserError(f"Points, {name}, row {bad[0] + 1}", f"found {values[bad[0]]:g}", remedy)
+
+
+def _check_steps(steps: Floats | None) -> None:
+    if steps is not None and steps.max() > MOST_STEPS:
+        row = int(np.argmax(steps > MOST_STEPS))
+        found = f"found {steps[row]:g}"
+        raise UserError(f"Points, steps, row {row + 1}", found, f"steps of training are {MOST_STEPS:g} at most")
 
 
 def _check_metric(name: str, values: Floats, metric: str) -> None:

@@ -26,6 +26,7 @@ LENGTH = {
     PARTLY: {
         "nearly-converged": "Some runs would still gain a little, less than is worthwhile.",
         "few-untrained-runs": "A few runs never improved on the untrained network; the decision does not rest on them.",
+        "longer-is-worse": "At more than half of the n the longest trainings are worse than shorter ones.",
         "steps-differ": "Runs ended after different numbers of steps; some may have been broken off.",
         "steps-follow-n": "Larger training sets were trained longer, so data and steps cannot be told apart.",
     },

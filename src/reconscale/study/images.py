@@ -27,6 +27,14 @@ def one_of(name: Any, known: Collection[str]) -> Any:
     return name
 
 
+def _known_channel(value: Any) -> Any:
+    """A channel as it is read; one sentence for anything else, and not one for each type that it could have."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1000
+    if value is None or whole or value == "rgb":
+        return value
+    raise PydanticCustomError("channel", "A whole number from 0 to 999 or 'rgb' is expected")
+
+
 def _known_source(name: Any) -> Any:
     return one_of(name, SOURCES)
 
@@ -98,7 +106,7 @@ class Images(FrozenModel):
     slices: tuple[int, int] | None = None
     axes: str = "schw"
     dataset: str | None = Field(default=None, min_length=1, max_length=LONGEST)
-    channel: Annotated[int, Field(ge=0, lt=1000)] | Literal["rgb"] | None = None
+    channel: Annotated[int | Literal["rgb"] | None, BeforeValidator(_known_channel)] = None
     matrix: int | None = Field(default=None, ge=16)
     counts: Literal["units", "images"] = "units"
     order: Literal["grouped", "mixed"] = "grouped"

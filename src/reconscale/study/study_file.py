@@ -323,7 +323,7 @@ def complete_study(content: Mapping[str, Any], path: Path) -> Study:
     """
     complete = with_proposed(content, path.parent / "runs")
     if missing := [name for name in open_axes(complete) if name != "seed"]:
-        placed = {**dict.fromkeys(missing, [1]), **complete.get("sweep", {})}
+        placed = {**{name: [1] for name in missing}, **complete.get("sweep", {})}
         parse_study({**complete, "sweep": placed}, path, beside=path.parent)  # what else is wrong is said first
         raise UserError(f"{path}, [sweep]", f"has no {' and no '.join(missing)}",
                         "give it, or let runs be chosen: reconscale run STUDY --budget 2h")  # fmt: skip

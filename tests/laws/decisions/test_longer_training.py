@@ -80,3 +80,25 @@ def test_widths_without_parameters_are_told_apart():
     )  # fmt: skip
     answer = decide(both, worthwhile=0.1)
     assert answer.last_gain_steps == pytest.approx(1.0) and answer.verdict == "TRAIN LONGER FIRST"
+
+
+def short_and_long(gains, seeds=3, noise=0.02):
+    """Runs of 1,000 steps, and of 4,000 that gain so many dB at each n."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (n, seed, steps, 26.0 + np.log10(n) + gain * (steps > 1000) + noise * rng.standard_normal())
+        for n, gain in zip((10, 30, 100, 300, 1000), gains, strict=True)
+        for seed in range(seeds)
+        for steps in (1000, 4000)
+    ]
+    n, seed, steps, psnr = (np.array(column) for column in zip(*rows, strict=True))
+    return Points(n, psnr, seed, metric="psnr", steps=steps)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_longer_trainings_that_are_worse_are_said(seeds):
+    found = {item.code: item for item in decide(short_and_long([-4, -2.5, -1, -0.5, 0], seeds)).findings}
+    assert found["longer-is-worse"].severity == "caution"
+    assert "at n = 10, 30, 100" in found["longer-is-worse"].text and "up to 4" in found["longer-is-worse"].text
+    for gains in ([0] * 5, [0.3] * 5, [-1, -1, 0.2, 0.2, 0.2]):
+        assert "longer-is-worse" not in {item.code for item in decide(short_and_long(gains, seeds)).findings}

@@ -13,7 +13,7 @@ from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import CostEstimate, Costs
 from reconscale.laws.decisions.gains import LEAST_P, Gain, gain_p, gains_n, group_along_p, last_step
 from reconscale.laws.decisions.intervals import LIKELY, UNLIKELY, likelihood_words
-from reconscale.laws.decisions.longer_training import find_longer, gain_steps, last_gain_steps
+from reconscale.laws.decisions.longer_training import find_longer, find_worse, gain_steps, last_gain_steps
 from reconscale.laws.decisions.resolution import judge_test_set
 from reconscale.laws.decisions.width_levels import sample_levels
 from reconscale.laws.findings import Finding, finding, unique_findings
@@ -192,7 +192,8 @@ def make_decision(
     measured, bar = _measured(curve.best, curve.level)
     doubts = (_out_of_reach(points.metric, measured, worthwhile), _luck(curve, measured, worthwhile))
     small_set = judge_test_set(curve.best, worthwhile)
-    findings = (curve.level.findings, list_cautions(curve), *doubts, small_set, find_longer(curve, longer, worthwhile))
+    findings = (curve.level.findings, list_cautions(curve), *doubts, small_set, find_longer(curve, longer, worthwhile),
+                find_worse(curve))  # fmt: skip
     answer = Decision(
         verdict=verdict,
         probability=probability,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from reconscale.format import format_chance, plain
+from reconscale.arrays import Floats
+from reconscale.format import amount, format_chance, plain
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.gains import Gain, gain_between
 from reconscale.laws.decisions.intervals import LIKELY
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.points import METRICS
+from reconscale.laws.points import METRICS, Points
+from reconscale.laws.steps.trainings import MOST_LEVELS
 
+BEYOND = 3.0
+"""Standard errors by which a longer training must be worse than a shorter one; of several lengths one is chosen."""
 SAID = ("not-converged", "probe-gains", "budget-too-small")
 """Findings that say already that training was too short."""
 
@@ -54,3 +58,43 @@ def find_longer(curve: CurvePosterior, gain: Gain | None, worthwhile: float) -> 
     told, least = metric.tell("doubling the steps", gain.median), metric.spell(worthwhile)
     chance = format_chance(gain.probability)
     return (finding("longer-gains", n=curve.largest, told=told, low=low, high=high, least=least, chance=chance),)
+
+
+def find_worse(curve: CurvePosterior) -> tuple[Finding, ...]:
+    """That at more than half of the n the longest trainings, which are the curve, are worse than shorter ones.
+
+    Longer is worse at an n where the mean error over seeds is above that of a shorter length by more than ``BEYOND``
+    standard errors, as the spread between seeds gives them. Tables with many lengths hold looks in the middle of one
+    training, whose rate had not fallen; nothing is said of those.
+    """
+    trainings, level = curve.points.trainings, curve.level
+    if trainings is None or trainings.steps is None:
+        return ()
+    worse = list[tuple[float, float, float]]()  # n, ln(error) of the shorter trainings, of the longest
+    sizes, sd = curve.best.sizes, np.interp(np.log(curve.best.sizes), level.x, level.sd)
+    for n, spread in zip(sizes, sd, strict=True):
+        lengths = _by_length(trainings, curve.best.rows(curve.best.n == n))
+        if not 1 < len(lengths) <= MOST_LEVELS:
+            continue
+        *shorter, longest = lengths
+        best = min(shorter, key=lambda errors: float(errors.mean()))
+        error = spread * np.sqrt(1 / len(best) + 1 / len(longest))
+        if longest.mean() - best.mean() > BEYOND * error:
+            worse.append((float(n), float(best.mean()), float(longest.mean())))
+    if len(worse) <= len(sizes) / 2:
+        return ()
+    metric = METRICS[curve.points.metric]
+    lost = max(float(metric.gain(np.exp(after), np.exp(before))) for _, before, after in worse)
+    listed = ", ".join(amount(n) for n, _, _ in worse)
+    return (finding("longer-is-worse", sizes=listed, most=metric.spell(float(f"{lost:.2g}"))),)
+
+
+def _by_length(trainings: Points, best: Points) -> list[Floats]:
+    """Ln(error) of the trainings of one n and of the networks of ``best``, an array for each number of steps."""
+    keep = trainings.n == best.n[0]
+    for mine, theirs in ((trainings.width, best.width), (trainings.p, best.p)):
+        if mine is not None and theirs is not None:
+            keep &= np.isin(mine, theirs)
+    rows = trainings.rows(keep)
+    steps = np.zeros(0) if rows.steps is None else rows.steps
+    return [np.log(rows.error[steps == length]) for length in np.unique(steps)]
