@@ -246,10 +246,11 @@ def test_cautions_of_an_imported_table_stay_when_it_is_imported_again(tmp_path: 
     assert [(item.code, item.text) for item in import_logs(path).findings] == [("selected-on-test", "A")]
 
 
-def test_steps_of_trainings_of_several_lengths_are_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["steps", "Steps"])
+def test_steps_of_trainings_of_several_lengths_are_kept(tmp_path: Path, name: str) -> None:
     path, out = tmp_path / "table.csv", tmp_path / "points.csv"
     rows = [(n, steps, 20 + n**0.3 + steps / 1e4) for n in (10, 30, 100) for steps in (1000, 2000)]
-    path.write_text("run,n,seed,steps,psnr\n" + "".join(f"n{n}_{steps},{n},0,{steps},{y}\n" for n, steps, y in rows))
+    path.write_text(f"run,n,seed,{name},psnr\n" + "".join(f"n{n}_{steps},{n},0,{steps},{y}\n" for n, steps, y in rows))
     made = import_logs(path)
     made.to_csv(out)
     assert made.header == ("n", "seed", "psnr", "steps", "run") and not made.findings

@@ -12,6 +12,7 @@ from itertools import pairwise
 from reconscale.importers.labels import MappedValue
 from reconscale.importers.log import RunLog, SkippedRun, parse_number
 from reconscale.importers.values import MetricValue
+from reconscale.laws.column_names import simple_name
 from reconscale.laws.findings import Finding
 
 VERSION = re.compile(r"(?P<folder>.*?)/?version_(?P<number>\d+)")
@@ -41,7 +42,8 @@ class Row:
     @property
     def steps(self) -> float | None:
         """The setting ``steps``, where it is a number above 0."""
-        steps = parse_number(str(self.run.settings.get("steps", "")))
+        settings = self.run.settings.items()
+        steps = next((parse_number(str(value)) for name, value in settings if simple_name(name) == "steps"), None)
         return steps if steps is not None and 0 < steps < math.inf else None
 
 
