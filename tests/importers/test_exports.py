@@ -9,6 +9,7 @@ import pytest
 from reconscale import UserError
 from reconscale.importers import ColumnMapping, import_logs
 from reconscale.laws import Points
+from reconscale.laws.grouping import at_their_most_steps
 
 MLFLOW = """Start Time,Duration,Run ID,Name,Source Type,User,Status,lr,n_train,seed,test_psnr
 2024-01-01 10:00:00,1.2h,ab12,unet-1,LOCAL,me,FINISHED,0.001,100,0,30.85
@@ -237,3 +238,21 @@ def test_exit_codes(tmp_path: Path) -> None:
     made = import_logs(path)
     assert [row[0] for row in made.rows] == [100] and made.findings == ()
     assert made.skipped[0].reason == "its exit_code is '1'; write '0' there to keep it"
+
+
+def test_cautions_of_an_imported_table_stay_when_it_is_imported_again(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("n,seed,psnr,run,cautions\n100,0,30.8,a,warning [selected-on-test]: A\n300,0,31.2,b,\n")
+    assert [(item.code, item.text) for item in import_logs(path).findings] == [("selected-on-test", "A")]
+
+
+@pytest.mark.parametrize("name", ["steps", "Steps"])
+def test_steps_of_trainings_of_several_lengths_are_kept(tmp_path: Path, name: str) -> None:
+    path, out = tmp_path / "table.csv", tmp_path / "points.csv"
+    rows = [(n, steps, 20 + n**0.3 + steps / 1e4) for n in (10, 30, 100) for steps in (1000, 2000)]
+    path.write_text(f"run,n,seed,{name},psnr\n" + "".join(f"n{n}_{steps},{n},0,{steps},{y}\n" for n, steps, y in rows))
+    made = import_logs(path)
+    made.to_csv(out)
+    assert made.header == ("n", "seed", "psnr", "steps", "run") and not made.findings
+    points = at_their_most_steps(Points.from_csv(out))
+    assert points.y.tolist() == [y for _, steps, y in rows if steps == 2000] and points.trainings is not None

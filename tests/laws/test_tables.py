@@ -299,6 +299,8 @@ def test_a_value_of_another_scale_is_asked_back(metric, values):
         ("psnr", (1, 2, 3, 10), (-3.0, 4.0, 20.0, 30.0)),
         ("psnr", (10, 30, 100, 300), (6.1, 29.0, 30.0, 31.0)),
         ("psnr", (1, 2, 4, 8), (0.9, 2.4, 4.0, 6.0)),
+        ("psnr", (1, 3, 10, 30, 100), (4.8, 12.0, 22.0, 25.0, 26.0)),
+        ("psnr", (1, 3, 10, 30), (2.5, 24.0, 25.0, 26.0)),
         ("ssim", (10, 30, 100), (0.02, 0.8, 0.9)),
     ],
 )
@@ -431,3 +433,51 @@ def test_different_values_do_not_print_alike():
 def test_nameless_columns_are_not_listed(tmp_path):
     with pytest.raises(UserError, match="no column 'n' among 'number', 'psnr'"):
         read(tmp_path, ",number,psnr\n0,1,30\n")
+
+
+@pytest.mark.parametrize(
+    "row, value", [(4, 294.0), (2, 0.93), (1, 2.8), (0, -26.0), (slice(None), 0.9), (slice(1, 5), 0.9)]
+)
+def test_validation_of_another_scale_is_asked_back(row, value):
+    y = np.array([26.0, 27.1, 28.0, 28.8, 29.4])
+    columns = {
+        "n": [10, 30, 100, 300, 1000] * 3,
+        "y": np.concatenate([y - 0.3, y, y + 0.2]),
+        "width": [8] * 5 + [16] * 5 + [32] * 5,
+    }
+    validation = columns["y"] - 0.4
+    assert "mixed-scales" not in [
+        item.code for item in infer(Points(**columns, validation=validation - 9, metric="psnr")).level.findings
+    ]
+    validation.reshape(3, 5)[slice(None) if row == slice(None) else 1, row] = value
+    decision = decide(Points(**columns, validation=validation, metric="psnr"))
+    assert decision.verdict == "FIX FIRST" and "in the column 'validation'" in decision.reservation
+
+
+def test_a_run_that_diverged_has_an_odd_test_value_and_no_odd_validation():
+    y = [26.0, 27.1, 28.0, 28.8, 8.0]
+    points = Points([10, 30, 100, 300, 1000], y, validation=[26.0, 27.0, 28.0, 29.0, 29.5], metric="psnr")
+    assert "mixed-scales" not in [item.code for item in infer(points).level.findings]
+
+
+def test_a_validation_error_in_per_cent_is_asked_back():
+    error = np.array([2.1e-3, 1.8e-3, 1.5e-3, 1.3e-3])
+    points = Points([100, 300, 1000, 3000], error, validation=error * [1, 100, 1, 1])
+    decision = decide(points)
+    assert decision.verdict == "FIX FIRST" and "(0.18 in the column 'validation')" in decision.reservation
+
+
+@pytest.mark.parametrize("value", [2.94, 1.2, -29.5, 2.6])
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("row", [1, 2, 4])
+def test_a_psnr_that_lost_its_decimal_or_sign_is_asked_back(value, seeds, row):
+    y = [26.0, 27.1, 28.0, 28.8, 29.4]
+    n, values = [10, 30, 100, 300, 1000] * seeds, [*y, *(0.1 + level for level in y)][: 5 * seeds]
+    values[row] = value
+    decision = decide(Points(n, values, np.repeat(range(seeds), 5), metric="psnr"))
+    assert decision.verdict == "FIX FIRST" and f"({value:g}) stand beside 26 to" in decision.reservation
+
+
+def test_cautions_of_one_code_keep_their_texts(tmp_path):
+    points = read(tmp_path, "n,psnr,cautions\n10,28,caution [restarts]: A\n20,29,caution [restarts]: B\n40,30,\n")
+    assert [item.text for item in points.findings if item.code == "restarts"] == ["A; B"]

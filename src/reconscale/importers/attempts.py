@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from reconscale.importers.labels import MappedValue
-from reconscale.importers.log import RunLog, SkippedRun
+from reconscale.importers.log import RunLog, SkippedRun, parse_number
 from reconscale.importers.values import MetricValue
+from reconscale.laws.column_names import simple_name
 from reconscale.laws.findings import Finding
 
 VERSION = re.compile(r"(?P<folder>.*?)/?version_(?P<number>\d+)")
@@ -36,6 +38,19 @@ class Row:
     def key(self) -> Labels:
         """Its labels as plain values."""
         return tuple((label, found.value) for label, found in self.labels.items())
+
+    @property
+    def steps(self) -> float | None:
+        """The setting ``steps``, where it is a number above 0."""
+        settings = self.run.settings.items()
+        steps = next((parse_number(str(value)) for name, value in settings if simple_name(name) == "steps"), None)
+        return steps if steps is not None and 0 < steps < math.inf else None
+
+
+def several_lengths(rows: Sequence[Row]) -> bool:
+    """Whether all runs say their ``steps``, and some of equal labels differ in them: trainings of several lengths."""
+    told = {(row.key, row.steps) for row in rows}
+    return all(row.steps is not None for row in rows) and len(told) > len({row.key for row in rows})
 
 
 def drop_earlier(rows: Sequence[Row]) -> tuple[list[Row], list[SkippedRun]]:
@@ -83,12 +98,14 @@ def repeated(rows: Sequence[Row], dropped: bool) -> list[Finding]:
             "and the others are skipped; log a seed of each to keep them as replicates"
         )
         return [Finding("same-labels", text, "caution")]
-    same: defaultdict[tuple[str, Labels], list[str]] = defaultdict(list)
+    same: defaultdict[tuple[str, Labels, float | None], list[str]] = defaultdict(list)
+    lengths = several_lengths(rows)
     for row in rows:
         match = VERSION.fullmatch(row.name)
         if "seed" in row.labels or match is not None:
-            same["" if match is None or "seed" in row.labels else match["folder"], row.key].append(row.name)
-    twice = [(labels, names) for (_, labels), names in same.items() if len(names) > 1]
+            folder = "" if match is None or "seed" in row.labels else match["folder"]
+            same[folder, row.key, row.steps if lengths else None].append(row.name)
+    twice = [(labels, names) for (_, labels, _), names in same.items() if len(names) > 1]
     if not twice:
         return []
     labels, names = twice[0]

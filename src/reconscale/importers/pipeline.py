@@ -11,7 +11,7 @@ import numpy as np
 
 from reconscale.errors import UserError, suggest
 from reconscale.importers import basicsr, kair, lightning, ray_tune, tensorboard, wandb
-from reconscale.importers.attempts import Row, drop_earlier, repeated
+from reconscale.importers.attempts import Row, drop_earlier, repeated, several_lengths
 from reconscale.importers.exports import is_export, matches_kind, read_export
 from reconscale.importers.labels import (
     LABELS,
@@ -25,7 +25,7 @@ from reconscale.importers.labels import (
 from reconscale.importers.log import RunLog, SkippedRun, Tool
 from reconscale.importers.values import MetricSelection, MetricValue, read_metric, select_metric
 from reconscale.laws.column_names import METRIC_NAMES, bare_name
-from reconscale.laws.csv_table import CAUTIONS, metric_findings, write_table
+from reconscale.laws.csv_table import CAUTIONS, metric_findings, write_table, written_findings
 from reconscale.laws.csv_text import check_thousands
 from reconscale.laws.findings import Finding, finding, joined_findings
 from reconscale.laws.points import Points
@@ -87,7 +87,8 @@ class Imported:
     Attributes:
         title: what the logs are.
         measure: the metric, the tag it was read from and the step.
-        header: the columns: n, p, width, seed where known, the metric, validation where known, run, step.
+        header: the columns: n, p, width, seed where known, the metric, validation where known, steps where trainings of
+            one label have several lengths, run, step.
         rows: one row a run, by n, width and seed.
         skipped: the runs that gave no row, and why.
         origins: label -> in words where it came from, for the labels that are there.
@@ -230,13 +231,16 @@ def _imported(
     title: str, measure: MetricSelection, rows: list[Row], skipped: tuple[SkippedRun, ...], earlier: bool
 ) -> Imported:
     labels = [label for label in LABELS if label in rows[0].labels]
+    lengths = several_lengths(rows)
     stepped = all(row.reading.step == row.reading.step for row in rows)
-    header = [*labels, measure.metric, *(["validation"] if measure.validation else []), "run"]
+    header = [*labels, measure.metric, *(["validation"] if measure.validation else [])]
+    header += [*(["steps"] if lengths else []), "run"]
     table = [
         (
             *(row.labels[label].value for label in labels),
             row.reading.value,
             *([row.reading.chosen_by] if measure.validation else []),
+            *([f"{row.steps:.15g}"] if lengths else []),
             row.name,
             *([f"{row.reading.step:.15g}"] if stepped else []),
         )
@@ -270,7 +274,10 @@ def _findings(measure: MetricSelection, rows: Sequence[Row], earlier: bool) -> t
         told = [(row.name, getattr(row.run, said)) for row in rows if getattr(row.run, said)]
         if told:
             found.append(finding(code, count=len(told), runs=len(rows), first=": ".join(told[0])))
-    return (*found, *_recipes(rows), *repeated(rows, earlier))
+    found += [*_recipes(rows), *repeated(rows, earlier)]
+    written = written_findings(str(row.run.settings.get(CAUTIONS, "")) for row in rows)
+    known = {item.code for item in found}
+    return (*found, *(item for item in written if item.code not in known))
 
 
 def _recipes(rows: Sequence[Row]) -> tuple[Finding, ...]:

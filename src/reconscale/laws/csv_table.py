@@ -138,8 +138,15 @@ def table_of_cells(path: Path, header: list[str], rows: list[tuple[int, list[str
 
 def _written_findings(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple[Finding, ...]:
     """What the program that wrote the table had to say about its rows."""
-    cells = dict.fromkeys(row[header.index(CAUTIONS)] for _, row in rows) if CAUTIONS in header else ()
-    return tuple(dict.fromkeys(item for cell in cells for item in findings_of(cell)))
+    return written_findings(row[header.index(CAUTIONS)] for _, row in rows) if CAUTIONS in header else ()
+
+
+def written_findings(cells: Iterable[str]) -> tuple[Finding, ...]:
+    """The findings in cells of ``cautions``: one of each code, with all texts that were written under it."""
+    texts: dict[tuple[str, str], list[str]] = {}
+    for item in dict.fromkeys(item for cell in dict.fromkeys(cells) for item in findings_of(cell)):
+        texts.setdefault((item.code, item.severity), []).append(item.text)
+    return tuple(Finding(code, "; ".join(said), severity) for (code, severity), said in texts.items())
 
 
 def choose_metric(table: Table, asked: str | None, further: Sequence[str] = ()) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -32,6 +33,8 @@ STEEPEST = 4.0
 """Errors fall no faster than n to this power, once n is beyond ``FEW``."""
 FEW = 100.0
 """Below this n networks may learn nothing, and an error may fall by any factor from one n to the next."""
+LOST, USUAL, LOST_FACTOR = 5.0, 15.0, 10.0
+"""A PSNR (dB) up to the first beside others from the second on, 10 dB apart, may have lost a decimal or its sign."""
 
 
 def find_doubtful_values(points: Points, best: Points) -> tuple[Finding, ...]:
@@ -42,8 +45,12 @@ def find_doubtful_values(points: Points, best: Points) -> tuple[Finding, ...]:
         best: those of the selected networks.
     """
     if METRICS[points.metric].is_error:
-        return _errors_of_two_scales(points)
-    return _no_decibels(points.y, best) if points.metric == "psnr" else ()
+        found = _errors_of_two_scales(points)
+    elif points.metric == "psnr":
+        found = _no_decibels(points, best)
+    else:
+        return ()
+    return found if any(item.code in ALIEN for item in found) else (*found, *_validation_of_another_scale(points))
 
 
 def check_scale(path: Path, methods: Mapping[str, Floats], metric: str) -> None:
@@ -74,13 +81,20 @@ def check_scale(path: Path, methods: Mapping[str, Floats], metric: str) -> None:
         raise UserError(path, f"has values above 1, which are no {kind.label or metric} ({spans})", remedy)
 
 
-def _no_decibels(y: Floats, best: Points) -> tuple[Finding, ...]:
+ALIEN = ("looks-like-ssim", "mixed-scales")
+"""Findings after which nothing is said of ``validation``: the values beside it are doubtful themselves."""
+
+
+def _no_decibels(points: Points, best: Points) -> tuple[Finding, ...]:
+    y = points.y
     if below_decibels(y.tolist()):
         first = "" if y.max() < 1 else "an SSIM is below 1, so correct those that are not; then "
         return (finding("looks-like-ssim", low=float(y.min()), high=float(y.max()), first=first),)
     alien, usual = (y > -1) & (y <= SSIM_ENDS), y >= PSNR_BEGINS
     if alien.any() and (alien | usual).all():
         return (_mixed(y[alien], y[usual], "an SSIM or an error among PSNR, or a run that failed"),)
+    if found := _errors_of_two_scales(points):
+        return found
     y = best.y
     if y.max() >= CAP:
         return (finding("psnr-of-equal-images", count=int((y >= CAP).sum()), runs=len(y), value=float(y.max())),)
@@ -89,33 +103,64 @@ def _no_decibels(y: Floats, best: Points) -> tuple[Finding, ...]:
 
 
 def _errors_of_two_scales(points: Points) -> tuple[Finding, ...]:
-    """Errors of one network that leave a gap of ``FACTOR``, where the data do not explain it.
+    """Errors of one network that leave a gap of ``FACTOR``, where the data do not explain it; of PSNR, see ``LOST``.
 
     An error that falls by any factor as n grows from few images is a steep curve. Of several runs of one n the median
-    counts: runs that diverged are outliers, and no other scale.
+    counts: runs that diverged are outliers, and no other scale. (Of two PSNR the lower one: no outlier shows there.)
     """
+    decibels = points.metric == "psnr"
+    middle: Literal["higher", "linear"] = "higher" if decibels else "linear"
     dial = points.width if points.width is not None else points.p
     for value in [None] if dial is None else np.unique(dial):
         rows = points if value is None else points.rows(dial == value)
         n = rows.sizes
-        error = np.array([np.exp(np.median(np.log(rows.error[rows.n == size]))) for size in n])
+        log_error = np.log(rows.error)
+        error = np.exp([np.quantile(log_error[rows.n == size], 0.5, method=middle) for size in n])
         order = np.sort(error)
         ratio, low, high = max(((b / a, a, b) for a, b in pairwise(order)), default=(1.0, 0.0, 0.0))
-        if ratio < FACTOR:
+        if ratio < (LOST_FACTOR if decibels else FACTOR):
             continue
         below, above = error <= low, error >= high
         first, last = float(n[above].max()), float(n[below].min())  # the n between which a steep curve would fall
         if first < last and (first < FEW or np.log(ratio) < STEEPEST * np.log(last / first)):
             continue
-        few, many = (below, above) if below.sum() < above.sum() else (above, below)
         at = "" if value is None else f" of {'width' if points.width is not None else 'p ='} {amount(float(value))}"
+        if decibels:
+            worse, better = rows.to_metric([high, low]) + np.array([-1e-9, 1e-9])  # logarithms may round
+            if worse > LOST or better < USUAL:
+                continue
+            why = f"a lost decimal or a wrong sign{at}, or a run that failed"
+            return (_mixed(rows.y[rows.y <= LOST], rows.y[rows.y > LOST], why),)
+        few, many = (below, above) if below.sum() < above.sum() else (above, below)
         why = f"{ratio:,.0f} times apart{at}, as by another unit or data range, or a run that failed"
         return (_mixed(rows.y[np.isin(rows.n, n[few])], rows.y[np.isin(rows.n, n[many])], why),)
     return ()
 
 
-def _mixed(alien: Floats, usual: Floats, why: str) -> Finding:
-    return finding("mixed-scales", alien=_span(alien), usual=_span(usual), why=why)
+def _validation_of_another_scale(points: Points) -> tuple[Finding, ...]:
+    """That values of ``validation`` cannot be the metric of the test values beside them: networks are chosen by them.
+
+    A validation set may be easier or harder than the test set, in all rows alike. A row that is ``FACTOR`` off that is
+    of another scale, where it is the validation value and not the test value that is unlike those of other rows.
+    """
+    if points.validation is None:
+        return ()
+    chosen_by, where = points.validation, " in the column 'validation'"
+    if points.metric == "psnr" and np.median(points.y) >= PSNR_BEGINS:
+        alien = (chosen_by > -1) & (chosen_by <= SSIM_ENDS)
+        if alien.any():
+            return (_mixed(chosen_by[alien], points.y, "an SSIM or an error among PSNR, or a run that failed", where),)
+    validation, test = np.log(METRICS[points.metric].to_error(chosen_by)), np.log(points.error)
+    apart = validation - test
+    odd = np.abs(validation - np.median(validation)) > np.abs(test - np.median(test))
+    alien = (np.abs(apart - np.quantile(apart, 0.5, method="lower")) >= np.log(FACTOR)) & odd
+    if not alien.any():
+        return ()
+    return (_mixed(chosen_by[alien], points.y, "another unit, a lost decimal, or a run that failed", where),)
+
+
+def _mixed(alien: Floats, usual: Floats, why: str, where: str = "") -> Finding:
+    return finding("mixed-scales", alien=_span(alien) + where, usual=_span(usual), why=why)
 
 
 def _span(values: Floats) -> str:
