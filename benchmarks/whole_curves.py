@@ -75,7 +75,8 @@ def draw_whole(curve: Curve, belief: Belief) -> Draws:
     u, first = x - level.x[-1], float(level.x[0] - level.x[-1])
     change = float(np.hypot(np.ptp(level.z), LEAST_CHANGE))
     typical = float(level.sd[-1]) if level.replicated else 1.0
-    noise = noise_nodes(level.seed_dof, level.seed_squares, typical, belief.noise)
+    known = level.largest_dof / max(level.seed_dof, 1.0)
+    noise = noise_nodes(level.largest_dof, known * level.seed_squares, typical, belief.noise)
     parts = build_discrepancy(u, variance, change, noise, belief.noise)
     likelihood, rng = parts.likelihood((len(level.x), len(u))), np.random.default_rng(0)
 

@@ -14,7 +14,7 @@ from reconscale.laws.doubtful_values import find_doubtful_values
 from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
-from reconscale.laws.seed_noise import find_outliers, fit_variance, rise_beyond_chance, shrink_variance
+from reconscale.laws.seed_noise import dof_at_largest, find_outliers, fit_variance, rise_beyond_chance, shrink_variance
 from reconscale.laws.steps.levels import at_most_steps, label_trainings
 
 
@@ -98,6 +98,7 @@ class SizeMeans:
         replicated: whether replicates say what ``sd`` is; else it is guessed from the scatter about a curve.
         seed_dof: degrees of freedom of the replicates, 0 without any.
         seed_squares: their sum of squared deviations, in units of ``sd``.
+        largest_dof: degrees of freedom behind the spread at the largest n.
     """
 
     x: Floats
@@ -113,6 +114,7 @@ class SizeMeans:
     replicated: bool = False
     seed_dof: float = 0.0
     seed_squares: float = 0.0
+    largest_dof: float = 0.0
 
     @property
     def variance(self) -> Floats:
@@ -173,7 +175,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
     calm = _sum(owner, _sum(group, np.where(wild, 0.0, away) ** 2))
     sd, dof = _spread(x, z, count, squares, seed_dof, calm, seed_dof - _sum(owner, _sum(group, wild)))
     pool = _pool(np.where(wild, 0.0, away), runs[group], sd[owner[group]])
-    more = (bool((runs > 1).any()), float(seed_dof.sum()), float((squares / sd**2).sum()))
+    more = (bool((runs > 1).any()), float(seed_dof.sum()), float((squares / sd**2).sum()), dof_at_largest(x, seed_dof))
     made = SizeMeans(x, z, count, sd, dof, pool, owner[group], best.images, best.metric, findings, *more)
     return replace(made, findings=(*findings, *_rises(made)))
 

@@ -58,6 +58,27 @@ def fit_variance(x: Floats, squares: Floats, dof: Floats) -> Floats:
     return np.asarray(np.exp(np.clip(level + slope * away, -80.0, 80.0)))
 
 
+def dof_at_largest(x: Floats, dof: Floats) -> float:
+    """Degrees of freedom behind the variance of the line at the largest size.
+
+    Fewer than there are in all, as its slope is learnt too: 2 over the variance of the logarithm of the variance there,
+    by the Fisher information of :func:`fit_variance`.
+
+    Args:
+        x: (K,) ln n, ascending.
+        dof: (K,) degrees of freedom of each size.
+
+    Returns:
+        0 without replicates, and never more than all of them.
+    """
+    total = float(dof.sum())
+    if not total:
+        return 0.0
+    away = x - float(dof @ x / total)
+    slope = 1.0 / (0.5 * float(dof @ away**2) + SLOPE_SPREAD**-2)
+    return min(total, 2.0 / (2.0 / total + slope * float(away[-1]) ** 2))
+
+
 def shrink_variance(squares: Floats, dof: Floats, line: Floats) -> Floats:
     """(K,) variance of one run: each size's own, shrunk to that of the line."""
     return np.asarray((OWN_DOF * line + squares) / (OWN_DOF + dof))
