@@ -121,4 +121,9 @@ def test_the_answer_in_five_minutes_is_the_one_that_is_given() -> None:
     n, seed, y = ([float(row[i]) for row in rows] for i in range(3))
     curve = reconscale.infer(reconscale.Points(n=n, y=y, seed=[int(one) for one in seed], metric="psnr"))
     said = str(curve.decide(worthwhile=0.1)).splitlines()[1].replace("\u2212", "-")
-    assert said in " ".join(text.split()), said
+    number = r"-?\d+(?:\.\d+)?(?=[^\d])"
+    words = re.escape(re.sub(number, "#", said)).replace(r"\#", f"({number})")
+    written = re.search(words, " ".join(text.split()))
+    assert written, said
+    for ours, theirs in zip(re.findall(number, said), written.groups(), strict=True):  # draws differ between processors
+        assert abs(float(ours) - float(theirs)) <= max(0.02, 0.04 * abs(float(ours))), (ours, theirs)
