@@ -90,11 +90,16 @@ def find_worse(curve: CurvePosterior) -> tuple[Finding, ...]:
 
 
 def _by_length(trainings: Points, best: Points) -> list[Floats]:
-    """Ln(error) of the trainings of one n and of the networks of ``best``, an array for each number of steps."""
+    """Ln(error) of the trainings of one n and of the networks of ``best``, an array for each number of steps.
+
+    None where no network of that n was trained for another time, as where the ends alone were probed.
+    """
     keep = trainings.n == best.n[0]
     for mine, theirs in ((trainings.width, best.width), (trainings.p, best.p)):
         if mine is not None and theirs is not None:
             keep &= np.isin(mine, theirs)
+    if not keep.any():
+        return []
     rows = trainings.rows(keep)
     steps = np.zeros(0) if rows.steps is None else rows.steps
     return [np.log(rows.error[steps == length]) for length in np.unique(steps)]
