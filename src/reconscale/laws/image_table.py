@@ -41,7 +41,7 @@ LABELS = (
 )  # fmt: skip
 """Columns that describe an image, and are no method; so are those that begin with ``n_`` or ``num_``."""
 ENOUGH = 5
-"""From so many rows on a column of whole numbers alone beside others that are none counts something."""
+"""From this number of rows on a column of whole numbers alone beside others that are none counts something."""
 NOUNS = {"patient_id": "patients", "subject_id": "subjects"}
 
 
