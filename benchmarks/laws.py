@@ -3,6 +3,7 @@
     python benchmarks/laws.py                       # all parts; about ten minutes on two cores
     python benchmarks/laws.py vision language       # some of: vision, language, lcdb, replicates, reconstruction,
                                                     # simulated, designs, published
+    python benchmarks/laws.py designs --studies 2000    # more simulated studies
 
 Curves are the units of every mean and of every coverage. M1 to M4 and BNSL-1 are fitted by our own fitter, fully
 optimised on the scatter of ln(error); the published figures of these forms depend on the optimiser's start. LCDB is
@@ -11,10 +12,10 @@ reported on the half of the data sets that nothing was tuned on.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
-import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -41,6 +42,7 @@ HERE = Path(__file__).resolve().parent
 PEER = Path(os.environ.get("RECONSCALE_PEER", HERE.parent / ".venv-peers/bin/python"))
 PEER_CURVES = 100
 STUDIES = 500
+"""Simulated studies of ``simulated`` and of ``designs``."""
 NAMED = ("power", "power+floor", "shifted", "M4", "bnsl-1")
 console = Console(width=120)
 
@@ -137,11 +139,11 @@ def lcdb_replicates(pool: ProcessPoolExecutor) -> None:
     compared("LCDB, replicates, both halves", [*both[0], *both[1]], pool)
 
 
-def simulated(pool: ProcessPoolExecutor) -> None:
+def simulated(pool: ProcessPoolExecutor, count: int = STUDIES) -> None:
     """Coverage of a new run at 2 and 10 times the largest n, in studies like ours."""
-    found = list(pool.map(_placed, range(STUDIES), chunksize=10))
+    found = list(pool.map(_placed, range(count), chunksize=10))
     table = Table("truth", "studies", "2x: cover 50/80/90/95", "10x: cover 50/80/90/95", "bias at 10x, dB",
-                  title=f"simulated truth: {STUDIES} studies of 5 sizes x 3 seeds, 2 % noise")  # fmt: skip
+                  title=f"simulated truth: {count} studies of 5 sizes x 3 seeds, 2 % noise")  # fmt: skip
     for kind in (*KINDS, "all"):
         mine = [(places, bias) for name, places, bias in found if kind in (name, "all")]
         places = np.array([entry[0] for entry in mine])
@@ -161,22 +163,25 @@ def _placed(index: int) -> tuple[str, list[float], float]:
     return study.kind, (told.draws < run).mean(axis=0).tolist(), float(told.median[1] - expected[1])
 
 
-def designed(pool: ProcessPoolExecutor) -> None:
+def designed(pool: ProcessPoolExecutor, count: int = STUDIES) -> None:
     """Coverage of 90 % intervals in studies of many shapes, and how often a floor is called identified."""
-    found = list(pool.map(_designed, range(STUDIES), chunksize=10))
-    table = Table("studies", "number", "at the largest n", "2x", "10x", "gain of 2x", "width at 10x, dB",
-                  title="90 % intervals, many designs: 3 to 8 sizes, 1 to 5 seeds, exponents 0.01 to 1")  # fmt: skip
+    found = list(pool.map(_designed, range(count), chunksize=10))
+    header = ("number", "at the largest n", "2x", "10x", "gain of 2x", "width at 10x, dB", "bias at 10x, dB")
+    title = "90 % intervals, many designs: 3 to 8 sizes, 1 to 5 seeds, exponents 0.01 to 1"
+    table = Table("studies", *header, title=title)
     for name, chosen in (
         ("one seed", lambda row: row[0] == 1),
         ("2 or 3 seeds", lambda row: 2 <= row[0] <= 3),
         ("4 or 5 seeds", lambda row: row[0] >= 4),
         ("3 or 4 sizes", lambda row: row[1] <= 4),
         ("7 or 8 sizes", lambda row: row[1] >= 7),
+        ("exponent < 0.1, as images", lambda row: row[8] < 0.1),
+        *((kind, lambda row, index=index: row[9] == index) for index, kind in enumerate(KINDS)),
         ("all", lambda row: True),
     ):
-        mine = np.array([row[2:] for row in found if chosen(row)])
+        mine = np.array([row[2:8] for row in found if chosen(row)])
         cells = [f"{100 * share:.0f}" for share in mine[:, :4].mean(axis=0)]
-        table.add_row(name, str(len(mine)), *cells, f"{np.median(mine[:, 4]):.2f}")
+        table.add_row(name, str(len(mine)), *cells, f"{np.median(mine[:, 4]):.2f}", f"{mine[:, 5].mean():+.2f}")
     console.print(table)
     slow = Table(
         "truth: exponent, no floor", "called a floor, of 40", title="floors that are not there: 5 sizes x 3 seeds"
@@ -200,7 +205,10 @@ def _designed(index: int) -> tuple[float, ...]:
     gain = np.quantile(told.expected[:, 1] - told.expected[:, 0], [0.05, 0.95])
     seeds = len(study.points) // len(study.points.sizes)
     known = gain[0] <= expected[1] - expected[0] <= gain[1]
-    return (seeds, len(study.points.sizes), level, inside[1], inside[2], known, high[2] - low[2])
+    bias = told.median[2] - expected[2]
+    kind = KINDS.index(study.kind)
+    return (seeds, len(study.points.sizes), level, inside[1], inside[2], known, high[2] - low[2], bias,
+            study.law.exponent, kind)  # fmt: skip
 
 
 def _called_floor(exponent: float, index: int) -> bool:
@@ -257,16 +265,21 @@ PARTS = {
     "designs": designed,
     "published": published,
 }
+SIMULATED = {"simulated": simulated, "designs": designed}
+"""Parts that need no outside data."""
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(PARTS)
-    unknown = [name for name in chosen if name not in PARTS]
-    if unknown:
-        sys.exit(f"there is no part '{unknown[0]}'; there are: {', '.join(PARTS)}")
+    parser = argparse.ArgumentParser(description="Forecasts beside the peers'.")
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="[default: all]")
+    parser.add_argument("--studies", type=int, default=STUDIES, help="of 'simulated' and 'designs'")
+    flags = parser.parse_args()
     with ProcessPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
-        for name in chosen:
-            if name != "simulated" and not PLACE.is_dir():
+        for name in flags.part or PARTS:
+            if name in SIMULATED:
+                SIMULATED[name](pool, flags.studies)
+                continue
+            if not PLACE.is_dir():
                 console.print(f"{name}: skipped, the published curves are not at {PLACE} (set RECONSCALE_SHARED)")
                 continue
             PARTS[name](pool)

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from reconscale.study import DenoisingProblem, Images, Recipe, Study
 from reconscale.study.run import Architecture
-from reconscale.study.study_file import Analysis, Override, Sweep
+from reconscale.study.analysis_settings import Analysis
+from reconscale.study.sweep import Override, Sweep
 
 from .calling import call, refused
 

@@ -9,7 +9,8 @@ from reconscale.study import Images, Recipe
 from reconscale.study.camera import Camera
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.run import Architecture
-from reconscale.study.study_file import Analysis, Override, Sweep
+from reconscale.study.analysis_settings import Analysis
+from reconscale.study.sweep import Override, Sweep
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
 

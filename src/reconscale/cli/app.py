@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconscale.cli import analysis, convert, curves, mixture, noise, sizing, statement, study, theory
+from reconscale.cli import analysis, convert, curves, images, mixture, noise, sizing, statement, study, theory
 from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
@@ -106,9 +106,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "test-size": sizing.size_test_set,
     "curves": curves.curves,
     "statement": statement.statement,
-    "data": study.data,
+    "data": images.data,
     "noise": noise.noise,
-    "reconstruct": study.reconstruct,
+    "reconstruct": images.reconstruct,
     "metrics": convert.metrics,
     "import": convert.import_logs,
 }

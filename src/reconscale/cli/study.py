@@ -1,12 +1,10 @@
-"""Verbs about a study: demo, plan, run, status, data, reconstruct."""
+"""Verbs about a study: demo, plan, run, status."""
 
 from __future__ import annotations
 
-import math
 import sys
 from contextlib import suppress
 from dataclasses import asdict
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,10 +20,24 @@ from reconscale.cli.display import (
     echo,
     errors,
     handle_errors,
-    plain,
     print_json,
 )
 from reconscale.cli.next_command import command, known_data, known_plugins, needs_data, remember_data, stated_data
+from reconscale.cli.study_options import (
+    AsJson,
+    Data,
+    Device,
+    Devices,
+    Ray,
+    Slurm,
+    Stack,
+    StudyPath,
+    Threads,
+    Workers,
+    load,
+    stack_size,
+    where_to_run,
+)
 from reconscale.errors import EndedOnPurpose, UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.format import duration
@@ -35,49 +47,11 @@ if TYPE_CHECKING:
     from reconscale.study.budget import Budget
     from reconscale.training import ExecutionConfig
 
-StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder of a study.toml.")]
-Data = Annotated[Path | None, typer.Option(help="The folder above the image folders. [default: $RECONSCALE_DATA]")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int | None, typer.Option(help="Runs at a time. [default: one per core, or one on a GPU]")]
-Threads = Annotated[int, typer.Option(help="CPU threads per run.")]
-Devices = Annotated[int, typer.Option(help="GPUs (or CPU processes) per run.")]
-Stack = Annotated[str, typer.Option(help="Runs of equal shape trained in one pass: a number, or auto (1 on a CPU).")]
-Slurm = Annotated[list[str] | None, typer.Option(help="Submit runs as Slurm jobs: key=value,key=value; repeatable.")]
-Ray = Annotated[str | None, typer.Option(help="Run on Ray: auto, or the address of a cluster.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def _load(path: Path) -> tuple[Study, Folder]:
-    from reconscale.study import Folder, load_study
-
-    return load_study(path), Folder.beside(path)
-
 
 def _is_external(path: Path) -> bool:
     from reconscale.study.external import is_external
 
     return is_external(path)
-
-
-def _where(
-    data: Path | None, device: str = "cpu", workers: int | None = None, threads: int = 1, **more: Any
-) -> ExecutionConfig:
-    try:
-        import_module("reconscale.training.sweep")  # torch, and what else training needs
-        from reconscale.training import ExecutionConfig
-    except ModuleNotFoundError as error:
-        raise UserError("this command", f"needs the package {error.name}, which is not installed",
-                      "pip install 'reconscale[train]'") from error  # fmt: skip
-    return ExecutionConfig(data=data, device=device, workers=workers, threads=threads, **more)
-
-
-def _stack(text: str) -> int | None:
-    """The value of ``--stack``; None is auto."""
-    if text == "auto":
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise UserError("--stack", f"found '{text}'", "give a number, or auto")
-    return int(text)
 
 
 DEMOS = {"denoising": "demo.toml", "mri": "demo-mri.toml"}
@@ -100,8 +74,8 @@ def demo(
             raise UserError("--problem", f"found '{problem}'", suggest(problem, DEMOS))
         if not path.is_file():
             write_atomic(path, files("reconscale.cli").joinpath(DEMOS[problem]).read_bytes())
-        study, folder = _load(path)
-        status = _run_study(study, folder, _where(None, "auto", workers, threads, stack=_stack(stack)))
+        study, folder = load(path)
+        status = _run_study(study, folder, where_to_run(None, "auto", workers, threads, stack=stack_size(stack)))
         known = analyse_study(study, folder)
         page = write_study(known, out / "report")
         for line in (*study_lines(known), f"report: {page}"):
@@ -123,8 +97,8 @@ def plan(  # noqa: PLR0913 - flags
 ) -> None:
     """Show the runs of a study and estimate their time. Also: parameters, FLOPs and memory."""
     with handle_errors():
-        value, folder = _load(study)
-        where = _where(data, device, workers, threads, devices=devices, stack=_stack(stack), ray=ray)
+        value, folder = load(study)
+        where = where_to_run(data, device, workers, threads, devices=devices, stack=stack_size(stack), ray=ray)
         from reconscale.study import runs_of
         from reconscale.study.trunks import continuing_runs, continuing_sentence
         from reconscale.training import plan as make_plan
@@ -240,12 +214,12 @@ def run(  # noqa: PLR0913 - flags
             for flag in (flag for flag, given in ours.items() if given):
                 raise UserError(flag, "is for networks of ours", f"leave it out: {study} has runs of other code")
             raise typer.Exit(_code(run_external(study, flags, again)))
-        places = {"devices": devices, "stack": _stack(stack), "ray": ray, "slurm": tuple(slurm or ())}
-        where = _where(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
+        places = {"devices": devices, "stack": stack_size(stack), "ray": ray, "slurm": tuple(slurm or ())}
+        where = where_to_run(data, device, workers, threads, keep_seconds=checkpoint_seconds, tracker=track, **places)
         allowed = _budget(budget, until)
         if allowed is not None:
             _propose(study, where)
-        value, folder = _load(study)
+        value, folder = load(study)
         try:
             how: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
             status = _run_study(value, folder, where, budget=allowed, **how)
@@ -294,7 +268,7 @@ def status(study: StudyPath, json: AsJson = False) -> None:
 
             status_external(study, json)
             return
-        value, folder = _load(study)
+        value, folder = load(study)
         runs = runs_of(value)
         found = folder.status(runs)
         if json:
@@ -302,121 +276,6 @@ def status(study: StudyPath, json: AsJson = False) -> None:
             return
         again = command("run", study, data=known_data(folder, value.images), plugin=known_plugins(folder))
         _print_status(found, study, again, continuing_sentence(len(continuing_runs(folder, runs))))
-
-
-def data(
-    study: StudyPath,
-    data: Data = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check all stored images; exit 2 if any is damaged.")
-    ] = False,
-    split: Annotated[
-        bool, typer.Option("--split", help="List every image: training (in the order of a seed), validation, test.")
-    ] = False,
-    n: Annotated[int | None, typer.Option(help="With --split: the size of the training set. [default: all]")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="With --split: whose order. [default: the first of the study]")
-    ] = None,
-    json: AsJson = False,
-) -> None:
-    """Prepare the images of a study and describe them. Shows counts, sizes, splits and skipped files."""
-    with handle_errors():
-        value, _ = _load(study)
-        where = _where(data, "cpu", None, 1).resolved()
-        if verify and split:
-            raise UserError("--verify and --split", "found both", "give one at a time")
-        if not split and (n is not None or seed is not None):
-            raise UserError("--n and --seed", "are given without --split", "add --split, or leave them out")
-        if split:
-            _list_split(value, where.data_folder, (n, seed), json)
-            return
-        if verify:
-            _verify(value, where.data_folder, (study, data), json)
-            return
-        from reconscale.training import prepare
-
-        with StageProgress() as progress:
-            described = prepare(value, where, progress).describe()
-        if json:
-            print_json(described)
-            return
-        cautions = described.pop("cautions", [])
-        if "pixel values" in described:
-            from reconscale.data.pixel_values import spread_words
-
-            spreads = described["pixel values"].items()
-            described["pixel values"] = {name: [spread_words(one) for one in found] for name, found in spreads}
-        table = Table("images", "")
-        for key, entry in described.items():
-            for name, part in entry.items() if key == "sets" else [(key, entry)]:
-                table.add_row(name, _plain(part))
-        console.print(table)
-        echo(*(f"caution: {sentence}" for sentence in cautions))
-
-
-def _list_split(value: Study, data: Path | None, which: tuple[int | None, int | None], json: bool) -> None:
-    """Print a split as CSV, or as JSON."""
-    from reconscale.data import list_split
-
-    with StageProgress() as progress:
-        found = list_split(value, n=which[0], seed=which[1], data=data, progress=progress)
-    if json:
-        print_json(asdict(found))
-    else:
-        sys.stdout.write(plain(found.to_csv()))
-
-
-def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], json: bool) -> None:
-    from reconscale.data.verify import verify_images
-
-    with StageProgress() as progress:
-        found = verify_images(value.images, data=data, progress=progress)
-    if json:
-        print_json(asdict(found))
-    else:
-        for line in found.changed:
-            console.print(f"changed since: {line}", markup=False, highlight=False, soft_wrap=True)
-        checked = f"{found.counted} checked: {len(found.damaged) or 'none'} damaged"
-        console.print(checked, markup=False, highlight=False, soft_wrap=True)
-        if found.changed and not found.damaged:
-            console.print("the next run reads the changed files", markup=False, highlight=False)
-    if found.damaged:
-        parts = "\n".join(f"  {line}" for line in found.damaged)
-        again = command("data", given[0], data=stated_data(given[1]) if needs_data(value.images) else given[1])
-        errors.print(f"damaged:\n{parts}\nset aside; read them again with: {again}",
-                     style="red", markup=False, highlight=False, soft_wrap=True)  # fmt: skip
-        raise typer.Exit(2)
-
-
-def reconstruct(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run: runs/<id>.")],
-    image: Annotated[
-        Path, typer.Argument(help="An image, a folder of images, an array (.npy, .npz, .h5), OME-Zarr, or a volume.")
-    ],
-    out: Annotated[Path, typer.Option(help="Output file, or output folder for a folder.")],
-    limits: Annotated[
-        tuple[float, float] | None,
-        typer.Option("--range", metavar="BLACK WHITE", help="Values that are black and white. [default: the run's]"),
-    ] = None,
-) -> None:
-    """Apply a trained network to an image or a folder. Size, bit depth, units and what files say are kept."""
-    with handle_errors():
-        _where(None, "cpu", None, 1)
-        from reconscale.training import reconstruct as reconstruct_file
-
-        with StageProgress() as progress:
-            shown = lambda done, total: progress("reconstructing", done, total)  # noqa: E731
-            note = lambda sentence: errors.print(f"note: {sentence}", markup=False, highlight=False, soft_wrap=True)  # noqa: E731
-            written = reconstruct_file(run, image, out, limits=_limits(limits), progress=shown, say=note)
-        console.print(f"{len(written)} written: {', '.join(str(path) for path in written[:5])}"
-                      + (" …" if len(written) > 5 else ""), markup=False, highlight=False, soft_wrap=True)  # fmt: skip
-
-
-def _limits(given: tuple[float, float] | None) -> tuple[float, float] | None:
-    """The values of ``--range``, checked."""
-    if given is not None and not (all(map(math.isfinite, given)) and given[0] < given[1]):
-        raise UserError("--range", f"found {given[0]:g} {given[1]:g}", "give black and white, the smaller one first")
-    return given
 
 
 def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_going: bool = False, **how: Any) -> Status:
@@ -462,11 +321,3 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "", *
 
 def _code(found: Status) -> int:
     return 1 if found.failed or found.diverged else 0
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(entry) for entry in value) or "none"
-    return str(value)

@@ -11,7 +11,8 @@ from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, Status
 from reconscale.study.run import Network, Recipe, Run
 from reconscale.study.sources import SOURCES, Source
-from reconscale.study.study_file import Study, load_study, parse_study
+from reconscale.study.study_file import load_study, parse_study
+from reconscale.study.study_model import Study
 
 __all__ = [
     "LOSSES",

@@ -14,7 +14,7 @@ from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, folder_of
-from reconscale.study.study_file import Study
+from reconscale.study.study_model import Study
 from reconscale.study.unit_grouping import set_record, values_of_units
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconscale.study.run import Run
-from reconscale.study.study_file import Study
+from reconscale.study.study_model import Study
 
 
 def runs_of(study: Study) -> list[Run]:
