@@ -132,3 +132,18 @@ def test_time_without_workers_does_not_count() -> None:
     left.start("a")
     assert left.seconds == pytest.approx(52, rel=0.15)
     assert TimeLeft({}, 1).seconds == 0
+
+
+def test_a_limit_of_time_or_of_runs() -> None:
+    now = 0.0
+    planned = {f"run{i}": 10.0 for i in range(9)}
+    for limit, most, expected in ((None, None, 90.0), (25.0, None, 25.0), (None, 4, 40.0), (200.0, 3, 30.0)):
+        assert TimeLeft(planned, 1, clock=lambda: now, limit=limit, most=most).seconds == pytest.approx(expected)
+
+
+def test_a_run_under_way_ends_after_the_limit() -> None:
+    now = 0.0
+    left = TimeLeft({"a": 100.0, "b": 100.0}, 1, clock=lambda: now, limit=5.0)
+    left.start("a")
+    left.advance("a", 0, STEPS)
+    assert left.seconds == pytest.approx(100.0)

@@ -9,7 +9,7 @@ import pytest
 from reconscale import UserError
 from reconscale.importers import ColumnMapping, import_logs
 from reconscale.laws import Points
-from reconscale.laws.grouping import at_their_most_steps
+from reconscale.laws.repeated_rows import at_their_most_steps
 
 MLFLOW = """Start Time,Duration,Run ID,Name,Source Type,User,Status,lr,n_train,seed,test_psnr
 2024-01-01 10:00:00,1.2h,ab12,unet-1,LOCAL,me,FINISHED,0.001,100,0,30.85

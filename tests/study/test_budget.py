@@ -17,6 +17,8 @@ from reconscale.study.budget import Budget, parse_budget
         (" 45m ", Budget(2700.0)),
         ("30s", Budget(30.0)),
         ("2d", Budget(172_800.0)),
+        ("2h30m", Budget(9000.0)),
+        ("1d 12h", Budget(129_600.0)),
         ("40runs", Budget(runs=40)),
         ("1 run", Budget(runs=1)),
         ("decided", Budget()),
@@ -27,7 +29,7 @@ def test_what_is_read(text: str, expected: Budget) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2", "h", "-1h", "0h", "0runs", "1.5runs", "2hours", "nan h", "1e3s", "2h 30m", "٣h"]
+    "text", ["", "2", "h", "-1h", "0h", "0runs", "1.5runs", "2hours", "nan h", "1e3s", "2h30", "30m 2h", "2h 3h", "٣h"]
 )
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="--budget: found"):

@@ -166,7 +166,7 @@ class SweepProgress:
         self._psnr: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
         self._time = TimeLeft({}, 1)
-        self._early = False
+        self._early = self._chosen = False
         self._ended = 0
         self._progress = _bars(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
         self._overall = self._progress.add_task("study", total=1.0, note="")
@@ -207,9 +207,10 @@ class SweepProgress:
 
     def _plan(self, event: dict[str, Any]) -> None:
         self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
-        self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()))
-        self._early = event.get("early", False)
-        about = "at most about" if self._early else "about"
+        limit, most = event.get("limit"), event.get("most")
+        self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()), limit=limit, most=most)
+        self._early, self._chosen = event.get("early", False), event.get("chosen", False)
+        about = "at most about" if self._early or self._chosen else "about"
         estimate = f", {about} {duration(event['expected'])}" if event["expected"] else ""
         stack = event.get("stack", 1)
         stacked = f"up to {stack} in one pass, " if stack > 1 else ""
@@ -266,7 +267,8 @@ class SweepProgress:
     def _left(self) -> str:
         if not any(self._seconds.get(name, 0.0) for name in self._fraction):
             return ""
-        about = "at most about" if self._early and not self._time.is_known else "about"
+        early = self._chosen or (self._early and not self._time.is_known)
+        about = "at most about" if early else "about"
         return f"{about} {duration(max(1.0, self._time.seconds))} left"
 
     def _show_overall(self) -> None:

@@ -61,7 +61,7 @@ class CsvSource:
     def run_findings(self) -> tuple[Finding, ...]:
         """That it is not known whether the runs had converged, unless some were trained for longer, too."""
         from reconscale.laws.findings import finding
-        from reconscale.laws.grouping import at_their_most_steps
+        from reconscale.laws.repeated_rows import at_their_most_steps
 
         known = at_their_most_steps(self.points).trainings is not None
         return () if known else (finding("convergence-unknown"),)

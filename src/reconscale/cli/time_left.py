@@ -37,6 +37,8 @@ class TimeLeft:
         workers: runs side by side.
         continuing: ids of runs whose seconds are already those from where an earlier run ended.
         clock: seconds of a clock that never goes back.
+        limit: seconds after which no run begins any more; None: no limit.
+        most: runs that are made at most; None: all.
     """
 
     def __init__(
@@ -45,7 +47,10 @@ class TimeLeft:
         workers: int,
         continuing: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        limit: float | None = None,
+        most: int | None = None,
     ) -> None:
+        self._ends, self.most = None if limit is None else clock() + limit, most
         self.planned, self.workers, self.continuing, self.clock = dict(seconds), max(1, workers), continuing, clock
         self._known: dict[str, _Progress] = {}
         self._running: set[str] = set()
@@ -101,7 +106,12 @@ class TimeLeft:
         under_way = [self._whole(run) * self._end(run, ends) - self._done(run) for run in self._running]
         begun = {*self._ended, *self._running}
         waiting = [usual * planned for run, planned in self.planned.items() if run not in begun]
-        return pace * makespan([*under_way, *waiting], self.workers)
+        if self.most is not None:
+            waiting = waiting[: max(0, self.most - len(begun))]
+        seconds = pace * makespan([*under_way, *waiting], self.workers)
+        if self._ends is None:
+            return seconds
+        return min(seconds, max(self._ends - self.clock(), pace * max(under_way, default=0.0)))
 
     @property
     def is_known(self) -> bool:

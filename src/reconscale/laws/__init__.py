@@ -11,7 +11,6 @@ from reconscale.laws.decisions.requirements import Exchange, NoiseLevel, Price, 
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.findings import CODES, Finding, finding
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest
-from reconscale.laws.grouping import select_width
 from reconscale.laws.mixture.answers import BestMix, ExchangeRate, SourceGain
 from reconscale.laws.mixture.points import Mixture
 from reconscale.laws.mixture.questions import MixtureCurve, infer_mixture
@@ -49,6 +48,7 @@ from reconscale.laws.surface.chinchilla import Chinchilla, chinchilla
 from reconscale.laws.surface.optimum import Draws, Optimum
 from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.surface import Surface
+from reconscale.laws.width_selection import select_width
 
 __all__ = [
     "ALIASES",

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from reconscale.arrays import Floats
 from reconscale.laws.curve.ensemble import Ensemble, fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
-from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift, select_width, without_repeats
+from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift
 from reconscale.laws.named.registry import bounded
 from reconscale.laws.points import Points
+from reconscale.laws.repeated_rows import without_repeats
 from reconscale.laws.steps.law import StepsLaw, infer_steps
 from reconscale.laws.surface.cells import has_surface
 from reconscale.laws.surface.posterior import infer_surface
 from reconscale.laws.surface.surface import Surface
+from reconscale.laws.width_selection import select_width
 
 DRAWS = 4000
 """Curves drawn."""

@@ -18,11 +18,12 @@ from reconscale.laws.curve.ensemble import can_weigh
 from reconscale.laws.curve.posterior import ParameterSummary, summarise
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.findings import Finding, finding, floor_range, unique_findings
-from reconscale.laws.grouping import select_width, without_repeats
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.named.law import LOG_LIMIT
 from reconscale.laws.named.registry import check_sizes, keys_of
 from reconscale.laws.points import IMAGES, METRICS, Points
+from reconscale.laws.repeated_rows import without_repeats
+from reconscale.laws.width_selection import select_width
 from reconscale.shown import Drawn
 
 FAR = 10.0
@@ -156,7 +157,7 @@ def forecast_curve(curve: CurvePosterior, n: ArrayLike, runs: ArrayLike = 1) -> 
     breaks), averaged with two naive members, the last value and the straight line through the last third of the
     sizes, and with the named laws that the curve was inferred with, plus a discrepancy that grows with the distance
     from the data; stretched as the calibration says.
-    Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.select_width`.
+    Several widths at the same n are first reduced by :func:`~reconscale.laws.width_selection.select_width`.
 
     Args:
         curve: the curve, inferred from points.

@@ -9,66 +9,13 @@ from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import tell_apart
 from reconscale.laws.doubtful_values import find_doubtful_values
-from reconscale.laws.findings import Finding, finding, unique_findings
+from reconscale.laws.findings import Finding, finding
 from reconscale.laws.named.registry import LAWS, bounded, solve
 from reconscale.laws.points import METRICS, Points
+from reconscale.laws.repeated_rows import without_copies, without_repeats
 from reconscale.laws.seed_noise import dof_at_largest, find_outliers, fit_variance, rise_beyond_chance, shrink_variance
-from reconscale.laws.steps.levels import at_most_steps, label_trainings
-
-
-def select_width(points: Points) -> Points:
-    """Keep, for each n, the runs of the width whose mean validation value over seeds is best.
-
-    The mean over seeds decides, never the best run, and all seeds of the chosen width are kept. Where there are
-    no validation values the measured ones decide, and a finding says so. Where there is no width, p decides;
-    where there is neither, or only one, the points come back as they are.
-
-    Args:
-        points: runs of one or more widths.
-
-    Returns:
-        The rows of the chosen (n, width), in their original order, with findings about the choice.
-    """
-    what, dial = _dial(points)
-    if dial is None or len(np.unique(dial)) < 2:
-        return points
-    keep = np.zeros(len(points), dtype=bool)
-    for n in points.sizes:
-        at_n = points.n == n
-        keep |= at_n & (dial == best_widths(points, dial, float(n)))
-    several = len(np.unique(np.stack([points.n, dial]), axis=1).T) > len(points.sizes)
-    found = [finding("selected-on-test", what=what)] if several and points.validation is None else []
-    found += _edge(points, dial, what)
-    return replace(points.rows(keep), findings=unique_findings(points.findings, tuple(found)))
-
-
-def best_widths(points: Points, dial: NDArray[np.generic], n: float) -> float:
-    """The value of ``dial`` (M,) whose mean selection value over seeds at ``n`` is best; the smallest on a tie."""
-    chosen_by = points.y if points.validation is None else points.validation
-    sign = 1.0 if METRICS[points.metric].better == "lower" else -1.0
-    at_n = points.n == n
-    tried = np.unique(dial[at_n])
-    means = [sign * float(np.mean(chosen_by[at_n & (dial == value)])) for value in tried]
-    return float(tried[int(np.argmin(means))])
-
-
-def _dial(points: Points) -> tuple[str, NDArray[np.generic] | None]:
-    if points.width is not None:
-        return "width", points.width
-    return "number of parameters", points.p
-
-
-def _edge(points: Points, dial: NDArray[np.generic], what: str) -> list[Finding]:
-    last = float(points.sizes[-1])
-    tried = np.unique(dial[points.n == last])
-    best = best_widths(points, dial, last)
-    if len(tried) < 2 or best not in (tried[0], tried[-1]):
-        return []
-    side, direction = ("largest", "larger") if best == tried[-1] else ("smallest", "smaller")
-    return [finding("width-at-edge", n=last, what=what, value=best, side=side, direction=direction)]
-
+from reconscale.laws.width_selection import select_width
 
 LEAST_SD = 0.002
 """No spread of the log error between seeds is taken to be smaller: intervals are never of zero width."""
@@ -139,7 +86,7 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
     Raises:
         UserError: there are fewer than two distinct n.
     """
-    best = _without_copies(select_width(without_repeats(points)))
+    best = without_copies(select_width(without_repeats(points)))
     sizes, group = _sizes(best.n)
     if len(sizes) < LEAST_SIZES:
         raise UserError(
@@ -180,48 +127,6 @@ def group_by_size(points: Points, most: int = MOST_LEVELS, *, outliers: bool = T
     return replace(made, findings=(*findings, *_rises(made)))
 
 
-def without_repeats(points: Points) -> Points:
-    """The points with each run once: rows of one n, network and seed are one run, where their values are equal.
-
-    Of a training that was measured at several numbers of steps the most count; all of its rows are in ``trainings``.
-    Rows that differ in the value alone are kept, and a finding asks which one holds. Without seeds, and where there is
-    nothing of this kind, the points come back as they are.
-    """
-    points = at_their_most_steps(points)
-    if points.seed is None:
-        return points
-    labels = {"n": points.n, "p": points.p, "width": points.width, "seed": points.seed}
-    known = np.stack([np.asarray(value, float) for value in labels.values() if value is not None], axis=1)
-    _, run, count = np.unique(known, axis=0, return_inverse=True, return_counts=True)
-    if count.max() == 1:
-        return points
-    measured = np.stack([run.ravel().astype(np.float64), points.y], axis=1)
-    first = np.sort(np.unique(measured, axis=0, return_index=True)[1])
-    kept, found = points.rows(first), []
-    if len(first) < len(points):
-        found.append(finding("repeated-rows", count=len(points) - len(first)))
-    runs = np.bincount(run.ravel()[first])
-    if runs.max() > 1:
-        rows = first[run.ravel()[first] == int(runs.argmax())]
-        shared = ", ".join(f"{name} = {value[rows[0]]:g}" for name, value in labels.items() if value is not None)
-        values = ", ".join(tell_apart(points.y[rows][:3].tolist()))
-        found.append(finding("same-labels", count=int(runs.max()), labels=shared, values=values))
-    return replace(kept, findings=unique_findings(kept.findings, tuple(found)))
-
-
-def at_their_most_steps(points: Points) -> Points:
-    """The rows at the most steps of each training, with all of them as ``trainings``; see :func:`.label_trainings`."""
-    if points.steps is None or points.trainings is not None:
-        return points
-    owner = label_trainings([points.n, points.p, points.width, points.seed], points.steps)
-    if owner is None:
-        return points
-    keep = at_most_steps(owner, points.steps)
-    found = finding("last-of-training", column="steps", kept=int(keep.sum()), rows=len(points))
-    kept = points.rows(keep)
-    return replace(kept, trainings=points, findings=unique_findings(kept.findings, (found,)))
-
-
 CONFOUNDED = 0.7
 """From this correlation of ln n and ln p on, networks that were not varied at one n are said to grow with n."""
 
@@ -243,18 +148,6 @@ def _growing_networks(points: Points, best: Points) -> tuple[Finding, ...]:
     if not varied and correlation >= CONFOUNDED:
         found.insert(0, finding("p-follows-n", correlation=correlation))
     return tuple(found)
-
-
-def _without_copies(points: Points) -> Points:
-    """Rows that repeat n and value without a seed to tell them apart are one run, not replicates without noise."""
-    if points.seed is not None:
-        return points
-    _, first = np.unique(np.stack([points.n, points.y]), axis=1, return_index=True)
-    if len(first) == len(points):
-        return points
-    found = finding("copies", count=len(points) - len(first))
-    kept = points.rows(np.sort(first))
-    return replace(kept, findings=unique_findings(kept.findings, (found,)))
 
 
 def resample(level: SizeMeans, draws: int, rng: np.random.Generator, images: bool) -> tuple[Floats, Floats]:

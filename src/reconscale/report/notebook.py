@@ -16,7 +16,7 @@ from reconscale.files import write_atomic
 from reconscale.format import amount, format_chance, number, short, signed, times
 from reconscale.laws import Curve, Decision, Finding, Forecast, Gain, Points, likelihood_words, select_width
 from reconscale.laws.curve.posterior import summarise
-from reconscale.laws.grouping import without_repeats
+from reconscale.laws.repeated_rows import without_repeats
 from reconscale.report import figures
 from reconscale.report.analysis import MetricFormat, analyse, gains_of
 from reconscale.report.axes import curves_axes

@@ -122,6 +122,8 @@ def next_steps(
     runs: Sequence[Run] = (),
     results: Sequence[Result] = (),
     hours: Hours | None = None,
+    *,
+    chosen: bool = False,
 ) -> Table:
     """The next steps: what, why, how many runs, at what cost.
 
@@ -130,8 +132,9 @@ def next_steps(
         runs: every run of the study; empty for points from a CSV file.
         results: of the finished runs.
         hours: measured time of a run by n and width (in the place of p), or None.
+        chosen: runs were chosen one by one, so that the rest of the grid is not missing.
     """
-    rows = _unfinished(runs, results, hours)
+    rows = _unfinished(runs, results, hours, chosen)
     if answer is not None and not answer.has_curve:
         rows.append(_more_sizes(answer))
     if answer is not None and answer.has_curve:
@@ -201,7 +204,9 @@ def _to_collect(n: float, answer: Analysis) -> str:
     return f"; it takes {amount(more)} more {noun} than were used so far, and what is not at hand must be collected"
 
 
-def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | None) -> list[tuple[Cell, ...]]:
+def _unfinished(
+    runs: Sequence[Run], results: Sequence[Result], hours: Hours | None, chosen: bool
+) -> list[tuple[Cell, ...]]:
     over = {result.run.id for result in results}
     left = [run for run in runs if run.id not in over]
     rows: list[tuple[Cell, ...]] = []
@@ -209,7 +214,11 @@ def _unfinished(runs: Sequence[Run], results: Sequence[Result], hours: Hours | N
         sizes = ", ".join(amount(n) for n in sorted({run.n for run in left}))
         why = f"{len(left)} of {len(runs)} planned runs have no result yet (n = {sizes})"
         time = None if hours is None else sum(hours(run.n, run.network.width) for run in left)
-        rows.append(_step("finish", "Finish the plan: reconscale status prints the command", why, len(left), time))
+        action = "Finish the plan: reconscale status prints the command"
+        if chosen:
+            action = "Let more runs be chosen, with a larger --budget or with --until decided"
+            why = f"{len(left)} of {len(runs)} runs of the grid were not needed so far; these are the most it can take"
+        rows.append(_step("finish", action, why, len(left), time))
     lost = [result for result in results if result.status != "done"]
     if lost:
         why = "they are missing from the curve; the list of runs says why they failed"

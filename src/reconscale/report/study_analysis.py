@@ -24,6 +24,7 @@ from reconscale.report.tables import Table, baselines_table
 from reconscale.report.training_budget import hours_of_step
 from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.baseline_record import Baselines, read_baselines
+from reconscale.study.choices import read_choices
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
 from reconscale.study.probes import Probe, read_probes, with_probes
 from reconscale.study.results_folder import image_cautions, images_at_hand
@@ -135,7 +136,7 @@ def analyse_study(
     best = None if answer is None else answer.best
     lines = _baseline_lines(anchors, study.images.main_test, quantity, _last_results(done, best))
     findings = unique_findings(() if answer is None else answer.findings, how)
-    steps = next_steps(answer, runs, results, hours_from(done, "width"))
+    steps = next_steps(answer, runs, results, hours_from(done, "width"), chosen=bool(read_choices(folder.root)))
     made, sets = explanation_of(folder), training_sets_of(folder)
     found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
     return replace(found, probes=tuple(_probes(study, folder, done)))

@@ -36,7 +36,7 @@ def parse_budget(text: str) -> Budget:
     """A budget as a person writes it.
 
     Args:
-        text: for instance ``2h``, ``90min``, ``1.5 h``, ``45m``, ``40runs``; ``decided`` for no limit but the grid.
+        text: for instance ``2h``, ``90min``, ``1.5 h``, ``2h30m``, ``40runs``; ``decided`` for no limit but the grid.
 
     Raises:
         UserError: it is something else, or nothing could be done with it.
@@ -46,6 +46,9 @@ def parse_budget(text: str) -> Budget:
     """
     if text.strip() == "decided":
         return Budget()
+    parts = re.fullmatch(r"\s*([0-9]{1,4})\s*(d|h)\s*([0-9]{1,4})\s*(h|min|m)\s*", text)
+    if parts and parts[2] != parts[4]:
+        return Budget(seconds=int(parts[1]) * SECONDS[parts[2]] + int(parts[3]) * SECONDS[parts[4]])
     found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|min|m|h|d|runs?)\s*", text)
     if not found or not float(found[1]) > 0:
         raise UserError(

@@ -99,6 +99,27 @@ def choose_and_train(
     tell({"event": "note", "text": f"{chooser.ended} after {made} of the {times(len(study.runs), 'run')} of the grid"})
 
 
+def what_is_left(study: AdaptiveStudy, budget: Budget, workers: int) -> dict[str, Any]:
+    """What progress is told of a budget: seconds (``limit``) and runs (``most``) that are left; None: no limit.
+
+    Args:
+        study: the grid.
+        budget: what may be spent, with what earlier calls did.
+        workers: runs side by side.
+    """
+    over = sum(study.folder.is_over(run) for run in study.runs.values())
+    most = None if budget.runs is None else max(0, budget.runs - over)
+    limit = None
+    if budget.seconds is not None:
+        limit = max(0.0, budget.seconds - _spent(study.folder.results(study.runs.values()), workers))
+    return {"chosen": True, "limit": limit, "most": most}
+
+
+def _spent(results: Sequence[Any], workers: int) -> float:
+    """Seconds that earlier calls took."""
+    return float(sum(result.seconds for result in results)) / workers
+
+
 @dataclass
 class RunChooser:
     """Gives the next task whenever a worker is free: see :data:`~reconscale.training.executors.base.More`.
@@ -148,7 +169,7 @@ class RunChooser:
         results = folder.results(runs.values())
         done = [result for result in results if result.status == "done"]
         if self._over is None:
-            self._before = sum(result.seconds for result in results) / self.workers
+            self._before = _spent(results, self.workers)
         self._longest = max((result.seconds for result in results), default=0.0)
         self._over = over
         cells = {run.id: cell for cell, run in runs.items()}
@@ -170,12 +191,17 @@ class RunChooser:
             self.ended = f"the budget of {times(self.budget.runs, 'run')} is spent"
             return None
         unsettled = find_unsettled(self.decision, widths)
-        chosen = choose_cells(list(self.study.runs), self._points, self._failed | under_way, unsettled=unsettled)
-        found = self._begun(under_way) or next(iter(chosen), None)
-        if found is None:
+        grid, busy = list(self.study.runs), self._failed | under_way
+        begun = self._begun(under_way)
+        chosen = [begun] if begun else choose_cells(grid, self._points, busy, len(grid), unsettled)
+        if not chosen:
             self.ended = "all runs of the grid are made"
             return None
-        return found if self._affords(self.study.runs[found.cell]) else None
+        for found in chosen:  # a smaller run may still fit into the time that is left
+            if self._affords(self.study.runs[found.cell]):
+                return found
+        self.ended = f"the budget of {duration(self.budget.seconds or 0.0)} is spent"
+        return None
 
     def _begun(self, under_way: set[Cell]) -> Choice | None:
         """A run that was interrupted: its state is kept, and the rest of it costs less than a new one."""
@@ -192,10 +218,7 @@ class RunChooser:
         if self.budget.seconds is None:
             return True
         left = self.budget.seconds - self._before - (time.monotonic() - self._began)
-        if left > 0 and (self.study.seconds(run) or self._longest) <= left:
-            return True
-        self.ended = f"the budget of {duration(self.budget.seconds)} is spent"
-        return False
+        return left > 0 and (self.study.seconds(run) or self._longest) <= left
 
     def _note(self, choice: Choice) -> None:
         """Say what comes next and why, and keep it in the trace."""

@@ -25,7 +25,7 @@ from reconscale.study.probes import LONGER, longer_run, probes_folder, results_t
 from reconscale.study.results_folder import Incident, append_incident, folder_of, image_cautions
 from reconscale.study.trunks import continuing_runs, continuing_sentence
 from reconscale.training import checkpoint
-from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train
+from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of
 from reconscale.training.checkpoint import NAME
@@ -339,14 +339,16 @@ class _Sweep:
             order = lambda run: (study.sweep.seed.index(run.seed), -seconds[run.id], -run.network.width)  # noqa: E731
             ordered = sorted(left, key=order)
             expected = makespan([seconds[run.id] for run in ordered], executor.workers)
-            if self.budget is not None:
-                most = ordered[: self.budget.runs]
-                expected = makespan([seconds[run.id] for run in most], executor.workers)
-                expected = min(expected, self.budget.seconds or expected)
+            chosen: dict[str, Any] = {}
+            if self.budget is not None and not probes:
+                chosen = what_is_left(adaptive_study(study, folder, lambda _: 0.0), self.budget, executor.workers)
+                expected = makespan([seconds[run.id] for run in ordered[: chosen["most"]]], executor.workers)
+                expected = min(expected, chosen["limit"]) if chosen["limit"] is not None else expected
             stack = max(placed.stack for placed in placements.values())
             tell({"event": "plan", "runs": [run.id for run in ordered], "seconds": seconds, "probe": probes,
                   "workers": executor.workers, "expected": expected, "stack": stack,
-                  "continuing": sorted(known), "early": not study.recipe.steps_are_fixed and not probes})  # fmt: skip
+                  "continuing": sorted(known), "early": not study.recipe.steps_are_fixed and not probes,
+                  **chosen})  # fmt: skip
             if again := continuing_sentence(len(known)):
                 tell({"event": "note", "text": again})
             if not probes:  # jobs that are still in a queue go on until they are found there, and ended

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconscale.errors import UserError
 from reconscale.laws import Points, infer
-from reconscale.laws.grouping import at_their_most_steps, without_repeats
+from reconscale.laws.repeated_rows import at_their_most_steps, without_repeats
 from reconscale.laws.steps.law import infer_steps
 from reconscale.laws.steps.rates import infer_rates
 from reconscale.laws.steps.trainings import read_trainings

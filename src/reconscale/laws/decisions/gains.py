@@ -11,9 +11,10 @@ from reconscale.laws.curve.ensemble import fit_ensemble
 from reconscale.laws.curve.posterior import MOST_LEVELS
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.width_levels import sample_levels
-from reconscale.laws.grouping import SizeMeans, best_widths, group_by_size, image_bootstrap_shift
+from reconscale.laws.grouping import SizeMeans, group_by_size, image_bootstrap_shift
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.surface import Surface
+from reconscale.laws.width_selection import best_widths
 
 LEAST_P = 3
 """Sizes of network at one n from which on a curve along p is drawn."""

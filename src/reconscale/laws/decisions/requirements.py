@@ -16,9 +16,9 @@ from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.intervals import Interval, format_counts, format_interval, likelihood_words, summarise
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import best_widths
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.optimum import first_below
+from reconscale.laws.width_selection import best_widths
 
 FAR = 10.0
 """Beyond this multiple of the largest n a number rests on which law holds."""

@@ -22,10 +22,10 @@ from reconscale.laws.decisions.power import (
     size_test_set,
 )
 from reconscale.laws.findings import Finding, finding
-from reconscale.laws.grouping import select_width
 from reconscale.laws.metrics import METRICS, Metric
 from reconscale.laws.points import Points
 from reconscale.laws.unit_values import UnitValues
+from reconscale.laws.width_selection import select_width
 
 FAR = 3.0
 """Two methods that differ by more times what is to be told apart say too much about how images differ."""

@@ -22,10 +22,10 @@ from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws.curve.ensemble import BEND_TAILS
 from reconscale.laws.curve_posterior import CurvePosterior
-from reconscale.laws.grouping import select_width
 from reconscale.laws.points import METRICS, Points
 from reconscale.laws.surface.cells import has_surface
 from reconscale.laws.surface.surface import ALWAYS_WRONG, BENDS, NUDGE, Surface
+from reconscale.laws.width_selection import select_width
 
 FARTHER = (1.5, 2.0, 3.0, 4.0)
 """Multiples of the largest n that are considered; a forecast reaches no farther with confidence."""

@@ -15,10 +15,10 @@ from reconscale.errors import UserError, suggest
 from reconscale.format import amount, times
 from reconscale.laws.column_names import simple_name
 from reconscale.laws.findings import Finding, finding, unique_findings
-from reconscale.laws.grouping import without_repeats
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.mixture.table import columns_of_mixture
 from reconscale.laws.points import IMAGES, Points
+from reconscale.laws.repeated_rows import without_repeats
 
 MOST_SOURCES = 5
 """More sources cannot be told apart by a study of some dozens of runs."""

@@ -226,8 +226,8 @@ def point_fit(points: Points, law: str = "power+floor") -> PointFit:
 def fit(points: Points, law: str = "power+floor", draws: int = 400, seed: int = 0) -> Fit:
     """Fit one law to the points, by weighted least squares on the logarithm, with a hierarchical bootstrap.
 
-    Several widths at the same n are first reduced by :func:`~reconscale.laws.grouping.select_width`. Each draw takes
-    seeds again within each n and, where ``points.images`` is given, test images again jointly for all n.
+    Several widths at the same n are first reduced by :func:`~reconscale.laws.width_selection.select_width`. Each draw
+    takes seeds again within each n and, where ``points.images`` is given, test images again jointly for all n.
 
     Args:
         points: the measurements.
