@@ -57,6 +57,34 @@ def test_the_estimate_is_the_error_against_the_truth(both: tuple[np.ndarray, Ima
     assert pooled == pytest.approx(-10 * np.log10(np.mean(true)), abs=0.45)
 
 
+@pytest.mark.parametrize(("sigma", "photons"), [(0.0, 100.0), (5.0, 60.0)])
+def test_the_estimate_with_poisson_noise(
+    both: tuple[np.ndarray, ImageSet, Path], sigma: float, photons: float, tmp_path: Path
+) -> None:
+    clean = both[0]
+    rng = np.random.default_rng(1)
+    noisy = rng.poisson(clean * photons) / photons + sigma / 255 * rng.standard_normal(clean.shape)
+    np.save(tmp_path / "counts.npy", (0.25 + noisy / 2).clip(0, 1).astype(np.float32))
+    images = Images(source="array", folders=("counts.npy",), channels="gray", patch=32, val=4, test=12,
+                    range=(0.25, 0.75))  # fmt: skip
+    opened = open_images(images, data=tmp_path, cache=tmp_path / "cache")
+    described = DenoisingProblem(kind="denoising", sigma=sigma, photons=photons, truth="noisy")
+    problem = problem_of(described, torch.device("cpu"), 0)
+    assert isinstance(problem, NoGroundTruth)
+    told, true, without = [], [], []
+    for pixels in (opened.train, opened.val, opened.tests["test"]):
+        assert isinstance(pixels, ImageSubset)
+        for i, name in enumerate(pixels.names):
+            example = problem.fixed(pixels, i)
+            x_hat = denoise_dct(example.y, problem.level)  # type: ignore[arg-type]
+            told.append(problem.scores(x_hat, example)["mse-from-noisy"])
+            x = clean[int(name.rpartition("/")[2])]
+            true.append(float(((x_hat[0, 0].numpy() - x) ** 2).mean()))
+            without.append(float(((example.x[0, 0].numpy() - x_hat[0, 0].numpy()) ** 2).mean()))
+    assert np.mean(told) == pytest.approx(np.mean(true), rel=0.25)  # three times its scatter over 36 images
+    assert np.mean(without) > 5 * np.mean(true)  # what is subtracted is most of it
+
+
 def test_noise_that_is_not_there(both: tuple[np.ndarray, ImageSet, Path]) -> None:
     problem = NoGroundTruth(DenoisingProblem(kind="denoising", sigma=SIGMA, truth="noisy"), torch.device("cpu"), 0)
     with pytest.raises(UserError, match="weaker than the 10 grey levels given"):
@@ -109,9 +137,9 @@ def test_a_curve_without_any_truth(both: tuple[np.ndarray, ImageSet, Path], tmp_
 @pytest.mark.parametrize(
     "problem, loss, sentence",
     [
-        ("", "mse", "recipe.loss: without the truth, set it to 'neighbor2neighbor' or 'sure'"),
+        ("", "mse", "recipe.loss: without the truth, set it to 'neighbor2neighbor', 'noise2void' or 'sure'"),
         ("", "noise2noise", "recipe.loss: without the truth"),
-        ("photons = 10", "sure", "photons: images that are noisy already"),
+        ("photons = 10", "sure", "'sure' needs Gaussian noise of one level; leave photons"),
         ("test_sigma = [10]", "sure", "test_sigma: images that are noisy already"),
     ],
 )

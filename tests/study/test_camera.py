@@ -54,7 +54,6 @@ def test_the_variance_in_the_values_of_the_file(level: float) -> None:
         ({"camera": {"gain": 1.0, "black": 90}}, {"range": [100, 200]}, r"found 90 and images.range\[0\] = 100"),
         ({"camera": {"electrons": 9.0, "black": 90}}, {}, r"found 90 and no images.range"),
         ({"camera": {"electrons": 9.0}, "sigma": 2.0}, {}, "problem.sigma: a camera says it"),
-        ({"camera": {"electrons": 9.0}, "truth": "noisy"}, {}, "problem.camera: adds noise"),
         ({"camera": {"electrons": 9.0, "read_noise": 20}}, {}, "counts 9 electrons at white, and has read noise of 20"),
         ({"camera": {"gain": -1.0}}, {"range": [0, 1]}, "problem.camera.gain: found -1.0, .*greater than 0"),
         ({"camera": {"gian": 1.0}}, {"range": [0, 1]}, "problem.camera.gian: there is no such key, did you mean .gain"),

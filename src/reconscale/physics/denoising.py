@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
@@ -137,18 +138,21 @@ PROFILE = "psnr-from-noisy"
 
 
 class NoGroundTruth(Denoising):
-    """Images y = x + z without the truth x; sigma is known, and z is Gaussian.
+    """Images y = x + z without the truth x; z is Gaussian, Poisson, or both, and its levels are known.
 
     In training a network sees y, and the losses without truth need no more. In evaluation y is split into two copies
     with independent noise, y1 = y + a w and y2 = y - w / a with w white of standard deviation sigma: the error of f(y1)
     against y2 is that against x plus sigma^2 (1 + 1 / a^2), on average. (Pang et al. 2021, Recorrupted-to-Recorrupted;
     Oliveira et al. 2022, coupled bootstrap.) It is the error at a noise 1.12 times sigma.
+
+    With Poisson noise the variance of a pixel is sigma^2 + x / photons, and x is taken for the mean of its eight
+    neighbours, whose noise is not its own; its mean over an image is the mean of x.
     """
 
     @property
     def level(self) -> float:
         """Standard deviation of the noise of what is denoised in evaluation."""
-        return self.sigma * math.sqrt(1 + ALPHA**2)
+        return super().level * math.sqrt(1 + ALPHA**2)
 
     def patch_operator(self, channels: int, patch: int) -> Operator:
         """No linear explanation.
@@ -167,7 +171,7 @@ class NoGroundTruth(Denoising):
     def fixed(self, data: ImageSubset, index: int, crop: int | None = None, seed: int = 0) -> Batch:
         """The two copies of an image; their noise is a pure function of its name, its size and the seed."""
         y = data.tensor(index, crop)
-        w = self.sigma * torch.randn(y.shape, generator=fixed_generator(data.names[index], seed))
+        w = self._variance(y).sqrt() * torch.randn(y.shape, generator=fixed_generator(data.names[index], seed))
         return self.example((y + ALPHA * w).to(self.device), (y - w / ALPHA).to(self.device))
 
     def scores(self, x_hat: Tensor, example: Batch) -> dict[str, float]:
@@ -187,12 +191,28 @@ class NoGroundTruth(Denoising):
         mean = sum(errors) / len(errors)
         if mean < LEAST:
             found = f"the error comes out at {mean:.2g}, which no denoiser reaches"
-            weaker = f"the noise is weaker than the {255 * self.sigma:g} grey levels given"
+            given = [f"the {255 * self.sigma:g} grey levels"] * (self.sigma > 0)
+            given += [] if self.problem.photons is None else [f"that of {self.problem.photons:g} photons"]
+            weaker = f"the noise is weaker than {' and '.join(given)} given"
             raise UserError("problem.sigma", found, f"{weaker}, or test images are too few")
         return {"all images": {PROFILE: _decibel(mean)}}
 
     def _error(self, x_hat: Tensor, example: Batch) -> Tensor:
-        return mse(x_hat, example.x) - self.sigma**2 * (1 + ALPHA**-2)
+        noise: Tensor | float = self.sigma**2
+        if self.problem.photons is not None:
+            assert isinstance(example.y, Tensor)
+            y = (example.y + ALPHA**2 * example.x) / (1 + ALPHA**2)  # the image that was split into the two copies
+            noise = self._variance(y).flatten(1).mean(1).to(torch.float64)
+        return mse(x_hat, example.x) - noise * (1 + ALPHA**-2)
+
+    def _variance(self, y: Tensor) -> Tensor:
+        """Variance of the noise of each pixel of y (B, C, H, W), of the same shape, or of one number."""
+        gaussian = torch.tensor(self.sigma**2, dtype=y.dtype, device=y.device)
+        if self.problem.photons is None:
+            return gaussian
+        around = functional.pad(y, (1, 1, 1, 1), mode="replicate")
+        beside = (9 * functional.avg_pool2d(around, 3, stride=1) - y) / 8
+        return gaussian + beside.clamp_min(0) / self.problem.photons
 
 
 def _decibel(error: float) -> float:

@@ -45,7 +45,7 @@ def suggest_own(word: str, known: Iterable[str]) -> str:
     return f"{suggestion}{' ' if suggestion.endswith('?') else '; '}{OWN}"
 
 
-SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "sure")
+SELF_SUPERVISED = ("noise2noise", "neighbor2neighbor", "noise2void", "sure")
 """The losses that need no truth."""
 
 

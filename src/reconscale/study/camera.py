@@ -59,6 +59,8 @@ class Camera(FrozenModel):
 def fill_in_camera(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """The content of a study file with ``sigma`` and ``photons`` of its problem as its camera has them.
 
+    Of images that are noisy already the camera says which noise they have.
+
     The ids of runs are those of a study that says ``sigma`` and ``photons``.
 
     Args:
@@ -81,8 +83,6 @@ def fill_in_camera(content: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in ("sigma", "photons"):
         if key in problem:
             raise ValueError(f"problem.{key}: a camera says it; leave it or problem.camera out")
-    if problem.get("truth") == "noisy":
-        raise ValueError("problem.camera: adds noise, and images that are noisy already have some; give their sigma")
     try:
         electrons = camera.counted(_limits_of(images))
     except ValueError as error:

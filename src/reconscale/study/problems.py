@@ -60,7 +60,7 @@ class DenoisingProblem(Problem):
             raise ValueError("sigma: found 0, which leaves nothing to remove; give a level above 0, or photons")
         if self.sigma_range is not None and not self.sigma_range[0] < self.sigma_range[1]:
             raise ValueError(f"sigma_range: found {list(self.sigma_range)}; give the lowest level and a higher one")
-        for key in ("photons", "sigma_range", "test_sigma"):
+        for key in ("sigma_range", "test_sigma"):
             if self.truth == "noisy" and getattr(self, key):
                 raise ValueError(f"{key}: images that are noisy already have Gaussian noise of sigma; leave it out")
         if self.noise == "fixed" and self.sigma_range is not None:
@@ -105,8 +105,8 @@ class DenoisingProblem(Problem):
         Raises:
             ValueError: as said.
         """
-        if self.truth == "noisy" and not {"neighbor2neighbor", "sure"}.issuperset(losses):
-            raise ValueError("recipe.loss: without the truth, set it to 'neighbor2neighbor' or 'sure'")
+        if self.truth == "noisy" and not {"neighbor2neighbor", "noise2void", "sure"}.issuperset(losses):
+            raise ValueError("recipe.loss: without the truth, set it to 'neighbor2neighbor', 'noise2void' or 'sure'")
         if self.noise == "fixed" and (images.crop == "random" or images.augment):
             raise ValueError(
                 "problem.noise: one fixed noisy copy needs one fixed crop; set images.crop to 'center' without augment"

@@ -122,7 +122,8 @@ class Recipe(FrozenModel):
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: measured once per study, and recorded.
         loss: what training minimises: ``mse`` or ``l1`` over pixels, or ``ssim``: 1 - SSIM (7 x 7 uniform windows; the
             data range is 1, of volumes their maximum). Of denoising also without the truth: ``noise2noise`` (a second
-            noisy copy is the target), ``neighbor2neighbor`` or ``sure`` (one noisy copy). A name in ``LOSSES``.
+            noisy copy is the target), ``neighbor2neighbor``, ``noise2void`` or ``sure`` (one noisy copy). A name in
+            ``LOSSES``.
         select: which look at the validation set the weights are kept from: the best mean ``psnr`` or the best ``loss``.
         init: weights that training begins with: a .safetensors file, or the directory of a run, seen from the study
             file.

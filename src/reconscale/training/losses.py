@@ -112,6 +112,49 @@ def _predict_neighbors(generator: torch.Generator, *, penalty: float) -> Objecti
     return loss
 
 
+CELL = 8
+"""One pixel of each CELL x CELL is hidden, 1.6 %."""
+REACH = 2
+"""What stands in for it is at most this many rows and columns away."""
+
+
+def _noise2void(problem: Denoising, generator: torch.Generator) -> Objective:
+    """Krull et al. 2019: single pixels are hidden, and predicted from what is around them.
+
+    Any noise that is independent between pixels, and of mean zero, goes. One pixel of each cell is hidden at random, in
+    all channels, behind another one of the 5 x 5 around it, never itself (Höck et al. 2022).
+    """
+    del problem
+
+    def loss(network: Reconstruct, example: Batch) -> Tensor:
+        y = example.y
+        assert isinstance(y, Tensor)
+        count, _, height, width = y.shape
+        hidden, shown = (place.to(y.device) for place in _draw_pixels(count, height, width, generator))
+        image = torch.arange(len(y), device=y.device)[:, None]
+        at, instead = (image, slice(None), *hidden), (image, slice(None), *shown)
+        given = y.clone()
+        given[at] = y[instead]
+        return functional.mse_loss(network(given).float()[at], y[at])
+
+    return loss
+
+
+def _draw_pixels(count: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows and columns (2, B, K) of the pixels that are hidden, and of those that are shown in their place."""
+    cells = [torch.arange(0, side, CELL) for side in (height, width)]
+    corner = torch.cartesian_prod(*cells).T  # (2, K)
+    within = torch.randint(CELL, (2, count, corner.shape[1]), generator=generator)
+    size = torch.tensor([height, width])[:, None, None]  # at least 3 each
+    hidden = torch.minimum(corner[:, None] + within, size - 1)
+    away = torch.randint((2 * REACH + 1) ** 2 - 1, within.shape[1:], generator=generator)
+    away = away + (away >= (2 * REACH + 1) ** 2 // 2)  # all of the square but its middle
+    step = torch.stack([away // (2 * REACH + 1) - REACH, away % (2 * REACH + 1) - REACH])
+    outside = (hidden + step < 0) | (hidden + step >= size)
+    opposite = torch.where(outside, hidden - step, hidden + step)  # a reflection could end where it began
+    return hidden, torch.minimum(opposite.clamp_min(0), size - 1)
+
+
 def _sure(problem: Denoising, generator: torch.Generator) -> Objective:
     """Stein's unbiased risk estimate with a random direction (Ramani et al. 2008), from deepinv."""
     from deepinv.loss import SureGaussianLoss
@@ -133,6 +176,7 @@ def _sure(problem: Denoising, generator: torch.Generator) -> Objective:
 BLIND: dict[str, Callable[[Denoising, torch.Generator], Objective]] = {
     "noise2noise": _noise2noise,
     "neighbor2neighbor": _neighbor2neighbor,
+    "noise2void": _noise2void,
     "sure": _sure,
 }
 """Losses that need no truth, for denoising."""
