@@ -19,7 +19,6 @@ from rich.segment import Segment
 from rich.table import Table
 
 from reconscale.cli.notebook_bars import NotebookBars
-from reconscale.cli.time_left import TimeLeft
 from reconscale.errors import UserError
 from reconscale.format import duration
 
@@ -165,6 +164,8 @@ class SweepProgress:
         self._fraction: dict[str, float] = {}
         self._psnr: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
+        from reconscale.study.time_left import TimeLeft  # commands that run nothing do not wait for it
+
         self._time = TimeLeft({}, 1)
         self._early = False
         self._ended = 0
@@ -206,6 +207,8 @@ class SweepProgress:
             self._end(event)
 
     def _plan(self, event: dict[str, Any]) -> None:
+        from reconscale.study.time_left import TimeLeft
+
         self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
         self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()))
         self._early = event.get("early", False)
