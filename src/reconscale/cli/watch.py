@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import webbrowser
 from typing import TYPE_CHECKING, Annotated
@@ -53,6 +54,7 @@ def watch(
                     "without --host"
                 )
             console.print(f"{study} at {server.url} (Ctrl-C ends)", markup=False, highlight=False, soft_wrap=True)
+            sys.stdout.flush()  # another program may be waiting for the address
             _serve(server, report, open_browser=open_browser)
 
 

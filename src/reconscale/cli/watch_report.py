@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from reconscale.cli.watch_state import HowFar, StudyWatch
+from reconscale.cli.watch_state import HowFar, Stamp, StudyWatch
 from reconscale.errors import UserError
 from reconscale.report.live_page import live_page, waiting_page
 
@@ -44,7 +44,7 @@ class Shown:
     """
 
     title: str
-    line: str = "looking at the study"
+    line: str = "It is not known how far the study is"
     trouble: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
 
@@ -86,11 +86,12 @@ class LiveReport:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="report", daemon=True)
         self._child: subprocess.Popen[bytes] | None = None
-        self._began, self._next = 0.0, 0.0
-        self._tried: frozenset[object] | None = None
+        self._began, self._next, self._again = 0.0, 0.0, float("inf")
+        self._tried: frozenset[tuple[str, Stamp]] | None = None
         self._failure = self._told = ""
 
     def __enter__(self) -> LiveReport:
+        self._look()
         self._thread.start()
         return self
 
@@ -120,28 +121,29 @@ class LiveReport:
 
     def _step(self, place: Path) -> None:
         """Look at the study, and begin or finish a report."""
-        try:
-            now, problem = self._study.look(), ""
-        except UserError as error:
-            now, problem = None, str(error)
         if self._child is not None and self._child.poll() is not None:
             self._finish(place)
-        self._shown = replace(
-            self._shown, line=self._shown.line if now is None else now.line, trouble=problem or self._failure
-        )
+        now = self._look()
         if now is None or self._child is not None:
             return
-        self._say(now)
-        if now.done and now.results != self._tried and time.monotonic() >= self._next:
-            self._tried = frozenset(now.results)
+        clock = time.monotonic()
+        if now.done and clock >= self._next and (now.results != self._tried or clock >= self._again):
+            self._tried = now.results
             self._begin(place)
 
-    def _say(self, now: HowFar) -> None:
-        """A line for the terminal, where the number of runs that are over has changed."""
+    def _look(self) -> HowFar | None:
+        """How far the study is; None, and a sentence is shown, where it cannot be told."""
+        try:
+            now = self._study.look()
+        except UserError as error:
+            self._shown = replace(self._shown, trouble=str(error))
+            return None
+        self._shown = replace(self._shown, line=now.line, trouble=self._failure)
         over = now.line.split("; ")[0]
         if over != self._told:
             self._told = over
             self._tell(now.line)
+        return now
 
     def _begin(self, place: Path) -> None:
         """Write the report, in a process of its own."""
@@ -171,9 +173,9 @@ class LiveReport:
             why = last.removeprefix("reconscale: ") if known else f"`reconscale report` ended with {code}: {last}"
             kept = "; what is shown is the last one that could" if self._shown.files else ""
             self._failure = f"The report could not be written{kept}. {why}"
-            self._tried, self._next = None, max(self._next, time.monotonic() + AGAIN)
+            self._again = time.monotonic() + AGAIN
             return
-        self._failure = ""
+        self._failure, self._again = "", float("inf")
         files = {path.name: path.read_bytes() for path in (place / "report").iterdir() if path.is_file()}
         self._shown = replace(self._shown, files=files)
 

@@ -17,7 +17,7 @@ from reconscale.study.under_way import UnderWay
 
 Stamp = tuple[int, int]
 """Time and size of a file: while they are the same, so is the file."""
-BESIDE = ("anchors/anchors.json", "faults.jsonl", "explanation.json")
+BESIDE = ("anchors/anchors.json", "faults.jsonl", "theory/explanation.json")
 """Files of a results folder that the report shows, besides results."""
 MOST_NAMED = 2
 """Runs under way that are named; of more it is said how many."""
