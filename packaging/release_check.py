@@ -1,4 +1,4 @@
-"""Tries an installed wheel the way a reader of the documentation does: in an environment of its own, from a folder of its own.
+"""Tries an installed wheel the way a reader of the documentation does, in an environment and a folder of its own.
 
 ``make release-check`` calls it with the Python of such an environment; only what the wheel asks for is installed there.
 
