@@ -28,7 +28,7 @@ VERDICTS = {
     "2026-11-29-version-2": "TRAIN LONGER FIRST",
     "2026-11-29-own-code": "COLLECT MORE",
 }
-"""Measured values decide these: a verdict that changes is a change of what is read, or of the rules, and to be looked at."""
+"""Measured values decide these: a verdict that changes is a change of what is read, or of the rules: look."""
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
@@ -47,7 +47,7 @@ def test_every_command_that_reads(folder: Path, tmp_path: Path) -> None:
     code, _, err = call("report", study, "--out", tmp_path / "report")
     numbers = json.loads((tmp_path / "report" / "numbers.json").read_text())
     profile = numbers["profile"] or numbers["metric"]
-    read = sorted(row["y"] if "y" in row else row[profile] for row in numbers["tables"]["points"])
+    read = sorted(row[numbers["metric"]] for row in numbers["tables"]["points"])
     assert code == 0 and read == pytest.approx(sorted(r["metrics"]["test"][profile] for r in results), abs=1e-9), err
     assert "</html>" in (tmp_path / "report" / "report.html").read_text()
 

@@ -28,7 +28,7 @@ BARS = 4
 
 
 class LiveCurve:
-    """What is drawn, and how it looks on a terminal; drawn anew only where something has changed.
+    """What is drawn, and how it looks on a terminal; it is drawn only where something has changed.
 
     Args:
         look: called with every event; gives what is to be drawn once that has changed, else none.
