@@ -56,7 +56,8 @@ def check_size() -> None:
         if path.is_file() and not path.is_symlink():
             name = path.relative_to(place).parts[0].removesuffix(".libs")
             sizes[name] = sizes.get(name, 0.0) + path.stat().st_blocks * 512 / 1e6
-    tools = sum(sizes.pop(name, 0.0) for name in [name for name in sizes if name.startswith(("pip", "setuptools"))])
+    installers = [name for name in sizes if name.startswith(("pip", "setuptools", "pkg_resources"))]
+    tools = sum(sizes.pop(name) for name in installers)
     for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:12]:
         print(f"{size:8.1f} MB {name}")
     total = sum(sizes.values())
