@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup dist fuzz audit sbom constraints clean
+.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup dist release-check fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-quality   seconds of one core to a quality: ours, and the recipes of others (hours; goes on when called again)"
 	@echo "make docs            the documentation as a site: build/site/index.html"
 	@echo "make dist            wheel and source package, checked: dist/ (packaging/ has images made of the wheel)"
+	@echo "make release-check   the wheel tried as the documentation says, with every Python that is here (half an hour)"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
 	@echo "make audit           known vulnerabilities of the pinned packages (needs PyPI's advisories)"
 	@echo "make sbom            what is installed, as CycloneDX JSON: dist/sbom.json"
@@ -127,6 +128,22 @@ dist: $(BUILD)/.installed
 	$(BUILD)/try/bin/python -m pip install --quiet --constraint constraints.txt dist/reconscale-*.whl
 	$(BUILD)/try/bin/reconscale --version
 	$(BUILD)/try/bin/reconscale demo --help > /dev/null
+
+# The wheel alone, in environments that have nothing else: the analysis side with every Python that is here, and its tests that need
+# no torch; the demonstration, the first tutorial and a notebook with training installed (several GB).
+PYTHONS ?= $(PYTHON) python3.12 python3.13
+
+release-check: dist
+	for python in $(PYTHONS); do \
+	  if ! command -v $$python > /dev/null; then echo "no $$python: left out"; continue; fi; \
+	  place=$(BUILD)/$$(basename $$python); rm -rf $$place; \
+	  $$python -m venv $$place && $$place/bin/python -m pip install --quiet dist/reconscale-*.whl \
+	    && $$place/bin/python -P packaging/release_check.py core \
+	    && $$place/bin/python -m pip install --quiet pytest hypothesis matplotlib pandas pyyaml \
+	    && $$place/bin/python -P -m pytest -q tests/laws || exit 1; done
+	$(PYTHON) -m venv $(BUILD)/train
+	$(BUILD)/train/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls dist/reconscale-*.whl)[train,pandas]"
+	$(BUILD)/train/bin/python -P packaging/release_check.py train
 
 HOURS ?= 1
 fuzz: $(STAMP)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconscale.cli import analysis, convert, curves, images, mixture, noise, sizing, statement, study, theory
+from reconscale.cli import analysis, convert, curves, images, mixture, noise, sizing, statement, study, theory, watch
 from reconscale.cli.display import handle_errors, set_verbosity
 
 app = typer.Typer(
@@ -97,6 +97,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "plan": study.plan,
     "run": study.run,
     "status": study.status,
+    "watch": watch.watch,
     "fit": analysis.fit,
     "forecast": analysis.forecast,
     "decide": analysis.decide,

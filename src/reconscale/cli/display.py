@@ -14,12 +14,12 @@ from typing import Any
 import typer
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.table import Table
 
+from reconscale.cli.live_curve import Bars, LiveCurve
 from reconscale.cli.notebook_bars import NotebookBars
-from reconscale.cli.time_left import TimeLeft
 from reconscale.errors import UserError
 from reconscale.format import duration
 
@@ -114,11 +114,19 @@ SILENCE = 20.0
 """Without a terminal a stage says where it is once this many seconds have gone by without a line."""
 
 
-def _bars(*columns: ProgressColumn) -> Any:
-    """Bars on the terminal or in a notebook; they are silent elsewhere."""
+def _bars(*columns: ProgressColumn, curve: LiveCurve | None = None) -> Any:
+    """Bars on the terminal or in a notebook; they are silent elsewhere. On the terminal the curve stands above them."""
     if errors.is_jupyter and not VERBOSITY.quiet:
         return NotebookBars()
-    return Progress(*columns, console=errors, transient=True, disable=VERBOSITY.quiet or not errors.is_terminal)
+    silent = VERBOSITY.quiet or not errors.is_terminal
+    return Bars(*columns, curve=curve, console=errors, transient=True, disable=silent)
+
+
+def _leave_curve(curve: LiveCurve | None) -> None:
+    """The curve as it is in the end stays on the terminal, when bars are gone."""
+    if curve is not None and errors.is_terminal and not errors.is_jupyter and not VERBOSITY.quiet:
+        for row in curve.rows(errors):
+            errors.print(row, highlight=False)
 
 
 class StageProgress:
@@ -148,6 +156,8 @@ class StageProgress:
         if label not in self._bars:
             self._bars[label] = self._progress.add_task(label, total=total)
         self._progress.update(self._bars[label], completed=done, total=total)
+        if done >= total > 0:  # the terminal's rows are for what is under way
+            self._progress.remove_task(self._bars.pop(label))
         if time.monotonic() - self._spoke > SILENCE:
             self._spoke = time.monotonic()
             if not errors.is_terminal and not errors.is_jupyter and not VERBOSITY.quiet:
@@ -158,17 +168,24 @@ class SweepProgress:
     """Progress of a sweep: an overall bar with the time left, and a bar for each running run.
 
     Without a terminal it prints a line for each finished run.
+
+    Args:
+        curve: drawn above the bars of a terminal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, curve: LiveCurve | None = None) -> None:
         self._seconds: dict[str, float] = {}
         self._fraction: dict[str, float] = {}
         self._psnr: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
+        from reconscale.study.time_left import TimeLeft  # commands that run nothing do not wait for it
+
         self._time = TimeLeft({}, 1)
         self._early = self._chosen = False
         self._ended = 0
-        self._progress = _bars(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+        self._curve = curve
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}")
+        self._progress = _bars(*columns, curve=curve)
         self._overall = self._progress.add_task("study", total=1.0, note="")
 
     def __enter__(self) -> Callable[[dict[str, Any]], None]:
@@ -177,6 +194,7 @@ class SweepProgress:
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
+        _leave_curve(self._curve)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -187,6 +205,8 @@ class SweepProgress:
 
     def _show(self, event: dict[str, Any]) -> None:
         kind = event["event"]
+        if self._curve is not None:
+            self._curve.take(event)
         if kind == "plan":
             self._plan(event)
         elif kind == "start":
@@ -206,6 +226,8 @@ class SweepProgress:
             self._end(event)
 
     def _plan(self, event: dict[str, Any]) -> None:
+        from reconscale.study.time_left import TimeLeft
+
         self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
         limit, most = event.get("limit"), event.get("most")
         self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()), limit=limit, most=most)
@@ -282,10 +304,16 @@ class SweepProgress:
 
 
 class RunsProgress:
-    """One bar: how many runs are over; lines are worded elsewhere."""
+    """One bar: how many runs are over; lines are worded elsewhere.
 
-    def __init__(self) -> None:
-        self._progress = _bars(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    Args:
+        curve: drawn above the bar of a terminal.
+    """
+
+    def __init__(self, curve: LiveCurve | None = None) -> None:
+        self._curve = curve
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}")
+        self._progress = _bars(*columns, curve=curve)
         self._bar = self._progress.add_task("runs", total=1.0, note="")
         self._over = self._all = 0
 
@@ -295,11 +323,14 @@ class RunsProgress:
 
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
+        _leave_curve(self._curve)
 
     def _line(self, text: str) -> None:
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, event: dict[str, Any]) -> None:
+        if self._curve is not None:
+            self._curve.take(event)
         if event["event"] == "plan":
             self._all = len(event["runs"])
         self._over += event["event"] == "end"

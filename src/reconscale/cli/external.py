@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconscale.cli.display import VERBOSITY, echo, errors, print_json
+from reconscale.cli.display import VERBOSITY, RunsProgress, echo, errors, print_json
+from reconscale.cli.live_curve import curve_of_external
 from reconscale.cli.next_command import command
 
 if TYPE_CHECKING:
     from reconscale.study import Status
+    from reconscale.study.external import ExternalFolder, ExternalStudy
+    from reconscale.training.executors.base import Tell
+
+AS_IT_IS: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 def run_external(path: Path, flags: dict[str, Any], again: str) -> Status:
@@ -26,27 +33,38 @@ def run_external(path: Path, flags: dict[str, Any], again: str) -> Status:
         UserError: see ``run_commands``.
     """
     from reconscale.jobs.command_study import run_commands
-    from reconscale.jobs.run_jobs import printer
-    from reconscale.study.external import load_external
+    from reconscale.study.external import ExternalFolder, load_external
     from reconscale.training.placement import ExecutionConfig
 
     places = {name: flags[name] for name in ("data", "device", "workers", "threads", "ray", "slurm")}
     study = load_external(path)
 
-    def show(line: str) -> None:
-        if not VERBOSITY.quiet:
-            errors.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    status = run_commands(
-        path,
-        ExecutionConfig(**places),
-        allowed=flags["allow_commands"],
-        tell=printer(study.runs(), study.analysis.metric, show),
-        retry_failed=flags["retry_failed"],
-        budget=flags["budget"],
-    )
+    with _shown(study, ExternalFolder.beside(path)) as tell:
+        status = run_commands(
+            path,
+            ExecutionConfig(**places),
+            allowed=flags["allow_commands"],
+            tell=tell,
+            retry_failed=flags["retry_failed"],
+            budget=flags["budget"],
+        )
     print_external(status, path, f"{again} --retry-failed", again)
     return status
+
+
+@contextmanager
+def _shown(study: ExternalStudy, folder: ExternalFolder) -> Iterator[Tell]:
+    """What takes the events: a line for each run that is over, and on a terminal a bar below the curve."""
+    from reconscale.jobs.run_jobs import printer
+
+    runs, metric = study.runs(), study.analysis.metric
+    if not errors.is_terminal or VERBOSITY.quiet:
+        say = lambda line: None if VERBOSITY.quiet else errors.print(line, **AS_IT_IS)  # noqa: E731
+        yield printer(runs, metric, say)
+        return
+    with RunsProgress(curve_of_external(study, folder)) as (print_line, advance):
+        words = printer(runs, metric, print_line)
+        yield lambda event: (words(event), advance(event))[0]
 
 
 def status_external(path: Path, json: bool) -> None:

@@ -22,6 +22,7 @@ from reconscale.cli.display import (
     handle_errors,
     print_json,
 )
+from reconscale.cli.live_curve import curve_of_study
 from reconscale.cli.next_command import command, known_data, known_plugins, needs_data, remember_data, stated_data
 from reconscale.cli.study_options import (
     AsJson,
@@ -282,7 +283,8 @@ def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_goi
     """Run a study with its progress shown; on a terminal, the user is asked whether to go on below the input."""
     from reconscale.training import run as run_all
 
-    stages, sweep = StageProgress(), SweepProgress()
+    curve = curve_of_study(study, folder) if errors.is_terminal else None
+    stages, sweep = StageProgress(), SweepProgress(curve)
 
     def ask_without_bars(question: str) -> bool:
         with sweep.paused(), stages.paused():  # they are drawn one within the other

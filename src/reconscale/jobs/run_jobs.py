@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,7 @@ from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalFolder, ExternalRun
 from reconscale.study.results_folder import Incident, append_incident
 from reconscale.study.subsets import Subsets
+from reconscale.study.under_way import recorded_progress
 from reconscale.training.adaptive_sweep import AdaptiveStudy, choose_and_train
 from reconscale.training.executors.base import AnyTask, Event, Executor, More, Placement, Tell
 from reconscale.training.executors.slurm import under_way
@@ -59,6 +60,10 @@ class Jobs:
             UserError: results cannot be written, or jobs of Slurm are working in the folder.
         """
         self._refuse_beside_jobs()
+        with recorded_progress(self.folder.root, self.tell) as tell:
+            replace(self, tell=tell)._train(runs, adaptive)
+
+    def _train(self, runs: Sequence[ExternalRun], adaptive: tuple[AdaptiveStudy, Budget] | None) -> None:
         order = list(dict.fromkeys(run.seed for run in runs))
         largest = 1 if self.where is None else -1  # side by side, the longest runs begin first
         runs = sorted(runs, key=lambda run: (order.index(run.seed), largest * run.n, largest * (run.width or 0)))

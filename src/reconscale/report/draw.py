@@ -10,15 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import figure as mpl_figure
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.patches import Rectangle
 
 from reconscale.errors import UserError
+
+try:
+    import matplotlib as mpl
+    from matplotlib import figure as mpl_figure
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+except ModuleNotFoundError as error:
+    raise UserError("figures", f"need the package {error.name}, which is not installed",
+                    "pip install 'reconscale[figures]'") from error  # fmt: skip
+
 from reconscale.report.axes import GRID, INK, MUTED
 from reconscale.report.marks import Band, Box, Drawing, Figure, Label, Mark, Rule, Series, Span, Surface
 

@@ -24,6 +24,7 @@ from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.study.results_folder import Incident, append_incident, folder_of, image_cautions
 from reconscale.study.trunks import continuing_runs, continuing_sentence
+from reconscale.study.under_way import recorded_progress
 from reconscale.training import checkpoint
 from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
@@ -268,7 +269,7 @@ def _run(
     images = prepare(study, where, progress)
     check_initial(study, images.channels, folder)
     runs = runs_of(study)
-    with folder.held(), incident_log(folder, runs, tell) as record:
+    with folder.held(), recorded_progress(folder.root, tell) as told, incident_log(folder, runs, told) as record:
         _refuse_beside_jobs(folder, where)
         for caution in (*_pin(folder, images), *unseen_cautions(study, images)):
             record({"event": "note", "text": f"caution: {caution}"})

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from reconscale.study.plan import makespan
+
 STEPS = 0.95
 """Of a run that its steps are counted as; the rest is its test."""
 
@@ -94,8 +96,6 @@ class TimeLeft:
     @property
     def seconds(self) -> float:
         """Seconds that are left; 0 where nothing is known."""
-        from reconscale.study.plan import makespan  # commands that run nothing do not wait for it
-
         self._look()
         finished = sum(self._done(run) for run in self._known)
         pace = self._busy / finished if finished > 0 and self._busy > 0 else 1.0
