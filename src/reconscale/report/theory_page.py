@@ -11,7 +11,8 @@ from typing import Any
 from reconscale.files import to_json, write_atomic
 from reconscale.format import amount, duration, general, plain
 from reconscale.report.analysis import json_safe
-from reconscale.report.axes import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION, AxesSpec, log_ticks
+from reconscale.report.axes import AxesSpec, log_ticks
+from reconscale.report.colours import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION
 from reconscale.report.marks import Dash, Figure, Label, Mark, Rule, Series
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Cell, Grid, Table, table
