@@ -4,3 +4,13 @@ window.addEventListener("load", () => {
     box.tabIndex = 0;
   }
 });
+
+// The theme gives every piece of code a box of buttons, one like the other: each gets a name of its own.
+new MutationObserver(() => {
+  document.querySelectorAll(".md-code__nav").forEach((box, index) => {
+    const name = `Buttons of code ${index + 1}`;
+    if (box.getAttribute("aria-label") !== name) {
+      box.setAttribute("aria-label", name);
+    }
+  });
+}).observe(document.documentElement, { childList: true, subtree: true });

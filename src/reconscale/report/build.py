@@ -135,6 +135,7 @@ def report_study(
     *,
     pictures: bool = True,
     progress: Progress | None = None,
+    spreadsheet: str = "",
 ) -> Path:
     """Write the report of a study, however far it is.
 
@@ -144,6 +145,7 @@ def report_study(
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         pictures: whether reconstructed images are embedded.
         progress: called with what is being done.
+        spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
 
     Returns:
         The path of ``report.html``.
@@ -152,7 +154,7 @@ def report_study(
         UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
     """
     known = analyse_study(study, folder_of(folder), progress=progress)
-    return write_study(known, Path(out), pictures=pictures, progress=progress)
+    return write_study(known, Path(out), pictures=pictures, progress=progress, spreadsheet=spreadsheet)
 
 
 def write_study(
@@ -163,6 +165,7 @@ def write_study(
     progress: Progress | None = None,
     beside: Beside | None = None,
     statement: Sequence[str] = (),
+    spreadsheet: str = "",
 ) -> Path:
     """Write the report of a study whose results are gathered already; see :func:`report_study`.
 
@@ -173,6 +176,7 @@ def write_study(
         progress: called with what is being done.
         beside: published curves to show beside that of the study, or None.
         statement: the paragraph on sample size to show; empty: none.
+        spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
     """
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
@@ -219,7 +223,7 @@ def write_study(
         statement=tuple(statement),
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
+    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress, spreadsheet=spreadsheet)
 
 
 def report_points(  # noqa: PLR0913 - options
@@ -232,6 +236,7 @@ def report_points(  # noqa: PLR0913 - options
     command: str = "reconscale report points.csv",
     beside: Beside | None = None,
     statement: Sequence[str] = (),
+    spreadsheet: str = "",
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -244,6 +249,7 @@ def report_points(  # noqa: PLR0913 - options
         command: what writes this page again, for the page.
         beside: published curves to show beside this one, or None.
         statement: the paragraph on sample size to show; empty: none.
+        spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
 
     Returns:
         The path of ``report.html``.
@@ -265,7 +271,7 @@ def report_points(  # noqa: PLR0913 - options
         statement=tuple(statement),
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, Path(out))
+    return _write(page, answer, tables, Path(out), spreadsheet=spreadsheet)
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
@@ -341,6 +347,7 @@ def _write(
     *,
     explanation: Explanation | None = None,
     progress: Progress | None = None,
+    spreadsheet: str = "",
 ) -> Path:
     """Draw the figures of a page, and write it with its tables and numbers."""
     say = progress or (lambda _: None)
@@ -350,7 +357,7 @@ def _write(
     names = [*sorted(f"{item.name}.csv" for item in filled), *files, "numbers.json"]
     say("writing the report")
     for item in filled:
-        write_atomic(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv(spreadsheet))
     for name, content in files.items():
         write_atomic(out / name, content)
     write_atomic(out / "numbers.json", to_json(_numbers(page, answer, tables, explanation)))
