@@ -5,7 +5,8 @@ window.addEventListener("load", () => {
   }
 });
 
-// The theme gives every piece of code a box of buttons, one like the other: each gets a name of its own.
+// The theme gives every piece of code a box of buttons, one like the other: each gets a name of its own. And it takes
+// code out of the order of the tab key while that is out of sight, where keys could not scroll it.
 new MutationObserver(() => {
   document.querySelectorAll(".md-code__nav").forEach((box, index) => {
     const name = `Buttons of code ${index + 1}`;
@@ -13,4 +14,7 @@ new MutationObserver(() => {
       box.setAttribute("aria-label", name);
     }
   });
-}).observe(document.documentElement, { childList: true, subtree: true });
+  for (const code of document.querySelectorAll("pre > code:not([tabindex])")) {
+    code.tabIndex = 0;
+  }
+}).observe(document.documentElement, { attributeFilter: ["tabindex"], childList: true, subtree: true });
