@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup dist release-check fuzz audit sbom constraints clean
+.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup accessibility dist release-check fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-training  images per second by network: ours, a plain loop, deepinv's Trainer"
 	@echo "make bench-quality   seconds of one core to a quality: ours, and the recipes of others (hours; goes on when called again)"
 	@echo "make docs            the documentation as a site: build/site/index.html"
+	@echo "make accessibility   axe-core over a page of every kind and the site, light and dark (minutes; needs npm and Chromium)"
 	@echo "make dist            wheel and source package, checked: dist/ (packaging/ has images made of the wheel)"
 	@echo "make release-check   the wheel tried as the documentation says, with every Python that is here (half an hour)"
 	@echo "make fuzz HOURS=1    coverage-guided fuzzing of every reader of a user's file"
@@ -112,6 +113,17 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "build/site/index.html"
 
+# Slower than the gate, and no part of it: axe-core is asked of npm, and where that or Chromium is missing nothing is done.
+AXE := .accessibility/node_modules/axe-core/axe.min.js
+AXE_VERSION := 4.14.1
+
+$(AXE):
+	@if command -v npm > /dev/null && npm install --prefix .accessibility --no-audit --no-fund --silent axe-core@$(AXE_VERSION); \
+	then true; else echo "no npm, or no way to its registry: axe-core $(AXE_VERSION) is not there"; fi
+
+accessibility: $(STAMP) $(AXE)
+	$(BIN)/python website/accessibility.py --axe $(AXE) --make build/accessibility $(wildcard build/site) $(wildcard demo*/report/report.html)
+
 # Building has an environment of its own. The wheel is tried in a third one, with what it says it needs and nothing else.
 BUILD := .venv-build
 
@@ -171,4 +183,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) build .venv-audit .venv-build .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build .accessibility .venv-audit .venv-build .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -16,7 +16,8 @@ import pytest
 from reconscale.laws import Points
 from reconscale.report import draw_points
 from reconscale.report.analysis import MetricFormat, analyse
-from reconscale.report.axes import AxesSpec, colour_of, contours, quality_axes, spread_labels
+from reconscale.report.axes import AxesSpec, contours, quality_axes, spread_labels
+from reconscale.report.colours import colour_of
 from reconscale.report.draw import FILE, _drawn, figure_files, page_drawing, panel_files
 from reconscale.report.figures import map_figure, quality_figure, size_figure, validation_figure
 from reconscale.report.marks import Band, Box, Figure, Label, Series, Surface
@@ -143,7 +144,8 @@ def test_points_on_the_page_say_their_numbers(written: Written, alone: Path) -> 
     for row in saved(written.out / "curve.csv"):
         assert any(f"mean {float(row['mean']):.2f} dB" in text for text in texts["quality"])
     places = re.findall(r'data-places="([^"]*)"', written.html)
-    assert [len(json.loads(p)) for p in places] == [len(t) for t in texts.values() for _ in ("wide", "narrow")]
+    screens = {name: ("wide", "beside", "narrow") if name == "quality" else ("wide", "narrow") for name in texts}
+    assert [len(json.loads(p)) for p in places] == [len(t) for name, t in texts.items() for _ in screens[name]]
     assert len(written.html) < 2_000_000
 
 
@@ -231,7 +233,7 @@ def test_right_axis_is_the_error_in_per_cent(written: Written) -> None:
 
 def test_text_is_large_enough(written: Written) -> None:
     """Where the page is as wide as it gets, and on a phone of 390 pixels."""
-    for screen, pixels in (("wide", 920), ("narrow", 361)):
+    for screen, pixels in (("wide", 920), ("beside", 544), ("narrow", 361)):
         for svg in re.findall(rf'<div class="{screen}"[^>]*>(<svg.*?</svg>)', written.html, re.DOTALL):
             width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
             sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:[\w ]* )?([\d.]+)px", svg)]

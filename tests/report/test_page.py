@@ -95,7 +95,8 @@ def test_page_is_safe_and_loads_nothing(written: Written, alone: Path) -> None:
 def test_order_of_the_page(written: Written) -> None:
     elements = check_safe(written.html)
     titles = [
-        "COLLECT MORE", "Can this be trusted?", "Quality against training set size", "What to run next",
+        "COLLECT MORE", "Can this be trusted?", "Quality against training set size", "Next step",
+        "What more would bring, and cost", "What to run next",
         "Data against network size",
         "Quality against network size", "Exchange rates", "Pictures", "Other test sets",
         "How the forecast was made and tested", "Findings", "What was measured", "Cost", "Training", "All runs",

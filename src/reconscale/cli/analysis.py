@@ -11,6 +11,7 @@ from rich.table import Table
 
 from reconscale.cli.display import console, echo, handle_errors, print_json
 from reconscale.cli.next_command import command
+from reconscale.cli.options import Spreadsheet
 from reconscale.cli.source import ExternalSource, Source, StudySource, is_csv, open_source
 from reconscale.errors import UserError
 
@@ -120,14 +121,17 @@ def report(  # noqa: PLR0913 - flags
         typer.Option(help="Published curves, or a group of them such as ct, to show beside this one; repeatable."),
     ] = None,
     statement: Annotated[bool, typer.Option("--statement", help="Show the paragraph on sample size.")] = False,
+    spreadsheet: Spreadsheet = "",
 ) -> None:
     """Write a report: one HTML page that works offline. Its figures and tables are written beside it."""
     with handle_errors():
         from reconscale.cli.beside import set_beside
         from reconscale.laws.findings import unique_findings
+        from reconscale.laws.spreadsheets import check_spreadsheet
         from reconscale.report import analyse, analyse_study, report_points, study_lines, write_study
         from reconscale.report.statement import points_statement, study_statement
 
+        check_spreadsheet(spreadsheet)
         if not is_csv(source) and (metric is not None or worthwhile is not None):
             raise UserError(
                 source, "--metric and --worthwhile are for CSV files", "set them in the study file's [analysis]"
@@ -139,7 +143,7 @@ def report(  # noqa: PLR0913 - flags
             known = analyse_study(opened.study, opened.folder, results=opened.results, target=target)
             said = study_statement(known) if statement else said
             page = write_study(known, out or opened.folder.root.parent / "report", pictures=pictures,
-                               beside=published, statement=said)  # fmt: skip
+                               beside=published, statement=said, spreadsheet=spreadsheet)  # fmt: skip
             echo(*study_lines(known))
         else:
             least = opened.worthwhile if worthwhile is None else worthwhile
@@ -149,9 +153,10 @@ def report(  # noqa: PLR0913 - flags
             flags: dict[str, Any] = {"out": out, "metric": metric, "worthwhile": worthwhile, "target": target}
             said = points_statement(analyse(points, worthwhile=least)) if statement else said
             flags |= {"beside": beside or None} | ({"statement": True} if statement else {})
+            flags |= {"spreadsheet": spreadsheet or None}
             page = report_points(points, folder, title=opened.name, worthwhile=least, target=target,
                                  command=command("report", source, **flags), beside=published,
-                                 statement=said)  # fmt: skip
+                                 statement=said, spreadsheet=spreadsheet)  # fmt: skip
         echo(*(line for paragraph in said for line in ("", paragraph)), *([""] if said else []), f"report: {page}")
 
 
@@ -275,13 +280,16 @@ def compare(  # noqa: PLR0913 - flags
     higher: Higher = None,
     profile: Profile = None,
     test_set: TestSet = None,
+    spreadsheet: Spreadsheet = "",
     json: AsJson = False,
 ) -> None:
     """Compare two methods as n grows. Where does one overtake the other, and what is the difference worth?"""
     with handle_errors():
+        from reconscale.laws.spreadsheets import check_spreadsheet
         from reconscale.report.analysis import json_safe
         from reconscale.report.comparison import Method, compare_methods, report_comparison
 
+        check_spreadsheet(spreadsheet)
         one, other = (
             open_source(path, metric=metric, higher=higher, profile=profile, test_set=test_set)
             for path in (first, second)
@@ -294,7 +302,7 @@ def compare(  # noqa: PLR0913 - flags
         else:
             echo(*known.lines(), *map(str, known.findings))
         if out is not None:
-            path = report_comparison(known, out, (str(first), str(second)))
+            path = report_comparison(known, out, (str(first), str(second)), spreadsheet=spreadsheet)
             if not json:
                 echo(f"Written: {path}")
 

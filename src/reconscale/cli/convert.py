@@ -12,7 +12,7 @@ from rich.table import Table
 
 from reconscale.cli.display import console, echo, errors, handle_errors, print_json
 from reconscale.cli.next_command import command
-from reconscale.cli.options import check_output_path
+from reconscale.cli.options import Spreadsheet, check_output_path
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,13 +39,16 @@ def import_logs(  # noqa: PLR0913 - flags
     width_from: Annotated[str | None, typer.Option(help=KeyOf.format("the width"))] = None,
     seed_from: Annotated[str | None, typer.Option(help=KeyOf.format("the seed"))] = None,
     pattern: Annotated[str, typer.Option(help="Pattern of the runs' names, such as 'n{n}_w{width}_s{seed}'.")] = "",
+    spreadsheet: Spreadsheet = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Turn logs of other tools into a CSV. Read it with fit, forecast, decide or report."""
     with handle_errors():
         from reconscale.importers import ColumnMapping, parse_take
         from reconscale.importers import import_logs as read
+        from reconscale.laws.spreadsheets import check_spreadsheet
 
+        check_spreadsheet(spreadsheet)
         check_output_path(out, source, force)
         keys = {"n": n_from, "p": p_from, "width": width_from, "seed": seed_from}
         labelling = ColumnMapping({label: key for label, key in keys.items() if key is not None}, pattern)
@@ -53,7 +56,7 @@ def import_logs(  # noqa: PLR0913 - flags
             source, kind=kind, metric=metric, value=value, take=parse_take(take), choose_by=choose_by,
             labelling=labelling,
         )  # fmt: skip
-        imported.to_csv(out)
+        imported.to_csv(out, spreadsheet=spreadsheet)
         echo(*summary_lines(imported, out))
 
 

@@ -11,7 +11,7 @@ import typer
 from reconscale.cli.analysis import AsJson, Higher, MetricName, Profile, TestSet
 from reconscale.cli.beside import set_beside
 from reconscale.cli.display import console, echo, handle_errors, plain_table, print_json
-from reconscale.cli.options import check_output_path
+from reconscale.cli.options import Spreadsheet, check_output_path
 from reconscale.cli.source import open_source
 from reconscale.errors import UserError
 
@@ -27,6 +27,7 @@ def curves(  # noqa: PLR0913 - flags
     beside: Annotated[Path | None, typer.Option(help="A study or a CSV to set beside them.")] = None,
     group: Annotated[str, typer.Option(help="For a CSV: the group of its problem, as ct. [default: not known]")] = "",
     out: Annotated[Path | None, typer.Option(help="Write one curve as a CSV, for forecast and the others.")] = None,
+    spreadsheet: Spreadsheet = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     metric: MetricName = None,
     higher: Higher = None,
@@ -37,7 +38,9 @@ def curves(  # noqa: PLR0913 - flags
     """List published learning curves, with sources and licences. Or set your curve beside them: which are alike?"""
     with handle_errors():
         from reconscale.laws.published_curves import select_curves
+        from reconscale.laws.spreadsheets import check_spreadsheet
 
+        check_spreadsheet(spreadsheet)
         if beside is not None:
             if out is not None:
                 raise UserError("--out", "is for one published curve", "leave --beside out, or write a report")
@@ -56,7 +59,7 @@ def curves(  # noqa: PLR0913 - flags
             if len(chosen) != 1:
                 raise UserError("curves", f"found {len(chosen)} for one file", "name one curve")
             check_output_path(out, Path(chosen[0].name), force)
-            chosen[0].points.to_csv(out)
+            chosen[0].points.to_csv(out, spreadsheet=spreadsheet)
         if json:
             print_json([asdict(curve) | {"sha256": curve.sha256} for curve in chosen])
         elif len(chosen) == 1:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from reconscale.cli.display import StageProgress, console, echo, errors, handle_errors, plain, print_json
 from reconscale.cli.next_command import command, needs_data, stated_data
+from reconscale.cli.options import Spreadsheet
 from reconscale.cli.study_options import AsJson, Data, StudyPath, load, where_to_run
 from reconscale.errors import UserError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from reconscale.study import Study
 
 
-def data(
+def data(  # noqa: PLR0913 - flags
     study: StudyPath,
     data: Data = None,
     verify: Annotated[
@@ -33,18 +34,22 @@ def data(
     seed: Annotated[
         int | None, typer.Option(help="With --split: whose order. [default: the first of the study]")
     ] = None,
+    spreadsheet: Spreadsheet = "",
     json: AsJson = False,
 ) -> None:
     """Prepare the images of a study and describe them. Shows counts, sizes, splits and skipped files."""
     with handle_errors():
+        from reconscale.laws.spreadsheets import check_spreadsheet
+
+        check_spreadsheet(spreadsheet)
         value, _ = load(study)
         where = where_to_run(data, "cpu", None, 1).resolved()
         if verify and split:
             raise UserError("--verify and --split", "found both", "give one at a time")
-        if not split and (n is not None or seed is not None):
-            raise UserError("--n and --seed", "are given without --split", "add --split, or leave them out")
+        if not split and (n is not None or seed is not None or spreadsheet):
+            raise UserError("--n, --seed and --spreadsheet", "are for --split", "add --split, or leave them out")
         if split:
-            _list_split(value, where.data_folder, (n, seed), json)
+            _list_split(value, where.data_folder, (n, seed), json, spreadsheet)
             return
         if verify:
             _verify(value, where.data_folder, (study, data), json)
@@ -70,7 +75,9 @@ def data(
         echo(*(f"caution: {sentence}" for sentence in cautions))
 
 
-def _list_split(value: Study, data: Path | None, which: tuple[int | None, int | None], json: bool) -> None:
+def _list_split(
+    value: Study, data: Path | None, which: tuple[int | None, int | None], json: bool, spreadsheet: str
+) -> None:
     """Print a split as CSV, or as JSON."""
     from reconscale.data import list_split
 
@@ -79,7 +86,7 @@ def _list_split(value: Study, data: Path | None, which: tuple[int | None, int | 
     if json:
         print_json(asdict(found))
     else:
-        sys.stdout.write(plain(found.to_csv()))
+        sys.stdout.write(plain(found.to_csv(spreadsheet=spreadsheet)))
 
 
 def _verify(value: Study, data: Path | None, given: tuple[Path, Path | None], json: bool) -> None:

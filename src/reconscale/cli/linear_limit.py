@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from reconscale.cli.display import StageProgress, console, echo, errors, handle_errors, plain_table, print_json
-from reconscale.cli.options import check_output_path, parse_sizes
+from reconscale.cli.options import Spreadsheet, check_output_path, parse_sizes
 from reconscale.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def from_images(  # noqa: PLR0913 - flags
     data: Annotated[Path | None, typer.Option(help="For a study: the folder of its images.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the patch positions.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write the curve to this CSV file.")] = None,
+    spreadsheet: Spreadsheet = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -66,8 +67,10 @@ def from_images(  # noqa: PLR0913 - flags
         from threadpoolctl import threadpool_limits
 
         from reconscale.files import write_atomic
+        from reconscale.laws.spreadsheets import check_spreadsheet
         from reconscale.theory.images import linear_curve, spectrum_of
 
+        check_spreadsheet(spreadsheet)
         if out is not None:
             check_output_path(out, source, force)
         asked = {"factor": factor, "acceleration": acceleration, "center": center, "keep": keep}
@@ -81,7 +84,7 @@ def from_images(  # noqa: PLR0913 - flags
             curve = linear_curve(spectrum, sizes, **counted, progress=lambda d, of: tell("computing the curve", d, of))
             near = _near(spectrum, within or [0.5, 0.1], counted)
         if out is not None:
-            write_atomic(out, _csv(curve))
+            write_atomic(out, _csv(curve, spreadsheet))
         if json:
             _warn_of_dark(cut)
             print_json(_record(spectrum, curve, near, cut))
@@ -210,12 +213,12 @@ def _sentences(
     return lines
 
 
-def _csv(curve: LinearCurve) -> str:
-    head = "n,mse,psnr,counts,per_image,floor\n"
-    tail = f"{curve.counts},{curve.per_image},{curve.floor!r}"
-    return head + "".join(
-        f"{n!r},{mse!r},{psnr!r},{tail}\n" for n, mse, psnr in zip(curve.n, curve.mse, curve.psnr, strict=True)
-    )
+def _csv(curve: LinearCurve, spreadsheet: str) -> str:
+    from reconscale.laws.csv_table import table_text
+
+    tail = (curve.counts, curve.per_image, curve.floor)
+    rows = [(*row, *tail) for row in zip(curve.n, curve.mse, curve.psnr, strict=True)]
+    return table_text(["n", "mse", "psnr", "counts", "per_image", "floor"], rows, spreadsheet)
 
 
 def _record(spectrum: Spectrum, curve: LinearCurve, near: dict[float, float | None], cut: Cut) -> dict[str, Any]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from reconscale.errors import UserError
+
+Spreadsheet = Annotated[
+    str, typer.Option(help="CSV for a spreadsheet whose decimals have a 'point' or a 'comma'. [default: for programs]")
+]
 
 
 def check_output_path(out: Path, source: Path, force: bool) -> None:

@@ -23,7 +23,7 @@ from reconscale.cli.display import (
     print_json,
 )
 from reconscale.cli.linear_limit import from_images
-from reconscale.cli.options import check_output_path, parse_number, parse_sizes
+from reconscale.cli.options import Spreadsheet, check_output_path, parse_number, parse_sizes
 from reconscale.errors import UserError
 from reconscale.format import duration
 
@@ -50,6 +50,7 @@ def curve(  # noqa: PLR0913 - flags
     seed: Seed = 0,
     workers: Workers = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    spreadsheet: Spreadsheet = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -58,10 +59,12 @@ def curve(  # noqa: PLR0913 - flags
         from threadpoolctl import threadpool_limits
 
         from reconscale.files import write_atomic
+        from reconscale.laws.spreadsheets import check_spreadsheet
         from reconscale.report.theory_page import risks_table, summary_table
         from reconscale.theory import Setting, Subspace
         from reconscale.theory.settings import landmarks, risk_rows
 
+        check_spreadsheet(spreadsheet)
         model = Subspace(parse_number("--dim", dim), parse_number("--ambient", ambient), sigma)
         sizes = parse_sizes(n) or _grid(model)
         if csv is not None:
@@ -71,7 +74,7 @@ def curve(  # noqa: PLR0913 - flags
             rows, marks = risk_rows(model, found), landmarks(model)
         setting = Setting(model, tuple(sizes), (sizes[0], sizes[-1]), (sizes[0], sizes[-1]))
         if csv is not None:
-            write_atomic(csv, summary_table([(setting, rows)]).csv())
+            write_atomic(csv, summary_table([(setting, rows)]).csv(spreadsheet))
         if json:
             print_json(_record(model, rows, marks, risks_table([(setting, found)]).records()))
             return
@@ -88,12 +91,15 @@ def reproduce(
     runs: Annotated[int, typer.Option(help="Training sets drawn at each n.")] = 5,
     seed: Seed = 0,
     workers: Workers = None,
+    spreadsheet: Spreadsheet = "",
 ) -> None:
     """Reproduce the paper's theory figure. Risk against n in eight settings, with fits, expectations and the bound."""
     with handle_errors():
+        from reconscale.laws.spreadsheets import check_spreadsheet
         from reconscale.report.theory_page import literal_flops, report_theory
         from reconscale.theory.settings import landmarks, risk_rows
 
+        check_spreadsheet(spreadsheet)
         chosen = _settings(setting)
         if out.is_file():
             raise UserError(out, "is a file", "name a folder by --out")
@@ -104,7 +110,7 @@ def reproduce(
             mine = [e for e in found if e.model == item.model]
             parts.append((item, mine, risk_rows(item.model, mine), landmarks(item.model)))
         took = time.perf_counter() - began
-        path, fits = report_theory(parts, out, runs=runs, seed=seed, seconds=took)
+        path, fits = report_theory(parts, out, runs=runs, seed=seed, seconds=took, spreadsheet=spreadsheet)
         console.print(_fits_shown(fits))
         console.print(
             f"{len(found):,} training sets in {duration(took)}; gradient descent on full matrices would take "

@@ -15,6 +15,7 @@ from reconscale.data.pairs.subset import PairSubset
 from reconscale.data.subset import ImageSubset
 from reconscale.data.volumes.volume_set import Slices
 from reconscale.errors import UserError, check_int
+from reconscale.laws.spreadsheets import MARK, SPREADSHEETS, check_spreadsheet
 from reconscale.study import Study
 
 
@@ -48,10 +49,19 @@ class SplitListing:
     seed: int
     sets: Mapping[str, tuple[ListedImage, ...]]
 
-    def to_csv(self) -> str:
-        """A line for every image: set, place (of training images, in the nested order), unit, image; of pairs truth."""
+    def to_csv(self, *, spreadsheet: str = "") -> str:
+        """A line for every image: set, place (of training images, in the nested order), unit, image; of pairs truth.
+
+        Args:
+            spreadsheet: ``point`` or ``comma``: for one with that mark of decimals; empty: for programs.
+
+        Raises:
+            UserError: another spreadsheet.
+        """
+        check_spreadsheet(spreadsheet)
         stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
+        stream.write(MARK if spreadsheet else "")
+        writer = csv.writer(stream, lineterminator="\n", delimiter=SPREADSHEETS.get(spreadsheet, ","))
         paired = any(image.truth for images in self.sets.values() for image in images)
         writer.writerow(["set", "place", "unit", "image", *(["truth"] * paired)])
         for name, images in self.sets.items():

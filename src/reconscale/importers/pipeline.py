@@ -103,18 +103,23 @@ class Imported:
     origins: dict[str, str]
     findings: tuple[Finding, ...]
 
-    def to_csv(self, path: str | Path) -> None:
+    def to_csv(self, path: str | Path, *, spreadsheet: str = "") -> None:
         """Write the rows as a CSV file that ``Points.from_csv`` reads.
 
         Findings stand in a last column, ``cautions``, in every row: so they stay with the rows in spreadsheets and data
         frames, and ``Points.from_csv`` has them again.
 
+        Args:
+            path: the file.
+            spreadsheet: ``point`` or ``comma``: for one with that mark of decimals; empty: for programs.
+
         Raises:
-            UserError: the file cannot be written.
+            UserError: the file cannot be written, or the spreadsheet is another one.
         """
         said = joined_findings(self.findings)
         header = (*self.header, CAUTIONS) if said else self.header
-        write_table(Path(path), header, [(*row, said) for row in self.rows] if said else self.rows)
+        rows = [(*row, said) for row in self.rows] if said else self.rows
+        write_table(Path(path), header, rows, spreadsheet)
 
 
 def import_logs(

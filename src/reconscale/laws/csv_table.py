@@ -31,6 +31,7 @@ from reconscale.laws.column_names import (
 from reconscale.laws.csv_text import COUNTS, Sheet, advise_number, check_thousands, read_cells
 from reconscale.laws.findings import Finding, finding, findings_of
 from reconscale.laws.metrics import below_decibels
+from reconscale.laws.spreadsheets import MARK, SPREADSHEETS, check_spreadsheet, spelt
 from reconscale.laws.table_rows import find_columns, metric_columns, named_after_metrics, one_row_a_run
 
 NUMBERS = ("n", "y", *METRIC_COLUMNS, "p", "validation", "steps")
@@ -237,32 +238,37 @@ def metric_findings(column: str, header: Sequence[str] = ()) -> tuple[Finding, .
     return tuple(found)
 
 
-def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV in which every float reads back to the same bits, whole or not at all."""
-    write_atomic(path, table_text(header, rows))
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]], spreadsheet: str = "") -> None:
+    """Write a CSV in which every float reads back to the same bits, whole or not at all; see :func:`table_text`."""
+    write_atomic(path, table_text(header, rows, spreadsheet))
 
 
-def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as CSV, for programs and spreadsheets.
+def table_text(header: Sequence[str], rows: Iterable[Sequence[object]], spreadsheet: str = "") -> str:
+    """A table as CSV: for programs, or for a spreadsheet whose mark of decimals is ``point`` or ``comma``.
 
     Every float reads back to the same bits, None is an empty cell, and text that a spreadsheet would run as a formula
     stands behind an apostrophe.
+
+    Raises:
+        UserError: another spreadsheet.
 
     >>> print(table_text(["n", "run"], [[0.1, "unet"], [-1.0, "=1+1"]]), end="")
     n,run
     0.1,unet
     -1.0,'=1+1
     """
+    check_spreadsheet(spreadsheet)
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_cell, header))
-    writer.writerows([map(_cell, row) for row in rows])
+    text.write(MARK if spreadsheet else "")
+    writer = csv.writer(text, lineterminator="\n", delimiter=SPREADSHEETS.get(spreadsheet, ","))
+    writer.writerow([_cell(name, spreadsheet) for name in header])
+    writer.writerows([_cell(value, spreadsheet) for value in row] for row in rows)
     return text.getvalue()
 
 
-def _cell(value: object) -> object:
+def _cell(value: object, spreadsheet: str) -> object:
     if isinstance(value, float):
-        return repr(value)
+        return spelt(value, spreadsheet)
     if isinstance(value, str) and value.startswith(FORMULA) and not is_number(value):
         return f"'{value}"
     return value

@@ -213,14 +213,18 @@ class Points(Drawn):
             found = f"{mistake.found} (the scale in '{column}' is applied)" if scaled else mistake.found
             raise UserError(f"{path}, {mistake.where}", found, mistake.remedy) from mistake
 
-    def to_csv(self, path: str | Path) -> None:
+    def to_csv(self, path: str | Path, *, spreadsheet: str = "") -> None:
         """Write the rows so that :meth:`from_csv` reads the same bits back (without findings and trainings).
 
+        Args:
+            path: the file.
+            spreadsheet: ``point`` or ``comma``: for one with that mark of decimals; empty: for programs.
+
         Raises:
-            UserError: the file cannot be written.
+            UserError: the file cannot be written, or the spreadsheet is another one.
         """
         columns = self._columns()
-        write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)))
+        write_table(Path(path), list(columns), list(zip(*columns.values(), strict=True)), spreadsheet)
 
     def to_dataframe(self) -> Any:
         """The rows as a data frame of pandas, which :meth:`from_dataframe` reads back (without findings and trainings).

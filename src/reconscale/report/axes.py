@@ -14,13 +14,6 @@ from reconscale.laws.points import METRICS
 from reconscale.report.analysis import MetricFormat
 from reconscale.report.tables import Table
 
-INK, MUTED, GRID = "#1b2733", "#5b6875", "#e3e8ee"
-BLUE, VERMILLION, GREY, PURPLE = "#0072B2", "#B34700", "#6b7480", "#7B2D8B"
-GREEN = "#00694d"
-MAP_RAMP = ("#eef5fa", "#6fb0d8")
-"""From poor to good."""
-RAMP = ((0x8A, 0xC4, 0xE8), (0x00, 0x72, 0xB2), (0x0A, 0x26, 0x40))
-"""From the smallest n to the largest: lightness alone tells them apart."""
 PERCENT = (
     *(1000, 700, 500, 400, 300, 250, 200, 170, 150, 130, 120, 110, 105),
     *(100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 30, 20, 10, 5, 2, 1),
@@ -212,14 +205,6 @@ def heading(axes: AxesSpec, status: str, left: float, right: float) -> str:
     share = math.log(right / max(left, axes.x[0])) / math.log(axes.x[1] / axes.x[0])
     words = (title, title.removeprefix("forecast "), title.split()[-1])
     return next((text for text in words if share > 0.0115 * len(text)), words[-1])
-
-
-def colour_of(index: int, count: int) -> str:
-    """The colour of curve ``index`` of ``count``, from the smallest n to the largest."""
-    place = 1.0 if count < 2 else index / (count - 1)
-    start, end = (RAMP[0], RAMP[1]) if place < 0.5 else (RAMP[1], RAMP[2])
-    part = 2 * place if place < 0.5 else 2 * place - 1
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(start, end, strict=True))
 
 
 def spread_labels(heights: Sequence[float], gap: float) -> list[float]:

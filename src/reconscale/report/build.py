@@ -18,6 +18,7 @@ from reconscale.report.analysis import Analysis, analyse, decision_record, json_
 from reconscale.report.choices import choices_grid, choices_table
 from reconscale.report.comparison import exchange_table, rates_grid
 from reconscale.report.convergence import probes_table, steps_table
+from reconscale.report.crowds import CROWDED, MOST_ROWS, crowd_note, lost_runs
 from reconscale.report.explanation import (
     CAPTION,
     Explanation,
@@ -25,9 +26,9 @@ from reconscale.report.explanation import (
     explanation_sentences,
     explanation_table,
 )
+from reconscale.report.first_screen import answer_in_short, next_step_of, question_of
 from reconscale.report.marks import Figure
 from reconscale.report.page import Page, Plot, render
-from reconscale.report.page_text import problem_words
 from reconscale.report.pictures import strips_of
 from reconscale.report.published import (
     PUBLISHED_ALT,
@@ -79,12 +80,14 @@ def plots_of(
     title: str, answer: Analysis | None, tables: Mapping[str, Table], made: Explanation | None = None
 ) -> tuple[dict[str, Plot], dict[str, bytes]]:
     """The figures of the page by name, and the content of their files by the file's name."""
-    from reconscale.report.draw import figure_files, page_drawing
+    from reconscale.report.draw import BESIDE, SCREENS, figure_files, page_drawing
 
     plots: dict[str, Plot] = {}
     files: dict[str, bytes] = {}
     for name, figure, alt, caption, used in [] if answer is None else _figures(answer, tables, made):
-        plots[name] = Plot(name, page_drawing(figure, name), alt, caption, used)
+        drawn = page_drawing(figure, name, BESIDE if name == "quality" else SCREENS)
+        note = crowd_note(name, tables) if name in CROWDED else ""
+        plots[name] = Plot(name, drawn, alt, caption + note, used)
         heading = f"{title}: explanation, not forecast" if name == "explanation" else title
         files |= {f"{name}.{kind}": content for kind, content in figure_files(figure, heading).items()}
     return plots, files
@@ -121,6 +124,8 @@ def _figures(
 
 
 Progress = Callable[[str], None]
+MOST_RECORDS = 20_000
+"""Rows of a table of ``numbers.json``; longer ones are in their CSV files alone, and counted there."""
 
 
 def report_study(
@@ -130,6 +135,7 @@ def report_study(
     *,
     pictures: bool = True,
     progress: Progress | None = None,
+    spreadsheet: str = "",
 ) -> Path:
     """Write the report of a study, however far it is.
 
@@ -139,6 +145,7 @@ def report_study(
         out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
         pictures: whether reconstructed images are embedded.
         progress: called with what is being done.
+        spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
 
     Returns:
         The path of ``report.html``.
@@ -147,7 +154,7 @@ def report_study(
         UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
     """
     known = analyse_study(study, folder_of(folder), progress=progress)
-    return write_study(known, Path(out), pictures=pictures, progress=progress)
+    return write_study(known, Path(out), pictures=pictures, progress=progress, spreadsheet=spreadsheet)
 
 
 def write_study(
@@ -158,6 +165,7 @@ def write_study(
     progress: Progress | None = None,
     beside: Beside | None = None,
     statement: Sequence[str] = (),
+    spreadsheet: str = "",
 ) -> Path:
     """Write the report of a study whose results are gathered already; see :func:`report_study`.
 
@@ -168,6 +176,7 @@ def write_study(
         progress: called with what is being done.
         beside: published curves to show beside that of the study, or None.
         statement: the paragraph on sample size to show; empty: none.
+        spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
     """
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
@@ -192,7 +201,7 @@ def write_study(
     tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
         _page(answer, tables, study.name, (known.verdict, known.sentence)),
-        subtitle=page_text.sentence_case(problem_words(study)),
+        subtitle=question_of(answer, study.problem.words, study.images.noun),
         facts=page_text.facts(study, answer, known.results, known.anchors),
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
@@ -203,6 +212,7 @@ def write_study(
         volumes=volumes_grid(volumes, quantity),
         sets=sets_grid(known.sets, study.images.noun),
         runs=html_tables.runs_grid(tables["runs"], profile),
+        lost=lost_runs(tables["runs"]) if len(tables["runs"]) > MOST_ROWS else None,
         runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
         faults=page_text.faults(faults),
         choices=choices_grid(chosen, study.images.noun),
@@ -213,7 +223,7 @@ def write_study(
         statement=tuple(statement),
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
+    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress, spreadsheet=spreadsheet)
 
 
 def report_points(  # noqa: PLR0913 - options
@@ -226,6 +236,7 @@ def report_points(  # noqa: PLR0913 - options
     command: str = "reconscale report points.csv",
     beside: Beside | None = None,
     statement: Sequence[str] = (),
+    spreadsheet: str = "",
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -238,6 +249,7 @@ def report_points(  # noqa: PLR0913 - options
         command: what writes this page again, for the page.
         beside: published curves to show beside this one, or None.
         statement: the paragraph on sample size to show; empty: none.
+        spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
 
     Returns:
         The path of ``report.html``.
@@ -250,6 +262,7 @@ def report_points(  # noqa: PLR0913 - options
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
+        subtitle=question_of(answer, "", points.unit),
         facts=page_text.facts(None, answer, ()),
         runs=rows,
         runs_summary=times(len(points), "measurement"),
@@ -258,7 +271,7 @@ def report_points(  # noqa: PLR0913 - options
         statement=tuple(statement),
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, Path(out))
+    return _write(page, answer, tables, Path(out), spreadsheet=spreadsheet)
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
@@ -298,6 +311,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
         verdict=verdict[0],
         sentence=verdict[1],
         steps=html_tables.steps_grid(tables["next-steps"]),
+        next_step=next_step_of(tables["next-steps"], tables.get("gains"), answer),
         findings=findings,
     )
     if answer is None:
@@ -306,6 +320,7 @@ def _page(answer: Analysis | None, tables: Mapping[str, Table], title: str, verd
     return replace(
         page,
         surety=answer.surety,
+        in_short=answer_in_short(answer),
         reservation=answer.reservation,
         gains=html_tables.gains_grid(tables["gains"], answer) if known else None,
         needs=(*target_sentence(answer), answer.price.sentence) if known else (),
@@ -332,6 +347,7 @@ def _write(
     *,
     explanation: Explanation | None = None,
     progress: Progress | None = None,
+    spreadsheet: str = "",
 ) -> Path:
     """Draw the figures of a page, and write it with its tables and numbers."""
     say = progress or (lambda _: None)
@@ -341,7 +357,7 @@ def _write(
     names = [*sorted(f"{item.name}.csv" for item in filled), *files, "numbers.json"]
     say("writing the report")
     for item in filled:
-        write_atomic(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv(spreadsheet))
     for name, content in files.items():
         write_atomic(out / name, content)
     write_atomic(out / "numbers.json", to_json(_numbers(page, answer, tables, explanation)))
@@ -361,7 +377,8 @@ def _numbers(
         "verdict": page.verdict,
         "surety": page.surety,
         "sentence": " ".join(filter(None, (page.reservation, page.sentence))),
-        "tables": {name: item.records() for name, item in tables.items()},
+        "tables": {name: item.records() for name, item in tables.items() if len(item) <= MOST_RECORDS},
+        "tables_in_files": {name: len(item) for name, item in tables.items() if len(item) > MOST_RECORDS},
     }
     if answer is not None:
         quantity = answer.quantity

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconscale.format import amount, format_chance
+from reconscale.report.crowds import MOST_ROWS, spaced
 from reconscale.report.tables import Grid, Table, table
 from reconscale.study.choices import ChosenRun
 
@@ -22,9 +23,11 @@ def choices_grid(chosen: Sequence[ChosenRun], noun: str) -> Grid | None:
         return None
     rows = tuple(
         (str(index), amount(one.n), str(one.width), str(one.seed), one.why, *_known(one))
-        for index, one in enumerate(chosen, 1)
+        for index, one in spaced(list(enumerate(chosen, 1)), MOST_ROWS)
     )
     caption = "Runs were chosen one by one, by what was known when a worker was free; chances that twice as much pays"
+    if len(rows) < len(chosen):
+        caption += f"; {len(rows)} of {len(chosen)} choices, evenly spaced, all are in choices.csv"
     return Grid(caption, ("#", f"#n ({noun})", "#width", "#seed", "why", "so far", "#twice n", "#twice p"), rows)
 
 

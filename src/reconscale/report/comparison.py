@@ -117,13 +117,14 @@ def compare_methods(first: Method, second: Method) -> MethodComparison:
     return MethodComparison((first, second), made, (one, other))
 
 
-def report_comparison(known: MethodComparison, out: Path, sources: Sequence[str]) -> Path:
+def report_comparison(known: MethodComparison, out: Path, sources: Sequence[str], *, spreadsheet: str = "") -> Path:
     """Write the page with its figure, CSV files and ``numbers.json``.
 
     Args:
         known: the comparison.
         out: the folder; made where it is missing.
         sources: what was compared, as it is given on the command line.
+        spreadsheet: what the CSV files are for; see :meth:`.tables.Table.csv`.
 
     Returns:
         The path of ``compare.html``.
@@ -152,7 +153,7 @@ def report_comparison(known: MethodComparison, out: Path, sources: Sequence[str]
         files=written,
     )
     for item in tables:
-        write_atomic(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv(spreadsheet))
     for kind, content in files.items():
         write_atomic(out / f"comparison.{kind}", content)
     numbers = {"reconscale": version("reconscale"), **known.record(), "tables": {t.name: t.records() for t in tables}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:
     raise UserError("figures", f"need the package {error.name}, which is not installed",
                     "pip install 'reconscale[figures]'") from error  # fmt: skip
 
-from reconscale.report.axes import GRID, INK, MUTED
+from reconscale.report.colours import GRID, INK, MUTED, with_variables
 from reconscale.report.marks import Band, Box, Drawing, Figure, Label, Mark, Rule, Series, Span, Surface
 
 STYLE: Any = {
@@ -67,6 +67,8 @@ class Layout:
 FILE = Layout(8.2, 12.0, 2)
 PANELS = Layout(11.5, 12.0, 2)
 SCREENS = {"wide": Layout(10.2, 10.5, 3), "narrow": Layout(4.4, 11.0, 1, narrow=True)}
+BESIDE = {"wide": SCREENS["wide"], "beside": Layout(6.6, 11.0, 2), "narrow": SCREENS["narrow"]}
+"""Of the one picture that stands beside the answer where there is room."""
 
 
 def figure_files(figure: Figure, title: str) -> dict[str, bytes]:
@@ -85,17 +87,25 @@ def panel_files(panels: Sequence[tuple[str, Figure]]) -> dict[str, bytes]:
     return files
 
 
-def page_drawing(figure: Figure, name: str) -> Drawing:
-    """A figure for a page; ``name`` keeps the ids inside of it apart from those of other figures."""
+def page_drawing(figure: Figure, name: str, screens: Mapping[str, Layout] = SCREENS) -> Drawing:
+    """A figure for a page; ``name`` keeps the ids inside of it apart from those of other figures.
+
+    Args:
+        figure: the figure.
+        name: its name.
+        screens: name of a width of screen -> layout of the drawing for it.
+    """
     marks = [mark for mark in figure.marks if isinstance(mark, Series | Surface)]
     texts = [text for mark in marks for text in _texts(mark)]
-    drawing = Drawing({}, {}, [text for text in texts if text])
-    for screen, layout in SCREENS.items():
+    ground = "light" if any(isinstance(mark, Surface) for mark in marks) else ""
+    drawing = Drawing({}, {}, [text for text in texts if text], ground)
+    for screen, layout in screens.items():
         with _drawn([("", figure)], layout, f"{name}-{screen}") as (canvas, axes):
             canvas.set_dpi(72)
             stream = io.StringIO()
-            canvas.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-            drawing.svg[screen] = _element(stream.getvalue())
+            plain: Any = {"metadata": dict.fromkeys(("Date", "Creator", "Format", "Type")), "transparent": True}
+            canvas.savefig(stream, format="svg", **plain)
+            drawing.svg[screen] = with_variables(_element(stream.getvalue()))
             places = [place for mark in marks for place in _places(mark, axes[0])]
             drawing.places[screen] = [place for place, text in zip(places, texts, strict=True) if text]
     return drawing

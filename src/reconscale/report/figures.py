@@ -9,16 +9,8 @@ from typing import Any
 from reconscale.format import amount, general, short
 from reconscale.report.analysis import MetricFormat
 from reconscale.report.axes import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    MAP_RAMP,
-    PURPLE,
     SERIES,
-    VERMILLION,
     AxesSpec,
-    colour_of,
     contours,
     curves_axes,
     explanation_axes,
@@ -32,6 +24,8 @@ from reconscale.report.axes import (
     steps_axes,
     validation_axes,
 )
+from reconscale.report.colours import BLUE, GREEN, GREY, INK, MAP_RAMP, PURPLE, VERMILLION, colour_of
+from reconscale.report.crowds import MOST_CURVES, MOST_DOTS, MOST_SEEDS, MOST_TRAININGS, spaced, spread_of_runs
 from reconscale.report.marks import Band, Box, Dash, Figure, Label, Mark, Rule, Series, Span, Surface
 from reconscale.report.tables import Table
 
@@ -64,7 +58,7 @@ def quality_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figur
         hover=[_curve_text(row, quantity) for row in curve.records()],
     )
     runs = _runs(tables["points"].where(selected=1), "n", quantity, INK, "runs", "every run")
-    marks = [*_anchors(tables["anchors"], axes, quantity), *_fan(tables["fan"], axes, quantity), means, runs]
+    marks = [*_anchors(tables["anchors"], axes, quantity), *_fan(tables["fan"], axes, quantity), means, *runs]
     return Figure(axes, (*marks, *_held_back(tables["backtest"], axes, quantity)), 5.4)
 
 
@@ -94,6 +88,7 @@ def map_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     marks += _best_use(tables["budget"])
     for selected, name in ((0, "measured"), (1, "measured, selected")):
         cells = tables["network-size"].where(selected=selected)
+        cells = Table(cells.name, cells.columns, tuple(spaced(cells.rows, MOST_DOTS)))
         texts = [f"measured {quantity.say(row['mean'])}\n{_cell(row)}" for row in _records(cells)]
         marks.append(
             Series(cells.numbers("n"), cells.numbers("p"), name, name, marker="o", size=5 + 3 * selected,
@@ -105,12 +100,13 @@ def map_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
 def size_figure(tables: Mapping[str, Table], quantity: MetricFormat) -> Figure:
     """Quality against p: one line for each n, and every run a dot."""
     axes, cells = size_axes(tables, quantity), tables["network-size"]
-    sizes = sorted(set(cells.numbers("n")))
+    sizes = spaced(sorted(set(cells.numbers("n"))), MOST_CURVES)
     marks: list[Mark] = []
     ends = []
     for index, n in enumerate(sizes):
         part, colour = cells.where(n=n), colour_of(index, len(sizes))
-        marks.append(_runs(tables["points"].where(n=n), "p", quantity, colour, f"runs {n:g}"))
+        if len(tables["points"]) <= MOST_DOTS:
+            marks += _runs(tables["points"].where(n=n), "p", quantity, colour, f"runs {n:g}")
         marks += [_cells(part, quantity, f"size {n:g}", colour, 5, 1.8),
                   _cells(part.where(selected=1), quantity, f"selected {n:g}", colour, 9)]  # fmt: skip
         ends.append((part.numbers("mean")[-1], f"n = {short(n)}"))
@@ -127,12 +123,13 @@ def _cells(cells: Table, quantity: MetricFormat, key: str, colour: str, size: fl
 def validation_figure(curves: Table) -> Figure:
     """Validation quality over training, of the selected width at every n; one line a run."""
     axes, shown = validation_axes(curves), curves.where(selected=1)
-    sizes = sorted(set(shown.numbers("n")))
+    sizes = spaced(sorted(set(shown.numbers("n"))), MOST_CURVES)
+    seeds = None if len(set(shown.column("id"))) <= MOST_TRAININGS else MOST_SEEDS
     marks: list[Mark] = []
     ends = []
     for index, n in enumerate(sizes):
         part, colour, last = shown.where(n=int(n)), colour_of(index, len(sizes)), []
-        for name in dict.fromkeys(part.column("id")):
+        for name in list(dict.fromkeys(part.column("id")))[:seeds]:
             run = part.where(id=name)
             every = max(1, len(run) // SHOWN_LOOKS)
             texts = ["" if index % every else f"n = {amount(n)}, seed {row['seed']}\n{_look_text(row)}"
@@ -150,7 +147,7 @@ def steps_figure(steps: Table) -> Figure:
     The last dot of a curve is filled where all its runs have converged.
     """
     shown = steps.where(selected=1) if any(steps.column("selected")) else steps
-    axes, sizes = steps_axes(shown), sorted(set(shown.numbers("n")))
+    axes, sizes = steps_axes(shown), spaced(sorted(set(shown.numbers("n"))), MOST_CURVES)
     marks: list[Mark] = []
     ends = []
     for index, n in enumerate(sizes):
@@ -229,11 +226,14 @@ def _run_name(row: dict[str, Any]) -> str:
     return ", ".join([f"n = {amount(row['n'])}", *known])
 
 
-def _runs(points: Table, across: str, quantity: MetricFormat, colour: str, key: str, name: str = "") -> Series:
-    """Every run a dot, at its n or p."""
+def _runs(points: Table, across: str, quantity: MetricFormat, colour: str, key: str, name: str = "") -> list[Series]:
+    """Every run a dot, at its n or p; of many, bars of how they are spread."""
+    if len(points) > MOST_DOTS:
+        look = {"key": key, "name": name and "runs, 5 % to 95 %", "colour": colour}
+        return spread_of_runs(points, across, quantity, look)
     texts = [f"{_run_name(row)}\n{quantity.say(row[quantity.metric])}" for row in _records(points)]
     x, y = points.numbers(across), points.numbers(quantity.metric)
-    return Series(x, y, key, name, colour=colour, alpha=0.6, marker="o", size=4.5, hover=texts)
+    return [Series(x, y, key, name, colour=colour, alpha=0.6, marker="o", size=4.5, hover=texts)]
 
 
 def _fan(fan: Table, axes: AxesSpec, quantity: MetricFormat) -> list[Mark]:

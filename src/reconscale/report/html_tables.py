@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from reconscale.format import MINUS, amount, duration, format_chance, general, number, plain, round_interval, short
 from reconscale.laws import LAWS
 from reconscale.report.analysis import Analysis, MetricFormat
+from reconscale.report.crowds import MOST_CURVES, MOST_ROWS, cells_of_points, cells_of_runs, spaced
 from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
 from reconscale.report.tables import Grid, Table
 from reconscale.study import PROFILES
@@ -27,9 +29,9 @@ def cost_grid(costs: Table) -> Grid | None:
     """Measured time of one run: a row for each n, a column for each width."""
     if not len(costs):
         return None
-    widths = sorted({int(w) for w in costs.numbers("width")})
+    widths = spaced(sorted({int(w) for w in costs.numbers("width")}), MOST_CURVES)
     rows = []
-    for n in sorted(set(costs.numbers("n"))):
+    for n in spaced(sorted(set(costs.numbers("n"))), MOST_ROWS):
         cells = {row["width"]: row["seconds"] for row in costs.where(n=int(n)).records()}
         rows.append((amount(n), *(duration(float(cells[w] or 0)) if w in cells else "" for w in widths)))
     parameters = {int(row["width"] or 0): short(float(row["p"] or 0)) for row in costs.records()}
@@ -41,7 +43,7 @@ def gains_grid(gains: Table, answer: Analysis) -> Grid:
     """Expected gains of more data, of a larger network and of more steps, and their costs."""
     quantity, rows = answer.quantity, []
     for row in gains.records():
-        noun, spell = {"n": ("data", amount), "p": ("parameters", short), "steps": ("training", amount)}[
+        noun, spell = {"n": ("data", amount), "p": ("parameters", short), "steps": ("training", _about)}[
             str(row["what"])
         ]
         low, high = (quantity.gain(number(row[name])).split()[0] for name in ("low90", "high90"))
@@ -52,7 +54,7 @@ def gains_grid(gains: Table, answer: Analysis) -> Grid:
                 quantity.gain(number(row["median"])),
                 f"{low} to {high}",
                 f"{format_chance(number(row['probability']))}, {row['wording']}",
-                _gain_cost(row, quantity, answer.price.currency),
+                gain_cost(row, quantity, answer.price.currency),
             )
         )
     least = quantity.gain(answer.decision.worthwhile)
@@ -60,7 +62,8 @@ def gains_grid(gains: Table, answer: Analysis) -> Grid:
     return Grid("Expected gain in the mean over seeds", columns, tuple(rows))
 
 
-def _gain_cost(row: dict[str, Any], quantity: MetricFormat, currency: str) -> str:
+def gain_cost(row: Mapping[str, Any], quantity: MetricFormat, currency: str) -> str:
+    """What one row of the gains costs: images, time of a run, and money; as far as it is known."""
     parts = [f"{amount(number(row['images']))} more {quantity.unit}"] if number(row["images"]) else []
     parts += [] if row["hours"] is None else [f"{duration(3600 * number(row['hours']))} a run"]
     total = "" if row["total"] is None else f"{round_interval(number(row['total']))} {currency}".rstrip()
@@ -81,6 +84,11 @@ def steps_grid(steps: Table) -> Grid | None:
         ("experiment", "why", "#runs", "#cost", "#expected regret"),
         tuple(rows),
     )
+
+
+def _about(steps: float) -> str:
+    """A number of steps to two digits: it is a mean over runs."""
+    return amount(float(f"{steps:.2g}"))
 
 
 def _regret(value: float) -> str:
@@ -149,11 +157,13 @@ def laws_grid(laws: Table) -> Grid | None:
 
 
 def runs_grid(runs: Table, profile: str) -> Grid | None:
-    """Every run."""
+    """Every run; of many, a row for each n and width."""
     if not len(runs):
         return None
     profiles = [name for name in PROFILES if name in runs.columns]
     profiles.sort(key=lambda name: name != profile)
+    if len(runs) > MOST_ROWS:
+        return cells_of_runs(runs, MetricFormat(PROFILES[profile].kind, profile, ""), profile)
     rows, marks = [], []
     for row in runs.records():
         rows.append(
@@ -185,7 +195,9 @@ def runs_grid(runs: Table, profile: str) -> Grid | None:
 
 
 def points_grid(points: Table, quantity: MetricFormat) -> Grid:
-    """Every measured row of a CSV file."""
+    """Every measured row of a CSV file; of many, a row for each n and p."""
+    if len(points) > MOST_ROWS:
+        return cells_of_points(points, quantity)
     known = [name for name in ("p", "width", "seed") if any(cell is not None for cell in points.column(name))]
     rows = []
     for row in points.records():

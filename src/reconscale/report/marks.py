@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reconscale.report.axes import GREY, INK, MUTED, AxesSpec
+from reconscale.report.axes import AxesSpec
+from reconscale.report.colours import GREY, INK, MUTED
 
 Dash = Literal["solid", "dashed", "dotted", "dashdot", "long", "dense"]
 
@@ -148,8 +149,10 @@ class Drawing:
         svg: the drawing for each width of screen, as elements of a page.
         places: for each of them x and y of the points that say something, in units of the drawing.
         texts: what they say.
+        ground: ``light`` where it keeps a light ground on a dark page; empty: it goes with the page.
     """
 
     svg: dict[str, str]
     places: dict[str, list[tuple[float, float]]]
     texts: list[str]
+    ground: str = ""

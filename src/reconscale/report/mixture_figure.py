@@ -8,7 +8,8 @@ from reconscale.arrays import Floats
 from reconscale.format import amount, general
 from reconscale.laws import MixtureCurve
 from reconscale.report.analysis import MetricFormat
-from reconscale.report.axes import MAP_RAMP, AxesSpec, Ticks, contours, log_ticks
+from reconscale.report.axes import AxesSpec, Ticks, contours, log_ticks
+from reconscale.report.colours import MAP_RAMP
 from reconscale.report.marks import Box, Figure, Series, Surface
 
 STEPS = 33

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reconscale.report.colours import DARK_VARIABLES, LIGHT_VARIABLES
 from reconscale.report.marks import Drawing
 from reconscale.report.page_text import READING
 from reconscale.report.pictures import Strip
@@ -31,6 +32,9 @@ LOOKS = {
     "FIX FIRST": ("first", "!"),
 }
 """Verdict -> its style and its sign, so that colour is not needed to tell them apart."""
+SWITCHED = ("report.html.j2", "compare.html.j2", "theory.html.j2")
+"""Pages that go with the reader's system, dark or light, and have a button for the other. What stands in a notebook
+does not: its system may be dark and the notebook light."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,13 @@ class Page:
     """What the template shows, in its order; what is empty is left out.
 
     Attributes:
-        title, subtitle: heading.
-        verdict, sentence: the answer.
+        title, subtitle: heading; the subtitle is the question.
+        verdict, sentence: the answer, in full.
+        in_short: the answer in a sentence; empty: the sentence itself is short.
         reservation: why it is not to be acted on yet; empty where nothing speaks against it.
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
         trust: whether it can be trusted, question by question.
+        next_step: what to do next, why, and what it costs; empty where nothing is known.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
         exchange: what one step of quality is worth in images, parameters and noise.
@@ -94,7 +100,8 @@ class Page:
         statement: the paragraph on sample size.
         explanation: why the curve flattens, in sentences.
         findings: severity, code, text.
-        runs, runs_summary: every run.
+        runs, runs_summary: every run; of many, a row for each n and width.
+        lost: of many, those that failed.
         faults: what went wrong around them, in a sentence.
         choices: how they were chosen, where they were chosen one by one.
         method: paragraphs.
@@ -108,8 +115,10 @@ class Page:
     subtitle: str
     verdict: str
     sentence: str
+    in_short: str = ""
     surety: str = ""
     trust: Sequence[TrustLight] = ()
+    next_step: tuple[str, str, str] | None = None
     gains: Grid | None = None
     needs: Sequence[str] = ()
     exchange: Grid | None = None
@@ -136,6 +145,7 @@ class Page:
     findings: Sequence[tuple[str, str, str]] = ()
     runs: Grid | None = None
     runs_summary: str = ""
+    lost: Grid | None = None
     faults: str = ""
     choices: Grid | None = None
     method: Sequence[str] = ()
@@ -158,7 +168,8 @@ def render(page: Page) -> str:
 
 def render_template(name: str, *, figures: bool, **shown: Any) -> str:
     """A page from a template, with the script of its figures where it has any."""
-    scripts = [figure_script()] if figures else []
+    scripts = [_script("colours.js")] if name in SWITCHED else []
+    scripts += [figure_script()] if figures else []
     return (
         _environment()
         .get_template(name)
@@ -167,6 +178,8 @@ def render_template(name: str, *, figures: bool, **shown: Any) -> str:
             version=version("reconscale"),
             scripts=[Markup(script) for script in scripts],
             policy=_policy(scripts),
+            light_variables=LIGHT_VARIABLES,
+            dark_variables=DARK_VARIABLES,
         )
     )
 
@@ -181,10 +194,14 @@ def nonbreaking(text: str) -> str:
     return re.sub(r"\b([np]) = (?=\d)", "\\1\u00a0=\u00a0", text)
 
 
-@cache
 def figure_script() -> str:
     """What lets figures say their numbers, and zooms them; they are seen without it."""
-    return (files("reconscale.report") / "templates" / "figure.js").read_text(encoding="utf-8")
+    return _script("figure.js")
+
+
+@cache
+def _script(name: str) -> str:
+    return (files("reconscale.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from reconscale.format import amount, plain, short, signed
 from reconscale.laws import METRICS, Curve, Gain, Points, infer, select_width
 from reconscale.laws.published_curves import PublishedCurve, gain_near, select_curves, step_gains
-from reconscale.report.axes import BLUE, INK, VERMILLION, AxesSpec, axis_between, log_ticks
+from reconscale.report.axes import AxesSpec, axis_between, log_ticks
+from reconscale.report.colours import BLUE, INK, VERMILLION
 from reconscale.report.marks import Figure, Rule, Series
 from reconscale.report.tables import Grid, Table, table
 

@@ -138,12 +138,15 @@ def next_steps(
     if answer is not None and not answer.has_curve:
         rows.append(_more_sizes(answer))
     if answer is not None and answer.has_curve:
-        rows = [*first_rows(answer), *rows, *experiment_rows(answer)]
+        rows = [*first_rows(answer, results), *rows, *experiment_rows(answer)]
     return table("next-steps", STEPS, rows)
 
 
-def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
-    """What must be mended before anything else, as a row; nothing where nothing must."""
+def first_rows(answer: Analysis, results: Sequence[Result] = ()) -> list[tuple[Cell, ...]]:
+    """What must be mended before anything else, as a row; nothing where nothing must.
+
+    Its hours are known where runs that have not converged are to go on: twice the steps cost as much again.
+    """
     if not answer.decision.first_step:
         return []
     against = [item.code for item in answer.decision.findings if item.code in OBSTACLES]
@@ -153,7 +156,10 @@ def first_rows(answer: Analysis) -> list[tuple[Cell, ...]]:
     elif against and all(code in VALUES for code in against):
         why = "the curve is one of values that are not what they are called"
     why = f"until then {why}"
-    return [_step("first", answer.decision.first_step, why, None, None)]
+    going_on = [result for result in results if result.status == "done" and result.converged is False]
+    more = against == ["not-converged"] and all(result.times for result in going_on)
+    hours = sum(result.seconds for result in going_on) / 3600 if more else None
+    return [_step("first", answer.decision.first_step, why, len(going_on) if more else None, hours)]
 
 
 def experiment_rows(answer: Analysis) -> list[tuple[Cell, ...]]:

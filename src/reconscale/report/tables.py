@@ -52,9 +52,13 @@ class Table:
         """The rows as dictionaries."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
-    def csv(self) -> str:
-        """The table as CSV in which every float reads back to the same bits; unknown cells are empty."""
-        return table_text(self.columns, self.rows)
+    def csv(self, spreadsheet: str = "") -> str:
+        """The table as CSV in which every float reads back to the same bits; unknown cells are empty.
+
+        Args:
+            spreadsheet: ``point`` or ``comma``: for one with that mark of decimals; empty: for programs.
+        """
+        return table_text(self.columns, self.rows, spreadsheet)
 
 
 def table(name: str, columns: str, rows: Iterable[Sequence[Cell]]) -> Table:

@@ -11,7 +11,8 @@ from typing import Any
 from reconscale.files import to_json, write_atomic
 from reconscale.format import amount, duration, general, plain
 from reconscale.report.analysis import json_safe
-from reconscale.report.axes import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION, AxesSpec, log_ticks
+from reconscale.report.axes import AxesSpec, log_ticks
+from reconscale.report.colours import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION
 from reconscale.report.marks import Dash, Figure, Label, Mark, Rule, Series
 from reconscale.report.page import Plot, render_template
 from reconscale.report.tables import Cell, Grid, Table, table
@@ -205,7 +206,9 @@ def literal_flops(found: Sequence[Experiment]) -> float:
     return float(sum(4.0 * e.model.ambient**2 * e.n * (e.k + 101) for e in found))
 
 
-def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, seconds: float) -> tuple[Path, Table]:
+def report_theory(
+    parts: Sequence[Part], out: Path, *, runs: int, seed: int, seconds: float, spreadsheet: str = ""
+) -> tuple[Path, Table]:
     """Write the page, the figure of all settings and the CSV files.
 
     Args:
@@ -214,6 +217,7 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
         runs: training sets at each n.
         seed: of the draws.
         seconds: what the draws took.
+        spreadsheet: what the CSV files are for; see :meth:`.tables.Table.csv`.
 
     Returns:
         The path of ``theory.html`` and the table of fits.
@@ -236,7 +240,7 @@ def report_theory(parts: Sequence[Part], out: Path, *, runs: int, seed: int, sec
         files=["risks.csv", "summary.csv", "fits.csv", "settings.png", "settings.svg", "numbers.json"],
     )
     for item in (risks, summary, fits):
-        write_atomic(out / f"{item.name}.csv", item.csv())
+        write_atomic(out / f"{item.name}.csv", item.csv(spreadsheet))
     for kind, content in files.items():
         write_atomic(out / f"settings.{kind}", content)
     numbers = {"reconscale": version("reconscale"), "runs": runs, "seed": seed, "seconds": seconds,

@@ -17,7 +17,7 @@ LENGTH = {
         "untrained-runs": "Some runs never improved on the untrained network.",
         "broke-off": "In some runs training broke off before it had converged.",
         "unseen-images": "Training ended before every image was seen once.",
-        "not-converged": "In some runs twice the steps still gained more than the tolerance.",
+        "not-converged": "In some runs twice the steps still brought a gain that counts.",
         "longer-gains": "Twice the steps are likely to gain what is worthwhile.",
         "probe-gains": "Trained 4 times as long, a network still gains.",
         "budget-too-small": "Validation still rose at the end of training.",
@@ -26,7 +26,7 @@ LENGTH = {
     PARTLY: {
         "nearly-converged": "Some runs would still gain a little, less than is worthwhile.",
         "few-untrained-runs": "A few runs never improved on the untrained network; the decision does not rest on them.",
-        "longer-is-worse": "At more than half of the n the longest trainings are worse than shorter ones.",
+        "longer-is-worse": "At more than half of the sizes the longest trainings are worse than shorter ones.",
         "steps-differ": "Runs ended after different numbers of steps; some may have been broken off.",
         "steps-follow-n": "Larger training sets were trained longer, so data and steps cannot be told apart.",
     },
@@ -42,10 +42,10 @@ LENGTH = {
 """Light -> code of a finding -> what it says of the length of training; the first that is there counts."""
 CLASSICAL = {
     NO: {
-        "below-classical": "At the largest n the networks do not reach what needs no training.",
-        "classical-is-better": "At the largest n the networks do not reach what needs no training.",
+        "below-classical": "With the most training images the networks do not reach what needs no training.",
+        "classical-is-better": "With the most training images the networks do not reach what needs no training.",
     },
-    PARTLY: {"near-classical": "At the largest n the networks are no better than what needs no training."},
+    PARTLY: {"near-classical": "With the most training images the networks are no better than what needs no training."},
     UNKNOWN: {"baselines-unknown": "What needs no training was not measured on the same images."},
 }
 TEST = {
@@ -118,7 +118,10 @@ def _light(
 
 def _classical(measured: bool) -> tuple[str, str]:
     if measured:
-        return YES, "At the largest n they are above their input and above every classical method that was measured."
+        return (
+            YES,
+            "With the most training images they are above their input and every classical method measured.",
+        )
     return UNKNOWN, "No classical method was measured on these test images."
 
 
