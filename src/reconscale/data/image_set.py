@@ -154,7 +154,7 @@ class ImageSet:
     def describe(self) -> dict[str, Any]:
         """Counts, sizes, what was left out and where the packed images are; JSON values only."""
         known = {
-            "source": self.images.source,
+            "source": {name: one.source for name, one in self.images.sources.items()} or self.images.source,
             "channels": self.channels,
             "counts": self.images.counts,
             "available": dict(self.available_of) if self.images.sources else self.available,

@@ -26,6 +26,8 @@ from reconscale.report.explanation import (
     explanation_table,
 )
 from reconscale.report.marks import Figure
+from reconscale.report.mixture import CAPTION as MIXTURE_CAPTION
+from reconscale.report.mixture import StudyMixture, mixes_grid, mixes_words
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.page_text import problem_words
 from reconscale.report.pictures import strips_of
@@ -76,14 +78,21 @@ from reconscale.study.results_folder import folder_of, others_sentence, read_inc
 
 
 def plots_of(
-    title: str, answer: Analysis | None, tables: Mapping[str, Table], made: Explanation | None = None
+    title: str,
+    answer: Analysis | None,
+    tables: Mapping[str, Table],
+    made: Explanation | None = None,
+    mixture: StudyMixture | None = None,
 ) -> tuple[dict[str, Plot], dict[str, bytes]]:
     """The figures of the page by name, and the content of their files by the file's name."""
     from reconscale.report.draw import figure_files, page_drawing
 
     plots: dict[str, Plot] = {}
     files: dict[str, bytes] = {}
-    for name, figure, alt, caption, used in [] if answer is None else _figures(answer, tables, made):
+    shown = [] if answer is None else list(_figures(answer, tables, made))
+    if mixture is not None and (of_sources := mixture.figure) is not None:
+        shown.append(("mixture", of_sources, mixture.alt, MIXTURE_CAPTION, ("mixes",)))
+    for name, figure, alt, caption, used in shown:
         plots[name] = Plot(name, page_drawing(figure, name), alt, caption, used)
         heading = f"{title}: explanation, not forecast" if name == "explanation" else title
         files |= {f"{name}.{kind}": content for kind, content in figure_files(figure, heading).items()}
@@ -188,6 +197,7 @@ def write_study(
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
         *published_tables(beside),
+        *((known.mixture.table,) if known.mixture is not None else ()),
     )
     tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
@@ -206,14 +216,17 @@ def write_study(
         runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
         faults=page_text.faults(faults),
         choices=choices_grid(chosen, study.images.noun),
-        method=page_text.method(study, answer, known.results),
+        method=[*page_text.method(study, answer, known.results), *mixes_words(study, known.runs)],
         commands=_commands(study),
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
         statement=tuple(statement),
+        mixture=() if known.mixture is None else known.mixture.sentences,
+        mixes=None if known.mixture is None else mixes_grid(known.mixture, study),
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress)
+    drawn = (known.explanation, known.mixture)
+    return _write(page, answer, tables, out, drawn=drawn, progress=progress)
 
 
 def report_points(  # noqa: PLR0913 - options
@@ -330,13 +343,14 @@ def _write(
     tables: Mapping[str, Table],
     out: Path,
     *,
-    explanation: Explanation | None = None,
+    drawn: tuple[Explanation | None, StudyMixture | None] = (None, None),
     progress: Progress | None = None,
 ) -> Path:
     """Draw the figures of a page, and write it with its tables and numbers."""
     say = progress or (lambda _: None)
     say("drawing figures")
-    plots, files = plots_of(page.title, answer, tables, explanation)
+    explanation, mixture = drawn
+    plots, files = plots_of(page.title, answer, tables, explanation, mixture)
     filled = [item for item in tables.values() if len(item)]
     names = [*sorted(f"{item.name}.csv" for item in filled), *files, "numbers.json"]
     say("writing the report")
@@ -363,6 +377,8 @@ def _numbers(
         "sentence": " ".join(filter(None, (page.reservation, page.sentence))),
         "tables": {name: item.records() for name, item in tables.items()},
     }
+    if page.mixture:
+        record["mixture"] = list(page.mixture)
     if answer is not None:
         quantity = answer.quantity
         record |= {

@@ -75,6 +75,7 @@ class Page:
         reservation: why it is not to be acted on yet; empty where nothing speaks against it.
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
         trust: whether it can be trusted, question by question.
+        mixture, mixes: of several sources what images of each are worth, and quality by mix and test set.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
         exchange: what one step of quality is worth in images, parameters and noise.
@@ -110,6 +111,8 @@ class Page:
     sentence: str
     surety: str = ""
     trust: Sequence[TrustLight] = ()
+    mixture: Sequence[str] = ()
+    mixes: Grid | None = None
     gains: Grid | None = None
     needs: Sequence[str] = ()
     exchange: Grid | None = None
