@@ -30,7 +30,7 @@ import torch
 from reconscale.data import ImageSubset, open_images, packing
 from reconscale.data import folders as folder
 from reconscale.data.image_files import write_image
-from reconscale.data.image_set import cache_folder
+from reconscale.data.kept_answers import cache_folder
 from reconscale.data.sources import draw_leaves
 from reconscale.data.verify import verify_images
 from reconscale.study import Images

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconscale.data import ImageSet, write_image
-from reconscale.data import image_set as remember
+from reconscale.data import kept_answers as remember
 from tests.cli.calling import call, refused
 
 from .conftest import picture
@@ -131,7 +131,7 @@ class TestRemembered:
         kept = list(tmp_path.glob("cache/images/answers/*.json"))
         assert len(kept) == 8  # three comparisons of sets, the digest, the repeated ones, the values of three sets
         with monkeypatch.context() as patched:
-            patched.setattr("reconscale.data.image_set.find_duplicates", lambda *_: pytest.fail("compared again"))
+            patched.setattr("reconscale.data.twins.find_duplicates", lambda *_: pytest.fail("compared again"))
             patched.setattr("reconscale.data.image_set._digest", lambda *_: pytest.fail("hashed again"))
             again = opened(data)
             assert again.digest == digest and again.describe() == described

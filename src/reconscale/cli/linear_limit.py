@@ -137,6 +137,8 @@ def _cut(  # noqa: PLR0913 - what was asked
         raise UserError(
             source, f"is a study of {study.problem.kind}", "give a study of denoising, or a folder of images"
         )
+    if options.sources:
+        raise UserError(source, "has images of several sources", "give a study, or a folder, of one of them")
     train = open_images(options, data=data, progress=tell).train
     assert isinstance(train, ImageSubset)  # sources of volumes are refused above
     crop = options.patch if options.crop == "center" else None

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconscale.cli.analysis import AsJson, Higher, MetricName, finding_records
+from reconscale.cli.analysis import AsJson, Higher, MetricName, Profile, TestSet, finding_records
 from reconscale.cli.display import console, echo, handle_errors, plain_table, print_json
-from reconscale.cli.source import is_csv, named_metric
+from reconscale.cli.source import StudySource, is_csv, named_metric, open_source
 from reconscale.errors import UserError
 from reconscale.format import amount, format_chance, plain, round_count, round_interval, times
 
 if TYPE_CHECKING:
-    from reconscale.laws import BestMix, ExchangeRate, Gain, MixtureCurve, SourceGain
+    from reconscale.laws import BestMix, ExchangeRate, Gain, Metric, Mixture, MixtureCurve, SourceGain
 
 
 FORMATS = (".png", ".svg")
@@ -25,10 +25,14 @@ FORMATS = (".png", ".svg")
 def mixture(  # noqa: PLR0913 - flags
     source: Annotated[
         Path,
-        typer.Argument(help="A CSV: one line a run, a column n_NAME for each source, a metric (optional: seed, p)."),
+        typer.Argument(
+            help="A study of several sources, or a CSV: one line a run, a column n_NAME for each source, a metric "
+            "(optional: seed, p)."
+        ),
     ],
     target: Annotated[
-        str | None, typer.Option(help="The source whose image counts 1. [default: the first column n_NAME]")
+        str | None,
+        typer.Option(help="The source whose image counts 1. [default: that of the test set, or the first column]"),
     ] = None,
     cost: Annotated[
         list[str] | None, typer.Option(help="NAME=2.5, the cost of an image; repeatable. [default: 1 each]")
@@ -45,6 +49,8 @@ def mixture(  # noqa: PLR0913 - flags
     ] = None,
     metric: MetricName = None,
     higher: Higher = None,
+    profile: Profile = None,
+    test_set: TestSet = None,
     figure: Annotated[
         Path | None, typer.Option(help="Write a map of quality over the images of two sources: .png or .svg.")
     ] = None,
@@ -52,14 +58,14 @@ def mixture(  # noqa: PLR0913 - flags
 ) -> None:
     """Say what images of several sources are worth: exchange rates, and which to collect for a budget."""
     with handle_errors():
-        from reconscale.laws import Mixture, infer_mixture
+        from reconscale.laws import infer_mixture
+        from reconscale.laws.decisions.gate import not_yet
         from reconscale.laws.findings import unique_findings
 
         if figure is not None and figure.suffix.lower() not in FORMATS:
             raise UserError(figure, f"ends in '{figure.suffix}'", f"give a name that ends in {' or '.join(FORMATS)}")
-        if not is_csv(source):
-            raise UserError(source, "is no CSV", "give a table with one line a run and a column n_NAME for each source")
-        points = Mixture.from_csv(source, named_metric(metric, higher), target=target or "")
+        points, least = _measured(source, target, named_metric(metric, higher), profile, test_set)
+        worthwhile = least if worthwhile is None else worthwhile
         costs, there = read_pairs("--cost", cost), read_pairs("--have", have)
         curve = infer_mixture(points)
         mix = there or None
@@ -74,9 +80,42 @@ def mixture(  # noqa: PLR0913 - flags
         if json:
             print_json(_record(curve, rates, gains, best) | {"findings": finding_records(findings)})
             return
-        echo(*map(str, rates), *map(str, gains), str(best))
+        echo(*filter(None, [not_yet(findings)]), *map(str, rates), *map(str, gains), str(best))
         console.print(_table(rates, gains, best))
         echo(f"{times(len(points), 'run')} of {len(points.mixes)} mixes; laws: {_laws(curve)}", *map(str, findings))
+
+
+def _measured(
+    source: Path, target: str | None, metric: str | Metric | None, profile: str | None, test_set: str | None
+) -> tuple[Mixture, float | None]:
+    """The measurements of a table or of a study, and what a study calls worthwhile.
+
+    Raises:
+        UserError: they cannot be read, or a flag is for the other of the two.
+    """
+    from reconscale.laws import Mixture
+
+    if is_csv(source):
+        if profile or test_set:
+            raise UserError(source, "--profile and --test-set are for studies", "leave them out, or give a study file")
+        return Mixture.from_csv(source, metric, target=target or ""), None
+    if metric is not None:
+        raise UserError(source, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
+    opened = open_source(source)
+    if not isinstance(opened, StudySource):
+        raise UserError(source, "has networks of other code, trained on images of one source each",
+                        "write their numbers into a table with a column n_NAME for each source")  # fmt: skip
+    from reconscale.study.mixture_points import load_mixture
+
+    asked = {"profile": profile, "test_set": test_set, "target": target}
+    from reconscale.laws.findings import unique_findings
+    from reconscale.report.study_analysis import sources_findings
+    from reconscale.study import runs_of
+
+    points = load_mixture(opened.study, opened.folder, results=opened.results, **asked)
+    how = sources_findings(opened.study, opened.folder, opened.results, runs_of(opened.study))
+    points = replace(points, findings=unique_findings(how, points.findings))
+    return points, opened.worthwhile if profile in (None, opened.study.analysis.profile) else None
 
 
 def _draw(curve: MixtureCurve, path: Path) -> None:

@@ -52,9 +52,8 @@ def stated_data(data: Path | None) -> Path | None:
 
 def needs_data(images: Images) -> bool:
     """Whether the images of a study lie in a folder of the user's."""
-    from reconscale.study.sources import SOURCES
-
-    return SOURCES[images.source].needs_folder or bool(images.test_sets)
+    kinds = [images.of_source(name).kind for name in images.source_names] or [images.kind]
+    return any(kind.needs_folder for kind in kinds) or bool(images.test_sets)
 
 
 def remember_data(folder: Folder, images: Images, data: Path | None) -> None:

@@ -98,6 +98,14 @@ class StudySource:
         return self.folder.results(runs_of(self.study))
 
     @cached_property
+    def judged(self) -> Sequence[Result]:
+        """Those that the curve over n is of: all, or where images come from several sources those of one mix."""
+        from reconscale.study import runs_of
+        from reconscale.study.mixes import judged_results
+
+        return judged_results(self.study, self.results, runs_of(self.study))
+
+    @cached_property
     def points(self) -> Points:
         """The measurements.
 
@@ -107,10 +115,8 @@ class StudySource:
         from reconscale.study.measurements import load_points
         from reconscale.study.probes import read_probes, with_probes
 
-        points = load_points(
-            self.study, self.folder, results=self.results, profile=self.profile, test_set=self.test_set
-        )
-        done = [result for result in self.results if result.status == "done"]
+        points = load_points(self.study, self.folder, results=self.judged, profile=self.profile, test_set=self.test_set)
+        done = [result for result in self.judged if result.status == "done"]
         asked = {"profile": points.profile, "test_set": self.test_set or self.study.images.main_test}
         return with_probes(points, done, read_probes(self.folder, done, **asked), **asked)
 
@@ -119,7 +125,7 @@ class StudySource:
         """The networks at the largest n at other levels of noise, on the main test set, or None."""
         from reconscale.study.measurements import noise_levels_from_results
 
-        done = [result for result in self.results if result.status == "done"]
+        done = [result for result in self.judged if result.status == "done"]
         profile = self.profile or self.study.analysis.profile
         return noise_levels_from_results(done, profile=profile, test_set=self.study.images.main_test)
 
@@ -133,13 +139,13 @@ class StudySource:
         from reconscale.report.run_tables import costs_from
         from reconscale.study.results_folder import images_at_hand
 
-        return costs_from(self.results, per_hour, per_image, images_at_hand(self.folder))
+        return costs_from(self.judged, per_hour, per_image, images_at_hand(self.folder))
 
     def run_findings(self) -> tuple[Finding, ...]:
         """Cautions about the runs: how they went, and what they reach without training."""
         from reconscale.report import run_findings
 
-        return run_findings(self.study, self.folder, self.results, self.points, self.test_set)
+        return run_findings(self.study, self.folder, self.judged, self.points, self.test_set)
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,12 +144,14 @@ def _giga(flops: float) -> str:
 
 
 def _plan_table(made: Plan) -> Table:
-    table = Table("n", "width", "p", "GFLOPs per run", "time per run", "memory", "seeds", "done", "failed")
+    mixed = any(cell.mix for cell in made.cells)
+    last = ("time per run", "memory", "seeds", "done", "failed")
+    table = Table("n", *(["mix"] * mixed), "width", "p", "GFLOPs per run", *last)
     for cell in made.cells:
         estimate = "-" if cell.seconds is None else duration(cell.seconds)
         memory = "-" if cell.memory is None else f"{cell.memory / 1e9:.2f} GB"
-        table.add_row(str(cell.n), str(cell.width), f"{cell.p:,}", _giga(cell.flops), estimate, memory,
-                      str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
+        table.add_row(str(cell.n), *([cell.mix] * mixed), str(cell.width), f"{cell.p:,}", _giga(cell.flops), estimate,
+                      memory, str(cell.seeds), str(cell.done), str(cell.failed))  # fmt: skip
     return table
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from reconscale.data.kept_answers import HEAVY, memoize
+from reconscale.data.mixed_subset import MixedSubset
 from reconscale.data.shards import DTYPES
 from reconscale.data.store import SCALES
 from reconscale.data.subset import ImageSubset
@@ -22,6 +24,19 @@ SOME = 0.1
 _IMAGES, _VALUES = 500, 4096
 """Images, spread evenly, and values of each, that percentiles are taken of; the least and largest are those of all."""
 _PERCENTILES = (1, 50, 99, 99.9)
+
+
+def kept_spread(name: str, pixels: ImageSubset) -> list[dict[str, Any]]:
+    """As :func:`value_spread`, from the cache where that is worth it; one after the other of several sources.
+
+    Args:
+        name: what the images stand for.
+        pixels: the images.
+    """
+    if isinstance(pixels, MixedSubset):
+        return [spread for part in pixels.parts.values() if len(part) for spread in kept_spread(name, part)]
+    size = pixels.area_in_all * pixels.channels * np.dtype(pixels.dtype).itemsize
+    return memoize("values 2", [(name, pixels)], lambda: value_spread(pixels), heavy=size > HEAVY)
 
 
 def value_spread(pixels: ImageSubset) -> list[dict[str, Any]]:

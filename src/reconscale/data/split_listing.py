@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconscale.data.image_set import open_images
+from reconscale.data.image_set import ImageSet, open_images
 from reconscale.data.listing import Progress
+from reconscale.data.mixed_subset import MixedSubset
 from reconscale.data.pairs.subset import PairSubset
 from reconscale.data.subset import ImageSubset
 from reconscale.data.volumes.volume_set import Slices
@@ -28,11 +29,13 @@ class ListedImage:
         unit: what the split keeps together with others of the same: a file, a folder, a photograph, a volume or a
             patient; of real pairs a scene.
         truth: of real pairs the truth; empty otherwise.
+        source: of several sources the name of its; empty where there is one, and for further test sets.
     """
 
     name: str
     unit: str
     truth: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class SplitListing:
 
     Attributes:
         n: the size of the training set, in what the study counts; none: all that there are.
-        seed: whose nested order the training images are in.
+        seed: whose nested order the training images are in; of several sources that of each.
         sets: ``train``, in the order in which images come as n grows; ``val``; and the test sets by their names.
     """
 
@@ -50,7 +53,8 @@ class SplitListing:
     sets: Mapping[str, tuple[ListedImage, ...]]
 
     def to_csv(self, *, spreadsheet: str = "") -> str:
-        """A line for every image: set, place (of training images, in the nested order), unit, image; of pairs truth.
+        """A line for every image: set, place (of training images, in the nested order of their source), unit, image; of
+        pairs truth, of several sources the source.
 
         Args:
             spreadsheet: ``point`` or ``comma``: for one with that mark of decimals; empty: for programs.
@@ -63,10 +67,14 @@ class SplitListing:
         stream.write(MARK if spreadsheet else "")
         writer = csv.writer(stream, lineterminator="\n", delimiter=SPREADSHEETS.get(spreadsheet, ","))
         paired = any(image.truth for images in self.sets.values() for image in images)
-        writer.writerow(["set", "place", "unit", "image", *(["truth"] * paired)])
+        mixed = any(image.source for images in self.sets.values() for image in images)
+        writer.writerow(["set", "place", "unit", "image", *(["truth"] * paired), *(["source"] * mixed)])
         for name, images in self.sets.items():
-            writer.writerows([name, place, image.unit, image.name, *([image.truth] * paired)]
-                             for place, image in enumerate(images, 1))  # fmt: skip
+            places: dict[str, int] = {}
+            for image in images:
+                places[image.source] = place = places.get(image.source, 0) + 1
+                more = [*([image.truth] * paired), *([image.source] * mixed)]
+                writer.writerow([name, place, image.unit, image.name, *more])
         return stream.getvalue()
 
 
@@ -95,6 +103,12 @@ def list_split(
     seed = check_int("seed", study.sweep.seed[0] if seed is None else seed, least=0)
     data = data or os.environ.get("RECONSCALE_DATA")
     images = open_images(study.images, data=Path(data) if data else None, progress=progress)
+    train = images.train
+    if isinstance(train, MixedSubset):
+        if n is not None:
+            raise UserError("n", f"found {n}, and the images come from several sources",
+                            "leave it out: the first k lines of a source are its k training images")  # fmt: skip
+        return SplitListing(None, seed, _mixed(study, images, seed))
     if n is not None and n > images.available:
         raise UserError("n", f"found {n}", f"the images allow at most {images.available} {study.images.counts}")
     train = images.training(n or images.available, seed if study.images.subset == "seed" else 0)
@@ -102,7 +116,19 @@ def list_split(
                                   for name, pixels in images.sets.items()})  # fmt: skip
 
 
-def _listed(pixels: ImageSubset | Slices) -> tuple[ListedImage, ...]:
+def _mixed(study: Study, images: ImageSet, seed: int) -> dict[str, tuple[ListedImage, ...]]:
+    """The sets of images of several sources."""
+    target, *others = study.images.source_names
+    ordered = images.training(0, seed if study.images.subset == "seed" else 0, images.available_of)
+    assert isinstance(ordered, MixedSubset)
+    found = {"train": tuple(item for name, part in ordered.parts.items() for item in _listed(part, name))}
+    for name, pixels in {"val": images.val, **images.tests}.items():
+        source = target if name in ("val", "test") else name if name in others else ""
+        found[name] = _listed(pixels, source)
+    return found
+
+
+def _listed(pixels: ImageSubset | Slices, source: str = "") -> tuple[ListedImage, ...]:
     if isinstance(pixels, PairSubset):
         return tuple(map(ListedImage, pixels.names, pixels.units, pixels.truth_names))
-    return tuple(map(ListedImage, pixels.names, pixels.units))
+    return tuple(ListedImage(name, unit, source=source) for name, unit in zip(pixels.names, pixels.units, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -78,9 +78,19 @@ class ImageSubset:
         return self.store.channels
 
     @property
+    def dtype(self) -> str:
+        """``uint8``, ``uint16`` or ``float32``."""
+        return self.store.dtype
+
+    @property
     def scale(self) -> float:
         """The value that stands for 1: 255 (uint8), 65535 (uint16) or 1 (float32)."""
-        return SCALES[self.store.dtype]
+        return SCALES[self.dtype]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(N, 2) height and width of every image."""
+        return np.asarray(self.store.sizes[self.rows])
 
     @property
     def hashes(self) -> list[str]:
@@ -94,17 +104,17 @@ class ImageSubset:
 
     def area(self, i: int, crop: int | None = None) -> int:
         """Pixels of an image, or of its centre crop."""
-        rows, columns = (int(side) for side in self.store.sizes[int(self.rows[i])])
+        rows, columns = (int(side) for side in self.sizes[i])
         return rows * columns if crop is None else min(rows, crop) * min(columns, crop)
 
     @property
     def area_in_all(self) -> int:
         """Pixels of all images."""
-        return int(self.store.sizes[self.rows].prod(1).sum())
+        return int(self.sizes.prod(1).sum())
 
     def described(self) -> dict[str, Any]:
         """Counts and sizes; JSON values only."""
-        sizes = self.store.sizes[self.rows]
+        sizes = self.sizes
         spread = [
             [int(sizes[:, side].min()), float(np.median(sizes[:, side])), int(sizes[:, side].max())] for side in (0, 1)
         ]
@@ -167,11 +177,7 @@ class ImageSubset:
         Raises:
             UserError: an image is smaller than ``patch``, does not match its hash, or its file is missing or cut short.
         """
-        import torch
-
-        store = self.store
-        dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[store.dtype]
-        batch = torch.empty((len(indices), self.channels, patch, patch), dtype=dtype)
+        store, batch = self.store, self.empty_crops(len(indices), patch)
         filled = batch.numpy()
         rows = self.rows[np.asarray(indices, dtype=np.int64)]
         corners = corners_of(store, rows, patch, generator)
@@ -180,6 +186,13 @@ class ImageSubset:
         if turns is not None:
             turn_crops(filled, draw_turns(len(filled), turns))
         return batch
+
+    def empty_crops(self, count: int, patch: int) -> Tensor:
+        """(count, C, patch, patch) of the type that crops have; not filled."""
+        import torch
+
+        dtype = {"uint8": torch.uint8, "uint16": torch.int32, "float32": torch.float32}[self.dtype]
+        return torch.empty((count, self.channels, patch, patch), dtype=dtype)
 
     def to_unit(self, batch: Tensor, device: torch.device) -> Tensor:
         """Stored values to [0, 1], on the device.
@@ -194,16 +207,27 @@ class ImageSubset:
         import torch
 
         moved = batch.to(device, non_blocking=True)
-        return moved if self.store.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
+        return moved if self.dtype == "float32" else moved.to(torch.float32).div_(self.scale)
 
 
 def corners_of(store: Store, rows: np.ndarray, patch: int, generator: torch.Generator | None) -> np.ndarray:
     """(B, 2) top and left of a crop of each row of a store: in the centre, or drawn."""
+    return corners_in(store.sizes[rows], patch, generator, lambda b: store.names[int(rows[b])])
+
+
+def corners_in(
+    sizes: np.ndarray, patch: int, generator: torch.Generator | None, name: Callable[[int], str]
+) -> np.ndarray:
+    """(B, 2) top and left of a crop of images of some sizes (B, 2): in the centre, or drawn; ``name`` is for messages.
+
+    Raises:
+        UserError: an image is smaller than a crop.
+    """
     import torch
 
-    room = store.sizes[rows] - patch
+    room = sizes - patch
     if (room < 0).any():
-        small = store.names[int(rows[int(np.argmax((room < 0).any(1)))])]
+        small = name(int(np.argmax((room < 0).any(1))))
         raise UserError(small, f"is smaller than {patch} pixels", "lower images.patch")
     if generator is None:
         return np.asarray(np.rint(room / 2).astype(np.int64))

@@ -11,7 +11,7 @@ import numpy as np
 from filelock import FileLock
 
 from reconscale.data.build_store import StoreKey, store_key
-from reconscale.data.image_set import cache_folder
+from reconscale.data.kept_answers import cache_folder
 from reconscale.data.listing import Listing, Progress, no_progress
 from reconscale.data.pairs.listing import PairListing
 from reconscale.data.shards import damage_of, set_aside
@@ -127,13 +127,15 @@ def verify_images(
     root = cache_folder(cache)
     if images.volumes:
         return verify_volumes(images, data, root.with_name("volumes"), progress)
-    listings = [lister_of(images)(images, data), *(list_test_set(images, name, data) for name in images.test_sets)]
-    listings += [listing.truths for listing in listings if isinstance(listing, PairListing)]
+    each = [images.of_source(name) for name in images.source_names] or [images]
+    scaled = [(lister_of(options)(options, data), options.downscale) for options in each]
+    scaled += [(list_test_set(each[0], name, data), each[0].downscale) for name in images.test_sets]
+    scaled += [(listing.truths, downscale) for listing, downscale in scaled if isinstance(listing, PairListing)]
     damaged: list[str] = []
     changed: list[str] = []
     stores: dict[Path, Store] = {}
-    for listing in listings:
-        wanted = store_key(listing, images.channels, images.downscale)
+    for listing, downscale in scaled:
+        wanted = store_key(listing, images.channels, downscale)
         store = _packed(root, wanted, damaged)
         if store is None:
             changed.append(f"{listing.place}: {len(listing.names)} images are not packed")

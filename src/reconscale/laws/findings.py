@@ -302,6 +302,11 @@ CODES: dict[str, tuple[str, str]] = {
         "caution",
         "{what}",
     ),
+    "one-mix": (
+        "caution",
+        "the curve over n and its verdict are of {mix}: {count} of the study's {runs} runs; what images of each source "
+        "are worth is said by `reconscale mixture STUDY`",
+    ),
     "sources-together": (
         "warning",
         "'{one}' and '{other}' rise together: all mixes have {low:.3g} to {high:.3g} images of '{other}' for one of "

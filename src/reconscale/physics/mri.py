@@ -207,7 +207,7 @@ class MRI:
                 raise UserError(
                     "images.channels", "mri takes grey images, these are RGB", 'set images.channels = "gray"'
                 )
-            sides = {(patch, patch), *map(tuple, data.store.sizes[data.rows].tolist())}
+            sides = {(patch, patch), *map(tuple, data.sizes.tolist())}
         else:
             sides = {tuple(data.volumes[v].shape[1:]) for v in np.unique(data.rows[:, 0]).tolist()}
         for rows, columns in sorted(sides):

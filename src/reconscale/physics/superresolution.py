@@ -49,7 +49,7 @@ class Superresolution(ImageProblem[SuperresolutionProblem]):
             fitting = patch // factor * factor or factor
             raise UserError("images.patch", f"found {patch}, which the factor {factor} does not divide",
                           f"give a multiple of {factor}, like {fitting}")  # fmt: skip
-        smallest = int(data.store.sizes[data.rows].min())
+        smallest = int(data.sizes.min())
         if smallest < 4 * factor:
             raise UserError(
                 "problem.factor", f"found {factor}, and an image has {smallest} pixels", f"{4 * factor} are needed"

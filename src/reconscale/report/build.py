@@ -28,6 +28,8 @@ from reconscale.report.explanation import (
 )
 from reconscale.report.first_screen import answer_in_short, next_step_of, question_of
 from reconscale.report.marks import Figure
+from reconscale.report.mixture import CAPTION as MIXTURE_CAPTION
+from reconscale.report.mixture import StudyMixture, mixes_grid, mixes_words
 from reconscale.report.page import Page, Plot, render
 from reconscale.report.pictures import strips_of
 from reconscale.report.published import (
@@ -77,14 +79,21 @@ from reconscale.study.results_folder import folder_of, others_sentence, read_inc
 
 
 def plots_of(
-    title: str, answer: Analysis | None, tables: Mapping[str, Table], made: Explanation | None = None
+    title: str,
+    answer: Analysis | None,
+    tables: Mapping[str, Table],
+    made: Explanation | None = None,
+    mixture: StudyMixture | None = None,
 ) -> tuple[dict[str, Plot], dict[str, bytes]]:
     """The figures of the page by name, and the content of their files by the file's name."""
     from reconscale.report.draw import BESIDE, SCREENS, figure_files, page_drawing
 
     plots: dict[str, Plot] = {}
     files: dict[str, bytes] = {}
-    for name, figure, alt, caption, used in [] if answer is None else _figures(answer, tables, made):
+    shown = [] if answer is None else list(_figures(answer, tables, made))
+    if mixture is not None and (of_sources := mixture.figure) is not None:
+        shown.append(("mixture", of_sources, mixture.alt, MIXTURE_CAPTION, ("mixes",)))
+    for name, figure, alt, caption, used in shown:
         drawn = page_drawing(figure, name, BESIDE if name == "quality" else SCREENS)
         note = crowd_note(name, tables) if name in CROWDED else ""
         plots[name] = Plot(name, drawn, alt, caption + note, used)
@@ -197,6 +206,7 @@ def write_study(
         *((known.sets,) if known.sets is not None else ()),
         *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
         *published_tables(beside),
+        *((known.mixture.table,) if known.mixture is not None else ()),
     )
     tables = _tables(answer, known.baselines, extra, known.findings)
     page = replace(
@@ -216,14 +226,17 @@ def write_study(
         runs_summary=_summary(known.runs, known.results, known.folder.others(known.runs)),
         faults=page_text.faults(faults),
         choices=choices_grid(chosen, study.images.noun),
-        method=page_text.method(study, answer, known.results),
+        method=[*page_text.method(study, answer, known.results), *mixes_words(study, known.runs)],
         commands=_commands(study),
         provenance=html_tables.provenance_grid([result.provenance for result in known.results]),
         source=json.dumps(written_out(study), indent=2, ensure_ascii=False),
         statement=tuple(statement),
+        mixture=() if known.mixture is None else known.mixture.sentences,
+        mixes=None if known.mixture is None else mixes_grid(known.mixture, study),
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, out, explanation=known.explanation, progress=progress, spreadsheet=spreadsheet)
+    drawn = (known.explanation, known.mixture)
+    return _write(page, answer, tables, out, drawn=drawn, progress=progress, spreadsheet=spreadsheet)
 
 
 def report_points(  # noqa: PLR0913 - options
@@ -345,14 +358,15 @@ def _write(
     tables: Mapping[str, Table],
     out: Path,
     *,
-    explanation: Explanation | None = None,
+    drawn: tuple[Explanation | None, StudyMixture | None] = (None, None),
     progress: Progress | None = None,
     spreadsheet: str = "",
 ) -> Path:
     """Draw the figures of a page, and write it with its tables and numbers."""
     say = progress or (lambda _: None)
     say("drawing figures")
-    plots, files = plots_of(page.title, answer, tables, explanation)
+    explanation, mixture = drawn
+    plots, files = plots_of(page.title, answer, tables, explanation, mixture)
     filled = [item for item in tables.values() if len(item)]
     names = [*sorted(f"{item.name}.csv" for item in filled), *files, "numbers.json"]
     say("writing the report")
@@ -380,6 +394,8 @@ def _numbers(
         "tables": {name: item.records() for name, item in tables.items() if len(item) <= MOST_RECORDS},
         "tables_in_files": {name: len(item) for name, item in tables.items() if len(item) > MOST_RECORDS},
     }
+    if page.mixture:
+        record["mixture"] = list(page.mixture)
     if answer is not None:
         quantity = answer.quantity
         record |= {

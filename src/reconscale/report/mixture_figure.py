@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconscale.arrays import Floats
 from reconscale.format import amount, general
@@ -36,13 +37,15 @@ def mixture_figure(curve: MixtureCurve, other: str = "") -> Figure:
     mixes = np.tile(rest, (len(across) * len(up), 1))
     mixes[:, 0], mixes[:, chosen] = (grid.ravel() for grid in np.meshgrid(_images(across), _images(up)))
     values = curve.median(mixes, law=True).reshape(len(up), len(across))
+    values, told = _within(values, mixes, points.counts)
     levels = contours(values.ravel().tolist(), points.metric)
     labels = [quantity.bare(level) if quantity.known.is_error else general(level) for level in levels]
     ramp = MAP_RAMP if quantity.larger_is_better else (MAP_RAMP[1], MAP_RAMP[0])
     texts = [
-        [f"{amount(round(n))} of {names[0]}, {amount(round(m))} of {names[chosen]}\nexpected {quantity.say(value)}"
-         for n, value in zip(_images(across).tolist(), row.tolist(), strict=True)]
-        for m, row in zip(_images(up).tolist(), values, strict=True)
+        [f"{amount(round(n))} of {names[0]}, {amount(round(m))} of {names[chosen]}\n"
+         + (f"expected {quantity.say(value)}" if sure else "fewer than in any run: not said")
+         for n, value, sure in zip(_images(across).tolist(), row.tolist(), known, strict=True)]
+        for m, row, known in zip(_images(up).tolist(), values, told.reshape(values.shape).tolist(), strict=True)
     ]  # fmt: skip
     surface = Surface(across.tolist(), up.tolist(), values.tolist(), levels, labels, ramp, texts)
     x, y = np.maximum(own, across[0]), np.maximum(theirs, up[0])
@@ -54,6 +57,16 @@ def mixture_figure(curve: MixtureCurve, other: str = "") -> Figure:
     named = [title.format(names[k]) for k in (0, chosen)]
     axes = AxesSpec(ends[0], ends[1], ticks[0], ticks[1], named[0], named[1], log_y=True)
     return Figure(axes, (surface, box, measured), 5.6)
+
+
+def _within(values: Floats, mixes: Floats, measured: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values of mixes (N, K) with as many images as the smallest run or more; of the others the nearest of these.
+
+    Without this a corner without any images, where nothing is known, would take all the lines.
+    """
+    told = mixes.sum(1) >= measured.sum(1).min() * (1 - 1e-9)
+    inside = values.ravel()[told]
+    return np.clip(values, inside.min(), inside.max()), told
 
 
 def _ladder(counts: Floats) -> Floats:

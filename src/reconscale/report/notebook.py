@@ -276,7 +276,10 @@ def _study(study: Study) -> Card:
              ("seed", ", ".join(map(str, grid.seed)))]  # fmt: skip
     facts = [
         ("Problem", problem_words(study)),
-        ("Images", f"{study.images.source}; split by {study.images.split_noun[:-1]}"),
+        (
+            "Images",
+            f"{_sources(study)}; split by {study.images.split_noun[:-1]}",
+        ),
         ("Network", study.network.family),
         ("Training", recipe_words(study)),
         *((name, text if len(text) < 200 else f"{text[:200]} ...") for name, text in sizes),
@@ -298,3 +301,7 @@ def _cut(grid: Grid) -> Grid:
     left_out = f"{len(grid.rows) - 2 * half} more"
     gap = (left_out, *[""] * (len(grid.columns) - 1))
     return Grid(grid.caption, grid.columns, (*grid.rows[:half], gap, *grid.rows[-half:]))
+
+
+def _sources(study: Study) -> str:
+    return ", ".join(study.images.source_names) or study.images.source

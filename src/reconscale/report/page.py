@@ -81,6 +81,7 @@ class Page:
         surety: how sure the verdict is, in fixed words; empty where nothing is sure.
         trust: whether it can be trusted, question by question.
         next_step: what to do next, why, and what it costs; empty where nothing is known.
+        mixture, mixes: of several sources what images of each are worth, and quality by mix and test set.
         gains: what more data, and a larger network, add and cost.
         needs: what the target and the next step need.
         exchange: what one step of quality is worth in images, parameters and noise.
@@ -119,6 +120,8 @@ class Page:
     surety: str = ""
     trust: Sequence[TrustLight] = ()
     next_step: tuple[str, str, str] | None = None
+    mixture: Sequence[str] = ()
+    mixes: Grid | None = None
     gains: Grid | None = None
     needs: Sequence[str] = ()
     exchange: Grid | None = None

@@ -100,7 +100,10 @@ def images_words(study: Study) -> str:
         lower = f", the middle {images.matrix} × {images.matrix} of k-space" if images.matrix else ""
         unknown = " (by volume where no patient is known)" if images.split_noun == "patients" else ""
         return f"{images.source}; {_split_words(images)}{unknown}; whole slices{lower}"
-    return f"{images.source}; {_split_words(images)}; crops of {images.patch} × {images.patch} pixels"
+    source = images.source
+    if images.sources:
+        source = ", ".join(f"{name} ({images.sources[name].source})" for name in images.source_names)
+    return f"{source}; {_split_words(images)}; crops of {images.patch} × {images.patch} pixels"
 
 
 def _split_words(images: Images) -> str:

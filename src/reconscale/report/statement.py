@@ -118,6 +118,8 @@ def _partitions(study: Study) -> list[str]:
         level += f" The test {several.format(named)}."
     if len(images.test_sets) + bool(images.test) > 1:
         level += f" The curve is that on '{images.main_test}'."
+    if images.sources:
+        level += f" Images come from several sources; the curve is of one mix of them, tested on {images.target}."
     if images.volumes and noun == "volumes":
         level += " Which volumes are of one patient was not known."
     chosen = "The weights" if len(study.sweep.width) == 1 else "The weights and the width for each n"

@@ -11,6 +11,7 @@ from reconscale.laws.findings import finding, unique_findings
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
 from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
+from reconscale.report.mixture import StudyMixture, study_mixture
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
 from reconscale.report.sentences import (
     finding_lines,
@@ -26,6 +27,8 @@ from reconscale.study import Folder, Result, Run, Study, runs_of
 from reconscale.study.baseline_record import Baselines, read_baselines
 from reconscale.study.choices import read_choices
 from reconscale.study.measurements import noise_levels_from_results, points_from_results
+from reconscale.study.mixes import judged_results
+from reconscale.study.mixture_points import judged_findings
 from reconscale.study.probes import Probe, read_probes, with_probes
 from reconscale.study.results_folder import image_cautions, images_at_hand
 
@@ -47,6 +50,7 @@ class StudyAnalysis:
         explanation: the linear estimator that was computed for the study, or None.
         sets: how many slices, volumes and patients n means, where images are slices, or None.
         probes: runs that were trained four times as long.
+        mixture: what is said of several sources, or None where there is one. The answer is then of one of their mixes.
     """
 
     study: Study
@@ -61,11 +65,13 @@ class StudyAnalysis:
     explanation: Explanation | None = None
     sets: Table | None = None
     probes: tuple[Probe, ...] = ()
+    mixture: StudyMixture | None = None
 
     @property
     def done(self) -> list[Result]:
-        """The results of runs that are done."""
-        return [result for result in self.results if result.status == "done"]
+        """The results of runs that are done; of several sources those of the mix that the answer is of."""
+        judged = judged_results(self.study, self.results, self.runs)
+        return [result for result in judged if result.status == "done"]
 
     @property
     def baselines(self) -> Table:
@@ -94,7 +100,8 @@ class StudyAnalysis:
     def sentence(self) -> str:
         """The answer in words."""
         if self.answer is not None:
-            return self.answer.sentence
+            of = "" if self.mixture is None else f"Trained on {self.mixture.judged}: "
+            return of + self.answer.sentence
         lost = times(len(self.results), "run")
         over = f"; {lost} failed or diverged, see their reasons below" if self.results else ""
         remedy = "Train them with `reconscale run`, then write the report again"
@@ -126,8 +133,9 @@ def analyse_study(
     if results is None:
         say("reading results")
         results = folder.results(runs)
-    done = [result for result in results if result.status == "done"]
-    how = run_findings(study, folder, results)
+    judged = judged_results(study, results, runs)
+    done = [result for result in judged if result.status == "done"]
+    how = (*judged_findings(study, runs), *run_findings(study, folder, judged))
     answer = _analyse_done(study, folder, done, target, how) if done else None
     if answer is not None:
         answer.complete(say)
@@ -139,6 +147,11 @@ def analyse_study(
     steps = next_steps(answer, runs, results, hours_from(done, "width"), chosen=bool(read_choices(folder.root)))
     made, sets = explanation_of(folder), training_sets_of(folder)
     found = StudyAnalysis(study, folder, runs, results, answer, anchors, lines, steps, findings, made, sets)
+    say("weighing sources" if study.images.sources else "reading probes")
+    seen = sources_findings(study, folder, results, runs) if study.images.sources else ()
+    mixture = study_mixture(study, folder, runs, results, seen)
+    if mixture is not None:
+        found = replace(found, mixture=mixture, findings=unique_findings(findings, mixture.findings))
     return replace(found, probes=tuple(_probes(study, folder, done)))
 
 
@@ -162,6 +175,31 @@ def _analyse_done(
         noise=noise_levels_from_results(done, profile=profile, test_set=main),
     )
     return replace(answer, pace=hours_of_step(done))
+
+
+BESIDE_BASELINES = ("below-input", "below-classical", "near-classical", "classical-is-better")
+"""Codes of what networks reach beside what needs no training."""
+
+
+def sources_findings(
+    study: Study, folder: Folder, results: Sequence[Result], runs: Sequence[Run]
+) -> tuple[Finding, ...]:
+    """Cautions about all runs of a study of several sources: how they went, and what the largest mix reaches.
+
+    Args:
+        study: the study.
+        folder: its results folder.
+        results: those that are over, of all mixes.
+        runs: of its plan.
+    """
+    done = [result for result in results if result.status == "done"]
+    target = study.images.source_names[0]
+    most = max(((r.run.n, r.run.mix.get(target, 0)) for r in done), default=(0, 0))
+    largest = [r for r in done if (r.run.n, r.run.mix.get(target, 0)) == most]
+    judged = run_findings(study, folder, judged_results(study, results, runs))
+    beside = [item for item in run_findings(study, folder, largest) if item.code in BESIDE_BASELINES]
+    others = [item for item in judged if item.code not in BESIDE_BASELINES]
+    return unique_findings(training_findings(study, results), tuple(beside), tuple(others))
 
 
 def run_findings(
@@ -222,7 +260,8 @@ def _baseline_lines(
 
 def study_lines(known: StudyAnalysis) -> list[str]:
     """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
+    sources = [] if known.mixture is None else [list(known.mixture.sentences)]
     if known.answer is not None:
-        return lines_of(known.answer, known.steps, known.findings)
+        return joined([*sources, lines_of(known.answer, known.steps, known.findings)])
     head = [verdict_line(known.verdict, ""), known.sentence]
-    return joined([head, step_lines(known.steps), finding_lines(known.findings)])
+    return joined([*sources, head, step_lines(known.steps), finding_lines(known.findings)])

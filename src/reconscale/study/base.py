@@ -20,6 +20,15 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def as_tuples(value: Any) -> Any:
+    """Lists as tuples, which is what frozen models hold; tables within tables as well, and all else as it is."""
+    if isinstance(value, list):
+        return tuple(as_tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: as_tuples(item) for key, item in value.items()}
+    return value
+
+
 Level = Annotated[float, Field(ge=0, le=255)]
 """Standard deviation of noise, in grey levels of 255."""
 

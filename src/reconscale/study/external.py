@@ -17,12 +17,12 @@ from pydantic import Field, ValidationError, model_validator
 from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
 from reconscale.laws.metrics import METRICS, Metric, register
-from reconscale.study.base import FrozenModel
+from reconscale.study.base import FrozenModel, as_tuples
 from reconscale.study.mistakes import sentences
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.result import AnyResult
 from reconscale.study.results_folder import AnyFolder
-from reconscale.study.study_file import ELSEWHERE, as_tuples, complete_study, read_content, study_path
+from reconscale.study.study_file import ELSEWHERE, complete_study, read_content, study_path
 from reconscale.study.subsets import sizes_of
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")

@@ -10,10 +10,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconscale.study.base import OWN, FrozenModel
+from reconscale.study.base import OWN, FrozenModel, as_tuples
+from reconscale.study.image_sources import (
+    MIXTURE,
+    OF_SOURCES,
+    ImageSource,
+    check_sources,
+    fill_in_sources,
+    images_of_source,
+)
 from reconscale.study.own_split import OwnSplit, fill_in_counts
 from reconscale.study.pairs import check_pair_keys
-from reconscale.study.sources import SOURCES
+from reconscale.study.sources import SOURCES, Source
 
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
@@ -36,7 +44,7 @@ def _known_channel(value: Any) -> Any:
 
 
 def _known_source(name: Any) -> Any:
-    return one_of(name, SOURCES)
+    return name if name == MIXTURE else one_of(name, SOURCES)
 
 
 class Images(FrozenModel):
@@ -96,6 +104,10 @@ class Images(FrozenModel):
         allow_shift: for ``pairs``: accept inputs that are shifted against their truths by 0.75 pixels or more.
         allow_noisy_truth: for ``pairs``: accept truths that are noisier than their inputs.
         allow_unrelated: for ``pairs``: accept inputs that have little in common with their truths.
+        sources: name -> source, where training images come from several: see
+            :class:`~reconscale.study.image_sources.ImageSource`. Empty: from one.
+        target: the one of ``sources`` whose quality counts: validation and the main test set are from it. Of a study
+            file that does not say: the first.
     """
 
     source: Annotated[str, BeforeValidator(_known_source)]
@@ -138,14 +150,16 @@ class Images(FrozenModel):
     allow_noisy_truth: bool = False
     allow_unrelated: bool = False
     split: OwnSplit | None = None
+    sources: dict[str, ImageSource] = Field(default_factory=dict)
+    target: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _given(cls, content: Any, info: ValidationInfo) -> Any:
         """Sets that a list gives need no number."""
         if info.mode == "json" and isinstance(content, Mapping):  # what comes out of here is validated as Python is
-            content = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-        return fill_in_counts(content)
+            content = as_tuples(content)
+        return fill_in_counts(fill_in_sources(content))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -159,6 +173,7 @@ class Images(FrozenModel):
                     raise ValueError(f"{key}: found {word[:60]!r}; give at most {LONGEST} characters, all printable")
         if self.order == "mixed" and self.counts == "units":
             raise ValueError('order: is for counts = "images"; set that, or leave order out')
+        check_sources(self)
         self._check_volumes()
         self._check_parts_of_files()
         check_pair_keys(self)
@@ -170,14 +185,14 @@ class Images(FrozenModel):
     def _check_range(self) -> None:
         if self.range is None:
             return
-        if not SOURCES[self.source].ranged:
+        if not self.kind.ranged:
             raise ValueError(f"range: is for image files and arrays, not for '{self.source}'; leave it out")
         black, white = self.range
         if not (math.isfinite(black) and math.isfinite(white) and black < white):
             raise ValueError(f"range: found [{black:g}, {white:g}]; give black and white, the smaller one first")
 
     def _check_parts_of_files(self) -> None:
-        source = SOURCES[self.source]
+        source = self.kind
         if self.dataset and not source.named_arrays:
             raise ValueError("dataset: is for files whose arrays have names (HDF5, .npz, MATLAB, OME-Zarr), and the "
                              f"source is '{self.source}'; leave it out")  # fmt: skip
@@ -197,7 +212,7 @@ class Images(FrozenModel):
         if len(set(self.axes)) < len(self.axes) or not {"h", "w"} <= set(self.axes) <= set("stchw"):
             raise ValueError(f"axes: found '{self.axes}'; give h and w, and what there is of s (slices), t (frames) "
                              "and c (coils), once each, in the order of the file")  # fmt: skip
-        if self.matrix is not None and SOURCES[self.source].content == "kspace":
+        if self.matrix is not None and self.kind.content == "kspace":
             raise ValueError("matrix: is for volumes of images; measured k-space is taken as it is: leave it out")
         try:
             re.compile(self.patient or "")
@@ -205,14 +220,28 @@ class Images(FrozenModel):
             raise ValueError(f"patient: '{self.patient}' is not a regular expression ({error})") from error
 
     @property
+    def kind(self) -> Source:
+        """What is known of the source, or of what several sources have in common."""
+        return OF_SOURCES if self.source == MIXTURE else SOURCES[self.source]
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The names of several sources, the target first, then by name; none where there is one source."""
+        return tuple(sorted(self.sources, key=lambda name: (name != self.target, name)))
+
+    def of_source(self, name: str) -> Images:
+        """The options of one of several sources, as if it were the only one."""
+        return images_of_source(self, name)
+
+    @property
     def volumes(self) -> bool:
         """Whether the images are slices of volumes."""
-        return SOURCES[self.source].volumes
+        return self.kind.volumes
 
     @property
     def paired(self) -> bool:
         """Whether the images are inputs with their truths."""
-        return SOURCES[self.source].paired
+        return self.kind.paired
 
     @property
     def noun(self) -> str:
@@ -224,7 +253,10 @@ class Images(FrozenModel):
     @property
     def split_noun(self) -> str:
         """What a split keeps together: images, photographs, scenes or folders; patients or volumes."""
-        source = SOURCES[self.source]
+        if self.sources:
+            nouns = {self.of_source(name).split_noun for name in self.sources}
+            return nouns.pop() if len(nouns) == 1 else "images"
+        source = self.kind
         if source.volumes:
             named = self.patient is not None or self.unit == "folder" or source.knows_patients
             return "patients" if named else "volumes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws import METRICS, NoiseLevel, Points, finding, select_width
+from reconscale.study.mixes import judged_results
+from reconscale.study.mixture_points import judged_findings
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
@@ -26,7 +29,7 @@ def load_points(
     profile: str | None = None,
     test_set: str | None = None,
 ) -> Points:
-    """The measured points of a study: one row a run that is done.
+    """The measured points of a study: one row a run that is done; of several sources the runs of one mix alone.
 
     Args:
         study: the study.
@@ -38,14 +41,15 @@ def load_points(
     Raises:
         UserError: no run is done yet, a result is damaged, or the profile or test set is not in the results.
     """
-    folder = folder_of(folder)
-    over = folder.results(runs_of(study)) if results is None else results
+    folder, runs = folder_of(folder), runs_of(study)
+    over = judged_results(study, folder.results(runs) if results is None else results, runs)
     done = [result for result in over if result.status == "done"]
     if not done:
         raise UserError(folder.root, "has no run that is done", "train its networks first: `reconscale run`")
-    return points_from_results(
+    points = points_from_results(
         done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test, folder=folder
     )
+    return replace(points, findings=(*judged_findings(study, runs), *points.findings))
 
 
 def points_from_results(

@@ -55,7 +55,7 @@ def _keys_at(parents: list[str], root: type[BaseModel]) -> list[str]:
         if part in PROBLEMS:
             model = PROBLEMS[part]
             continue
-        if part.isdigit():
+        if part.isdigit() or part not in model.model_fields:  # one of a list, or the name of a source
             continue
         annotation = model.model_fields[part].annotation
         inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]

@@ -6,22 +6,24 @@ import heapq
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
+from reconscale.study.mixes import mix_words
 from reconscale.study.run import Run
 from reconscale.study.study_model import Study
 
 
 def runs_of(study: Study) -> list[Run]:
-    """Every run of the grid: sizes first, then widths, then seeds; overrides applied."""
+    """Every run of the grid: sizes first, then mixes of sources, widths, and seeds; overrides applied."""
     runs = []
     for n in study.sweep.n:
-        for width in study.sweep.width:
+        for mix, width in product(study.sweep.mixes[n], study.sweep.width):
             recipe = study.cell_recipe(n, width)
             if recipe is None:
                 continue
             runs += [
                 Run(problem=study.problem, images=study.images, n=n, network=study.cell_network(width),
-                    recipe=recipe, seed=seed)
+                    recipe=recipe, seed=seed, mix=mix)
                 for seed in study.cell_seeds(n, width)
             ]  # fmt: skip
     return runs
@@ -42,7 +44,7 @@ class ResourceEstimate:
 
 @dataclass(frozen=True)
 class Cell:
-    """One n and one width of the plan.
+    """One n and one width of the plan; of several sources one mix, too.
 
     Attributes:
         n, width: the cell.
@@ -52,6 +54,7 @@ class Cell:
         seconds: estimated wall time of one run, of those that are left the mean; none without a calibration.
         memory: estimated bytes of one run at its largest, or none without a calibration.
         seeds, done, failed: runs in the cell, and how many of them are over.
+        mix: how many images come from each of several sources, in words; empty where there is one.
     """
 
     n: int
@@ -63,6 +66,7 @@ class Cell:
     seeds: int
     done: int
     failed: int
+    mix: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,12 @@ def group_cells(
         pixels: of what training sees of an image: of a crop, or of a slice.
         samples: images that a run is trained on at most from here on, with those of all its branches.
     """
-    groups: dict[tuple[int, int], list[Run]] = {}
+    groups: dict[tuple[int, int, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.n, run.network.width), []).append(run)
+        mix = mix_words(run.mix, of=run.images.source_names)
+        groups.setdefault((run.n, run.network.width, mix), []).append(run)
     cells = []
-    for (n, width), members in groups.items():
+    for (n, width, mix), members in groups.items():
         first = members[0]
         p, flops_per_pixel = size(first)
         needed = _mean([need(run) for run in members if run.id not in over])
@@ -140,6 +145,7 @@ def group_cells(
             flops=3 * flops_per_pixel * pixels(first) * seen,
             seconds=needed.seconds if needed else None, memory=needed.memory if needed else None, seeds=len(members),
             done=status.count("done"), failed=status.count("failed") + status.count("diverged"),
+            mix=mix,
         ))  # fmt: skip
     return tuple(cells)
 

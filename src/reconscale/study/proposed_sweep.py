@@ -42,11 +42,15 @@ class ProposedSweep(FrozenModel):
 
 
 def open_axes(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """The axes that the content of a study file does not give; with ``n`` and ``width`` given none is open."""
+    """The axes that the content of a study file does not give; with ``n`` and ``width`` given none is open.
+
+    Where it says what comes from several sources, that may say n, too.
+    """
     given = content.get("sweep", {})
-    if not isinstance(given, Mapping) or {"n", "width"} <= set(given):
+    if not isinstance(given, Mapping):
         return ()
-    return tuple(name for name in AXES if name not in given)
+    said = {*given, "n"} if given.get("mix") else {*given}
+    return () if {"n", "width"} <= said else tuple(name for name in AXES if name not in said)
 
 
 def with_proposed(content: Mapping[str, Any], root: Path) -> Mapping[str, Any]:

@@ -223,6 +223,10 @@ class Run(FrozenModel):
     The identity is a readable prefix and a hash of the canonical JSON of all fields that differ from their defaults,
     so that a new knob that is off renames nothing. It is never parsed. These defaults never change: what a newer study
     file means where it says nothing is filled in before (:mod:`reconscale.study.defaults`).
+
+    Attributes:
+        n: training images, of all sources together.
+        mix: source -> how many of them are its; empty where there is one source.
     """
 
     problem: AnyProblem
@@ -231,6 +235,7 @@ class Run(FrozenModel):
     network: Network
     recipe: Recipe
     seed: int = Field(default=0, ge=0, le=MOST)
+    mix: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = Field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:

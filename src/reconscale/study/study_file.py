@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from reconscale.errors import UserError
 from reconscale.files import read_limited
+from reconscale.study.base import as_tuples
 from reconscale.study.initial_weights import read_init
 from reconscale.study.mask_files import read_masks
 from reconscale.study.mistakes import sentences
@@ -117,12 +118,3 @@ def _with_files(content: Mapping[str, Any], beside: Path) -> Mapping[str, Any]:
         return content
     readers = {"problem": read_masks, "recipe": read_init}
     return {**content, **{key: read(content[key], beside) for key, read in readers.items() if key in content}}
-
-
-def as_tuples(value: Any) -> Any:
-    """TOML arrays as tuples, which is what frozen models hold; whole numbers stay what they are."""
-    if isinstance(value, list):
-        return tuple(as_tuples(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: as_tuples(item) for key, item in value.items()}
-    return value

@@ -16,6 +16,7 @@ from reconscale.study.camera import fill_in_camera
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.images import Images
 from reconscale.study.mistakes import sentence
+from reconscale.study.mixes import check_mixes
 from reconscale.study.noise_levels import check_grey_levels
 from reconscale.study.policies import check_keys_are_read
 from reconscale.study.problems import PROBLEMS
@@ -102,6 +103,7 @@ class Study(Shown, FrozenModel):
         losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
+        check_mixes(self.images, self.sweep.mix)
         check_grey_levels(self.problem)
         return self
 

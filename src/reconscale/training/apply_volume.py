@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reconscale.data.hdf5_images import copy_attributes
-from reconscale.data.image_set import cache_folder
+from reconscale.data.kept_answers import cache_folder
 from reconscale.data.listing import no_progress
 from reconscale.data.volumes.arrays import HDF5, MATLAB
 from reconscale.data.volumes.ismrmrd_files import ENDINGS as ISMRMRD

@@ -64,6 +64,8 @@ def explanation(
 
 
 def _computed(study: Study, images: ImageSet, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
+    if study.images.sources:
+        raise UserError("the linear explanation", "is of images of one source", "study each source alone to see it")
     operator = problem_of(study.problem, torch.device("cpu"), 0).patch_operator(images.channels, study.images.patch)
     options, main = study.images, study.images.main_test
     train, held_out = images.train, images.tests[main]

@@ -77,7 +77,7 @@ class Training:
     ) -> None:  # fmt: skip
         self.run, self.device, self.share, self.initial = run, device, share, initial
         self.recipe: Recipe = run.recipe
-        self.pixels = images.training(run.n, run.subset_seed)
+        self.pixels = images.training(run.n, run.subset_seed, run.mix)
         self.val = images.val
         self.channels = images.channels
         self.network = self._untrained()

@@ -27,7 +27,9 @@ def _named(study: Study) -> Iterable[tuple[str, str, object]]:
     """What a study names of the registries: (registry, name, entry); entries that are not there are said elsewhere."""
     losses = [study.recipe.loss, *(str(rule.recipe["loss"]) for rule in study.override if "loss" in rule.recipe)]
     yield "FAMILIES", study.network.family, FAMILIES.get(study.network.family)
-    yield "SOURCES", study.images.source, SOURCES.get(study.images.source)
+    sources = [one.source for one in study.images.sources.values()] or [study.images.source]
+    for source in sources:
+        yield "SOURCES", source, SOURCES.get(source)
     yield "PROBLEMS", study.problem.kind, PROBLEMS.get(study.problem.kind)
     for loss in losses:
         yield "LOSSES", loss, LOSSES.get(loss)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconscale.data import open_images
+from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
 from reconscale.study.proposed_sweep import (
     SEEDS,
@@ -50,6 +51,9 @@ def propose_sweep(
     widths = propose_widths(multiple)
     placed = {"n": [1], "width": list(widths), "seed": list(SEEDS), **content.get("sweep", {})}
     study = parse_study({**content, "sweep": placed}, path, beside=path.parent)
+    if study.images.sources:
+        raise UserError(path, "leaves the grid open, and its images come from several sources",
+                        "give width and seed in [sweep]")  # fmt: skip
     images = open_images(study.images, data=where.resolved().data_folder, progress=progress)
     made = {"n": propose_sizes(images.available), "width": widths, "seed": SEEDS}
     proposed = ProposedSweep(**{name: made[name] for name in missing})

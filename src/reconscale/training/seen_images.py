@@ -15,7 +15,7 @@ def unseen_cautions(study: Study, images: ImageSet) -> tuple[str, ...]:
         images: its images.
     """
     for n in sorted(study.sweep.n):
-        count = len(images.training(n, 0))
+        count = max(len(images.training(n, 0, mix)) for mix in study.sweep.mixes[n])
         for recipe in {study.cell_recipe(n, width) for width in study.sweep.width}:
             seen = count if recipe is None else most_steps(recipe, count) * recipe.batch
             if recipe is not None and seen < count:

@@ -20,6 +20,7 @@ from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
 from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
 from reconscale.study.budget import Budget
+from reconscale.study.mixes import judged_results
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.study.results_folder import Incident, append_incident, folder_of, image_cautions
@@ -123,7 +124,10 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
             for volume in pixels.volumes:
                 _refuse_small(study, volume.name, min(volume.facts["size"]), min(volume.shape[1:]))
         problem.check(pixels, study.images.patch)
-    if max(study.sweep.n) > images.available:
+    for mixes in study.sweep.mixes.values() if study.images.sources else ():
+        for mix in mixes:
+            images.check_mix(mix)
+    if not study.images.sources and max(study.sweep.n) > images.available:
         left_out = f" ({in_words(images.passed_over)})" if images.passed_over else ""
         raise UserError("sweep.n", f"found {max(study.sweep.n)}", f"the images allow at most {images.available} "
                       f"{study.images.counts} for training{left_out}")  # fmt: skip
@@ -264,6 +268,9 @@ def _run(
     """As :func:`run`, with everything known."""
     retry_failed, probe, keep_going = (options[name] for name in ("retry_failed", "probe", "keep_going"))
     budget: Budget | None = options["budget"]
+    if budget is not None and study.images.sources:
+        raise UserError("--budget and --until", "choose runs of one source, and the images come from several",
+                        "leave them out: all mixes are trained")  # fmt: skip
     where = where if budget is None else replace(where, stack=1)  # runs of a pass would all be chosen at once
     refuse_what_cannot_be_divided(runs_of(study), where.devices)
     images = prepare(study, where, progress)
@@ -305,7 +312,8 @@ def _probes(study: Study, folder: Folder, results: Sequence[Result], wanted: boo
     if wanted is False:
         return []
     main = study.images.main_test
-    chosen = results_to_probe(results, profile=study.analysis.profile, test_set=main)
+    judged = judged_results(study, results, [result.run for result in results])
+    chosen = results_to_probe(judged, profile=study.analysis.profile, test_set=main)
     missing = [r for r in chosen if not probes_folder(folder).is_over(longer_run(r))]
     cost, all_of_it = (sum(r.seconds for r in some) for some in (chosen, results))
     if not wanted and LONGER * cost > PROBE_SHARE * all_of_it:

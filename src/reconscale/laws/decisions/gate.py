@@ -7,6 +7,7 @@ from dataclasses import replace
 from reconscale.laws.curve_posterior import CurvePosterior
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.decide import ON_DATA_ALONE, UNDECIDED, Decision, make_decision
+from reconscale.laws.findings import Finding
 
 FIX, LONGER = "FIX FIRST", "TRAIN LONGER FIRST"
 
@@ -69,17 +70,12 @@ def make_gated_decision(
 
 def gate(decision: Decision) -> Decision:
     """The decision, with the verdict that its findings force, if any."""
-    against = [finding for finding in decision.findings if finding.code in OBSTACLES]
+    against = obstacles_among(decision.findings)
     if not against:
         return decision
-    forced = {OBSTACLES[finding.code][0] for finding in against}
-    verdict = next(name for name in SEVEREST if name in forced)
-    against.sort(key=lambda finding: SEVEREST.index(OBSTACLES[finding.code][0]))
+    verdict = OBSTACLES[against[0].code][0]
     first = ". ".join(dict.fromkeys(OBSTACLES[finding.code][1] for finding in against))
-    reasons = "; ".join(finding.text for finding in against)
-    reservation = (
-        f"Do not act on this yet: {reasons}. {first}. On the curve alone the verdict would be {decision.verdict}."
-    )
+    reservation = f"{not_yet(decision.findings)} On the curve alone the verdict would be {decision.verdict}."
     return replace(
         decision,
         verdict=verdict,
@@ -88,3 +84,18 @@ def gate(decision: Decision) -> Decision:
         reservation=reservation,
         sentence=decision.sentence.replace(ON_DATA_ALONE, ""),
     )
+
+
+def obstacles_among(findings: tuple[Finding, ...]) -> list[Finding]:
+    """The findings that something must be done about first, the severest first."""
+    against = [finding for finding in findings if finding.code in OBSTACLES]
+    return sorted(against, key=lambda finding: SEVEREST.index(OBSTACLES[finding.code][0]))
+
+
+def not_yet(findings: tuple[Finding, ...]) -> str:
+    """Why an answer is not to be acted on yet, and what to do; empty where nothing speaks against it."""
+    against = obstacles_among(findings)
+    if not against:
+        return ""
+    first = ". ".join(dict.fromkeys(OBSTACLES[finding.code][1] for finding in against))
+    return f"Do not act on this yet: {'; '.join(finding.text for finding in against)}. {first}."
