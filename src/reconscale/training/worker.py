@@ -76,6 +76,11 @@ class Task:
         return {"plugins": self.plugins, **self.__dict__}
 
     @property
+    def initial(self) -> str | None:
+        """The digest of the weights that the run begins with; none: it begins untrained."""
+        return self.run.recipe.init_sha256
+
+    @property
     def checkpoint(self) -> Path:
         """The file that changes whenever the run gets further."""
         return self.folder.of(self.run) / checkpoint.NAME
