@@ -21,9 +21,10 @@ from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.study import external
 from reconscale.study.budget import Budget, parse_budget
-from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid, OwnMetric
+from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid
 from reconscale.study.external_points import points_of_external
 from reconscale.study.items import HeldOut
+from reconscale.study.own_metric import OwnMetric
 from reconscale.study.results_folder import Status
 from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
 from reconscale.training.adaptive_sweep import adaptive_external

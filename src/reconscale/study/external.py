@@ -19,6 +19,7 @@ from reconscale.files import json_digest
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.study.base import FrozenModel
 from reconscale.study.mistakes import sentences
+from reconscale.study.own_metric import OwnMetric
 from reconscale.study.own_split import OwnSplit, fill_in_counts
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.result import AnyResult
@@ -147,36 +148,6 @@ class Grid(FrozenModel):
         if len(set(self.seed)) < len(self.seed) or not self.seed or min(self.seed) < 0:
             raise ValueError("seed: found an empty list, a seed below 0, or one twice; give each seed once")
         return self
-
-
-class OwnMetric(FrozenModel):
-    """A metric that is not known here; see ``reconscale.laws.metrics.Metric``."""
-
-    name: str
-    better: Literal["lower", "higher"]
-    unit: str = ""
-    worthwhile: float = -1.0
-    label: str = ""
-    most: float = 1.0
-
-    @classmethod
-    def of(cls, metric: Metric) -> OwnMetric:
-        """The table of a metric.
-
-        Raises:
-            UserError: its transforms are functions of its own, which no file can hold.
-        """
-        names = ("name", "better", "unit", "worthwhile", "label", "most")
-        made = cls(**{name: getattr(metric, name) for name in names})
-        if made.metric() != metric:
-            remedy = f"leave to_error and from_error out: Metric('{metric.name}', '{metric.better}')"
-            found = "has transforms of its own, which a study file cannot hold"
-            raise UserError(f"metric '{metric.name}'", found, remedy)
-        return made
-
-    def metric(self) -> Metric:
-        """The metric of the table."""
-        return Metric(self.name, self.better, self.unit, worthwhile=self.worthwhile, label=self.label, most=self.most)
 
 
 class ExternalAnalysis(FrozenModel):
