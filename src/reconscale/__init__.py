@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconscale.jobs import Job, measure
     from reconscale.laws import (
         LAWS,
+        METRICS,
         Candidate,
         Costs,
         Curve,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         PROFILES,
         SOURCES,
         Folder,
+        Profile,
         Study,
         load_study,
         parse_study,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     )
     from reconscale.study.budget import Budget
     from reconscale.study.measurements import load_points
+    from reconscale.study.mri import MASKS, MaskKind
     from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
     from reconscale.training.placement import Local, Ray, Slurm
@@ -74,7 +77,9 @@ _HOME = {
     "size_test_set": "reconscale.laws",
     **dict.fromkeys(("Mixture", "infer_mixture"), "reconscale.laws"),
     "UserError": "reconscale.errors",
-    "Metric": "reconscale.laws",
+    **dict.fromkeys(("METRICS", "Metric"), "reconscale.laws"),
+    **dict.fromkeys(("MASKS", "MaskKind"), "reconscale.study.mri"),
+    "Profile": "reconscale.study",
     **dict.fromkeys(("Job", "measure"), "reconscale.jobs"),
     **dict.fromkeys(("NestedShuffleSplit", "subsets"), "reconscale.study.subsets"),
     **dict.fromkeys(("Local", "Ray", "Slurm"), "reconscale.training.placement"),
@@ -94,6 +99,8 @@ __all__ = [
     "FAMILIES",
     "LAWS",
     "LOSSES",
+    "MASKS",
+    "METRICS",
     "PROBLEMS",
     "PROFILES",
     "SOURCES",
@@ -109,10 +116,12 @@ __all__ = [
     "LedgerCallback",
     "LedgerMixin",
     "Local",
+    "MaskKind",
     "Metric",
     "Mixture",
     "NestedShuffleSplit",
     "Points",
+    "Profile",
     "Ray",
     "Slurm",
     "Study",

@@ -27,6 +27,8 @@ REGISTRIES = {
     "FAMILIES": "reconscale.networks:FAMILIES",
     "SOURCES": "reconscale.study:SOURCES",
     "LOSSES": "reconscale.study:LOSSES",
+    "MASKS": "reconscale.study.mri:MASKS",
+    "METRICS": "reconscale.laws.metrics:METRICS",
     "PROFILES": "reconscale.study:PROFILES",
     "PROBLEMS": "reconscale.study:PROBLEMS",
     "LAWS": "reconscale.laws:LAWS",
@@ -125,6 +127,7 @@ def _load(place: str, text: str | None) -> Plugin:
         entries = _added(place, before, registries)
         if new and not entries:
             raise UserError(place, "adds nothing", "end it with an entry, like rs.FAMILIES['mine'] = ...")
+        load_object("reconscale.study.recorded_parts:check_entries")(place, entries)
     plugin = Plugin(name, place, digest, entries, text)
     _LOADED[place] = plugin
     return plugin

@@ -23,6 +23,9 @@ class Drawn(Shown):
     def figure(self, *, title: str = "") -> Any:
         """The figure as it stands in a report: points say their numbers, a frame zooms.
 
+        Of points every run, of a curve and a forecast what is expected, of a decision the gains beside what is
+        worthwhile, of a study its runs.
+
         Args:
             title: heading.
 

@@ -6,11 +6,14 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
-from reconscale.laws import LAWS
+from reconscale.laws import LAWS, METRICS
 from reconscale.networks import FAMILIES, build, input_spec
+from reconscale.physics.mri import Masks
 from reconscale.plugins import load_object
-from reconscale.study import PROBLEMS, PROFILES, SOURCES, Images, Network, Problem, profiles_of
+from reconscale.study import PROBLEMS, PROFILES, SOURCES, Images, MRIProblem, Network, Problem, profiles_of
+from reconscale.study.mri import MASKS
 
 
 def example(kind: str) -> Problem:
@@ -82,3 +85,34 @@ def test_a_law(name: str) -> None:
     theta = law.theta(x, t, np.ones((*t.shape[:-1], columns.shape[-1])))
     assert theta.shape == (*t.shape[:-1], len(law.parameters))
     assert law.working(x, theta).shape == known.shape
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_of_points(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.name == name and metric.better in ("lower", "higher") and metric.unit and metric.worthwhile > 0
+    values = metric.from_error(np.array([0.02, 0.01]))
+    assert np.allclose(metric.to_error(values), [0.02, 0.01])
+    assert (values[1] > values[0]) == (metric.better == "higher")
+    assert metric.gain(np.array([0.02]), np.array([0.01]))[0] > 0
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_metric_of_images_is_of_a_kind_that_is_known(name: str) -> None:
+    assert PROFILES[name].larger_is_better == (METRICS[PROFILES[name].kind].better == "higher")
+
+
+@pytest.mark.parametrize("acceleration", [2, 5])
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask(name: str, acceleration: int) -> None:
+    problem = MRIProblem(kind="mri", mask=name, acceleration=acceleration, center_fraction=0.1)
+    assert MASKS[name].words in problem.words
+    masks, again = (Masks(problem, torch.Generator().manual_seed(7)) for _ in range(2))
+    shares = []
+    for _ in range(4):
+        mask, (first, count) = masks.draw(40, 60)
+        assert mask.dtype == torch.bool and mask.shape in ((1, 1, 60), (1, 40, 60))
+        assert mask[0, mask.shape[1] // 2, first : first + count].all() and first <= 30 < first + count
+        assert torch.equal(mask, again.draw(40, 60)[0])
+        shares.append(float(mask.double().mean()))
+    assert np.mean(shares) == pytest.approx(1 / acceleration, rel=0.1)

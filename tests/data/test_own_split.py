@@ -102,7 +102,7 @@ def test_tables_have_a_column_of_names(opened: Opened, data: Path) -> None:
         ({"val": "lost.csv"}, "found 'lost.csv', which does not exist below"),
         ({"val": "../a.txt"}, "found '../a.txt', which is not below the data folder"),
         ({"val": "wrong.txt"}, "wrong.txt, line 2: 'scene1/99.png' is none of the 12 images"),
-        ({"val": "empty.txt"}, "lists no image for val"),
+        ({"val": "empty.txt"}, "lists none of the images for val"),
         ({"val": "other.csv"}, "has no column of names among fold, index; call it image"),
         ({"val": "cells.csv"}, "line 3: found 1 cells; the header has 2"),
         ({"val": "quotes.csv"}, "is not CSV"),

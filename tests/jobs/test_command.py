@@ -311,3 +311,90 @@ def test_a_study_that_is_killed_half_way_goes_on(study: Path, tmp_path: Path) ->
         path.unlink()
     assert call("run", study, "--allow-commands", "--workers", 1)[0] == 0
     assert results_of(study) == whole
+
+
+def sets_of(study: Path) -> dict[str, set[str]]:
+    """The names in the lists of all runs of a study."""
+    found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    for path in study.glob("runs/*/lists/*.txt"):
+        found[path.stem] |= {Path(line).stem for line in path.read_text().splitlines()}
+    return found
+
+
+def with_split(study: Path, split: str, counts: str = "") -> Path:
+    return change(
+        study,
+        ("val = 3\ntest = 4\n", counts),
+        ('unit = "photographs"', f'unit = "photographs"\n[images.split]\n{split}'),
+    )
+
+
+def test_lists_folders_and_patterns_divide_the_items(study: Path) -> None:
+    (study / "held.csv").write_text("file,set\nphotos/scene 0/1.txt,val\nphotos/scene 0/2.txt,test\n")
+    (study / "test.txt").write_text("# ours\n./photos/scene 9/27.txt\nphotos/scene 9/28.txt\n")
+    places = '["test.txt", "photos/scene 8", "*7/2?.txt", "photos/scene 0/0.txt"]'
+    one_run(with_split(study, f'val = "held.csv"\ntest = {places}'))
+    code, _, errors = call("run", study, "--allow-commands")
+    assert code == 0 and "none of the sets" not in errors, errors
+    found = sets_of(study)
+    assert found["val"] == {"1"} and found["test"] == {"27", "28", "24", "25", "26", "21", "22", "23", "0"}
+    assert len(found["train"]) == 4 and not found["train"] & (found["val"] | found["test"])
+    before = results_of(study)
+    assert call("run", study, "--allow-commands")[0] == 0 and results_of(study) == before
+    (study / "test.txt").write_text("photos/scene 9/27.txt\n")
+    assert "began with other items, groups, val or test" in refused("run", study, "--allow-commands")
+    assert results_of(study) == before
+
+
+def test_items_in_no_set_are_left_out_and_said(study: Path) -> None:
+    train = '["photos/scene 1", "photos/scene 2", "photos/scene 3"]'
+    one_run(with_split(study, f'train = {train}\ntest = "photos/scene 4"', "val = 2\n"))
+    code, _, errors = call("run", study, "--allow-commands")
+    assert code == 0 and "18 items are in none of the sets of images.split" in errors
+    found = sets_of(study)
+    assert found["test"] == {"12", "13", "14"} and len(found["val"]) == 2
+    assert found["val"] | found["train"] <= {str(i) for i in range(3, 12)}
+
+
+def test_groups_stay_whole_where_a_list_names_a_part(study: Path) -> None:
+    one_run(with_split(study, 'test = "photos/scene 4/12.txt"', 'group = "folder"\nval = 2\n'))
+    code, _, errors = call("run", study, "--allow-commands")
+    assert code == 0 and "3 items are used nowhere, as their groups are held out" in errors  # 13, 14, and one of val's
+    assert not {"13", "14"} & set.union(*sets_of(study).values())
+
+
+def test_a_split_is_a_part_of_the_names_of_runs(study: Path) -> None:
+    before = [run.id for run in load_external(study).runs()]
+    assert before[0] == "n2-w4-s0-c83259005261"  # as it was before there were splits
+    with_split(study, 'test = "photos/scene 4"', "val = 3\n")
+    one = [run.id for run in load_external(study).runs()]
+    change(study, ("scene 4", "scene 5"))
+    assert len({*before, *one, *(run.id for run in load_external(study).runs())}) == 36
+
+
+@pytest.mark.parametrize(
+    ("split", "counts", "says"),
+    [
+        ('test = "photos/scene 44"', "val = 3\n", "images.split.test: 'photos/scene 44' is none of the 30 photographs"),
+        ('test = "*.png"', "val = 3\n", "'*.png' fits none of the 30 photographs; names are such as 'photos/scene"),
+        ('test = "lost.csv"', "val = 3\n", "found 'lost.csv', which does not exist below"),
+        ('test = "../t.csv"', "val = 3\n", "which is not below the data folder"),
+        ('test = "empty.txt"', "val = 3\n", "lists none of the photographs for test"),
+        ("test = []", "val = 3\n", "images.split.test: the list is empty"),
+        ('test = "photos/scene 4"', "val = 3\ntest = 4\n", "images.test: found 4, and split.test says which"),
+        ('test = "photos/scene 4"', "", "images.val: is missing"),
+        ('test = "photos/scene 4"\nval = "*/14.txt"', "", "split.val and test: both hold 'photos/scene 4/14.txt'"),
+        (
+            'test = "photos/scene 4/12.txt"\nval = "*/14.txt"',
+            'group = "folder"\n',
+            "both hold the group 'photos/scene 4', with 'photos/scene 4/14.txt' and 'photos/scene 4/12.txt'",
+        ),
+        ('train = "photos/scene 1"\ntest = "photos/scene 4"', "val = 3\n", "nothing is left to train on"),
+        ('test = "."', "val = 3\n", "nothing is left to train on"),
+    ],
+)  # fmt: skip
+def test_splits_that_cannot_be(study: Path, split: str, counts: str, says: str) -> None:
+    (study / "empty.txt").write_text("# none\n")
+    with_split(study, split, counts)
+    assert says in refused("run", study, "--allow-commands")
+    assert not (study / "runs" / "items.json").exists()

@@ -351,3 +351,59 @@ def test_run_says_that_the_script_goes_on(tmp_path: Path) -> None:
     assert code == 2 and "to go on, run the script that calls rs.measure again: python" in errors
     code, _, errors = call("plan", tmp_path)
     assert code == 2 and "has [callable]" in errors
+
+
+def test_own_lists_of_validation_and_test_items(tmp_path: Path) -> None:
+    items = [f"scan-{i:02d}" for i in range(30)]
+    seen: list[tuple[set[str], list[str], list[str]]] = []
+
+    def look(job: rs.Job) -> list[float]:
+        seen.append((set(job.train), job.val, job.test))
+        return [quality(job)] * len(job.test)
+
+    usual: dict[str, Any] = {"n": [2, 8], "seed": 1, **QUIET}
+    mine: dict[str, Any] = {**usual, "val": items[20:24], "test": items[24:], "folder": tmp_path / "mine"}
+    rs.measure(look, items, **mine)
+    assert all((val, test) == (items[20:24], items[24:]) and train < set(items[:20]) for train, val, test in seen)
+    ids = sorted(results_of(tmp_path / "mine"))
+    rs.measure(look, items, **{**mine, "n": [2, 8, 16], "val": reversed(items[20:24])})  # goes on
+    assert len(seen) == 3 and set(ids) < set(results_of(tmp_path / "mine"))
+    with pytest.raises(rs.UserError, match="began with other items, groups, val or test"):
+        rs.measure(look, items, **{**mine, "test": items[25:]})
+    rs.measure(look, items, **{**mine, "val": items[19:23], "folder": tmp_path / "other"})
+    assert not set(ids) & set(results_of(tmp_path / "other"))
+    assert call("decide", tmp_path / "mine")[0] in (0, 1)
+
+
+def test_lists_of_what_was_drawn_go_on_in_the_same_folder(tmp_path: Path) -> None:
+    usual: dict[str, Any] = {"n": [2], "seed": 1, "groups": list("aabbccddeeff"), "folder": tmp_path, **QUIET}
+    drawn = rs.subsets(12, [2], 1, usual["groups"], val=2, test=3)
+    rs.measure(train, 12, val=2, test=3, **usual)
+    before = results_of(tmp_path)
+    assert list(before) == ["n2-s0-85ae346514bc"]  # as it was before there were lists
+
+    def never(job: rs.Job) -> float:
+        raise AssertionError(job)
+
+    rs.measure(never, 12, val=drawn.val, test=drawn.test, **usual)
+    assert results_of(tmp_path) == before
+
+
+def test_own_lists_that_cannot_be_leave_no_folder(tmp_path: Path) -> None:
+    usual: dict[str, Any] = {"n": 2, "seed": 1, "folder": tmp_path / "mine", **QUIET}
+    for more, says in (
+        ({"val": [1, 2], "test": [2]}, "both hold '2'"),
+        ({"val": 0, "test": [2], "groups": ["a"]}, "found 1 labels for 10 items"),
+        ({"val": [0], "test": [1], "groups": [0, 0, *range(1, 9)]}, "both hold the group '0'"),
+        ({"val": 0, "test": [10]}, "'10' is none of the 10 items"),
+    ):
+        with pytest.raises(rs.UserError, match=says):
+            rs.measure(quality, 10, **usual, **more)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_what_a_list_leaves_of_a_group_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    tell = lambda event: said.append(event.get("text", ""))  # noqa: E731
+    rs.measure(quality, 9, n=2, seed=1, val=0, test=[0], groups=list("aaabbbccc"), folder=tmp_path, tell=tell)
+    assert "2 items are used nowhere, as their groups are held out" in said

@@ -80,6 +80,13 @@ def test_training_draws_each_of_them_and_can_be_continued() -> None:
         assert torch.equal(a.y.values, b.y.values)  # type: ignore[union-attr]
 
 
+def test_lines_and_points_in_one_step() -> None:
+    found = MRI(problem(mask=("random", "poisson")), CPU, 3).examples([slices(12)])
+    assert sum(len(one) for one in found) == 12
+    heights = {len(mask[0].unique(dim=0)) > 1 for one in found for mask in one.y.mask}  # type: ignore[union-attr]
+    assert heights == {False, True}  # rows alike: lines; else points
+
+
 def test_validation_and_test_go_by_the_name_of_the_volume() -> None:
     data, both = Volumes(), MRI(problem(acceleration=(4, 8), mask="random"), CPU, 0)
     folds = [round(fold(both.fixed(data, i).y)) for i in range(16)]  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ import pytest
 
 import reconscale as rs
 from reconscale.cli.notebook_bars import NotebookBars
+from reconscale.report.marks import Series
 from reconscale.report.notebook import html_of
 
 POINTS = rs.Points(
@@ -112,6 +113,32 @@ def test_points_say_their_numbers_in_every_figure(curve: rs.Curve) -> None:
         assert texts and said in texts[1]
 
 
+def test_a_decision_draws_its_gains(curve: rs.Curve, tmp_path: Path) -> None:
+    decision = curve.decide(worthwhile=0.1)
+    figure = decision.figure(title="Is it worth it?")
+    series = figure.shown.series("gains")
+    gains = [decision.gain_n, decision.gain_tenfold]
+    assert list(series.y) == [gain.median for gain in gains] and list(series.low) == [gain.low for gain in gains]
+    assert figure.shown.axes.y[0] < min(series.low) and max(series.high) < figure.shown.axes.y[1]
+    assert figure.alt.startswith("UNDECIDED at n = 3,000. Expected gains: 2 × data (n) +0.08 dB; 10 × data (n)")
+    assert "more than 0.1: " in series.hover[0] and "worthwhile 0.1 dB" in figure.html
+    figure.save(tmp_path / "gains.png")
+    assert Tags(figure._repr_html_()).seen == ["iframe"]
+
+
+def test_a_study_draws_its_runs(content: Callable[..., dict[str, Any]]) -> None:
+    figure = study(content).figure()
+    (series,) = figure.shown.marks
+    assert isinstance(series, Series) and series.name == "2 seeds each"
+    assert set(zip(series.x, series.y, strict=True)) == {(n, w) for n in (1, 2, 4) for w in (4, 8)}
+    assert figure.alt == "Study small: 12 runs, n = 1 to 4, widths 4 to 8." and "width 8" in figure.html
+    rule = {"n": [4, 4], "seeds": 1}
+    fewer = rs.parse_study(content(override=[rule])).figure()
+    assert [mark.name for mark in fewer.shown.marks] == ["1 seed each", "2 seeds each"]
+    one = rs.parse_study(content(sweep={"n": [2], "width": [4], "seed": [0]})).figure()
+    assert one.alt == "Study small: 1 run, n = 2 to 2, widths 4 to 4." and one.html
+
+
 def test_what_cannot_be_drawn_is_refused(curve: rs.Curve) -> None:
     with pytest.raises(rs.UserError, match="Forecast: has no size that is not refused; more than 10 times"):
         curve.forecast([1e9]).figure()
@@ -128,6 +155,9 @@ def test_plots_go_into_given_axes_or_new_ones(curve: rs.Curve, monkeypatch: pyte
     assert curve.plot(left) is left and curve.forecast([6000, 1e4]).plot(ax=right) is right
     assert left.get_xlabel() == "training set size n, number of <b>photographs</b>"
     assert left.get_xlim()[1] > 3000 and [text.get_text() for text in right.get_xticklabels()] == ["6,000", "10 k"]
+    _, below = plt.subplots()
+    assert curve.decide(worthwhile=0.1).plot(below) is below
+    assert [text.get_text() for text in below.get_xticklabels()] == ["2 × data (n)", "10 × data (n)"]
     own = POINTS.plot()
     assert own.figure is not left.figure and own.get_ylabel() == "PSNR, dB [<i>mine]"
     own.figure.canvas.draw()

@@ -87,9 +87,9 @@ def _points(path: Path) -> object:
 def _split(name: str) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         from reconscale.data.own_split import Known, split_as_given
+        from reconscale.study.own_split import OwnSplit
 
-        images = Images.model_validate({"source": "folder", "split": {"val": name}, "test": 0, "test_sets": {"x": "x"}})
-        return split_as_given(Known(("a", "b", "c"), ("a", "b", "c")), images, path.parent)
+        return split_as_given(Known(("a", "b", "c"), ("a", "b", "c")), OwnSplit(val=(name,)), path.parent)
 
     return read
 

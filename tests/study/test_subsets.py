@@ -130,3 +130,81 @@ def test_the_splitter_keeps_groups_together(groups: list[str]) -> None:
         return
     for train, test in splits:
         assert not {groups[i] for i in train} & {groups[i] for i in test}
+
+
+def test_lists_say_which_items_are_held_out() -> None:
+    names = [f"scan-{i:02d}.png" for i in range(12)]
+    found = rs.subsets(names, [2, 4], 2, None, val=names[3:5], test=[Path(names[9]), "./scan-00.png"])
+    assert (found.val, found.test) == (names[3:5], [names[0], names[9]])
+    assert found.available == 8 and not found.unused
+    assert all(set(one.train) <= set(names) - set(names[3:5]) - {names[0], names[9]} for one in found)
+    assert rs.subsets(12, 2, val=range(3), test=np.array([7, 5])).test == [5, 7]
+    assert rs.subsets([4, 5, 6, 7], 1, test=[6]).test == [6]  # an item, not a position
+
+
+@given(st.integers(1, 4), st.integers(0, 4), st.integers(1, 9), st.randoms())
+def test_a_list_of_what_was_drawn_gives_the_same(test: int, val: int, groups: int, shuffle: random.Random) -> None:
+    names = [f"{i}.png" for i in range(24)]
+    labels = [f"g{i * groups // 24}" for i in range(24)] if groups > 4 else None
+    try:
+        drawn = rs.subsets(names, [1, 2], 2, labels, val, test)
+    except rs.UserError:
+        return
+    listed = {"val": list(drawn.val), "test": list(drawn.test)}
+    for held in listed.values():
+        shuffle.shuffle(held)
+    again = rs.subsets(names, [1, 2], 2, labels, listed["val"] or 0, listed["test"])
+    assert again.digest == drawn.digest
+    assert [(one.train, one.val, one.test) for one in again] == [(one.train, one.val, one.test) for one in drawn]
+    part = rs.subsets(names, 1, 1, labels, val, listed["test"])
+    assert part.test == drawn.test and len(part.val) == val and not {*part.val, *part.train(1, 0)} & {*part.test}
+
+
+def test_a_listed_part_of_a_group_keeps_the_rest_of_it_out() -> None:
+    labels = list("aaabbbcccddd")
+    found = rs.subsets(12, 3, 1, labels, val=[3], test=[0, 1])
+    assert (found.val, found.test, found.available, found.unused) == ([3], [0, 1], 6, 3)
+    assert found.digest != rs.subsets(12, 3, 1, labels, val=[3], test=[0, 1, 2]).digest
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"test": [3, 3]}, "test: '3' is given twice; give each item once"),
+        ({"test": []}, "test: the list is empty; give at least one item"),
+        ({"val": []}, "val: the list is empty; give at least one item, or val=0 for none"),
+        ({"test": [12]}, "test: '12' is none of the 10 items; give items that are among them, such as '0'"),
+        ({"test": ["a.png"]}, "test: 'a.png' is none of the 10 items"),
+        ({"val": [1, 2], "test": [2, 3]}, "val and test: both hold '2'; give each item to one of the two"),
+        (
+            {"val": [1], "test": [2], "groups": list("abbccddeef")},
+            "val and test: both hold the group 'b', with '1' and '2'",
+        ),
+        ({"test": "test.txt"}, "test: found 'test.txt'; give a number of items, or a list of items"),
+        ({"test": {"a": 1}}, "test: found a dict"),
+        ({"test": 0.2}, "test: found 0.2"),
+        ({"test": [True, *[False] * 9]}, "test: found True; give the items themselves"),
+        ({"test": np.arange(10) < 2}, "test: found True"),
+        ({"test": [None]}, "test, number 0: found a NoneType"),
+        ({"val": [*range(5)], "test": [*range(5, 10)]}, "hold out 5 + 5 of 10 items; nothing is left to train on"),
+        ({"val": 9, "test": [3]}, "hold out 9 + 1 of 10 items; nothing is left"),
+        ({"val": [1], "test": [5], "groups": list("aaaaabbbbb")}, "hold out 1 + 1 of 10 items in 2 groups"),
+        ({"test": [1, 2, 3], "n": 8}, "at most 7 of the 10 items are left for training"),
+    ],
+)
+def test_lists_that_cannot_be(more: dict[str, object], says: str) -> None:
+    with pytest.raises(rs.UserError) as refused:
+        rs.subsets(10, **{"n": 2, **more})  # type: ignore[arg-type]
+    assert says in str(refused.value)
+
+
+def test_the_splitter_takes_rows() -> None:
+    x = np.zeros((12, 2))
+    splitter = rs.NestedShuffleSplit([2, 4], test=iter([1, 8]), val=range(9, 12))
+    for _ in range(2):
+        splits = list(splitter.split(x))
+        assert [test.tolist() for _, test in splits] == [[1, 8]] * 2
+        assert all(not {1, 8, 9, 10, 11} & set(train.tolist()) for train, _ in splits)
+    assert repr(splitter) == "NestedShuffleSplit(n=[2, 4], seeds=[0], test=[1, 8], val=range(9, 12))"
+    with pytest.raises(rs.UserError, match="'12' is none of the 12 items"):
+        list(rs.NestedShuffleSplit(2, test=[12]).split(x))

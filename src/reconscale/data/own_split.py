@@ -17,7 +17,6 @@ from reconscale.data.folders import data_folder, place_below
 from reconscale.data.listing import file_of
 from reconscale.errors import UserError
 from reconscale.files import read_limited
-from reconscale.study import Images
 from reconscale.study.own_split import OwnSplit
 
 LISTS = (".csv", ".tsv", ".txt")
@@ -30,19 +29,23 @@ PATTERN = re.compile(r"[*?]")
 
 @dataclass(frozen=True)
 class Known:
-    """The images that a split may name.
+    """The images that a split may name, or the items of a study that other code trains.
 
     Attributes:
         names: (N,) the images.
         units: (N,) what a split keeps together.
         also: (N,) another name of each, such as the truth of a pair; or empty.
         left_out: names of images that were left out already: lists may name them, too.
+        noun: what messages call the images.
+        kept: what a split keeps together, in messages.
     """
 
     names: Sequence[str]
     units: Sequence[str]
     also: Sequence[str] = ()
     left_out: frozenset[str] = field(default=frozenset())
+    noun: str = "images"
+    kept: str = "images"
 
     @cached_property
     def by_name(self) -> Mapping[str, list[int]]:
@@ -84,55 +87,55 @@ def _folders(name: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def split_as_given(known: Known, images: Images, data: Path | None) -> dict[str, np.ndarray]:
+def split_as_given(known: Known, split: OwnSplit, data: Path | None) -> dict[str, np.ndarray]:
     """The positions of the sets that ``images.split`` gives, each sorted by unit, then as the images come.
 
     Args:
         known: the images.
-        images: the options; ``split`` is given.
+        split: what is given.
         data: the folder that lists lie below.
 
     Raises:
         UserError: a list cannot be read or names what is not there, a pattern fits nothing, or two sets share an image
             or a unit.
     """
-    split = images.split
-    assert split is not None
-    found = {name: _positions(known, split, name, images, data) for name in split.named}
-    _refuse_shared(known, found, images)
+    found = {name: _positions(known, split, name, data) for name in split.named}
+    _refuse_shared(known, found)
     return {name: np.array(sorted(held, key=lambda i: (known.units[i], i)), np.int64) for name, held in found.items()}
 
 
-def _positions(known: Known, split: OwnSplit, name: str, images: Images, data: Path | None) -> set[int]:
-    """The positions of one set."""
+def _positions(known: Known, split: OwnSplit, name: str, data: Path | None) -> set[int]:
+    """The positions of one set: a word that ends like a list is one, unless an item has that name."""
     held: set[int] = set()
     for place in getattr(split, name):
         key = f"images.split.{name}"
         here: list[int]
-        if place.lower().endswith(LISTS):
+        if place.lower().endswith(LISTS) and not PATTERN.search(place) and not known.find(place):
             path = place_below(data_folder(key, data), place, key)
-            here = _listed(known, path, name, images)
+            here = _listed(known, path, name)
         else:
             here = known.match(place) if PATTERN.search(place) else known.find(place)
             if not here:
                 what = "fits none of" if PATTERN.search(place) else "is none of"
                 such = f"names are such as '{known.names[0]}'"
-                raise UserError(key, f"'{place}' {what} the {len(known.names)} images", such)
+                raise UserError(key, f"'{place}' {what} the {len(known.names)} {known.noun}", such)
         held.update(here)
     return held
 
 
-def _listed(known: Known, path: Path, name: str, images: Images) -> list[int]:
+def _listed(known: Known, path: Path, name: str) -> list[int]:
     """The positions that a list names."""
     held: list[int] = []
     for line, word in _words(path, name):
         here = known.find(word)
         if not here and not known.was_left_out(word):
             such = f"names are such as '{known.names[0]}', seen from the data folder"
-            raise UserError(f"{path}, line {line}", f"'{word}' is none of the {len(known.names)} images", such)
+            raise UserError(f"{path}, line {line}", f"'{word}' is none of the {len(known.names)} {known.noun}", such)
         held += here
     if not held:
-        raise UserError(path, f"lists no image for {name}", "write one name a line, or leave the key out")
+        raise UserError(
+            path, f"lists none of the {known.noun} for {name}", "write one name a line, or leave the key out"
+        )
     return held
 
 
@@ -175,9 +178,9 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
         raise UserError(f"{path}, line {reader.line_num}", f"is not CSV ({error})", "check the quotes") from error
 
 
-def _refuse_shared(known: Known, found: Mapping[str, set[int]], images: Images) -> None:
+def _refuse_shared(known: Known, found: Mapping[str, set[int]]) -> None:
     """Refuse an image, or a unit, in two sets."""
-    noun = images.split_noun[:-1]
+    noun = known.kept[:-1]
     owner: dict[str, tuple[str, int]] = {}
     for name, held in found.items():
         for position in sorted(held):

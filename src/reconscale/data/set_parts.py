@@ -20,7 +20,8 @@ def split_set(
 ) -> Parts:
     """As ``divide``; where there are too few images, files that are not read are named."""
     also = whole.truth_names if isinstance(whole, PairSubset) and images.split is not None else ()
-    known = Known(whole.names, whole.units, also, frozenset(name for name, _ in skipped))
+    left_out = frozenset(name for name, _ in skipped)
+    known = Known(whole.names, whole.units, also, left_out, kept=images.split_noun)
     try:
         parts = divide(known, images, data)
     except UserError as error:

@@ -291,7 +291,7 @@ def divide(known: Known, images: Images, data: Path | None) -> Parts:
     """
     if images.split is None:
         return split_sources(known.units, images, (images.val, images.test))
-    given = split_as_given(known, images, data)
+    given = split_as_given(known, images.split, data)
     held = {known.units[i] for name in given if name != "train" for i in given[name].tolist()}
     pool = given.get("train")
     if pool is None:

@@ -7,22 +7,26 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_limited
 from reconscale.jobs.command import WHO, CommandTrainer
 from reconscale.jobs.pickled import pickled_by_value
-from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items
+from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items, tell_unused
 from reconscale.jobs.task import Trainer
 from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalFolder, ExternalStudy, ItemTable, load_external
+from reconscale.study.items import HeldOut, name_of, refuse_repeated
 from reconscale.study.results_folder import Status
 from reconscale.study.study_file import study_path
 from reconscale.study.subsets import Subsets, subsets
 from reconscale.training.adaptive_sweep import adaptive_external
 from reconscale.training.executors.base import Tell
 from reconscale.training.placement import ExecutionConfig
+
+if TYPE_CHECKING:
+    from reconscale.study.own_split import OwnSplit
 
 MOST_LIST = 64 << 20
 """Bytes of a list of items."""
@@ -69,11 +73,12 @@ def run_commands(
             raise UserError(f"{path}, command.run", f"there is no program '{program}'", "install it, or give its path")
     where = where.resolved()
     root = (where.data_folder or path.parent).resolve()
-    items, are_paths = find_items(study, root, path)
+    items, are_paths, left_out = find_items(study, root, path)
     folder = ExternalFolder.beside(path)
     runs = study.runs()
     with folder.held():
         pin_items(folder, items)
+        tell_unused(items, left_out, tell)
         if retry_failed:
             forget_failed(folder, runs)
         command = CommandTrainer(study.command, study.known_metric.name, path.parent.resolve(), root, are_paths)
@@ -84,8 +89,8 @@ def run_commands(
     return folder.status(runs)
 
 
-def find_items(study: ExternalStudy, root: Path, path: Path) -> tuple[Subsets, bool]:
-    """The items of a study, divided, and whether they are paths below the root and not ids.
+def find_items(study: ExternalStudy, root: Path, path: Path) -> tuple[Subsets, bool, int]:
+    """The items of a study, divided; whether they are paths below the root and not ids; and how many are in no set.
 
     Args:
         study: the study.
@@ -93,16 +98,44 @@ def find_items(study: ExternalStudy, root: Path, path: Path) -> tuple[Subsets, b
         path: of the study file, for messages.
 
     Raises:
-        UserError: there are none, a listed one is missing, or there are too few.
+        UserError: there are none, a listed one is missing, there are too few, or ``images.split`` cannot be.
     """
     table = study.images
     names, are_paths = _listed(table, root, path) if table.list is not None else (_found(table, root, path), True)
     groups = None if table.group is None else [_group(table.group, name, path) for name in names]
     sizes = sorted({n for grid in study.sweep for n in grid.n})
+    held: dict[str, HeldOut] = {"val": table.val, "test": table.test}
+    count = len(names)
     try:
-        return subsets(names, sizes, 1, groups, table.val, table.test), are_paths
+        if table.split is not None:
+            chosen, given = _chosen(names, groups, table.split, root, table.unit)
+            names = [names[i] for i in chosen]
+            groups = None if groups is None else [groups[i] for i in chosen]
+            held |= given
+        return subsets(names, sizes, 1, groups, held["val"], held["test"]), are_paths, count - len(names)
     except UserError as mistake:
         raise UserError(f"{path}, {mistake.where}", mistake.found, mistake.remedy) from mistake
+
+
+def _chosen(
+    names: list[str], groups: list[Any] | None, split: OwnSplit, root: Path, noun: str
+) -> tuple[list[int], dict[str, HeldOut]]:
+    """The positions of the items that may be in a set, and the items of the validation and test sets that are given.
+
+    Raises:
+        UserError: a list cannot be read, a place or a name is that of no item, or two sets share an item or a group.
+    """
+    from reconscale.data.own_split import Known, split_as_given
+
+    plain = [name_of(name, position) for position, name in enumerate(names)]
+    refuse_repeated(plain)
+    known = Known(plain, plain if groups is None else list(map(str, groups)), noun=noun,
+                  kept=noun if groups is None else "groups")  # fmt: skip
+    found = {name: rows.tolist() for name, rows in split_as_given(known, split, root).items()}
+    held: dict[str, HeldOut] = {name: [names[i] for i in rows] for name, rows in found.items() if name != "train"}
+    if "train" not in found:
+        return list(range(len(names))), held
+    return sorted(i for rows in found.values() for i in rows), held
 
 
 def _found(table: ItemTable, root: Path, path: Path) -> list[str]:

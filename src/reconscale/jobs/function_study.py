@@ -15,14 +15,16 @@ from typing import Any
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.jobs.pickled import pickled_by_value
-from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items, printer
+from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items, printer, tell_unused
 from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.study import external
 from reconscale.study.budget import Budget, parse_budget
-from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid, OwnMetric
+from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid
 from reconscale.study.external_points import points_of_external
+from reconscale.study.items import HeldOut
+from reconscale.study.own_metric import OwnMetric
 from reconscale.study.results_folder import Status
 from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
 from reconscale.training.adaptive_sweep import adaptive_external
@@ -42,8 +44,8 @@ def measure(  # noqa: PLR0913 - keywords
     seed: int | Iterable[int] = 3,
     width: int | Iterable[int] | None = None,
     groups: Sequence[Any] | None = None,
-    val: int,
-    test: int,
+    val: HeldOut,
+    test: HeldOut,
     metric: str | Metric = "psnr",
     folder: str | Path,
     on: ExecutionConfig | None = None,
@@ -75,7 +77,8 @@ def measure(  # noqa: PLR0913 - keywords
         width: settings that make the network larger; none: there is no such setting.
         groups: a label for each item (patient, scene, ...): groups lie on one side of the line between training,
             validation and test.
-        val: items for validation, the same for all runs.
+        val: items for validation, the same for all runs: how many, or which (a list of items; of indices where
+            ``items`` is a number). The others are for training; what is in no set is to be left out of ``items``.
         test: items for test, likewise.
         metric: a key of ``METRICS``, or ``rs.Metric(name, "lower" or "higher")``.
         folder: of the study: ``reconscale status``, ``report`` and ``decide`` take it.
@@ -112,6 +115,7 @@ def measure(  # noqa: PLR0913 - keywords
         left = [run for run in runs if not results.is_over(run)]
         trainer = _trainer(train, known, pickled=where is not None)
         with _shown(tell, runs, known.name) as told:
+            tell_unused(divided, 0, told)
             if left:
                 adaptive = None if allowed is None else (adaptive_external(study, runs, results), allowed)
                 Jobs(results, divided, trainer, where, on, told).train(left, adaptive)

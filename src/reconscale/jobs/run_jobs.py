@@ -152,6 +152,20 @@ def pin_items(folder: ExternalFolder, items: Subsets) -> None:
                         "restore them, or measure in another folder")  # fmt: skip
 
 
+def tell_unused(items: Subsets, left_out: int, tell: Tell) -> None:
+    """Say how many items no run uses, because a list leaves them out.
+
+    Args:
+        items: of the study, divided.
+        left_out: items that are in no set and were left out before they were divided.
+        tell: takes the events.
+    """
+    halves = f"{items.unused} items are used nowhere, as their groups are held out" if items.unused else ""
+    others = f"{left_out} items are in none of the sets of images.split" if left_out else ""
+    if said := "; ".join(filter(None, (others, halves))):
+        tell({"event": "note", "text": said})
+
+
 def forget_failed(folder: ExternalFolder, runs: Iterable[ExternalRun]) -> None:
     """Delete the results of runs that failed or diverged, so that they are trained again."""
     for run in runs:

@@ -90,6 +90,7 @@ class JobTask:
     memory: float = 0.0
     share: float = 1.0
     needs_script: ClassVar[bool] = False
+    initial: ClassVar[None] = None
 
     @property
     def home(self) -> Path:

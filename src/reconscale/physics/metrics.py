@@ -7,12 +7,14 @@ All sums are computed in float64. What each profile means is written in ``recons
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from reconscale.errors import UserError
+from reconscale.laws.metrics import METRICS
 from reconscale.plugins import load_object
 from reconscale.study import PROFILES, Problem
 
@@ -143,8 +145,37 @@ def measure_image(x_hat: Tensor, x: Tensor, problem: Problem | None = None) -> d
         fits = profile.fits(problem.kind) if problem else profile.takes != "volumes" and not profile.problems
         if profile.function is not None and fits:
             more = (problem.enlarges,) if profile.border and problem else ()
-            values[name] = load_object(profile.function)(x_hat, x, *more)[0]
-    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+            values[name] = load_object(profile.function)(x_hat, x, *more)[0].double()
+    found = dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+    refuse_values(found)
+    return found
+
+
+class MetricError(UserError):
+    """A metric of the user's own gave what it cannot be."""
+
+
+def refuse_values(values: Mapping[str, float]) -> None:
+    """Refuse what no metric of its kind can be: it would be refused when answers are asked for, after the training.
+
+    Args:
+        values: profile -> value; those of the package are not looked at.
+
+    Raises:
+        MetricError: a value is NaN, infinite, or beyond the bounds of the metric that ``Profile.kind`` names.
+    """
+    for name, value in values.items():
+        profile = PROFILES.get(name)
+        if profile is None or profile.function is None or str(profile.function).startswith("reconscale."):
+            continue
+        metric, where = METRICS[profile.kind], f"metric '{name}'"
+        if not math.isfinite(value):
+            raise MetricError(where, f"gives {value:g} for an image", "mend it: a finite number is expected")
+        if metric.is_error and value < 0:
+            raise MetricError(where, f"gives {value:g}, and lower is better", "mend it: 0 is the least that it can be")
+        if not metric.is_error and metric.unit != "dB" and value > metric.most + 1e-9:
+            raise MetricError(where, f"gives {value:g}, and METRICS['{profile.kind}'] says that it is {metric.most:g} "
+                              "at most", "mend it, or give that metric another most")  # fmt: skip
 
 
 SSIM_OF_VOLUME, ENERGY = "ssim-of-volume-range", "energy"
@@ -180,7 +211,9 @@ def measure_slice(x_hat: Tensor, x: Tensor, peak: Tensor) -> dict[str, float]:
         SSIM_OF_VOLUME: ssim(a, b),
         ENERGY: energy,
     }
-    return dict(zip(values, torch.cat(list(values.values())).tolist(), strict=True))
+    found = dict(zip(values, torch.cat([value.double() for value in values.values()]).tolist(), strict=True))
+    refuse_values(found)
+    return found
 
 
 def square_crops(x_hat: Tensor, x: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,10 @@ from reconscale.physics.base import Baseline, Batch, KSpace, fixed_generator, re
 from reconscale.physics.baselines import cg_sense, total_variation
 from reconscale.physics.metrics import decibel, measure_slice, measure_volumes, mse, square_crops
 from reconscale.physics.mri_coils import simulated_maps, to_kspace, zero_filled
+from reconscale.plugins import load_object
 from reconscale.study import MRIProblem
 from reconscale.study.mask_files import mask_of, middle_of
-from reconscale.study.mri import Sampling
+from reconscale.study.mri import MASKS, Sampling
 from reconscale.theory.operators import Operator
 
 
@@ -76,6 +77,8 @@ class Masks:
         if sampling.given:
             return _given(rows, columns, sampling)
         count = center_lines(columns, sampling)
+        if MASKS[sampling.mask].function is not None:
+            return own_mask(rows, columns, count, sampling, self.generator)
         if sampling.mask == "poisson":
             return _poisson(rows, columns, count, sampling, self.generator)
         mask = self._lines(columns, count, sampling).step(batch_size=1)["mask"].reshape(1, 1, columns).bool()
@@ -96,6 +99,45 @@ class Masks:
             size = (1, columns)
             self._known[columns, sampling] = kind(size, sampling.acceleration, fraction, rng=self.generator)
         return self._known[columns, sampling]
+
+
+def own_mask(
+    rows: int, columns: int, center: int, sampling: Sampling, generator: torch.Generator
+) -> tuple[Tensor, tuple[int, int]]:
+    """A mask that the user's own code draws, as :meth:`Masks.draw` gives it.
+
+    Args:
+        rows: of the k-space.
+        columns: of the k-space.
+        center: lines in the middle that are measured without gaps.
+        sampling: names the mask; a key of ``MASKS``.
+        generator: a CPU generator; it gives one number, the seed of the mask.
+
+    Raises:
+        UserError: the code fails, or gives no mask of this size that measures the middle and leaves something out.
+    """
+    where, rng = f"mask '{sampling.mask}'", np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+    remedy = f"return zeros and ones, ({columns},) or ({rows}, {columns}); ones are measured"
+    try:
+        drawn = np.asarray(
+            load_object(MASKS[sampling.mask].function)(rows, columns, sampling.acceleration, center, rng)
+        )
+    except UserError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:300]}"
+        raise UserError(where, f"fails on {rows} x {columns} points of k-space ({said})", remedy) from error
+    if drawn.dtype.kind not in "biuf" or drawn.shape not in ((columns,), (rows, columns)):
+        raise UserError(where, f"gives {drawn.dtype} of shape {drawn.shape}", remedy)
+    if not np.isin(drawn, (0, 1)).all():
+        raise UserError(where, "gives values that are not all 0 or 1", remedy)
+    mask = np.atleast_2d(drawn).astype(bool)
+    if not mask[mask.shape[0] // 2, columns // 2]:
+        raise UserError(where, "does not measure the middle of k-space",
+                        "coil maps and networks need its lowest frequencies")  # fmt: skip
+    if mask.all():
+        raise UserError(where, "measures all of k-space", remedy)
+    return torch.from_numpy(mask)[None], middle_of(mask)
 
 
 def _given(rows: int, columns: int, sampling: Sampling) -> tuple[Tensor, tuple[int, int]]:
@@ -266,7 +308,8 @@ class MRI:
         """Slices of one shape, measured; those whose masks have one centre together, as their coil maps need it."""
         rows, columns = group[0].shape[1:3]
         drawn = [self._mask(one, rows, columns, seed) for one in group]
-        mask = torch.stack([mask for mask, _ in drawn]).to(self.device)
+        height = max(mask.shape[1] for mask, _ in drawn)  # of lines and points together, lines become points
+        mask = torch.stack([mask.expand(1, height, columns) for mask, _ in drawn]).to(self.device)
         values, maps = self._kspace(group, rows, columns)
         scale = torch.tensor([one.maximum for one in group], dtype=torch.float32).to(self.device)
         if self.problem.sigma:  # drawn on the CPU: the same on every device

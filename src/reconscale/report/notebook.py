@@ -13,12 +13,13 @@ import numpy as np
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
-from reconscale.format import amount, format_chance, number, short, signed, times
+from reconscale.format import amount, format_chance, number, short, times
 from reconscale.laws import Curve, Decision, Finding, Forecast, Gain, Points, likelihood_words, select_width
 from reconscale.laws.curve.posterior import summarise
 from reconscale.laws.repeated_rows import without_repeats
 from reconscale.report import figures
 from reconscale.report.analysis import MetricFormat, analyse, gains_of
+from reconscale.report.answer_figures import GAINED, decision_figure, gain_words, study_figure
 from reconscale.report.axes import curves_axes
 from reconscale.report.marks import Figure
 from reconscale.report.page import LOOKS, Plot, render_template
@@ -144,11 +145,14 @@ class InteractiveFigure:
 
 
 def figure_of(value: Any, title: str = "") -> InteractiveFigure:
-    """The figure of Points (every run), a Curve (with what is expected) or a Forecast.
+    """The figure of Points (every run), a Curve (with what is expected), a Forecast, a Decision or a Study.
 
     Raises:
         UserError: there is nothing to draw.
     """
+    if isinstance(value, Decision | Study):
+        drawn, alt, caption = decision_figure(value) if isinstance(value, Decision) else study_figure(value)
+        return InteractiveFigure(drawn, title, alt, caption)
     if isinstance(value, Forecast):
         drawn, alt = _forecast_figure(value)
         return InteractiveFigure(drawn, title, alt, "The middle and the 50 % and 90 % intervals of one new run.")
@@ -257,15 +261,12 @@ def _decision(decision: Decision) -> Card:
     grid = Grid("Expected gain in the mean over seeds", columns, tuple(_gain(*gain, decision.unit) for gain in gains))
     sentences = [text for text in (decision.reservation, decision.sentence) if text]
     about = {"verdict": decision.verdict, "surety": sure, "sentences": sentences}
-    return Card("Decision", grids=(grid,), findings=_said(decision.findings), **about)  # type: ignore[arg-type]
-
-
-GAINED = {"n": "data (n)", "p": "parameters (p)", "steps": "training (steps)"}
+    hint = "decision.figure() draws the gains."
+    return Card("Decision", grids=(grid,), findings=_said(decision.findings), hint=hint, **about)  # type: ignore[arg-type]
 
 
 def _gain(what: str, gain: Gain, unit: str) -> tuple[str, str, str, str]:
-    digits = 2 if unit in ("dB", "%") else 4
-    middle, low, high = (signed(value, digits) for value in (gain.median, gain.low, gain.high))
+    middle, low, high = (gain_words(value, unit) for value in (gain.median, gain.low, gain.high))
     more = f"{gain.factor:g} × {GAINED[what]}"
     return more, middle, f"{low} to {high}", format_chance(gain.probability)
 
@@ -285,7 +286,7 @@ def _study(study: Study) -> Card:
         *((name, text if len(text) < 200 else f"{text[:200]} ...") for name, text in sizes),
         ("Metric", f"{study.analysis.profile}; worthwhile from {study.analysis.worthwhile:g}"),
     ]
-    return Card(f"Study {study.name}: {times(count, 'run')}", facts=facts)
+    return Card(f"Study {study.name}: {times(count, 'run')}", facts=facts, hint="study.figure() draws its runs.")
 
 
 def _said(findings: Sequence[Finding]) -> tuple[tuple[str, str, str], ...]:

@@ -19,6 +19,8 @@ from reconscale.files import json_digest
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.study.base import FrozenModel, as_tuples
 from reconscale.study.mistakes import sentences
+from reconscale.study.own_metric import OwnMetric
+from reconscale.study.own_split import OwnSplit, fill_in_counts
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.result import AnyResult
 from reconscale.study.results_folder import AnyFolder
@@ -92,7 +94,8 @@ class ItemTable(FrozenModel):
         list: a text file with an item a line, instead of folders and patterns.
         group: what is never divided between training, validation and test: ``folder``, or a regular expression, what
             it matches in a path is the group; none: each item is one.
-        val, test: items held out.
+        val, test: items held out; 1 where ``split`` says which.
+        split: of a command's items: which are for training, validation and test.
         unit: what an item is, in one word; it is what n counts.
         count, digest: of a function's items: how many, and their hash with their groups and which are held out.
     """
@@ -103,9 +106,15 @@ class ItemTable(FrozenModel):
     group: str | None = None
     val: int = Field(ge=0)
     test: int = Field(ge=1)
+    split: OwnSplit | None = None
     unit: str = Field(default="items", min_length=1, max_length=40)
     count: int = Field(default=0, ge=0)
     digest: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, content: Any) -> Any:
+        return fill_in_counts(content)  # sets that a list gives need no number
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -139,36 +148,6 @@ class Grid(FrozenModel):
         if len(set(self.seed)) < len(self.seed) or not self.seed or min(self.seed) < 0:
             raise ValueError("seed: found an empty list, a seed below 0, or one twice; give each seed once")
         return self
-
-
-class OwnMetric(FrozenModel):
-    """A metric that is not known here; see ``reconscale.laws.metrics.Metric``."""
-
-    name: str
-    better: Literal["lower", "higher"]
-    unit: str = ""
-    worthwhile: float = -1.0
-    label: str = ""
-    most: float = 1.0
-
-    @classmethod
-    def of(cls, metric: Metric) -> OwnMetric:
-        """The table of a metric.
-
-        Raises:
-            UserError: its transforms are functions of its own, which no file can hold.
-        """
-        names = ("name", "better", "unit", "worthwhile", "label", "most")
-        made = cls(**{name: getattr(metric, name) for name in names})
-        if made.metric() != metric:
-            remedy = f"leave to_error and from_error out: Metric('{metric.name}', '{metric.better}')"
-            found = "has transforms of its own, which a study file cannot hold"
-            raise UserError(f"metric '{metric.name}'", found, remedy)
-        return made
-
-    def metric(self) -> Metric:
-        """The metric of the table."""
-        return Metric(self.name, self.better, self.unit, worthwhile=self.worthwhile, label=self.label, most=self.most)
 
 
 class ExternalAnalysis(FrozenModel):
@@ -274,6 +253,8 @@ class ExternalStudy(FrozenModel):
             raise ValueError(f"analysis.metric: found '{self.analysis.metric}'; {known}, or add a table [metric]")
         if self.command is not None and len({len(grid.width) > 0 for grid in self.sweep}) > 1:
             raise ValueError("sweep: some grids have widths and others none; give widths to all or to none")
+        if self.command is None and self.images.split is not None:
+            raise ValueError("images.split: is for [command]; give rs.measure lists, as val and test")
         if self.command is not None and not self.images.patterns and self.images.list is None:
             raise ValueError('images.patterns: is missing; give for instance ["*.png"], or a list file as images.list')
         asks = self.command is not None and any("{width}" in part for part in self.command.run)
@@ -295,7 +276,8 @@ class ExternalStudy(FrozenModel):
     def key(self) -> str:
         """Hash of what decides the numbers of all runs, but for the content of the files."""
         command = None if self.command is None else self.command.model_dump(mode="json", exclude={"time_limit"})
-        table = self.images.model_dump(mode="json", exclude={"unit"})
+        unsaid = {"unit"} if self.images.split is not None else {"unit", "split"}
+        table = self.images.model_dump(mode="json", exclude=unsaid)
         return json_digest([command, table, self.analysis.metric])
 
     def run(self, n: int, width: int | None, seed: int) -> ExternalRun:

@@ -67,6 +67,12 @@ def kept_at(root: Path, digest: str) -> Path:
     return root / FOLDER / f"{digest}{ENDING}"
 
 
+def find_kept(root: Path, digest: str) -> Path:
+    """Where weights are, seen from a results folder or from that of its probes; where they would be, if nowhere."""
+    places = [kept_at(root, digest), kept_at(root.parent, digest)]
+    return next((place for place in places if place.is_file()), places[0])
+
+
 def _file(path: Path) -> Path:
     """The file itself; of the directory of a run its weights."""
     return path / WEIGHTS if path.is_dir() else path

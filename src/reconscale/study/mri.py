@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -12,20 +12,37 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconscale.laws import Finding, finding
-from reconscale.study.base import Form, Problem
+from reconscale.study.base import OWN, Form, Problem
 from reconscale.study.mask_files import MaskLines, columns_of, mask_words
 from reconscale.study.sources import SOURCES
 
 if TYPE_CHECKING:
     from reconscale.study.images import Images
 
-MASKS = {
-    "equispaced": "equispaced lines",
-    "random": "random lines",
-    "gaussian": "lines denser in the middle",
-    "poisson": "points of a Poisson disc",
+
+@dataclass(frozen=True)
+class MaskKind:
+    """A kind of mask of k-space; an entry in ``MASKS`` makes it known.
+
+    Attributes:
+        words: what is measured, such as ``"random lines"``.
+        function: draws a mask of the user's own: (rows, columns, acceleration, center, rng) to an array of zeros and
+            ones, (columns,) or (rows, columns). ``center`` lines in the middle are measured without gaps, ``rng`` is
+            the ``numpy.random.Generator`` that everything random is drawn from. Or ``module:name`` of such a function.
+            None: the package draws it.
+    """
+
+    words: str
+    function: str | Callable[..., Any] | None = None
+
+
+MASKS: dict[str, MaskKind] = {
+    "equispaced": MaskKind("equispaced lines"),
+    "random": MaskKind("random lines"),
+    "gaussian": MaskKind("lines denser in the middle"),
+    "poisson": MaskKind("points of a Poisson disc"),
 }
-"""Masks of k-space in words."""
+"""The kinds of masks by name. A new one is a function and an entry here."""
 FEWEST, MOST = 2, 64
 """Accelerations."""
 MOST_LISTED = 16
@@ -83,7 +100,7 @@ def _kinds(value: Any) -> tuple[Any, ...]:
     for kind in _listed(value):
         if not isinstance(kind, str) or kind not in MASKS:
             *words, last = map(repr, MASKS)
-            raise PydanticCustomError("mask_kind", f"Input should be {', '.join(words)} or {last}")
+            raise PydanticCustomError("mask_kind", f"Input should be {', '.join(words)} or {last}; {OWN}")
     return _listed(value)
 
 
@@ -119,7 +136,8 @@ class MRIProblem(Problem):
     Attributes:
         kind: ``mri``.
         mask: which lines are measured: ``equispaced`` (fastMRI's, spaced so that the total is right), ``random``,
-            ``gaussian`` (denser in the middle) or ``poisson`` (points of a Poisson disc in both directions); or a list.
+            ``gaussian`` (denser in the middle) or ``poisson`` (points of a Poisson disc in both directions), or another
+            name in ``MASKS``; or a list.
         acceleration: lines of the fully sampled k-space for each line measured; or a list.
         center_fraction: fraction of the lines that is measured in the middle without gaps, rounded to whole lines; or
             one for each acceleration; none: 0.08 below 8-fold acceleration, 0.04 from there on (fastMRI's).
@@ -197,7 +215,7 @@ class MRIProblem(Problem):
         noise = f", noise of σ = {self.sigma:g} of the maximum" if self.sigma else ""
         if self.mask_lines:
             return f"MRI, {mask_words(self.mask_lines)}{noise}"
-        mask = " or ".join(MASKS[kind] for kind in self.mask)
+        mask = " or ".join(MASKS[kind].words for kind in self.mask)
         folds, centers = zip(*self._folds_and_centers(), strict=True)
         middle = " or ".join(f"{100 * center:g}" for center in dict.fromkeys(centers))
         times = " or ".join(map(str, folds))

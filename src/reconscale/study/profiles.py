@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reconscale.laws.metrics import METRICS
 from reconscale.study.problems import PROBLEMS
 
 
@@ -15,11 +16,12 @@ class Profile:
 
     Attributes:
         name: the word in study files, results and figures; a profile never changes its meaning, it gets a new name.
-        kind: ``psnr`` (dB, larger is better), ``ssim`` (at most 1, larger is better) or ``error`` (smaller is better).
+        kind: ``psnr`` (dB, larger is better), ``ssim`` (at most 1, larger is better), ``error`` (smaller is better), or
+            another name in ``METRICS``, which says the direction, the unit of gains and the bounds.
         channel: ``all`` channels together, or the luma ``y`` of BT.601 in its 16 to 235 range.
         clip: whether the reconstruction is clipped to [0, 1] first.
         window: side of the uniform SSIM window; 0 for the others.
-        unit: what is written behind the number.
+        unit: ``dB``, or nothing.
         description: one sentence for the report.
         function: compares images: (x_hat, x), both (B, C, H, W) with x in [0, 1], to (B,) float64; or ``module:name``
             of such a function, imported when something is measured. None: the problem measures it itself.
@@ -32,12 +34,12 @@ class Profile:
     """
 
     name: str
-    kind: Literal["psnr", "ssim", "error"]
-    channel: Literal["all", "y"]
-    clip: bool
-    window: int
-    unit: str
-    description: str
+    kind: str
+    channel: Literal["all", "y"] = "all"
+    clip: bool = False
+    window: int = 0
+    unit: str = ""
+    description: str = ""
     function: str | Callable[..., Any] | None = None
     takes: Literal["images", "volumes", "both"] = "images"
     problems: tuple[str, ...] = ()
@@ -48,7 +50,7 @@ class Profile:
     @property
     def larger_is_better(self) -> bool:
         """Whether a larger value is a better image."""
-        return self.kind != "error"
+        return METRICS[self.kind].better == "higher"
 
     def fits(self, kind: str) -> bool:
         """Whether a kind of problem is measured in it."""

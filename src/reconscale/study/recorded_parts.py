@@ -13,9 +13,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from reconscale.errors import UserError
+from reconscale.errors import UserError, suggest
 from reconscale.files import read_json, to_json, write_atomic
+from reconscale.laws.metrics import METRICS, Metric
 from reconscale.own_parts import Plugin, loaded_plugins, recall
+from reconscale.study.mri import MASKS, MaskKind
+from reconscale.study.own_metric import OwnMetric
 from reconscale.study.profiles import PROFILES, Profile
 from reconscale.study.sources import SOURCES, Source
 
@@ -47,6 +50,42 @@ def record_parts(root: Path, plugins: Sequence[Plugin], code: Code) -> None:
     write_atomic(path, to_json({"plugins": kept, "code": dict(code)}))
 
 
+def check_entries(place: str, entries: Sequence[tuple[str, str]]) -> None:
+    """Refuse metrics and masks of a plugin that are not what their registries hold.
+
+    Args:
+        place: of the plugin.
+        entries: what it has added: (registry, name).
+
+    Raises:
+        UserError: as said.
+    """
+    made = {"METRICS": (METRICS, Metric, "rs.Metric('{}', 'higher')"),
+            "PROFILES": (PROFILES, Profile, "rs.Profile('{}', 'error', function=...)"),
+            "MASKS": (MASKS, MaskKind, "rs.MaskKind('in words', function)")}  # fmt: skip
+    for registry, name in entries:
+        if registry not in made:
+            continue
+        known, kind, example = made[registry]
+        entry, where = known[name], f"{place}, {registry}['{name}']"  # type: ignore[index]
+        if not isinstance(entry, kind):
+            raise UserError(where, f"is a {type(entry).__name__}", f"give {example.format(name)}")
+        if (own := getattr(entry, "name", name)) != name:
+            raise UserError(where, f"has the name '{own}'", "give the entry and the object one name")
+        if isinstance(entry, Metric):
+            try:
+                OwnMetric.of(entry)
+            except UserError as mistake:
+                raise UserError(where, mistake.found, mistake.remedy) from mistake
+        if isinstance(entry, Profile) and entry.kind not in METRICS:
+            remedy = f"{suggest(entry.kind, METRICS)}; or add METRICS['{entry.kind}'] before"
+            raise UserError(where, f"is of the kind '{entry.kind}'", remedy)
+        if isinstance(entry, Profile) and entry.function is None:
+            raise UserError(where, "has no function", f"give {example.format(name)}")
+        if isinstance(entry, MaskKind) and entry.function is None:
+            raise UserError(where, "has no function", f"give {example.format(name)}")
+
+
 def _facts(plugin: Plugin) -> dict[str, dict[str, Any]]:
     """What entries say of themselves, registry by registry; JSON values only."""
     found: dict[str, dict[str, Any]] = {}
@@ -55,6 +94,10 @@ def _facts(plugin: Plugin) -> dict[str, dict[str, Any]]:
         if registry in ("SOURCES", "PROFILES"):
             entry = asdict(SOURCES[name] if registry == "SOURCES" else PROFILES[name])
             facts = {key: value for key, value in entry.items() if key not in ("listing", "function", "code")}
+        elif registry == "METRICS":
+            facts = OwnMetric.of(METRICS[name]).model_dump()
+        elif registry == "MASKS":
+            facts = {"words": MASKS[name].words}
         found.setdefault(registry, {})[name] = facts
     return found
 
@@ -86,6 +129,10 @@ def recall_parts(root: Path) -> None:
     """
     for place, entries in _plugins(root):
         try:
+            for name, facts in entries.get("METRICS", {}).items():
+                recall("METRICS", name, OwnMetric.model_validate({"name": name, **facts}).metric(), place)
+            for name, facts in entries.get("MASKS", {}).items():
+                recall("MASKS", name, MaskKind(str(facts["words"]), ABSENT), place)
             for name, facts in entries.get("SOURCES", {}).items():
                 source = TypeAdapter(Source).validate_python({"listing": ABSENT, **facts})
                 recall("SOURCES", name, source, place)

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from reconscale.errors import suggest
 from reconscale.laws.points import METRICS
-from reconscale.shown import Shown
+from reconscale.shown import Drawn
 from reconscale.study.analysis_settings import Analysis
 from reconscale.study.base import FrozenModel
 from reconscale.study.camera import fill_in_camera
@@ -25,7 +25,7 @@ from reconscale.study.run import AnyProblem, Architecture, Network, Recipe
 from reconscale.study.sweep import Override, Sweep, within
 
 
-class Study(Shown, FrozenModel):
+class Study(Drawn, FrozenModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:

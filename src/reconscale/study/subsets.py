@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from reconscale.errors import UserError, check_int
 from reconscale.files import json_digest
+from reconscale.study.items import HeldOut, held_out, labels_of, list_items, name_of, refuse_repeated
 
 SPLIT, SUBSET, WITHIN = 0, 1, 2
 """What a permutation is for."""
 Rows = tuple[np.ndarray, np.ndarray]
 """For training, and for test."""
-MOST_ITEMS = 100_000_000
-"""Items that a list may have."""
 
 
 def nested_order(units: Sequence[str] | np.ndarray, seed: int, *, shuffled: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +115,7 @@ class Subsets:
 
     Items are sorted by name first, so that the order of the list does not matter. Groups never lie on both sides of a
     line: whole groups are held out until there are as many items as asked for, and what is left of the last group is
-    used nowhere. Of a nested subset the last group may be incomplete.
+    used nowhere; nor is what a list leaves of a group. Of a nested subset the last group may be incomplete.
 
     Attributes:
         items: sorted by name.
@@ -149,6 +147,11 @@ class Subsets:
         """Items that can be trained on."""
         return len(self.rows[0])
 
+    @property
+    def unused(self) -> int:
+        """Items in no set, whose groups are held out."""
+        return len(self.items) - sum(map(len, self.rows))
+
     @cached_property
     def digest(self) -> str:
         """A hash of the items, their groups, and of which are held out."""
@@ -175,8 +178,7 @@ class Subsets:
         """
         if n > self.available:
             held = f"{len(self.rows[1])} are for validation and {len(self.rows[2])} for test"
-            left = len(self.items) - len(self.rows[1]) - len(self.rows[2]) - self.available
-            also = f", and {left} more belong to their groups" if left else ""
+            also = f", and {self.unused} more belong to their groups" if self.unused else ""
             raise UserError("n", f"found {n}", f"at most {self.available} of the {len(self.items)} items are left "
                             f"for training ({held}{also})")  # fmt: skip
 
@@ -195,8 +197,8 @@ def subsets(
     n: int | Iterable[int],
     seeds: int | Iterable[int] = 1,
     groups: Sequence[Any] | None = None,
-    val: int = 0,
-    test: int = 1,
+    val: HeldOut = 0,
+    test: HeldOut = 1,
 ) -> Subsets:
     """Nested training subsets: the first n of one order a seed, with the same validation and test items for all.
 
@@ -207,129 +209,99 @@ def subsets(
     [(2, 0, 2), (4, 0, 4), (2, 1, 2), (4, 1, 4)]
     >>> set(found.train(2, 0)) < set(found.train(4, 0)), found.test == subsets(10, 1, val=2, test=3).test
     (True, True)
+    >>> subsets(10, 4, val=1, test=[7, 9]).test
+    [7, 9]
 
     Args:
         items: paths, ids, or a number N for the indices 0, ..., N - 1; each once.
         n: training set sizes.
         seeds: a number k for the seeds 0, ..., k - 1, or a list.
         groups: a label for each item (patient, scene, ...); none: each item is a group of its own.
-        val: items for validation.
-        test: items for test.
+        val: items for validation: how many, or which.
+        test: items for test, likewise. A number is drawn from what no list holds; where a list holds a part of a
+            group, the rest of that group is used nowhere.
 
     Raises:
-        UserError: an item is given twice, labels are missing, or there are too few items.
+        UserError: an item is given twice, labels are missing, there are too few items; or a list is empty, has an item
+            that is not in ``items``, or one that the other set has, or a group that it has.
     """
     found = list_items(items)
     sizes, all_seeds = sizes_of(n), seeds_of(seeds, "seeds")
     names = [name_of(item, position) for position, item in enumerate(found)]
-    labels = None if groups is None else _labels(groups, len(found))
-    order = sorted(range(len(found)), key=lambda i: (0, found[i], "") if _is_index(found[i]) else (1, 0, names[i]))
-    sorted_labels = None if labels is None else tuple(labels[i] for i in order)
-    _refuse_repeated([names[i] for i in order])
-    rows = _divide(len(found), sorted_labels, check_int("val", val, 0), check_int("test", test, 1))
-    made = Subsets(
-        tuple(found[i] for i in order), tuple(names[i] for i in order), sorted_labels, rows, sizes, all_seeds
+    labels = None if groups is None else labels_of(groups, len(found))
+    order = sorted(
+        range(len(found)), key=lambda i: (0, found[i], "") if isinstance(found[i], int) else (1, 0, names[i])
     )
+    sorted_labels = None if labels is None else tuple(labels[i] for i in order)
+    sorted_names = tuple(names[i] for i in order)
+    refuse_repeated(sorted_names)
+    held = {"test": held_out("test", test, sorted_names, 1), "val": held_out("val", val, sorted_names, 0)}
+    rows = _divide(sorted_names, sorted_labels, held)
+    made = Subsets(tuple(found[i] for i in order), sorted_names, sorted_labels, rows, sizes, all_seeds)
     made.check(max(sizes))
     return made
 
 
 def _divide(
-    count: int, labels: tuple[str, ...] | None, val: int, test: int
+    names: Sequence[str], labels: tuple[str, ...] | None, held: Mapping[str, int | tuple[int, ...]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows for training, validation and test; each sorted by group."""
-    members: dict[str, list[int]] = {}
-    for row in range(count if labels is not None else 0):
-        members.setdefault(labels[row], []).append(row)  # type: ignore[index]
-    units = [[row] for row in range(count)] if labels is None else [members[label] for label in sorted(members)]
-    held: tuple[list[int], list[int]] = ([], [])
+    """Rows for training, validation and test; those for training sorted by group.
+
+    Args:
+        names: of the items.
+        labels: of their groups, or none.
+        held: ``test`` and ``val`` -> how many, or the rows.
+
+    Raises:
+        UserError: two lists share an item or a group, or nothing would be left.
+    """
+    group_of: Sequence[Any] = range(len(names)) if labels is None else labels
+    listed = {name: rows for name, rows in held.items() if not isinstance(rows, int)}
+    taken = _groups_of_lists(names, group_of, listed, labels is not None)
+    members: dict[Any, list[int]] = {}
+    for row, group in enumerate(group_of):
+        if group not in taken:
+            members.setdefault(group, []).append(row)
+    units = [members[group] for group in sorted(members)]
+    counts = {name: rows for name, rows in held.items() if isinstance(rows, int)}
+    drawn: dict[str, list[int]] = {name: [] for name in counts}
     train: list[int] = []
     for unit in permutation(len(units), 0, SPLIT).tolist():
-        for part, most in zip(held, (test, val), strict=True):
-            if len(part) < most:
-                part += units[unit][: most - len(part)]
+        for name, most in counts.items():
+            if len(drawn[name]) < most:
+                drawn[name] += units[unit][: most - len(drawn[name])]
                 break
         else:
             train.append(unit)
-    if len(held[0]) < test or len(held[1]) < val or not train:
-        kept = "" if labels is None else f" in {len(units)} groups"
-        raise UserError("val and test", f"hold out {val} + {test} of {count} items{kept}",
+    if any(len(drawn[name]) < most for name, most in counts.items()) or not train:
+        kept = "" if labels is None else f" in {len(set(labels))} groups"
+        many = {name: rows if isinstance(rows, int) else len(rows) for name, rows in held.items()}
+        raise UserError("val and test", f"hold out {many['val']} + {many['test']} of {len(names)} items{kept}",
                         "nothing is left to train on: hold out fewer, or add items")  # fmt: skip
     rows = [row for unit in sorted(train) for row in units[unit]]
-    return np.array(rows, np.int64), np.sort(np.array(held[1], np.int64)), np.sort(np.array(held[0], np.int64))
+    val, test = (np.sort(np.array(listed.get(name, drawn.get(name)), np.int64)) for name in ("val", "test"))
+    return np.array(rows, np.int64), val, test
 
 
-def list_items(items: Any) -> list[Any]:
-    """The items as a list.
-
-    Raises:
-        UserError: they are no sequence of paths, ids or indices.
-    """
-    if isinstance(items, Integral) and not isinstance(items, bool):
-        return list(range(check_int("items", items, 1, MOST_ITEMS)))
-    remedy = "give a list of paths or ids, or a number N for the indices 0 to N - 1"
-    if hasattr(items, "columns"):  # it would be iterated over by the names of its columns
-        raise UserError("items", "found a table", "give one of its columns, or its length")
-    if isinstance(items, str | bytes | PurePath | Mapping) or not hasattr(items, "__iter__"):
-        what = repr(items)[:60] if isinstance(items, str | PurePath) else f"a {type(items).__name__}"
-        more = "; of a data set give len(data), and use the indices in train" if hasattr(items, "__getitem__") else ""
-        raise UserError("items", f"found {what}", remedy + more)
-    found = []
-    for position, item in enumerate(items):
-        name_of(item, position)  # before the rest is read: a data set of images may be meant
-        found.append(_plain(item))
-    if not found:
-        raise UserError("items", "the list is empty", remedy)
-    return found
-
-
-def name_of(item: Any, position: int) -> str:
-    """The name of an item: of a path as it is written, but for ``./`` and the like.
+def _groups_of_lists(
+    names: Sequence[str], group_of: Sequence[Any], listed: Mapping[str, tuple[int, ...]], grouped: bool
+) -> set[Any]:
+    """The groups that lists hold.
 
     Raises:
-        UserError: it is neither a path, nor an id, nor a number.
+        UserError: two lists share one.
     """
-    if isinstance(item, tuple) and item:
-        return "/".join(name_of(part, position) for part in item)
-    if isinstance(item, bool | bytes) or not isinstance(item, str | PurePath | Integral):
-        raise UserError(f"items, number {position}", f"found a {type(item).__name__}",
-                        "give paths, ids or numbers, and read the data in train; for the items of a data set give its "
-                        "length")  # fmt: skip
-    text = str(item).encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
-    return os.path.normpath(text) if "/" in text else text
-
-
-def _plain(item: Any) -> Any:
-    """The item without numpy's types."""
-    if isinstance(item, np.generic):
-        return item.item()
-    return item
-
-
-def _is_index(item: Any) -> bool:
-    return isinstance(item, int)
-
-
-def _labels(groups: Any, count: int) -> list[str]:
-    remedy = "give one label for each item: a patient, a scene, ..."
-    if isinstance(groups, str | bytes | Mapping) or not hasattr(groups, "__iter__"):
-        raise UserError("groups", f"found a {type(groups).__name__}", remedy)
-    labels = list(groups)
-    if len(labels) != count:
-        raise UserError("groups", f"found {len(labels)} labels for {count} items", remedy)
-    for position, label in enumerate(labels):
-        if label is None or label != label or str(label) == "":
-            raise UserError(f"groups, number {position}", f"found {label!r}", remedy)
-    return [str(label) for label in labels]
-
-
-def _refuse_repeated(names: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise UserError("items", f"'{name}' is given twice", "give each item once, or it could be trained on and "
-                            "tested on")  # fmt: skip
-        seen.add(name)
+    owner: dict[Any, tuple[str, int]] = {}
+    for name, rows in listed.items():
+        for row in rows:
+            first, there = owner.setdefault(group_of[row], (name, row))
+            if first == name:
+                continue
+            if row == there or not grouped:
+                raise UserError("val and test", f"both hold '{names[row]}'", "give each item to one of the two")
+            raise UserError("val and test", f"both hold the group '{group_of[row]}', with '{names[row]}' and "
+                            f"'{names[there]}'", "give each group to one of the two")  # fmt: skip
+    return set(owner)
 
 
 class NestedShuffleSplit:
@@ -342,15 +314,19 @@ class NestedShuffleSplit:
     Args:
         n: training set sizes, in rows.
         seeds: a number k for the seeds 0, ..., k - 1, or a list.
-        test: rows for test, the same in all splits.
-        val: rows that are kept out of both.
+        test: rows for test, the same in all splits: how many, or which.
+        val: rows that are kept out of both, likewise.
     """
 
-    def __init__(self, n: int | Iterable[int], *, seeds: int | Iterable[int] = 1, test: int = 1, val: int = 0) -> None:
-        self.n, self.seeds, self.test, self.val = sizes_of(n), seeds_of(seeds, "seeds"), test, val
+    def __init__(
+        self, n: int | Iterable[int], *, seeds: int | Iterable[int] = 1, test: HeldOut = 1, val: HeldOut = 0
+    ) -> None:
+        self.n, self.seeds = sizes_of(n), seeds_of(seeds, "seeds")
+        self.test, self.val = (list(rows) if isinstance(rows, Iterator) else rows for rows in (test, val))
 
     def __repr__(self) -> str:
-        return f"NestedShuffleSplit(n={list(self.n)}, seeds={list(self.seeds)}, test={self.test}, val={self.val})"
+        test, val = (reprlib.repr(rows) for rows in (self.test, self.val))
+        return f"NestedShuffleSplit(n={list(self.n)}, seeds={list(self.seeds)}, test={test}, val={val})"
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Rows]:  # noqa: N803, ARG002
         """Rows for training and rows for test, split by split.
@@ -361,7 +337,7 @@ class NestedShuffleSplit:
             groups: (N,) labels that no split divides, or none.
 
         Raises:
-            UserError: there are too few rows, or labels are missing.
+            UserError: there are too few rows, labels are missing, or listed rows are not there.
         """
         count = X.shape[0] if hasattr(X, "shape") else len(X)
         for one in subsets(int(count), self.n, self.seeds, groups, self.val, self.test):

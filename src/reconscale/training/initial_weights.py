@@ -15,7 +15,7 @@ from reconscale.files import read_json, to_json, write_atomic
 from reconscale.networks import build, input_spec
 from reconscale.networks.registry import depth_of
 from reconscale.study import Folder, Recipe, Study
-from reconscale.study.initial_weights import FOLDER, RECORD, REMEDY, digest_of, kept_at
+from reconscale.study.initial_weights import FOLDER, RECORD, REMEDY, digest_of, find_kept, kept_at
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -102,10 +102,7 @@ def keep_initial(study: Study, folder: Folder) -> None:
 
 def initial_path(recipe: Recipe, folder: Folder) -> Path | None:
     """The weights that a run begins with, where the results folder keeps them; none: it begins untrained."""
-    if recipe.init_sha256 is None:
-        return None
-    places = [kept_at(root, recipe.init_sha256) for root in (folder.root, folder.root.parent)]  # probes lie one deeper
-    return next((place for place in places if place.is_file()), places[0])
+    return None if recipe.init_sha256 is None else find_kept(folder.root, recipe.init_sha256)
 
 
 def load_initial(network: nn.Module, path: Path, digest: str | None) -> None:
@@ -115,7 +112,7 @@ def load_initial(network: nn.Module, path: Path, digest: str | None) -> None:
         UserError: the file is missing, damaged or another one, or does not fit.
     """
     if not path.is_file():
-        remedy = "run the study again; on a cluster keep its results on a shared file system"
+        remedy = "run the study again; in the queue of Slurm keep its results on a file system that all nodes share"
         raise UserError(path, "is not there", remedy)
     if digest_of(path) != digest:
         raise UserError(path, "is not the file that the study began with", "delete it, and run again")

@@ -14,9 +14,12 @@ from reconscale.networks import FAMILIES, build, input_spec, size_of
 from reconscale.networks.own import check_output
 from reconscale.networks.registry import BUILT_IN
 from reconscale.own_parts import Plugin, code_behind, loaded_plugins
-from reconscale.physics import problem_of
+from reconscale.physics import KSpace, problem_of
+from reconscale.physics.metrics import MetricError, refuse_values
+from reconscale.physics.mri import center_lines, own_mask
 from reconscale.plugins import load_object
 from reconscale.study import LOSSES, PROBLEMS, PROFILES, SOURCES, Folder, Run, Study
+from reconscale.study.mri import MASKS, MRIProblem, Sampling
 from reconscale.study.profiles import Profile
 from reconscale.study.recorded_parts import code_of_result, difference, record_parts, recorded_code
 from reconscale.training import checkpoint
@@ -31,6 +34,8 @@ def _named(study: Study) -> Iterable[tuple[str, str, object]]:
     for source in sources:
         yield "SOURCES", source, SOURCES.get(source)
     yield "PROBLEMS", study.problem.kind, PROBLEMS.get(study.problem.kind)
+    for kind in {sampling.mask for sampling in getattr(study.problem, "samplings", ())}:
+        yield "MASKS", kind, MASKS.get(kind)
     for loss in losses:
         yield "LOSSES", loss, LOSSES.get(loss)
 
@@ -41,7 +46,7 @@ def plugins_of(study: Study) -> tuple[Plugin, ...]:
     return tuple(
         plugin
         for plugin in loaded_plugins()
-        if used & set(plugin.entries) or any(registry == "PROFILES" for registry, _ in plugin.entries)
+        if used & set(plugin.entries) or any(registry in ("PROFILES", "METRICS") for registry, _ in plugin.entries)
     )
 
 
@@ -148,6 +153,46 @@ def check_metrics(study: Study, images: ImageSet) -> None:
         _check_metric(f"metric '{name}' of {plugin.name}", PROFILES[name], x_hat.clone(), x.clone(), *more)
 
 
+TRIED_MASKS, FAR = 8, 0.1
+"""Masks of a kind that are tried, and by what part their lines may differ from what the acceleration says."""
+
+
+def check_masks(study: Study, images: ImageSet) -> None:
+    """Try the masks of plugins that the study measures with, on k-space as large as that of its main test set.
+
+    Raises:
+        UserError: one fails or gives no mask, gives another one from the same numbers, or measures much more or less
+            than the acceleration says.
+    """
+    problem = study.problem
+    if not isinstance(problem, MRIProblem):
+        return
+    own = {name: plugin.name for plugin in loaded_plugins() for registry, name in plugin.entries if registry == "MASKS"}
+    tried = [sampling for sampling in problem.samplings if sampling.mask in own]
+    if not tried:
+        return
+    example = problem_of(problem, torch.device("cpu"), 0).fixed(
+        images.tests[study.images.main_test], 0, study.images.test_patch
+    )
+    assert isinstance(example.y, KSpace)
+    rows, columns = example.y.values.shape[-2:]
+    for sampling in tried:
+        drawn = [_drawn(rows, columns, sampling, seed) for seed in (*range(TRIED_MASKS), 0)]
+        where = f"mask '{sampling.mask}' of {own[sampling.mask]}"
+        if not torch.equal(drawn[0], drawn[-1]):
+            raise UserError(where, "gives another mask from the same numbers", "draw what is random from rng alone")
+        share = sum(float(mask.double().mean()) for mask in drawn[:-1]) / TRIED_MASKS
+        if abs(share * sampling.acceleration - 1) > FAR:
+            found = f"measures {100 * share:.3g} % of k-space, and acceleration {sampling.acceleration} is "
+            found += f"{100 / sampling.acceleration:.3g} %"
+            raise UserError(where, found, "count the lines in the middle, too: columns / acceleration in all")
+
+
+def _drawn(rows: int, columns: int, sampling: Sampling, seed: int) -> Tensor:
+    center = center_lines(columns, sampling)
+    return own_mask(rows, columns, center, sampling, torch.Generator().manual_seed(seed))[0]
+
+
 def _is_measured(profile: Profile, study: Study) -> bool:
     """Whether images or slices of a study are measured in a metric, as ``physics.metrics`` does it."""
     kind = study.problem.kind
@@ -174,6 +219,11 @@ def _check_metric(where: str, profile: Profile, x_hat: Tensor, x: Tensor, *more:
     if not bool(torch.isfinite(values).all()):
         found = ", ".join(f"{value:g}" for value in values.tolist())
         raise UserError(where, f"gives {found} for two random images and slightly changed copies", remedy)
+    for value in values.tolist():
+        try:
+            refuse_values({profile.name: value})
+        except MetricError as mistake:
+            raise UserError(where, mistake.found, mistake.remedy) from mistake
 
 
 def _looked_at(study: Study, images: ImageSet) -> list[tuple[object, int | None]]:

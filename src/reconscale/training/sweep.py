@@ -39,7 +39,7 @@ from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
 from reconscale.training.initial_weights import check_initial, keep_initial
 from reconscale.training.linear_explanation import explanation
 from reconscale.training.muon import matrices_of
-from reconscale.training.own_code import check_metrics, check_networks, code_of_study, pin_code, plugins_of
+from reconscale.training.own_code import check_masks, check_metrics, check_networks, code_of_study, pin_code, plugins_of
 from reconscale.training.placement import ExecutionConfig
 from reconscale.training.progress import shown_progress
 from reconscale.training.schedule import computed_steps
@@ -133,6 +133,7 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
                       f"{study.images.counts} for training{left_out}")  # fmt: skip
     check_networks(study, images)
     check_metrics(study, images)
+    check_masks(study, images)
     _refuse_without_matrices(study, images.channels)
     return images
 

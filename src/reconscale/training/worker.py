@@ -25,6 +25,7 @@ from reconscale.errors import DamagedFileError, UserError
 from reconscale.files import write_atomic
 from reconscale.networks import input_spec, size_of
 from reconscale.own_parts import Plugin, check_loaded
+from reconscale.physics.metrics import MetricError
 from reconscale.study import Folder, Result, Run
 from reconscale.study.result import Branch
 from reconscale.training import checkpoint
@@ -74,6 +75,11 @@ class Task:
     def __getstate__(self) -> dict[str, Any]:
         """The fields; what is first is unpickled first, and the run may be of a class that a plugin has."""
         return {"plugins": self.plugins, **self.__dict__}
+
+    @property
+    def initial(self) -> str | None:
+        """The digest of the weights that the run begins with; none: it begins untrained."""
+        return self.run.recipe.init_sha256
 
     @property
     def checkpoint(self) -> Path:
@@ -226,7 +232,10 @@ def finish_run(task: Task, training: Training, report: Report, witness: InputGua
         _keep(task.folder.of(task.run), training.state(), report, witness)
     done, _ = training.progress
     report({"step": done, "steps": done, "psnr": training.best_psnr})
-    return _test(task, training, report, began)
+    try:
+        return _test(task, training, report, began)
+    except MetricError as mistake:  # other networks may well be measured
+        return _failed(task, str(mistake))
 
 
 def _keep(folder: Path, state: dict[str, Any], report: Report, witness: InputGuard) -> None:

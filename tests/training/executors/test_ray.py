@@ -19,10 +19,13 @@ from reconscale.errors import UserError
 from reconscale.study import Folder, load_study, runs_of
 from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
+from reconscale.training.initial_weights import keep_initial
 from reconscale.training.worker import Placement, Task
 
+from ...cli.calling import call
 from ...cli.test_sweep import records
 from ...conftest import TINY
+from .given import STUDIES, copy_given, weights_of, write_given
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
@@ -157,6 +160,42 @@ def test_without_a_shared_folder(nodes: Nodes, finished: Path, tmp_path: Path) -
     assert (home / run.id / "checkpoint.pt").is_file()  # as it was sent on the way
     assert records(home.parent / "study.toml")[run.id] == records(finished)[run.id]
     assert copied == images.files()[0].read_bytes()
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_what_a_study_is_given_reaches_the_nodes(nodes: Nodes, tmp_path: Path, kind: str) -> None:
+    """Bit for bit: first weights, a split by lists, masks of files."""
+    data = tmp_path / "data"
+    here = write_given(kind, tmp_path / "here", data)
+    there = copy_given(here, tmp_path / "there")
+    process = start(there, "--data", data, "--no-probe", "--workers", 2, "--ray", nodes.address)
+    code, out, err = call("run", here, "--data", data, "--no-probe", "--workers", 1, "--keep-going")
+    assert code == 0 and "2 done" in out, out + err
+    said = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    assert records(there) == records(here) and weights_of(there) == weights_of(here)
+
+
+def test_first_weights_reach_a_node_that_shares_no_folder(nodes: Nodes, tmp_path: Path) -> None:
+    import ray
+
+    here = write_given("init", tmp_path / "here", tmp_path / "data")
+    assert call("run", here, "--no-probe", "--workers", 1, "--keep-going")[0] == 0
+    study, home = load_study(here), tmp_path / "runs"
+    images, run = open_images(study.images), runs_of(study)[0]
+    keep_initial(study, Folder(home))
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        line = ray.remote(num_cpus=0)(DriverActor).remote(images.files())
+        ray.get(line.write_below.remote(home))
+        slot = ray.remote(num_cpus=1, max_retries=0)(carry_out_here)
+        task = Task(run, images, Folder(home), Placement())
+        assert ray.get(slot.remote(task, line, "the token of a folder that this is not")) == {}
+        with pytest.raises(PermissionError):
+            ray.get(line.initial.remote("../study"))
+    finally:
+        ray.shutdown()
+    assert records(home.parent / "study.toml")[run.id] == records(here)[run.id]
 
 
 def fetched(path: Path, tmp_path: Path, ask: RemoteCall) -> bytes:

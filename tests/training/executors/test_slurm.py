@@ -32,6 +32,9 @@ from reconscale.training.executors.slurm_job import JobStatusFile, JobStore, Slu
 from reconscale.training.sweep import run
 from reconscale.training.worker import Placement, Task
 
+from ...cli.calling import call
+from ...cli.test_sweep import records
+from .given import STUDIES, copy_given, weights_of, write_given
 from .slurm_driver import tasks_of
 
 FAKES = {
@@ -366,3 +369,23 @@ def test_what_is_handed_in_is_small(tasks: list[Task], tmp_path: Path) -> None:
     cloudpickle = pytest.importorskip("cloudpickle")
     element = SlurmJob(tmp_path / "a.tasks", tuple(task.run.id for task in tasks[:8]), 2, tmp_path / "a.json")
     assert len(cloudpickle.dumps(element)) < 1500
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_what_a_study_is_given_reaches_the_jobs(queue: Path, tmp_path: Path, kind: str) -> None:
+    """Bit for bit: first weights, a split by lists, masks of files; jobs are begun here as the queue would."""
+    data = tmp_path / "data"
+    here = write_given(kind, tmp_path / "here", data)
+    there = copy_given(here, tmp_path / "there")
+    flags = ("--data", data, "--no-probe", "--keep-going")
+    assert call("run", here, *flags, "--workers", 1)[0] == 0
+    call("run", there, *flags, "--slurm", "wait=no,runs=1")
+    ledger = JobStore.beside(there.parent / "runs")
+    assert [len(job.runs) for job in ledger.jobs()] == [1, 1]
+    (there.parent / "first.safetensors").unlink(missing_ok=True)  # jobs go by what the results folder keeps
+    for job in ledger.jobs():
+        place = [str(ledger.tasks(job.token)), str(ledger.state(job.token, job.index)), *job.runs]
+        subprocess.run([sys.executable, "-c", JOB, place[0], place[1], *place[2:]], cwd="/", check=True, timeout=200)
+    code, out, err = call("run", there, *flags, "--slurm", "poll=0.02")
+    assert code == 0 and "2 done" in out, out + err
+    assert records(there) == records(here) and weights_of(there) == weights_of(here)

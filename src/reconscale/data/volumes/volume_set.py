@@ -178,7 +178,8 @@ def open_volumes(
     listed = list_volumes(images, data)
     listing, options = listed.pop("")
     whole = _slices(listing, options, root, progress, skipped)
-    known = Known(whole.names, whole.units, left_out=frozenset(name for name, _ in skipped))
+    left_out = frozenset(name for name, _ in skipped)
+    known = Known(whole.names, whole.units, left_out=left_out, kept=images.split_noun)
     train, val, test = divide(known, images, data)
     if images.split is not None:
         skipped += in_no_set(known, (train, val, test))

@@ -20,7 +20,7 @@ from reconscale.laws.findings import Finding, finding, unique_findings
 from reconscale.laws.grouping import CONFOUNDED, SizeMeans
 from reconscale.laws.metrics import spell_apart
 from reconscale.laws.points import METRICS, Points
-from reconscale.shown import Shown
+from reconscale.shown import Drawn
 
 APART = 0.023
 """Naive forecasts that differ by more ln(error) than this (0.1 dB) are said to disagree."""
@@ -86,7 +86,7 @@ DOUBLE = ("auto", "n", "p")
 
 
 @dataclass(frozen=True)
-class Decision(Shown):
+class Decision(Drawn):
     """The answer.
 
     Attributes:

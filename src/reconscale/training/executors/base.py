@@ -71,6 +71,11 @@ class AnyTask(Protocol):
     def share(self) -> float: ...  # noqa: D102
 
     @property
+    def initial(self) -> str | None:
+        """The digest of the weights that it begins with, which its results folder keeps; none: it has no such."""
+        ...
+
+    @property
     def checkpoint(self) -> Path:
         """The file that changes whenever the run gets further."""
         ...

@@ -1,8 +1,8 @@
 """The worker on a Ray node, and its messages to the driver.
 
 A slot is a process of Ray; each run is a process of its own below it, as on one machine (``local``). Where the folder
-of results is not shared, checkpoints and results travel to the driver as they are written; where the packed images are
-not there, they are fetched from the driver's node once.
+of results is not shared, checkpoints and results travel to the driver as they are written, and the weights that runs
+begin with from it; where the packed images are not there, they are fetched from the driver's node once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
+from reconscale.study.initial_weights import find_kept, kept_at
 from reconscale.study.results_folder import AnyFolder
 from reconscale.training.executors.base import AnyTask, Event
 from reconscale.training.executors.local import LocalExecutor
@@ -84,6 +85,12 @@ class DriverActor:
         path = self._file(run, "checkpoint.pt")
         return path.read_bytes() if path.is_file() else None
 
+    def initial(self, digest: str) -> bytes:
+        """The weights of a digest that runs begin with, for a node that does not share the results folder."""
+        if self._root is None or not (len(digest) == 64 and digest.isalnum()):
+            raise PermissionError(f"{digest[:80]} is no digest of weights")
+        return find_kept(self._root, digest).read_bytes()
+
     def keep(self, run: str, name: str, content: bytes) -> None:
         """Write a file of a run into the results folder."""
         write_atomic(self._file(run, name), content)
@@ -125,6 +132,8 @@ def carry_out_here(task: AnyTask, line: Any, token: str) -> dict[str, Any]:
             return _carry_out(task, ask, lambda event: None)
         with tempfile.TemporaryDirectory(prefix="reconscale-") as home:
             here = replace(task, folder=replace(task.folder, root=Path(home) / "runs"))  # type: ignore[type-var]
+            if task.initial is not None:
+                write_atomic(kept_at(here.folder.root, task.initial), ask("initial", task.initial))
             if (content := ask("checkpoint", task.run.id)) is not None:
                 write_atomic(here.folder.of(task.run) / "checkpoint.pt", content)
             ended = _carry_out(here, ask, lambda event: _send_checkpoint(event, here, ask))
