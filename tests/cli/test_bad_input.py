@@ -16,8 +16,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from reconscale.study import DenoisingProblem, Images, Recipe, Study
-from reconscale.study.run import Architecture
 from reconscale.study.analysis_settings import Analysis
+from reconscale.study.run import Architecture
 from reconscale.study.sweep import Override, Sweep
 
 from .calling import call, refused

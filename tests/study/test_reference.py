@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from reconscale.study import Images, Recipe
+from reconscale.study.analysis_settings import Analysis
 from reconscale.study.camera import Camera
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.run import Architecture
-from reconscale.study.analysis_settings import Analysis
 from reconscale.study.sweep import Override, Sweep
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "study-file.md"
