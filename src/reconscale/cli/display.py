@@ -110,6 +110,8 @@ def ask(question: str) -> bool:
         raise KeyboardInterrupt from error
 
 
+REST = 20.0
+"""What is computed of all runs of a sweep is computed again after this many times the seconds that it took."""
 SILENCE = 20.0
 """Without a terminal a stage says where it is once this many seconds have gone by without a line."""
 
@@ -183,6 +185,7 @@ class SweepProgress:
         self._time = TimeLeft({}, 1)
         self._early = self._chosen = False
         self._ended = 0
+        self._said, self._part, self._again = "", 0.0, 0.0
         self._curve = curve
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}")
         self._progress = _bars(*columns, curve=curve)
@@ -228,7 +231,7 @@ class SweepProgress:
     def _plan(self, event: dict[str, Any]) -> None:
         from reconscale.study.time_left import TimeLeft
 
-        self._seconds, self._fraction, self._psnr, self._ended = event["seconds"], {}, {}, 0
+        self._seconds, self._fraction, self._psnr, self._ended, self._again = event["seconds"], {}, {}, 0, 0.0
         limit, most = event.get("limit"), event.get("most")
         self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()), limit=limit, most=most)
         self._early, self._chosen = event.get("early", False), event.get("chosen", False)
@@ -287,16 +290,28 @@ class SweepProgress:
             self._progress.remove_task(bar)
 
     def _left(self) -> str:
-        if not any(self._seconds.get(name, 0.0) for name in self._fraction):
-            return ""
-        early = self._chosen or (self._early and not self._time.is_known)
-        about = "at most about" if early else "about"
-        return f"{about} {duration(max(1.0, self._time.seconds))} left"
+        """The time that is left, in words; empty where nothing is known."""
+        self._look()
+        return self._said
 
     def _show_overall(self) -> None:
+        self._look()
+        self._progress.update(self._overall, completed=self._part, note=self._said)
+
+    def _look(self) -> None:
+        """Find out how far the sweep is. With thousands of runs that takes a while, and is not done at every event."""
+        began = time.perf_counter()
+        if began < self._again:
+            return
         total = sum(self._seconds.values()) or 1.0
-        done = sum(self._seconds.get(name, 0.0) * fraction for name, fraction in self._fraction.items())
-        self._progress.update(self._overall, completed=done / total, note=self._left())
+        self._part = sum(self._seconds.get(name, 0.0) * fraction for name, fraction in self._fraction.items()) / total
+        self._said = ""
+        if any(self._seconds.get(name, 0.0) for name in self._fraction):
+            early = self._chosen or (self._early and not self._time.is_known)
+            about = "at most about" if early else "about"
+            self._said = f"{about} {duration(max(1.0, self._time.seconds))} left"
+        now = time.perf_counter()
+        self._again = now + REST * (now - began)
 
     def _line(self, text: str) -> None:
         if not VERBOSITY.quiet:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from reconscale.format import amount, format_chance, short, signed, times
 from reconscale.laws import Decision
 from reconscale.report.analysis import gains_of
-from reconscale.report.axes import BLUE, GREY, INK, VERMILLION, AxesSpec, Ticks, axis_between, log_ticks
+from reconscale.report.axes import AxesSpec, Ticks, axis_between, log_ticks
+from reconscale.report.colours import BLUE, GREY, INK, VERMILLION
 from reconscale.report.marks import Figure, Label, Mark, Rule, Series
 from reconscale.study import Study
 from reconscale.study.plan import runs_of

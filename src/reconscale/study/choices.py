@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from reconscale.errors import UserError
 from reconscale.study.base import FrozenModel
+from reconscale.study.results_folder import ends_a_line
 
 NAME = "choices.jsonl"
 """The file of a results folder: one line for each run that was chosen."""
@@ -43,9 +44,9 @@ def append_choice(root: Path, chosen: ChosenRun) -> None:
     """
     try:
         path = root / NAME
-        half = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")  # a line that a writer left unfinished
+        half = path.is_file() and path.stat().st_size and not ends_a_line(path)  # a writer died within a line
         with path.open("a", encoding="utf-8") as file:
-            file.write("\n" * half + chosen.model_dump_json(exclude_defaults=True) + "\n")
+            file.write("\n" * bool(half) + chosen.model_dump_json(exclude_defaults=True) + "\n")
     except OSError as error:
         raise UserError(root / NAME, f"cannot be written ({error.strerror})", "free the disk") from error
 

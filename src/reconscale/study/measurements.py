@@ -17,6 +17,7 @@ from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder, folder_of
+from reconscale.study.score_tables import scores_of_runs
 from reconscale.study.study_model import Study
 from reconscale.study.unit_grouping import set_record, values_of_units
 
@@ -106,7 +107,9 @@ def _errors_of_images(results: Sequence[Result], profile: str, test_set: str) ->
     if "mse" not in known:
         return None
     key = profile if profile in known else "mse"
-    values = np.array([[r.images[test_set][name][key] for name in names] for r in results])
+    values = scores_of_runs([r.images[test_set] for r in results], names, key)
+    if values is None:
+        return None
     return values if key == "mse" else np.maximum(METRICS[PROFILES[profile].kind].to_error(values), 0.0)
 
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-import math
+import re
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from reconscale.errors import UserError
-from reconscale.files import read_json, read_limited, to_json, write_atomic
+from reconscale.files import MOST_JSON, read_json, read_limited, to_json, write_atomic
 from reconscale.study.base import FrozenModel
 from reconscale.study.recorded_parts import absent_plugins
 from reconscale.study.run import Run
+from reconscale.study.score_tables import Layouts, read_scores, table_text
 
 SCHEMA = 1
-MOST_TABLE = 256 << 20
-"""Bytes of ``images.csv`` and of ``volumes.csv``."""
+
+
+@dataclass
+class Shared:
+    """What the results of a folder have in common, and is kept once.
+
+    Attributes:
+        layouts: of the tables of images.
+        parts: name and JSON of a part of a run -> the part: its problem, its images, its network or its recipe.
+    """
+
+    layouts: Layouts = field(default_factory=dict)
+    parts: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class Validation(FrozenModel):
@@ -114,7 +126,7 @@ class AnyResult(FrozenModel):
         tables = {}
         for name, values in (("images", self.images), ("volumes", self.volumes)):
             if values:
-                tables[f"{name}.csv"] = _table(values, name[:-1])
+                tables[f"{name}.csv"] = table_text(values, name[:-1])
                 write_atomic(folder / f"{name}.csv", tables[f"{name}.csv"])
         record = {"schema": SCHEMA, "id": self.run.id, **self.model_dump(mode="json")}
         record["run"] = self.run.model_dump(mode="json", exclude_defaults=True)
@@ -123,12 +135,61 @@ class AnyResult(FrozenModel):
         write_atomic(folder / "result.json", to_json(record))
 
     @classmethod
-    def read(cls, folder: Path, *, images: bool = True) -> Self:
+    def read(cls, folder: Path, *, images: bool = True, shared: Shared | None = None) -> Self:
         """Read a result that :meth:`write` wrote.
+
+        Args:
+            folder: the directory of the run.
+            images: whether the tables of images and volumes are read, too.
+            shared: what results have in common, to be kept once; none: of this result alone.
 
         Raises:
             UserError: the file is damaged, of another schema, or does not belong into this folder.
         """
+        shared = shared or Shared()
+        result, sums = cls._read_as_written(folder, shared) or cls._read_any(folder)
+        if images and result.status == "done":
+            path = folder / "volumes.csv"
+            layouts = shared.layouts
+            volumes = read_scores(path, "volume", sums.get(path.name), layouts) if path.is_file() else {}
+            expected = cls.has_images or "images.csv" in sums
+            path = folder / "images.csv"
+            table = read_scores(path, "image", sums.get(path.name), layouts) if expected else {}
+            result.__dict__.update(images=table, volumes=volumes)  # nobody has seen it yet
+        return result
+
+    @classmethod
+    def _read_as_written(cls, folder: Path, shared: Shared) -> tuple[Self, dict[str, str]] | None:
+        """A result that is as it was written, to the last byte, and its sums; None where anything is odd."""
+        path = folder / "result.json"
+        data = read_limited(path, MOST_JSON)
+        if not is_as_written(data) or b"NaN" in data or b"Infinity" in data:
+            return None
+        try:
+            kept = kept_model(cls).model_validate_json(data)
+        except (ValidationError, ValueError, RecursionError):
+            return None
+        values = dict(kept.__dict__)
+        schema, name, sums = (values.pop(key) for key in ("schema_", "id_", "sha256_"))
+        run = cls._shared_run(values["run"], shared)
+        if schema != SCHEMA or run is None or run.id != name or folder.name != name:
+            return None
+        values["run"] = run
+        fields = kept.model_fields_set - {"schema_", "id_", "sha256_"}
+        return cls.model_construct(_fields_set=fields, **values), sums
+
+    @classmethod
+    def _shared_run(cls, record: Any, shared: Shared) -> Any:
+        """The run of a record, validated; None where it is none."""
+        del shared
+        try:
+            return cls.model_fields["run"].annotation.model_validate_json(json.dumps(record))  # type: ignore[union-attr]
+        except (ValidationError, ValueError, AttributeError):
+            return None
+
+    @classmethod
+    def _read_any(cls, folder: Path) -> tuple[Self, dict[str, str]]:
+        """As :meth:`read`, without tables, however the file is written; with the sums that it names."""
         path = folder / "result.json"
         remedy = "delete that folder and run again: only this run is repeated"
         record = read_json(path, remedy)
@@ -149,14 +210,11 @@ class AnyResult(FrozenModel):
             raise UserError(path, f"has the run {result.run.id} under the name {folder.name}", remedy)
         if sums.get("result.json", "right") != "right":
             raise UserError(path, "has been changed since it was written", remedy)
-        if images and result.status == "done":
-            path = folder / "volumes.csv"
-            volumes = _read_table(path, "volume", sums.get(path.name)) if path.is_file() else {}
-            expected = cls.has_images or "images.csv" in sums
-            table = _read_table(folder / "images.csv", "image", sums.get("images.csv")) if expected else {}
-            found = {"images": table, "volumes": volumes}
-            result = result.model_copy(update=found)
-        return result
+        return result, sums
+
+
+PARTS = ("problem", "images", "network", "recipe")
+"""Fields of a run that many runs of a study have in common."""
 
 
 class Result(AnyResult):
@@ -185,6 +243,23 @@ class Result(AnyResult):
     branches: tuple[Branch, ...] = ()
     memory: float = Field(default=0.0, ge=0)
 
+    @classmethod
+    def _shared_run(cls, record: Any, shared: Shared) -> Any:
+        """The run of a record; its parts are those of other runs where these say the same."""
+        if not isinstance(record, dict) or not record.keys() <= Run.model_fields.keys():
+            return None
+        keys = {name: (name, json.dumps(record.get(name))) for name in PARTS}
+        parts = {name: shared.parts[key] for name, key in keys.items() if key in shared.parts}
+        if len(parts) == len(PARTS):
+            try:
+                return Run(**{**record, **parts})
+            except ValidationError:
+                return None
+        run = super()._shared_run(record, shared)
+        if run is not None:
+            shared.parts.update({key: getattr(run, name) for name, key in keys.items()})
+        return run
+
     @property
     def converged(self) -> bool | None:
         """Whether twice the steps gained less than the recipe's tolerance; none where the policy does not ask."""
@@ -194,15 +269,38 @@ class Result(AnyResult):
         return gain is not None and gain < self.run.recipe.tolerance
 
 
-def _table(images: dict[str, dict[str, dict[str, float]]], noun: str) -> str:
-    profiles = sorted({name for of_set in images.values() for values in of_set.values() for name in values})
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["set", noun, *profiles])
-    for set_name, of_set in images.items():
-        for image, values in of_set.items():
-            writer.writerow([set_name, image, *(repr(values[name]) for name in profiles)])
-    return stream.getvalue()
+OWN_SUM = re.compile(
+    rb'\n  "sha256": \{((?:\n    "images\.csv": "[0-9a-f]{64}",)?)\n    "result\.json": "([0-9a-f]{64})"'
+    rb'((?:,\n    "volumes\.csv": "[0-9a-f]{64}")?)\n  \}'
+)
+"""The sums in a ``result.json``, as :meth:`AnyResult.write` writes them."""
+
+
+def is_as_written(data: bytes) -> bool:
+    """Whether the bytes of a ``result.json`` are those that were written: its sum is that of all but its own line.
+
+    A file that says the same in other bytes (indented anew, or written before there were sums) is none of these.
+    """
+    found = OWN_SUM.search(data)
+    if found is None:
+        return False
+    before, expected, after = found.groups()
+    others = (before if after else before.rstrip(b",")) + (after if before else after[1:])
+    block = b'\n  "sha256": {' + (others + b"\n  }" if others else b"}")
+    whole = hashlib.sha256(data[: found.start()] + block + data[found.end() :])
+    return whole.hexdigest() == expected.decode()
+
+
+@cache
+def kept_model(cls: type[AnyResult]) -> type[AnyResult]:
+    """The model of the file of a result: its run is not looked at, and there is what stands around a result."""
+    around: dict[str, Any] = {
+        "run": (Any, ...),
+        "schema_": (int, Field(alias="schema")),
+        "id_": (str, Field(alias="id")),
+        "sha256_": (dict[str, str], Field(alias="sha256")),
+    }
+    return create_model(f"Kept{cls.__name__}", __base__=cls, **around)
 
 
 def _sha256(text: str) -> str:
@@ -222,20 +320,3 @@ def _checked(record: Any, path: Path, remedy: str) -> dict[str, str]:
         whole = {**record, "sha256": others}
         sums = {**sums, "result.json": "right" if _sha256(to_json(whole)) == sums["result.json"] else "wrong"}
     return sums
-
-
-def _read_table(path: Path, noun: str, digest: str | None) -> dict[str, dict[str, dict[str, float]]]:
-    remedy = "delete that folder and run again: only this run is repeated"
-    images: dict[str, dict[str, dict[str, float]]] = {}
-    text = read_limited(path, MOST_TABLE, remedy)
-    try:
-        if digest is not None and hashlib.sha256(text).hexdigest() != digest:
-            raise ValueError("it has been changed since it was written")
-        for row in csv.DictReader(io.StringIO(text.decode(), newline="")):
-            values = {key: float(row[key]) for key in row if key not in ("set", noun)}
-            if not all(math.isfinite(value) for value in values.values()):
-                raise ValueError(f"a value of {row[noun]} is not finite")
-            images.setdefault(row["set"], {})[row[noun]] = values
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise UserError(path, f"is damaged ({error})", remedy) from error
-    return images

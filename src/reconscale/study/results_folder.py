@@ -17,7 +17,8 @@ from reconscale.errors import UserError
 from reconscale.files import json_digest, read_json, to_json, write_atomic
 from reconscale.study.base import FrozenModel
 from reconscale.study.recorded_parts import code_of_result
-from reconscale.study.result import AnyResult, Result
+from reconscale.study.result import AnyResult, Result, Shared
+from reconscale.study.result_index import LEAST, read_facts, read_indexed
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path
 
@@ -62,7 +63,7 @@ def append_incident(root: Path, fault: Incident) -> None:
     path = root / NAME
     try:
         with path.open("ab") as stream:
-            if stream.tell() and not _ends_a_line(path):  # of a writer that died within a line
+            if stream.tell() and not ends_a_line(path):  # of a writer that died within a line
                 line = "\n" + line
             stream.write(line.encode())
             stream.flush()
@@ -103,7 +104,8 @@ def count_incidents(faults: Iterable[Incident]) -> dict[str, tuple[int, float]]:
     return {kind: (count, sum(f.lost for f in every if f.kind == kind)) for kind, count in counts.most_common()}
 
 
-def _ends_a_line(path: Path) -> bool:
+def ends_a_line(path: Path) -> bool:
+    """Whether the last byte of a file, which has one, ends a line."""
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) == b"\n"
@@ -229,13 +231,18 @@ class AnyFolder(Generic[R, T]):
         """Whether the run has a result, good or bad."""
         return (self.of(run) / "result.json").is_file()
 
-    def read(self, run: R, *, images: bool = True) -> T | None:
+    def read(self, run: R, *, images: bool = True, shared: Shared | None = None) -> T | None:
         """The result of a run, or none when it has none yet.
+
+        Args:
+            run: the run.
+            images: whether the tables of images and volumes are read, too.
+            shared: what results have in common, to be kept once.
 
         Raises:
             UserError: the result is damaged.
         """
-        return self.kind.read(self.of(run), images=images) if self.is_over(run) else None
+        return self.kind.read(self.of(run), images=images, shared=shared) if self.is_over(run) else None
 
     def results(self, runs: Iterable[R], *, images: bool = True) -> list[T]:
         """The results that are there, in the order of ``runs``.
@@ -243,7 +250,12 @@ class AnyFolder(Generic[R, T]):
         Raises:
             UserError: a result is damaged, or results were measured on different images or with different own parts.
         """
-        found = [result for run in runs if (result := self.read(run, images=images)) is not None]
+        runs, shared = tuple(runs), Shared()
+        found: list[T]
+        if images and len(runs) >= LEAST:
+            found = read_indexed(self.root, self.kind, runs)
+        else:
+            found = [result for run in runs if (result := self.read(run, images=images, shared=shared)) is not None]
         digests = {d for result in found if (d := result.provenance.get("images"))}
         if len(digests) > 1:
             raise UserError(self.root, f"has results measured on {len(digests)} different versions of the images",
@@ -263,12 +275,13 @@ class AnyFolder(Generic[R, T]):
         runs = tuple(runs)
         over: dict[str, list[str]] = {"done": [], "diverged": [], "failed": []}
         started, todo, reasons = list[str](), list[str](), dict[str, str]()
+        facts = read_facts(self.root, self.kind, runs)
         for run in runs:
-            result = self.read(run, images=False)
-            if result is not None:
-                over[result.status].append(_id(run))
-                if result.status != "done":
-                    reasons[_id(run)] = result.reason
+            if _id(run) in facts:
+                word, reason = facts[_id(run)]
+                over[word].append(_id(run))
+                if word != "done":
+                    reasons[_id(run)] = reason
             elif any((self.of(run) / name).is_file() for name in CHECKPOINTS):
                 started.append(_id(run))
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,8 +104,9 @@ class TimeLeft:
         over = self._over
         whole = sum(self._whole(run) for run in over)
         usual = sum(self._done(run) for run in over) / whole if whole else 1.0
-        ends = [self._done(run) / self._whole(run) for run in over]
-        under_way = [self._whole(run) * self._end(run, ends) - self._done(run) for run in self._running]
+        ends = sorted(self._done(run) / self._whole(run) for run in over)
+        sums = [0.0, *itertools.accumulate(ends)]
+        under_way = [self._whole(run) * self._end(run, ends, sums) - self._done(run) for run in self._running]
         begun = {*self._ended, *self._running}
         waiting = [usual * planned for run, planned in self.planned.items() if run not in begun]
         if self.most is not None:
@@ -122,12 +125,18 @@ class TimeLeft:
     def _over(self) -> list[str]:
         return [run for run, done in self._ended.items() if done and self._whole(run) > 0]
 
-    def _end(self, run: str, ends: Sequence[float]) -> float:
-        """The part of its longest at which a run under way is expected to end; ``ends``: where others did."""
+    def _end(self, run: str, ends: Sequence[float], sums: Sequence[float]) -> float:
+        """The part of its longest at which a run under way is expected to end.
+
+        Args:
+            run: its id.
+            ends: where others did, ascending.
+            sums: of the first 0, 1, 2, ... of them.
+        """
         whole = self._whole(run)
         now = self._done(run) / whole if whole else 0.0
-        later = [end for end in ends if end > now]
-        return sum(later) / len(later) if later else 1.0
+        first = bisect.bisect_right(ends, now)
+        return (sums[-1] - sums[first]) / (len(ends) - first) if first < len(ends) else 1.0
 
     def _whole(self, run: str) -> float:
         """Planned seconds of a run from where it was first heard of."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.laws.unit_values import UnitValues, mean_by_group, subject_of
@@ -16,6 +14,7 @@ from reconscale.study.images import Images
 from reconscale.study.profiles import PROFILES
 from reconscale.study.result import Result
 from reconscale.study.results_folder import Folder
+from reconscale.study.score_tables import scores_of_runs
 
 
 def values_of_units(
@@ -36,11 +35,9 @@ def values_of_units(
     of_volume = images.volumes and PROFILES[profile].over == "volume"
     tables = [(r.volumes if of_volume else r.images).get(test_set, {}) for r in results]
     names = list(tables[0])
-    if not names or any(table.keys() != tables[0].keys() for table in tables):
+    values = scores_of_runs(tables, names, profile) if names else None
+    if values is None:
         return None
-    if any(profile not in values for table in tables for values in table.values()):
-        return None
-    values = np.array([[table[name][profile] for name in names] for table in tables])
     if not images.volumes:
         means, units = mean_by_group(values, [unit_of_image(name, images) for name in names])
         return UnitValues(means, units, images.split_noun)

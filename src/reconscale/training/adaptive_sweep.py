@@ -1,6 +1,7 @@
 """Choose the runs of a sweep one by one, until the verdict is settled or the budget is spent.
 
-What is chosen is a function of the results that are there: a sweep that was killed goes on as if it had not been.
+What is chosen is a function of the results that are there: a sweep that was killed goes on as if it had not been. With
+hundreds of results, or dozens of workers, the curve is not inferred anew for each of them, but for a part of them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from reconscale.format import amount, duration, format_chance, times
@@ -21,6 +23,13 @@ from reconscale.study.external_points import points_of_external
 from reconscale.study.measurements import points_from_results
 from reconscale.study.results_folder import CHECKPOINTS, AnyFolder
 from reconscale.training.executors.base import AnyTask, Executor, Tell
+
+RENEWED = 0.02
+"""The curve is inferred anew once there is this part more of results, ..."""
+AT_ONCE = 8
+"""... and at least as many new ones as this part of the workers: they end about at the same time."""
+AHEAD = 4
+"""So many runs for each worker are put in order at a time."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +151,17 @@ class RunChooser:
     ended: str = ""
     decision: Decision | None = None
     _given: dict[str, Cell] = field(default_factory=dict)
-    _over: frozenset[str] | None = None
+    _results: dict[str, Any] | None = None
+    _known: int = 0
     _points: Points | None = None
+    _settled: bool = False
     _before: float = 0.0
     _longest: float = 0.0
+    _under_way: set[str] = field(default_factory=set)
     _failed: set[Cell] = field(default_factory=set)
+    _interrupted: list[Cell] = field(default_factory=list)
+    _order: list[Choice] = field(default_factory=list)
+    _all_taken: bool = False
     _began: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> AnyTask | None:
@@ -157,61 +172,106 @@ class RunChooser:
             return None
         run = self.study.runs[choice.cell]
         self._given[run.id] = choice.cell
+        self._under_way.add(run.id)
         self._note(choice)
         return self.task_of(run)
 
+    @cached_property
+    def _widths(self) -> int:
+        return len({cell.width for cell in self.study.runs})
+
     def _look(self) -> None:
-        """Read the results, where there are new ones."""
+        """Read the results that are new."""
         folder, runs = self.study.folder, self.study.runs
-        over = frozenset(run.id for run in runs.values() if folder.is_over(run))
-        if over == self._over:
+        if self._results is None:
+            found = folder.results(runs.values())
+            self._before = _spent(found, self.workers)
+            self._results = {}
+            self._add(found, {run.id: cell for cell, run in runs.items()})
+            open_ones = (cell for cell, run in runs.items() if run.id not in (self._results or ()))
+            self._interrupted = sorted(cell for cell in open_ones if self._is_begun(runs[cell]))
+            self._infer(self._results)
             return
-        results = folder.results(runs.values())
-        done = [result for result in results if result.status == "done"]
-        if self._over is None:
-            self._before = _spent(results, self.workers)
-        self._longest = max((result.seconds for result in results), default=0.0)
-        self._over = over
-        cells = {run.id: cell for cell, run in runs.items()}
-        self._failed = {cells[result.run.id] for result in results if result.status != "done"}
+        over = [name for name in self._under_way if folder.is_over(runs[self._given[name]])]
+        if over:
+            new = (folder.read(runs[self._given[name]]) for name in over)
+            self._add([result for result in new if result is not None], self._given)
+            new_ones = len(self._results) - self._known
+            if new_ones >= max(1, self.workers // AT_ONCE, int(RENEWED * self._known)):
+                self._infer(self._results)
+
+    def _add(self, results: Sequence[Any], cells: Mapping[str, Cell]) -> None:
+        """Take results that are new."""
+        assert self._results is not None
+        for result in results:
+            self._results[result.run.id] = result
+            self._under_way.discard(result.run.id)
+            self._longest = max(self._longest, result.seconds)
+            if result.status != "done":
+                self._failed.add(cells[result.run.id])
+
+    def _infer(self, results: Mapping[str, Any]) -> None:
+        """Find out what the results say."""
+        every = (results.get(run.id) for run in self.study.runs.values())
+        done = [result for result in every if result is not None and result.status == "done"]
+        self._known, self._order = len(results), []
         self._points = self.study.points_of(done) if done else None
-        self.decision = None
+        self.decision, self._settled = None, False
         if self._points is not None and len(self._points.sizes) > 1:
             self.decision = infer(self._points).decide(worthwhile=self.study.worthwhile)
+            self._settled = is_settled(self.decision, self._points, self.study.runs)
 
     def _next(self) -> Choice | None:
         """The next run, or None and why there is none."""
-        widths = len({cell.width for cell in self.study.runs})
-        over = self._over or frozenset()
-        under_way = {cell for name, cell in self._given.items() if name not in over}
-        if self.decision and self._points and is_settled(self.decision, self._points, self.study.runs):
+        if self._settled:
             self.ended = "the verdict is settled"
             return None
-        if self.budget.runs is not None and len(over) + len(under_way) >= self.budget.runs:
+        if self.budget.runs is not None and len(self._results or ()) + len(self._under_way) >= self.budget.runs:
             self.ended = f"the budget of {times(self.budget.runs, 'run')} is spent"
             return None
-        unsettled = find_unsettled(self.decision, widths)
-        grid, busy = list(self.study.runs), self._failed | under_way
-        begun = self._begun(under_way)
-        chosen = [begun] if begun else choose_cells(grid, self._points, busy, len(grid), unsettled)
-        if not chosen:
+        found = self._begun() or self._chosen()
+        if found is None:
             self.ended = "all runs of the grid are made"
             return None
-        for found in chosen:  # a smaller run may still fit into the time that is left
-            if self._affords(self.study.runs[found.cell]):
-                return found
+        if self._affords(self.study.runs[found.cell]):
+            return found
+        if (smaller := self._smaller()) is not None:
+            return smaller
         self.ended = f"the budget of {duration(self.budget.seconds or 0.0)} is spent"
         return None
 
-    def _begun(self, under_way: set[Cell]) -> Choice | None:
+    def _smaller(self) -> Choice | None:
+        """The first run in order that still fits into the time that is left."""
+        unsettled = find_unsettled(self.decision, self._widths)
+        runs = self.study.runs
+        taken = {cell for cell in runs if self._is_taken(cell)}
+        chosen = choose_cells(runs, self._points, taken, count=len(runs), unsettled=unsettled)
+        return next((each for each in chosen if self._affords(runs[each.cell])), None)
+
+    def _begun(self) -> Choice | None:
         """A run that was interrupted: its state is kept, and the rest of it costs less than a new one."""
-        for cell, run in sorted(self.study.runs.items()):
-            if run.id not in (self._over or ()) and cell not in under_way and self._is_begun(run):
-                return Choice(cell, "it was begun before")
-        return None
+        while self._interrupted and self._is_taken(self._interrupted[0]):
+            self._interrupted.pop(0)
+        return Choice(self._interrupted[0], "it was begun before") if self._interrupted else None
 
     def _is_begun(self, run: Any) -> bool:
         return any((self.study.folder.of(run) / name).is_file() for name in CHECKPOINTS)
+
+    def _is_taken(self, cell: Cell) -> bool:
+        """Whether a run was begun by this command, or is over."""
+        name = self.study.runs[cell].id
+        return name in self._given or name in (self._results or ())
+
+    def _chosen(self) -> Choice | None:
+        """The first run in order that is not made yet. The order holds until the curve is inferred anew."""
+        while self._order and self._is_taken(self._order[-1].cell):
+            self._order.pop()
+        if not self._order and not self._all_taken:
+            taken = {cell for cell in self.study.runs if self._is_taken(cell)}
+            unsettled, many = find_unsettled(self.decision, self._widths), AHEAD * self.workers
+            chosen = choose_cells(self.study.runs, self._points, taken, count=many, unsettled=unsettled)
+            self._order, self._all_taken = list(reversed(chosen)), not chosen
+        return self._order[-1] if self._order else None
 
     def _affords(self, run: Any) -> bool:
         """Whether the run fits into the time that is left."""
@@ -223,7 +283,7 @@ class RunChooser:
     def _note(self, choice: Choice) -> None:
         """Say what comes next and why, and keep it in the trace."""
         cell, known = choice.cell, self.decision
-        network = f", width {cell.width}" if len({each.width for each in self.study.runs}) > 1 else ""
+        network = f", width {cell.width}" if self._widths > 1 else ""
         words = f"next: n = {amount(cell.n)}{network}, seed {cell.seed} ({choice.why})"
         self.tell({"event": "note", "text": words if known is None else f"{words}; so far: {_known(known)}"})
         made = {
@@ -231,7 +291,7 @@ class RunChooser:
             "width": cell.width,
             "seed": cell.seed,
             "why": choice.why,
-            "results": len(self._over or ()),
+            "results": len(self._results or ()),
         }
         if known is not None:
             made |= {"verdict": known.verdict, "chance_n": known.gain_n.probability}

@@ -158,7 +158,8 @@ class FirstRuns:
         Raises:
             EndedOnPurpose: the first runs are no better than their input, and nobody says to go on.
         """
-        if event["event"] != "end" or event["run"] not in self.runs or (self._told and not self._watching):
+        seen = self._yardstick is None or (self._told and not self._watching)
+        if event["event"] != "end" or event["run"] not in self.runs or seen:
             self._tell(event)
             return
         value = self._take(event["run"])

@@ -8,7 +8,7 @@ a function of the results that are there, so a sweep that was killed goes on as 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,7 @@ def choose_cells(
         raise UserError("the grid", "has no runs", "give n, widths and seeds")
     made = measured_cells(points, cells) | set(pending)
     chosen = []
-    for choice in ordered_cells(sorted(cells), points, unsettled):
+    for choice in _iterate_cells(cells, points, unsettled):
         if choice.cell not in made:
             made.add(choice.cell)
             chosen.append(choice)
@@ -134,6 +134,11 @@ def measured_cells(points: Points | None, cells: Collection[Cell]) -> set[Cell]:
 
 def ordered_cells(cells: Sequence[Cell], points: Points | None, unsettled: str = "np") -> list[Choice]:
     """All cells in the order in which they are worth making, as far as the measurements say; some come twice."""
+    return list(_iterate_cells(cells, points, unsettled))
+
+
+def _iterate_cells(cells: Collection[Cell], points: Points | None, unsettled: str) -> Iterator[Choice]:
+    """As :func:`ordered_cells`, one by one: of thousands only the first few are asked for."""
     widths, seeds = sorted({cell.width for cell in cells}), sorted({cell.seed for cell in cells})
     sizes = sorted({cell.n for cell in cells}, reverse=True)
     ranked, ladder = rank_widths(points, widths, sizes[0]), spaced_sizes(sizes)
@@ -172,7 +177,7 @@ def ordered_cells(cells: Sequence[Cell], points: Points | None, unsettled: str =
         for n in some_sizes
         for width in some_widths
     )
-    return [choice for choice in every if choice.cell in there]
+    return (choice for choice in every if choice.cell in there)
 
 
 def rank_widths(points: Points | None, widths: Sequence[int], n: int) -> list[int]:
