@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +166,13 @@ def test_one_source_has_no_mixes() -> None:
     given["images"] = {"source": "deadleaves", "val": 1, "test": 1}
     with pytest.raises(UserError, match=r"sweep.mix: the images come from one source"):
         parse_study(given)
+
+
+def test_the_study_of_the_how_to_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "mixtures.md").read_text(encoding="utf-8")
+    first, grid = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    study = parse_study(tomllib.loads(first))
+    assert len(runs_of(study)) == 18 and study.images.target == "photographs"
+    given = tomllib.loads(first)
+    given["sweep"] = {"width": [16], **tomllib.loads(grid)["sweep"]}
+    assert len(runs_of(parse_study(given))) == 14

@@ -84,7 +84,8 @@ def mixed_parts(
 def _place(name: str, where: str) -> str:
     """Where something is wrong, of the source of that name."""
     key = where.removeprefix("images.")
-    return f"images.sources.{name}{'.' if key != where else ', '}{key}"
+    own = key != where and " " not in key
+    return f"images.sources.{name}.{key}" if own else f"images.sources.{name}, {where}"
 
 
 def _refuse_other_channels(parts: Mapping[str, ImageSubset]) -> None:

@@ -260,7 +260,9 @@ def _baseline_lines(
 
 def study_lines(known: StudyAnalysis) -> list[str]:
     """The verdict and all that stands behind it as lines without markup, with the cautions about the runs."""
-    sources = [] if known.mixture is None else [list(known.mixture.sentences)]
+    sources = []
+    if known.mixture is not None:
+        sources = [[*known.mixture.sentences], [f"The curve over n, of networks trained on {known.mixture.judged}:"]]
     if known.answer is not None:
         return joined([*sources, lines_of(known.answer, known.steps, known.findings)])
     head = [verdict_line(known.verdict, ""), known.sentence]
