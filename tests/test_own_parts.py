@@ -142,9 +142,17 @@ def test_nothing_is_run_that_only_a_study_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", ["[]", '{"plugins": 3}', '{"plugins": [{"place": "a"}]}', '{"plugins": [{"place": "a", "entries": '
-               '{"PROFILES": {"x": {"kind": "none"}}}}]}', '{"plugins": [{"place": "a", "entries": {"SOURCES": 3}}]}'],
-)  # fmt: skip
+    "record",
+    [
+        "[]",
+        '{"plugins": 3}',
+        '{"plugins": [{"place": "a"}]}',
+        '{"plugins": [{"place": "a", "entries": {"PROFILES": {"x": {"kind": "none"}}}}]}',
+        '{"plugins": [{"place": "a", "entries": {"SOURCES": 3}}]}',
+        '{"plugins": [{"place": "a", "entries": {"METRICS": {"x": {"better": "up"}}}}]}',
+        '{"plugins": [{"place": "a", "entries": {"MASKS": {"x": {}}}}]}',
+    ],
+)
 def test_a_damaged_record(tmp_path: Path, record: str) -> None:
     (tmp_path / "study.toml").write_text(STUDY)
     (tmp_path / "runs").mkdir()

@@ -407,3 +407,13 @@ def test_what_a_list_leaves_of_a_group_is_said(tmp_path: Path) -> None:
     tell = lambda event: said.append(event.get("text", ""))  # noqa: E731
     rs.measure(quality, 9, n=2, seed=1, val=0, test=[0], groups=list("aaabbbccc"), folder=tmp_path, tell=tell)
     assert "2 items are used nowhere, as their groups are held out" in said
+
+
+def test_a_metric_that_only_this_process_knows_is_written_down(tmp_path: Path) -> None:
+    rs.METRICS["vif"] = rs.Metric("vif", "higher", "points", most=2.0)
+    rs.measure(
+        lambda job: 1 + 0.01 * job.n, 12, n=[2, 4], seed=1, val=0, test=3, metric="vif", folder=tmp_path, **QUIET
+    )
+    del rs.METRICS["vif"]
+    known = load_external(tmp_path).known_metric
+    assert (known.better, known.unit, known.most) == ("higher", "points", 2.0)

@@ -17,7 +17,7 @@ from reconscale.files import write_atomic
 from reconscale.jobs.pickled import pickled_by_value
 from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items, printer, tell_unused
 from reconscale.jobs.task import Train, Trainer
-from reconscale.laws.metrics import METRICS, Metric, register
+from reconscale.laws.metrics import METRICS, USUAL_METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.study import external
 from reconscale.study.budget import Budget, parse_budget
@@ -216,10 +216,6 @@ def _study(
     if before is None or path.read_text(encoding="utf-8") != text:
         write_atomic(path, text)
     return study
-
-
-USUAL_METRICS = frozenset(METRICS)
-"""The metrics that every process knows."""
 
 
 def _without_none(value: Any) -> Any:

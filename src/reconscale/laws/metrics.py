@@ -229,6 +229,8 @@ METRICS = {
     "nmse": lower_is_better("nmse", "NMSE"),
 }
 """The metrics that points can be in. Another one is an entry here, or a ``Metric`` given to ``Points``."""
+USUAL_METRICS = frozenset(METRICS)
+"""Those that every process knows."""
 
 
 LEAST_PSNR = 2.0

@@ -19,7 +19,7 @@ GAINED = {"n": "data (n)", "p": "parameters (p)", "steps": "training (steps)"}
 """What is increased, in words."""
 MOST_TICKS = 8
 """Sizes up to this many are all named on an axis."""
-SIZES = (5.0, 14.0)
+SIZES = (5.0, 10.0)
 """Of the markers of a cell with one run, and of the one with the most."""
 Described = tuple[Figure, str, str]
 """A figure, what it shows in words, and how it is read."""
@@ -42,7 +42,8 @@ def decision_figure(decision: Decision) -> Described:
     at = [float(place) for place in range(len(gains))]
     low, middle, high = ([getattr(gain, end) for _, gain in gains] for end in ("low", "median", "high"))
     y, ticks = axis_between(min(0.0, *low), max(decision.worthwhile, *high))
-    axes = AxesSpec((-0.6, len(at) - 0.4), y, tuple(zip(at, names, strict=True)), ticks, "more of",
+    across = f"compared with n = {amount(decision.n)}"
+    axes = AxesSpec((-0.6, len(at) - 0.4), y, tuple(zip(at, names, strict=True)), ticks, across,
                     f"expected gain, {unit}", log_x=False)  # fmt: skip
     marks: tuple[Mark, ...] = (
         Rule(0.0, "y", GREY, 0.8, "solid"),

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
 from reconscale.laws.metrics import METRICS, Metric, register
-from reconscale.study.base import FrozenModel, as_tuples
+from reconscale.study.base import OWN, FrozenModel, as_tuples
 from reconscale.study.mistakes import sentences
 from reconscale.study.own_metric import OwnMetric
 from reconscale.study.own_split import OwnSplit, fill_in_counts
@@ -250,7 +250,10 @@ class ExternalStudy(FrozenModel):
             )
         if self.metric is None and self.analysis.metric not in METRICS:
             known = suggest(self.analysis.metric, METRICS)
-            raise ValueError(f"analysis.metric: found '{self.analysis.metric}'; {known}, or add a table [metric]")
+            also = f"add a table [metric], or {OWN}"
+            raise ValueError(
+                f"analysis.metric: found '{self.analysis.metric}'; {known}{';' * (known[-1] != '?')} {also}"
+            )
         if self.command is not None and len({len(grid.width) > 0 for grid in self.sweep}) > 1:
             raise ValueError("sweep: some grids have widths and others none; give widths to all or to none")
         if self.command is None and self.images.split is not None:

@@ -6,7 +6,7 @@ networks are trained. What is read here is data; nothing of it is run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ NAME = "plugins.json"
 REMEDY = "delete it; `reconscale run` writes it again"
 ABSENT = "reconscale.study.recorded_parts:refuse_absent"
 
+Facts = Mapping[str, Any]
+"""What an entry says of itself."""
 Code = Mapping[str, str]
 """Name of a plugin, or of a part that a script adds -> digest of its code."""
 
@@ -122,28 +124,37 @@ def recorded_places(root: Path) -> list[str]:
 
 
 def recall_parts(root: Path) -> None:
-    """Make the sources, metrics and losses known that a folder remembers, as far as reports need them.
+    """Make the sources, metrics, masks and losses known that a folder remembers, as far as reports need them.
 
     Raises:
         UserError: the record is damaged.
     """
-    for place, entries in _plugins(root):
-        try:
-            for name, facts in entries.get("METRICS", {}).items():
-                recall("METRICS", name, OwnMetric.model_validate({"name": name, **facts}).metric(), place)
-            for name, facts in entries.get("MASKS", {}).items():
-                recall("MASKS", name, MaskKind(str(facts["words"]), ABSENT), place)
-            for name, facts in entries.get("SOURCES", {}).items():
-                source = TypeAdapter(Source).validate_python({"listing": ABSENT, **facts})
-                recall("SOURCES", name, source, place)
-            for name, facts in entries.get("PROFILES", {}).items():
-                recall("PROFILES", name, TypeAdapter(Profile).validate_python({"name": name, **facts}), place)
-            for name in entries.get("LOSSES", {}):
-                recall("LOSSES", name, ABSENT, place)
-            for name in entries.get("FAMILIES", {}):
-                recall("FAMILIES", name, None, place)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(root / NAME, f"is damaged ({error})", REMEDY) from error
+    plugins = _plugins(root)
+    for registry, remembered in REMEMBERED.items():
+        for place, entries in plugins:
+            try:
+                for name, facts in dict(entries.get(registry, {})).items():
+                    recall(registry, name, remembered(name, facts), place)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise UserError(root / NAME, f"is damaged ({error})", REMEDY) from error
+
+
+def _profile(name: str, facts: Facts) -> Profile:
+    profile = TypeAdapter(Profile).validate_python({"name": name, **facts})
+    if profile.kind not in METRICS:
+        raise ValueError(f"the metric '{name}' is of an unknown kind")
+    return profile
+
+
+REMEMBERED: dict[str, Callable[[str, Facts], object | None]] = {
+    "METRICS": lambda name, facts: OwnMetric.model_validate({"name": name, **facts}).metric(),
+    "MASKS": lambda _, facts: MaskKind(str(facts["words"]), ABSENT),
+    "SOURCES": lambda _, facts: TypeAdapter(Source).validate_python({"listing": ABSENT, **facts}),
+    "PROFILES": _profile,
+    "LOSSES": lambda *_: ABSENT,
+    "FAMILIES": lambda *_: None,
+}
+"""Registry -> what stands for an entry, from its name and facts. Metrics come first: those of images are of them."""
 
 
 def _plugins(root: Path) -> list[tuple[str, dict[str, Any]]]:
