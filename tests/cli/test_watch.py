@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,10 +16,12 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+import reconscale as rs
 from reconscale.cli.watch_report import Shown
 from reconscale.cli.watch_server import PageServer
 from reconscale.errors import UserError
@@ -252,6 +257,19 @@ def test_answers(server: PageServer) -> None:
     page = raw(server, "GET / HTTP/1.1\nHost: 127.0.0.1\n\n")[1]
     assert "1 of 2 &lt;i&gt;" in page and "bad &amp; worse" in page and "connect-src &#x27;self&#x27;" in page
     assert "&lt;b&gt;: no result yet" in page and '<meta http-equiv="refresh" content="10">' in page
+
+
+def test_the_policy_of_a_report_allows_its_scripts_and_no_others(tmp_path: Path) -> None:
+    points = rs.Points(n=[10, 30, 100, 300], y=[20.0, 21.0, 21.8, 22.2], metric="psnr")
+    report = rs.report_points(points, tmp_path, title="</head>\n<body>\n").read_text()
+    page = live_page(report, "line", "", "abc")
+    policy = unescape(re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[0])
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    quoted = [f"'sha256-{digest}'" for digest in digests]
+    assert len(scripts) == 2 and "script-src " + " ".join(quoted) in policy
+    assert "default-src 'none'" in policy and "connect-src 'self'" in policy and page.count('id="live"') == 1
+    assert page.index('id="live"') < page.index("<main>") < page.index("<h1>")
 
 
 def test_pages_of_others_get_no_bar() -> None:
