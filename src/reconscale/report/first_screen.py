@@ -7,6 +7,7 @@ from typing import Any
 
 from reconscale.format import amount, format_chance, number, plain, short, times
 from reconscale.laws import METRICS, Gain
+from reconscale.laws.decisions.gate import OBSTACLES
 from reconscale.report.analysis import Analysis
 from reconscale.report.html_tables import gain_cost
 from reconscale.report.sentences import step_cost
@@ -15,12 +16,26 @@ from reconscale.report.tables import Table
 UNKNOWN_COST = "not known"
 """Of a step that nobody can price beforehand, or whose runs nobody has timed."""
 NO_COST = "none"
+UNFINISHED = "the networks had not finished learning"
 BEFORE = {
-    "TRAIN LONGER FIRST": "the networks had not finished learning",
-    "FIX FIRST": "something is wrong with the networks, or with their numbers",
-    "UNDECIDED": "nothing that was measured decides it",
+    "looks-like-ssim": "the numbers are not what they are called",
+    "mixed-scales": "some numbers are of another scale",
+    "psnr-of-equal-images": "the numbers are of equal images",
+    "below-input": "the networks are worse than what they are given",
+    "rate-of-adam": "the networks were trained at a rate of another optimizer",
+    "untrained-runs": "training improved nothing",
+    "error-rises": "more data make the networks worse, which data alone do not",
+    "classical-is-better": "a method that needs no training is better",
+    "below-classical": "the networks do not reach a method that needs no training",
+    "not-converged": UNFINISHED,
+    "probe-gains": UNFINISHED,
+    "longer-gains": UNFINISHED,
+    "budget-too-small": UNFINISHED,
+    "steps-follow-n": "more data went with more training, and what helped cannot be told",
+    "out-of-reach": "there is less left to gain than is asked for",
+    "edge-open": "the largest network is the best, and a larger one may be better still",
 }
-"""Verdict that stands before that on the curve -> why, in the fewest words."""
+"""Code of what stands against the verdict on the curve -> why, in the fewest words."""
 
 
 def question_of(answer: Analysis | None, words: str, noun: str) -> str:
@@ -55,7 +70,8 @@ def answer_in_short(answer: Analysis | None) -> str:
             said += f"; of a network twice as large that chance is {format_chance(decision.gain_p.probability)}"
     if decision.first_step:
         alone = f"The curve alone would say {decision.curve_verdict}: {said[:1].lower()}{said[1:]}."
-        return f"Do not act on this yet: {BEFORE.get(decision.verdict, BEFORE['FIX FIRST'])}. {alone}"
+        why = dict.fromkeys(BEFORE[item.code] for item in decision.findings if item.code in OBSTACLES)
+        return f"Do not act on this yet: {'; '.join(why)}. {alone}"
     return f"{said}."
 
 

@@ -157,7 +157,7 @@ def first_rows(answer: Analysis, results: Sequence[Result] = ()) -> list[tuple[C
         why = "the curve is one of values that are not what they are called"
     why = f"until then {why}"
     going_on = [result for result in results if result.status == "done" and result.converged is False]
-    more = against == ["not-converged"] and all(result.times for result in going_on)
+    more = bool(going_on) and against == ["not-converged"] and all(result.times for result in going_on)
     hours = sum(result.seconds for result in going_on) / 3600 if more else None
     return [_step("first", answer.decision.first_step, why, len(going_on) if more else None, hours)]
 
