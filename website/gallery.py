@@ -9,6 +9,7 @@ from pathlib import Path
 # In the order of a reader: the answer, what it rests on, what explains it.
 FIGURES = {
     "quality": "Quality against the number of training images, with the forecast",
+    "mixture": "Quality over the images of each source, with lines of equal quality",
     "comparison": "The two methods against the number of training images",
     "network-size": "Quality against the size of the network",
     "map": "Quality over images and parameters",
@@ -37,6 +38,7 @@ def picture_of(folder: Path) -> Path | None:
     """The picture that stands for a study: a comparison, else the first curve of quality."""
     for pattern in (
         "figures/comparison.svg",
+        "figures/mixture.svg",
         "figures/quality.svg",
         "*/figures/quality.svg",
         "*/figures/network-size.svg",

@@ -73,6 +73,6 @@ def test_the_figure(runs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "map.pdf").exists()
 
 
-def test_a_study_is_refused(tmp_path: Path) -> None:
-    assert "is no CSV" in refused("mixture", tmp_path / "study.toml")
+def test_a_missing_study_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refused("mixture", tmp_path / "study.toml")
     assert "runs.csv" in refused("mixture", tmp_path / "runs.csv")

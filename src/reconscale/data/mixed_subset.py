@@ -112,7 +112,7 @@ class MixedSubset(ImageSubset):
         return MixedSubset({**self.parts, source: part})
 
     def first(self, counts: Mapping[str, int], pick: Callable[[ImageSubset, int], ImageSubset]) -> MixedSubset:
-        """So many of each source; the others of them have none.
+        """The first images of each source; a source that is not named has none.
 
         Args:
             counts: source -> how many.
