@@ -256,7 +256,7 @@ def table_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(_cell, header))
-    writer.writerows([map(_cell, row) for row in rows])
+    writer.writerows(map(_cell, row) for row in rows)
     return text.getvalue()
 
 
