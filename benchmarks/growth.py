@@ -42,7 +42,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the study is kept [default: a temporary folder]")
     parser.add_argument("--slots", type=int, default=256)
     parser.add_argument("--seconds", type=float, default=60.0, help="slots: how long a run sleeps, on average")
-    parser.add_argument("--verbs", nargs="*", default=list(GOALS))
+    parser.add_argument("--orders", nargs="*", default=["fixed", "chosen"], help="slots: of the runs")
+    parser.add_argument("--verbs", nargs="*", default=list(GOALS), help="results: what is timed")
     flags = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -51,7 +52,7 @@ def main() -> None:
         if flags.what == "slots":
             from growth_slots import drive
 
-            drive(root, flags.runs, flags.slots, flags.seconds)
+            drive(root, flags.runs, flags.slots, flags.seconds, flags.orders)
         else:
             measure(root, flags.runs, flags.policy, flags.verbs)
 

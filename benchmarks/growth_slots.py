@@ -32,8 +32,8 @@ from reconscale.training.sweep import incident_log
 
 NODE = 8
 """Slots of a node."""
-LOST = 40.0
-"""Runs' lengths between two losses of a node; it is away for five."""
+LOST = 1.5
+"""Lengths of a run between two losses of a node, on average; it is away for five."""
 MESSAGES = 10
 """Of a run, about how far it is."""
 GOALS = {"driver": 0.2, "idle": 0.02, "decision": 1.0}
@@ -155,13 +155,13 @@ class SleepingSlots:
         heapq.heappush(self._events, (when, next(self._count), what, of))
 
 
-def drive(root: Path, count: int, slots: int, seconds: float) -> None:
+def drive(root: Path, count: int, slots: int, seconds: float, orders: Sequence[str] = ("fixed", "chosen")) -> None:
     """Drive the whole grid in a fixed order, and again with runs that are chosen one by one."""
     adaptive_sweep.is_settled = lambda *_: False  # so that thousands are chosen
     print(f"{count:,} runs of {seconds:g} s on {slots} slots; goals: driver {GOALS['driver']:.0%} of a core, "
           f"slots idle {GOALS['idle']:.0%}, a decision {GOALS['decision']:g} s")  # fmt: skip
     print(f"{'order':<10}{'runs':>8}{'driver':>9}{'idle':>8}{'longest s':>11}{'nodes lost':>12}{'sweep h':>9}")
-    for order in ("fixed", "chosen"):
+    for order in orders:
         path = root / order / "study.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(study_text(count, "fast"))

@@ -84,6 +84,10 @@ def to_json(value: Any) -> str:
     return _spelt(value, 0) + "\n"
 
 
+SCALARS = {str, int, float, bool, type(None)}
+"""Types that hold nothing; asked first, as tables have millions of cells."""
+
+
 def _spelt(value: Any, depth: int) -> str:
     """What ``json.dumps(value, indent=2, sort_keys=True)`` gives, six times faster.
 
@@ -94,7 +98,7 @@ def _spelt(value: Any, depth: int) -> str:
         return json.dumps(value, allow_nan=False)
     inside = value.values() if isinstance(value, dict) else value
     pad, end = "\n" + "  " * (depth + 1), "\n" + "  " * depth
-    if not any(isinstance(each, dict | list | tuple) for each in inside):
+    if SCALARS.issuperset(map(type, inside)) or not any(isinstance(each, dict | list | tuple) for each in inside):
         text = _encoder(depth + 1).encode(value)
         return f"{text[0]}{pad}{text[1:-1]}{end}{text[-1]}"
     if not isinstance(value, dict):

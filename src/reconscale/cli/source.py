@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,7 +96,9 @@ class StudySource:
         """The results that are there, in the order of the plan."""
         from reconscale.study import runs_of
 
-        return self.folder.results(runs_of(self.study))
+        found = self.folder.results(runs_of(self.study))
+        gc.freeze()  # they stay until the end of the command; to look through them for circles took a third of a report
+        return found
 
     @cached_property
     def judged(self) -> Sequence[Result]:

@@ -396,10 +396,14 @@ def decision_record(answer: Analysis) -> dict[str, Any]:
     }
 
 
+PLAIN = (str, int, bool, type(None))
+"""What JSON can always spell; asked first, as tables have millions of cells."""
+
+
 def json_safe(value: Any) -> Any:
     """The same with None for what JSON cannot spell: infinite (never reached) and unknown numbers."""
     if isinstance(value, dict):
-        return {key: json_safe(item) for key, item in value.items()}
+        return {key: item if type(item) in PLAIN else json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [json_safe(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -129,8 +129,8 @@ def validation_figure(curves: Table) -> Figure:
     ends = []
     for index, n in enumerate(sizes):
         part, colour, last = shown.where(n=int(n)), colour_of(index, len(sizes)), []
-        for name in list(dict.fromkeys(part.column("id")))[:seeds]:
-            run = part.where(id=name)
+        for run in part.groups("id")[:seeds]:
+            name = run.rows[0][run.columns.index("id")]
             every = max(1, len(run) // SHOWN_LOOKS)
             texts = ["" if index % every else f"n = {amount(n)}, seed {row['seed']}\n{_look_text(row)}"
                      for index, row in enumerate(_records(run))]  # fmt: skip

@@ -45,8 +45,17 @@ class Table:
     def where(self, **wanted: Cell) -> Table:
         """The rows whose columns hold the ``wanted`` values."""
         places = {self.columns.index(name): value for name, value in wanted.items()}
-        rows = tuple(row for row in self.rows if all(row[place] == value for place, value in places.items()))
-        return Table(self.name, self.columns, rows)
+        rows: Sequence[tuple[Cell, ...]] = self.rows
+        for place, value in places.items():
+            rows = [row for row in rows if row[place] == value]
+        return Table(self.name, self.columns, tuple(rows))
+
+    def groups(self, name: str) -> list[Table]:
+        """The rows of each value of a column, in the order in which the values come."""
+        place, found = self.columns.index(name), dict[Cell, list[tuple[Cell, ...]]]()
+        for row in self.rows:
+            found.setdefault(row[place], []).append(row)
+        return [Table(self.name, self.columns, tuple(rows)) for rows in found.values()]
 
     def records(self) -> list[dict[str, Cell]]:
         """The rows as dictionaries."""

@@ -175,8 +175,8 @@ class AnyResult(FrozenModel):
         if schema != SCHEMA or run is None or run.id != name or folder.name != name:
             return None
         values["run"] = run
-        fields = kept.model_fields_set - {"schema_", "id_", "sha256_"}
-        return cls.model_construct(_fields_set=fields, **values), sums
+        made: Any = cls.model_construct(_fields_set=kept.model_fields_set - AROUND, **values)
+        return made, sums
 
     @classmethod
     def _shared_run(cls, record: Any, shared: Shared) -> Any:
@@ -279,7 +279,7 @@ OWN_SUM = re.compile(
 def is_as_written(data: bytes) -> bool:
     """Whether the bytes of a ``result.json`` are those that were written: its sum is that of all but its own line.
 
-    A file that says the same in other bytes (indented anew, or written before there were sums) is none of these.
+    A file that says the same in other bytes (indented in another way, or from before there were sums) is none of these.
     """
     found = OWN_SUM.search(data)
     if found is None:
@@ -289,6 +289,10 @@ def is_as_written(data: bytes) -> bool:
     block = b'\n  "sha256": {' + (others + b"\n  }" if others else b"}")
     whole = hashlib.sha256(data[: found.start()] + block + data[found.end() :])
     return whole.hexdigest() == expected.decode()
+
+
+AROUND = {"schema_", "id_", "sha256_"}
+"""Fields of a file that stand around its result."""
 
 
 @cache

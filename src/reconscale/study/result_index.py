@@ -16,11 +16,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +32,7 @@ from pydantic import ValidationError
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
-from reconscale.study.result import AnyResult, Shared, kept_model
+from reconscale.study.result import AROUND, AnyResult, Shared, kept_model
 from reconscale.study.score_tables import Layout, ScoreTable
 
 NAME = ".results-index"
@@ -55,10 +56,12 @@ ABSENT: Signature = (0, 0, 0, 0)
 
 
 def signature_of(path: str) -> Signature:
-    """What tells whether a file is still the same; :data:`ABSENT` where it cannot be looked at."""
+    """What tells whether a file is still the same; :data:`ABSENT` where there is no file."""
     try:
         found = os.stat(path)  # noqa: PTH116 - thirty thousand times
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    if not stat.S_ISREG(found.st_mode):
         return ABSENT
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & (2**63 - 1)
 
@@ -91,7 +94,6 @@ class Index:
 
     stream: BinaryIO
     parts: Mapping[str, tuple[int, int, str]]
-    layouts: list[Layout] = field(default_factory=list)
 
     def _part(self, name: str) -> bytes:
         start, length, digest = self.parts[name]
@@ -118,7 +120,10 @@ class Index:
     @cached_property
     def facts(self) -> list[tuple[str, str]]:
         """Of each row status and reason."""
-        return [(str(status), str(reason)) for status, reason in json.loads(self._part("facts"))]
+        found = [(str(status), str(reason)) for status, reason in json.loads(self._part("facts"))]
+        if not {status for status, _ in found} <= {"done", "diverged", "failed"}:
+            raise ValueError("a status is not known")
+        return found
 
     @cached_property
     def _records(self) -> tuple[bytes, list[int]]:
@@ -184,10 +189,9 @@ def _open(stream: BinaryIO, kind: type[AnyResult]) -> Index | None:
             return None
         base = start + len(head)
         index = Index(stream, {name: (base + at, many, sum_) for name, (at, many, sum_) in known["parts"].items()})
-        del known
         return index if len(index.rows) == len(index.files) == len(index.facts) else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # it is written anew
+        return None  # it is written again
 
 
 def write_index(root: Path, kind: type[AnyResult], entries: Mapping[str, Entry]) -> None:
@@ -201,7 +205,8 @@ def write_index(root: Path, kind: type[AnyResult], entries: Mapping[str, Entry])
     Raises:
         UserError: the folder cannot be written to.
     """
-    layouts: dict[int, tuple[int, Layout]] = {}
+    layouts: list[Layout] = []
+    numbers: dict[int, int] = {}
     which, first, values, place = [], [], [], 0
     for entry in entries.values():
         for each in entry.tables:
@@ -209,13 +214,15 @@ def write_index(root: Path, kind: type[AnyResult], entries: Mapping[str, Entry])
             if each is None:
                 which.append(-1)
                 continue
-            number, _ = layouts.setdefault(id(each.layout), (len(layouts), each.layout))
-            which.append(number)
+            if id(each.layout) not in numbers:  # the same layout may be there twice: read, and from the index before
+                layouts += [] if each.layout in layouts else [each.layout]
+                numbers[id(each.layout)] = layouts.index(each.layout)
+            which.append(numbers[id(each.layout)])
             values.append(each.numbers.ravel())
             place += each.numbers.size
     records = [entry.record for entry in entries.values()]
     said = [{"profiles": layout.profiles, "sets": [[name, list(rows)] for name, (_, rows) in layout.sets.items()]}
-            for _, layout in layouts.values()]  # fmt: skip
+            for layout in layouts]  # fmt: skip
     parts = {
         "names": "\n".join(entries).encode(),
         "files": np.array([entry.files for entry in entries.values()], "<i8").tobytes(),
@@ -248,7 +255,7 @@ def read_facts(root: Path, kind: type[AnyResult], runs: Iterable[Any]) -> dict[s
             name = str(run.id)
             place = f"{root}/{name}"
             now = signature_of(f"{place}/{FILES[0]}")
-            if now == ABSENT and not os.path.isfile(f"{place}/{FILES[0]}"):  # noqa: PTH113 - as above
+            if now == ABSENT:
                 continue
             row = None if index is None else index.rows.get(name)
             if index is not None and row is not None and index.files[row][0] == now:
@@ -305,7 +312,7 @@ def _unchanged(index: Index, files: Mapping[str, tuple[Signature, ...]]) -> dict
         rows = {name: index.rows[name] for name in files if name in index.rows}
         return {name: index.entry(row) for name, row in rows.items() if tuple(index.files[row]) == files[name]}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return {}  # the index is damaged, and written anew
+        return {}  # the index is damaged, and written again
 
 
 def _restored(entry: Entry, kind: type[T], run: Any) -> T | None:
@@ -314,10 +321,11 @@ def _restored(entry: Entry, kind: type[T], run: Any) -> T | None:
         kept = kept_model(kind).model_validate_json(entry.record)
     except ValidationError:
         return None
-    values = {name: value for name, value in kept.__dict__.items() if name in kind.model_fields}
+    values = {name: value for name, value in kept.__dict__.items() if name not in AROUND}
     values["run"] = run  # of this id, which is a digest of all that it says
     values |= {name: table for name, table in zip(TABLES, entry.tables, strict=True) if table is not None}
-    return kind.model_construct(_fields_set=kept.model_fields_set & kind.model_fields.keys(), **values)
+    made: Any = kind.model_construct(_fields_set=kept.model_fields_set - AROUND, **values)
+    return made  # type: ignore[no-any-return]
 
 
 def _entry(result: AnyResult, files: tuple[Signature, ...], now: int) -> Entry | None:
@@ -326,7 +334,7 @@ def _entry(result: AnyResult, files: tuple[Signature, ...], now: int) -> Entry |
     plain = all(table is None or isinstance(table, ScoreTable) for table in tables)
     if not plain or any(max(content, status) > now - RACY for _, content, status, _ in files):
         return None
-    around = {"run": None, "schema": 0, "id": "", "sha256": {}}
+    around: dict[str, Any] = {"run": None, "schema": 0, "id": "", "sha256": {}}
     record = json.dumps(result.model_dump(mode="json", exclude={"run"}, exclude_unset=True) | around)
     return Entry(files, (result.status, result.reason), record.encode(), tuple(tables))
 

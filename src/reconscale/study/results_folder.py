@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -102,6 +103,18 @@ def count_incidents(faults: Iterable[Incident]) -> dict[str, tuple[int, float]]:
     every = tuple(faults)
     counts = Counter(fault.kind for fault in every)
     return {kind: (count, sum(f.lost for f in every if f.kind == kind)) for kind, count in counts.most_common()}
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Make many objects that refer to nothing in a circle: looking for circles takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def ends_a_line(path: Path) -> bool:
@@ -252,10 +265,11 @@ class AnyFolder(Generic[R, T]):
         """
         runs, shared = tuple(runs), Shared()
         found: list[T]
-        if images and len(runs) >= LEAST:
-            found = read_indexed(self.root, self.kind, runs)
-        else:
-            found = [result for run in runs if (result := self.read(run, images=images, shared=shared)) is not None]
+        with paused_collector():
+            if images and len(runs) >= LEAST:
+                found = read_indexed(self.root, self.kind, runs)
+            else:
+                found = [result for run in runs if (result := self.read(run, images=images, shared=shared)) is not None]
         digests = {d for result in found if (d := result.provenance.get("images"))}
         if len(digests) > 1:
             raise UserError(self.root, f"has results measured on {len(digests)} different versions of the images",

@@ -114,7 +114,7 @@ def scores_of_runs(
         (M, K) values; None where a run has other images, or lacks the metric somewhere.
     """
     first = tables[0]
-    if isinstance(first, ScoresOfSet) and all(isinstance(t, ScoresOfSet) and t.rows is first.rows for t in tables):
+    if isinstance(first, ScoresOfSet) and all(isinstance(t, ScoresOfSet) and _is_like(t, first) for t in tables):
         if profile not in first.layout.profiles:
             return None
         column, rows = first.layout.profiles.index(profile), [first.rows[name] for name in names]
@@ -125,6 +125,13 @@ def scores_of_runs(
     if any(profile not in values for rows_of_run in every for values in rows_of_run):
         return None
     return np.array([[values[profile] for values in rows_of_run] for rows_of_run in every])
+
+
+def _is_like(one: ScoresOfSet, other: ScoresOfSet) -> bool:
+    """Whether two tables have the same rows and columns in the same places."""
+    if one.layout is other.layout and one.rows is other.rows:
+        return True
+    return one.layout.profiles == other.layout.profiles and one.rows == other.rows
 
 
 def table_text(images: Scores, noun: str) -> str:

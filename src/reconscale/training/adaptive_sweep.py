@@ -1,7 +1,7 @@
 """Choose the runs of a sweep one by one, until the verdict is settled or the budget is spent.
 
 What is chosen is a function of the results that are there: a sweep that was killed goes on as if it had not been. With
-hundreds of results, or dozens of workers, the curve is not inferred anew for each of them, but for a part of them.
+hundreds of results, or dozens of workers, the curve is not inferred again for each of them, but for a part of them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from reconscale.study.choices import ChosenRun, append_choice
 from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy
 from reconscale.study.external_points import points_of_external
 from reconscale.study.measurements import points_from_results
+from reconscale.study.result import Shared
 from reconscale.study.results_folder import CHECKPOINTS, AnyFolder
 from reconscale.training.executors.base import AnyTask, Executor, Tell
 
 RENEWED = 0.02
-"""The curve is inferred anew once there is this part more of results, ..."""
+"""The curve is inferred again once there is this part more of results, ..."""
 AT_ONCE = 8
 """... and at least as many new ones as this part of the workers: they end about at the same time."""
 AHEAD = 4
-"""So many runs for each worker are put in order at a time."""
+"""Runs for each worker that are put in order at a time."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ class RunChooser:
     _interrupted: list[Cell] = field(default_factory=list)
     _order: list[Choice] = field(default_factory=list)
     _all_taken: bool = False
+    _shared: Shared = field(default_factory=Shared)
     _began: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> AnyTask | None:
@@ -194,7 +196,7 @@ class RunChooser:
             return
         over = [name for name in self._under_way if folder.is_over(runs[self._given[name]])]
         if over:
-            new = (folder.read(runs[self._given[name]]) for name in over)
+            new = (folder.read(runs[self._given[name]], shared=self._shared) for name in over)
             self._add([result for result in new if result is not None], self._given)
             new_ones = len(self._results) - self._known
             if new_ones >= max(1, self.workers // AT_ONCE, int(RENEWED * self._known)):
@@ -263,7 +265,7 @@ class RunChooser:
         return name in self._given or name in (self._results or ())
 
     def _chosen(self) -> Choice | None:
-        """The first run in order that is not made yet. The order holds until the curve is inferred anew."""
+        """The first run in order that is not made yet. The order holds until the curve is inferred again."""
         while self._order and self._is_taken(self._order[-1].cell):
             self._order.pop()
         if not self._order and not self._all_taken:
