@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
 import time
@@ -96,6 +97,8 @@ def handle_errors(resume: str | None = None) -> Iterator[None]:
         advice = f"; continue with: {resume}" if resume else ""
         errors.print(f"reconscale: stopped, nothing is lost{advice}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(130) from None
+    finally:
+        gc.unfreeze()  # results that a command has set aside
 
 
 def ask(question: str) -> bool:

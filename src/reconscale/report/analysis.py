@@ -403,7 +403,11 @@ PLAIN = (str, int, bool, type(None))
 def json_safe(value: Any) -> Any:
     """The same with None for what JSON cannot spell: infinite (never reached) and unknown numbers."""
     if isinstance(value, dict):
-        return {key: item if type(item) in PLAIN else json_safe(item) for key, item in value.items()}
+        finite = math.isfinite
+        return {
+            key: item if type(item) in PLAIN or (type(item) is float and finite(item)) else json_safe(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [json_safe(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
