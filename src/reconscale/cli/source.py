@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from reconscale.study import Folder, Result, Study
     from reconscale.study.external import ExternalFolder, ExternalStudy
 
+MANY = 1000
+"""From this many results on, looking through them for circles takes a third of a report."""
+
 
 @dataclass(frozen=True, eq=False)
 class CsvSource:
@@ -97,7 +100,8 @@ class StudySource:
         from reconscale.study import runs_of
 
         found = self.folder.results(runs_of(self.study))
-        gc.freeze()  # they stay until the end of the command; to look through them for circles took a third of a report
+        if len(found) >= MANY:  # they stay until the end of the command
+            gc.freeze()
         return found
 
     @cached_property
