@@ -3,10 +3,10 @@
     python benchmarks/like.py            # about five minutes on one core
 
 Each published curve in turn is the user's: its first sizes (half of them, three at least) are known, the others are
-to be forecast, up to ten times the largest that is known (more of them where the next lies farther). It is inferred
+to be forecast, up to ten times the largest that is known (more are known where the next lies farther). It is inferred
 alone, and by ``infer([its, *others of its group])``, which lets floor, exponent and noise be alike as far as the
-measurements say so. Curves of one source are never taken for one another where the user's is of it: a user's curve is
-of another source than the published ones.
+measurements say so: once with others of other papers and studies alone, as a user's would be, and once with all
+others.
 """
 
 from __future__ import annotations
