@@ -2,11 +2,10 @@
 
     python benchmarks/like.py            # about five minutes on one core
 
-Each published curve in turn is the user's: its first sizes (half of them, three at least) are known, the others are
-to be forecast, up to ten times the largest that is known (more are known where the next lies farther). It is inferred
-alone, and by ``infer([its, *others of its group])``, which lets floor, exponent and noise be alike as far as the
-measurements say so: once with others of other papers and studies alone, as a user's would be, and once with all
-others.
+Each published curve in turn is the user's: its first sizes (half of them, three at least) are known, the others are to
+be forecast, up to ten times the largest that is known (more are known where the next lies farther). Inferred alone,
+and by ``infer([its, *others of its group])``, which lets floor, exponent and noise be alike as far as the measurements
+say so: once with others of other papers and studies alone, as a user's would be, and once with all others.
 """
 
 from __future__ import annotations

@@ -124,9 +124,9 @@ def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = No
             for volume in pixels.volumes:
                 _refuse_small(study, volume.name, min(volume.facts["size"]), min(volume.shape[1:]))
         problem.check(pixels, study.images.patch)
-    for mixes in study.sweep.mixes.values() if study.images.sources else ():
-        for mix in mixes:
-            images.check_mix(mix)
+    if study.images.sources:
+        every = [mix for mixes in study.sweep.mixes.values() for mix in mixes]
+        images.check_mix({name: max(mix.get(name, 0) for mix in every) for name in study.images.sources})
     if not study.images.sources and max(study.sweep.n) > images.available:
         left_out = f" ({in_words(images.passed_over)})" if images.passed_over else ""
         raise UserError("sweep.n", f"found {max(study.sweep.n)}", f"the images allow at most {images.available} "
