@@ -390,6 +390,8 @@ def _value(answer: Decision, points: Points) -> str:
         name = "an error" if metric.name == "error" else f"{metric.label or metric.name}"
         return f"{name} of {general(answer.measured)}" + ("" if bar is None else f" ± {bar:.1g}")
     spread = "" if bar is None else f" ± {plain(bar, metric.digits)}"
+    if bar and not float(plain(bar, metric.digits)):
+        spread = f" ± {bar:.1g}"  # many seeds
     return f"{plain(answer.measured, metric.digits)}{spread} {metric.unit}"
 
 
