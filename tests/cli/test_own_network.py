@@ -182,7 +182,12 @@ def test_the_examples_are_what_the_page_shows(tmp_path: Path) -> None:
     script, parts = ((place / name).read_text(encoding="utf-8") for name in ("verdict.py", "my_parts.py"))
     assert len(script.splitlines()) <= 25
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert blocks[0] == script and blocks[1] in parts and len(blocks) == 2
+    assert blocks[0] == script and blocks[1] in parts and len(blocks) == 4
+    more = tmp_path / "more.py"  # a metric, and a mask
+    more.write_text("import reconscale as rs\n" + blocks[2] + blocks[3])
+    loaded = "import sys, reconscale as rs; rs.load_plugin(sys.argv[1]); print(*rs.METRICS, *rs.MASKS)"
+    listed = subprocess.run([sys.executable, "-c", loaded, more], capture_output=True, text=True, check=True).stdout
+    assert "similarity" in listed and "every-other" in listed
     for name in ("verdict.toml", "study.toml"):  # fewer steps: this is no measurement
         (place / name).write_text((place / name).read_text(encoding="utf-8").replace("steps = 200", "steps = 40"))
     done = subprocess.run([sys.executable, "verdict.py"], cwd=place, capture_output=True, text=True, check=False)

@@ -94,7 +94,7 @@ def test_a_study_of_superresolution_from_plan_to_a_larger_file(tmp_path: Path) -
             'kind = "tomography"\nangles = 8\nsigma = 1',
             ["8 parallel-beam views", "3 views, as dense as 8 of 32 pixels"],
         ),
-        ('kind = "inpainting"\nkeep = 0.6', ["inpainting, 60 % of the pixels kept".capitalize()]),
+        ('kind = "inpainting"\nkeep = 0.6', ["inpainting, 60 % of the pixels kept"]),
         ('kind = "compressed-sensing"\nblock = 8', ["25 % of the pixels", "0.25 combinations a pixel of blocks of 8"]),
         ('kind = "deblurring"\nradius = 1', ["gaussian kernel of 1 pixels"]),
         ('kind = "denoising"\nsigma = 10\nphotons = 200', ["Gaussian noise, σ = 10 of 255 and Poisson noise of 200"]),

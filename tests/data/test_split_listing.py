@@ -101,7 +101,7 @@ def test_on_the_command_line(tmp_path: Path, folders: Path) -> None:
     assert "at most 3 units" in refused("data", path, "--data", folders, "--split", "--n", 4)
     assert "n: found 0" in refused("data", path, "--data", folders, "--split", "--n", 0)
     assert "seed: found -1" in refused("data", path, "--data", folders, "--split", "--seed", -1)
-    assert "without --split" in refused("data", path, "--data", folders, "--n", 2)
+    assert "are for --split" in refused("data", path, "--data", folders, "--n", 2)
     assert "found both" in refused("data", path, "--data", folders, "--split", "--verify")
 
 

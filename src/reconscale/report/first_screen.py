@@ -10,7 +10,7 @@ from reconscale.laws import METRICS, Gain
 from reconscale.laws.decisions.gate import OBSTACLES
 from reconscale.report.analysis import Analysis
 from reconscale.report.html_tables import gain_cost
-from reconscale.report.sentences import step_cost
+from reconscale.report.sentences import PROBE_FIRST, is_length_unknown, step_cost
 from reconscale.report.tables import Table
 
 UNKNOWN_COST = "not known"
@@ -106,6 +106,12 @@ def next_step_of(steps: Table, gains: Table | None, answer: Analysis | None) -> 
             return _acted_on(row, answer)
         if answer.verdict == "STOP":
             larger = "" if answer.decision.gain_p is None else ", and train no larger network"
+            if is_length_unknown(answer):
+                return (
+                    PROBE_FIRST,
+                    f"collect no more {answer.quantity.unit}{larger} if that changes nothing",
+                    UNKNOWN_COST,
+                )
             return f"Collect no more {answer.quantity.unit}{larger}", "", NO_COST
     first = next(iter(steps.records()), None)
     if first is None:

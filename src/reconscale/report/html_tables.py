@@ -80,7 +80,7 @@ def steps_grid(steps: Table) -> Grid | None:
         left = "" if row["regret"] is None else _regret(number(row["regret"]))
         rows.append((str(row["action"]), str(row["reason"]), count, step_cost(row), left))
     return Grid(
-        "The best first; expected regret: how far the decision then still falls short of the best one",
+        "In this order, each after those above it. Expected regret: what a decision then is still expected to lose",
         ("experiment", "why", "#runs", "#cost", "#expected regret"),
         tuple(rows),
     )

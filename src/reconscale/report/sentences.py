@@ -51,6 +51,8 @@ ACT = {
 }
 """What to do where no further experiment is worth it."""
 TRAINING_SHOWN = "the curve shows the training, and not the data"
+PROBE_FIRST = "Train the smallest and the largest n 4 times as long"
+IF_LONG_ENOUGH = "That holds if training was long enough, which nobody has measured."
 NOT_OF_P = "No further experiments needed: twice the data are not worth it"
 """The same for STOP where nothing is known about larger networks."""
 
@@ -184,7 +186,10 @@ def _worded(item: Experiment, answer: Analysis, aim: str) -> tuple[str, str]:
     """What to do and why."""
     decision = answer.decision
     if item.kind == "stop" or item.n is None:
-        return (NOT_OF_P if decision.verdict == "STOP" and decision.gain_p is None else ACT[decision.verdict]), item.why
+        action = NOT_OF_P if decision.verdict == "STOP" and decision.gain_p is None else ACT[decision.verdict]
+        if decision.verdict == "STOP" and is_length_unknown(answer):
+            return PROBE_FIRST, f"{item.why} {IF_LONG_ENOUGH}"
+        return action, item.why
     network = f"width {item.width}" if item.width is not None else "" if item.p is None else f"p = {short(item.p)}"
     place = f"n = {amount(item.n)}{f', {network}' if network else ''}"
     action = {
@@ -196,6 +201,11 @@ def _worded(item: Experiment, answer: Analysis, aim: str) -> tuple[str, str]:
         action,
         f"should remove {format_chance(item.reduction)} of the variance of {aim}{_to_collect(item.n, answer)}",
     )
+
+
+def is_length_unknown(answer: Analysis) -> bool:
+    """Whether nobody knows if longer training would change the curve."""
+    return any(item.code in ("convergence-unknown", "not-probed") for item in answer.findings)
 
 
 def _to_collect(n: float, answer: Analysis) -> str:
@@ -223,7 +233,7 @@ def _unfinished(
         action = "Finish the plan: reconscale status prints the command"
         if chosen:
             action = "Let more runs be chosen, with a larger --budget or with --until decided"
-            why = f"{len(left)} of {len(runs)} runs of the grid were not needed so far; these are the most it can take"
+            why = f"{len(left)} of {len(runs)} runs of the grid are not made; these are the most it can take"
         rows.append(_step("finish", action, why, len(left), time))
     lost = [result for result in results if result.status != "done"]
     if lost:
@@ -234,7 +244,7 @@ def _unfinished(
 
 def _more_sizes(answer: Analysis) -> tuple[Cell, ...]:
     n = float(answer.points.n.max())
-    sizes = [max(1.0, float(f"{n / factor:.2g}")) for factor in (9, 3)] if n >= 18 else [3 * n, 9 * n]
+    sizes = [max(1, round(float(f"{n / factor:.2g}"))) for factor in (9, 3)] if n >= 18 else [3 * n, 9 * n]
     named = " and ".join(amount(size) for size in sizes)
     why = f"there is one training size; a curve needs at least {LEAST_SIZES}, and 4 or more to see whether it bends"
     return _step("new size", f"Add training sizes, for instance n = {named}", why, None, None)

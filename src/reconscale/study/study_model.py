@@ -101,6 +101,9 @@ class Study(Drawn, FrozenModel):
             fitting = suggest(profile, profiles_of(kind, truth=truth))
             raise ValueError(f"analysis.profile: found '{profile}', which is not for {what}; {fitting}")
         losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
+        if truth == "noisy" and self.images.sources:
+            raise ValueError("problem.truth: 'noisy' has one sigma for all images, and those of several sources differ; "
+                             "study one source, or images with a truth")  # fmt: skip
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
         check_mixes(self.images, self.sweep.mix)

@@ -108,7 +108,7 @@ class _Record:
 
     def __init__(self, root: Path) -> None:
         self._root, self._time = root, TimeLeft({}, 1)
-        self._early = self._is_estimated = False
+        self._early = self._is_estimated = self._is_chosen = False
         self._training: dict[str, float] = {}
         self._written = float("-inf")
         self._machine = socket.gethostname()
@@ -117,8 +117,10 @@ class _Record:
         """Note an event, and write where it is time to."""
         kind, run = event["event"], str(event.get("run", ""))
         if kind == "plan":
-            self._time = TimeLeft(event["seconds"], event["workers"], event.get("continuing", ()))
+            limit, most, going_on = event.get("limit"), event.get("most"), event.get("continuing", ())
+            self._time = TimeLeft(event["seconds"], event["workers"], going_on, limit=limit, most=most)
             self._early, self._training = bool(event.get("early", False)), {}
+            self._is_chosen = bool(event.get("chosen", False))
             self._is_estimated = event["expected"] > 0  # else seconds are known once a run is over
         elif kind == "start":
             self._time.start(run)
@@ -143,7 +145,7 @@ class _Record:
             process=os.getpid(),
             at=time.time(),
             left=self._time.seconds if self._is_estimated or self._time.is_known else 0.0,
-            at_most=self._early and not self._time.is_known,
+            at_most=self._is_chosen or (self._early and not self._time.is_known),
             training={run: round(min(1.0, part), 4) for run, part in self._training.items()},
         )
         with suppress(UserError):  # a full disk must not end a training for the sake of a figure

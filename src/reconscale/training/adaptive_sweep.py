@@ -88,7 +88,12 @@ def adaptive_external(study: ExternalStudy, runs: Sequence[ExternalRun], folder:
 
 
 def choose_and_train(
-    study: AdaptiveStudy, budget: Budget, task_of: Callable[[Any], AnyTask], executor: Executor, tell: Tell
+    study: AdaptiveStudy,
+    budget: Budget,
+    task_of: Callable[[Any], AnyTask],
+    executor: Executor,
+    tell: Tell,
+    began: float | None = None,
 ) -> None:
     """Train runs that are chosen one by one, and say in the end why no more were.
 
@@ -98,30 +103,34 @@ def choose_and_train(
         task_of: run -> what a worker gets.
         executor: trains.
         tell: takes notes.
+        began: when the command did, by ``time.monotonic``; none: now.
 
     Raises:
         KeyboardInterrupt, UserError: see :meth:`~reconscale.training.executors.base.Executor.carry_out`.
     """
-    chooser = RunChooser(study, budget, task_of, executor.workers, tell)
+    since = time.monotonic() if began is None else began
+    chooser = RunChooser(study, budget, task_of, executor.workers, tell, began=since)
     begun = [task for _ in range(executor.workers) if (task := chooser()) is not None]
     executor.carry_out(begun, chooser)
     made = sum(study.folder.is_over(run) for run in study.runs.values())
     tell({"event": "note", "text": f"{chooser.ended} after {made} of the {times(len(study.runs), 'run')} of the grid"})
 
 
-def what_is_left(study: AdaptiveStudy, budget: Budget, workers: int) -> dict[str, Any]:
+def what_is_left(study: AdaptiveStudy, budget: Budget, workers: int, began: float) -> dict[str, Any]:
     """What progress is told of a budget: seconds (``limit``) and runs (``most``) that are left; None: no limit.
 
     Args:
         study: the grid.
         budget: what may be spent, with what earlier calls did.
         workers: runs side by side.
+        began: when this command did, by ``time.monotonic``.
     """
     over = sum(study.folder.is_over(run) for run in study.runs.values())
     most = None if budget.runs is None else max(0, budget.runs - over)
     limit = None
     if budget.seconds is not None:
-        limit = max(0.0, budget.seconds - _spent(study.folder.results(study.runs.values()), workers))
+        spent = _spent(study.folder.results(study.runs.values()), workers) + time.monotonic() - began
+        limit = max(0.0, budget.seconds - spent)
     return {"chosen": True, "limit": limit, "most": most}
 
 
@@ -140,6 +149,7 @@ class RunChooser:
         task_of: run -> what a worker gets.
         workers: runs side by side.
         tell: takes a note for each choice.
+        began: when the command did, by ``time.monotonic``.
         ended: why no more runs were chosen; empty while some are.
         decision: what is known, or None while there are too few runs for a curve.
     """
@@ -149,6 +159,7 @@ class RunChooser:
     task_of: Callable[[Any], AnyTask]
     workers: int
     tell: Tell
+    began: float = field(default_factory=time.monotonic)
     ended: str = ""
     decision: Decision | None = None
     _given: dict[str, Cell] = field(default_factory=dict)
@@ -164,7 +175,6 @@ class RunChooser:
     _order: list[Choice] = field(default_factory=list)
     _all_taken: bool = False
     _shared: Shared = field(default_factory=Shared)
-    _began: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> AnyTask | None:
         """The next task, or None: the verdict is settled, the budget is spent, or all of the grid was begun."""
@@ -279,7 +289,7 @@ class RunChooser:
         """Whether the run fits into the time that is left."""
         if self.budget.seconds is None:
             return True
-        left = self.budget.seconds - self._before - (time.monotonic() - self._began)
+        left = self.budget.seconds - self._before - (time.monotonic() - self.began)
         return left > 0 and (self.study.seconds(run) or self._longest) <= left
 
     def _note(self, choice: Choice) -> None:

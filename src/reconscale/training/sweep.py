@@ -267,6 +267,7 @@ def _run(
     study: Study, folder: Folder, where: ExecutionConfig, progress: Progress, tell: Tell, **options: Any
 ) -> Status:
     """As :func:`run`, with everything known."""
+    began = time.monotonic()
     retry_failed, probe, keep_going = (options[name] for name in ("retry_failed", "probe", "keep_going"))
     budget: Budget | None = options["budget"]
     if budget is not None and study.images.sources:
@@ -290,7 +291,7 @@ def _run(
         keep_initial(study, folder)
         left = [run for run in runs if not folder.is_over(run)]
         first = FirstRuns(runs, folder, record, keep_going)
-        sweep = _Sweep(study, folder, where, images, progress, first, budget)
+        sweep = _Sweep(study, folder, where, images, progress, first, budget, began)
         if left:
             sweep.train(left)
         elif not are_measured(study, images, folder):  # on more images than before, or the record was lost
@@ -333,6 +334,8 @@ class _Sweep:
     progress: Progress
     first: FirstRuns
     budget: Budget | None = None
+    began: float = 0.0
+    """When the command did, on the clock of a budget, which preparations are part of."""
 
     def train(self, left: list[Run], *, probes: bool = False) -> None:
         """Train runs and write their results into the study's folder, or into that of its probes."""
@@ -351,7 +354,9 @@ class _Sweep:
             expected = makespan([seconds[run.id] for run in ordered], executor.workers)
             chosen: dict[str, Any] = {}
             if self.budget is not None and not probes:
-                chosen = what_is_left(adaptive_study(study, folder, lambda _: 0.0), self.budget, executor.workers)
+                chosen = what_is_left(
+                    adaptive_study(study, folder, lambda _: 0.0), self.budget, executor.workers, self.began
+                )
                 expected = makespan([seconds[run.id] for run in ordered[: chosen["most"]]], executor.workers)
                 expected = min(expected, chosen["limit"]) if chosen["limit"] is not None else expected
             stack = max(placed.stack for placed in placements.values())
@@ -373,7 +378,7 @@ class _Sweep:
                 executor.carry_out([task_of(run) for run in ordered])
             else:
                 grid = adaptive_study(study, folder, lambda run: seconds.get(run.id, 0.0))
-                choose_and_train(grid, self.budget, task_of, executor, tell)
+                choose_and_train(grid, self.budget, task_of, executor, tell, self.began)
 
 
 def _measured(

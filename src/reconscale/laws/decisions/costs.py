@@ -124,6 +124,9 @@ class CostEstimate:
 def hours_of(n: ArrayLike, seconds: ArrayLike, p: ArrayLike | None = None) -> Hours:
     """Training time as a power law of n (and p), by least squares of the logarithms of what was measured.
 
+    Runs weigh as their n: what is asked for is the time of runs at the largest n and beyond, and small ones may say
+    little about it, as where few images are learnt in few steps.
+
     Args:
         n: (M,) training-set sizes.
         seconds: (M,) measured time of each run.
@@ -151,7 +154,9 @@ def hours_of(n: ArrayLike, seconds: ArrayLike, p: ArrayLike | None = None) -> Ho
             shown.append(name)
         else:
             fixed = fixed + assumed[name] * column
-    found = np.linalg.lstsq(np.stack(design, axis=1), z - fixed, rcond=None)[0]
+    weight = np.exp(x - x.max())
+    root = np.sqrt(weight)
+    found = np.linalg.lstsq(np.stack(design, axis=1) * root[:, None], (z - fixed) * root, rcond=None)[0]
     powers = assumed | {name: float(np.clip(found[i + 1], 0.0, MOST)) for i, name in enumerate(shown)}
-    scale = np.mean(z - powers["n"] * x - (powers["p"] * more[0] if more else 0.0))
+    scale = np.average(z - powers["n"] * x - (powers["p"] * more[0] if more else 0.0), weights=weight)
     return Hours(float(np.exp(scale) / 3600.0), powers["n"], powers["p"])
