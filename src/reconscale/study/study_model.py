@@ -102,8 +102,8 @@ class Study(Drawn, FrozenModel):
             raise ValueError(f"analysis.profile: found '{profile}', which is not for {what}; {fitting}")
         losses = [self.recipe.loss, *(str(rule.recipe["loss"]) for rule in self.override if "loss" in rule.recipe)]
         if truth == "noisy" and self.images.sources:
-            raise ValueError("problem.truth: 'noisy' has one sigma for all images, and those of several sources differ; "
-                             "study one source, or images with a truth")  # fmt: skip
+            why = "'noisy' has one sigma for all images, and several sources have their own"
+            raise ValueError(f"problem.truth: {why}; study one source, or images with a truth")
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
         check_mixes(self.images, self.sweep.mix)
