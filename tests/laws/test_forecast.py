@@ -182,10 +182,10 @@ def test_double_descent_is_said_and_survived():
 def test_a_hundred_thousand_points_take_seconds():
     rng = np.random.default_rng(0)
     n = np.geomspace(10, 1e6, 100_000)
-    began = time.perf_counter()
+    began = time.process_time()
     made = forecast(Points(n, (0.1 + n**-0.4) * np.exp(0.02 * rng.standard_normal(len(n)))), 2e6)
     assert made.median == pytest.approx(0.1 + 2e6**-0.4, rel=0.02)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_many_sizes_at_once_agree_with_few(make):
