@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -109,13 +108,10 @@ def _errors_of_two_scales(points: Points) -> tuple[Finding, ...]:
     counts: runs that diverged are outliers, and no other scale. (Of two PSNR the lower one: no outlier shows there.)
     """
     decibels = points.metric == "psnr"
-    middle: Literal["higher", "linear"] = "higher" if decibels else "linear"
     dial = points.width if points.width is not None else points.p
     for value in [None] if dial is None else np.unique(dial):
         rows = points if value is None else points.rows(dial == value)
-        n = rows.sizes
-        log_error = np.log(rows.error)
-        error = np.exp([np.quantile(log_error[rows.n == size], 0.5, method=middle) for size in n])
+        n, error = _middle_errors(rows, decibels)
         order = np.sort(error)
         ratio, low, high = max(((b / a, a, b) for a, b in pairwise(order)), default=(1.0, 0.0, 0.0))
         if ratio < (LOST_FACTOR if decibels else FACTOR):
@@ -135,6 +131,16 @@ def _errors_of_two_scales(points: Points) -> tuple[Finding, ...]:
         why = f"{ratio:,.0f} times apart{at}, as by another unit or data range, or a run that failed"
         return (_mixed(rows.y[np.isin(rows.n, n[few])], rows.y[np.isin(rows.n, n[many])], why),)
     return ()
+
+
+def _middle_errors(points: Points, lower_psnr: bool) -> tuple[Floats, Floats]:
+    """The distinct n, ascending, and the median error there; of an even number of PSNR the lower of the two."""
+    log_error = np.log(points.error)
+    ordered = log_error[np.lexsort((log_error, points.n))]
+    n, first, count = np.unique(np.sort(points.n), return_index=True, return_counts=True)
+    upper = ordered[first + count // 2]
+    middle = upper if lower_psnr else 0.5 * (ordered[first + (count - 1) // 2] + upper)
+    return n, np.exp(middle)
 
 
 def _validation_of_another_scale(points: Points) -> tuple[Finding, ...]:
