@@ -193,6 +193,8 @@ def test_values_that_go_wrong_on_an_image_fail_that_run_alone(tmp_path: Path) ->
     call("run", study, *FLAGS, "--plugin", tmp_path / "my_parts.py")
     found = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*-n*/result.json")]
     assert not [record for record in found if record["status"] == "done"]
+    failed = torch.full((1, 1, 16, 16), float("nan"))  # then it is the network that failed
+    assert np.isnan(measure_image(failed, torch.rand(1, 1, 16, 16))["sharp-10"])
 
 
 def test_a_mask_is_measured_with_and_remembered(tmp_path: Path) -> None:

@@ -147,7 +147,8 @@ def measure_image(x_hat: Tensor, x: Tensor, problem: Problem | None = None) -> d
             more = (problem.enlarges,) if profile.border and problem else ()
             values[name] = load_object(profile.function)(x_hat, x, *more)[0].double()
     found = dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
-    refuse_values(found)
+    if bool(x_hat.isfinite().all()):  # else it is the network that failed, and no metric
+        refuse_values(found)
     return found
 
 
@@ -212,7 +213,8 @@ def measure_slice(x_hat: Tensor, x: Tensor, peak: Tensor) -> dict[str, float]:
         ENERGY: energy,
     }
     found = dict(zip(values, torch.cat([value.double() for value in values.values()]).tolist(), strict=True))
-    refuse_values(found)
+    if bool(x_hat.isfinite().all()):  # else it is the network that failed, and no metric
+        refuse_values(found)
     return found
 
 
