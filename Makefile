@@ -37,7 +37,7 @@ demo: $(STAMP)
 	$(BIN)/reconscale demo
 
 # Rooms whose tests compute little; a new test belongs to the tier of its room.
-QUICK := laws study importers data physics networks test_doc_links.py test_plain_english.py test_structure.py
+QUICK := laws study results importers data physics networks test_doc_links.py test_plain_english.py test_structure.py
 
 test-fast: check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix tests/,$(QUICK))

@@ -35,8 +35,9 @@ from reconscale.laws import Decision, Points, decide, select_width
 from reconscale.physics import problem_of
 from reconscale.report.run_tables import baseline_findings
 from reconscale.report.study_analysis import analyse_study
-from reconscale.study import Folder, Result, Study, runs_of
-from reconscale.study.measurements import load_points
+from reconscale.results import Folder, Result
+from reconscale.results.measurements import load_points
+from reconscale.study import Study, runs_of
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.study_file import parse_study
 from reconscale.training.apply import load_trained

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reconscale.study import Folder, Result, Run, load_study, runs_of
-from reconscale.study.external import write_toml
-from reconscale.study.result import Branch, Validation
+from reconscale.results import Folder, Result
+from reconscale.results.result import Branch, Validation
+from reconscale.study import Run, load_study, runs_of
+from reconscale.study.toml_text import write_toml
 
 GOALS = {"status": 3.0, "decide": 5.0, "report": 15.0}
 """Seconds on the clock, of 10,000 runs."""

@@ -22,9 +22,10 @@ import numpy as np
 
 from growth import draw_result, study_text, without_flushing
 from reconscale.cli.display import SweepProgress, errors
-from reconscale.study import Folder, Run, load_study, runs_of
+from reconscale.results import Folder
+from reconscale.results.results_folder import Incident
+from reconscale.study import Run, load_study, runs_of
 from reconscale.study.budget import Budget
-from reconscale.study.results_folder import Incident
 from reconscale.training import adaptive_sweep
 from reconscale.training.executors.base import Attempts, Event, More, Placement, Tell, fault_event
 from reconscale.training.first_runs import FirstRuns

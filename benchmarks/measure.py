@@ -118,7 +118,8 @@ def report(name: str, clock: Clock, seconds: float) -> None:
 
 def compare(home: Path) -> None:
     """A tiny study of ours, and the same training called by a function."""
-    from reconscale.study import Folder, load_study, runs_of
+    from reconscale.results import Folder
+    from reconscale.study import load_study, runs_of
     from reconscale.training import prepare
     from reconscale.training.worker import Placement, Task, run_task
 

@@ -57,7 +57,8 @@ def networks(profile: str) -> None:
 
 def selected(path: Path, profile: str) -> dict[int, tuple[int, dict[int, float]]]:
     """For each n the width with the best mean on validation, and seed -> value on the main test set at that width."""
-    from reconscale.study import Folder, load_study, runs_of
+    from reconscale.results import Folder
+    from reconscale.study import load_study, runs_of
 
     study = load_study(path)
     cells: dict[int, dict[int, dict[int, tuple[float, float]]]] = {}

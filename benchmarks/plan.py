@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from reconscale.errors import UserError
-from reconscale.study import Folder, Study, load_study, runs_of
+from reconscale.results import Folder
+from reconscale.study import Study, load_study, runs_of
 from reconscale.training import ExecutionConfig, plan, run
 
 STUDIES = Path(__file__).resolve().parent.parent / "studies"

@@ -18,8 +18,9 @@ from pathlib import Path
 from reconscale.laws import select_width
 from reconscale.laws.published_curves import FILES, PublishedCurve, curve_of
 from reconscale.report.page_text import problem_words
-from reconscale.study import Folder, load_study, runs_of
-from reconscale.study.measurements import load_points
+from reconscale.results import Folder
+from reconscale.results.measurements import load_points
+from reconscale.study import load_study, runs_of
 from reconscale.study.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,8 +24,9 @@ from reconscale.arrays import Floats
 from reconscale.laws.steps.endings import PRIOR as ENDING
 from reconscale.laws.steps.law import END_PRIOR, infer_steps
 from reconscale.laws.steps.rates import PRIOR as RATE
-from reconscale.study import Folder, Result, load_study, runs_of
-from reconscale.study.measurements import points_of_branches
+from reconscale.results import Folder, Result
+from reconscale.results.measurements import points_of_branches
+from reconscale.study import load_study, runs_of
 
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
 LEAST = 3

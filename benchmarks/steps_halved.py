@@ -16,8 +16,9 @@ from pathlib import Path
 
 from reconscale.laws import METRICS, infer
 from reconscale.laws.decisions.decide import Decision, Gain
-from reconscale.study import PROFILES, Folder, Result, load_study, runs_of
-from reconscale.study.measurements import points_of_branches
+from reconscale.results import Folder, Result
+from reconscale.results.measurements import points_of_branches
+from reconscale.study import PROFILES, load_study, runs_of
 
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
 COLUMNS = (

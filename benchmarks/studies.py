@@ -16,7 +16,8 @@ from pathlib import Path
 from reconscale.format import duration
 from reconscale.laws import METRICS, Points
 from reconscale.report.study_analysis import StudyAnalysis, analyse_study
-from reconscale.study import Folder, Result, load_study, runs_of
+from reconscale.results import Folder, Result
+from reconscale.study import load_study, runs_of
 
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

@@ -76,7 +76,8 @@ def own_rate(content: dict[str, Any], n: int, width: int) -> float:
 
 def best_validation(content: dict[str, Any], n: int, width: int, rate: float, data: Path | None, folder: Path) -> float:
     """The best PSNR on validation images, in dB, of one run at a rate; NaN of one that diverged."""
-    from reconscale.study import Folder, runs_of
+    from reconscale.results import Folder
+    from reconscale.study import runs_of
     from reconscale.study.study_file import parse_study
     from reconscale.training import ExecutionConfig, run
 

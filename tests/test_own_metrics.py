@@ -16,7 +16,8 @@ from reconscale.errors import UserError
 from reconscale.laws import METRICS
 from reconscale.physics.metrics import measure_image
 from reconscale.physics.mri import Masks
-from reconscale.study import MRIProblem, Result
+from reconscale.results import Result
+from reconscale.study import MRIProblem
 from reconscale.study.mri import MASKS, Sampling
 from tests import phantoms
 

@@ -48,12 +48,13 @@ if TYPE_CHECKING:
     from reconscale.networks.own import make_family
     from reconscale.own_parts import load_plugin
     from reconscale.report import draw_points, report_points, report_study
+    from reconscale.results import Folder
+    from reconscale.results.measurements import load_points
     from reconscale.study import (
         LOSSES,
         PROBLEMS,
         PROFILES,
         SOURCES,
-        Folder,
         Profile,
         Study,
         load_study,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
         runs_of,
     )
     from reconscale.study.budget import Budget
-    from reconscale.study.measurements import load_points
     from reconscale.study.mri import MASKS, MaskKind
     from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
@@ -89,8 +89,9 @@ _HOME = {
     "load_plugin": "reconscale.own_parts",
     **dict.fromkeys(("draw_points", "report_points", "report_study"), "reconscale.report"),
     **dict.fromkeys(("LOSSES", "PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
-    **dict.fromkeys(("Folder", "Study", "load_study", "parse_study", "runs_of"), "reconscale.study"),
-    "load_points": "reconscale.study.measurements",
+    "Folder": "reconscale.results",
+    **dict.fromkeys(("Study", "load_study", "parse_study", "runs_of"), "reconscale.study"),
+    "load_points": "reconscale.results.measurements",
     "Budget": "reconscale.study.budget",
     **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.study.results_folder import read_incidents
+from reconscale.results.results_folder import read_incidents
 
 from .calling import call as inside
 from .calling import refused

@@ -11,7 +11,8 @@ from PIL import Image
 
 from reconscale.data.sources import list_bundled
 from reconscale.errors import UserError
-from reconscale.study import Folder, Images, load_study
+from reconscale.results import Folder
+from reconscale.study import Images, load_study
 
 from .calling import call, refused
 

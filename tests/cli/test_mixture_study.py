@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import reconscale as rs
-from reconscale.study import Folder, Result, load_study, runs_of
-from reconscale.study.mixture_points import load_mixture
+from reconscale.results import Folder, Result
+from reconscale.results.mixture_points import load_mixture
+from reconscale.study import load_study, runs_of
 
 from .calling import call, refused
 from .test_sweep import records, start

@@ -77,7 +77,8 @@ def test_status_knows_the_data_folder_once_it_was_given(study: Path, tmp_path: P
     assert "--data FOLDER" in follow(["status", str(study)])[0]
     (tmp_path / "my study" / "runs").mkdir()
     from reconscale.cli.next_command import remember_data
-    from reconscale.study import Folder, load_study
+    from reconscale.results import Folder
+    from reconscale.study import load_study
 
     remember_data(Folder.beside(study), load_study(study).images, tmp_path / "my data")
     (line,) = follow(["status", str(study)])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.study import Folder, Result, runs_of
-from reconscale.study.probes import longer_run, probes_folder
+from reconscale.results import Folder, Result
+from reconscale.results.probes import longer_run, probes_folder
+from reconscale.study import runs_of
 from reconscale.study.study_file import load_study
 
 from .calling import call

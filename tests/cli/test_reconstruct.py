@@ -15,7 +15,8 @@ from PIL import Image
 
 from reconscale.data import open_images
 from reconscale.networks import build, input_spec
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Run
+from reconscale.results import Folder
+from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.training.apply import TILE, Trained, load_trained, tiled
 from reconscale.training.worker import Placement, Task, run_task
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from reconscale.data import ImageSubset, Slices, open_images
 from reconscale.physics import problem_of
-from reconscale.study import Folder, load_study, runs_of
+from reconscale.results import Folder
+from reconscale.study import load_study, runs_of
 from reconscale.training.evaluate import EVALUATION_SEED
 from tests import phantoms
 

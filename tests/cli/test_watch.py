@@ -26,7 +26,7 @@ from reconscale.cli.watch_report import Shown
 from reconscale.cli.watch_server import PageServer
 from reconscale.errors import UserError
 from reconscale.report.live_page import live_page, waiting_page
-from reconscale.study.under_way import NAME, UnderWay
+from reconscale.results.under_way import NAME, UnderWay
 
 from ..jobs.test_command import GOOD, STUDY
 from .calling import refused

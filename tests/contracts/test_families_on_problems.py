@@ -15,7 +15,8 @@ from reconscale.data.image_files import read_pixels
 from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
 from reconscale.networks.family import input_spec
-from reconscale.study import Folder, Images, Recipe, Run
+from reconscale.results import Folder
+from reconscale.study import Images, Recipe, Run
 from reconscale.study.problems import PROBLEMS
 from reconscale.training.apply import reconstruct
 from reconscale.training.loop import Hooks, Training

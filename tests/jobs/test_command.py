@@ -15,7 +15,8 @@ import pytest
 
 from reconscale.errors import UserError
 from reconscale.jobs.lists import WRITERS, Item
-from reconscale.study.external import ExternalFolder, load_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.study.external import load_external
 
 from ..cli.calling import call, refused
 

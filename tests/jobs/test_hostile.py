@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import reconscale as rs
-from reconscale.study.external import ExternalFolder, load_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.study.external import load_external
 
 from ..cli.calling import call
 from .test_measure import QUIET, quality

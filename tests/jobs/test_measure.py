@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import reconscale as rs
-from reconscale.study.external import ExternalFolder, load_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.study.external import load_external
 
 from ..cli.calling import call
 

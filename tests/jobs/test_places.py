@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import reconscale as rs
-from reconscale.study.external import ExternalFolder, load_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.study.external import load_external
 from reconscale.training.executors.slurm_job import JobStore
 
 from .test_measure import GRID, QUIET, results_of, train

@@ -17,7 +17,7 @@ from reconscale.physics import measure_image, problem_of
 from reconscale.physics.metrics import affine_to_truth, psnr_affine, psnr_rgb_clip
 from reconscale.physics.pairs import Pairs
 from reconscale.study import Images, Network, profiles_of
-from reconscale.study.pairs import PairsProblem
+from reconscale.study.images.pairs import PairsProblem
 from tests import camera
 
 CPU = torch.device("cpu")

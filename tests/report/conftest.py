@@ -10,7 +10,8 @@ import pytest
 
 from reconscale.laws import Points
 from reconscale.report import report_points, report_study
-from reconscale.study import Folder, Study, runs_of
+from reconscale.results import Folder
+from reconscale.study import Study, runs_of
 
 from .synthetic import spoil, study_of, write_pictures, write_results
 

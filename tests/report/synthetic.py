@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from reconscale.files import to_json, write_atomic
-from reconscale.study import Folder, Result, Run, Study, runs_of
-from reconscale.study.result import Validation
+from reconscale.results import Folder, Result
+from reconscale.results.result import Validation
+from reconscale.study import Run, Study, runs_of
 from reconscale.study.study_file import parse_study
 
 NAMES = ("baby.png", "bridge.png", *(f"photo-{index:02}.png" for index in range(22)))

@@ -8,7 +8,7 @@ import pytest
 
 from reconscale.errors import UserError
 from reconscale.report.choices import choices_grid, choices_table
-from reconscale.study.choices import NAME, ChosenRun, append_choice, read_choices
+from reconscale.results.choices import NAME, ChosenRun, append_choice, read_choices
 
 FIRST = ChosenRun(n=100, width=8, seed=0, why="every width once", results=0)
 SECOND = ChosenRun(n=30, width=8, seed=1, why="<b>", results=8, verdict="STOP", chance_n=0.051, chance_p=None)

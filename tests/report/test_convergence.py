@@ -16,10 +16,11 @@ from reconscale.report import analyse, report_study
 from reconscale.report.convergence import convergence_findings, with_more_steps
 from reconscale.report.figures import steps_figure
 from reconscale.report.sentences import answer_lines, decided_lines
-from reconscale.study import Folder, Result, Study, runs_of
-from reconscale.study.measurements import points_from_results
-from reconscale.study.probes import Probe, longer_run, probes_folder, with_probes
-from reconscale.study.result import Branch
+from reconscale.results import Folder, Result
+from reconscale.results.measurements import points_from_results
+from reconscale.results.probes import Probe, longer_run, probes_folder, with_probes
+from reconscale.results.result import Branch
+from reconscale.study import Study, runs_of
 
 from .synthetic import result_of, study_of
 

@@ -19,7 +19,8 @@ from reconscale.report.draw import page_drawing
 from reconscale.report.figures import quality_figure, validation_figure
 from reconscale.report.marks import Series
 from reconscale.report.tables import baselines_table
-from reconscale.study import Folder, Result, runs_of
+from reconscale.results import Folder, Result
+from reconscale.study import runs_of
 
 from .synthetic import result_of, study_of
 from .test_figures import loaded

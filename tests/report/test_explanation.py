@@ -18,8 +18,9 @@ from reconscale.report import report_study
 from reconscale.report.explanation import decibels, explanation_of, explanation_sentences, explanation_table
 from reconscale.report.figures import explanation_figure
 from reconscale.report.tables import Table
-from reconscale.study import Folder, runs_of
-from reconscale.study.measurements import points_from_results
+from reconscale.results import Folder
+from reconscale.results.measurements import points_from_results
+from reconscale.study import runs_of
 
 from .conftest import Written
 from .synthetic import study_of, write_results

@@ -11,9 +11,9 @@ import pytest
 from reconscale.laws import Points
 from reconscale.report.page_text import costs, facts, faults, recipe_words
 from reconscale.report.run_tables import faults_table, training_findings
+from reconscale.results.result import Result, Validation
+from reconscale.results.results_folder import Incident
 from reconscale.study import Recipe, Run, runs_of
-from reconscale.study.result import Result, Validation
-from reconscale.study.results_folder import Incident
 from reconscale.training.calibrate import key_of
 
 from .synthetic import result_of, study_of

@@ -14,7 +14,8 @@ from reconscale.cli import app
 from reconscale.laws import curve_posterior
 from reconscale.laws.curve import ensemble
 from reconscale.laws.grouping import SizeMeans
-from reconscale.study import Result, load_study, study_file
+from reconscale.results import Result
+from reconscale.study import load_study, study_file
 
 from .synthetic import write_results
 

@@ -22,7 +22,8 @@ from reconscale.laws import Points
 from reconscale.report import analyse_study, answer_lines, page, report_points, report_study, study_lines
 from reconscale.report.comparison import Method, compare_methods, report_comparison
 from reconscale.report.pictures import LARGEST, embedded
-from reconscale.study import Folder, runs_of
+from reconscale.results import Folder
+from reconscale.study import runs_of
 
 from .conftest import Written
 from .synthetic import png, spoil, study_of, write_pictures, write_results

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reconscale.results.measurements import points_from_results
 from reconscale.study import runs_of
-from reconscale.study.measurements import points_from_results
 
 from .synthetic import result_of, study_of
 

@@ -38,9 +38,10 @@ from reconscale.report.tables import (
     points_table,
     table,
 )
-from reconscale.study import Folder, runs_of
-from reconscale.study.measurements import load_points
-from reconscale.study.results_folder import Incident, images_at_hand
+from reconscale.results import Folder
+from reconscale.results.measurements import load_points
+from reconscale.results.results_folder import Incident, images_at_hand
+from reconscale.study import runs_of
 
 from .conftest import Written
 from .synthetic import result_of, study_of, write_results

@@ -11,7 +11,8 @@ from reconscale.files import to_json, write_atomic
 from reconscale.report.analysis import MetricFormat
 from reconscale.report.page_text import problem_words, recipe_words
 from reconscale.report.run_tables import sets_grid, training_sets_of, volumes_grid
-from reconscale.study import Folder, Study, load_study
+from reconscale.results import Folder
+from reconscale.study import Study, load_study
 from reconscale.study.study_file import parse_study
 
 STUDIES = Path(__file__).parents[2] / "studies"

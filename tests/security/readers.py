@@ -22,7 +22,8 @@ import numpy as np
 from reconscale.jobs.command import WHO, read_result
 from reconscale.jobs.job import NotFinite, check_outcome
 from reconscale.laws.metrics import METRICS
-from reconscale.study import Images, Result, load_study
+from reconscale.results import Result
+from reconscale.study import Images, load_study
 from reconscale.study.external import Command, load_external
 from reconscale.study.plan import runs_of
 from reconscale.study.study_file import parse_study
@@ -87,7 +88,7 @@ def _points(path: Path) -> object:
 def _split(name: str) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         from reconscale.data.own_split import Known, split_as_given
-        from reconscale.study.own_split import OwnSplit
+        from reconscale.study.images.own_split import OwnSplit
 
         return split_as_given(Known(("a", "b", "c"), ("a", "b", "c")), OwnSplit(val=(name,)), path.parent)
 
@@ -154,7 +155,7 @@ def _record(place: str, read: Callable[[Any], object]) -> Callable[[Path], objec
     """A record of the results folder at ``place``, read through its own function."""
 
     def within(path: Path) -> object:
-        from reconscale.study import Folder
+        from reconscale.results import Folder
 
         target = path.parent / "runs" / place
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +167,7 @@ def _record(place: str, read: Callable[[Any], object]) -> Callable[[Path], objec
 
 def _anchors(folder: Any) -> object:
     from reconscale.report.pictures import _anchor_picture
-    from reconscale.study.baseline_record import read_baselines
+    from reconscale.results.baseline_record import read_baselines
 
     anchors = read_baselines(folder)
     if anchors is None:

@@ -16,7 +16,8 @@ from reconscale.laws.csv_table import table_text
 from reconscale.report import report_study
 from reconscale.report.comparison import Method, compare_methods, report_comparison
 from reconscale.report.page import _environment, render_template
-from reconscale.study import Result, runs_of
+from reconscale.results import Result
+from reconscale.study import runs_of
 from tests.cli.calling import call
 from tests.report.synthetic import result_of, spoil, study_of, write_pictures, write_results
 from tests.report.test_page import check_safe

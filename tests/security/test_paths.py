@@ -15,7 +15,8 @@ from reconscale.data.folders import place_below
 from reconscale.data.volumes.kspace_files import list_fastmri
 from reconscale.errors import UserError
 from reconscale.report.pictures import embedded
-from reconscale.study import Folder, Images, Result, load_study, runs_of
+from reconscale.results import Folder, Result
+from reconscale.study import Images, load_study, runs_of
 from reconscale.study.study_file import parse_study
 from tests.cli.calling import refused
 from tests.report.synthetic import result_of, study_of

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.study import Folder, load_study, runs_of
+from reconscale.results import Folder
+from reconscale.study import load_study, runs_of
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 ABLATIONS = sorted(path.parent.name for path in (STUDIES / "ablations").rglob("study.toml"))

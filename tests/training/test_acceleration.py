@@ -16,7 +16,8 @@ from reconscale.data import ImageSet, open_images
 from reconscale.errors import UserError
 from reconscale.networks import build, input_spec
 from reconscale.physics import problem_of
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
+from reconscale.results import Folder, Result
+from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.study.problems import SuperresolutionProblem
 from reconscale.training import calibrate as acceleration
 from reconscale.training import checkpoint

@@ -14,8 +14,9 @@ from reconscale.files import to_json
 from reconscale.format import number
 from reconscale.report.page_text import facts
 from reconscale.report.study_analysis import analyse_study
-from reconscale.study import Folder, Result, Study, runs_of
-from reconscale.study.baseline_record import read_baselines
+from reconscale.results import Folder, Result
+from reconscale.results.baseline_record import read_baselines
+from reconscale.study import Study, runs_of
 from reconscale.study.study_file import parse_study
 from reconscale.training import ExecutionConfig, baselines
 from reconscale.training.baselines import LEAST_VOLUMES, are_measured, measure_baselines, spread_rows

@@ -13,12 +13,13 @@ import torch
 
 from reconscale.data import ImageSet, open_images
 from reconscale.errors import UserError
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run, Study, runs_of
+from reconscale.results import Folder, Result
+from reconscale.results.probes import results_to_probe
+from reconscale.results.result import Branch
+from reconscale.results.trunks import continuing_runs
+from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run, Study, runs_of
 from reconscale.study.defaults import written_out
-from reconscale.study.probes import results_to_probe
-from reconscale.study.result import Branch
 from reconscale.study.study_file import parse_study
-from reconscale.study.trunks import continuing_runs
 from reconscale.training import checkpoint
 from reconscale.training.calibrate import RunCost
 from reconscale.training.checkpoint import InputGuard

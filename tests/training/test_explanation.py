@@ -14,7 +14,8 @@ from reconscale.errors import UserError
 from reconscale.physics import problem_of
 from reconscale.physics.base import ROUNDING, matrix_of
 from reconscale.physics.superresolution import downscale
-from reconscale.study import Folder, Images
+from reconscale.results import Folder
+from reconscale.study import Images
 from reconscale.study.problems import PROBLEMS
 from reconscale.study.study_file import parse_study
 from reconscale.training.linear_explanation import explanation

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from reconscale.data import ImageSet
-from reconscale.study import Folder, Network, Recipe, Result, Run
+from reconscale.results import Folder, Result
+from reconscale.study import Network, Recipe, Run
 from reconscale.study.problems import PROBLEMS
 from reconscale.training import checkpoint, loop
 from reconscale.training.loop import Hooks, Interrupted, Training

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import reconscale as rs
-from reconscale.study import Result, Run
+from reconscale.results import Result
+from reconscale.study import Run
 
 from ..cli.calling import call, refused
 from ..conftest import TINY

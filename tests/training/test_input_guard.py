@@ -10,7 +10,7 @@ import pytest
 
 from reconscale.data import open_images
 from reconscale.errors import DamagedFileError
-from reconscale.study import Folder
+from reconscale.results import Folder
 from reconscale.training.checkpoint import InputGuard
 from reconscale.training.worker import Placement, Task, run_task
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconscale.data import ImageSet, open_images
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
+from reconscale.results import Folder, Result
+from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.training import checkpoint
 from reconscale.training.batches import ShuffledSampler
 from reconscale.training.loop import Hooks, Interrupted, Training

@@ -16,7 +16,8 @@ from PIL import Image
 
 from reconscale.data import ImageSet
 from reconscale.errors import UserError
-from reconscale.study import Folder, Recipe
+from reconscale.results import Folder
+from reconscale.study import Recipe
 from reconscale.study.study_file import parse_study
 from reconscale.training import ExecutionConfig
 from reconscale.training import evaluate as sets

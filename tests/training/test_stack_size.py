@@ -14,7 +14,8 @@ import torch
 from reconscale.data import ImageSet
 from reconscale.errors import UserError
 from reconscale.networks import FAMILIES
-from reconscale.study import Folder, Recipe, Result
+from reconscale.results import Folder, Result
+from reconscale.study import Recipe
 from reconscale.training import stack_size, stack_worker
 from reconscale.training.calibrate import RunCost
 from reconscale.training.executors.base import Event

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reconscale.study import Folder, Result, load_study, runs_of
+from reconscale.results import Folder, Result
+from reconscale.study import load_study, runs_of
 from tests.cli.test_sweep import call, start, worker_pids
 
 STUDY = """

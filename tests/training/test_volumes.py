@@ -13,7 +13,8 @@ import torch
 from reconscale.data import ImageSet, Slices, open_images
 from reconscale.errors import UserError
 from reconscale.physics import Batch
-from reconscale.study import Folder, Images, MRIProblem, Network, Recipe, Result, Run, profiles_of
+from reconscale.results import Folder, Result
+from reconscale.study import Images, MRIProblem, Network, Recipe, Run, profiles_of
 from reconscale.training import checkpoint, reconstruct
 from reconscale.training.batches import Prefetcher, ShuffledSampler
 from reconscale.training.loop import Hooks, Interrupted, Training

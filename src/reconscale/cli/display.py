@@ -183,7 +183,7 @@ class SweepProgress:
         self._fraction: dict[str, float] = {}
         self._psnr: dict[str, float] = {}
         self._bars: dict[str, TaskID] = {}
-        from reconscale.study.time_left import TimeLeft  # commands that run nothing do not wait for it
+        from reconscale.results.time_left import TimeLeft  # commands that run nothing do not wait for it
 
         self._time = TimeLeft({}, 1)
         self._early = self._chosen = False
@@ -232,7 +232,7 @@ class SweepProgress:
             self._end(event)
 
     def _plan(self, event: dict[str, Any]) -> None:
-        from reconscale.study.time_left import TimeLeft
+        from reconscale.results.time_left import TimeLeft
 
         self._seconds, self._fraction, self._psnr, self._ended, self._again = event["seconds"], {}, {}, 0, 0.0
         limit, most = event.get("limit"), event.get("most")

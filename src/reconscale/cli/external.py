@@ -14,8 +14,9 @@ from reconscale.cli.live_curve import curve_of_external
 from reconscale.cli.next_command import command
 
 if TYPE_CHECKING:
-    from reconscale.study import Status
-    from reconscale.study.external import ExternalFolder, ExternalStudy
+    from reconscale.results import Status
+    from reconscale.results.external_results import ExternalFolder
+    from reconscale.study.external import ExternalStudy
     from reconscale.training.executors.base import Tell
 
 AS_IT_IS: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
@@ -33,7 +34,8 @@ def run_external(path: Path, flags: dict[str, Any], again: str) -> Status:
         UserError: see ``run_commands``.
     """
     from reconscale.jobs.command_study import run_commands
-    from reconscale.study.external import ExternalFolder, load_external
+    from reconscale.results.external_results import ExternalFolder
+    from reconscale.study.external import load_external
     from reconscale.training.placement import ExecutionConfig
 
     places = {name: flags[name] for name in ("data", "device", "workers", "threads", "ray", "slurm")}
@@ -69,7 +71,8 @@ def _shown(study: ExternalStudy, folder: ExternalFolder) -> Iterator[Tell]:
 
 def status_external(path: Path, json: bool) -> None:
     """Print how far such a study is."""
-    from reconscale.study.external import ExternalFolder, load_external
+    from reconscale.results.external_results import ExternalFolder
+    from reconscale.study.external import load_external
 
     study = load_external(path)
     found = ExternalFolder.beside(path).status(study.runs())
@@ -95,7 +98,7 @@ def print_external(found: Status, path: Path, retry: str, again: str) -> None:
     for kind, (count, _) in found.faults.items():
         echo(f"  {kind}: {count} {'time' if count == 1 else 'times'}")
     if found.others:
-        from reconscale.study.results_folder import others_sentence
+        from reconscale.results.results_folder import others_sentence
 
         echo(f"  {others_sentence(found.others)}")
     if found.diverged or found.failed:

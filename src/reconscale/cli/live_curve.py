@@ -16,9 +16,11 @@ from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.laws import Metric
-    from reconscale.study import Folder, Result, Study
-    from reconscale.study.baseline_record import Baselines
-    from reconscale.study.external import ExternalFolder, ExternalStudy
+    from reconscale.results import Folder, Result
+    from reconscale.results.baseline_record import Baselines
+    from reconscale.results.external_results import ExternalFolder
+    from reconscale.study import Study
+    from reconscale.study.external import ExternalStudy
 
 Event = dict[str, Any]
 REDRAWN = 4
@@ -169,7 +171,7 @@ class _OwnResults(_Results):
             self._largest = result
 
     def _lines(self) -> list[tuple[str, float]]:
-        from reconscale.study.baseline_record import read_baselines
+        from reconscale.results.baseline_record import read_baselines
 
         if self._record is None:
             with suppress(UserError):  # the command that analyses says what is damaged

@@ -105,7 +105,7 @@ def _measured(
     if not isinstance(opened, StudySource):
         raise UserError(source, "has networks of other code, trained on images of one source each",
                         "write their numbers into a table with a column n_NAME for each source")  # fmt: skip
-    from reconscale.study.mixture_points import load_mixture
+    from reconscale.results.mixture_points import load_mixture
 
     asked = {"profile": profile, "test_set": test_set, "target": target}
     from reconscale.laws.findings import unique_findings

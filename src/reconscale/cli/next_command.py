@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from reconscale.own_parts import loaded_plugins
 
 if TYPE_CHECKING:
-    from reconscale.study import Folder, Images
+    from reconscale.results import Folder
+    from reconscale.study import Images
 
 DEFAULT_FLAGS: dict[str, Any] = {
     "device": "auto",
@@ -62,7 +63,7 @@ def remember_data(folder: Folder, images: Images, data: Path | None) -> None:
     Raises:
         UserError: the results folder cannot be written to.
     """
-    from reconscale.study.results_folder import remember_place
+    from reconscale.results.results_folder import remember_place
 
     known = stated_data(data)
     if known is not None and needs_data(images):
@@ -71,7 +72,7 @@ def remember_data(folder: Folder, images: Images, data: Path | None) -> None:
 
 def known_data(folder: Folder, images: Images) -> str | None:
     """The data folder for a command to print; ``FOLDER`` where nobody has said it yet, none where none is needed."""
-    from reconscale.study.results_folder import known_place
+    from reconscale.results.results_folder import known_place
 
     if not needs_data(images):
         return None

@@ -13,8 +13,10 @@ from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.laws import Costs, Finding, Metric, NoiseLevel, Points
-    from reconscale.study import Folder, Result, Study
-    from reconscale.study.external import ExternalFolder, ExternalStudy
+    from reconscale.results import Folder, Result
+    from reconscale.results.external_results import ExternalFolder
+    from reconscale.study import Study
+    from reconscale.study.external import ExternalStudy
 
 MANY = 1000
 """From this many results on, looking through them for circles takes a third of a report."""
@@ -107,8 +109,8 @@ class StudySource:
     @cached_property
     def judged(self) -> Sequence[Result]:
         """Those that the curve over n is of: all, or where images come from several sources those of one mix."""
+        from reconscale.results.mixture_points import judged_results
         from reconscale.study import runs_of
-        from reconscale.study.mixes import judged_results
 
         return judged_results(self.study, self.results, runs_of(self.study))
 
@@ -119,8 +121,8 @@ class StudySource:
         Raises:
             UserError: no run is done, or the profile or the test set is not in the results.
         """
-        from reconscale.study.measurements import load_points
-        from reconscale.study.probes import read_probes, with_probes
+        from reconscale.results.measurements import load_points
+        from reconscale.results.probes import read_probes, with_probes
 
         points = load_points(self.study, self.folder, results=self.judged, profile=self.profile, test_set=self.test_set)
         done = [result for result in self.judged if result.status == "done"]
@@ -130,7 +132,7 @@ class StudySource:
     @property
     def noise(self) -> NoiseLevel | None:
         """The networks at the largest n at other levels of noise, on the main test set, or None."""
-        from reconscale.study.measurements import noise_levels_from_results
+        from reconscale.results.measurements import noise_levels_from_results
 
         done = [result for result in self.judged if result.status == "done"]
         profile = self.profile or self.study.analysis.profile
@@ -144,7 +146,7 @@ class StudySource:
     def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
         """Prices, with the measured hours of the runs."""
         from reconscale.report.run_tables import costs_from
-        from reconscale.study.results_folder import images_at_hand
+        from reconscale.results.results_folder import images_at_hand
 
         return costs_from(self.judged, per_hour, per_image, images_at_hand(self.folder))
 
@@ -181,7 +183,7 @@ class ExternalSource:
         Raises:
             UserError: no run is done.
         """
-        from reconscale.study.external_points import points_of_external
+        from reconscale.results.external_points import points_of_external
 
         return points_of_external(self.study, self.folder.results(self.study.runs()), self.folder.root.parent)
 
@@ -245,8 +247,9 @@ def open_source(
         return CsvSource(path, Points.from_csv(path, metric=named_metric(metric, higher)))
     if metric or higher is not None:
         raise UserError(path, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
-    from reconscale.study import Folder
-    from reconscale.study.external import ExternalFolder, ExternalStudy, open_study
+    from reconscale.results import Folder
+    from reconscale.results.external_results import ExternalFolder
+    from reconscale.study.external import ExternalStudy, open_study
 
     study = open_study(path)
     if isinstance(study, ExternalStudy):

@@ -44,7 +44,8 @@ from reconscale.files import write_atomic
 from reconscale.format import duration
 
 if TYPE_CHECKING:
-    from reconscale.study import Folder, Plan, Status, Study
+    from reconscale.results import Folder, Status
+    from reconscale.study import Plan, Study
     from reconscale.study.budget import Budget
     from reconscale.training import ExecutionConfig
 
@@ -100,8 +101,8 @@ def plan(  # noqa: PLR0913 - flags
     with handle_errors():
         value, folder = load(study)
         where = where_to_run(data, device, workers, threads, devices=devices, stack=stack_size(stack), ray=ray)
+        from reconscale.results.trunks import continuing_runs, continuing_sentence
         from reconscale.study import runs_of
-        from reconscale.study.trunks import continuing_runs, continuing_sentence
         from reconscale.training import plan as make_plan
 
         with StageProgress() as progress:
@@ -263,8 +264,8 @@ def _budget(budget: str | None, until: str | None) -> Budget | None:
 def status(study: StudyPath, json: AsJson = False) -> None:
     """Show the progress of a study."""
     with handle_errors():
+        from reconscale.results.trunks import continuing_runs, continuing_sentence
         from reconscale.study import runs_of
-        from reconscale.study.trunks import continuing_runs, continuing_sentence
 
         if _is_external(study):
             from reconscale.cli.external import status_external
@@ -299,7 +300,7 @@ def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_goi
 
 def _print_status(found: Status, path: Path, again: str, continuing: str = "", *, chosen: bool = False) -> None:
     """Print how far a study is, and what comes next; of ``chosen`` runs the rest of the grid is not missing."""
-    from reconscale.study.results_folder import DIVERGED
+    from reconscale.results.results_folder import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
               "started": found.started, "to do": found.todo}  # fmt: skip
@@ -311,7 +312,7 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "", *
         repeated = f", {duration(lost)} of work repeated" if lost or kind != DIVERGED else ""
         echo(f"  {kind}: {count} {'time' if count == 1 else 'times'}{repeated}")
     if found.others:
-        from reconscale.study.results_folder import others_sentence
+        from reconscale.results.results_folder import others_sentence
 
         echo(f"  {others_sentence(found.others)}")
     if continuing:

@@ -11,7 +11,8 @@ import typer
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
-    from reconscale.study import Folder, Study
+    from reconscale.results import Folder
+    from reconscale.study import Study
     from reconscale.training import ExecutionConfig
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder of a study.toml.")]
@@ -28,7 +29,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def load(path: Path) -> tuple[Study, Folder]:
     """A study and the folder of its results."""
-    from reconscale.study import Folder, load_study
+    from reconscale.results import Folder
+    from reconscale.study import load_study
 
     return load_study(path), Folder.beside(path)
 

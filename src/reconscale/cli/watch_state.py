@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from reconscale.format import duration, times
-from reconscale.study.external import ExternalFolder, ExternalStudy, open_study
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.probes import PROBES
+from reconscale.results.results_folder import Folder
+from reconscale.results.under_way import UnderWay
+from reconscale.study.external import ExternalStudy, open_study
 from reconscale.study.plan import runs_of
-from reconscale.study.probes import PROBES
-from reconscale.study.results_folder import Folder
 from reconscale.study.study_file import study_path
-from reconscale.study.under_way import UnderWay
 
 Stamp = tuple[int, int]
 """Time and size of a file: while they are the same, so is the file."""

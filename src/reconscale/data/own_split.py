@@ -17,7 +17,7 @@ from reconscale.data.folders import data_folder, place_below
 from reconscale.data.listing import file_of
 from reconscale.errors import UserError
 from reconscale.files import read_limited
-from reconscale.study.own_split import OwnSplit
+from reconscale.study.images.own_split import OwnSplit
 
 LISTS = (".csv", ".tsv", ".txt")
 COLUMNS = ("image", "name", "file", "path", "filename", "input", "volume", "unit", "patient", "scene")

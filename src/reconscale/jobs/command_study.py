@@ -15,10 +15,11 @@ from reconscale.jobs.command import WHO, CommandTrainer
 from reconscale.jobs.pickled import pickled_by_value
 from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items, tell_unused
 from reconscale.jobs.task import Trainer
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.results_folder import Status
 from reconscale.study.budget import Budget
-from reconscale.study.external import ExternalFolder, ExternalStudy, ItemTable, load_external
+from reconscale.study.external import ExternalStudy, ItemTable, load_external
 from reconscale.study.items import HeldOut, name_of, refuse_repeated
-from reconscale.study.results_folder import Status
 from reconscale.study.study_file import study_path
 from reconscale.study.subsets import Subsets, subsets
 from reconscale.training.adaptive_sweep import adaptive_external
@@ -26,7 +27,7 @@ from reconscale.training.executors.base import Tell
 from reconscale.training.placement import ExecutionConfig
 
 if TYPE_CHECKING:
-    from reconscale.study.own_split import OwnSplit
+    from reconscale.study.images.own_split import OwnSplit
 
 MOST_LIST = 64 << 20
 """Bytes of a list of items."""

@@ -19,14 +19,16 @@ from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items
 from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, USUAL_METRICS, Metric, register
 from reconscale.laws.points import Points
+from reconscale.results.external_points import points_of_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.results_folder import Status
 from reconscale.study import external
 from reconscale.study.budget import Budget, parse_budget
-from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy, Grid
-from reconscale.study.external_points import points_of_external
+from reconscale.study.external import ExternalRun, ExternalStudy, Grid
 from reconscale.study.items import HeldOut
 from reconscale.study.own_metric import OwnMetric
-from reconscale.study.results_folder import Status
 from reconscale.study.subsets import Subsets, seeds_of, sizes_of, subsets
+from reconscale.study.toml_text import write_toml
 from reconscale.training.adaptive_sweep import adaptive_external
 from reconscale.training.executors.base import Tell
 from reconscale.training.placement import ExecutionConfig
@@ -212,7 +214,7 @@ def _study(
     if worthwhile is not None:
         metric.check_worthwhile(worthwhile, float("nan"))
     study = external.parse_external({key: _without_none(value) for key, value in content.items()}, "measure")
-    text = external.write_toml(content, COMMENT)
+    text = write_toml(content, COMMENT)
     if before is None or path.read_text(encoding="utf-8") != text:
         write_atomic(path, text)
     return study

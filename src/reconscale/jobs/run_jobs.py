@@ -14,11 +14,12 @@ from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.jobs.task import JobTask, Trainer
 from reconscale.machine import cores
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.results_folder import Incident, append_incident
+from reconscale.results.under_way import recorded_progress
 from reconscale.study.budget import Budget
-from reconscale.study.external import ExternalFolder, ExternalRun
-from reconscale.study.results_folder import Incident, append_incident
+from reconscale.study.external import ExternalRun
 from reconscale.study.subsets import Subsets
-from reconscale.study.under_way import recorded_progress
 from reconscale.training.adaptive_sweep import AdaptiveStudy, choose_and_train
 from reconscale.training.executors.base import AnyTask, Event, Executor, More, Placement, Tell
 from reconscale.training.executors.slurm import under_way

@@ -21,7 +21,8 @@ from reconscale.errors import UserError
 from reconscale.jobs.job import Job, NotFinite, Outcome, check_outcome, unknown_words
 from reconscale.jobs.pickled import unpickled
 from reconscale.laws.metrics import Metric
-from reconscale.study.external import ExternalFolder, ExternalResult, ExternalRun
+from reconscale.results.external_results import ExternalFolder, ExternalResult
+from reconscale.study.external import ExternalRun
 from reconscale.training.executors.base import Placement, Report
 
 Train = Callable[[Job], Any]

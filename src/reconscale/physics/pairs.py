@@ -15,7 +15,7 @@ from reconscale.physics.base import Baseline, Batch, Crops, ImageProblem
 from reconscale.physics.metrics import mse, psnr_affine, psnr_rgb_clip
 from reconscale.physics.pair_baselines import best_filter
 from reconscale.physics.superresolution import upscale
-from reconscale.study.pairs import PairsProblem
+from reconscale.study.images.pairs import PairsProblem
 
 
 @dataclass(frozen=True, eq=False)

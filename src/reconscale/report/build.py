@@ -66,10 +66,11 @@ from reconscale.report.tables import (
 )
 from reconscale.report.training_budget import training_budget_grid, training_budget_table
 from reconscale.report.trust import find_trust
-from reconscale.study import Folder, Result, Run, Study
-from reconscale.study.choices import read_choices
+from reconscale.results import Folder, Result
+from reconscale.results.choices import read_choices
+from reconscale.results.results_folder import folder_of, others_sentence, read_incidents
+from reconscale.study import Run, Study
 from reconscale.study.defaults import written_out
-from reconscale.study.results_folder import folder_of, others_sentence, read_incidents
 
 Progress = Callable[[str], None]
 MOST_RECORDS = 20_000

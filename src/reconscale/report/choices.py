@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reconscale.format import amount, format_chance
 from reconscale.report.crowds import MOST_ROWS, spaced
 from reconscale.report.tables import Grid, Table, table
-from reconscale.study.choices import ChosenRun
+from reconscale.results.choices import ChosenRun
 
 COLUMNS = "n width seed why results verdict chance_n chance_p"
 

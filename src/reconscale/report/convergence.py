@@ -13,9 +13,10 @@ from reconscale.laws import Finding, Points, decide, select_width
 from reconscale.laws.findings import finding
 from reconscale.laws.points import METRICS
 from reconscale.report.tables import Table, table
-from reconscale.study import Folder, Result, Study
-from reconscale.study.probes import LONGER, Probe, results_to_probe
-from reconscale.study.results_folder import images_at_hand
+from reconscale.results import Folder, Result
+from reconscale.results.probes import LONGER, Probe, results_to_probe
+from reconscale.results.results_folder import images_at_hand
+from reconscale.study import Study
 
 ALIKE = math.log2(LONGER) / 3
 """A probe changes nothing where it gains less than this part of what is worthwhile: a third for each doubling of steps,

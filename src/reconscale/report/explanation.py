@@ -14,7 +14,7 @@ from reconscale.files import read_json
 from reconscale.format import amount, plain, signed
 from reconscale.laws import Points
 from reconscale.report.tables import Table, table
-from reconscale.study import Folder, Result
+from reconscale.results import Folder, Result
 
 NEAR = 0.1
 """Within this many dB of its floor a curve counts as flat."""

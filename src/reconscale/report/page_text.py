@@ -9,9 +9,10 @@ from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
-from reconscale.study import PROFILES, Images, Result, Study
-from reconscale.study.baseline_record import Baselines
-from reconscale.study.results_folder import DIVERGED
+from reconscale.results import Result
+from reconscale.results.baseline_record import Baselines
+from reconscale.results.results_folder import DIVERGED
+from reconscale.study import PROFILES, Images, Study
 
 READING = (
     (

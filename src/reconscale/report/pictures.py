@@ -10,8 +10,8 @@ from typing import Any
 
 from reconscale.format import amount, plain
 from reconscale.laws import Points
-from reconscale.study import Folder, Result
-from reconscale.study.baseline_record import Baselines
+from reconscale.results import Folder, Result
+from reconscale.results.baseline_record import Baselines
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 4_000_000

@@ -14,10 +14,11 @@ from reconscale.laws import Costs, Finding, Hours, Points, finding, hours_of, se
 from reconscale.laws.points import METRICS
 from reconscale.report.analysis import MetricFormat, hours_unknown
 from reconscale.report.tables import Cell, Grid, Table, table
-from reconscale.study import PROFILES, Folder, Result, Run, Study
-from reconscale.study.external import ExternalResult
-from reconscale.study.measurements import points_from_results
-from reconscale.study.results_folder import Incident, count_incidents
+from reconscale.results import Folder, Result
+from reconscale.results.external_results import ExternalResult
+from reconscale.results.measurements import points_from_results
+from reconscale.results.results_folder import Incident, count_incidents
+from reconscale.study import PROFILES, Run, Study
 
 GPU_HOURS, HOURS = "GPU-hours", "hours"
 """What hours of runs are called: those on GPUs, and others."""

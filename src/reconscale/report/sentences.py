@@ -23,7 +23,8 @@ from reconscale.report.tables import (
     law_table,
     table,
 )
-from reconscale.study import Result, Run
+from reconscale.results import Result
+from reconscale.study import Run
 
 FORMS = {
     "power": "no break",

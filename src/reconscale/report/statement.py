@@ -14,8 +14,8 @@ from reconscale.report.analysis import Analysis
 from reconscale.report.page_text import problem_words, sentence_case
 from reconscale.report.study_analysis import StudyAnalysis
 from reconscale.report.tables import Table
+from reconscale.results.results_folder import images_at_hand
 from reconscale.study import Study
-from reconscale.study.results_folder import images_at_hand
 
 CLAIM = (
     "Tejani AS, Klontzas ME, Gatti AA, Mongan JT, Moy L, Park SH, Kahn CE. Checklist for Artificial Intelligence in "

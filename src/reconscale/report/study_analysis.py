@@ -23,14 +23,14 @@ from reconscale.report.sentences import (
 )
 from reconscale.report.tables import Table, baselines_table
 from reconscale.report.training_budget import hours_of_step
-from reconscale.study import Folder, Result, Run, Study, runs_of
-from reconscale.study.baseline_record import Baselines, read_baselines
-from reconscale.study.choices import read_choices
-from reconscale.study.measurements import noise_levels_from_results, points_from_results
-from reconscale.study.mixes import judged_results
-from reconscale.study.mixture_points import judged_findings
-from reconscale.study.probes import Probe, read_probes, with_probes
-from reconscale.study.results_folder import image_cautions, images_at_hand
+from reconscale.results import Folder, Result
+from reconscale.results.baseline_record import Baselines, read_baselines
+from reconscale.results.choices import read_choices
+from reconscale.results.measurements import noise_levels_from_results, points_from_results
+from reconscale.results.mixture_points import judged_findings, judged_results
+from reconscale.results.probes import Probe, read_probes, with_probes
+from reconscale.results.results_folder import image_cautions, images_at_hand
+from reconscale.study import Run, Study, runs_of
 
 
 @dataclass(frozen=True, eq=False)

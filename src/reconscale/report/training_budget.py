@@ -11,7 +11,7 @@ from reconscale.laws import hours_of
 from reconscale.laws.steps.budget import StepsSurface
 from reconscale.report.analysis import Analysis
 from reconscale.report.tables import Grid, Table, table
-from reconscale.study import Result
+from reconscale.results import Result
 
 BUDGETS = 7
 """Rows of the table: from what the fewest steps of the smallest network cost to the most of the largest."""

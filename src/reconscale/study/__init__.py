@@ -1,16 +1,14 @@
-"""Plans and results: the study file, runs and their ids, the plan, and the results folder."""
+"""Plans: the study file, runs and their ids, and the plan."""
 
 from reconscale.study.base import Problem
 from reconscale.study.images import Images
+from reconscale.study.images.sources import SOURCES, Source
 from reconscale.study.losses import LOSSES
 from reconscale.study.mri import MRIProblem
 from reconscale.study.plan import Cell, Plan, runs_of
 from reconscale.study.problems import PROBLEMS, DenoisingProblem
 from reconscale.study.profiles import PROFILES, Profile, profiles_of
-from reconscale.study.result import Result
-from reconscale.study.results_folder import Folder, Status
 from reconscale.study.run import Network, Recipe, Run
-from reconscale.study.sources import SOURCES, Source
 from reconscale.study.study_file import load_study, parse_study
 from reconscale.study.study_model import Study
 
@@ -21,7 +19,6 @@ __all__ = [
     "SOURCES",
     "Cell",
     "DenoisingProblem",
-    "Folder",
     "Images",
     "MRIProblem",
     "Network",
@@ -29,10 +26,8 @@ __all__ = [
     "Problem",
     "Profile",
     "Recipe",
-    "Result",
     "Run",
     "Source",
-    "Status",
     "Study",
     "load_study",
     "parse_study",

@@ -7,10 +7,10 @@ gets the items of a run and gives back what it measured on the test items; every
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,12 +18,10 @@ from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
 from reconscale.laws.metrics import METRICS, Metric, register
 from reconscale.study.base import OWN, FrozenModel, as_tuples
+from reconscale.study.images.own_split import OwnSplit, fill_in_counts
 from reconscale.study.mistakes import sentences
 from reconscale.study.own_metric import OwnMetric
-from reconscale.study.own_split import OwnSplit, fill_in_counts
 from reconscale.study.recorded_parts import recall_parts
-from reconscale.study.result import AnyResult
-from reconscale.study.results_folder import AnyFolder
 from reconscale.study.study_file import ELSEWHERE, complete_study, read_content, study_path
 from reconscale.study.subsets import sizes_of
 
@@ -187,30 +185,6 @@ class ExternalRun(FrozenModel):
         return ", ".join([f"n {self.n}", *([] if self.width is None else [f"width {self.width}"]), f"seed {self.seed}"])
 
 
-class ExternalResult(AnyResult):
-    """What one training by other code gave.
-
-    Attributes:
-        run: the run.
-        p: number of trainable parameters; 0: not said.
-        steps: optimisation steps; 0: not said.
-        metrics: ``test`` and, where it was said, ``val`` -> metric -> mean over the items.
-        images: ``test`` -> item -> metric -> value, where values are item by item.
-    """
-
-    has_images: ClassVar[bool] = False
-
-    run: ExternalRun
-    p: int = Field(default=0, ge=0)
-    steps: int = Field(default=0, ge=0)
-
-
-class ExternalFolder(AnyFolder[ExternalRun, ExternalResult]):
-    """The results folder of such a study."""
-
-    kind = ExternalResult
-
-
 class ExternalStudy(FrozenModel):
     """A study whose networks are trained by other code.
 
@@ -337,31 +311,3 @@ def open_study(path: str | Path) -> Any:
     recall_parts(path.parent / "runs")
     elsewhere = any(table in content for table in ELSEWHERE)
     return parse_external(content, path) if elsewhere else complete_study(content, path)
-
-
-def write_toml(content: Mapping[str, Any], comment: str) -> str:
-    """The text of a TOML file: a comment, values, then tables; a list of tables is written as one."""
-    lines, tables = [f"# {comment}"], list[str]()
-    for key, value in content.items():
-        several = isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Mapping)
-        if isinstance(value, Mapping) or several:
-            for table in value if several else (value,):
-                tables += ["", f"[[{key}]]" if several else f"[{key}]"]
-                tables += [f"{name} = {_toml(entry)}" for name, entry in table.items() if entry is not None]
-        elif value is not None:
-            lines.append(f"{key} = {_toml(value)}")
-    return "\n".join([*lines, *tables]) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.encode(errors="backslashreplace").decode()
-        return '"' + "".join(_ESCAPES.get(char, char) for char in escaped) + '"'
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(value)
-
-
-_ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in (*range(32), 127)}

@@ -11,7 +11,6 @@ from reconscale.format import amount, plain
 
 if TYPE_CHECKING:
     from reconscale.study.images import Images
-    from reconscale.study.result import Result
     from reconscale.study.run import Run
     from reconscale.study.study_model import Study
 
@@ -234,11 +233,3 @@ def _lines(runs: Sequence[Run]) -> list[tuple[tuple[tuple[str, float], ...], lis
 
 def _sizes(runs: Iterable[Run]) -> int:
     return len({run.n for run in runs})
-
-
-def judged_results(study: Study, results: Sequence[Result], runs: Sequence[Run]) -> list[Result]:
-    """The results of :func:`judged_runs`."""
-    if not study.images.sources:
-        return list(results)
-    judged = {run.id for run in judged_runs(study, runs)}
-    return [result for result in results if result.run.id in judged]

@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from reconscale.laws import Finding, finding
 from reconscale.study.base import OWN, Form, Problem
+from reconscale.study.images.sources import SOURCES
 from reconscale.study.mask_files import MaskLines, columns_of, mask_words
-from reconscale.study.sources import SOURCES
 
 if TYPE_CHECKING:
     from reconscale.study.images import Images

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from reconscale.laws import Finding, finding
 from reconscale.study.base import SELF_SUPERVISED, Form, Level, Problem, SigmaUnit
 from reconscale.study.camera import Camera
+from reconscale.study.images.pairs import PairsProblem
 from reconscale.study.mri import MRIProblem
-from reconscale.study.pairs import PairsProblem
 
 if TYPE_CHECKING:
     from reconscale.study.images import Images

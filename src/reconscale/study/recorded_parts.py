@@ -17,10 +17,10 @@ from reconscale.errors import UserError, suggest
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.laws.metrics import METRICS, Metric
 from reconscale.own_parts import Plugin, loaded_plugins, recall
+from reconscale.study.images.sources import SOURCES, Source
 from reconscale.study.mri import MASKS, MaskKind
 from reconscale.study.own_metric import OwnMetric
 from reconscale.study.profiles import PROFILES, Profile
-from reconscale.study.sources import SOURCES, Source
 
 NAME = "plugins.json"
 """The file of a results folder."""

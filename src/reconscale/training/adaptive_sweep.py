@@ -15,14 +15,16 @@ from typing import Any
 from reconscale.format import amount, duration, format_chance, times
 from reconscale.laws import Decision, Points, infer
 from reconscale.laws.decisions.adaptive import Cell, Choice, choose_cells, find_unsettled, is_settled
-from reconscale.study import Folder, Run, Study, runs_of
+from reconscale.results import Folder
+from reconscale.results.choices import ChosenRun, append_choice
+from reconscale.results.external_points import points_of_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.measurements import points_from_results
+from reconscale.results.result import Shared
+from reconscale.results.results_folder import CHECKPOINTS, AnyFolder
+from reconscale.study import Run, Study, runs_of
 from reconscale.study.budget import Budget
-from reconscale.study.choices import ChosenRun, append_choice
-from reconscale.study.external import ExternalFolder, ExternalRun, ExternalStudy
-from reconscale.study.external_points import points_of_external
-from reconscale.study.measurements import points_from_results
-from reconscale.study.result import Shared
-from reconscale.study.results_folder import CHECKPOINTS, AnyFolder
+from reconscale.study.external import ExternalRun, ExternalStudy
 from reconscale.training.executors.base import AnyTask, Executor, Tell
 
 RENEWED = 0.02

@@ -21,7 +21,8 @@ from reconscale.physics import problem_of
 from reconscale.physics.base import LinearMeasurement
 from reconscale.physics.linear import LinearImageProblem
 from reconscale.physics.linear_operators import LinearOperator
-from reconscale.study import MRIProblem, Result, Run
+from reconscale.results import Result
+from reconscale.study import MRIProblem, Run
 from reconscale.study.recorded_parts import code_of_result, recall_parts
 from reconscale.training.apply_volume import reconstruct_simulated, reconstruct_volume
 from reconscale.training.given_images import check_input, check_source, find_jobs, input_limits, is_simulated

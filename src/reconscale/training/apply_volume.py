@@ -29,8 +29,8 @@ from reconscale.physics import problem_of
 from reconscale.physics.base import KSpace, fixed_generator
 from reconscale.physics.mri import Masks
 from reconscale.physics.mri_coils import zero_filled
+from reconscale.results.results_folder import known_place
 from reconscale.study import SOURCES, Images, MRIProblem, Run
-from reconscale.study.results_folder import known_place
 from reconscale.training.evaluate import EVALUATION_SEED
 
 FULL = 0.999

@@ -20,8 +20,9 @@ from reconscale.data import ImageSet, ImageSubset, Slices
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.physics import Batch, problem_of
 from reconscale.physics.base import Baseline
-from reconscale.study import Folder, Study
-from reconscale.study.baseline_record import read_baselines
+from reconscale.results import Folder
+from reconscale.results.baseline_record import read_baselines
+from reconscale.study import Study
 from reconscale.training.evaluate import EVALUATION_SEED, EvaluationSet, evaluation_sets, means
 
 LEAST_VOLUMES = 2

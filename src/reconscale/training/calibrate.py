@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from reconscale.data import ImageSet, ImageSubset, Slices
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.study import Folder, Run
+from reconscale.results import Folder
+from reconscale.study import Run
 from reconscale.training.evaluate import (
     EvaluationSet,
     area_of,

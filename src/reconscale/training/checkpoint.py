@@ -12,9 +12,9 @@ import torch
 
 from reconscale.errors import DamagedFileError
 from reconscale.files import write_atomic
-from reconscale.study.probes import PROBES
-from reconscale.study.results_folder import CHECKPOINTS
-from reconscale.study.trunks import TRUNK, trunk_pattern
+from reconscale.results.probes import PROBES
+from reconscale.results.results_folder import CHECKPOINTS
+from reconscale.results.trunks import TRUNK, trunk_pattern
 
 NAME, BEFORE = CHECKPOINTS
 DAMAGED = "checkpoint.damaged"

@@ -13,7 +13,8 @@ from reconscale.data import ImageSet, ImageSubset, Slices
 from reconscale.files import to_json, write_atomic
 from reconscale.physics import InverseProblem
 from reconscale.physics.base import Batch
-from reconscale.study import PROFILES, Folder, Images, Run, Study
+from reconscale.results import Folder
+from reconscale.study import PROFILES, Images, Run, Study
 from reconscale.training.losses import Objective
 
 EVALUATION_SEED = 0

@@ -11,8 +11,9 @@ import numpy as np
 from reconscale.data import ImageSet, Slices
 from reconscale.errors import EndedOnPurpose
 from reconscale.laws.metrics import METRICS, Metric
-from reconscale.study import PROFILES, Folder, Result, Run, Study
-from reconscale.study.baseline_record import mean_over, read_baselines
+from reconscale.results import Folder, Result
+from reconscale.results.baseline_record import mean_over, read_baselines
+from reconscale.study import PROFILES, Run, Study
 from reconscale.training.executors.base import Event, Tell
 
 FIRST = 2

@@ -14,7 +14,8 @@ from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.networks import build, input_spec
 from reconscale.networks.registry import depth_of
-from reconscale.study import Folder, Recipe, Study
+from reconscale.results import Folder
+from reconscale.study import Recipe, Study
 from reconscale.study.initial_weights import FOLDER, RECORD, REMEDY, digest_of, find_kept, kept_at
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -16,7 +16,8 @@ from reconscale.data.subset import ImageSubset
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
 from reconscale.physics import problem_of
-from reconscale.study import Folder, Study
+from reconscale.results import Folder
+from reconscale.study import Study
 from reconscale.theory.images import FEWEST, linear_curve, n_within_db, spectrum_of
 from reconscale.theory.linear import moments_of, risk_of_filter
 

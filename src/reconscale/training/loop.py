@@ -17,9 +17,9 @@ from reconscale.data import ImageSet
 from reconscale.networks import build, input_spec
 from reconscale.physics import problem_of
 from reconscale.physics.base import Batch
+from reconscale.results.result import Validation
+from reconscale.results.trunks import trunk_key
 from reconscale.study import Recipe, Run
-from reconscale.study.result import Validation
-from reconscale.study.trunks import trunk_key
 from reconscale.training.batches import Prefetcher, ShuffledSampler, pinned
 from reconscale.training.converge import Branching
 from reconscale.training.distributed import ALONE, ProcessGroup

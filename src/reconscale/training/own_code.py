@@ -18,7 +18,8 @@ from reconscale.physics import KSpace, problem_of
 from reconscale.physics.metrics import MetricError, refuse_values
 from reconscale.physics.mri import center_lines, own_mask
 from reconscale.plugins import load_object
-from reconscale.study import LOSSES, PROBLEMS, PROFILES, SOURCES, Folder, Run, Study
+from reconscale.results import Folder
+from reconscale.study import LOSSES, PROBLEMS, PROFILES, SOURCES, Run, Study
 from reconscale.study.mri import MASKS, MRIProblem, Sampling
 from reconscale.study.profiles import Profile
 from reconscale.study.recorded_parts import code_of_result, difference, record_parts, recorded_code

@@ -14,7 +14,8 @@ from torch import Tensor
 from reconscale.data import ImageSet
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.study import Folder, Run
+from reconscale.results import Folder
+from reconscale.study import Run
 from reconscale.training.calibrate import key_of
 from reconscale.training.executors.base import Executor
 from reconscale.training.loop import Training

@@ -18,14 +18,15 @@ from reconscale.files import read_json, to_json, write_atomic
 from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
-from reconscale.study import Folder, Plan, Result, Run, Status, Study, runs_of
+from reconscale.results import Folder, Result, Status
+from reconscale.results.mixture_points import judged_results
+from reconscale.results.probes import LONGER, longer_run, probes_folder, results_to_probe
+from reconscale.results.results_folder import Incident, append_incident, folder_of, image_cautions
+from reconscale.results.trunks import continuing_runs, continuing_sentence
+from reconscale.results.under_way import recorded_progress
+from reconscale.study import Plan, Run, Study, runs_of
 from reconscale.study.budget import Budget
-from reconscale.study.mixes import judged_results
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
-from reconscale.study.probes import LONGER, longer_run, probes_folder, results_to_probe
-from reconscale.study.results_folder import Incident, append_incident, folder_of, image_cautions
-from reconscale.study.trunks import continuing_runs, continuing_sentence
-from reconscale.study.under_way import recorded_progress
 from reconscale.training import checkpoint
 from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines

@@ -26,8 +26,9 @@ from reconscale.files import write_atomic
 from reconscale.networks import input_spec, size_of
 from reconscale.own_parts import Plugin, check_loaded
 from reconscale.physics.metrics import MetricError
-from reconscale.study import Folder, Result, Run
-from reconscale.study.result import Branch
+from reconscale.results import Folder, Result
+from reconscale.results.result import Branch
+from reconscale.study import Run
 from reconscale.training import checkpoint
 from reconscale.training.baselines import Picture, draw
 from reconscale.training.checkpoint import InputGuard

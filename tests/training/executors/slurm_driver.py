@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from reconscale.errors import UserError
-from reconscale.study import Folder, Study, runs_of
+from reconscale.results import Folder
+from reconscale.study import Study, runs_of
 from reconscale.study.study_file import load_study
 from reconscale.training import ExecutionConfig, prepare
 from reconscale.training.executors.local import LocalExecutor

@@ -16,7 +16,8 @@ import pytest
 
 from reconscale.data import open_images
 from reconscale.errors import UserError
-from reconscale.study import Folder, load_study, runs_of
+from reconscale.results import Folder
+from reconscale.study import load_study, runs_of
 from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 from reconscale.training.initial_weights import keep_initial

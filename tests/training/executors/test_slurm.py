@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconscale.errors import EndedOnPurpose, UserError
-from reconscale.study import Folder
-from reconscale.study.probes import PROBES
+from reconscale.results import Folder
+from reconscale.results.probes import PROBES
 from reconscale.study.study_file import load_study
 from reconscale.training.executors.base import Event
 from reconscale.training.executors.slurm import SlurmExecutor, under_way

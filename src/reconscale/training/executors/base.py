@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from reconscale.study.results_folder import Incident
+from reconscale.results.results_folder import Incident
 
 ATTEMPTS = 3
 """A run whose process dies so often in a row without having got further counts as failed."""

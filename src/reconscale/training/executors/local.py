@@ -16,7 +16,7 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.own_parts import Plugin, check_loaded, loaded_plugins
-from reconscale.study.results_folder import Incident
+from reconscale.results.results_folder import Incident
 from reconscale.training.executors.base import (
     AnyTask,
     Attempts,

@@ -22,7 +22,7 @@ from reconscale.errors import UserError
 from reconscale.files import write_atomic
 from reconscale.machine import cores
 from reconscale.own_parts import loaded_plugins
-from reconscale.study.results_folder import Incident
+from reconscale.results.results_folder import Incident
 from reconscale.training.executors.base import AnyTask, Attempts, More, Tell, fault_event, write_failure
 from reconscale.training.executors.local import GRACE, LocalExecutor, sigterm_as_interrupt
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch

@@ -20,8 +20,8 @@ from filelock import FileLock
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
+from reconscale.results.results_folder import AnyFolder
 from reconscale.study.initial_weights import find_kept, kept_at
-from reconscale.study.results_folder import AnyFolder
 from reconscale.training.executors.base import AnyTask, Event
 from reconscale.training.executors.local import LocalExecutor
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconscale.errors import EndedOnPurpose, UserError
-from reconscale.study.results_folder import AnyFolder, Incident
+from reconscale.results.results_folder import AnyFolder, Incident
 from reconscale.training.executors.base import AnyTask, Event, More, Tell, fault_event
 from reconscale.training.executors.slurm_cli import (
     OVER,

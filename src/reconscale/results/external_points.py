@@ -12,7 +12,8 @@ from reconscale.laws import Points
 from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import Metric
 from reconscale.laws.unit_values import UnitValues
-from reconscale.study.external import ExternalResult, ExternalStudy
+from reconscale.results.external_results import ExternalResult
+from reconscale.study.external import ExternalStudy
 
 
 def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], where: object) -> Points:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from reconscale.results.unit_grouping import group_volumes, unit_of_image
 from reconscale.study import parse_study
-from reconscale.study.unit_grouping import group_volumes, unit_of_image
 
 
 def images_of(**more):

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconscale.study.base import OWN, FrozenModel, as_tuples
-from reconscale.study.image_sources import (
+from reconscale.study.images.image_sources import (
     MIXTURE,
     OF_SOURCES,
     ImageSource,
@@ -19,9 +19,9 @@ from reconscale.study.image_sources import (
     fill_in_sources,
     images_of_source,
 )
-from reconscale.study.own_split import OwnSplit, fill_in_counts
-from reconscale.study.pairs import check_pair_keys
-from reconscale.study.sources import SOURCES, Source
+from reconscale.study.images.own_split import OwnSplit, fill_in_counts
+from reconscale.study.images.pairs import check_pair_keys
+from reconscale.study.images.sources import SOURCES, Source
 
 LONGEST = 240
 """Characters of a place or of the name of a test set."""
@@ -81,7 +81,7 @@ class Images(FrozenModel):
         val, test: how many files, folders or patients are held out for validation and test; 1 where ``split`` says
             which.
         split: which images are for training, validation and test: see
-            :class:`~reconscale.study.own_split.OwnSplit`.
+            :class:`~reconscale.study.images.own_split.OwnSplit`.
         val_patch: validation images are centre-cropped to this side at most; none: whole images.
         test_patch: test images are centre-cropped to this side at most; none: whole images.
         test_sets: further test sets by name: places below the data folder.
@@ -105,7 +105,7 @@ class Images(FrozenModel):
         allow_noisy_truth: for ``pairs``: accept truths that are noisier than their inputs.
         allow_unrelated: for ``pairs``: accept inputs that have little in common with their truths.
         sources: name -> source, where training images come from several: see
-            :class:`~reconscale.study.image_sources.ImageSource`. Empty: from one.
+            :class:`~reconscale.study.images.image_sources.ImageSource`. Empty: from one.
         target: the one of ``sources`` whose quality counts: validation and the main test set are from it. Of a study
             file that does not say: the first.
     """

@@ -15,9 +15,9 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_json
+from reconscale.results.result import AnyResult
+from reconscale.results.results_folder import Folder
 from reconscale.study.problems import WITHOUT_TRUTH
-from reconscale.study.result import AnyResult
-from reconscale.study.results_folder import Folder
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from pydantic import ValidationError
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
-from reconscale.study.result import AROUND, AnyResult, Shared, kept_model
-from reconscale.study.score_tables import Layout, ScoreTable
+from reconscale.results.result import AROUND, AnyResult, Shared, kept_model
+from reconscale.results.score_tables import Layout, ScoreTable
 
 NAME = ".results-index"
 """The file of a results folder."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconscale.study import DenoisingProblem, Folder, Images, Network, Recipe, Result, Run
-from reconscale.study.probes import longer_run, probes_folder, read_probes, results_to_probe
-from reconscale.study.result import Branch
+from reconscale.results import Folder, Result
+from reconscale.results.probes import longer_run, probes_folder, read_probes, results_to_probe
+from reconscale.results.result import Branch
+from reconscale.study import DenoisingProblem, Images, Network, Recipe, Run
 from reconscale.study.run import MOST_DOUBLINGS
 
 PROFILE = "psnr-rgb-clip"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reconscale.laws import METRICS, Points, select_width
-from reconscale.study.measurements import points_at_steps, points_from_results, trainings_from_branches
-from reconscale.study.result import Result
-from reconscale.study.results_folder import Folder
+from reconscale.results.measurements import points_at_steps, points_from_results, trainings_from_branches
+from reconscale.results.result import Result
+from reconscale.results.results_folder import Folder
 from reconscale.study.run import MOST_DOUBLINGS, Recipe, Run
 
 LONGER = 4

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from reconscale.errors import UserError
+from reconscale.results.results_folder import ends_a_line
 from reconscale.study.base import FrozenModel
-from reconscale.study.results_folder import ends_a_line
 
 NAME = "choices.jsonl"
 """The file of a results folder: one line for each run that was chosen."""

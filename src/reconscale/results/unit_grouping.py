@@ -10,11 +10,11 @@ from typing import Any
 from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.laws.unit_values import UnitValues, mean_by_group, subject_of
+from reconscale.results.result import Result
+from reconscale.results.results_folder import Folder
+from reconscale.results.score_tables import scores_of_runs
 from reconscale.study.images import Images
 from reconscale.study.profiles import PROFILES
-from reconscale.study.result import Result
-from reconscale.study.results_folder import Folder
-from reconscale.study.score_tables import scores_of_runs
 
 
 def values_of_units(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconscale.study import Folder, Study, runs_of
-from reconscale.study.result import Branch
+from reconscale.results import Folder
+from reconscale.results.result import Branch
+from reconscale.results.trunks import TRUNK, continuing_runs, trunk_key
+from reconscale.study import Study, runs_of
 from reconscale.study.study_file import parse_study
-from reconscale.study.trunks import TRUNK, continuing_runs, trunk_key
 
 from ..report.synthetic import result_of
 

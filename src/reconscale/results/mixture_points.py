@@ -9,11 +9,11 @@ import numpy as np
 
 from reconscale.errors import UserError, suggest
 from reconscale.laws import Finding, Mixture, finding
+from reconscale.results.result import Result
+from reconscale.results.results_folder import Folder, folder_of, image_cautions
 from reconscale.study.mixes import judged_runs, share_words, shares_of
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
-from reconscale.study.result import Result
-from reconscale.study.results_folder import Folder, folder_of, image_cautions
 from reconscale.study.run import Run
 from reconscale.study.study_model import Study
 
@@ -94,3 +94,11 @@ def judged_findings(study: Study, runs: Sequence[Run]) -> tuple[Finding, ...]:
         return ()
     judged = judged_runs(study, runs)
     return (finding("one-mix", mix=judged_words(study, runs), count=len(judged), runs=len(runs)),)
+
+
+def judged_results(study: Study, results: Sequence[Result], runs: Sequence[Run]) -> list[Result]:
+    """The results of :func:`judged_runs`."""
+    if not study.images.sources:
+        return list(results)
+    judged = {run.id for run in judged_runs(study, runs)}
+    return [result for result in results if result.run.id in judged]

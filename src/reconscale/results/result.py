@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError, create_model, model_validator
 
 from reconscale.errors import UserError
 from reconscale.files import MOST_JSON, read_json, read_limited, to_json, write_atomic
+from reconscale.results.score_tables import Layouts, read_scores, table_text
 from reconscale.study.base import FrozenModel
 from reconscale.study.recorded_parts import absent_plugins
 from reconscale.study.run import Run
-from reconscale.study.score_tables import Layouts, read_scores, table_text
 
 SCHEMA = 1
 

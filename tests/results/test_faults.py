@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconscale.study.results_folder import KINDS, Incident, append_incident, count_incidents, read_incidents
+from reconscale.results.results_folder import KINDS, Incident, append_incident, count_incidents, read_incidents
 
 FAULTS = st.builds(
     Incident, kind=st.sampled_from(KINDS), run=st.text(max_size=20), detail=st.text(max_size=20),

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from reconscale.errors import UserError
 from reconscale.files import json_digest, read_json, to_json, write_atomic
+from reconscale.results.result import AnyResult, Result, Shared
+from reconscale.results.result_index import LEAST, read_facts, read_indexed
 from reconscale.study.base import FrozenModel
 from reconscale.study.recorded_parts import code_of_result
-from reconscale.study.result import AnyResult, Result, Shared
-from reconscale.study.result_index import LEAST, read_facts, read_indexed
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path
 

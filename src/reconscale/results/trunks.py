@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 
 from reconscale.errors import UserError
-from reconscale.study.result import Result
-from reconscale.study.results_folder import CHECKPOINTS, Folder
+from reconscale.results.result import Result
+from reconscale.results.results_folder import CHECKPOINTS, Folder
 from reconscale.study.run import Recipe, Run
 
 TRUNK = "trunk.pt"

@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
+from reconscale.results.time_left import STEPS, TimeLeft
 from reconscale.study.base import FrozenModel
-from reconscale.study.time_left import STEPS, TimeLeft
 
 NAME = ".under-way.json"
 """The file in a results folder; it goes away when the command ends."""

@@ -11,15 +11,14 @@ import numpy as np
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws import METRICS, NoiseLevel, Points, finding, select_width
-from reconscale.study.mixes import judged_results
-from reconscale.study.mixture_points import judged_findings
+from reconscale.results.mixture_points import judged_findings, judged_results
+from reconscale.results.result import Result
+from reconscale.results.results_folder import Folder, folder_of
+from reconscale.results.score_tables import scores_of_runs
+from reconscale.results.unit_grouping import set_record, values_of_units
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
-from reconscale.study.result import Result
-from reconscale.study.results_folder import Folder, folder_of
-from reconscale.study.score_tables import scores_of_runs
 from reconscale.study.study_model import Study
-from reconscale.study.unit_grouping import set_record, values_of_units
 
 
 def load_points(

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconscale.errors import UserError
-from reconscale.study import Folder, Result, Run, results_folder, runs_of
-from reconscale.study import result_index as index
+from reconscale.results import Folder, Result, results_folder
+from reconscale.results import result_index as index
+from reconscale.study import Run, runs_of
 from tests.report.synthetic import result_of, study_of, write_results
 
 STUDY = study_of(sweep={"n": [10, 30, 100], "width": [8, 16], "seed": [0, 1]})
@@ -215,8 +216,8 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from tests.study.test_result_index import RUNS, index, results_folder
-from reconscale.study import Folder
+from tests.results.test_result_index import RUNS, index, results_folder
+from reconscale.results import Folder
 index.LEAST = results_folder.LEAST = 1
 index.RACY = -60_000_000_000
 index.NEW = -1.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reconscale.study.time_left import TimeLeft
+from reconscale.results.time_left import TimeLeft
 
 STEPS = 1000
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from reconscale.errors import suggest
 from reconscale.study.base import OWN, FrozenModel
-from reconscale.study.sources import SOURCES, Source
+from reconscale.study.images.sources import SOURCES, Source
 
 if TYPE_CHECKING:
     from reconscale.study.images import Images
