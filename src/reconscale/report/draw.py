@@ -80,6 +80,8 @@ def panel_files(panels: Sequence[tuple[str, Figure]]) -> dict[str, bytes]:
     """Figures with their titles, two in a row, as ``png`` and ``svg``; the legend is that of the first."""
     files = {}
     with _drawn(panels, FILE if len(panels) == 1 else PANELS, "reconscale") as (canvas, _):
+        canvas.draw_without_rendering()
+        canvas.set_layout_engine("none")  # one layout for both files; saving would compute it again for each
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "reconscale"})):
             stream = io.BytesIO()
             canvas.savefig(stream, format=kind, dpi=160, metadata=metadata)
