@@ -103,3 +103,16 @@ def test_an_unknown_group_is_refused(tmp_path, group, words):
     path = tmp_path / "points.csv"
     path.write_text("n,psnr\n10,30\n100,31\n1000,31.5\n")
     assert words in refused("curves", "--beside", path, "--group", group)
+
+
+def test_a_forecast_like_published_ones(tmp_path):
+    out = tmp_path / "own.csv"
+    call("curves", "lodopab-200-fbp-unet-psnr", "--out", out)
+    _, said, _ = call("forecast", out, "--like", "lodopab-200-learnedgd-psnr")
+    assert "This forecast leans on 1 published curve: lodopab-200-learnedgd-psnr." in said
+    assert "Had you stopped at n = 3,582" in said and "measured: 33.55 dB, " in said
+    _, said, _ = call("forecast", out, "--like", "ct", "--json")
+    like = json.loads(said)["like"]
+    assert len(like["curves"]) == 4 and like["backtest"]["helped"] in (True, False)
+    assert "together with --law" in refused("forecast", out, "--like", "ct", "--law", "power")
+    assert "known here: ct" in refused("forecast", out, "--like", "cx")

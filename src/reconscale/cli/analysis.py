@@ -12,6 +12,7 @@ from rich.table import Table
 from reconscale.cli.display import console, echo, handle_errors, print_json
 from reconscale.cli.next_command import command
 from reconscale.cli.options import Spreadsheet
+from reconscale.cli.published_prior import PublishedPrior
 from reconscale.cli.source import ExternalSource, Source, StudySource, is_csv, open_source
 from reconscale.errors import UserError
 
@@ -82,6 +83,12 @@ def forecast(  # noqa: PLR0913 - flags
         list[str] | None,
         typer.Option(help="A named law to weigh into the forecast, one that fit knows; repeatable. [default: none]"),
     ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Published curves, or a group such as ct, that yours may be like; repeatable. Tests it, too."
+        ),
+    ] = None,
     metric: MetricName = None,
     higher: Higher = None,
     profile: Profile = None,
@@ -94,12 +101,16 @@ def forecast(  # noqa: PLR0913 - flags
 
         points = open_source(source, metric=metric, higher=higher, profile=profile, test_set=test_set).points
         sizes = sorted(n) if n else [factor * float(points.n.max()) for factor in FACTORS]
-        made = infer(points, laws=law or ()).forecast(sizes)
+        if law and like:
+            raise UserError("--like", "is given together with --law", "give one of the two")
+        prior = PublishedPrior.of(points, like) if like else None
+        made = (infer(points, laws=law or ()) if prior is None else prior.curve).forecast(sizes)
         rows = _forecast_rows(made)
         if json:
-            print_json(_forecast_record(points, made, rows))
+            print_json(_forecast_record(points, made, rows) | ({} if prior is None else {"like": prior.record()}))
         else:
             _show(points, rows, made)
+            echo(*(() if prior is None else prior.lines(lambda value: _spell(value, points))))
         if all(made.refused):
             raise UserError("--n", made.reason, "forecast smaller sizes, or measure larger ones")
         if made.reason and not json:
