@@ -25,7 +25,7 @@ from reconscale.errors import UserError
 from reconscale.physics.base import Batch
 from reconscale.study import Run
 from reconscale.study.base import SELF_SUPERVISED
-from reconscale.training.executors.processes import context, detach
+from reconscale.training.executors.processes import context, detach, script_imported
 
 if TYPE_CHECKING:
     from reconscale.training.worker import Task
@@ -138,8 +138,9 @@ def spawn(task: Task, follow: Callable[[Task, ProcessGroup], None]) -> Iterator[
             context().Process(target=_follow, args=(task, rank, meeting, alive, follow), name=f"{task.run.id} {rank}")
             for rank in range(1, size)
         ]
-        for other in others:
-            other.start()
+        with script_imported(True):
+            for other in others:
+                other.start()
         try:
             yield _join(task, 0, meeting)
             dist.destroy_process_group()

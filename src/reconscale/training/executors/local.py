@@ -17,6 +17,7 @@ from typing import Any
 from reconscale.errors import UserError
 from reconscale.own_parts import Plugin, check_loaded, loaded_plugins
 from reconscale.results.results_folder import Incident
+from reconscale.study.base import OWN
 from reconscale.training.executors.base import (
     AnyTask,
     Attempts,
@@ -28,7 +29,15 @@ from reconscale.training.executors.base import (
     fault_event,
     write_failure,
 )
-from reconscale.training.executors.processes import PRELOAD, context, detach, redirect_output, run_log, script_imported
+from reconscale.training.executors.processes import (
+    PRELOAD,
+    context,
+    detach,
+    is_guarded,
+    redirect_output,
+    run_log,
+    script_imported,
+)
 from reconscale.training.executors.processes import environment as environment_of
 
 Group = tuple[Any, ...]
@@ -64,6 +73,14 @@ class _Slot:
     gpu: str | None
     heard: float = field(default_factory=time.monotonic)
     kept: float = field(default_factory=time.monotonic)
+
+
+def _with_advice(error: UserError) -> UserError:
+    """A part of one's own that workers do not know is in a script that they do not import."""
+    if is_guarded() or OWN not in error.remedy:
+        return error
+    advice = 'or call below `if __name__ == "__main__":`, and workers import the script that adds it'
+    return UserError(error.where, error.found, f"{error.remedy}, {advice}")
 
 
 class LocalExecutor:
@@ -109,7 +126,8 @@ class LocalExecutor:
             process = self._context.Process(
                 target=_apply, args=(loaded_plugins(), function, arguments, sender, self._alive, environment)
             )
-            process.start()
+            with script_imported(True):
+                process.start()
             sender.close()
             started.append((process, receiver))
         try:
@@ -121,7 +139,7 @@ class LocalExecutor:
                 process.join()
         for answer in answers:
             if isinstance(answer, UserError):
-                raise answer
+                raise _with_advice(answer)
         for why in {answer.why for answer in answers if isinstance(answer, RemoteError)}:
             self.tell({"event": "note", "text": f"what runs take cannot be measured ({why})"})
         return [None if isinstance(answer, RemoteError) else answer for answer in answers]

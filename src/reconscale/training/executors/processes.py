@@ -79,14 +79,27 @@ def redirect_output(path: Path) -> None:
     os.close(handle)
 
 
+def is_guarded() -> bool:
+    """Whether the script that this process was started with may be imported by others.
+
+    One that never asks for its name has no ``if __name__ == "__main__"`` and would start all over in each of them.
+    Nothing is imported where there is no script, as in a notebook.
+    """
+    place = getattr(sys.modules["__main__"], "__file__", None)
+    try:
+        return place is None or "__name__" in Path(place).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+
+
 @contextlib.contextmanager
 def script_imported(wanted: bool) -> Iterator[None]:
     """Start processes that do, or do not, import the script that this one was started with.
 
-    Multiprocessing has every child import it, and a script without ``if __name__ == "__main__"`` would then start all
-    over in each.
+    Multiprocessing has every child import it, for entries of registries that it may have. A script that is not guarded
+    (:func:`is_guarded`) is never imported.
     """
-    if wanted:
+    if wanted and is_guarded():
         yield
         return
     script = sys.modules["__main__"]
