@@ -65,7 +65,7 @@ class MethodComparison:
     Attributes:
         methods: the two.
         made: the comparison.
-        rates: exchange rates of each.
+        rates: what one step of quality is worth for each, in n, p and noise.
     """
 
     methods: tuple[Method, Method]
@@ -259,7 +259,7 @@ def differences_grid(differences: Table, known: MethodComparison) -> Grid | None
 
 
 def rates_grid(rates: Table) -> Grid | None:
-    """Exchange rates for the page; with a first column where there are several methods."""
+    """What one step is worth, for the page; with a first column where there are several methods."""
     if not len(rates):
         return None
     many = "method" in rates.columns

@@ -216,9 +216,13 @@ def _to_collect(n: float, answer: Analysis) -> str:
     if more <= 0:
         return ""
     noun = answer.quantity.counted(more).removeprefix(amount(more)).strip()
+    twice = max(0, math.ceil(answer.bill("n", 2.0).images - 1e-6))
+    instead = f"more than twice the data take ({amount(twice) if twice else 'none'})"
+    dear = f": {instead}, so where they are dear, double n and see" if more > twice else ""
     if have is not None:
-        return f"; {amount(more)} more {noun} must be collected for it"
-    return f"; it takes {amount(more)} more {noun} than were used so far, and what is not at hand must be collected"
+        return f"; {amount(more)} more {noun} must be collected for it{dear}"
+    at_hand = ", and what is not at hand must be collected"
+    return f"; it takes {amount(more)} more {noun} than were used so far{at_hand}{dear}"
 
 
 def _unfinished(

@@ -275,7 +275,7 @@ class Exchange:
     basis: str
 
 
-def exchange_rates(curve: CurvePosterior, noise: NoiseLevel | None = None) -> list[Exchange]:
+def worth_of_step(curve: CurvePosterior, noise: NoiseLevel | None = None) -> list[Exchange]:
     """What 0.1 dB (2 % of an error, 0.01 SSIM) is worth at the largest n, for the network chosen there.
 
     Args:
