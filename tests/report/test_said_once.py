@@ -74,8 +74,8 @@ def test_advice_that_costs_more_than_what_it_decides_says_so() -> None:
         for known in (answer, replace(answer, costs=costs)):
             known.__dict__["experiments"] = (asked,)
             reason = str(next_steps(known).records()[0]["reason"])
-            assert ("so where they are dear, double n and see" in reason) == dear, (n, reason)
-    assert "3,100 more training images must be collected for it: more than twice the data take (1,100)" in _reason(
+            assert ("where they are dear, double them and see" in reason) == dear, (n, reason)
+    assert "3,100 more training images must be collected for it, more than doubling them takes (1,100)" in _reason(
         answer, costs, replace(experiment, kind="new size", n=4000.0)
     )
 
@@ -124,3 +124,15 @@ def test_a_page_with_large_pictures_stays_below_two_megabytes(tmp_path: Path) ->
 def test_what_is_left_out_is_counted_in_words() -> None:
     folder = Path("study") / "runs"
     assert left_out_words(0, folder) == "" and left_out_words(1, folder).startswith("1 picture is left out")
+
+
+def test_numbers_of_laws_have_the_digits_that_their_interval_leaves(written: Written) -> None:
+    """Of every row of the laws no digit is finer than a hundredth of half the interval."""
+    text = text_of(written.html)
+    table = text[text.index("Named laws by least squares") : text.index("What was measured")]
+    found = re.findall(r"([\d.,]+)\s+([\d.,]+) to ([\d.,]+)\s", table)
+    assert found
+    for value, low, high in found:
+        decimals = len(value.partition(".")[2])
+        half = 0.5 * (float(high.replace(",", "")) - float(low.replace(",", "")))
+        assert half <= 0 or 10.0**-decimals >= half / 110, (value, low, high)

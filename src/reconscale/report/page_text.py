@@ -225,7 +225,7 @@ def landscape(answer: Analysis) -> list[str]:
     head = f"At n = {amount(n)} doubling p gains more than {answer.worthwhile:g} {unit}"
 
     def spelt(p: float) -> str:
-        return short(p) if p < float("inf") else f"more than {short(4 * most)}"
+        return short(float(f"{p:.2g}")) if p < float("inf") else f"more than {short(4 * most)}"
 
     verdict = f"up to about p = {spelt(median)} (90 % interval {spelt(low)} to {spelt(high)})."
     if median == float("inf"):
