@@ -142,19 +142,22 @@ dist: $(BUILD)/.installed
 	$(BUILD)/try/bin/reconscale demo --help > /dev/null
 
 # The wheel alone, in environments that have nothing else: the analysis side with every Python that is here, and some tests
-# of laws; the demonstration, the first tutorial and a notebook with training installed (several GB).
+# of laws; the demonstration, the first tutorial and a notebook with training installed (several GB). A Python that is there
+# in name alone, as pyenv's are, is none. TRAINED=python3.13 tries training with another one.
 PYTHONS ?= $(PYTHON) python3.12 python3.13
+TRAINED ?= $(PYTHON)
 TRIED := $(addprefix tests/laws/,test_points.py test_forecast.py test_metrics.py test_data_frame.py named)
 
 release-check: dist
 	for python in $(PYTHONS); do \
-	  if ! command -v $$python > /dev/null; then echo "no $$python: left out"; continue; fi; \
+	  if ! $$python --version > /dev/null 2>&1; then echo "no $$python: left out"; continue; fi; \
 	  place=$(BUILD)/$$(basename $$python); rm -rf $$place; \
 	  $$python -m venv $$place && $$place/bin/python -m pip install --quiet dist/reconscale-*.whl \
 	    && $$place/bin/python -P packaging/release_check.py core \
 	    && $$place/bin/python -m pip install --quiet pytest hypothesis matplotlib pandas pyyaml \
 	    && $$place/bin/python -P -m pytest -q $(TRIED) -k "not take_seconds" || exit 1; done
-	$(PYTHON) -m venv $(BUILD)/train
+	rm -rf $(BUILD)/train
+	$(TRAINED) -m venv $(BUILD)/train
 	$(BUILD)/train/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls dist/reconscale-*.whl)[train,pandas]"
 	$(BUILD)/train/bin/python -P packaging/release_check.py train
 

@@ -3,12 +3,13 @@
     python benchmarks/studies.py            # prints the table
     python benchmarks/studies.py --write    # and writes it into studies/README.md, between its markers
 
-Everything comes from the results on disk; nothing is trained.
+Everything comes from the results on disk, or from a report where that alone is kept; nothing is trained.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def row_of(path: Path, root: Path) -> list[str]:
     study, folder = load_study(path), Folder.beside(path)
     results = folder.results(runs_of(study))
     if not any(result.status == "done" for result in results):
-        return []
+        return row_of_report(path, root)
     known = analyse_study(study, folder, results=results)
     assert known.answer is not None
     best, done = known.answer.best, known.done
@@ -72,6 +73,38 @@ def row_of(path: Path, root: Path) -> list[str]:
     ]
 
 
+def row_of_report(path: Path, root: Path) -> list[str]:
+    """The cells of a study whose report is kept and whose runs are not; nothing where there is no report either."""
+    kept = path.parent / "figures" / "numbers.json"
+    if not kept.is_file():
+        return []
+    study, numbers = load_study(path), json.loads(kept.read_text(encoding="utf-8"))
+    tables, metric = numbers["tables"], METRICS[numbers["metric"]]
+    used, runs = [row for row in tables["points"] if row["selected"]], tables["runs"]
+    best = Points([row["n"] for row in used], [row[metric.name] for row in used], metric=metric.name)
+    p, done = sorted({row["p"] for row in runs}), [row for row in runs if row["status"] == "done"]
+    lines = [(row["kind"], row["label"], row["value"]) for row in tables["anchors"]]
+    law = [row for row in tables["laws"] if row["law"] == "paper" and row["value"] is not None]
+    held = tables["backtest"]
+    return [
+        str(path.parent.relative_to(root)),
+        study.problem.kind,
+        f"{best.sizes[0]:,.0f} to {best.sizes[-1]:,.0f} {study.images.noun}",
+        f"{p[0]:,}" + (f" to {p[-1]:,}" if len(p) > 1 else ""),
+        f"{len(done)} of {len(runs)}",
+        f"{sum(row['seconds'] for row in done) / 3600:.1f}",
+        " to ".join(spelt(best, n) for n in (best.sizes[0], best.sizes[-1])),
+        *best_lines(lines, best.metric),
+        "not measured",
+        "",
+        gains(best),
+        "; ".join(f"{row['parameter']} {row['value']:.3g} ({row['low90']:.3g} to {row['high90']:.3g})" for row in law)
+        or "too few sizes",
+        f"{sum(row['inside'] for row in held)} of {len(held)} inside 90 %" if held else "",
+        numbers["verdict"],
+    ]
+
+
 def spelt(best: Points, n: float) -> str:
     """The mean over seeds at one n."""
     mean = float(best.y[best.n == n].mean())
@@ -80,10 +113,15 @@ def spelt(best: Points, n: float) -> str:
 
 def baselines(known: StudyAnalysis) -> tuple[str, str]:
     """What the input and the best classical method measure."""
-    digits = 4 if known.quantity.metric == "ssim" else 2
-    inputs = [value for kind, _, value in known.lines if kind == "input"]
-    rest = {label: value for kind, label, value in known.lines if kind != "input"}
-    best = min if METRICS[known.quantity.metric].is_error else max
+    return best_lines(known.lines, known.quantity.metric)
+
+
+def best_lines(lines: Sequence[tuple[str, str, float]], metric: str) -> tuple[str, str]:
+    """The same of kind, label and value of what needs no training."""
+    digits = 4 if metric == "ssim" else 2
+    inputs = [value for kind, _, value in lines if kind == "input"]
+    rest = {label: value for kind, label, value in lines if kind != "input"}
+    best = min if METRICS[metric].is_error else max
     top = best(rest, key=lambda label: rest[label]) if rest else ""
     return (f"{inputs[0]:.{digits}f}" if inputs else "", f"{rest[top]:.{digits}f} ({top})" if top else "")
 

@@ -127,6 +127,70 @@ def test_links_and_anchors(site: Path, pages: dict[Path, Page]) -> None:
     assert lost == []
 
 
+NEWCOMERS = {
+    "What is the least number of images to train on?": ("faq.html", "how-many-images-do-i-need", "nested subsets"),
+    "Does quality keep growing, or does it end?": ("faq.html", "does-quality-keep-growing-with-more-data", "floor"),
+    "Is it the data or the architecture?": ("faq.html", "is-more-data-or-a-larger-network-better", "surface over both"),
+    "I cannot afford all of it: which subset, and can I extrapolate?": (
+        "faq.html", "i-have-more-data-than-time-which-subset-do-i-train-on", "budget"),
+    "Is n patients, slices or patches?": ("faq.html", "what-does-n-count", "never divided between training and test"),
+    "What makes trainings of different n comparable, steps or epochs?": (
+        "faq.html", "steps-or-epochs-what-keeps-trainings-of-different-n-comparable", "until it has converged"),
+    "Why is my SSIM or PSNR not the paper's?": ("faq.html", "why-does-ssim-differ-between-tools", "data range"),
+    "How far do runs with other seeds differ?": ("faq.html", "how-many-seeds-do-i-need", "differ from run to run"),
+    "How many hours will this take?": ("faq.html", "how-long-will-it-take", "hours and"),
+    "I have no clean images: how do I judge quality?": ("faq.html", "i-have-no-clean-images-what-then", "noisy images"),
+    "I have one to twenty cases: what can I still do?": (
+        "faq.html", "i-have-only-a-handful-of-images-what-can-i-still-do", "pretrained"),
+    "Is my test set large enough?": ("faq.html", "is-my-test-set-large-enough", "test-size"),
+    "I have results in a table: do I train again?": ("how-to/own-numbers.html", "", "decide"),
+    "Can I start on a laptop, without a download?": ("start.html", "", "reconscale demo"),
+}  # fmt: skip
+"""What people ask in the trackers of reconstruction code, most often first: the page and the section that answer, and
+words of the answer. (Asked, for instance, in CSBDeep#23, nnUNet#1171 and #3010, DiffBIR#102, fastMRI#25, #122, #129 and
+#55, CAREamics#299 and #480, BasicSR#205, HAT#21, n2v#149, pytorch-LapSRN#16.)
+"""
+
+
+def article(path: Path) -> str:
+    """The page itself, without what the theme puts around it."""
+    text = path.read_text(encoding="utf-8")
+    return text[text.index("<article") : text.index("</article>")]
+
+
+def clicks(start: Path, most: int) -> dict[tuple[Path, str], int]:
+    """Page and anchor -> how many links of articles lead there from ``start``: all within ``most``."""
+    found, edge = {(start, ""): 0}, [start]
+    for count in range(1, most + 1):
+        new = []
+        for path in edge:
+            for link in Page(article(path)).links:
+                parts = urlsplit(link)
+                if parts.scheme or parts.netloc:
+                    continue
+                target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+                if target.suffix == ".html" and (target, parts.fragment) not in found:
+                    found[target, unquote(parts.fragment)] = count
+                    found.setdefault((target, ""), count)
+                    new.append(target)
+        edge = sorted(set(new))
+    return found
+
+
+@built_here
+def test_what_newcomers_ask_is_answered_within_two_clicks(site: Path) -> None:
+    reach = clicks((site / "index.html").resolve(), 2)
+    for question, (place, anchor, words) in NEWCOMERS.items():
+        path = (site / place).resolve()
+        # A section is a second click where the first one leads to its page, which lists them beside the text.
+        assert min(reach.get((path, anchor), 9), reach.get((path, ""), 9) + bool(anchor)) <= 2, question
+        text = article(path)
+        start = text.index(f'id="{anchor}"') if anchor else 0
+        end = text.find("<h3", start) if anchor else -1
+        answer = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text[start : end if end > 0 else None]))
+        assert words in answer, f"{question}: {words!r} is not in {place}#{anchor}"
+
+
 @built_here
 def test_pictures_have_words(pages: dict[Path, Page]) -> None:
     assert {str(path): page.silent for path, page in pages.items() if page.silent} == {}

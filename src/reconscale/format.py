@@ -143,5 +143,32 @@ def round_count(value: float) -> str:
     return round_interval(float(round(value)), 1) if 1 <= value < 9.5 else round_interval(value)
 
 
+def by_uncertainty(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A number and its interval with as many digits as the interval leaves a meaning: two of half its width.
+
+    >>> by_uncertainty(0.00185012, 0.00126204, 0.00269311), by_uncertainty(57.51, 43.35, 153.2)
+    (('0.00185', '0.00126', '0.00269'), ('58', '43', '153'))
+    >>> by_uncertainty(0.5, 0.5, 0.5), by_uncertainty(29.2134, float("nan"), float("nan"))
+    (('0.5', '0.5', '0.5'), ('29.21', 'unknown', 'unknown'))
+    """
+    half = 0.5 * (high - low)
+    if not (math.isfinite(half) and math.isfinite(value) and half > 0):
+        return general(value), general(low), general(high)
+    places = 1 - math.floor(math.log10(half))
+    if places > 8:
+        return general(value), general(low), general(high)
+    first, second, third = (plain(round(number, places), max(0, places)) for number in (value, low, high))
+    return first, second, third
+
+
+def format_factor(value: float) -> str:
+    """A factor above 1: of one near 1 what is above it matters, of a large one its size.
+
+    >>> format_factor(1.0234), format_factor(1.64), format_factor(86.42), format_factor(1234.0)
+    ('1.02', '1.64', '86', '1,200')
+    """
+    return f"{value:.3g}" if value < 10 else round_interval(value)
+
+
 def _trimmed(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"

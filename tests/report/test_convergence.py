@@ -53,7 +53,7 @@ def codes(study: Study, results: Sequence[Result], folder: Folder, probes: Seque
 def test_branches_that_still_gain_are_counted_with_what_they_need(tmp_path: Path) -> None:
     study, results = converging(lambda result: 0.2 if result.run.n >= 300 else 0.01)
     text = codes(study, results, Folder(tmp_path))["not-converged"]
-    assert "in 18 of 45 runs (n = 300, 600)" in text and "gained 0.2 dB" in text and "0.05 dB" in text
+    assert "in 18 of 45 runs (n = 300, 600)" in text and "up to 0.20 dB at" in text and "0.05 dB" in text
     assert "recipe.doublings = 3 would take up to" in text
     study, results = converging(lambda result: 0.01)
     (text,) = codes(study, results, Folder(tmp_path)).values()

@@ -31,7 +31,7 @@ def falling(exponent: float, noise: float = 0.0005) -> Points:
 
 def test_order_of_the_first_screen(written: Written) -> None:
     html = written.html
-    places = [html.index(mark) for mark in ('class="subtitle"', 'class="sentence"', 'id="trust"', 'id="plot-quality"', 'id="next-step"', 'id="gains"')]  # noqa: E501  # fmt: skip
+    places = [html.index(mark) for mark in ('class="subtitle"', 'class="sentence"', 'id="next-step"', 'id="trust"', 'id="plot-quality"', 'id="gains"')]  # noqa: E501  # fmt: skip
     assert places == sorted(places)
     assert html.count('id="plot-quality"') == 1
 

@@ -96,10 +96,10 @@ def test_page_is_safe_and_loads_nothing(written: Written, alone: Path) -> None:
 def test_order_of_the_page(written: Written) -> None:
     elements = check_safe(written.html)
     titles = [
-        "COLLECT MORE", "Can this be trusted?", "Quality against training set size", "Next step",
+        "COLLECT MORE", "Next step", "Can this be trusted?", "Quality against training set size",
         "What more would bring, and cost", "What to run next",
         "Data against network size",
-        "Quality against network size", "Exchange rates", "Pictures", "Other test sets",
+        "Quality against network size", "What one step of quality is worth", "Pictures", "Other test sets",
         "How the forecast was made and tested", "Findings", "What was measured", "Cost", "Training", "All runs",
         "Method", "Reproduce", "How to read this",
     ]  # fmt: skip
@@ -243,7 +243,8 @@ def test_only_small_png_files_of_the_folder_are_embedded(tmp_path: Path) -> None
         write_atomic(tmp_path / "in" / name, content)
     write_atomic(tmp_path / "d.png", good)
     assert (embedded(tmp_path / "in", "a.png") or "").startswith("data:image/png;base64,")
-    for name in ("b.png", "c.png", "../d.png", "missing.png", "", None, 3):
+    assert embedded(tmp_path / "in", "c.png") == ""  # there, and too large
+    for name in ("b.png", "../d.png", "missing.png", "", None, 3):
         assert embedded(tmp_path / "in", name) is None
 
 

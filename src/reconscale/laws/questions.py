@@ -21,9 +21,9 @@ from reconscale.laws.decisions.requirements import (
     NoiseLevel,
     Price,
     RequiredSize,
-    exchange_rates,
     price_next_step,
     size_for_target,
+    worth_of_step,
 )
 from reconscale.laws.decisions.value_of_information import Candidate
 from reconscale.laws.forecasting import BacktestRow, Forecast, backtest, forecast_curve
@@ -56,7 +56,7 @@ class Curve(CurvePosterior, Drawn):
     decide = make_gated_decision
     required_n = size_for_target
     price = price_next_step
-    exchanges = exchange_rates
+    exchanges = worth_of_step
     next_experiments = choose_experiments
     crossing = find_crossing
     compare = compare_curves
@@ -135,7 +135,7 @@ def price(points: Points, costs: Costs, *, seed: int = 0) -> Price:
 
 
 def exchanges(points: Points, noise: NoiseLevel | None = None, *, seed: int = 0) -> list[Exchange]:
-    """What 0.1 dB (or 2 % of an error) is worth: :func:`.decisions.requirements.exchange_rates`."""
+    """What 0.1 dB (or 2 % of an error) is worth: :func:`.decisions.requirements.worth_of_step`."""
     return infer(points, seed=seed).exchanges(noise)
 
 

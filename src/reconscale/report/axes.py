@@ -204,7 +204,7 @@ def heading(axes: AxesSpec, status: str, left: float, right: float) -> str:
     title = dict(STRETCHES)[status]
     share = math.log(right / max(left, axes.x[0])) / math.log(axes.x[1] / axes.x[0])
     words = (title, title.removeprefix("forecast "), title.split()[-1])
-    return next((text for text in words if share > 0.0115 * len(text)), words[-1])
+    return next((text for text in words if share > 0.014 * len(text)), words[-1])
 
 
 def spread_labels(heights: Sequence[float], gap: float) -> list[float]:

@@ -28,7 +28,7 @@ from reconscale.report.first_screen import answer_in_short, next_step_of, questi
 from reconscale.report.mixture import StudyMixture, mixes_grid, mixes_words
 from reconscale.report.page import Page, render
 from reconscale.report.page_plots import plots_of
-from reconscale.report.pictures import strips_of
+from reconscale.report.pictures import fitting, left_out_words, strips_of
 from reconscale.report.published import (
     Beside,
     published_tables,
@@ -130,7 +130,9 @@ def write_study(
     study, answer, done = known.study, known.answer, known.done
     profile, main, quantity = study.analysis.profile, study.images.main_test, known.quantity
     best = None if answer is None else answer.best
+    strips, left_out = fitting(strips_of(known.anchors, known.folder, done, best, main) if pictures else ())
     costs = cost_table(done, None if known.sets is None else known.sets.numbers("pixels")[0])
+    volumes = volumes_table(done if study.images.volumes else (), best, profile)
     faults, chosen = faults_table(read_incidents(known.folder.root)), read_choices(known.folder.root)
     extra = (
         runs_table(known.runs, known.results, main),
@@ -144,7 +146,7 @@ def write_study(
         explanation_table(known.explanation, done, best, main),
         known.steps,
         *((known.sets,) if known.sets is not None else ()),
-        *((volumes,) if len(volumes := volumes_table(done, best, profile)) else ()),
+        *((volumes,) if len(volumes) else ()),
         *published_tables(beside),
         *((known.mixture.table,) if known.mixture is not None else ()),
     )
@@ -156,7 +158,8 @@ def write_study(
         costs=page_text.costs(answer, costs, hours_from(done), study),
         cost_grid=html_tables.cost_grid(costs),
         training_budget=None if answer is None else training_budget_grid(tables["training-budget"], answer),
-        strips=strips_of(known.anchors, known.folder, done, best, main) if pictures else (),
+        strips=strips,
+        pictures_left=left_out_words(left_out, known.folder.root),
         explanation=_explained(known.explanation, tables["explanation"]),
         shift=html_tables.shift_grid(tables["shift"], quantity, main),
         volumes=volumes_grid(volumes, quantity),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from reconscale.files import to_json, write_atomic
-from reconscale.format import amount, format_chance, plain
+from reconscale.format import amount, format_chance, format_factor, plain
 from reconscale.laws import (
     Comparison,
     Curve,
@@ -65,7 +65,7 @@ class MethodComparison:
     Attributes:
         methods: the two.
         made: the comparison.
-        rates: exchange rates of each.
+        rates: what one step of quality is worth for each, in n, p and noise.
     """
 
     methods: tuple[Method, Method]
@@ -259,7 +259,7 @@ def differences_grid(differences: Table, known: MethodComparison) -> Grid | None
 
 
 def rates_grid(rates: Table) -> Grid | None:
-    """Exchange rates for the page; with a first column where there are several methods."""
+    """What one step is worth, for the page; with a first column where there are several methods."""
     if not len(rates):
         return None
     many = "method" in rates.columns
@@ -282,11 +282,11 @@ def _words(row: dict[str, Any]) -> str:
         return f"no {row['what']} up to 1000 times as large"
     if row["what"] == "sigma":
         return f"{plain(100 * (1 - row['factor']), 1)} % less noise"
-    return f"{row['factor']:.3g} × {row['what']}"
+    return f"{format_factor(row['factor'])} × {row['what']}"
 
 
 def _interval(row: dict[str, Any]) -> str:
     low, high = row["low90"], row["high90"]
     if row["what"] == "sigma":
         return " to ".join(f"{plain(100 * (1 - value), 1)} %" for value in (high, low) if value is not None)
-    return " to ".join("never" if value is None else f"{value:.3g} ×" for value in (low, high))
+    return " to ".join("never" if value is None else f"{format_factor(value)} ×" for value in (low, high))

@@ -90,12 +90,12 @@ def _unconverged(done: Sequence[Result], worthwhile: float, points: Points) -> l
         if not all(result.converged for result in done):
             return []
         return [finding("trained-out", runs=len(done), tolerance=done[0].run.recipe.tolerance)]
-    matters = _gain_of_selected(done, points) >= (worthwhile if METRICS[points.metric].unit == "dB" else DB)
+    gain = _gain_of_selected(done, points)
+    matters = gain >= (worthwhile if METRICS[points.metric].unit == "dB" else DB)
     recipe = open_ones[0].run.recipe
     hours = duration(sum(result.seconds for result in open_ones))  # twice the steps of a trunk cost as much again
     return [finding("not-converged" if matters else "nearly-converged", count=len(open_ones), runs=len(done),
-                    sizes=", ".join(f"{n:g}" for n in sorted({result.run.n for result in open_ones})),
-                    gain=float(np.median([result.branches[-1].gain or 0.0 for result in open_ones])),
+                    sizes=", ".join(f"{n:g}" for n in sorted({result.run.n for result in open_ones})), gain=gain,
                     tolerance=recipe.tolerance, doublings=recipe.doublings + 1, hours=hours)]  # fmt: skip
 
 

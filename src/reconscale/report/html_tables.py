@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconscale.format import MINUS, amount, duration, format_chance, general, number, plain, round_interval, short
+from reconscale.format import (
+    MINUS,
+    amount,
+    by_uncertainty,
+    duration,
+    format_chance,
+    number,
+    plain,
+    round_interval,
+    short,
+)
 from reconscale.laws import LAWS
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.crowds import MOST_CURVES, MOST_ROWS, cells_of_points, cells_of_runs, spaced
@@ -148,7 +158,7 @@ def laws_grid(laws: Table) -> Grid | None:
             if row["value"] is None:
                 rows.append((head, str(row["note"]), "", "", ""))
                 continue
-            value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
+            value, low, high = by_uncertainty(*(number(row[name]) for name in ("value", "low90", "high90")))
             scatter = "" if index else f"{100 * number(row['residual_sd']):.2g} %"
             rows.append((head, str(row["parameter"]), value, f"{low} to {high}", scatter))
     caption = "Named laws by least squares, with 90 % intervals that assume the law is true; no forecast uses them"

@@ -91,7 +91,7 @@ class Page:
         costs, cost_grid: what a doubling costs.
         training_budget: what training time buys.
         steps: the next experiments.
-        strips: pictures.
+        strips, pictures_left: pictures, and how many are left out, in a sentence.
         shift: other test sets.
         volumes, sets: every test volume, and what n means in slices and patients.
         landscape: how n and p go together.
@@ -133,6 +133,7 @@ class Page:
     training_budget: Grid | None = None
     steps: Grid | None = None
     strips: Sequence[Strip] = ()
+    pictures_left: str = ""
     shift: Grid | None = None
     volumes: Grid | None = None
     sets: Grid | None = None

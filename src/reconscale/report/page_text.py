@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from reconscale.format import amount, duration, format_chance, number, plain, short, times
 from reconscale.laws import METRICS, Hours
 from reconscale.report.analysis import Analysis, MetricFormat
-from reconscale.report.sentences import members_sentence
 from reconscale.report.tables import Table
 from reconscale.results import Result
 from reconscale.results.baseline_record import Baselines
@@ -174,7 +173,7 @@ def analysis(answer: Analysis | None) -> list[str]:
         "The forecast is Bayesian: one nested family of curves in the logarithm of the error (power laws with or "
         "without a floor, saturating, with up to two breaks) with a calibrated prior and a discrepancy that grows "
         "with the distance from the data, averaged with two naive forecasts (the last value, and a straight line in "
-        f"log-log). {' '.join(members_sentence(answer.forecast))} The back-test repeats the whole procedure without "
+        "log-log), whose weights stand with the forecast. The back-test repeats the whole procedure without "
         "the held-out sizes. The named laws are least-squares fits to the log error with a bootstrap over seeds and, "
         "where they are known, test images; no forecast uses them."
     ]
@@ -226,7 +225,7 @@ def landscape(answer: Analysis) -> list[str]:
     head = f"At n = {amount(n)} doubling p gains more than {answer.worthwhile:g} {unit}"
 
     def spelt(p: float) -> str:
-        return short(p) if p < float("inf") else f"more than {short(4 * most)}"
+        return short(float(f"{p:.2g}")) if p < float("inf") else f"more than {short(4 * most)}"
 
     verdict = f"up to about p = {spelt(median)} (90 % interval {spelt(low)} to {spelt(high)})."
     if median == float("inf"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from reconscale.results import Folder, Result
 from reconscale.results.baseline_record import Baselines
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST = 4_000_000
-"""Bytes; larger pictures are left out of the page."""
+LARGEST = 900_000
+"""Characters of all pictures of a page together, as they stand in it: with them it stays below 2 MB."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Picture:
     Attributes:
         title: what it is.
         note: its quality, or empty.
-        uri: the picture itself, as a data URI.
+        uri: the picture itself, as a data URI; empty: it is there, and too large for a page.
     """
 
     title: str
@@ -67,6 +67,54 @@ def strips_of(
     return strips
 
 
+def fitting(strips: Sequence[Strip], most: int = LARGEST) -> tuple[list[Strip], int]:
+    """The strips that a page has room for, in their order, and how many pictures that leaves out.
+
+    Strips are kept whole, so that what is compared stays side by side; only where the first is too large itself its
+    pictures are taken one by one.
+
+    Args:
+        strips: all of them.
+        most: characters of all pictures together.
+    """
+    kept: list[Strip] = []
+    room, total = most, sum(len(strip.pictures) for strip in strips)
+    for strip in strips:
+        fits = [picture for picture in strip.pictures if picture.uri]
+        if sum(len(picture.uri) for picture in fits) > room:
+            fits = [] if kept else _first_of(fits, room)
+        if len(fits) > 1:
+            kept.append(replace(strip, pictures=tuple(fits)))
+            room -= sum(len(picture.uri) for picture in fits)
+    return kept, total - sum(len(strip.pictures) for strip in kept)
+
+
+def left_out_words(count: int, folder: Path) -> str:
+    """That pictures are left out, and where they are; empty where none is.
+
+    Args:
+        count: how many.
+        folder: the results folder.
+    """
+    if not count:
+        return ""
+    are = "1 picture is" if count == 1 else f"{amount(count)} pictures are"
+    return (
+        f"{are} left out, so that this page stays small: the PNG files are in {folder.name}/anchors and beside the "
+        f"results of each run in {folder.name}."
+    )
+
+
+def _first_of(pictures: Sequence[Picture], room: int) -> list[Picture]:
+    """Those pictures, in their order, that fit."""
+    taken = []
+    for picture in pictures:
+        if len(picture.uri) <= room:
+            taken.append(picture)
+            room -= len(picture.uri)
+    return taken
+
+
 def _anchor_picture(anchors: Baselines, item: Mapping[str, Any], kind: str) -> Picture | None:
     uri = embedded(anchors.root, item.get(kind))
     psnr = item.get("psnr")
@@ -92,11 +140,18 @@ def _run_picture(
 
 
 def embedded(root: Path, name: object) -> str | None:
-    """A PNG file directly below ``root`` as a data URI; none where it is missing, too large, or something else."""
+    """A PNG file directly below ``root`` as a data URI; none where it is missing or something else.
+
+    Of a file that is too large for a page the text is empty.
+    """
     if not isinstance(name, str) or not name or Path(name).name != name:
         return None
     path = root / name
-    if not path.is_file() or path.stat().st_size > LARGEST:
+    if not path.is_file():
         return None
-    data = path.read_bytes()
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}" if data.startswith(SIGNATURE) else None
+    with path.open("rb") as file:
+        data = file.read(LARGEST)
+        more = bool(file.read(1))
+    if not data.startswith(SIGNATURE):
+        return None
+    return "" if more else f"data:image/png;base64,{base64.b64encode(data).decode()}"

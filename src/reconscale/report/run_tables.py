@@ -285,7 +285,7 @@ def baseline_findings(
     if converged:
         return (finding("classical-is-better", n=largest, label=label, value=value, reached=reached),)
     text = (
-        f"at n = {largest:g} the networks do not reach {label}, which needs no training, {numbers}: they are too "
+        f"at n = {largest:g} the networks do not reach {label}, which needs no training {numbers}: they are too "
         "small, trained for too few steps or at a wrong rate, and the curve says more about that than about the data"
     )
     return (Finding("below-classical", text, "warning"),)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from reconscale.format import amount, duration, format_chance, general, number, plain, round_interval, short
+from reconscale.format import (
+    amount,
+    by_uncertainty,
+    duration,
+    format_chance,
+    general,
+    number,
+    plain,
+    round_interval,
+    short,
+)
 from reconscale.laws import Experiment, Finding, Forecast, Hours, Points
 from reconscale.laws.curve.posterior import ParameterSummary
 from reconscale.laws.decisions.gate import OBSTACLES, VALUES
@@ -216,9 +226,13 @@ def _to_collect(n: float, answer: Analysis) -> str:
     if more <= 0:
         return ""
     noun = answer.quantity.counted(more).removeprefix(amount(more)).strip()
+    twice = max(0, math.ceil(answer.bill("n", 2.0).images - 1e-6))
+    instead = f"more than doubling them takes ({amount(twice) if twice else 'none'})"
+    dear = f", {instead}: where they are dear, double them and see" if more > twice else ""
     if have is not None:
-        return f"; {amount(more)} more {noun} must be collected for it"
-    return f"; it takes {amount(more)} more {noun} than were used so far, and what is not at hand must be collected"
+        return f"; {amount(more)} more {noun} must be collected for it{dear}"
+    at_hand = ", and what is not at hand must be collected"
+    return f"; it takes {amount(more)} more {noun} than were used so far{at_hand}{dear}"
 
 
 def _unfinished(
@@ -412,7 +426,7 @@ def _laws(answer: Analysis) -> list[str]:
         if row["value"] is None:
             lines.append(f"  {row['law']}: {row['note']}")
             continue
-        value, low, high = (general(number(row[name])) for name in ("value", "low90", "high90"))
+        value, low, high = by_uncertainty(*(number(row[name]) for name in ("value", "low90", "high90")))
         lines.append(f"  {row['law']}: {row['parameter']} = {value} ({low} to {high})")
     return ["named laws, with 90 % intervals that assume the law is true", *lines] if lines else []
 

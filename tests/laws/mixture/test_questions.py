@@ -78,6 +78,25 @@ def test_the_better_source_for_its_cost(curve):
     assert "best for the money" in str(best)
 
 
+def test_an_interval_of_one_value_is_said_as_a_chance(curve):
+    """All draws agree on the best mix, so both ends of its interval are the mix itself."""
+    best = curve.best_mix({"target": 20}, 1000)
+    agreed = dataclasses.replace(
+        best,
+        more={"target": 0.0, "others": 70.0},
+        low={"target": 0.0, "others": 69.8},
+        high={"target": 0.0, "others": 70.2},
+    )
+    said = str(agreed)
+    assert (
+        "is 70 of others and none" not in said
+        and "none of target and 70 of others, with a chance of 90 % or more" in said
+    )
+    assert "70 to 70" not in said and "0 to 0" not in said
+    open_ones = dataclasses.replace(agreed, low={"target": 0.0, "others": 40.0})
+    assert "70 of others (90 % interval 40 to 70)" in str(open_ones) and "with a chance" not in str(open_ones)
+
+
 def test_the_same_question_has_the_same_answer(curve):
     again = infer_mixture(additive())
     assert again.exchange_rates() == curve.exchange_rates() and again.gains() == curve.gains()
@@ -107,7 +126,7 @@ def test_shares_that_do_not_vary_identify_nothing():
     curve = infer_mixture(additive(mixes=ray))
     assert "sources-together" in codes(curve)
     (rate,) = curve.exchange_rates()
-    assert not rate.identified and "hardly say" in str(rate)
+    assert not rate.identified and "is worth is not known where" in str(rate)
     assert rate.rate.high / rate.rate.low > 10
 
 

@@ -349,10 +349,10 @@ def _about_steps(answer: Decision, points: Points) -> list[str]:
     if answer.gain_steps is None:
         return []
     metric, last = METRICS[points.metric], answer.last_gain_steps
-    measured = (
-        f" The last doubling of them gained {plain(last, metric.digits)} {metric.unit}." if last is not None else ""
-    )
-    return [f"{_about('the steps', answer.gain_steps, answer, points)}{measured}"]
+    if last is None:
+        return [_about("the steps", answer.gain_steps, answer, points)]
+    before = f"The last doubling of the steps gained {plain(last, metric.digits)} {metric.unit} there."
+    return [before, _about("the steps once more", answer.gain_steps, answer, points)]
 
 
 def _lacking_p(points: Points) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
-from reconscale.format import amount, duration, format_chance, round_count, round_interval
+from reconscale.format import amount, duration, format_chance, format_factor, round_count, round_interval
 from reconscale.laws.curve_posterior import DRAWS, CurvePosterior
 from reconscale.laws.decisions.costs import Costs
 from reconscale.laws.decisions.intervals import Interval, format_counts, format_interval, likelihood_words, summarise
@@ -275,7 +275,7 @@ class Exchange:
     basis: str
 
 
-def exchange_rates(curve: CurvePosterior, noise: NoiseLevel | None = None) -> list[Exchange]:
+def worth_of_step(curve: CurvePosterior, noise: NoiseLevel | None = None) -> list[Exchange]:
     """What 0.1 dB (2 % of an error, 0.01 SSIM) is worth at the largest n, for the network chosen there.
 
     Args:
@@ -385,5 +385,5 @@ def _said(item: Exchange, unit: str) -> str:
     noun = unit if item.what == "n" else "parameters"
     if np.isinf(factor.median):
         return f"no number of {noun} up to {REACH:,.0f} times"
-    high = "more than 1,000" if np.isinf(factor.high) else f"{factor.high:.3g}"
-    return f"{factor.median:.3g} times the {noun} ({factor.low:.3g} to {high})"
+    high = "more than 1,000" if np.isinf(factor.high) else format_factor(factor.high)
+    return f"{format_factor(factor.median)} times the {noun} ({format_factor(factor.low)} to {high})"

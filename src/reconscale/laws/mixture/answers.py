@@ -42,13 +42,14 @@ class ExchangeRate:
         rate = self.rate
         high = "any number" if rate.high == float("inf") else round_interval(rate.high)
         middle = "any number" if rate.median == float("inf") else round_interval(rate.median)
-        said = (
-            f"One image of {self.target} is worth {middle} ({round_interval(rate.low)} to {high}) of {self.source}, "
-            f"where there are {spell_mix(self.mix)}"
-        )
+        there = f"where there are {spell_mix(self.mix)}"
+        span = f"{round_interval(rate.low)} to {high}"
         if not self.identified:
-            return f"{said}; the measurements hardly say: this is mostly what was believed before them."
-        return f"{said}."
+            return (
+                f"How many images of {self.source} one of {self.target} is worth is not known {there}: the interval, "
+                f"{span}, is hardly narrower than before any measurement."
+            )
+        return f"One image of {self.target} is worth {middle} ({span}) of {self.source}, {there}."
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,17 @@ class BestMix:
     def __str__(self) -> str:
         best, metric = self.source, METRICS[self.metric]
         one = f"If it is one source, collect {best}: best for the money with chance {format_chance(self.first[best])}."
-        parts = []
+        parts, open_ones = [], 0
         for name, more in self.more.items():
-            known = format_counts(Interval(more, self.low[name], self.high[name], 0.0))
-            parts.append(f"{round_count(more)} of {name} ({known})")
+            parts.append(f"{round_count(more)} of {name}" if round_count(more) != "0" else f"none of {name}")
+            ends = {round_count(value) for value in (self.low[name], more, self.high[name])}
+            if len(ends) > 1:
+                open_ones += 1
+                parts[-1] += f" ({format_counts(Interval(more, self.low[name], self.high[name], 0.0))})"
+        sure = "" if open_ones else ", with a chance of 90 % or more"  # both ends of all intervals are the mix itself
         chance = self.gain.probability
         return (
-            f"{one} For {round_interval(self.budget)}, the best mix to collect is {' and '.join(parts)}; it "
+            f"{one} For {round_interval(self.budget)}, the best mix to collect is {' and '.join(parts)}{sure}; it "
             f"{metric.tell('', self.gain.median).strip()} ({plain(self.gain.low, metric.digits)} to "
             f"{plain(self.gain.high, metric.digits)}; worthwhile: {likelihood_words(chance)}, {format_chance(chance)})."
         )
