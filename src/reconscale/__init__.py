@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         runs_of,
     )
     from reconscale.study.budget import Budget
+    from reconscale.study.external import ExternalStudy
     from reconscale.study.mri import MASKS, MaskKind
     from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
@@ -93,6 +94,7 @@ _HOME = {
     **dict.fromkeys(("Study", "load_study", "parse_study", "runs_of"), "reconscale.study"),
     "load_points": "reconscale.results.measurements",
     "Budget": "reconscale.study.budget",
+    "ExternalStudy": "reconscale.study.external",
     **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }
 
@@ -111,6 +113,7 @@ __all__ = [
     "Costs",
     "Curve",
     "ExecutionConfig",
+    "ExternalStudy",
     "Folder",
     "Job",
     "Ledger",

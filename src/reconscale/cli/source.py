@@ -249,9 +249,9 @@ def open_source(
         raise UserError(path, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
     from reconscale.results import Folder
     from reconscale.results.external_results import ExternalFolder
-    from reconscale.study.external import ExternalStudy, open_study
+    from reconscale.study.external import ExternalStudy, load_study
 
-    study = open_study(path)
+    study = load_study(path)
     if isinstance(study, ExternalStudy):
         if profile or test_set:
             raise UserError(path, "--profile and --test-set are for studies of networks of ours", "leave them out")

@@ -30,9 +30,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def load(path: Path) -> tuple[Study, Folder]:
     """A study and the folder of its results."""
     from reconscale.results import Folder
-    from reconscale.study import load_study
+    from reconscale.study import load_our_study
 
-    return load_study(path), Folder.beside(path)
+    return load_our_study(path), Folder.beside(path)
 
 
 def where_to_run(

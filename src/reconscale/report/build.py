@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -68,9 +69,12 @@ from reconscale.report.training_budget import training_budget_grid, training_bud
 from reconscale.report.trust import find_trust
 from reconscale.results import Folder, Result
 from reconscale.results.choices import read_choices
-from reconscale.results.results_folder import folder_of, others_sentence, read_incidents
+from reconscale.results.external_points import points_of_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.results_folder import folder_of, others_sentence, own_root, read_incidents
 from reconscale.study import Run, Study
 from reconscale.study.defaults import written_out
+from reconscale.study.external import ExternalStudy, load_study
 
 Progress = Callable[[str], None]
 MOST_RECORDS = 20_000
@@ -78,9 +82,9 @@ MOST_RECORDS = 20_000
 
 
 def report_study(
-    study: Study,
-    folder: Folder | str | Path,
-    out: str | Path,
+    study: Study | ExternalStudy | str | Path,
+    folder: Folder | str | Path | None = None,
+    out: str | Path | None = None,
     *,
     pictures: bool = True,
     progress: Progress | None = None,
@@ -89,9 +93,10 @@ def report_study(
     """Write the report of a study, however far it is.
 
     Args:
-        study: the study.
-        folder: its results folder, or the path of that.
-        out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
+        study: the study, or its file or folder: also a folder of ``rs.measure``, or of a file with ``[command]``.
+        folder: its results folder, or the path of that; none: ``runs`` beside the study file.
+        out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing; none:
+            ``report`` beside the results folder.
         pictures: whether reconstructed images are embedded.
         progress: called with what is being done.
         spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
@@ -100,10 +105,19 @@ def report_study(
         The path of ``report.html``.
 
     Raises:
-        UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
+        UserError: the study cannot be read, it is not known where its results are, a result is damaged, results were
+            measured on different images, or ``out`` cannot be written to.
     """
-    known = analyse_study(study, folder_of(folder), progress=progress)
-    return write_study(known, Path(out), pictures=pictures, progress=progress, spreadsheet=spreadsheet)
+    study = load_study(study) if isinstance(study, str | Path) else study
+    root = own_root(study, folder)
+    out = root.parent / "report" if out is None else Path(out)
+    if isinstance(study, ExternalStudy):
+        points = points_of_external(study, ExternalFolder(root).results(study.runs()), root.parent)
+        again = f"reconscale report {shlex.quote(str(root.parent))}"
+        return report_points(points, out, title=study.name, worthwhile=study.worthwhile, command=again,
+                             spreadsheet=spreadsheet)  # fmt: skip
+    known = analyse_study(study, folder_of(folder or root), progress=progress)
+    return write_study(known, out, pictures=pictures, progress=progress, spreadsheet=spreadsheet)
 
 
 def write_study(

@@ -7,6 +7,7 @@ gets the items of a run and gives back what it measured on the test items; every
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
+from reconscale.format import times
 from reconscale.laws.metrics import METRICS, Metric, register
-from reconscale.study.base import OWN, FrozenModel, as_tuples
+from reconscale.shown import Drawn
+from reconscale.study.base import OWN, FrozenModel, PlacedModel, as_tuples
 from reconscale.study.images.own_split import OwnSplit, fill_in_counts
 from reconscale.study.mistakes import sentences
 from reconscale.study.own_metric import OwnMetric
@@ -185,7 +188,7 @@ class ExternalRun(FrozenModel):
         return ", ".join([f"n {self.n}", *([] if self.width is None else [f"width {self.width}"]), f"seed {self.seed}"])
 
 
-class ExternalStudy(FrozenModel):
+class ExternalStudy(Drawn, PlacedModel):
     """A study whose networks are trained by other code.
 
     Attributes:
@@ -206,6 +209,19 @@ class ExternalStudy(FrozenModel):
     sweep: tuple[Grid, ...]
     analysis: ExternalAnalysis = Field(default_factory=ExternalAnalysis)
     metric: OwnMetric | None = None
+
+    def __repr__(self) -> str:
+        return f"Study({self.name}: trained by {self.trainer_words}, {times(len(self.runs()), 'run')})"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    @property
+    def trainer_words(self) -> str:
+        """What trains, in words."""
+        if self.command is not None:
+            return f"the command {shlex.join(self.command.run)}"
+        return f"the function {self.callable.name}" if self.callable is not None else "other code"
 
     @model_validator(mode="before")
     @classmethod
@@ -275,7 +291,7 @@ def load_external(path: str | Path) -> ExternalStudy:
         UserError: the file is missing, is not TOML, or says something that such a study cannot be.
     """
     path = study_path(path)
-    return parse_external(read_content(path), path)
+    return _parsed(read_content(path), path)
 
 
 def parse_external(content: Mapping[str, Any], where: object) -> ExternalStudy:
@@ -290,6 +306,10 @@ def parse_external(content: Mapping[str, Any], where: object) -> ExternalStudy:
         raise UserError(where, sentences(error, ExternalStudy), "mend the study file and run again") from error
 
 
+def _parsed(content: Mapping[str, Any], path: Path) -> ExternalStudy:
+    return parse_external(content, path).kept_in(path.parent / "runs")
+
+
 def is_external(path: str | Path) -> bool:
     """Whether a study file has ``[command]`` or ``[callable]``.
 
@@ -300,14 +320,34 @@ def is_external(path: str | Path) -> bool:
     return any(table in content for table in ELSEWHERE)
 
 
-def open_study(path: str | Path) -> Any:
-    """A ``Study``, or an ``ExternalStudy`` where the file has ``[command]`` or ``[callable]``.
+def load_study(path: str | Path) -> Any:
+    """Read a study file, of any kind.
+
+    Args:
+        path: a TOML file, or the folder of a ``study.toml``: also one that ``rs.measure`` wrote.
+
+    Returns:
+        A ``Study``; an ``ExternalStudy`` where other code trains: the file has ``[command]``, or ``[callable]``, which
+        is what ``rs.measure`` writes. Both have ``figure()``, ``plot(ax)`` and ``results_folder``.
 
     Raises:
-        UserError: see ``load_study``.
+        UserError: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
+            in one go, with its place and the nearest right word.
     """
     path = study_path(path)
     content = read_content(path)
     recall_parts(path.parent / "runs")
     elsewhere = any(table in content for table in ELSEWHERE)
-    return parse_external(content, path) if elsewhere else complete_study(content, path)
+    return _parsed(content, path) if elsewhere else complete_study(content, path)
+
+
+def refuse_other_code(study: object) -> None:
+    """Refuse to train networks of other code here.
+
+    Raises:
+        UserError: the study is an ``ExternalStudy``.
+    """
+    if not isinstance(study, ExternalStudy):
+        return
+    again = "call rs.measure again, with the same folder" if study.command is None else "use `reconscale run STUDY`"
+    raise UserError(f"study '{study.name}'", f"is trained by {study.trainer_words}", again)

@@ -23,8 +23,8 @@ MOST_BYTES = 1 << 20
 """Bytes of a study file."""
 
 
-def load_study(path: str | Path) -> Study:
-    """Read a study file.
+def load_our_study(path: str | Path) -> Study:
+    """Read the study file of networks of ours; :func:`reconscale.study.external.load_study` reads any.
 
     Args:
         path: a TOML file, or the folder of a ``study.toml``.
@@ -50,7 +50,7 @@ def complete_study(content: Mapping[str, Any], path: Path) -> Study:
         path: of the study file.
 
     Raises:
-        UserError: see :func:`load_study`.
+        UserError: see :func:`load_our_study`.
     """
     complete = with_proposed(content, path.parent / "runs")
     if missing := [name for name in open_axes(complete) if name != "seed"]:
@@ -58,7 +58,7 @@ def complete_study(content: Mapping[str, Any], path: Path) -> Study:
         parse_study({**complete, "sweep": placed}, path, beside=path.parent)  # what else is wrong is said first
         raise UserError(f"{path}, [sweep]", f"has no {' and no '.join(missing)}",
                         "give it, or let runs be chosen: reconscale run STUDY --budget 2h")  # fmt: skip
-    return parse_study(complete, path, beside=path.parent)
+    return parse_study(complete, path, beside=path.parent).kept_in(path.parent / "runs")
 
 
 ELSEWHERE = ("command", "callable")
@@ -104,7 +104,7 @@ def parse_study(content: Mapping[str, Any], where: object = "study", *, beside: 
         beside: the folder that files which it names (masks, weights) are seen from; none: the working directory.
 
     Raises:
-        UserError: see :func:`load_study`.
+        UserError: see :func:`load_our_study`.
     """
     try:
         return Study.model_validate(as_tuples(_with_files(content, Path(beside or "."))))

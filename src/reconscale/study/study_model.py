@@ -11,7 +11,7 @@ from reconscale.errors import suggest
 from reconscale.laws.points import METRICS
 from reconscale.shown import Drawn
 from reconscale.study.analysis_settings import Analysis
-from reconscale.study.base import FrozenModel
+from reconscale.study.base import PlacedModel
 from reconscale.study.camera import fill_in_camera
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.images import Images
@@ -25,7 +25,7 @@ from reconscale.study.run import AnyProblem, Architecture, Network, Recipe
 from reconscale.study.sweep import Override, Sweep, within
 
 
-class Study(Drawn, FrozenModel):
+class Study(Drawn, PlacedModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:

@@ -26,6 +26,7 @@ from reconscale.results.trunks import continuing_runs, continuing_sentence
 from reconscale.results.under_way import recorded_progress
 from reconscale.study import Plan, Run, Study, runs_of
 from reconscale.study.budget import Budget
+from reconscale.study.external import refuse_other_code
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.training import checkpoint
 from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
@@ -183,6 +184,7 @@ def plan(
     Raises:
         UserError: see :func:`prepare`; a damaged result.
     """
+    refuse_other_code(study)
     folder, where, began = folder_of(folder), (where or ExecutionConfig()).resolved(), time.perf_counter()
     images = prepare(study, where, progress)
     check_initial(study, images.channels, folder)
@@ -255,6 +257,7 @@ def run(  # noqa: PLR0913 - options of a verb
         EndedOnPurpose: the first runs are no better than their input: see :mod:`reconscale.training.first_runs`.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
+    refuse_other_code(study)
     where, folder = (where or ExecutionConfig()).resolved(), folder_of(folder)
     options: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
     options["budget"] = budget
