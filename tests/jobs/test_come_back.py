@@ -97,7 +97,7 @@ width = [4]
         (tmp_path / name).mkdir()
         (tmp_path / name / "study.toml").write_text(text)
     a, b = (rs.load_study(tmp_path / name) for name in ("a", "b"))
-    assert a == b and hash(a) == hash(b) and a.results_folder != b.results_folder
+    assert a == b and a.results_folder != b.results_folder
     assert "done" not in a.figure().alt
     (tmp_path / "a" / "runs").mkdir()
     assert "0 of them done" in a.figure().alt and "0 of 2 runs" in a._repr_html_()
@@ -117,3 +117,37 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     assert len(rs.load_points(study, tmp_path / "mine")) == len(rs.load_points(study, rs.Folder(tmp_path / "mine/runs")))
     with pytest.raises(rs.UserError, match="cannot be read|is missing|does not exist|not there"):
         rs.load_points(tmp_path / "none")
+
+
+MY_PARTS = """
+import reconscale as rs
+rs.METRICS["noodles"] = rs.Metric("noodles", "lower", "bowls")
+"""
+
+
+def in_a_fresh_process(*words: object) -> tuple[int, str]:
+    """Exit code and all output of a command."""
+    command = [sys.executable, "-m", "reconscale", *map(str, words)]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    return outcome.returncode, outcome.stdout + outcome.stderr
+
+
+def test_a_command_remembers_the_metric_of_a_plugin(tmp_path: Path) -> None:
+    path, plugin = write_study(tmp_path / "mine") / "study.toml", tmp_path / "my_parts.py"
+    plugin.write_text(MY_PARTS)
+    script = path.parent / "train.py"
+    script.write_text(script.read_text().replace('"psnr": each', '"noodles": 1 / base').replace('"validation": base', '"validation": 1 / base'))  # noqa: E501
+    few = path.read_text().replace("width = [4, 8]", "width = [4]").replace("seed = [0, 1]", "seed = [0]")
+    path.write_text(few + '[analysis]\nmetric = "noodles"\n')
+    assert "pass --plugin" in in_a_fresh_process("status", path)[1]
+    code, said = in_a_fresh_process("run", path, "--allow-commands", "--plugin", plugin)
+    assert code == 0, said
+    code, said = in_a_fresh_process("decide", path)
+    assert code == 0 and "noodles" not in said.lower().split("\n")[0], said
+    assert in_a_fresh_process("report", path)[0] == 0
+    assert "noodles" in (path.parent / "report" / "report.html").read_text()
+    next(path.parent.glob("runs/n2-*/result.json")).unlink()
+    again = in_a_fresh_process("status", path)[1].splitlines()[-1].removeprefix("continue with: reconscale ")
+    assert f"--plugin {plugin}" in again
+    assert in_a_fresh_process("run", path, "--allow-commands")[0] == 0  # what is remembered is enough
+    assert in_a_fresh_process("status", path)[1].startswith("3 done")

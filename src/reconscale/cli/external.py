@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconscale.cli.display import VERBOSITY, RunsProgress, echo, errors, print_json
 from reconscale.cli.live_curve import curve_of_external
-from reconscale.cli.next_command import command
+from reconscale.cli.next_command import command, known_plugins
 
 if TYPE_CHECKING:
     from reconscale.results import Status
@@ -79,7 +79,7 @@ def status_external(path: Path, json: bool) -> None:
     if json:
         print_json(asdict(found))
         return
-    again = command("run", path, allow_commands=True)
+    again = command("run", path, allow_commands=True, plugin=known_plugins(ExternalFolder.beside(path)))
     retry = f"{again} --retry-failed"
     if study.callable is not None:
         script = study.callable.script

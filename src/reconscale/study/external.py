@@ -291,7 +291,9 @@ def load_external(path: str | Path) -> ExternalStudy:
         UserError: the file is missing, is not TOML, or says something that such a study cannot be.
     """
     path = study_path(path)
-    return _parsed(read_content(path), path)
+    content = read_content(path)
+    recall_parts(path.parent / "runs")
+    return _parsed(content, path)
 
 
 def parse_external(content: Mapping[str, Any], where: object) -> ExternalStudy:
