@@ -113,8 +113,14 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(rs.UserError, match="leave 'ssim' out"):
         rs.load_points(study, profile="ssim")
     with pytest.raises(rs.UserError, match="was not read from a file"):
-        rs.load_points(rs.parse_study({"name": "x", "problem": {"kind": "denoising"}, "images": IMAGES, "sweep": {"n": [2], "width": [4]}}))
-    assert len(rs.load_points(study, tmp_path / "mine")) == len(rs.load_points(study, rs.Folder(tmp_path / "mine/runs")))
+        rs.load_points(
+            rs.parse_study(
+                {"name": "x", "problem": {"kind": "denoising"}, "images": IMAGES, "sweep": {"n": [2], "width": [4]}}
+            )
+        )
+    assert len(rs.load_points(study, tmp_path / "mine")) == len(
+        rs.load_points(study, rs.Folder(tmp_path / "mine/runs"))
+    )
     with pytest.raises(rs.UserError, match="cannot be read|is missing|does not exist|not there"):
         rs.load_points(tmp_path / "none")
 
@@ -136,7 +142,11 @@ def test_a_command_remembers_the_metric_of_a_plugin(tmp_path: Path) -> None:
     path, plugin = write_study(tmp_path / "mine") / "study.toml", tmp_path / "my_parts.py"
     plugin.write_text(MY_PARTS)
     script = path.parent / "train.py"
-    script.write_text(script.read_text().replace('"psnr": each', '"noodles": 1 / base').replace('"validation": base', '"validation": 1 / base'))  # noqa: E501
+    script.write_text(
+        script.read_text()
+        .replace('"psnr": each', '"noodles": 1 / base')
+        .replace('"validation": base', '"validation": 1 / base')
+    )
     few = path.read_text().replace("width = [4, 8]", "width = [4]").replace("seed = [0, 1]", "seed = [0]")
     path.write_text(few + '[analysis]\nmetric = "noodles"\n')
     assert "pass --plugin" in in_a_fresh_process("status", path)[1]

@@ -109,7 +109,7 @@ class StudySource:
     @cached_property
     def judged(self) -> Sequence[Result]:
         """Those that the curve over n is of: all, or where images come from several sources those of one mix."""
-        from reconscale.results.mixture_points import judged_results
+        from reconscale.results.judged import judged_results
         from reconscale.study import runs_of
 
         return judged_results(self.study, self.results, runs_of(self.study))

@@ -17,7 +17,8 @@ from reconscale.report.marks import Figure
 from reconscale.report.mixture_figure import mixture_figure
 from reconscale.report.tables import Cell, Grid, Table
 from reconscale.results import Folder, Result
-from reconscale.results.mixture_points import judged_words, load_mixture
+from reconscale.results.judged import judged_words
+from reconscale.results.mixture_points import load_mixture
 from reconscale.study import Run, Study
 from reconscale.study.mixes import mix_words
 from reconscale.study.profiles import PROFILES

@@ -26,8 +26,8 @@ from reconscale.report.training_budget import hours_of_step
 from reconscale.results import Folder, Result
 from reconscale.results.baseline_record import Baselines, read_baselines
 from reconscale.results.choices import read_choices
+from reconscale.results.judged import judged_findings, judged_results
 from reconscale.results.measurements import noise_levels_from_results, points_from_results
-from reconscale.results.mixture_points import judged_findings, judged_results
 from reconscale.results.probes import Probe, read_probes, with_probes
 from reconscale.results.results_folder import image_cautions, images_at_hand
 from reconscale.study import Run, Study, runs_of

@@ -13,7 +13,7 @@ from reconscale.errors import UserError
 from reconscale.laws import METRICS, NoiseLevel, Points, finding, select_width
 from reconscale.results.external_points import points_of_external
 from reconscale.results.external_results import ExternalFolder
-from reconscale.results.mixture_points import judged_findings, judged_results
+from reconscale.results.judged import judged_findings, judged_results
 from reconscale.results.result import Result
 from reconscale.results.results_folder import Folder, folder_of, own_root
 from reconscale.results.score_tables import scores_of_runs

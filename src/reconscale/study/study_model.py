@@ -106,7 +106,7 @@ class Study(Drawn, PlacedModel):
             raise ValueError(f"problem.truth: {why}; study one source, or images with a truth")
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
-        check_mixes(self.images, self.sweep.mix)
+        check_mixes(self.images.source_names, self.sweep.mix)
         check_grey_levels(self.problem)
         return self
 

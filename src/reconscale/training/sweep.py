@@ -19,7 +19,7 @@ from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
 from reconscale.results import Folder, Result, Status
-from reconscale.results.mixture_points import judged_results
+from reconscale.results.judged import judged_results
 from reconscale.results.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.results.results_folder import Incident, append_incident, folder_of, image_cautions
 from reconscale.results.trunks import continuing_runs, continuing_sentence

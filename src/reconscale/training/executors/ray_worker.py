@@ -2,7 +2,8 @@
 
 A slot is a process of Ray; each run is a process of its own below it, as on one machine (``local``). Where the folder
 of results is not shared, checkpoints, trunks and results travel to the driver as they are written, and from it the
-weights that runs begin with and the trunks that they may continue from; where the packed images are not there, they are fetched from the driver's node once.
+weights that runs begin with and the trunks that they may continue from; where the packed images are not there, they
+are fetched from the driver's node once.
 """
 
 from __future__ import annotations
