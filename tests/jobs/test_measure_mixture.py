@@ -55,7 +55,11 @@ def test_commands_take_its_folder(tmp_path: Path) -> None:
     assert code == 0 and "scanner alone" in out
     code, _, err = call("report", tmp_path / "mine")
     page = (tmp_path / "mine" / "report" / "report.html").read_text()
-    assert code == 0 and "scanner alone" in page, err
+    assert code == 0 and "scanner alone" in page and "One image of scanner is worth" in page.replace("item", "image"), (
+        err
+    )
+    assert (tmp_path / "mine" / "report" / "mixes.csv").is_file() and "5 scanner + 40 others" in page
+    assert rs.report_study(tmp_path / "mine", out=tmp_path / "page").read_text().count("5 scanner + 40 others")
     points = rs.load_points(tmp_path / "mine")  # the curve over n is of one mix
     assert sorted(points.n) == [5, 5, 10, 10, 20, 20] and "one-mix" in {f.code for f in points.findings}
     figure = rs.load_study(tmp_path / "mine").figure()

@@ -13,6 +13,7 @@ from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.laws import Costs, Finding, Metric, NoiseLevel, Points
+    from reconscale.report.mixture import Mixes
     from reconscale.results import Folder, Result
     from reconscale.results.external_results import ExternalFolder
     from reconscale.study import Study
@@ -38,6 +39,11 @@ class CsvSource:
     def name(self) -> str:
         """What to call it."""
         return self.path.stem
+
+    @property
+    def mixes(self) -> None:
+        """What a page says of several sources: a table of points has one."""
+        return
 
     @property
     def noise(self) -> NoiseLevel | None:
@@ -186,6 +192,13 @@ class ExternalSource:
         from reconscale.results.external_points import points_of_external
 
         return points_of_external(self.study, self.folder.results(self.study.runs()), self.folder.root.parent)
+
+    @property
+    def mixes(self) -> Mixes:
+        """What a page says of several sources; nothing where there is one."""
+        from reconscale.report.mixture import mixes_of_external
+
+        return mixes_of_external(self.study, self.folder.results(self.study.runs()))
 
     @property
     def noise(self) -> NoiseLevel | None:

@@ -14,6 +14,7 @@ from typing import Any
 from reconscale.files import to_json, write_atomic
 from reconscale.format import amount, times
 from reconscale.laws import Finding, Points
+from reconscale.laws.findings import unique_findings
 from reconscale.report import figures, html_tables, page_text
 from reconscale.report.analysis import Analysis, analyse, decision_record, json_safe
 from reconscale.report.choices import choices_grid, choices_table
@@ -26,7 +27,7 @@ from reconscale.report.explanation import (
     explanation_table,
 )
 from reconscale.report.first_screen import answer_in_short, next_step_of, question_of
-from reconscale.report.mixture import StudyMixture, mixes_grid, mixes_words
+from reconscale.report.mixture import Mixes, StudyMixture, mixes_grid, mixes_of_external, mixes_words
 from reconscale.report.page import Page, render
 from reconscale.report.page_plots import plots_of
 from reconscale.report.pictures import strips_of
@@ -112,10 +113,11 @@ def report_study(
     root = own_root(study, folder)
     out = root.parent / "report" if out is None else Path(out)
     if isinstance(study, ExternalStudy):
-        points = points_of_external(study, ExternalFolder(root).results(study.runs()), root.parent)
+        results = ExternalFolder(root).results(study.runs())
+        points = points_of_external(study, results, root.parent)
         again = f"reconscale report {shlex.quote(str(root.parent))}"
         return report_points(points, out, title=study.name, worthwhile=study.worthwhile, command=again,
-                             spreadsheet=spreadsheet)  # fmt: skip
+                             spreadsheet=spreadsheet, mixes=mixes_of_external(study, results))  # fmt: skip
     known = analyse_study(study, folder_of(folder or root), progress=progress)
     return write_study(known, out, pictures=pictures, progress=progress, spreadsheet=spreadsheet)
 
@@ -204,6 +206,7 @@ def report_points(  # noqa: PLR0913 - options
     beside: Beside | None = None,
     statement: Sequence[str] = (),
     spreadsheet: str = "",
+    mixes: Mixes = None,
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -217,6 +220,7 @@ def report_points(  # noqa: PLR0913 - options
         beside: published curves to show beside this one, or None.
         statement: the paragraph on sample size to show; empty: none.
         spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
+        mixes: of several sources, what is said of them and the table of it; None where there is one.
 
     Returns:
         The path of ``report.html``.
@@ -225,7 +229,10 @@ def report_points(  # noqa: PLR0913 - options
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    tables = _tables(answer, baselines_table([]), (next_steps(answer), *published_tables(beside)), answer.findings)
+    sources, grid = (None, None) if mixes is None else mixes
+    findings = unique_findings(answer.findings, () if sources is None else sources.findings)
+    more = (next_steps(answer), *published_tables(beside), *(() if sources is None else (sources.table,)))
+    tables = _tables(answer, baselines_table([]), more, findings)
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
@@ -236,9 +243,11 @@ def report_points(  # noqa: PLR0913 - options
         method=page_text.analysis(answer),
         commands=(command,),
         statement=tuple(statement),
+        mixture=() if sources is None else sources.sentences,
+        mixes=grid,
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, Path(out), spreadsheet=spreadsheet)
+    return _write(page, answer, tables, Path(out), drawn=(None, sources), spreadsheet=spreadsheet)
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:
