@@ -264,21 +264,22 @@ def _budget(budget: str | None, until: str | None) -> Budget | None:
 def status(study: StudyPath, json: AsJson = False) -> None:
     """Show the progress of a study."""
     with handle_errors():
+        from reconscale.cli.external import status_cautions, status_external
         from reconscale.results.trunks import continuing_runs, continuing_sentence
         from reconscale.study import runs_of
 
         if _is_external(study):
-            from reconscale.cli.external import status_external
-
             status_external(study, json)
             return
         value, folder = load(study)
         runs = runs_of(value)
         found = folder.status(runs)
+        noticed = status_cautions(folder, runs, value.images)
         if json:
-            print_json(asdict(found))
+            print_json(asdict(found) | {"cautions": noticed})
             return
         again = command("run", study, data=known_data(folder, value.images), plugin=known_plugins(folder))
+        echo(*(f"caution: {sentence}" for sentence in noticed))
         _print_status(found, study, again, continuing_sentence(len(continuing_runs(folder, runs))))
 
 

@@ -22,6 +22,7 @@ from reconscale.results import Folder, Result, Status
 from reconscale.results.judged import judged_results
 from reconscale.results.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.results.results_folder import Incident, append_incident, folder_of, image_cautions
+from reconscale.results.seen_files import remember_files
 from reconscale.results.trunks import continuing_runs, continuing_sentence
 from reconscale.results.under_way import recorded_progress
 from reconscale.study import Plan, Run, Study, runs_of
@@ -284,7 +285,7 @@ def _run(
     runs = runs_of(study)
     with folder.held(), recorded_progress(folder.root, tell) as told, incident_log(folder, runs, told) as record:
         _refuse_beside_jobs(folder, where)
-        for caution in (*_pin(folder, images), *unseen_cautions(study, images)):
+        for caution in (*_pin(folder, images, where), *unseen_cautions(study, images)):
             record({"event": "note", "text": f"caution: {caution}"})
         training_sets(study, images, folder)
         explanation(study, images, folder, progress)
@@ -412,7 +413,7 @@ def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
             raise UserError(place.root, what, f"watch them with --slurm, or cancel them and delete {place.root}/.slurm")
 
 
-def _pin(folder: Folder, images: ImageSet) -> tuple[str, ...]:
+def _pin(folder: Folder, images: ImageSet, where: ExecutionConfig) -> tuple[str, ...]:
     """Remember which images this results folder was measured on, and refuse others; the cautions about them."""
     path = folder.root / "images.json"
     if not path.is_file():
@@ -422,6 +423,7 @@ def _pin(folder: Folder, images: ImageSet) -> tuple[str, ...]:
     elif read_json(path).get("digest") != images.digest:
         raise UserError(folder.root, "the images are not those that this study began with",
                       "restore them, or copy the study file to a new folder")  # fmt: skip
+    remember_files(folder.root, images.images, where.data_folder)
     return image_cautions(folder)
 
 
