@@ -64,7 +64,7 @@ class CsvSource:
             UserError: hours are priced.
         """
         from reconscale.laws import Costs
-        from reconscale.report.analysis import hours_unknown
+        from reconscale.laws.decisions.costs import hours_unknown
 
         if per_hour:
             raise UserError("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
@@ -213,7 +213,7 @@ class ExternalSource:
     def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
         """Prices, with the measured hours of the runs."""
         from reconscale.laws import Costs
-        from reconscale.report.analysis import hours_unknown
+        from reconscale.laws.decisions.costs import hours_unknown
         from reconscale.report.run_tables import hours_of_external
 
         known = hours_of_external(self.folder.results(self.study.runs(), images=False))

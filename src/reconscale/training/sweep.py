@@ -32,7 +32,7 @@ from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.training import checkpoint
 from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
-from reconscale.training.calibrate import RunCost, measure_costs, precision_of
+from reconscale.training.calibrate import RunCost, measure_costs, precision_of, precision_words
 from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
 from reconscale.training.evaluate import pixels_of, training_sets
@@ -349,6 +349,8 @@ class _Sweep:
         tell = self.first.tell
         with self.where.executor(tell) as executor:
             placements, measured, share = _measured(left, images, folder, executor, self.where)
+            if said := precision_words(folder, left, {run: place.precision for run, place in placements.items()}):
+                tell({"event": "note", "text": said})
             pictures = () if probes else measure_baselines(study, images, folder, self.progress)
             known = {} if probes else continuing_runs(folder, left)
             needs = {run.id: _need(measured.get(run.id), run, images, known.get(run.id, 0)) for run in left}
