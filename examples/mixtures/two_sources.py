@@ -26,43 +26,35 @@ def leaves(index):  # discs of random place, size and grey, the later ones in fr
     return image
 
 photos = [tiles(gray(name)) for name in names]
-truths = torch.tensor(np.concatenate(photos))[:, None]
+sheets = np.stack([leaves(index) for index in range(1000)])
+truths = torch.tensor(np.concatenate([*photos, sheets]))[:, None]
 scenes = [name for name, cut in zip(names, photos) for _ in cut]
-synthetic = torch.tensor(np.stack([leaves(index) for index in range(1000)]))[:, None]
+sources = {"photos": range(len(scenes)), "leaves": range(len(scenes), len(truths))}  # each index in one of them
+groups = {"photos": scenes, "leaves": sources["leaves"]}
 
-def train_with(others):  # a function for rs.measure that adds this many synthetic images
-    def train(job):
-        torch.set_num_threads(job.threads)
-        rng = torch.Generator().manual_seed(job.seed)
-        torch.manual_seed(job.seed)
-        mine = synthetic[torch.randperm(len(synthetic), generator=rng)[:others]]
-        x_all = torch.cat([truths[job.train], mine])
-        conv = lambda a, b: nn.Conv2d(a, b, 3, padding=1)
-        net = nn.Sequential(conv(1, 12), nn.ReLU(), conv(12, 12), nn.ReLU(), conv(12, 1))
-        optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
-        for step in range(STEPS):  # as many for every mix
-            x = x_all[torch.randint(len(x_all), (8,), generator=rng)]
-            y = x + 0.1 * torch.randn(x.shape, generator=rng)
-            loss = (y - net(y) - x).square().mean()
-            optimizer.zero_grad(), loss.backward(), optimizer.step(), schedule.step()
-        with torch.no_grad():
-            x = truths[job.test]
-            y = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-            return {"psnr": (-10 * (y - net(y) - x).square().mean((1, 2, 3)).log10()).tolist()}
-    return train
+def train(job):  # job.train holds the photographs of the mix, then its leaves; job.mix says how many of each
+    torch.set_num_threads(job.threads)
+    rng = torch.Generator().manual_seed(job.seed)
+    torch.manual_seed(job.seed)
+    conv = lambda a, b: nn.Conv2d(a, b, 3, padding=1)
+    net = nn.Sequential(conv(1, 12), nn.ReLU(), conv(12, 12), nn.ReLU(), conv(12, 1))
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
+    for step in range(STEPS):  # as many for every mix
+        x = truths[job.train][torch.randint(job.n, (8,), generator=rng)]
+        y = x + 0.1 * torch.randn(x.shape, generator=rng)
+        loss = (y - net(y) - x).square().mean()
+        optimizer.zero_grad(), loss.backward(), optimizer.step(), schedule.step()
+    with torch.no_grad():
+        x = truths[job.test]
+        y = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+        return {"psnr": (-10 * (y - net(y) - x).square().mean((1, 2, 3)).log10()).tolist()}
 
 quick = "--quick" in sys.argv
-counts, sizes = ([0, 30], [6, 40]) if quick else ([0, 10, 40, 160], [6, 15, 40, 100, 240])
-rows = {"photos": [], "leaves": [], "psnr": [], "seed": []}
-for others in counts:  # one study for each number of synthetic images, all tested on the same photographs
-    points = rs.measure(train_with(others), len(truths), groups=scenes, n=sizes, seed=2, val=20, test=200,
-                        folder=f"mixes/leaves-{others}", unit="photos", tell=lambda event: None)
-    for name, values in (("photos", points.n), ("leaves", [others] * len(points)), ("psnr", points.y), ("seed", points.seed)):
-        rows[name] += list(values)
-runs = rs.Mixture({"photos": rows["photos"], "leaves": rows["leaves"]}, rows["psnr"], rows["seed"], metric="psnr")
-for counted in zip(*rows.values()):
-    print("%d photos, %d leaves: %.3f dB (seed %d)" % counted)
+mix = {"photos": [6, 40], "leaves": [0, 30]} if quick else {"photos": [6, 15, 40, 100, 240], "leaves": [0, 10, 40, 160]}
+runs = rs.measure_mixture(train, sources, mix=mix, groups=groups, seed=2, val=20, test=200, folder="mixes", unit="tiles")
+for photos, leaves, psnr, seed in zip(*runs.n.values(), runs.y, runs.seed):
+    print(f"{photos:g} photos, {leaves:g} leaves: {psnr:.3f} dB (seed {seed})")
 curve = rs.infer_mixture(runs)
 here = {"photos": 40, "leaves": 40}
 print(*curve.exchange_rates(here), *curve.gains(have=here), curve.best_mix({"photos": 5}, 200, have=here), *curve.findings, sep="\n")

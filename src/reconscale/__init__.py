@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconscale.data.own_images import make_source
     from reconscale.errors import UserError
     from reconscale.importers import ColumnMapping, import_logs
-    from reconscale.jobs import Job, measure
+    from reconscale.jobs import Job, measure, measure_mixture
     from reconscale.laws import (
         LAWS,
         METRICS,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from reconscale.report import draw_points, report_points, report_study
     from reconscale.results import Folder
     from reconscale.results.measurements import load_points
+    from reconscale.results.mixture_points import load_mixture
     from reconscale.study import (
         LOSSES,
         PROBLEMS,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         runs_of,
     )
     from reconscale.study.budget import Budget
+    from reconscale.study.external import ExternalStudy
     from reconscale.study.mri import MASKS, MaskKind
     from reconscale.study.subsets import NestedShuffleSplit, subsets
     from reconscale.training import ExecutionConfig, plan, reconstruct, run
@@ -80,7 +82,7 @@ _HOME = {
     **dict.fromkeys(("METRICS", "Metric"), "reconscale.laws"),
     **dict.fromkeys(("MASKS", "MaskKind"), "reconscale.study.mri"),
     "Profile": "reconscale.study",
-    **dict.fromkeys(("Job", "measure"), "reconscale.jobs"),
+    **dict.fromkeys(("Job", "measure", "measure_mixture"), "reconscale.jobs"),
     **dict.fromkeys(("NestedShuffleSplit", "subsets"), "reconscale.study.subsets"),
     **dict.fromkeys(("Local", "Ray", "Slurm"), "reconscale.training.placement"),
     **dict.fromkeys(("Ledger", "LedgerCallback", "LedgerMixin"), "reconscale.ledger"),
@@ -91,8 +93,10 @@ _HOME = {
     **dict.fromkeys(("LOSSES", "PROBLEMS", "PROFILES", "SOURCES"), "reconscale.study"),
     "Folder": "reconscale.results",
     **dict.fromkeys(("Study", "load_study", "parse_study", "runs_of"), "reconscale.study"),
+    "load_mixture": "reconscale.results.mixture_points",
     "load_points": "reconscale.results.measurements",
     "Budget": "reconscale.study.budget",
+    "ExternalStudy": "reconscale.study.external",
     **dict.fromkeys(("ExecutionConfig", "plan", "reconstruct", "run"), "reconscale.training"),
 }
 
@@ -111,6 +115,7 @@ __all__ = [
     "Costs",
     "Curve",
     "ExecutionConfig",
+    "ExternalStudy",
     "Folder",
     "Job",
     "Ledger",
@@ -138,12 +143,14 @@ __all__ = [
     "infer",
     "infer_mixture",
     "list_split",
+    "load_mixture",
     "load_plugin",
     "load_points",
     "load_study",
     "make_family",
     "make_source",
     "measure",
+    "measure_mixture",
     "next_experiments",
     "parse_study",
     "plan",

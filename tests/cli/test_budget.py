@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from .calling import call
@@ -70,6 +71,38 @@ def test_a_study_without_a_grid_gets_one(tmp_path: Path) -> None:
     assert "no larger network" in call("decide", tmp_path)[2] or call("decide", tmp_path)[0] == 2
     code, _, errors = call("run", tmp_path, "--budget", "1run", "--workers", 1)
     assert code == 0 and "names no grid" not in errors
+
+
+def test_a_plan_without_a_grid_says_what_a_run_would_take(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(STUDY)
+    code, out, errors = call("plan", tmp_path, "--workers", 1, "--no-calibrate")
+    assert code == 0 and "note: the study names no grid; a run with a budget takes: n = [" in errors, errors
+    assert "width = [8, 16, 32], seed = [0, 1, 2]" in errors and not (tmp_path / "runs" / "sweep.json").exists()
+    again = next(line for line in out.splitlines() if "start with: " in line).partition("start with: reconscale ")[2]
+    assert "--budget 2h" in again and "chooses among these runs" in out
+    words = shlex.split(again.replace("2h", "1run"))
+    assert call(*words, "--keep-going", "--no-probe")[0] == 0
+    proposed = json.loads((tmp_path / "runs" / "sweep.json").read_text())
+    assert f"n = {proposed['n']}, width" in errors
+    assert "a run with a budget" not in call("plan", tmp_path, "--no-calibrate")[2]
+
+
+def test_auto_says_what_it_has_chosen_and_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY.replace('"fp32"', '"auto"') + "[sweep]\nn = [4]\nwidth = [4]\nseed = [0]\n")
+    flags = ("--workers", 1, "--keep-going", "--no-probe")
+    code, _, errors = call("run", tmp_path, *flags)
+    kept = tmp_path / "runs" / "precision.json"
+    first = json.loads(kept.read_text())["choice"]
+    assert code == 0 and f"precision = 'auto' is {first} for all runs of this folder" in errors
+    record = json.loads(next(tmp_path.glob("runs/*/result.json")).read_text())
+    assert record["provenance"]["precision"] == first
+    other = "bf16" if first.startswith("fp32") else "fp32"
+    kept.write_text(json.dumps({"choice": first}))
+    path.write_text(path.read_text().replace("seed = [0]", "seed = [0, 1]"))
+    kept.unlink()  # lost: the results know it
+    code, _, errors = call("run", tmp_path, *flags)
+    assert code == 0 and f"'auto' is {first}" in errors and other != json.loads(kept.read_text())["choice"]
 
 
 def test_bad_budgets(tmp_path: Path) -> None:

@@ -56,6 +56,21 @@ def test_json_and_one_copy(folder: Path) -> None:
     assert "caution: of one copy, fine texture counts as noise" in say(folder)[1]
 
 
+def test_gaussian_noise_has_no_photons_and_the_lines_of_one_copy_open(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for index, image in enumerate(pictures(4)):
+        write_image(tmp_path / f"{index}.png", np.round(255 * noisy(image, 12, None, rng)).astype(np.uint8))
+    code, out = say(tmp_path)
+    assert code == 0 and "Poisson part: none was found" in out and "photons =" not in out
+    lines = out.partition("in a study file:\n")[2]
+    study = tmp_path / "study.toml"
+    study.write_text('version = 2\nname = "x"\n' + lines + '\n[images]\nsource = "folder"\nval = 1\ntest = 1\n'
+                     "[sweep]\nn = [1]\nwidth = [4]\n")  # fmt: skip
+    made = load_study(study)
+    assert made.problem.truth == "noisy" and made.recipe.loss == "neighbor2neighbor"
+    assert made.problem.sigma == pytest.approx(12, abs=0.6)
+
+
 def test_twelve_bits_in_sixteen_are_asked_about_and_scaled_by_range(tmp_path: Path) -> None:
     rng, stack = np.random.default_rng(0), []
     image = next(pictures(1))[..., 0]

@@ -9,8 +9,7 @@ import pytest
 
 from reconscale.results import Folder, Result
 from reconscale.results.probes import longer_run, probes_folder
-from reconscale.study import runs_of
-from reconscale.study.study_file import load_study
+from reconscale.study import load_study, runs_of
 
 from .calling import call
 

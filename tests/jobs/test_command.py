@@ -55,7 +55,11 @@ seed = [0, 1]
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    folder = tmp_path / "my study"
+    return write_study(tmp_path / "my study")
+
+
+def write_study(folder: Path) -> Path:
+    """Items, a script that trains, and a study file."""
     for number in range(30):
         path = folder / "photos" / f"scene {number // 3}" / f"{number}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)

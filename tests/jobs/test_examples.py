@@ -61,10 +61,10 @@ def test_a_plain_script_as_a_command(tmp_path: Path) -> None:
     assert "At n = 24 images and p = 153 we measure" in call("decide", place)[1]
 
 
-def test_two_sources_through_measure(tmp_path: Path) -> None:
+def test_two_sources_through_one_call(tmp_path: Path) -> None:
     script = EXAMPLES / "mixtures" / "two_sources.py"
     page = (ROOT / "docs" / "how-to" / "mixtures.md").read_text()
-    (shown,) = re.findall(r"^```python\n(def train_with.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```python\n(sources = \{.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert shown.rstrip() in script.read_text()
     first = run(script, tmp_path, "--quick")
     assert first.count(" dB (seed ") == 8 and "One image of photos is worth " in first

@@ -89,21 +89,25 @@ def test_ids_are_those_of_the_mix_and_of_nothing_else() -> None:
 
 def test_the_target_alone_is_judged_where_it_has_three_sizes() -> None:
     study = parse_study(content())
-    judged = judged_runs(study, runs_of(study))
-    assert [run.n for run in judged] == [10, 20, 40] and all(shares_of(run)[0][1] == 1.0 for run in judged)
+    judged = judged_runs(study.images.source_names, runs_of(study))
+    assert [run.n for run in judged] == [10, 20, 40] and all(
+        shares_of(run, study.images.source_names)[0][1] == 1.0 for run in judged
+    )
 
 
 def test_else_the_mix_with_most_sizes() -> None:
     given = content()
     given["sweep"]["mix"] = given["sweep"]["mix"][1:]
     study = parse_study(given)
-    assert [run.mix for run in judged_runs(study, runs_of(study))] == [
+    assert [run.mix for run in judged_runs(study.images.source_names, runs_of(study))] == [
         {"photographs": 5, "deadleaves": 5},
         {"photographs": 10, "deadleaves": 10},
         {"photographs": 20, "deadleaves": 20},
     ]
     third = [run for run in runs_of(study) if run.mix["photographs"] != run.mix["deadleaves"]]
-    assert judged_runs(study, third) == third  # 3 + 7, 7 + 13 and 14 + 26 are one share but for rounding
+    assert (
+        judged_runs(study.images.source_names, third) == third
+    )  # 3 + 7, 7 + 13 and 14 + 26 are one share but for rounding
 
 
 def table(name: str, **values: Any) -> Callable[[dict[str, Any]], None]:

@@ -167,7 +167,7 @@ def report(  # noqa: PLR0913 - flags
             flags |= {"spreadsheet": spreadsheet or None}
             page = report_points(points, folder, title=opened.name, worthwhile=least, target=target,
                                  command=command("report", source, **flags), beside=published,
-                                 statement=said, spreadsheet=spreadsheet)  # fmt: skip
+                                 statement=said, spreadsheet=spreadsheet, mixes=opened.mixes)  # fmt: skip
         echo(*(line for paragraph in said for line in ("", paragraph)), *([""] if said else []), f"report: {page}")
 
 

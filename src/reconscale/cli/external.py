@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from reconscale.cli.display import VERBOSITY, RunsProgress, echo, errors, print_json
 from reconscale.cli.live_curve import curve_of_external
-from reconscale.cli.next_command import command
+from reconscale.cli.next_command import command, known_plugins
+from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.results import Status
     from reconscale.results.external_results import ExternalFolder
+    from reconscale.results.results_folder import AnyFolder
     from reconscale.study.external import ExternalStudy
+    from reconscale.study.images import Images
     from reconscale.training.executors.base import Tell
 
 AS_IT_IS: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
@@ -75,17 +78,31 @@ def status_external(path: Path, json: bool) -> None:
     from reconscale.study.external import load_external
 
     study = load_external(path)
-    found = ExternalFolder.beside(path).status(study.runs())
+    folder, runs = ExternalFolder.beside(path), study.runs()
+    found, noticed = folder.status(runs), status_cautions(folder, runs)
     if json:
-        print_json(asdict(found))
+        print_json(asdict(found) | {"cautions": noticed})
         return
-    again = command("run", path, allow_commands=True)
+    echo(*(f"caution: {sentence}" for sentence in noticed))
+    again = command("run", path, allow_commands=True, plugin=known_plugins(ExternalFolder.beside(path)))
     retry = f"{again} --retry-failed"
     if study.callable is not None:
         script = study.callable.script
         again = f"python {shlex.quote(script)}" if script.endswith(".py") else "the script that calls rs.measure"
         retry = f"{again}, with retry_failed=True in the call"
     print_external(found, path, retry, again)
+
+
+def status_cautions(folder: AnyFolder[Any, Any], runs: Sequence[Any], images: Images | None = None) -> list[str]:
+    """Why a command that comes next would refuse: results that cannot be read whole, and other images than before."""
+    from reconscale.results.seen_files import changed_files
+
+    said = []
+    try:
+        folder.results(runs)
+    except UserError as mistake:
+        said.append(str(mistake))
+    return said + [sentence for sentence in [changed_files(folder, images) if images else ""] if sentence]
 
 
 def print_external(found: Status, path: Path, retry: str, again: str) -> None:

@@ -129,9 +129,9 @@ def _cut(  # noqa: PLR0913 - what was asked
         return cut, problem or "denoising", level / 255
     from reconscale.data.image_set import open_images
     from reconscale.data.subset import ImageSubset
-    from reconscale.study import DenoisingProblem, load_study
+    from reconscale.study import DenoisingProblem, load_our_study
 
-    study = load_study(source)
+    study = load_our_study(source)
     options = study.images
     if options.volumes or not isinstance(study.problem, DenoisingProblem):
         raise UserError(

@@ -10,7 +10,7 @@ import typer
 
 from reconscale.cli.analysis import AsJson, Higher, MetricName, Profile, TestSet, finding_records
 from reconscale.cli.display import console, echo, handle_errors, plain_table, print_json
-from reconscale.cli.source import StudySource, is_csv, named_metric, open_source
+from reconscale.cli.source import ExternalSource, StudySource, is_csv, named_metric, open_source
 from reconscale.errors import UserError
 from reconscale.format import amount, format_chance, plain, round_count, round_interval, times
 
@@ -102,11 +102,12 @@ def _measured(
     if metric is not None:
         raise UserError(source, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
     opened = open_source(source)
-    if not isinstance(opened, StudySource):
-        raise UserError(source, "has networks of other code, trained on images of one source each",
-                        "write their numbers into a table with a column n_NAME for each source")  # fmt: skip
     from reconscale.results.mixture_points import load_mixture
 
+    if isinstance(opened, ExternalSource):
+        return load_mixture(opened.study, opened.folder, profile=profile, test_set=test_set, target=target), \
+               opened.worthwhile  # fmt: skip
+    assert isinstance(opened, StudySource)
     asked = {"profile": profile, "test_set": test_set, "target": target}
     from reconscale.laws.findings import unique_findings
     from reconscale.report.study_analysis import sources_findings

@@ -11,6 +11,7 @@ from reconscale.own_parts import loaded_plugins
 
 if TYPE_CHECKING:
     from reconscale.results import Folder
+    from reconscale.results.results_folder import AnyFolder
     from reconscale.study import Images
 
 DEFAULT_FLAGS: dict[str, Any] = {
@@ -82,7 +83,7 @@ def known_data(folder: Folder, images: Images) -> str | None:
     return str(known_place(folder.root) or "FOLDER")
 
 
-def known_plugins(folder: Folder) -> list[str]:
+def known_plugins(folder: AnyFolder[Any, Any]) -> list[str]:
     """What a command that trains needs: the plugins that are loaded, else those that the folder was trained with."""
     from reconscale.study.recorded_parts import recorded_places
 

@@ -151,7 +151,7 @@ def noise_lines(found: ImageNoise, limits: tuple[float, float] | None, brightest
     if found.photons:
         lines.append(f"Poisson part: {short(found.photons)} photons at white{_between(found.photons_interval)}")
     else:
-        lines.append("Poisson part: none to be seen")
+        lines.append("Poisson part: none was found, the noise is Gaussian as far as can be seen: leave photons out")
     if limits is not None:
         lines.append(f"in values of the files: {short((limits[1] - limits[0]) * found.sigma)} at black")
         lines += _camera_line(found, limits)
@@ -176,7 +176,11 @@ def _study_lines(found: ImageNoise) -> list[str]:
     lines = ["  [problem]", '  kind = "denoising"', f"  sigma = {said}"]
     if 0 < level < 1:
         lines.append('  sigma_unit = "grey levels"')
-    return lines + ([f"  photons = {float(f'{found.photons:.3g}'):g}"] if found.photons else [])
+    lines += [f"  photons = {float(f'{found.photons:.3g}'):g}"] if found.photons else []
+    if found.copies == 1 and found.is_white:  # of several copies the mean of a scene may serve as its truth
+        lines += ["  # to train on these images themselves, which nobody has without noise:", '  truth = "noisy"',
+                  "  [recipe]", '  loss = "neighbor2neighbor"']  # fmt: skip
+    return lines
 
 
 def _cautions(found: ImageNoise, limits: tuple[float, float] | None, deepest: float | None) -> list[str]:

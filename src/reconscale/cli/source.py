@@ -13,6 +13,7 @@ from reconscale.errors import UserError
 
 if TYPE_CHECKING:
     from reconscale.laws import Costs, Finding, Metric, NoiseLevel, Points
+    from reconscale.report.mixture import Mixes
     from reconscale.results import Folder, Result
     from reconscale.results.external_results import ExternalFolder
     from reconscale.study import Study
@@ -40,6 +41,11 @@ class CsvSource:
         return self.path.stem
 
     @property
+    def mixes(self) -> None:
+        """What a page says of several sources: a table of points has one."""
+        return
+
+    @property
     def noise(self) -> NoiseLevel | None:
         """The networks at other levels of noise: not known."""
         return None
@@ -58,7 +64,7 @@ class CsvSource:
             UserError: hours are priced.
         """
         from reconscale.laws import Costs
-        from reconscale.report.analysis import hours_unknown
+        from reconscale.laws.decisions.costs import hours_unknown
 
         if per_hour:
             raise UserError("--cost-per-hour", "a CSV does not say how long runs took", "leave it out, or give a study")
@@ -109,7 +115,7 @@ class StudySource:
     @cached_property
     def judged(self) -> Sequence[Result]:
         """Those that the curve over n is of: all, or where images come from several sources those of one mix."""
-        from reconscale.results.mixture_points import judged_results
+        from reconscale.results.judged import judged_results
         from reconscale.study import runs_of
 
         return judged_results(self.study, self.results, runs_of(self.study))
@@ -188,6 +194,13 @@ class ExternalSource:
         return points_of_external(self.study, self.folder.results(self.study.runs()), self.folder.root.parent)
 
     @property
+    def mixes(self) -> Mixes:
+        """What a page says of several sources; nothing where there is one."""
+        from reconscale.report.mixture import mixes_of_external
+
+        return mixes_of_external(self.study, self.folder.results(self.study.runs()))
+
+    @property
     def noise(self) -> NoiseLevel | None:
         """The networks at other levels of noise: not known."""
         return None
@@ -200,7 +213,7 @@ class ExternalSource:
     def costs(self, per_image: float | None = None, per_hour: float | None = None) -> Costs:
         """Prices, with the measured hours of the runs."""
         from reconscale.laws import Costs
-        from reconscale.report.analysis import hours_unknown
+        from reconscale.laws.decisions.costs import hours_unknown
         from reconscale.report.run_tables import hours_of_external
 
         known = hours_of_external(self.folder.results(self.study.runs(), images=False))
@@ -249,9 +262,9 @@ def open_source(
         raise UserError(path, "--metric and --higher-is-better are for CSV files", "use --profile, or give a CSV")
     from reconscale.results import Folder
     from reconscale.results.external_results import ExternalFolder
-    from reconscale.study.external import ExternalStudy, open_study
+    from reconscale.study.external import ExternalStudy, load_study
 
-    study = open_study(path)
+    study = load_study(path)
     if isinstance(study, ExternalStudy):
         if profile or test_set:
             raise UserError(path, "--profile and --test-set are for studies of networks of ours", "leave them out")

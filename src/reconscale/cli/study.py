@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from reconscale.results import Folder, Status
     from reconscale.study import Plan, Study
     from reconscale.study.budget import Budget
+    from reconscale.study.proposed_sweep import ProposedSweep
     from reconscale.training import ExecutionConfig
 
 
@@ -99,8 +100,9 @@ def plan(  # noqa: PLR0913 - flags
 ) -> None:
     """Show the runs of a study and estimate their time. Also: parameters, FLOPs and memory."""
     with handle_errors():
-        value, folder = load(study)
         where = where_to_run(data, device, workers, threads, devices=devices, stack=stack_size(stack), ray=ray)
+        proposed = _propose(study, where, keep=False)
+        value, folder = load(study, proposed)
         from reconscale.results.trunks import continuing_runs, continuing_sentence
         from reconscale.study import runs_of
         from reconscale.training import plan as make_plan
@@ -117,11 +119,13 @@ def plan(  # noqa: PLR0913 - flags
         echo(*(f"caution: {sentence}" for sentence in made.cautions))
         again = command(
             "run", study, data=stated_data(data) if needs_data(value.images) else data, device=device, workers=workers,
-            threads=threads, devices=devices, stack=stack, ray=ray,
+            threads=threads, devices=devices, stack=stack, ray=ray, budget=None if proposed is None else "2h",
         )  # fmt: skip
         if continuing := continuing_sentence(len(continuing_runs(folder, runs_of(value))), counted=calibrate):
             echo(continuing)
         echo(f"{_left_words(made, calibrate, value.recipe.steps_are_fixed)}; start with: {again}")
+        if proposed is not None:
+            echo("a budget, here of two hours, chooses among these runs, and ends earlier where the verdict is settled")
 
 
 def _left_words(made: Plan, calibrated: bool, steps_are_fixed: bool) -> str:
@@ -238,16 +242,18 @@ def run(  # noqa: PLR0913 - flags
     raise typer.Exit(_code(status))
 
 
-def _propose(path: Path, where: ExecutionConfig) -> None:
-    """Give a study without a grid one, and say which."""
+def _propose(path: Path, where: ExecutionConfig, *, keep: bool = True) -> ProposedSweep | None:
+    """Give a study without a grid one, and say which; none where it has one. Kept beside its results, or for now."""
     from reconscale.training.propose import propose_sweep
 
     with StageProgress() as progress:
-        made = propose_sweep(path, where, progress)
+        made = propose_sweep(path, where, progress, keep=keep)
     if made is not None:
         axes = (f"{name} = {list(value)}" for name, value in made.model_dump(exclude_none=True).items())
-        errors.print(f"note: the study names no grid; chosen for it: {', '.join(axes)}", markup=False, highlight=False,
+        chosen = "chosen for it" if keep else "a run with a budget takes"
+        errors.print(f"note: the study names no grid; {chosen}: {', '.join(axes)}", markup=False, highlight=False,
                      soft_wrap=True)  # fmt: skip
+    return made
 
 
 def _budget(budget: str | None, until: str | None) -> Budget | None:
@@ -264,21 +270,22 @@ def _budget(budget: str | None, until: str | None) -> Budget | None:
 def status(study: StudyPath, json: AsJson = False) -> None:
     """Show the progress of a study."""
     with handle_errors():
+        from reconscale.cli.external import status_cautions, status_external
         from reconscale.results.trunks import continuing_runs, continuing_sentence
         from reconscale.study import runs_of
 
         if _is_external(study):
-            from reconscale.cli.external import status_external
-
             status_external(study, json)
             return
         value, folder = load(study)
         runs = runs_of(value)
         found = folder.status(runs)
+        noticed = status_cautions(folder, runs, value.images)
         if json:
-            print_json(asdict(found))
+            print_json(asdict(found) | {"cautions": noticed})
             return
         again = command("run", study, data=known_data(folder, value.images), plugin=known_plugins(folder))
+        echo(*(f"caution: {sentence}" for sentence in noticed))
         _print_status(found, study, again, continuing_sentence(len(continuing_runs(folder, runs))))
 
 

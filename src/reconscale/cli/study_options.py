@@ -13,6 +13,7 @@ from reconscale.errors import UserError
 if TYPE_CHECKING:
     from reconscale.results import Folder
     from reconscale.study import Study
+    from reconscale.study.proposed_sweep import ProposedSweep
     from reconscale.training import ExecutionConfig
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file, or the folder of a study.toml.")]
@@ -27,12 +28,12 @@ Ray = Annotated[str | None, typer.Option(help="Run on Ray: auto, or the address 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def load(path: Path) -> tuple[Study, Folder]:
-    """A study and the folder of its results."""
+def load(path: Path, proposed: ProposedSweep | None = None) -> tuple[Study, Folder]:
+    """A study and the folder of its results; of one without a grid with what is proposed."""
     from reconscale.results import Folder
-    from reconscale.study import load_study
+    from reconscale.study import load_our_study
 
-    return load_study(path), Folder.beside(path)
+    return load_our_study(path, proposed), Folder.beside(path)
 
 
 def where_to_run(

@@ -12,7 +12,7 @@ from reconscale.results.external_results import ExternalFolder
 from reconscale.results.probes import PROBES
 from reconscale.results.results_folder import Folder
 from reconscale.results.under_way import UnderWay
-from reconscale.study.external import ExternalStudy, open_study
+from reconscale.study.external import ExternalStudy, load_study
 from reconscale.study.plan import runs_of
 from reconscale.study.study_file import study_path
 
@@ -75,7 +75,7 @@ class StudyWatch:
         """The results folder and the runs; the study file is read again once it has changed."""
         stamp = _stamp(study_path(self.path)) or (0, 0)
         if self._opened is None or self._opened[0] != stamp:
-            study = open_study(self.path)
+            study = load_study(self.path)
             external = isinstance(study, ExternalStudy)
             folder = ExternalFolder.beside(self.path) if external else Folder.beside(self.path)
             self._opened = (stamp, study, folder, list(study.runs() if external else runs_of(study)))

@@ -172,7 +172,7 @@ def measure_noise(scenes: Iterable[Sequence[Floats]], seed: int = 0, names: Sequ
     if len(sums) == 1:
         poisson &= slope > SURE * _slope_error(means, counts, slope * means + level)
     if drawn:
-        poisson &= bool(np.quantile([_fit(*curve)[0] for curve in drawn], 0.05) > 0)
+        poisson &= bool(np.quantile([_fit(*curve)[0] for curve in drawn], 0.05) > 0)  # else the interval includes none
     slope, level = _fit(means, variances, counts, poisson=poisson)
     intervals = _intervals([_fit(*curve, poisson=poisson) for curve in drawn]) if drawn else None
     return ImageNoise(

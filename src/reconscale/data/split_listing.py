@@ -18,6 +18,7 @@ from reconscale.data.volumes.volume_set import Slices
 from reconscale.errors import UserError, check_int
 from reconscale.laws.spreadsheets import MARK, SPREADSHEETS, check_spreadsheet
 from reconscale.study import Study
+from reconscale.study.external import refuse_other_code
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def list_split(
     Raises:
         UserError: there are fewer images, the seed is below 0, or the images cannot be opened.
     """
+    refuse_other_code(study)
     if n is not None:
         check_int("n", n, least=1)
     seed = check_int("seed", study.sweep.seed[0] if seed is None else seed, least=0)

@@ -2,5 +2,6 @@
 
 from reconscale.jobs.function_study import measure
 from reconscale.jobs.job import Job
+from reconscale.jobs.mixture_study import measure_mixture
 
-__all__ = ["Job", "measure"]
+__all__ = ["Job", "measure", "measure_mixture"]

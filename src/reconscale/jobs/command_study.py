@@ -15,11 +15,13 @@ from reconscale.jobs.command import WHO, CommandTrainer
 from reconscale.jobs.pickled import pickled_by_value
 from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items, tell_unused
 from reconscale.jobs.task import Trainer
+from reconscale.own_parts import loaded_plugins
 from reconscale.results.external_results import ExternalFolder
 from reconscale.results.results_folder import Status
 from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalStudy, ItemTable, load_external
 from reconscale.study.items import HeldOut, name_of, refuse_repeated
+from reconscale.study.recorded_parts import record_parts
 from reconscale.study.study_file import study_path
 from reconscale.study.subsets import Subsets, subsets
 from reconscale.training.adaptive_sweep import adaptive_external
@@ -79,6 +81,7 @@ def run_commands(
     runs = study.runs()
     with folder.held():
         pin_items(folder, items)
+        _record_metric(study, folder)
         tell_unused(items, left_out, tell)
         if retry_failed:
             forget_failed(folder, runs)
@@ -88,6 +91,13 @@ def run_commands(
             adaptive = None if budget is None else (adaptive_external(study, runs, folder), budget)
             Jobs(folder, items, trainer, where, where, tell).train(left, adaptive)
     return folder.status(runs)
+
+
+def _record_metric(study: ExternalStudy, folder: ExternalFolder) -> None:
+    """Write down what a plugin says of the metric, so that commands that read results need no plugin."""
+    own = [plugin for plugin in loaded_plugins() if ("METRICS", study.analysis.metric) in plugin.entries]
+    if own:
+        record_parts(folder.root, own, {plugin.name: plugin.digest for plugin in own})
 
 
 def find_items(study: ExternalStudy, root: Path, path: Path) -> tuple[Subsets, bool, int]:

@@ -9,18 +9,19 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import write_atomic
 from reconscale.jobs.pickled import pickled_by_value
-from reconscale.jobs.run_jobs import Jobs, check_place, forget_failed, pin_items, printer, tell_unused
+from reconscale.jobs.run_jobs import Items, Jobs, check_place, forget_failed, pin_items, printer, tell_unused
 from reconscale.jobs.task import Train, Trainer
 from reconscale.laws.metrics import METRICS, USUAL_METRICS, Metric, register
 from reconscale.laws.points import Points
 from reconscale.results.external_points import points_of_external
-from reconscale.results.external_results import ExternalFolder
+from reconscale.results.external_results import ExternalFolder, ExternalResult
 from reconscale.results.results_folder import Status
 from reconscale.study import external
 from reconscale.study.budget import Budget, parse_budget
@@ -101,29 +102,63 @@ def measure(  # noqa: PLR0913 - keywords
         KeyboardInterrupt: asked to stop; nothing that is done is lost.
     """
     check_function(train)
-    known = _metric(metric)
+    known = known_metric(metric)
     divided = subsets(items, n, seeds_of(seed), groups, val, test)
     grid = Grid(n=divided.n, width=() if width is None else sizes_of(width, "width"), seed=divided.seeds)
-    where = check_place(on)
     allowed = parse_budget(budget) if isinstance(budget, str) else budget
+    asked = Asked(train, known, unit, worthwhile, on, retry_failed, allowed, tell)
+    return points_of_external(*train_missing(folder, divided, grid, asked))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call says besides items and sizes.
+
+    Attributes:
+        train, metric, unit, worthwhile, on, retry_failed, budget, tell: as of :func:`measure`, checked.
+    """
+
+    train: Train
+    metric: Metric
+    unit: str
+    worthwhile: float | None
+    on: ExecutionConfig | None
+    retry_failed: bool
+    budget: Budget | None
+    tell: Tell | None
+
+
+def train_missing(
+    folder: str | Path, items: Items, grid: Grid, asked: Asked
+) -> tuple[ExternalStudy, list[ExternalResult], Path]:
+    """Write the study of a folder with a call's runs added, and train those that are missing.
+
+    Returns:
+        The study, the results of the call's runs that are over, and the folder.
+
+    Raises:
+        UserError, KeyboardInterrupt: see :func:`measure`.
+    """
+    where = check_place(asked.on)
     root = Path(folder).absolute()  # the function may change the directory
     results = ExternalFolder(root / "runs")
     with results.held():
-        study = _study(root, divided, grid, train, known, (unit, worthwhile))
-        pin_items(results, divided)
-        runs = [study.run(k, w, s) for k in grid.n for w in grid.width or (None,) for s in grid.seed]
-        if retry_failed:
+        study = _study(root, items, grid, asked)
+        pin_items(results, items)
+        runs = study.runs([grid])
+        if asked.retry_failed:
             forget_failed(results, runs)
         left = [run for run in runs if not results.is_over(run)]
-        trainer = _trainer(train, known, pickled=where is not None)
-        with _shown(tell, runs, known.name) as told:
-            tell_unused(divided, 0, told)
+        trainer = _trainer(asked.train, asked.metric, pickled=where is not None)
+        with _shown(asked.tell, runs, asked.metric.name) as told:
+            tell_unused(items, 0, told)
             if left:
-                adaptive = None if allowed is None else (adaptive_external(study, runs, results), allowed)
-                Jobs(results, divided, trainer, where, on, told).train(left, adaptive)
-            if allowed is None and (lost := lost_sentence(results.status(runs), RETRY)):
+                budget = asked.budget
+                adaptive = None if budget is None else (adaptive_external(study, runs, results), budget)
+                Jobs(results, items, trainer, where, asked.on, told).train(left, adaptive)
+            if asked.budget is None and (lost := lost_sentence(results.status(runs), RETRY)):
                 told({"event": "note", "text": lost})
-    return points_of_external(study, results.results(runs), root)
+    return study, results.results(runs), root
 
 
 @contextmanager
@@ -166,7 +201,7 @@ def check_function(train: Any) -> None:
         raise UserError("train", "is a coroutine or a generator, which a call does not run", remedy)
 
 
-def _metric(metric: str | Metric) -> Metric:
+def known_metric(metric: str | Metric) -> Metric:
     """The metric, which is entered into ``METRICS`` where it is a new one."""
     if not isinstance(metric, str | Metric):
         raise UserError("metric", f"found a {type(metric).__name__}", f"give a name, such as {', '.join(METRICS)}")
@@ -178,15 +213,13 @@ def _metric(metric: str | Metric) -> Metric:
     return METRICS[register(metric)]
 
 
-def _study(
-    root: Path, items: Subsets, grid: Grid, train: Train, metric: Metric, words: tuple[str, float | None]
-) -> ExternalStudy:
+def _study(root: Path, items: Items, grid: Grid, asked: Asked) -> ExternalStudy:
     """The study of a folder with this call's runs added, written down.
 
     Raises:
         UserError: the folder holds another study, or one of another metric or other items.
     """
-    path = root / "study.toml"
+    path, metric = root / "study.toml", asked.metric
     before = None
     if path.is_file():
         if not external.is_external(path):
@@ -200,14 +233,21 @@ def _study(
         if before.images.digest != items.digest:
             raise UserError(root, "began with other items, groups, val or test",
                             "restore them, or measure in another folder")  # fmt: skip
-    unit, worthwhile = words
-    held = {"val": len(items.rows[1]), "test": len(items.rows[2])}
+    worthwhile = asked.worthwhile
+    table = {"val": len(items.val_names), "test": len(items.test_names), "unit": asked.unit, "count": items.count,
+             "digest": items.digest, **_sources(items)}  # fmt: skip
     own = OwnMetric.of(metric).model_dump() if metric.name not in USUAL_METRICS else None
     content: dict[str, Any] = {
         "name": re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name).strip("-._")[:80] or "study",
-        "callable": {"name": getattr(train, "__qualname__", type(train).__name__), "script": _script(train)},
-        "images": {**held, "unit": unit, "count": len(items.items), "digest": items.digest},
-        "sweep": [one.model_dump() for one in _merged(() if before is None else before.sweep, grid)],
+        "callable": {
+            "name": getattr(asked.train, "__qualname__", type(asked.train).__name__),
+            "script": _script(asked.train),
+        },
+        "images": table,
+        "sweep": [
+            one.model_dump(exclude=set() if one.mix else {"mix"})
+            for one in _merged(() if before is None else before.sweep, grid)
+        ],
         "analysis": {"metric": metric.name, "worthwhile": worthwhile},
         **({"metric": own} if own else {}),
     }
@@ -218,6 +258,14 @@ def _study(
     if before is None or path.read_text(encoding="utf-8") != text:
         write_atomic(path, text)
     return study
+
+
+def _sources(items: Items) -> dict[str, Any]:
+    """What ``[images]`` says of several sources; nothing of one."""
+    if isinstance(items, Subsets):
+        return {}
+    counts = {name: {"count": part.count} for name, part in items.parts.items()}
+    return {"target": items.source_names[0], "sources": counts}
 
 
 def _without_none(value: Any) -> Any:
@@ -232,7 +280,11 @@ def _merged(before: Sequence[Grid], grid: Grid) -> list[Grid]:
 
 
 def _within(inner: Grid, outer: Grid) -> bool:
-    pairs = ((inner.n, outer.n), (inner.width or (0,), outer.width or (0,)), (inner.seed, outer.seed))
+    mixes = ([(n, sorted(mix.items())) for n in one.n for mix in one.mixes[n]] for one in (inner, outer))
+    few, many = mixes
+    if not all(mix in many for mix in few):
+        return False
+    pairs = ((inner.width or (0,), outer.width or (0,)), (inner.seed, outer.seed))
     return all(set(few) <= set(many) for few, many in pairs)
 
 

@@ -34,6 +34,8 @@ class Job:
             there when the run is repeated because its process was ended.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads that this run should use.
+        mix: where items come from several sources, source -> how many of ``train`` are its. The target comes first in
+            ``train``, then the others by name. Empty where there is one source.
     """
 
     n: int
@@ -45,6 +47,7 @@ class Job:
     folder: Path
     device: str = "cpu"
     threads: int = 1
+    mix: dict[str, int] = field(default_factory=dict)
 
 
 class NotFinite(ValueError):

@@ -19,12 +19,15 @@ from reconscale.results.results_folder import Incident, append_incident
 from reconscale.results.under_way import recorded_progress
 from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalRun
+from reconscale.study.mixed_items import MixedItems
 from reconscale.study.subsets import Subsets
 from reconscale.training.adaptive_sweep import AdaptiveStudy, choose_and_train
 from reconscale.training.executors.base import AnyTask, Event, Executor, More, Placement, Tell
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.placement import ExecutionConfig
 
+Items = Subsets | MixedItems
+"""Of one source, or of several."""
 HEAVY = ("numpy", "torch", "torchvision", "deepinv", "lightning", "pytorch_lightning", "skimage", "PIL")
 """Packages that workers find loaded where the process that calls has loaded them: importing torch takes seconds."""
 
@@ -43,7 +46,7 @@ class Jobs:
     """
 
     folder: ExternalFolder
-    items: Subsets
+    items: Items
     trainer: Trainer
     where: ExecutionConfig | None
     given: ExecutionConfig | None
@@ -90,10 +93,9 @@ class Jobs:
             choose_and_train(grid, budget, lambda run: self._task(run, placement), executor, self.tell)
 
     def _task(self, run: ExternalRun, placement: Placement) -> JobTask:
-        val, test = self.items.rows[1:]
-        parts = (self.items.train(run.n, run.seed), [self.items.items[i] for i in val], self.items.test)
-        names = tuple(self.items.names[i] for i in test)
-        return JobTask(run, self.folder, placement, self.trainer, parts, names, self.items.digest)
+        items = self.items
+        parts = (items.training(run), items.val, items.test)
+        return JobTask(run, self.folder, placement, self.trainer, parts, items.test_names, items.digest)
 
     def _plan(self, runs: Sequence[ExternalRun], workers: int) -> None:
         ids = [run.id for run in runs]
@@ -136,7 +138,7 @@ class _InThisProcess:
             self.tell({"event": "end", "run": name, "status": status})
 
 
-def pin_items(folder: ExternalFolder, items: Subsets) -> None:
+def pin_items(folder: ExternalFolder, items: Items) -> None:
     """Remember the items of a results folder, and refuse others.
 
     Raises:
@@ -144,16 +146,14 @@ def pin_items(folder: ExternalFolder, items: Subsets) -> None:
     """
     path = folder.root / "items.json"
     if not path.is_file():
-        names = items.names
-        held = {"val": [names[i] for i in items.rows[1]], "test": [names[i] for i in items.rows[2]]}
-        grouped = items.groups is not None
-        write_atomic(path, to_json({"digest": items.digest, "count": len(names), "grouped": grouped, **held}))
+        held = {"val": list(items.val_names), "test": list(items.test_names)}
+        write_atomic(path, to_json({"digest": items.digest, "count": items.count, "grouped": items.grouped, **held}))
     elif read_json(path).get("digest") != items.digest:
         raise UserError(folder.root.parent, "began with other items, groups, val or test",
                         "restore them, or measure in another folder")  # fmt: skip
 
 
-def tell_unused(items: Subsets, left_out: int, tell: Tell) -> None:
+def tell_unused(items: Items, left_out: int, tell: Tell) -> None:
     """Say how many items no run uses, because a list leaves them out.
 
     Args:

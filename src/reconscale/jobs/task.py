@@ -141,7 +141,7 @@ class JobTask:
             remedy = "free the disk or choose a folder you may write to"
             raise UserError(files, f"cannot be written ({error.strerror})", remedy) from error
         device, threads = self.placement.device, self.placement.threads
-        return Job(run.n, run.seed, run.width, train, val, test, files, device, threads)
+        return Job(run.n, run.seed, run.width, train, val, test, files, device, threads, dict(run.mix))
 
     def _train(self, report: Report) -> dict[str, Any]:
         """The fields of the result."""

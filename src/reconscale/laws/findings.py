@@ -340,6 +340,11 @@ CODES: dict[str, tuple[str, str]] = {
         "some rows have the same mix, network and seed and different values; they are counted as replicates, so if one "
         "of them is a restart of another keep only the one that holds",
     ),
+    "mixed-precision": (
+        "caution",
+        "{count} of {runs} runs were computed in {other}, the others in {most}, which alone may change quality a "
+        "little: set recipe.precision to one of them, in a new folder",
+    ),
     "train-changed": (
         "caution",
         "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "

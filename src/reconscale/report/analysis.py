@@ -39,15 +39,10 @@ from reconscale.laws import (
     likelihood_words,
     select_width,
 )
+from reconscale.laws.decisions.costs import hours_unknown
 from reconscale.laws.findings import unique_findings
 from reconscale.laws.grouping import LEAST_SIZES
 from reconscale.study.profiles import PROFILES
-
-
-def hours_unknown(n: float, p: float | None) -> float:
-    """Hours of a run where nobody measured them: prices of images are counted, and nothing is said about hours."""
-    return 0.0
-
 
 NEAR, FAR = 4.0, 10.0
 """Multiples of the largest n up to which the band is drawn shaded, and hatched."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import Any
 from reconscale.files import to_json, write_atomic
 from reconscale.format import amount, times
 from reconscale.laws import Finding, Points
+from reconscale.laws.findings import unique_findings
 from reconscale.report import figures, html_tables, page_text
 from reconscale.report.analysis import Analysis, analyse, decision_record, json_safe
 from reconscale.report.choices import choices_grid, choices_table
@@ -25,7 +27,7 @@ from reconscale.report.explanation import (
     explanation_table,
 )
 from reconscale.report.first_screen import answer_in_short, next_step_of, question_of
-from reconscale.report.mixture import StudyMixture, mixes_grid, mixes_words
+from reconscale.report.mixture import Mixes, StudyMixture, mixes_grid, mixes_of_external, mixes_words
 from reconscale.report.page import Page, render
 from reconscale.report.page_plots import plots_of
 from reconscale.report.pictures import fitting, left_out_words, strips_of
@@ -68,9 +70,12 @@ from reconscale.report.training_budget import training_budget_grid, training_bud
 from reconscale.report.trust import find_trust
 from reconscale.results import Folder, Result
 from reconscale.results.choices import read_choices
-from reconscale.results.results_folder import folder_of, others_sentence, read_incidents
+from reconscale.results.external_points import points_of_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.results_folder import folder_of, others_sentence, own_root, read_incidents
 from reconscale.study import Run, Study
 from reconscale.study.defaults import written_out
+from reconscale.study.external import ExternalStudy, load_study
 
 Progress = Callable[[str], None]
 MOST_RECORDS = 20_000
@@ -78,9 +83,9 @@ MOST_RECORDS = 20_000
 
 
 def report_study(
-    study: Study,
-    folder: Folder | str | Path,
-    out: str | Path,
+    study: Study | ExternalStudy | str | Path,
+    folder: Folder | str | Path | None = None,
+    out: str | Path | None = None,
     *,
     pictures: bool = True,
     progress: Progress | None = None,
@@ -89,9 +94,10 @@ def report_study(
     """Write the report of a study, however far it is.
 
     Args:
-        study: the study.
-        folder: its results folder, or the path of that.
-        out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing.
+        study: the study, or its file or folder: also a folder of ``rs.measure``, or of a file with ``[command]``.
+        folder: its results folder, or the path of that; none: ``runs`` beside the study file.
+        out: where ``report.html``, the figures, the CSV files and ``numbers.json`` go; made where it is missing; none:
+            ``report`` beside the results folder.
         pictures: whether reconstructed images are embedded.
         progress: called with what is being done.
         spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
@@ -100,10 +106,20 @@ def report_study(
         The path of ``report.html``.
 
     Raises:
-        UserError: a result is damaged, results were measured on different images, or ``out`` cannot be written to.
+        UserError: the study cannot be read, it is not known where its results are, a result is damaged, results were
+            measured on different images, or ``out`` cannot be written to.
     """
-    known = analyse_study(study, folder_of(folder), progress=progress)
-    return write_study(known, Path(out), pictures=pictures, progress=progress, spreadsheet=spreadsheet)
+    study = load_study(study) if isinstance(study, str | Path) else study
+    root = own_root(study, folder)
+    out = root.parent / "report" if out is None else Path(out)
+    if isinstance(study, ExternalStudy):
+        results = ExternalFolder(root).results(study.runs())
+        points = points_of_external(study, results, root.parent)
+        again = f"reconscale report {shlex.quote(str(root.parent))}"
+        return report_points(points, out, title=study.name, worthwhile=study.worthwhile, command=again,
+                             spreadsheet=spreadsheet, mixes=mixes_of_external(study, results))  # fmt: skip
+    known = analyse_study(study, folder_of(folder or root), progress=progress)
+    return write_study(known, out, pictures=pictures, progress=progress, spreadsheet=spreadsheet)
 
 
 def write_study(
@@ -193,6 +209,7 @@ def report_points(  # noqa: PLR0913 - options
     beside: Beside | None = None,
     statement: Sequence[str] = (),
     spreadsheet: str = "",
+    mixes: Mixes = None,
 ) -> Path:
     """Write the report of measurements that anybody took, for instance from ``Points.from_csv``.
 
@@ -206,6 +223,7 @@ def report_points(  # noqa: PLR0913 - options
         beside: published curves to show beside this one, or None.
         statement: the paragraph on sample size to show; empty: none.
         spreadsheet: ``point`` or ``comma``: CSV files for one with that mark of decimals; empty: for programs.
+        mixes: of several sources, what is said of them and the table of it; None where there is one.
 
     Returns:
         The path of ``report.html``.
@@ -214,7 +232,10 @@ def report_points(  # noqa: PLR0913 - options
         UserError: ``out`` cannot be written to, or the target is not a value of the metric.
     """
     answer = analyse(points, worthwhile=worthwhile, target=target)
-    tables = _tables(answer, baselines_table([]), (next_steps(answer), *published_tables(beside)), answer.findings)
+    sources, grid = (None, None) if mixes is None else mixes
+    findings = unique_findings(answer.findings, () if sources is None else sources.findings)
+    more = (next_steps(answer), *published_tables(beside), *(() if sources is None else (sources.table,)))
+    tables = _tables(answer, baselines_table([]), more, findings)
     rows = html_tables.points_grid(tables["points"], answer.quantity)
     page = replace(
         _page(answer, tables, title, (answer.verdict, answer.sentence)),
@@ -225,9 +246,11 @@ def report_points(  # noqa: PLR0913 - options
         method=page_text.analysis(answer),
         commands=(command,),
         statement=tuple(statement),
+        mixture=() if sources is None else sources.sentences,
+        mixes=grid,
         **shown_beside(beside),
     )
-    return _write(page, answer, tables, Path(out), spreadsheet=spreadsheet)
+    return _write(page, answer, tables, Path(out), drawn=(None, sources), spreadsheet=spreadsheet)
 
 
 def draw_points(points: Points, *, title: str = "") -> dict[str, bytes]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from reconscale.report.marks import Figure
 from reconscale.report.mixture_figure import mixture_figure
 from reconscale.report.tables import Cell, Grid, Table
 from reconscale.results import Folder, Result
-from reconscale.results.mixture_points import judged_words, load_mixture
+from reconscale.results.external_points import how_they_went
+from reconscale.results.external_results import ExternalResult
+from reconscale.results.judged import judged_words
+from reconscale.results.mixture_points import load_mixture, mixture_of_external
 from reconscale.study import Run, Study
+from reconscale.study.external import ExternalRun, ExternalStudy
 from reconscale.study.mixes import mix_words
 from reconscale.study.profiles import PROFILES
 
@@ -60,6 +65,10 @@ class StudyMixture:
                f"{self.curve.points.sources[1]}. {' '.join(self.sentences)}"  # fmt: skip
 
 
+Mixes = tuple[StudyMixture, Grid | None] | None
+"""What is said of several sources, and the table of it; None where there is one."""
+
+
 def study_mixture(
     study: Study, folder: Folder, runs: Sequence[Run], results: Sequence[Result], how: tuple[Finding, ...]
 ) -> StudyMixture | None:
@@ -75,16 +84,47 @@ def study_mixture(
     if not study.images.sources:
         return None
     done = [result for result in results if result.status == "done"]
-    judged, made = judged_words(study, runs), mixes_table(study, done)
-    if not done:
+    made = mixes_table(study.images.source_names, study.analysis.profile, done)
+    read = lambda: load_mixture(study, folder, results=results)  # noqa: E731
+    return _said(judged_words(study, runs), made, read, (study.analysis.worthwhile, how))
+
+
+def mixes_of_external(study: ExternalStudy, results: Sequence[ExternalResult]) -> Mixes:
+    """What a page says of several sources, of networks of other code; None where there is one.
+
+    Args:
+        study: the study.
+        results: those that are over.
+    """
+    if not study.images.sources:
+        return None
+    done = [result for result in results if result.status == "done"]
+    made = mixes_table(study.images.source_names, study.known_metric.name, done)
+    read = lambda: mixture_of_external(study, results, study.name)  # noqa: E731
+    found = _said(judged_words(study, study.runs()), made, read, (study.worthwhile, how_they_went(results)))
+    return found, mixes_grid(found, study)
+
+
+def _said(
+    judged: str, made: Table, read: Callable[[], Mixture], asked: tuple[float, tuple[Finding, ...]]
+) -> StudyMixture:
+    """Sentences on the sources, or why there are none.
+
+    Args:
+        judged: the mix that the curve over n is of.
+        made: a row for each mix.
+        read: gives the measurements.
+        asked: what is worthwhile, and cautions about how the runs went.
+    """
+    if not len(made):
         return StudyMixture(judged, made, (), (), None)
+    worthwhile, how = asked
     try:
-        points = load_mixture(study, folder, results=results)
+        points = read()
         curve = infer_mixture(points)
     except UserError as reason:
         return StudyMixture(judged, made, (f"What images of each source are worth is not known yet: {reason}.",), (),
                             None)  # fmt: skip
-    worthwhile = study.analysis.worthwhile
     best = curve.best_mix(worthwhile=worthwhile)
     said = (*map(str, curve.exchange_rates()), *map(str, curve.gains(worthwhile)), str(best), _budget_words(points))
     said = (*filter(None, [not_yet(how)]), *said)
@@ -96,15 +136,20 @@ def _budget_words(points: Mixture) -> str:
             f"reconscale mixture study.toml --cost {points.sources[-1]}=0.1 --budget 500.")  # fmt: skip
 
 
-def mixes_table(study: Study, done: Sequence[Result]) -> Table:
-    """A row for each mix and width: images of each source, n, width, runs, and every test set."""
-    names, profile = study.images.source_names, study.analysis.profile
+def mixes_table(names: Sequence[str], profile: str, done: Sequence[Any]) -> Table:
+    """A row for each mix and width: images of each source, n, width, runs, and every test set.
+
+    Args:
+        names: of the sources, the target first.
+        profile: the metric of the values.
+        done: results, of networks of ours or of other code.
+    """
     known = {name for r in done for name in r.metrics if name != "val"}
     first = [name for name in ("test", *names) if name in known]
     sets = [*first, *sorted(known - set(first))]
-    cells: dict[tuple[int, ...], list[Result]] = {}
+    cells: dict[tuple[int, ...], list[Any]] = {}
     for result in done:
-        key = (*(result.run.mix.get(name, 0) for name in names), result.run.network.width)
+        key = (*(result.run.mix.get(name, 0) for name in names), _width(result.run))
         cells.setdefault(key, []).append(result)
     rows: list[tuple[Cell, ...]] = []
     for key, members in sorted(cells.items(), key=lambda item: (item[0][-1], *item[0][1:-1], item[0][0])):
@@ -118,12 +163,19 @@ def mixes_table(study: Study, done: Sequence[Result]) -> Table:
     return Table("mixes", (*columns, *(f"{kind}_{name}" for name in sets for kind in ("y", "se"))), tuple(rows))
 
 
-def mixes_grid(known: StudyMixture, study: Study) -> Grid | None:
+def _width(run: Run | ExternalRun) -> int:
+    return run.network.width if isinstance(run, Run) else run.width or 0
+
+
+def mixes_grid(known: StudyMixture, study: Study | ExternalStudy) -> Grid | None:
     """Quality by mix and test set, for the page."""
     if not len(known.table):
         return None
     names = study.images.source_names
-    quantity = MetricFormat(PROFILES[study.analysis.profile].kind, study.analysis.profile, study.images.noun)
+    if isinstance(study, Study):
+        quantity = MetricFormat(PROFILES[study.analysis.profile].kind, study.analysis.profile, study.images.noun)
+    else:
+        quantity = MetricFormat(study.known_metric.name, "", study.images.unit)
     sets = [name.removeprefix("y_") for name in known.table.columns if name.startswith("y_")]
     widths = len(set(known.table.column("width"))) > 1
     rows = []

@@ -19,12 +19,13 @@ from reconscale.laws.curve.posterior import summarise
 from reconscale.laws.repeated_rows import without_repeats
 from reconscale.report import figures
 from reconscale.report.analysis import MetricFormat, analyse, gains_of
-from reconscale.report.answer_figures import GAINED, decision_figure, gain_words, study_figure
+from reconscale.report.answer_figures import GAINED, decision_figure, gain_words
 from reconscale.report.axes import curves_axes
 from reconscale.report.marks import Figure
 from reconscale.report.page import LOOKS, Plot, render_template
 from reconscale.report.page_text import problem_words, quality_alt, quality_caption, recipe_words
 from reconscale.report.sentences import known_name, known_value, known_verdict
+from reconscale.report.study_figure import done_runs, study_figure
 from reconscale.report.tables import (
     FAN,
     Grid,
@@ -38,6 +39,7 @@ from reconscale.report.tables import (
     table,
 )
 from reconscale.study import Study
+from reconscale.study.external import ExternalStudy
 from reconscale.study.plan import runs_of
 
 SHOWN = 12
@@ -86,10 +88,11 @@ def card_of(value: Any) -> Card:
     """What is shown of a value.
 
     Args:
-        value: Points, a Curve, a Forecast, a Decision or a Study.
+        value: Points, a Curve, a Forecast, a Decision, a Study or an ExternalStudy.
     """
     makers: dict[type, Callable[[Any], Card]] = {
         Points: _points, Curve: _curve, Forecast: _forecast, Decision: _decision, Study: _study,
+        ExternalStudy: _external,
     }  # fmt: skip
     return next(make for kind, make in makers.items() if isinstance(value, kind))(value)
 
@@ -150,7 +153,7 @@ def figure_of(value: Any, title: str = "") -> InteractiveFigure:
     Raises:
         UserError: there is nothing to draw.
     """
-    if isinstance(value, Decision | Study):
+    if isinstance(value, Decision | Study | ExternalStudy):
         drawn, alt, caption = decision_figure(value) if isinstance(value, Decision) else study_figure(value)
         return InteractiveFigure(drawn, title, alt, caption)
     if isinstance(value, Forecast):
@@ -283,10 +286,37 @@ def _study(study: Study) -> Card:
         ),
         ("Network", study.network.family),
         ("Training", recipe_words(study)),
-        *((name, text if len(text) < 200 else f"{text[:200]} ...") for name, text in sizes),
+        *((name, _shortened(text)) for name, text in sizes),
         ("Metric", f"{study.analysis.profile}; worthwhile from {study.analysis.worthwhile:g}"),
+        *_done(study, count),
     ]
     return Card(f"Study {study.name}: {times(count, 'run')}", facts=facts, hint="study.figure() draws its runs.")
+
+
+def _external(study: ExternalStudy) -> Card:
+    runs, items = study.runs(), study.images
+    axes = {name: sorted({getattr(run, name) for run in runs} - {None}) for name in ("n", "width", "seed")}
+    facts = [
+        ("Trained by", study.trainer_words),
+        ("Script", "" if study.callable is None else study.callable.script),
+        ("Items", f"{f'{amount(items.count)} {items.unit}, ' * (items.count > 0)}{items.val} for validation, "
+                  f"{items.test} for test" if items.split is None else f"{items.unit}, split as given"),
+        *((name, _shortened(", ".join(map(amount, values)))) for name, values in axes.items()),
+        ("Metric", f"{study.analysis.metric}; worthwhile from {study.worthwhile:g}"),
+        *_done(study, len(runs)),
+    ]  # fmt: skip
+    hint = "study.figure() draws its runs."
+    return Card(f"Study {study.name}: {times(len(runs), 'run')}", facts=[f for f in facts if f[1]], hint=hint)
+
+
+def _done(study: Study | ExternalStudy, count: int) -> list[tuple[str, str]]:
+    """How many runs are done, where that is known."""
+    done = done_runs(study)
+    return [] if done is None else [("Done", f"{amount(len(done))} of {times(count, 'run')}")]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) < 200 else f"{text[:200]} ..."
 
 
 def _said(findings: Sequence[Finding]) -> tuple[tuple[str, str, str], ...]:

@@ -11,8 +11,9 @@ from reconscale.errors import UserError
 from reconscale.files import read_json
 from reconscale.format import amount, number, short
 from reconscale.laws import Costs, Finding, Hours, Points, finding, hours_of, select_width
+from reconscale.laws.decisions.costs import hours_unknown
 from reconscale.laws.points import METRICS
-from reconscale.report.analysis import MetricFormat, hours_unknown
+from reconscale.report.analysis import MetricFormat
 from reconscale.report.tables import Cell, Grid, Table, table
 from reconscale.results import Folder, Result
 from reconscale.results.external_results import ExternalResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,8 +27,8 @@ from reconscale.report.training_budget import hours_of_step
 from reconscale.results import Folder, Result
 from reconscale.results.baseline_record import Baselines, read_baselines
 from reconscale.results.choices import read_choices
+from reconscale.results.judged import judged_findings, judged_results
 from reconscale.results.measurements import noise_levels_from_results, points_from_results
-from reconscale.results.mixture_points import judged_findings, judged_results
 from reconscale.results.probes import Probe, read_probes, with_probes
 from reconscale.results.results_folder import image_cautions, images_at_hand
 from reconscale.study import Run, Study, runs_of
@@ -229,7 +230,7 @@ def run_findings(
     about = (finding("images", what="; ".join(noticed)),) if noticed else ()
     best = None if points is None else select_width(points)
     trained = training_findings(study, results, best, training_sets_of(folder))
-    how = (*about, *study.problem.findings(study.images), *trained)
+    how = (*about, *study.problem.findings(study.images), *trained, *_mixed_precision(done))
     if points is None:
         return unique_findings(how)
     anchors = read_baselines(folder)
@@ -240,6 +241,18 @@ def run_findings(
     alone = (finding("baselines-unknown"),) if missing else ()
     longer = convergence_findings(study, folder, done, points, _probes(study, folder, done))
     return unique_findings(how, longer, alone, baseline_findings(best, lines, converged=converged and bool(last)))
+
+
+def _mixed_precision(done: Sequence[Result]) -> tuple[Finding, ...]:
+    """That some runs were computed in bf16 and others in fp32."""
+    kinds = [
+        str(result.provenance["precision"]).partition("+")[0] for result in done if "precision" in result.provenance
+    ]
+    counts = Counter(kinds).most_common()
+    if len(counts) < 2:
+        return ()
+    (most, _), (other, count) = counts[:2]
+    return (finding("mixed-precision", count=count, runs=len(kinds), other=other, most=most),)
 
 
 def _last_results(done: Sequence[Result], best: Points | None) -> list[Result]:

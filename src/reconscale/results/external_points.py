@@ -13,11 +13,12 @@ from reconscale.laws.findings import Finding, finding
 from reconscale.laws.metrics import Metric
 from reconscale.laws.unit_values import UnitValues
 from reconscale.results.external_results import ExternalResult
+from reconscale.results.judged import judged_findings, judged_results
 from reconscale.study.external import ExternalStudy
 
 
 def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], where: object) -> Points:
-    """The points of runs that are done, with cautions about those that are not.
+    """The points of runs that are done, with cautions about those that are not; of several sources those of one mix.
 
     Args:
         study: the study.
@@ -27,12 +28,9 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
     Raises:
         UserError: no run is done.
     """
-    done = [result for result in results if result.status == "done"]
-    if not done:
-        lost = next(iter(results), None)
-        if lost is None:
-            raise UserError(where, "has no run that is done", "train its networks first")
-        raise UserError(where, f"has no run that is done: {lost.run.words}: {lost.reason}", "mend that, and repeat")
+    runs = study.runs() if study.images.sources else ()
+    results = judged_results(study, results, runs)
+    done = done_results(results, where)
     metric = study.known_metric
     name = metric.name
     known = {"p": [r.p for r in done], "steps": [r.steps for r in done], "width": [r.run.width or 0 for r in done]}
@@ -47,9 +45,29 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
         images=_errors(done, metric),
         per_unit=_values(done, metric),
         unit=study.images.unit,
-        findings=(*_lost(results), *_changed(done), finding("convergence-unknown")),
+        findings=(*judged_findings(study, runs), *how_they_went(results), finding("convergence-unknown")),
         **columns,
     )
+
+
+def done_results(results: Sequence[ExternalResult], where: object) -> list[ExternalResult]:
+    """Those that are done.
+
+    Raises:
+        UserError: none is.
+    """
+    done = [result for result in results if result.status == "done"]
+    if not done:
+        lost = next(iter(results), None)
+        if lost is None:
+            raise UserError(where, "has no run that is done", "train its networks first")
+        raise UserError(where, f"has no run that is done: {lost.run.words}: {lost.reason}", "mend that, and repeat")
+    return done
+
+
+def how_they_went(results: Sequence[ExternalResult]) -> tuple[Finding, ...]:
+    """Cautions about runs that are lost, and about code that has changed between them."""
+    return (*_lost(results), *_changed([result for result in results if result.status == "done"]))
 
 
 def _errors(done: Sequence[ExternalResult], metric: Metric) -> np.ndarray | None:

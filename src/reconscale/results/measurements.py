@@ -11,19 +11,22 @@ import numpy as np
 from reconscale.arrays import Floats
 from reconscale.errors import UserError
 from reconscale.laws import METRICS, NoiseLevel, Points, finding, select_width
-from reconscale.results.mixture_points import judged_findings, judged_results
+from reconscale.results.external_points import points_of_external
+from reconscale.results.external_results import ExternalFolder
+from reconscale.results.judged import judged_findings, judged_results
 from reconscale.results.result import Result
-from reconscale.results.results_folder import Folder, folder_of
+from reconscale.results.results_folder import Folder, folder_of, own_root
 from reconscale.results.score_tables import scores_of_runs
 from reconscale.results.unit_grouping import set_record, values_of_units
+from reconscale.study.external import ExternalStudy, load_study
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
 from reconscale.study.study_model import Study
 
 
 def load_points(
-    study: Study,
-    folder: Folder | str | Path,
+    study: Study | ExternalStudy | str | Path,
+    folder: Folder | str | Path | None = None,
     *,
     results: Sequence[Result] | None = None,
     profile: str | None = None,
@@ -32,16 +35,21 @@ def load_points(
     """The measured points of a study: one row a run that is done; of several sources the runs of one mix alone.
 
     Args:
-        study: the study.
-        folder: its results folder, or the path of that.
+        study: the study, or its file or folder: also a folder of ``rs.measure``, or of a file with ``[command]``.
+        folder: its results folder, or the path of that; none: ``runs`` beside the study file.
         results: those that are over; none: they are read from the folder.
-        profile: a name in ``PROFILES``; none: the study's own.
+        profile: a name in ``PROFILES``; none: the study's own. Of networks of ours alone, as ``test_set``.
         test_set: ``test`` or a named test set; none: the study's main one.
 
     Raises:
-        UserError: no run is done yet, a result is damaged, or the profile or test set is not in the results.
+        UserError: the study cannot be read, it is not known where its results are, no run is done yet, a result is
+            damaged, or the profile or test set is not in the results.
     """
-    folder, runs = folder_of(folder), runs_of(study)
+    study = load_study(study) if isinstance(study, str | Path) else study
+    root = own_root(study, folder)
+    if isinstance(study, ExternalStudy):
+        return _external_points(study, root, profile or test_set)
+    folder, runs = folder_of(folder or root), runs_of(study)
     over = judged_results(study, folder.results(runs) if results is None else results, runs)
     done = [result for result in over if result.status == "done"]
     if not done:
@@ -50,6 +58,14 @@ def load_points(
         done, profile=profile or study.analysis.profile, test_set=test_set or study.images.main_test, folder=folder
     )
     return replace(points, findings=(*judged_findings(study, runs), *points.findings))
+
+
+def _external_points(study: ExternalStudy, root: Path, asked: str | None) -> Points:
+    """The points of runs that other code trained: of one metric, on one test set."""
+    if asked:
+        what = f"has one metric, {study.analysis.metric}, on one test set"
+        raise UserError(f"study '{study.name}'", what, f"leave '{asked}' out")
+    return points_of_external(study, ExternalFolder(root).results(study.runs()), root.parent)
 
 
 def points_from_results(

@@ -9,18 +9,19 @@ import numpy as np
 
 from reconscale.errors import UserError, suggest
 from reconscale.laws import Finding, Mixture, finding
+from reconscale.results.external_points import done_results, how_they_went
+from reconscale.results.external_results import ExternalFolder, ExternalResult
 from reconscale.results.result import Result
-from reconscale.results.results_folder import Folder, folder_of, image_cautions
-from reconscale.study.mixes import judged_runs, share_words, shares_of
+from reconscale.results.results_folder import Folder, image_cautions, own_root
+from reconscale.study.external import ExternalStudy, load_study
 from reconscale.study.plan import runs_of
 from reconscale.study.profiles import PROFILES
-from reconscale.study.run import Run
 from reconscale.study.study_model import Study
 
 
 def load_mixture(
-    study: Study,
-    folder: Folder | str | Path,
+    study: Study | ExternalStudy | str | Path,
+    folder: Folder | ExternalFolder | str | Path | None = None,
     *,
     results: Sequence[Result] | None = None,
     profile: str | None = None,
@@ -30,10 +31,10 @@ def load_mixture(
     """The measurements of a study of mixes: one row a run that is done.
 
     Args:
-        study: the study.
-        folder: its results folder, or the path of that.
+        study: the study, or its file or folder: also a folder of ``rs.measure_mixture``.
+        folder: its results folder, or the path of that; none: ``runs`` beside the study file.
         results: those that are over; none: they are read from the folder.
-        profile: a name in ``PROFILES``; none: the study's own.
+        profile: a name in ``PROFILES``; none: the study's own. Of networks of ours alone, as ``test_set``.
         test_set: ``test``, a source, or a further test set; none: the main one.
         target: the source whose image counts 1; none: the source that the test set is of, else the study's target.
 
@@ -41,11 +42,19 @@ def load_mixture(
         UserError: the images come from one source, no run is done, a result is damaged, or the profile, the test set or
             the target is not there.
     """
-    folder = folder_of(folder)
+    study = load_study(study) if isinstance(study, str | Path) else study
     names = study.images.source_names
     if not names:
-        raise UserError(f"study '{study.name}'", "has images of one source",
-                        "ask `decide`, or name several in [images.sources.NAME] and say sweep.mix")  # fmt: skip
+        how = "name several in [images.sources.NAME] and say sweep.mix"
+        how = how if isinstance(study, Study) else "measure with rs.measure_mixture"
+        raise UserError(f"study '{study.name}'", "has images of one source", f"ask `decide`, or {how}")
+    root = own_root(study, folder)
+    if isinstance(study, ExternalStudy):
+        if profile or test_set:
+            what = f"has one metric, {study.analysis.metric}, on one test set"
+            raise UserError(f"study '{study.name}'", what, f"leave '{profile or test_set}' out")
+        return mixture_of_external(study, ExternalFolder(root).results(study.runs()), root.parent, target)
+    folder = Folder(root)
     over = folder.results(runs_of(study)) if results is None else results
     done = [result for result in over if result.status == "done"]
     if not done:
@@ -72,6 +81,36 @@ def load_mixture(
     )
 
 
+def mixture_of_external(
+    study: ExternalStudy, results: Sequence[ExternalResult], where: object, target: str | None = None
+) -> Mixture:
+    """The measurements of runs that other code trained, with cautions about those that are not done.
+
+    Args:
+        study: the study, of several sources.
+        results: those that are over.
+        where: what messages call the study.
+        target: the source whose image counts 1; none: the study's own.
+
+    Raises:
+        UserError: no run is done, or the target is no source.
+    """
+    names, name = study.images.source_names, study.known_metric.name
+    if target is not None and target not in names:
+        raise UserError("target", f"there is no source '{target}'", suggest(target, names))
+    done = done_results(results, where)
+    return Mixture(
+        {source: np.array([float(result.run.mix.get(source, 0)) for result in done]) for source in names},
+        np.array([result.metrics["test"][name] for result in done]),
+        np.array([result.run.seed for result in done]),
+        np.array([float(result.p) for result in done]) if all(result.p for result in done) else None,
+        name,
+        target=target or names[0],
+        unit=study.images.unit,
+        findings=how_they_went(results),
+    )
+
+
 def _findings(folder: Folder, results: Sequence[Result]) -> tuple[Finding, ...]:
     """What was noticed about the images, and the runs that are lost."""
     noticed = image_cautions(folder)
@@ -81,24 +120,3 @@ def _findings(folder: Folder, results: Sequence[Result]) -> tuple[Finding, ...]:
         sizes = ", ".join(f"{n:g}" for n in sorted({result.run.n for result in lost}))
         found.append(finding("failed-runs", count=len(lost), runs=len(results), sizes=sizes))
     return tuple(found)
-
-
-def judged_words(study: Study, runs: Sequence[Run]) -> str:
-    """The mix that the curve over n is of, in words; empty where there is one source."""
-    return share_words(shares_of(max(judged_runs(study, runs), key=lambda run: run.n))) if study.images.sources else ""
-
-
-def judged_findings(study: Study, runs: Sequence[Run]) -> tuple[Finding, ...]:
-    """That the curve over n is of one mix alone; nothing where there is one source."""
-    if not study.images.sources:
-        return ()
-    judged = judged_runs(study, runs)
-    return (finding("one-mix", mix=judged_words(study, runs), count=len(judged), runs=len(runs)),)
-
-
-def judged_results(study: Study, results: Sequence[Result], runs: Sequence[Run]) -> list[Result]:
-    """The results of :func:`judged_runs`."""
-    if not study.images.sources:
-        return list(results)
-    judged = {run.id for run in judged_runs(study, runs)}
-    return [result for result in results if result.run.id in judged]

@@ -18,7 +18,7 @@ from reconscale.errors import UserError
 from reconscale.files import json_digest, read_json, to_json, write_atomic
 from reconscale.results.result import AnyResult, Result, Shared
 from reconscale.results.result_index import LEAST, read_facts, read_indexed
-from reconscale.study.base import FrozenModel
+from reconscale.study.base import FrozenModel, PlacedModel
 from reconscale.study.recorded_parts import code_of_result
 from reconscale.study.run import Run
 from reconscale.study.study_file import study_path
@@ -350,6 +350,25 @@ def _id(run: Any) -> str:
     return str(run.id)
 
 
-def folder_of(place: Folder | str | Path) -> Folder:
-    """A results folder, from itself or from its path."""
-    return place if isinstance(place, Folder) else Folder(Path(place))
+def folder_of(place: AnyFolder[Any, Any] | str | Path) -> Folder:
+    """A results folder, from itself or from its path, or that of the study's folder above it."""
+    return place if isinstance(place, Folder) else Folder(root_of(place))
+
+
+def root_of(place: AnyFolder[Any, Any] | str | Path) -> Path:
+    """Where results are, of whichever kind; ``runs`` in it where the folder of a study is given."""
+    root = place.root if isinstance(place, AnyFolder) else Path(place)
+    return root / "runs" if (root / "study.toml").is_file() else root
+
+
+def own_root(study: PlacedModel, place: AnyFolder[Any, Any] | str | Path | None) -> Path:
+    """Where the results of a study are: in ``place``, else beside its file.
+
+    Raises:
+        UserError: neither is known.
+    """
+    if place is not None:
+        return root_of(place)
+    if study.results_folder is None:
+        raise UserError("folder", "is missing, and the study was not read from a file", "give its results folder")
+    return study.results_folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +19,25 @@ class FrozenModel(BaseModel):
     """A strict value: unknown keys are refused, types are not coerced, nothing changes after it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class PlacedModel(FrozenModel):
+    """A study, which knows where its results lie where it was read from a file. That is no part of what it says."""
+
+    @property
+    def results_folder(self) -> Path | None:
+        """The folder ``runs`` beside the study file; none: the study was not read from a file."""
+        place: Path | None = self.__dict__.get(PLACE)
+        return place
+
+    def kept_in(self, root: Path) -> Self:
+        """The same study, with its results in ``root``."""
+        placed = self.model_copy()
+        placed.__dict__[PLACE] = root  # beside the fields, as a cached property is: studies are equal wherever they lie
+        return placed
+
+
+PLACE = "_results_folder"
 
 
 def as_tuples(value: Any) -> Any:

@@ -7,19 +7,24 @@ gets the items of a run and gives back what it measured on the test items; every
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from reconscale.errors import UserError, suggest
 from reconscale.files import json_digest
+from reconscale.format import times
 from reconscale.laws.metrics import METRICS, Metric, register
-from reconscale.study.base import OWN, FrozenModel, as_tuples
+from reconscale.shown import Drawn
+from reconscale.study.base import OWN, FrozenModel, PlacedModel, as_tuples
+from reconscale.study.images.image_sources import check_source_names
 from reconscale.study.images.own_split import OwnSplit, fill_in_counts
 from reconscale.study.mistakes import sentences
+from reconscale.study.mixes import check_mixes, counts_of, fill_in_mixes, mix_words
 from reconscale.study.own_metric import OwnMetric
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.study_file import ELSEWHERE, complete_study, read_content, study_path
@@ -83,6 +88,16 @@ class Command(FrozenModel):
         return self
 
 
+class ItemSource(FrozenModel):
+    """One of several sources of a function's items.
+
+    Attributes:
+        count: how many items it has.
+    """
+
+    count: int = Field(ge=1)
+
+
 class ItemTable(FrozenModel):
     """Which items, and how they are divided.
 
@@ -96,6 +111,8 @@ class ItemTable(FrozenModel):
         split: of a command's items: which are for training, validation and test.
         unit: what an item is, in one word; it is what n counts.
         count, digest: of a function's items: how many, and their hash with their groups and which are held out.
+        sources: of a function's items: the sources that they come from, where there are several.
+        target: the source that validation and test items are of.
     """
 
     folders: tuple[str, ...] = (".",)
@@ -108,6 +125,13 @@ class ItemTable(FrozenModel):
     unit: str = Field(default="items", min_length=1, max_length=40)
     count: int = Field(default=0, ge=0)
     digest: str = ""
+    sources: dict[str, ItemSource] = Field(default_factory=dict)
+    target: str | None = None
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The names of several sources, the target first, then by name; none where there is one source."""
+        return tuple(sorted(self.sources, key=lambda name: (name != self.target, name)))
 
     @model_validator(mode="before")
     @classmethod
@@ -123,6 +147,8 @@ class ItemTable(FrozenModel):
                 re.compile(str(self.group))
             except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"group: '{self.group}' is not a regular expression ({error})") from error
+        if self.sources or self.target is not None:
+            check_source_names(tuple(self.sources), self.target)
         return self
 
 
@@ -130,7 +156,8 @@ class Grid(FrozenModel):
     """Every n with every width and every seed.
 
     Attributes:
-        n: training set sizes, in items.
+        n: training set sizes, in items, of all sources together.
+        mix: where items come from several sources: each source -> its share of n, or how many.
         width: of networks; empty: there is no such setting.
         seed: replicates.
     """
@@ -138,9 +165,22 @@ class Grid(FrozenModel):
     n: tuple[int, ...]
     width: tuple[int, ...] = ()
     seed: tuple[int, ...] = (0,)
+    mix: tuple[dict[str, int | float], ...] = ()
+
+    @cached_property
+    def mixes(self) -> Mapping[int, tuple[dict[str, int], ...]]:
+        """How many items come from each source, in every mix of n; one without sources where ``mix`` is empty."""
+        return counts_of(self.n, self.mix) if self.mix else {n: ({},) for n in self.n}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mixes(cls, content: Any) -> Any:
+        return fill_in_mixes(content)
 
     @model_validator(mode="after")
     def _axes(self) -> Self:
+        if self.mix:
+            counts_of(self.n, self.mix)  # refuses shares and numbers that cannot be
         sizes_of(self.n)
         sizes_of(self.width or (1,), "width")
         if len(set(self.seed)) < len(self.seed) or not self.seed or min(self.seed) < 0:
@@ -166,26 +206,32 @@ class ExternalRun(FrozenModel):
     Attributes:
         n, width, seed: which; no width: there is no such setting.
         study: hash of what else decides the numbers.
+        mix: source -> how many of the n are its; empty where there is one source.
     """
 
     n: int = Field(ge=1)
     width: int | None = None
     seed: int = Field(ge=0)
     study: str
+    mix: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """Name of the run and of its results folder."""
         width = "" if self.width is None else f"-w{self.width}"
-        return f"n{self.n}{width}-s{self.seed}-{self.study[:12]}"
+        mix = "".join(f"-{name}.{count}" for name, count in sorted(self.mix.items()))
+        return f"n{self.n}{mix}{width}-s{self.seed}-{self.study[:12]}"
 
     @property
     def words(self) -> str:
         """The run in words."""
-        return ", ".join([f"n {self.n}", *([] if self.width is None else [f"width {self.width}"]), f"seed {self.seed}"])
+        mix = [mix_words(self.mix)] if self.mix else []
+        return ", ".join(
+            [f"n {self.n}", *mix, *([] if self.width is None else [f"width {self.width}"]), f"seed {self.seed}"]
+        )
 
 
-class ExternalStudy(FrozenModel):
+class ExternalStudy(Drawn, PlacedModel):
     """A study whose networks are trained by other code.
 
     Attributes:
@@ -206,6 +252,19 @@ class ExternalStudy(FrozenModel):
     sweep: tuple[Grid, ...]
     analysis: ExternalAnalysis = Field(default_factory=ExternalAnalysis)
     metric: OwnMetric | None = None
+
+    def __repr__(self) -> str:
+        return f"Study({self.name}: trained by {self.trainer_words}, {times(len(self.runs()), 'run')})"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    @property
+    def trainer_words(self) -> str:
+        """What trains, in words."""
+        if self.command is not None:
+            return f"the command {shlex.join(self.command.run)}"
+        return f"the function {self.callable.name}" if self.callable is not None else "other code"
 
     @model_validator(mode="before")
     @classmethod
@@ -234,6 +293,11 @@ class ExternalStudy(FrozenModel):
             raise ValueError("images.split: is for [command]; give rs.measure lists, as val and test")
         if self.command is not None and not self.images.patterns and self.images.list is None:
             raise ValueError('images.patterns: is missing; give for instance ["*.png"], or a list file as images.list')
+        for grid in self.sweep:
+            check_mixes(self.images.source_names, grid.mix)
+        if self.command is not None and self.images.sources:
+            raise ValueError("images.sources: is of functions; run the command for each mix, and write a table for "
+                             "`reconscale mixture`")  # fmt: skip
         asks = self.command is not None and any("{width}" in part for part in self.command.run)
         if self.command is not None and asks != bool(self.sweep[0].width):
             raise ValueError("sweep.width: goes with {width} in command.run; give both or none")
@@ -254,18 +318,16 @@ class ExternalStudy(FrozenModel):
         """Hash of what decides the numbers of all runs, but for the content of the files."""
         command = None if self.command is None else self.command.model_dump(mode="json", exclude={"time_limit"})
         unsaid = {"unit"} if self.images.split is not None else {"unit", "split"}
+        unsaid |= set() if self.images.sources else {"sources", "target"}
         table = self.images.model_dump(mode="json", exclude=unsaid)
         return json_digest([command, table, self.analysis.metric])
 
-    def run(self, n: int, width: int | None, seed: int) -> ExternalRun:
-        """One run of the study."""
-        return ExternalRun(n=n, width=width, seed=seed, study=self.key)
-
-    def runs(self) -> list[ExternalRun]:
-        """All runs, each once."""
-        cells = ((n, width, seed) for grid in self.sweep for n in grid.n for width in grid.width or (None,)
-                 for seed in grid.seed)  # fmt: skip
-        return [self.run(*cell) for cell in dict.fromkeys(cells)]
+    def runs(self, grids: Sequence[Grid] | None = None) -> list[ExternalRun]:
+        """All runs, each once; of some grids where these are given."""
+        found = (ExternalRun(n=n, width=width, seed=seed, study=self.key, mix=mix)
+                 for grid in grids or self.sweep for n in grid.n for mix in grid.mixes[n]
+                 for width in grid.width or (None,) for seed in grid.seed)  # fmt: skip
+        return list({run.id: run for run in found}.values())
 
 
 def load_external(path: str | Path) -> ExternalStudy:
@@ -275,7 +337,9 @@ def load_external(path: str | Path) -> ExternalStudy:
         UserError: the file is missing, is not TOML, or says something that such a study cannot be.
     """
     path = study_path(path)
-    return parse_external(read_content(path), path)
+    content = read_content(path)
+    recall_parts(path.parent / "runs")
+    return _parsed(content, path)
 
 
 def parse_external(content: Mapping[str, Any], where: object) -> ExternalStudy:
@@ -290,6 +354,10 @@ def parse_external(content: Mapping[str, Any], where: object) -> ExternalStudy:
         raise UserError(where, sentences(error, ExternalStudy), "mend the study file and run again") from error
 
 
+def _parsed(content: Mapping[str, Any], path: Path) -> ExternalStudy:
+    return parse_external(content, path).kept_in(path.parent / "runs")
+
+
 def is_external(path: str | Path) -> bool:
     """Whether a study file has ``[command]`` or ``[callable]``.
 
@@ -300,14 +368,34 @@ def is_external(path: str | Path) -> bool:
     return any(table in content for table in ELSEWHERE)
 
 
-def open_study(path: str | Path) -> Any:
-    """A ``Study``, or an ``ExternalStudy`` where the file has ``[command]`` or ``[callable]``.
+def load_study(path: str | Path) -> Any:
+    """Read a study file, of any kind.
+
+    Args:
+        path: a TOML file, or the folder of a ``study.toml``: also one that ``rs.measure`` wrote.
+
+    Returns:
+        A ``Study``; an ``ExternalStudy`` where other code trains: the file has ``[command]``, or ``[callable]``, which
+        is what ``rs.measure`` writes. Both have ``figure()``, ``plot(ax)`` and ``results_folder``.
 
     Raises:
-        UserError: see ``load_study``.
+        UserError: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
+            in one go, with its place and the nearest right word.
     """
     path = study_path(path)
     content = read_content(path)
     recall_parts(path.parent / "runs")
     elsewhere = any(table in content for table in ELSEWHERE)
-    return parse_external(content, path) if elsewhere else complete_study(content, path)
+    return _parsed(content, path) if elsewhere else complete_study(content, path)
+
+
+def refuse_other_code(study: object) -> None:
+    """Refuse to train networks of other code here.
+
+    Raises:
+        UserError: the study is an ``ExternalStudy``.
+    """
+    if not isinstance(study, ExternalStudy):
+        return
+    again = "call rs.measure again, with the same folder" if study.command is None else "use `reconscale run STUDY`"
+    raise UserError(f"study '{study.name}'", f"is trained by {study.trainer_words}", again)

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from reconscale.errors import suggest
 from reconscale.format import amount, plain
 
-if TYPE_CHECKING:
-    from reconscale.study.images import Images
-    from reconscale.study.run import Run
-    from reconscale.study.study_model import Study
 
+class MixedRun(Protocol):
+    """A run of anybody's, as far as mixes ask."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def n(self) -> int:
+        """Training images in all."""
+
+    @property
+    def seed(self) -> int:
+        """Its replicate."""
+
+    @property
+    def mix(self) -> Mapping[str, int]:
+        """Source -> how many of them are its."""
+
+
+R = TypeVar("R", bound=MixedRun)
 Mix = Mapping[str, float]
 """Source -> share of the training images, or how many of them."""
 CLOSE = 1e-6
@@ -43,7 +60,7 @@ def fill_in_mixes(content: Any) -> Any:
     if "n" not in content:
         for number, mix in enumerate(mixes):
             if not all(isinstance(value, int) for value in mix.values()):
-                raise ValueError(f"mix.{number}: {spell(mix)} are shares, and n is missing: give n, or whole numbers "
+                raise ValueError(f"mix.{number}: {spell(mix)} are shares, and n is missing; give n, or whole numbers "
                                  "of images")  # fmt: skip
         return {**content, "mix": mixes, "n": tuple(dict.fromkeys(round(sum(mix.values())) for mix in mixes))}
     return {**content, "mix": mixes}
@@ -138,13 +155,16 @@ def _rounded(number: int, mix: Mix, n: int) -> dict[str, int]:
     return counts
 
 
-def check_mixes(images: Images, mixes: Sequence[Mix]) -> None:
+def check_mixes(names: Sequence[str], mixes: Sequence[Mix]) -> None:
     """Refuse mixes of sources that the images have not, and sources in no mix.
+
+    Args:
+        names: of the sources; none where there is one.
+        mixes: of the sweep.
 
     Raises:
         ValueError: as said; the sentence begins with the table.
     """
-    names = images.source_names
     if not names:
         if mixes:
             raise ValueError("sweep.mix: the images come from one source; name several in [images.sources.NAME]")
@@ -161,9 +181,9 @@ def check_mixes(images: Images, mixes: Sequence[Mix]) -> None:
             raise ValueError(f"images.sources.{name}: is in no mix; add it to one, or take it out")
 
 
-def shares_of(run: Run) -> tuple[tuple[str, float], ...]:
-    """What a run's mix has of each source: (name, share), the target first; empty where there is one source."""
-    return tuple((name, run.mix.get(name, 0) / run.n) for name in run.images.source_names)
+def shares_of(run: MixedRun, names: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """What a run's mix has of each of the sources that are named: (name, share)."""
+    return tuple((name, run.mix.get(name, 0) / run.n) for name in names)
 
 
 def mix_words(counts: Mapping[str, int], *, of: Sequence[str] = ()) -> str:
@@ -192,19 +212,19 @@ ROUNDED = 1.0
 """Images by which the counts of two runs of the same shares may differ from these."""
 
 
-def judged_runs(study: Study, runs: Sequence[Run]) -> list[Run]:
+def judged_runs(names: Sequence[str], runs: Sequence[R]) -> list[R]:
     """The runs that the verdict on more images is about: those of one source, or of one mix of several.
 
     The mix is the target alone where that was trained at three sizes or more, else that of most sizes, of these that
     with most of the target.
 
     Args:
-        study: the study.
-        runs: of its plan.
+        names: of the sources, the target first; none where there is one source.
+        runs: of the plan of a study.
     """
-    if not study.images.sources:
+    if not names:
         return list(runs)
-    lines = _lines(runs)
+    lines = _lines(runs, names)
     alone = next((line for shares, line in lines if shares[0][1] == 1.0 and _sizes(line) >= LEAST_SIZES), None)
     if alone is not None:
         return alone
@@ -215,21 +235,21 @@ LEAST_SIZES = 3
 """Of a curve over n."""
 
 
-def _lines(runs: Sequence[Run]) -> list[tuple[tuple[tuple[str, float], ...], list[Run]]]:
+def _lines(runs: Sequence[R], names: Sequence[str]) -> list[tuple[tuple[tuple[str, float], ...], list[R]]]:
     """Runs whose mixes have the same shares, up to the rounding of counts: those of the largest n say which."""
-    found: list[tuple[tuple[tuple[str, float], ...], list[Run]]] = []
+    found: list[tuple[tuple[tuple[str, float], ...], list[R]]] = []
     for run in sorted(runs, key=lambda run: -run.n):
-        shares = dict(shares_of(run))
+        shares = dict(shares_of(run, names))
         for known, line in found:
             same = all(abs(run.mix.get(name, 0) - share * run.n) < ROUNDED for name, share in known)
             if same and all((share > 0) == (shares[name] > 0) for name, share in known):
                 line.append(run)
                 break
         else:
-            found.append((shares_of(run), [run]))
+            found.append((shares_of(run, names), [run]))
     order = {run.id: place for place, run in enumerate(runs)}
     return [(shares, sorted(line, key=lambda run: order[run.id])) for shares, line in found]
 
 
-def _sizes(runs: Iterable[Run]) -> int:
+def _sizes(runs: Iterable[MixedRun]) -> int:
     return len({run.n for run in runs})

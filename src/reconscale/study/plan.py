@@ -7,14 +7,22 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import overload
 
+from reconscale.study.external import ExternalRun, ExternalStudy
 from reconscale.study.mixes import mix_words
 from reconscale.study.run import Run
 from reconscale.study.study_model import Study
 
 
-def runs_of(study: Study) -> list[Run]:
+@overload
+def runs_of(study: Study) -> list[Run]: ...
+@overload
+def runs_of(study: ExternalStudy) -> list[ExternalRun]: ...
+def runs_of(study: Study | ExternalStudy) -> list[Run] | list[ExternalRun]:
     """Every run of the grid: sizes first, then mixes of sources, widths, and seeds; overrides applied."""
+    if isinstance(study, ExternalStudy):
+        return study.runs()
     runs = []
     for n in study.sweep.n:
         for mix, width in product(study.sweep.mixes[n], study.sweep.width):

@@ -53,18 +53,23 @@ def open_axes(content: Mapping[str, Any]) -> tuple[str, ...]:
     return () if {"n", "width"} <= said else tuple(name for name in AXES if name not in said)
 
 
-def with_proposed(content: Mapping[str, Any], root: Path) -> Mapping[str, Any]:
+def with_proposed(content: Mapping[str, Any], root: Path, proposed: ProposedSweep | None = None) -> Mapping[str, Any]:
     """The content of a study file with the axes that its results folder holds for it.
+
+    Args:
+        content: as read from TOML.
+        root: the results folder.
+        proposed: axes that are not written down yet; none: those of the folder.
 
     Raises:
         UserError: what the folder holds is damaged.
     """
     missing = open_axes(content)
     path = root / NAME
-    if not missing or not path.is_file():
+    if not missing or (proposed is None and not path.is_file()):
         return content
     try:
-        proposed = TypeAdapter(ProposedSweep).validate_json(to_json(read_json(path)))
+        proposed = proposed or TypeAdapter(ProposedSweep).validate_json(to_json(read_json(path)))
     except ValueError as error:
         raise UserError(path, "is damaged", REMEDY) from error
     known = {name: list(value) for name in missing if (value := getattr(proposed, name)) is not None}

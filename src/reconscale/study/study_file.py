@@ -15,7 +15,7 @@ from reconscale.study.base import as_tuples
 from reconscale.study.initial_weights import read_init
 from reconscale.study.mask_files import read_masks
 from reconscale.study.mistakes import sentences
-from reconscale.study.proposed_sweep import open_axes, with_proposed
+from reconscale.study.proposed_sweep import ProposedSweep, open_axes, with_proposed
 from reconscale.study.recorded_parts import recall_parts
 from reconscale.study.study_model import Study
 
@@ -23,11 +23,12 @@ MOST_BYTES = 1 << 20
 """Bytes of a study file."""
 
 
-def load_study(path: str | Path) -> Study:
-    """Read a study file.
+def load_our_study(path: str | Path, proposed: ProposedSweep | None = None) -> Study:
+    """Read the study file of networks of ours; :func:`reconscale.study.external.load_study` reads any.
 
     Args:
         path: a TOML file, or the folder of a ``study.toml``.
+        proposed: axes of the grid where the file names none, and its results folder holds none.
 
     Raises:
         UserError: the file is missing, is not TOML, or says something that a study cannot be. Every mistake is named
@@ -39,26 +40,27 @@ def load_study(path: str | Path) -> Study:
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
                         "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
-    return complete_study(content, path)
+    return complete_study(content, path, proposed)
 
 
-def complete_study(content: Mapping[str, Any], path: Path) -> Study:
+def complete_study(content: Mapping[str, Any], path: Path, proposed: ProposedSweep | None = None) -> Study:
     """The study of a file's content, with the grid that its results folder holds where the file names none.
 
     Args:
         content: as read from TOML.
         path: of the study file.
+        proposed: as of :func:`load_our_study`.
 
     Raises:
-        UserError: see :func:`load_study`.
+        UserError: see :func:`load_our_study`.
     """
-    complete = with_proposed(content, path.parent / "runs")
+    complete = with_proposed(content, path.parent / "runs", proposed)
     if missing := [name for name in open_axes(complete) if name != "seed"]:
         placed = {**{name: [1] for name in missing}, **complete.get("sweep", {})}
         parse_study({**complete, "sweep": placed}, path, beside=path.parent)  # what else is wrong is said first
         raise UserError(f"{path}, [sweep]", f"has no {' and no '.join(missing)}",
                         "give it, or let runs be chosen: reconscale run STUDY --budget 2h")  # fmt: skip
-    return parse_study(complete, path, beside=path.parent)
+    return parse_study(complete, path, beside=path.parent).kept_in(path.parent / "runs")
 
 
 ELSEWHERE = ("command", "callable")
@@ -104,7 +106,7 @@ def parse_study(content: Mapping[str, Any], where: object = "study", *, beside: 
         beside: the folder that files which it names (masks, weights) are seen from; none: the working directory.
 
     Raises:
-        UserError: see :func:`load_study`.
+        UserError: see :func:`load_our_study`.
     """
     try:
         return Study.model_validate(as_tuples(_with_files(content, Path(beside or "."))))

@@ -11,7 +11,7 @@ from reconscale.errors import suggest
 from reconscale.laws.points import METRICS
 from reconscale.shown import Drawn
 from reconscale.study.analysis_settings import Analysis
-from reconscale.study.base import FrozenModel
+from reconscale.study.base import PlacedModel
 from reconscale.study.camera import fill_in_camera
 from reconscale.study.defaults import fill_in, fill_in_tolerance
 from reconscale.study.images import Images
@@ -25,7 +25,7 @@ from reconscale.study.run import AnyProblem, Architecture, Network, Recipe
 from reconscale.study.sweep import Override, Sweep, within
 
 
-class Study(Drawn, FrozenModel):
+class Study(Drawn, PlacedModel):
     """An immutable grid of runs and the analysis asked for.
 
     Attributes:
@@ -106,7 +106,7 @@ class Study(Drawn, FrozenModel):
             raise ValueError(f"problem.truth: {why}; study one source, or images with a truth")
         self.problem.check_losses(self.images, losses)
         self.problem.check_images(self.images)
-        check_mixes(self.images, self.sweep.mix)
+        check_mixes(self.images.source_names, self.sweep.mix)
         check_grey_levels(self.problem)
         return self
 

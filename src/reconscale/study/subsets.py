@@ -14,6 +14,7 @@ import numpy as np
 from reconscale.errors import UserError, check_int
 from reconscale.files import json_digest
 from reconscale.study.items import HeldOut, held_out, labels_of, list_items, name_of, refuse_repeated
+from reconscale.study.mixes import MixedRun
 
 SPLIT, SUBSET, WITHIN = 0, 1, 2
 """What a permutation is for."""
@@ -143,6 +144,26 @@ class Subsets:
         return [self.items[row] for row in self.rows[2]]
 
     @property
+    def val_names(self) -> tuple[str, ...]:
+        """The names of the validation items."""
+        return tuple(self.names[row] for row in self.rows[1])
+
+    @property
+    def test_names(self) -> tuple[str, ...]:
+        """The names of the test items."""
+        return tuple(self.names[row] for row in self.rows[2])
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return len(self.items)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether items have groups."""
+        return self.groups is not None
+
+    @property
     def available(self) -> int:
         """Items that can be trained on."""
         return len(self.rows[0])
@@ -169,6 +190,10 @@ class Subsets:
         units = rows if self.groups is None else np.array([self.groups[row] for row in rows])
         order, _ = nested_order(units, seed, shuffled=True)
         return [self.items[row] for row in rows[order[:n]]]
+
+    def training(self, run: MixedRun) -> list[Any]:
+        """The training items of a run: of one source, so that there is no mix."""
+        return self.train(run.n, run.seed)
 
     def check(self, n: int) -> None:
         """Refuse a size that there are too few items for.

@@ -26,6 +26,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.encode(errors="backslashreplace").decode()
         return '"' + "".join(_ESCAPES.get(char, char) for char in escaped) + '"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} = {_toml(entry)}" for name, entry in value.items()) + "}"
     if isinstance(value, Sequence):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return repr(value)

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconscale.data import ImageSet, ImageSubset, Slices
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.results import Folder
+from reconscale.results import Folder, Result
 from reconscale.study import Run
 from reconscale.training.evaluate import (
     EvaluationSet,
@@ -339,6 +339,38 @@ def key_of(run: Run, precision: str) -> str:
     return f"{network.family} {dials} b{recipe.batch} p{run.images.patch} {precision}{said}"
 
 
+PRECISION = "precision.json"
+"""The file of a results folder that keeps what ``auto`` has come to."""
+
+
+def _precision_of_results(folder: Folder) -> str | None:
+    """What results of the same study were computed in, where ``auto`` had chosen it."""
+    for path in sorted(folder.root.glob("*/result.json")):
+        try:
+            result = Result.read(path.parent, images=False)
+        except UserError:
+            continue
+        found = result.provenance.get("precision")
+        if result.run.recipe.precision == "auto" and found in COMPUTE_MODES:
+            return str(found)
+    return None
+
+
+def precision_words(folder: Folder, runs: Sequence[Run], precision: Mapping[str, str]) -> str:
+    """What ``auto`` has come to, in a sentence; empty where no run asks for it.
+
+    Args:
+        folder: of the results.
+        runs: that are to be trained.
+        precision: run id -> a name in ``COMPUTE_MODES``.
+    """
+    auto = next((run for run in runs if run.recipe.precision == "auto"), None)
+    if auto is None:
+        return ""
+    return (f"precision = 'auto' is {precision[auto.id]} for all runs of this folder, also on other machines (kept in "
+            f"{folder.root / PRECISION}); a new folder on another machine may get another one")  # fmt: skip
+
+
 def precision_of(
     runs: Sequence[Run], images: ImageSet, folder: Folder, executor: Executor, placement: Placement
 ) -> dict[str, str]:
@@ -353,6 +385,8 @@ def precision_of(
     auto = [run for run in runs if run.recipe.precision == "auto"]
     if not auto:
         return {run.id: run.recipe.precision for run in runs}
-    largest = max(auto, key=lambda run: run.network.width)
-    chosen = choice(folder.root / "precision.json", largest, images, executor, placement)
+    largest, path = max(auto, key=lambda run: run.network.width), folder.root / PRECISION
+    if not path.is_file() and (before := _precision_of_results(folder)):  # the file was lost: not the choice
+        write_atomic(path, to_json({"choice": before, "reason": "results that are there were computed so"}))
+    chosen = choice(path, largest, images, executor, placement)
     return {run.id: chosen if run.recipe.precision == "auto" else run.recipe.precision for run in runs}

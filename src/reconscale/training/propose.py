@@ -24,7 +24,11 @@ from reconscale.training.placement import ExecutionConfig
 
 
 def propose_sweep(
-    path: str | Path, where: ExecutionConfig, progress: Callable[[str, int, int], None] | None = None
+    path: str | Path,
+    where: ExecutionConfig,
+    progress: Callable[[str, int, int], None] | None = None,
+    *,
+    keep: bool = True,
 ) -> ProposedSweep | None:
     """Give a study the axes of its grid that it leaves open, and keep them beside its results.
 
@@ -32,6 +36,7 @@ def propose_sweep(
         path: a study file, or the folder of a ``study.toml``.
         where: where to compute; the folder above the images is used.
         progress: called with (label, done, total) while images are prepared.
+        keep: whether they are written down; else nothing is.
 
     Returns:
         What was proposed; none where the study, or an earlier proposal, gives all of it.
@@ -57,5 +62,6 @@ def propose_sweep(
     images = open_images(study.images, data=where.resolved().data_folder, progress=progress)
     made = {"n": propose_sizes(images.available), "width": widths, "seed": SEEDS}
     proposed = ProposedSweep(**{name: made[name] for name in missing})
-    record_proposed(root, proposed)
+    if keep:
+        record_proposed(root, proposed)
     return proposed

@@ -19,18 +19,20 @@ from reconscale.networks import build, input_spec, size_of
 from reconscale.networks.registry import depth_of, family_of, min_image_size
 from reconscale.physics import problem_of
 from reconscale.results import Folder, Result, Status
-from reconscale.results.mixture_points import judged_results
+from reconscale.results.judged import judged_results
 from reconscale.results.probes import LONGER, longer_run, probes_folder, results_to_probe
 from reconscale.results.results_folder import Incident, append_incident, folder_of, image_cautions
+from reconscale.results.seen_files import remember_files
 from reconscale.results.trunks import continuing_runs, continuing_sentence
 from reconscale.results.under_way import recorded_progress
 from reconscale.study import Plan, Run, Study, runs_of
 from reconscale.study.budget import Budget
+from reconscale.study.external import refuse_other_code
 from reconscale.study.plan import ResourceEstimate, group_cells, makespan
 from reconscale.training import checkpoint
 from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
-from reconscale.training.calibrate import RunCost, measure_costs, precision_of
+from reconscale.training.calibrate import RunCost, measure_costs, precision_of, precision_words
 from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
 from reconscale.training.evaluate import pixels_of, training_sets
@@ -183,6 +185,7 @@ def plan(
     Raises:
         UserError: see :func:`prepare`; a damaged result.
     """
+    refuse_other_code(study)
     folder, where, began = folder_of(folder), (where or ExecutionConfig()).resolved(), time.perf_counter()
     images = prepare(study, where, progress)
     check_initial(study, images.channels, folder)
@@ -255,6 +258,7 @@ def run(  # noqa: PLR0913 - options of a verb
         EndedOnPurpose: the first runs are no better than their input: see :mod:`reconscale.training.first_runs`.
         KeyboardInterrupt: asked to stop; every run under way has kept its state.
     """
+    refuse_other_code(study)
     where, folder = (where or ExecutionConfig()).resolved(), folder_of(folder)
     options: dict[str, Any] = {"retry_failed": retry_failed, "probe": probe, "keep_going": keep_going}
     options["budget"] = budget
@@ -281,7 +285,7 @@ def _run(
     runs = runs_of(study)
     with folder.held(), recorded_progress(folder.root, tell) as told, incident_log(folder, runs, told) as record:
         _refuse_beside_jobs(folder, where)
-        for caution in (*_pin(folder, images), *unseen_cautions(study, images)):
+        for caution in (*_pin(folder, images, where), *unseen_cautions(study, images)):
             record({"event": "note", "text": f"caution: {caution}"})
         training_sets(study, images, folder)
         explanation(study, images, folder, progress)
@@ -345,6 +349,8 @@ class _Sweep:
         tell = self.first.tell
         with self.where.executor(tell) as executor:
             placements, measured, share = _measured(left, images, folder, executor, self.where)
+            if said := precision_words(folder, left, {run: place.precision for run, place in placements.items()}):
+                tell({"event": "note", "text": said})
             pictures = () if probes else measure_baselines(study, images, folder, self.progress)
             known = {} if probes else continuing_runs(folder, left)
             needs = {run.id: _need(measured.get(run.id), run, images, known.get(run.id, 0)) for run in left}
@@ -409,7 +415,7 @@ def _refuse_beside_jobs(folder: Folder, where: ExecutionConfig) -> None:
             raise UserError(place.root, what, f"watch them with --slurm, or cancel them and delete {place.root}/.slurm")
 
 
-def _pin(folder: Folder, images: ImageSet) -> tuple[str, ...]:
+def _pin(folder: Folder, images: ImageSet, where: ExecutionConfig) -> tuple[str, ...]:
     """Remember which images this results folder was measured on, and refuse others; the cautions about them."""
     path = folder.root / "images.json"
     if not path.is_file():
@@ -419,6 +425,7 @@ def _pin(folder: Folder, images: ImageSet) -> tuple[str, ...]:
     elif read_json(path).get("digest") != images.digest:
         raise UserError(folder.root, "the images are not those that this study began with",
                       "restore them, or copy the study file to a new folder")  # fmt: skip
+    remember_files(folder.root, images.images, where.data_folder)
     return image_cautions(folder)
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.results import Folder
-from reconscale.study import Study, runs_of
-from reconscale.study.study_file import load_study
+from reconscale.study import Study, load_study, runs_of
 from reconscale.training import ExecutionConfig, prepare
 from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.executors.slurm import SlurmExecutor

@@ -17,11 +17,12 @@ import pytest
 from reconscale.data import open_images
 from reconscale.errors import UserError
 from reconscale.results import Folder
+from reconscale.results.trunks import TRUNK
 from reconscale.study import load_study, runs_of
 from reconscale.training.executors.local import LocalExecutor
 from reconscale.training.executors.ray_worker import DriverActor, RemoteCall, carry_out_here, fetch
 from reconscale.training.initial_weights import keep_initial
-from reconscale.training.worker import Placement, Task
+from reconscale.training.worker import Placement, Task, run_task
 
 from ...cli.calling import call
 from ...cli.test_sweep import records
@@ -197,6 +198,37 @@ def test_first_weights_reach_a_node_that_shares_no_folder(nodes: Nodes, tmp_path
     finally:
         ray.shutdown()
     assert records(home.parent / "study.toml")[run.id] == records(here)[run.id]
+
+
+def test_trunks_reach_a_node_that_shares_no_folder(nodes: Nodes, tmp_path: Path) -> None:
+    """A run continues from an earlier one there, and gives what it gives from its beginning."""
+    import ray
+
+    home, path, alone = tmp_path / "runs", tmp_path / "study.toml", tmp_path / "alone"
+    runs = []
+    for doublings in (1, 3):
+        path.write_text(f'{STUDY}policy = "converge"\ntolerance = 1e-9\ndoublings = {doublings}\n'.replace("300", "30"))
+        runs.append(runs_of(load_study(path))[0])
+    (first, longer), images = runs, open_images(load_study(path).images)
+    assert run_task(Task(longer, images, Folder(alone / "runs"), Placement()), lambda message: None) == "done"
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        line = ray.remote(num_cpus=0)(DriverActor).remote(images.files())
+        ray.get(line.write_below.remote(home))
+        slot = ray.remote(num_cpus=1, max_retries=0)(carry_out_here)
+        steps = []
+        for run in runs:
+            task = Task(run, images, Folder(home), Placement())
+            assert ray.get(slot.remote(task, line, "the token of a folder that this is not")) == {}
+            heard = ray.get(line.heard.remote())
+            steps.append(min(event["step"] for event in heard if "step" in event))
+        assert ray.get(line.trunks.remote(longer.id)) == sorted((first.id, longer.id))
+        assert ray.get(line.trunk.remote(longer.id, "../study")) == b""
+    finally:
+        ray.shutdown()
+    assert (home / first.id / TRUNK).is_file()
+    assert steps[0] < 2 * first.recipe.steps <= steps[1]  # it did not begin anew
+    assert records(path)[longer.id] == records(alone / "study.toml")[longer.id]
 
 
 def fetched(path: Path, tmp_path: Path, ask: RemoteCall) -> bytes:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from reconscale.errors import EndedOnPurpose, UserError
 from reconscale.results import Folder
 from reconscale.results.probes import PROBES
-from reconscale.study.study_file import load_study
+from reconscale.study import load_study
 from reconscale.training.executors.base import Event
 from reconscale.training.executors.slurm import SlurmExecutor, under_way
 from reconscale.training.executors.slurm_cli import READERS, SlurmOptions, minutes, parameters, parse_slurm

@@ -34,12 +34,21 @@ class Hours:
         return float(self.scale * n**self.by_n * (1.0 if p is None else p**self.by_p))
 
 
+def hours_unknown(n: float, p: float | None) -> float:
+    """Hours of a run where nobody measured them: prices of images are counted, and nothing is said about hours."""
+    return 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Costs:
     """Prices.
 
+    >>> print(Costs(per_image=5, currency="EUR").bill(1500, None, have=1000))
+    2,500 EUR (500 more images)
+
     Attributes:
-        hours: of one run with n images and p parameters (None where it is not known).
+        hours: of one run with n images and p parameters (None where it is not known), such as ``hours_of(n, seconds)``;
+            none given: nobody measured them, and images alone have a price.
         per_hour: price of an hour, or None: hours are not priced.
         per_image: price of acquiring one more image, or None: not known.
         currency: of both.
@@ -47,10 +56,11 @@ class Costs:
         hour_unit: what the hours are called: those of a CPU are not ``GPU-hours``.
 
     Raises:
-        UserError: a price is below 0 or not a number, or images have a price and hours have none.
+        UserError: a price is below 0 or not a number, images have a price and known hours have none, or hours have a
+            price and are not known.
     """
 
-    hours: Callable[[float, float | None], float]
+    hours: Callable[[float, float | None], float] = hours_unknown
     per_hour: float | None = None
     per_image: float | None = None
     currency: str = ""
@@ -62,6 +72,11 @@ class Costs:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value >= 0):
                 raise UserError(f"costs, {name}", f"found {value}", "0 or more is expected")
+        if self.hours is hours_unknown and self.per_hour:
+            raise UserError("costs, per_hour", f"found {self.per_hour:g}, and the hours of a run are not known",
+                            "give hours=hours_of(n, seconds), or leave per_hour out")  # fmt: skip
+        if self.hours is hours_unknown and self.per_image is not None:
+            object.__setattr__(self, "per_hour", 0.0)
         if self.per_image is not None and self.per_hour is None:
             raise UserError(
                 "costs, per_hour",
@@ -114,7 +129,8 @@ class CostEstimate:
 
     def __str__(self) -> str:
         parts = [f"{round_interval(self.images)} more images"] if self.images else []
-        parts.append(f"{round_interval(self.hours)} {self.hour_unit}")
+        if self.hours or not parts:
+            parts.append(f"{round_interval(self.hours)} {self.hour_unit}")
         said = " and ".join(parts)
         return (
             said if self.total is None else f"{round_interval(self.total)} {self.currency} ({said})".replace("  ", " ")

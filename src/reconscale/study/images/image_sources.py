@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -97,20 +97,27 @@ def check_sources(images: Images) -> None:
 
 
 def _check_names(images: Images) -> None:
-    """Refuse one source alone, too many, and names that mean something else."""
-    names = tuple(images.sources)
+    check_source_names(tuple(images.sources), images.target, tuple(images.test_sets))
+    if images.sources[str(images.target)].test is not None:
+        raise ValueError(f"sources.{images.target}.test: is that of the target; say it as images.test")
+
+
+def check_source_names(names: Sequence[str], target: str | None, test_sets: Sequence[str] = ()) -> None:
+    """Refuse one source alone, too many, names that mean something else, and a target that is none of them.
+
+    Raises:
+        ValueError: as said; the sentence begins with the key.
+    """
     if len(names) < 2:
         raise ValueError(f"sources: found '{names[0]}' alone; name two or more, or say it in [images] itself")
     if len(names) > MOST_SOURCES:
         raise ValueError(f"sources: found {len(names)}; more than {MOST_SOURCES} cannot be told apart")
     for name in names:
-        if not NAME.fullmatch(name) or name in TAKEN or name in images.test_sets:
+        if not NAME.fullmatch(name) or name in TAKEN or name in test_sets:
             raise ValueError(f"sources.{name}: is no name for a source; give lower-case letters, digits and _, and "
                              f"none of {', '.join(TAKEN)} or of the test sets")  # fmt: skip
-    if images.target not in names:
-        raise ValueError(f"target: found '{images.target}'; {suggest(str(images.target), names)}")
-    if images.sources[images.target].test is not None:
-        raise ValueError(f"sources.{images.target}.test: is that of the target; say it as images.test")
+    if target not in names:
+        raise ValueError(f"target: found '{target}'; {suggest(str(target), names)}")
 
 
 def _check_one(name: str, images: Images) -> None:

@@ -1,12 +1,14 @@
 """The worker on a Ray node, and its messages to the driver.
 
 A slot is a process of Ray; each run is a process of its own below it, as on one machine (``local``). Where the folder
-of results is not shared, checkpoints and results travel to the driver as they are written, and the weights that runs
-begin with from it; where the packed images are not there, they are fetched from the driver's node once.
+of results is not shared, checkpoints, trunks and results travel to the driver as they are written, and from it the
+weights that runs begin with and the trunks that they may continue from; where the packed images are not there, they
+are fetched from the driver's node once.
 """
 
 from __future__ import annotations
 
+import glob
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +22,9 @@ from filelock import FileLock
 
 from reconscale.errors import UserError
 from reconscale.files import write_atomic
+from reconscale.results.probes import PROBES
 from reconscale.results.results_folder import AnyFolder
+from reconscale.results.trunks import TRUNK, trunk_pattern
 from reconscale.study.initial_weights import find_kept, kept_at
 from reconscale.training.executors.base import AnyTask, Event
 from reconscale.training.executors.local import LocalExecutor
@@ -29,7 +33,7 @@ CHUNK = 32_000_000
 """Bytes that are fetched at once."""
 SPOKEN = 2.0
 """Seconds between two messages of progress of a run."""
-CARRIED = ("checkpoint.pt", "result.json", "images.csv", "volumes.csv", "weights.safetensors", "run.log")
+CARRIED = ("checkpoint.pt", TRUNK, "result.json", "images.csv", "volumes.csv", "weights.safetensors", "run.log")
 """Files of a run that travel, besides its pictures; ``result.json``, which says that all is there, goes last."""
 
 
@@ -85,6 +89,21 @@ class DriverActor:
         path = self._file(run, "checkpoint.pt")
         return path.read_bytes() if path.is_file() else None
 
+    def trunks(self, run: str) -> list[str]:
+        """The names of the runs whose trunks a run may continue from, for a node that does not share the folder."""
+        return sorted({path.parent.name for path in self._trunks(run)})
+
+    def trunk(self, run: str, name: str) -> bytes:
+        """The trunk of one of :meth:`trunks`; empty where it is gone."""
+        path = next((path for path in self._trunks(run) if path.parent.name == name), None)
+        return b"" if path is None else path.read_bytes()
+
+    def _trunks(self, run: str) -> list[Path]:
+        """Probes find those of the study, too."""
+        root = self._file(run, TRUNK).parent.parent
+        places = (root, root.parent) if root.name == PROBES else (root,)
+        return [path for place in places for path in place.glob(trunk_pattern(glob.escape(run))) if path.is_file()]
+
     def initial(self, digest: str) -> bytes:
         """The weights of a digest that runs begin with, for a node that does not share the results folder."""
         if self._root is None or not (len(digest) == 64 and digest.isalnum()):
@@ -136,6 +155,9 @@ def carry_out_here(task: AnyTask, line: Any, token: str) -> dict[str, Any]:
                 write_atomic(kept_at(here.folder.root, task.initial), ask("initial", task.initial))
             if (content := ask("checkpoint", task.run.id)) is not None:
                 write_atomic(here.folder.of(task.run) / "checkpoint.pt", content)
+            else:  # it may continue from an earlier run, which is chosen here: that needs torch
+                for name in ask("trunks", task.run.id):
+                    write_atomic(here.folder.root / name / TRUNK, ask("trunk", task.run.id, name))
             ended = _carry_out(here, ask, lambda event: _send_checkpoint(event, here, ask))
             send(here, ask)
             return ended
