@@ -79,7 +79,7 @@ def status_external(path: Path, json: bool) -> None:
 
     study = load_external(path)
     folder, runs = ExternalFolder.beside(path), study.runs()
-    found, noticed = folder.status(runs), status_cautions(folder, runs)
+    found, noticed = status_and_cautions(folder, runs)
     if json:
         print_json(asdict(found) | {"cautions": noticed})
         return
@@ -93,16 +93,25 @@ def status_external(path: Path, json: bool) -> None:
     print_external(found, path, retry, again)
 
 
-def status_cautions(folder: AnyFolder[Any, Any], runs: Sequence[Any], images: Images | None = None) -> list[str]:
-    """Why a command that comes next would refuse: results that cannot be read whole, and other images than before."""
+def status_and_cautions(
+    folder: AnyFolder[Any, Any], runs: Sequence[Any], images: Images | None = None
+) -> tuple[Status, list[str]]:
+    """How far runs are, and why a command that comes next would refuse.
+
+    That is: results that cannot be read whole, and other images than before.
+
+    Raises:
+        UserError: not even how far they are can be read.
+    """
     from reconscale.results.seen_files import changed_files
 
-    said = []
+    said, results = [], None
     try:
-        folder.results(runs)
+        results = folder.results(runs)
     except UserError as mistake:
         said.append(str(mistake))
-    return said + [sentence for sentence in [changed_files(folder, images) if images else ""] if sentence]
+    found = folder.status(runs, results)
+    return found, said + [sentence for sentence in [changed_files(folder, images) if images else ""] if sentence]
 
 
 def print_external(found: Status, path: Path, retry: str, again: str) -> None:

@@ -270,7 +270,7 @@ def _budget(budget: str | None, until: str | None) -> Budget | None:
 def status(study: StudyPath, json: AsJson = False) -> None:
     """Show the progress of a study."""
     with handle_errors():
-        from reconscale.cli.external import status_cautions, status_external
+        from reconscale.cli.external import status_and_cautions, status_external
         from reconscale.results.trunks import continuing_runs, continuing_sentence
         from reconscale.study import runs_of
 
@@ -279,8 +279,7 @@ def status(study: StudyPath, json: AsJson = False) -> None:
             return
         value, folder = load(study)
         runs = runs_of(value)
-        found = folder.status(runs)
-        noticed = status_cautions(folder, runs, value.images)
+        found, noticed = status_and_cautions(folder, runs, value.images)
         if json:
             print_json(asdict(found) | {"cautions": noticed})
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -280,8 +280,12 @@ class AnyFolder(Generic[R, T]):
                           "keep one results folder for each version of them")  # fmt: skip
         return found
 
-    def status(self, runs: Iterable[R]) -> Status:
+    def status(self, runs: Iterable[R], results: Sequence[T] | None = None) -> Status:
         """How far the runs are.
+
+        Args:
+            runs: of the study.
+            results: those that are over; none: what is needed of them is read.
 
         Raises:
             UserError: a result is damaged.
@@ -289,7 +293,10 @@ class AnyFolder(Generic[R, T]):
         runs = tuple(runs)
         over: dict[str, list[str]] = {"done": [], "diverged": [], "failed": []}
         started, todo, reasons = list[str](), list[str](), dict[str, str]()
-        facts = read_facts(self.root, self.kind, runs)
+        if results is None:
+            facts = read_facts(self.root, self.kind, runs)
+        else:
+            facts = {_id(result.run): (result.status, result.reason) for result in results}
         for run in runs:
             if _id(run) in facts:
                 word, reason = facts[_id(run)]
