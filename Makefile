@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test test-fast check bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup accessibility dist release-check fuzz audit sbom constraints clean
+.PHONY: help setup demo test test-fast check trainers bench-training bench-quality bench-laws bench-theory bench-scale slurm-loopback docs docs-setup accessibility dist release-check fuzz audit sbom constraints clean
 
 help:
 	@echo "make demo            set everything up and run the demonstration (minutes on a laptop CPU)"
 	@echo "make test            set everything up, check the code and run the tests"
 	@echo "make test-fast       the checks and the quick rooms of the tests: the inner loop"
 	@echo "make check           formatting, lint, types and the layers of the design"
+	@echo "make trainers        whole trainers of others, unmodified, as commands: examples/trainers (a quarter of an hour, 10 GB)"
 	@echo "make bench-laws      forecasts, surfaces, verdicts and designs: ours beside the peers"
 	@echo "make bench-theory    the linear estimator: the paper's figure, expectations, real photographs"
 	@echo "make bench-scale     a million images, 200 injected faults, two nodes, what plan predicts (an hour)"
@@ -50,6 +51,22 @@ check: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# fastMRI 0.3.0 wants Lightning 1 and BasicSR 1.4.2 a torchvision below 0.17: they share an environment of older packages.
+TRAINERS := .venv-trainers
+
+$(TRAINERS)/current/.installed: examples/trainers/current.txt
+	$(PYTHON) -m venv $(TRAINERS)/current
+	$(TRAINERS)/current/bin/python -m pip install --quiet -r examples/trainers/current.txt --editable '.[figures,ray]'
+	@touch $@
+
+$(TRAINERS)/older/.installed: examples/trainers/older.txt
+	$(PYTHON) -m venv $(TRAINERS)/older
+	$(TRAINERS)/older/bin/python -m pip install --quiet -r examples/trainers/older.txt --editable '.[figures]'
+	@touch $@
+
+trainers: $(STAMP) $(TRAINERS)/current/.installed $(TRAINERS)/older/.installed
+	RECONSCALE_TRAINERS=$(TRAINERS) $(BIN)/python -m pytest -s tests/trainers
 
 bench-training: $(STAMP)
 	$(BIN)/python benchmarks/training.py
@@ -187,4 +204,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) build .accessibility .venv-audit .venv-build .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(TRAINERS) build .accessibility .venv-audit .venv-build .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

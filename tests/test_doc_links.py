@@ -20,6 +20,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "docs").rglob("*.ipynb"),
         ROOT / "examples" / "README.md",
+        ROOT / "examples" / "trainers" / "README.md",
         ROOT / "studies" / "README.md",
         *(ROOT / "studies").glob("*/README.md"),
     ]

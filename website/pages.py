@@ -21,7 +21,7 @@ from notebooks import notebook_page
 
 ROOT = Path(__file__).parents[1]
 ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-EXAMPLES = "examples.md"  # not a README, which would be the index of its section
+EXAMPLES = {"examples": "examples.md", "examples/trainers": "trainers.md"}  # no README, which would be the index of its section
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
@@ -53,20 +53,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"{place}/README.md", content=study_page(folder)))
         for picture in sorted([*folder.rglob("figures/*.svg"), *folder.rglob("figures/*.png")]):
             files.append(File.generated(config, picture.relative_to(ROOT).as_posix(), abs_src_path=str(picture)))
-    files.append(File.generated(config, EXAMPLES, content=examples_page(ROOT / "examples")))
+    for place, page in EXAMPLES.items():
+        files.append(File.generated(config, page, content=examples_page(ROOT / place)))
     for name in ("site.css", "site.js", "favicon.svg"):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / "website" / name)))
     return files
 
 
 def examples_page(folder: Path) -> str:
-    """What examples/README.md says, and the files themselves, by folder."""
+    """What the README.md of a folder says, and the files themselves, by folder; one with a README.md has its own page."""
     parts = [(folder / "README.md").read_text(encoding="utf-8")]
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+    folders = (path for path in folder.iterdir() if path.is_dir() and not (path / "README.md").is_file())
+    for place in sorted(folders):
         parts.append(f"## {place.name}\n")
         for path in sorted(place.iterdir()):
-            if path.suffix in (".py", ".toml"):
-                language = {".py": "python", ".toml": "toml"}[path.suffix]
+            if language := {".py": "python", ".toml": "toml", ".yml": "yaml"}.get(path.suffix):
                 parts.append(f"### {path.name}\n\n```{language}\n{path.read_text(encoding='utf-8').rstrip()}\n```\n")
     return "\n".join(parts)
 
@@ -94,8 +95,9 @@ def relinked(found: re.Match[str], source: str) -> str:
 
 def repository_folder(source: str) -> str:
     """The folder of the repository in which the page of a source lies."""
-    if source == EXAMPLES:
-        return "examples"
+    for place, page in EXAMPLES.items():
+        if source == page:
+            return place
     outside = source in ROOT_PAGES or source.startswith("studies/")
     return posixpath.dirname(source if outside else f"docs/{source}")
 
@@ -103,8 +105,8 @@ def repository_folder(source: str) -> str:
 def site_of(path: str) -> str:
     """The source on the site of a path in the repository."""
     path = posixpath.normpath(path).removeprefix("docs/")
-    if path == "examples/README.md":
-        return EXAMPLES
+    if posixpath.basename(path) == "README.md" and posixpath.dirname(path) in EXAMPLES:
+        return EXAMPLES[posixpath.dirname(path)]
     return f"{path.removesuffix('.ipynb')}.md" if path.endswith(".ipynb") else path
 
 

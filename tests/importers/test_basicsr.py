@@ -89,3 +89,15 @@ def test_not_utf8(folder: Path) -> None:
     log.write_bytes(log.read_bytes() + b"\xff")
     run = read(folder)[0]
     assert isinstance(run, SkippedRun) and "is not UTF-8" in run.reason
+
+
+def test_a_training_without_one_iteration(tmp_path: Path) -> None:
+    """Fewer images than a batch, which BasicSR drops: it measures the network as it was drawn, and says nothing."""
+    log = tmp_path / "train_sr_20260101_000000.log"
+    end = "2026-01-01 00:00:00,000 INFO: End of training. Time consumed: 0:00:00\n"
+    measured = "2026-01-01 00:00:00,000 INFO: Validation val\n\t # psnr: 19.3\tBest: 19.3 @ {} iter\n"
+    log.write_text(end + measured.format(0))
+    (run,) = read(tmp_path)
+    assert isinstance(run, SkippedRun) and "without one iteration" in run.reason
+    log.write_text(end + measured.format(8))
+    assert isinstance(read(tmp_path)[0], RunLog)

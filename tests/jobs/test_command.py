@@ -169,6 +169,9 @@ def test_what_a_study_file_cannot_say(study: Path, pairs: list[tuple[str, str]],
     [
         ("sys.exit(3)", "the command: ended with exit code 3; see stdout.log"),
         ("raise ValueError('no such option')", "exit code 1 (ValueError: no such option)"),
+        ("raise ValueError('2 errors\\nseed\\n  is 0')", "exit code 1 (ValueError: 2 errors seed is 0)"),
+        ("raise ValueError", "exit code 1 (ValueError)"),
+        ("print('first\\nno GPU here', file=sys.stderr); sys.exit(4)", "exit code 4 (no GPU here)"),
         ("os.kill(os.getpid(), 9)", "signal 9 (SIGKILL)"),
         ("pass", "wrote no metrics.json into {folder}"),
         ("(out / 'metrics.json').write_text('31.2 31.3')", "wrote more than one result into metrics.json"),
@@ -228,20 +231,6 @@ def test_a_result_of_an_earlier_attempt_does_not_count(study: Path) -> None:
     (files / "metrics.json").write_text("99")
     (study / "train.py").write_text(TRAIN)
     assert "wrote no metrics.json" in call("run", study, "--allow-commands")[1]
-
-
-def test_a_log_that_import_reads(study: Path) -> None:
-    change(one_run(study), ("[images]", 'result = "logs/version_0"\nchoose_by = "val_psnr"\n[images]'))
-    ending = (
-        "place = out / 'logs' / 'version_0'\nplace.mkdir(parents=True)\n"
-        "(place / 'metrics.csv').write_text('step,val_psnr,test_psnr\\n1,30.5,\\n2,31.5,\\n3,31.0,\\n3,,31.25\\n')\n"
-    )
-    (study / "train.py").write_text(TRAIN + ending)
-    change(study, ("choose_by", 'value = "test_psnr"\nchoose_by'))
-    code, out, _ = call("run", study, "--allow-commands")
-    assert code == 0, out
-    (result,) = ExternalFolder.beside(study).results(load_external(study).runs())
-    assert result.metrics == {"test": {"psnr": 31.25}, "val": {"psnr": 31.5}}
 
 
 def test_folders_stay_together(study: Path) -> None:

@@ -28,7 +28,7 @@ for name in ("--train-list", "--val-list", "--test-list", "--out"):
     parser.add_argument(name, required=True)
 parser.add_argument("--width", type=int, default=8)
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--steps", type=int, default=200, help="of the optimiser, the same for every training set")
+parser.add_argument("--steps", type=int, default=150, help="of the optimiser, the same for every training set")
 parser.add_argument("--device", default="cpu")
 args = parser.parse_args()
 

@@ -85,6 +85,9 @@ def _run(name: str, paths: list[Path]) -> RunLog:
                     "move the log of each training into a folder of its own",
                 )  # fmt: skip
         settings |= own
+        if _made_no_step(lines):
+            raise UserError(path, "is of a training without one iteration: BasicSR drops a batch that is not full",
+                            "raise dataset_enlarge_ratio, or lower batch_size_per_gpu")  # fmt: skip
         parts.append((path.name, _validations(lines, settings)))
     series, restarted = merge_attempts(parts)
     return RunLog(name, settings, series, cut=cut, restarted=restarted)
@@ -132,6 +135,13 @@ def _counted(lines: list[str]) -> dict[str, Plain]:
         if value is not None and value < LARGEST:
             found[key] = int(value)
     return found
+
+
+def _made_no_step(lines: list[str]) -> bool:
+    """Whether a training ended and what was measured then is of iteration 0: the network as it was drawn."""
+    if not any("End of training" in line for line in lines) or any(ITERATION.search(line) for line in lines):
+        return False
+    return {match["at"] for line in lines for match in MEASURED.finditer(line)} == {"0"}
 
 
 def _validations(lines: list[str], settings: dict[str, Plain]) -> dict[str, dict[float, float]]:

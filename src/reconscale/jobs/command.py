@@ -29,6 +29,9 @@ GRACE = 10.0
 SLACK = 2.0
 """Seconds by which the clock of a file system may be behind."""
 WHO = "the command"
+OPTIONS = {"--value": "command.value", "--choose-by": "command.choose_by", "--metric": "analysis.metric"}
+"""Options of ``reconscale import`` -> what says the same in a study file."""
+TRACEBACK = "Traceback (most recent call last)"
 
 
 class CommandError(UserError):
@@ -63,9 +66,9 @@ class CommandTrainer:
         places = {name: WRITERS[self.command.list](lists / name, self._items(getattr(job, name)))
                   for name in ("train", "val", "test")}  # fmt: skip
         _set_aside(job.folder, self.command.result)
-        began = time.time()
+        before, began = files_of_results(job.folder, self.command.result), time.time()
         run_command(self._spelled(job, places), self.folder, job, self.command.time_limit)
-        return read_result(job.folder, self.command, self.metric, began)
+        return read_result(job.folder, self.command, self.metric, began, before)
 
     def _items(self, names: list[Any]) -> list[Item]:
         return [Item(name, str(self.root / name) if self.names else name) for name in map(str, names)]
@@ -113,7 +116,7 @@ def run_command(words: list[str], folder: Path, job: Job, time_limit: float | No
     end_others()
     if code:
         how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-        raise CommandError(WHO, f"ended with {how}{_last_line(home / 'stderr.log')}",
+        raise CommandError(WHO, f"ended with {how}{_last_words(home / 'stderr.log')}",
                            "see stdout.log and stderr.log in the run's folder")  # fmt: skip
 
 
@@ -143,7 +146,9 @@ def end_others() -> None:
                 continue
 
 
-def read_result(folder: Path, command: Command, metric: str, began: float) -> Any:
+def read_result(
+    folder: Path, command: Command, metric: str, began: float, before: Mapping[Path, tuple[int, int]] | None = None
+) -> Any:
     """What a command wrote: the content of a JSON file, or a mapping from a log.
 
     Args:
@@ -151,12 +156,18 @@ def read_result(folder: Path, command: Command, metric: str, began: float) -> An
         command: of the study file.
         metric: that is measured.
         began: when the command began (``time.time``).
+        before: what ``files_of_results`` found then: folders of logs that are as they were do not count.
 
     Raises:
         UserError: there is no result, an old one, more than one, or one that cannot be read.
     """
-    found = sorted(folder.glob(command.result)) if "*" in command.result else [folder / command.result]
-    found = [path for path in found if path.exists()]
+    before = before or {}
+    there = _results(folder, command.result)
+    found = [path for path in there if not path.is_dir() or _is_new(path, before)]
+    if there and not found:
+        name = there[0].relative_to(folder)
+        remedy = "name the folder that it writes to now; * stands for any part of a name, as in version_*"
+        raise CommandError(WHO, f"wrote nothing into {name}, which an earlier attempt left", remedy)
     if not found:
         raise CommandError(
             WHO, f"wrote no {command.result} into {{folder}}", "let it write there, or mend command.result"
@@ -173,7 +184,32 @@ def read_result(folder: Path, command: Command, metric: str, began: float) -> An
         )
     if path.suffix == ".json":
         return _read_json(path)
-    return _read_log(path, command, metric)
+    return _read_log(path, command, metric, before)
+
+
+def files_of_results(folder: Path, result: str) -> dict[Path, tuple[int, int]]:
+    """What is or lies below what ``command.result`` names, with the time of the last change (ns) and size of files.
+
+    Many loggers begin a new folder (``version_1``) where there is one of an earlier attempt, which then must not count.
+    """
+    found = (place for path in _results(folder, result) for place in (path, *path.rglob("*")))
+    return {place: _stamp(place) for place in found}
+
+
+def _results(folder: Path, result: str) -> list[Path]:
+    """What is there of what ``command.result`` names, sorted."""
+    found = sorted(folder.glob(result)) if "*" in result else [folder / result]
+    return [path for path in found if path.exists()]
+
+
+def _is_new(place: Path, before: Mapping[Path, tuple[int, int]]) -> bool:
+    """Whether a folder was made since, or a file below it changed or added."""
+    return place not in before or any(before.get(below) != _stamp(below) for below in place.rglob("*"))
+
+
+def _stamp(place: Path) -> tuple[int, int]:
+    """When a file was changed last (ns), and its size; (0, 0) of a folder or of a link that leads nowhere."""
+    return (place.stat().st_mtime_ns, place.stat().st_size) if place.is_file() else (0, 0)
 
 
 def _read_json(path: Path) -> Any:
@@ -200,14 +236,27 @@ def _read_json(path: Path) -> Any:
         raise CommandError(WHO, what, "let it write one JSON object, once") from error
 
 
-def _read_log(path: Path, command: Command, metric: str) -> dict[str, Any]:
+def _read_log(path: Path, command: Command, metric: str, before: Mapping[Path, tuple[int, int]]) -> dict[str, Any]:
     """The value of a log that ``reconscale import`` reads."""
-    runs = [run for run in TOOLS[kind_of(path)].read(path) if isinstance(run, RunLog)]
+    kinds = [kind for kind, tool in TOOLS.items() if tool.matches(path)]
+    if len(kinds) > 1:
+        raise CommandError(WHO, f"wrote logs of several tools ({', '.join(kinds)}) into {command.result}",
+                           "name the file of one of them as command.result")  # fmt: skip
+    read = TOOLS[kind_of(path)].read(path)
+    if len(read) > 1 and path.is_dir():
+        read = [run for run in read if not (path / run.name).is_dir() or _is_new(path / run.name, before)]
+    runs = [run for run in read if isinstance(run, RunLog)]
+    if len(read) == 1 and not runs:
+        raise CommandError(WHO, f"wrote a log that cannot be used ({read[0]})", "see what it printed")
     if len(runs) != 1:
         raise CommandError(WHO, f"wrote the logs of {len(runs)} runs into {command.result}", "one is expected")
     asked = MetricSelection("", "", "last", command.choose_by)
     column = metric if metric in ("psnr", "ssim", "error") or metric in METRICS else None
-    measure = select_metric(runs, column, command.value, asked)
+    try:
+        measure = select_metric(runs, column, command.value, asked)
+    except UserError as mistake:  # of the command line, which says the same in other words
+        where = OPTIONS.get(mistake.where, mistake.where)
+        raise UserError(f"{command.result}, {where}", mistake.found, mistake.remedy) from mistake
     value = read_metric(runs[0], measure)
     if not isinstance(value, MetricValue):
         raise CommandError(WHO, f"wrote a log that cannot be used ({value})", "see command.value and command.choose_by")
@@ -223,8 +272,12 @@ def _set_aside(folder: Path, result: str) -> None:
             path.unlink()
 
 
-def _last_line(path: Path) -> str:
+def _last_words(path: Path) -> str:
+    """The last line of what was printed; of a traceback, the error and what it says, which may take several lines."""
     with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 4000))
+        stream.seek(max(0, path.stat().st_size - 20_000))
         lines = stream.read().decode(errors="replace").strip().splitlines()
-    return f" ({lines[-1].strip()[:300]})" if lines else ""
+    began = max((place for place, line in enumerate(lines) if TRACEBACK in line), default=len(lines))
+    error = next((place for place in range(began + 1, len(lines)) if lines[place][:1].strip()), len(lines) - 1)
+    words = " ".join(" ".join(lines[error:]).split()) if lines else ""
+    return f" ({words[:300]})" if words else ""

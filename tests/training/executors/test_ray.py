@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from reconscale.training.worker import Placement, Task, run_task
 from ...cli.calling import call
 from ...cli.test_sweep import records
 from ...conftest import TINY
+from .cluster import Nodes, two_nodes
 from .given import STUDIES, copy_given, weights_of, write_given
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
@@ -35,48 +35,11 @@ STUDY = TINY.replace("[2, 4, 8]", "[4]").replace("steps = 30", "steps = 300")
 """Four runs of some seconds."""
 
 
-@dataclass
-class Nodes:
-    """The cluster's process, and its address."""
-
-    process: subprocess.Popen[str]
-    address: str
-
-    def kill_one(self) -> None:
-        """End one of the two nodes at once."""
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write("kill\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "killed\n"
-
-
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """A cluster that only those with its token may use; Ray reads these settings when it is imported.
-
-    By default its workers get niceness 15: beside other tests they would hardly compute.
-    """
-    token = tmp_path_factory.mktemp("ray") / "token"
-    token.write_text("0123456789abcdef" * 2)
-    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0",
-                "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_worker_niceness": "0"}  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("two_nodes.py")], text=True, start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert process.stdin and process.stdout
-        try:
-            address = process.stdout.readline().strip()
-            assert address, "the cluster did not start"
-            yield Nodes(process, address)
-            process.stdin.close()
-            process.wait(timeout=60)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
-            process.stdout.close()
+    """A cluster that only those with its token may use."""
+    with pytest.MonkeyPatch.context() as patch, two_nodes(tmp_path_factory.mktemp("ray"), patch) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
