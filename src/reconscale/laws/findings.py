@@ -350,6 +350,11 @@ CODES: dict[str, tuple[str, str]] = {
         "{count} of {runs} runs were trained by another version of the code than the others; a new folder would train "
         "all of them in the same way",
     ),
+    "without-effect": (
+        "warning",
+        "runs that differ in {what} alone gave exactly the same values: {what} does not reach what trains, or "
+        "something that it keeps between runs, such as a cache of its data set, decides instead",
+    ),
     "failed-runs": (
         "warning",
         "{count} of {runs} runs failed or diverged and are missing here (n = {sizes}); if the hard ones failed, "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,12 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
         images=_errors(done, metric),
         per_unit=_values(done, metric),
         unit=study.images.unit,
-        findings=(*judged_findings(study, runs), *how_they_went(results), finding("convergence-unknown")),
+        findings=(
+            *judged_findings(study, runs),
+            *how_they_went(results),
+            *_without_effect(done, name),
+            finding("convergence-unknown"),
+        ),
         **columns,
     )
 
@@ -92,6 +98,20 @@ def _lost(results: Iterable[ExternalResult]) -> tuple[Finding, ...]:
         return ()
     sizes = ", ".join(str(n) for n in sorted({result.run.n for result in lost}))
     return (finding("failed-runs", count=len(lost), runs=len(every), sizes=sizes),)
+
+
+def _without_effect(done: Sequence[ExternalResult], metric: str) -> Iterator[Finding]:
+    """A warning for each of n, width and seed that never changes the value of a run."""
+    for what in ("n", "width", "seed"):
+        lines: dict[tuple[object, ...], set[float]] = {}
+        counts: Counter[tuple[object, ...]] = Counter()
+        for result in done:
+            others = tuple(getattr(result.run, other) for other in ("n", "width", "seed") if other != what)
+            lines.setdefault(others, set()).add(result.metrics["test"][metric])
+            counts[others] += 1
+        compared = [values for others, values in lines.items() if counts[others] > 1]
+        if compared and all(len(values) == 1 for values in compared):
+            yield finding("without-effect", what=what)
 
 
 def _changed(done: Sequence[ExternalResult]) -> tuple[Finding, ...]:
