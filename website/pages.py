@@ -21,7 +21,8 @@ from notebooks import notebook_page
 
 ROOT = Path(__file__).parents[1]
 ROOT_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-EXAMPLES = {"examples": "examples.md", "examples/trainers": "trainers.md"}  # no README, which would be the index of its section
+# Not as README, which would be the index of its section.
+EXAMPLES = {"examples": "examples.md", "examples/trainers": "trainers.md"}
 LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
@@ -61,7 +62,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def examples_page(folder: Path) -> str:
-    """What the README.md of a folder says, and the files themselves, by folder; one with a README.md has its own page."""
+    """What a folder's README.md says, and the files themselves, by folder; one with a README.md has its own page."""
     parts = [(folder / "README.md").read_text(encoding="utf-8")]
     folders = (path for path in folder.iterdir() if path.is_dir() and not (path / "README.md").is_file())
     for place in sorted(folders):
