@@ -136,6 +136,8 @@ def draw_figure(found: Mapping[str, Found], path: Path) -> None:
                 axes.set_ylabel(label if column == 0 else "")
             panels[0, column].set_title(f"{kind} the family of surfaces, {len(worlds)} worlds", fontsize=10, loc="left")
             panels[-1, column].set_xlabel("runs, % of the grid's")
+        for row in panels[1:, 0]:
+            row.set_ylim(bottom=0)
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
         figure.savefig(path, metadata={"Date": None, "Creator": "reconscale"})
@@ -156,6 +158,5 @@ def draw_panel(axes: Any, summaries: Mapping[str, Mapping[str, float]], key: str
     for design, mark in (("single seed", "^"), ("geometric", "D")):
         some = [s for name, s in summaries.items() if name.startswith(design)]
         style = {"color": COLOURS[design], "marker": mark, "linestyle": "none"}
-        axes.plot([s["runs"] for s in some], [s[key] for s in some], label=f"{design} grid", **style)
+        axes.plot([s["runs"] for s in some], [s[key] for s in some], label=f"{design.replace(' ', '-')} grid", **style)
     axes.axhline(summaries["full grid"][key], color=GREY, linewidth=1.4, linestyle=(0, (5, 3)), label="full grid (100 %)")
-    axes.set_ylim(bottom=0 if key != "right" else None)
