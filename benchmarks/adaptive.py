@@ -8,7 +8,8 @@ and the width that is selected there, and does doubling p? A chance of at least 
 else is undecided. Cost counts runs, and runs whose cost goes as the root of n.
 
 A design that chooses one run after another is looked at after several numbers of runs. One that stops does so at the
-first look, from ten runs on, at which both chances are below 10 % or above 90 %, and at the last look in any case.
+first look at which both chances are below 10 % or above 90 %, and four n were measured with the second largest among
+them; at the last look in any case.
 *Halving* follows the best width down from the largest n at once; see :func:`halving_order`.
 
 With ``--record`` every world is kept as a line of JSON; what is there is not computed again, so a run that was killed
@@ -40,7 +41,7 @@ from reconscale.laws.decisions.adaptive import Cell, choose_cells, rank_widths
 from reconscale.laws.decisions.gains import gain_p, gains_n
 
 SIZES, SEEDS = GRIDS["6 n, 3 seeds"]
-LOOKS = (10, 13, 16, 19, 24)
+LOOKS = (13, 16, 19)
 """Numbers of runs after which a design that chooses them one by one looks."""
 
 Order = Callable[[Points | None, str], Iterator[Cell]]
@@ -57,6 +58,7 @@ class Look:
         n_chance: that doubling n gains 0.1 dB; ``n_true`` is its true gain in dB, ``n_error`` that of the median.
         ten_error: of the median of the gain of ten times n, in dB.
         p_chance: that doubling p gains 0.1 dB, or None; ``p_true`` is its true gain in dB.
+        checked: whether the two largest n, and two more, were measured, without which nothing is settled.
     """
 
     runs: int
@@ -67,6 +69,7 @@ class Look:
     ten_error: float
     p_chance: float | None
     p_true: float
+    checked: bool
 
 
 def fixed_designs(points: Points) -> Iterator[tuple[str, Points]]:
@@ -131,7 +134,8 @@ def look(world: World, points: Points) -> Look:
     more = DECIBEL * float(world.log_error(n, p) - world.log_error(n, 2.0 * p))
     cost = float(np.sqrt(points.n / n).sum())
     return Look(len(points.n), cost, twice.probability, twice.median - true[2.0], true[2.0], ten.median - true[10.0],
-                None if larger is None else larger.probability, more)  # fmt: skip
+                None if larger is None else larger.probability, more,
+                len(points.sizes) > 3 and SIZES[-2] in points.n)  # fmt: skip
 
 
 def judge(task: tuple[World, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:

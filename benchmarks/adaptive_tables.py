@@ -19,8 +19,8 @@ Found = Sequence[Mapping[str, Looks]]
 SIZES, SEEDS = GRIDS["6 n, 3 seeds"]
 FULL = (len(SIZES) * len(WIDTHS) * SEEDS, len(WIDTHS) * SEEDS * float(np.sqrt(np.array(SIZES) / SIZES[-1]).sum()))
 """Cost of the full grid: runs, and runs whose cost goes as the root of n."""
-SURE, LEAST = (0.1, 0.9), 10
-"""A design stops once both chances are outside of these, from so many runs on."""
+SURE = (0.1, 0.9)
+"""A design stops once both chances are outside of these."""
 BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 """Edges of the stated chances in the table of reliability."""
 QUESTIONS = {"n": ("n_chance", "n_true"), "p": ("p_chance", "p_true")}
@@ -35,7 +35,7 @@ def is_sure(chance: float | None) -> bool:
 def stopped(looks: Looks) -> dict[str, Any]:
     """The look at which a design stops."""
     for each in looks:
-        if each["runs"] >= LEAST and is_sure(each["n_chance"]) and is_sure(each["p_chance"]):
+        if each["checked"] and is_sure(each["n_chance"]) and is_sure(each["p_chance"]):
             return each
     return looks[-1]
 

@@ -21,7 +21,7 @@ WORLD = World(3, inside=True)
 
 def look(runs: int, n: float, p: float | None, true: float = 0.5) -> dict[str, float | None]:
     return {"runs": runs, "cost_root": runs / 2, "n_chance": n, "n_true": true, "n_error": 0.1, "ten_error": -0.3,
-            "p_chance": p, "p_true": true}  # fmt: skip
+            "p_chance": p, "p_true": true, "checked": runs > 13}  # fmt: skip
 
 
 def test_halving_follows_the_best_width_down_from_the_largest_n() -> None:
@@ -47,8 +47,8 @@ def test_a_record_is_gone_on_with_and_a_line_that_was_cut_off_is_left_out(tmp_pa
     assert adaptive.read_record(record) == {("inside", 3): {"a": [1], "b": [2]}}
 
 
-def test_a_design_stops_once_both_chances_are_far_from_even() -> None:
-    looks = [look(13, 0.95, 0.5), look(16, 0.95, 0.05), look(19, 0.95, 0.05)]
+def test_a_design_stops_once_both_chances_are_far_from_even_and_enough_sizes_were_measured() -> None:
+    looks = [look(13, 0.95, 0.05), look(16, 0.95, 0.05), look(19, 0.95, 0.05)]
     assert adaptive_tables.stopped(looks)["runs"] == 16
     assert adaptive_tables.stopped([look(13, 0.95, None), look(16, 0.5, 0.0)])["runs"] == 16
 
