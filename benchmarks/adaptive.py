@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_tables import draw_figure, is_sure, print_reliability, print_table
+from adaptive_tables import draw_figure, is_settled, is_sure, print_reliability, print_table
 from gains import DECIBEL, GRIDS, WIDTHS, WORTHWHILE, World
 from reconscale.laws import Points, infer
 from reconscale.laws.decisions.adaptive import Cell, choose_cells, rank_widths
@@ -104,23 +104,36 @@ def halving_order(points: Points | None, unsettled: str) -> Iterator[Cell]:
 
 
 ORDERS: dict[str, Order] = {"adaptive": adaptive_order, "halving": halving_order}
-DESIGNS = ("full grid", "single seed, 18", "geometric, 2 seeds, 18", "geometric, 1 seed, 9", *ORDERS)
+EACH_RUN = "adaptive, looks each run"
+DESIGNS = ("full grid", "single seed, 18", "geometric, 2 seeds, 18", "geometric, 1 seed, 9", EACH_RUN, *ORDERS)
 
 
-def follow(order: Order, world: World, points: Points) -> Iterator[Look]:
-    """What is known after each number of runs in ``LOOKS``."""
+def follow(order: Order, world: World, points: Points, looks: Sequence[int] = LOOKS) -> Iterator[Look]:
+    """What is known after each number of runs in ``looks``; the questions that are open are those of the last look."""
     assert points.width is not None and points.seed is not None
     rows = zip(points.n, points.width, points.seed, strict=True)
     index = {Cell(int(n), int(w), int(s)): k for k, (n, w, s) in enumerate(rows)}
     seen: list[int] = []
     unsettled = "np"
-    for count in range(1, LOOKS[-1] + 1):
+    for count in range(1, looks[-1] + 1):
         known = points.rows(np.array(seen)) if seen else None
         seen.append(next(k for cell in order(known, unsettled) if (k := index[cell]) not in seen))
-        if count in LOOKS:
+        if count in looks:
             made = look(world, points.rows(np.array(seen)))
-            unsettled = "".join(name for name, chance in (("n", made.n_chance), ("p", made.p_chance)) if not is_sure(chance))
+            unsettled = "".join(
+                name for name, chance in (("n", made.n_chance), ("p", made.p_chance)) if not is_sure(chance)
+            )
             yield made
+
+
+def follow_until_settled(world: World, points: Points) -> dict[str, Any]:
+    """The last look of the adaptive order where one looks after each run from the ninth on, as the package does."""
+    made: dict[str, Any] = {}
+    for each in follow(adaptive_order, world, points, range(9, LOOKS[-1] + 1)):
+        made = vars(each)
+        if is_settled(made):
+            break
+    return made
 
 
 def look(world: World, points: Points) -> Look:
@@ -143,6 +156,8 @@ def judge(task: tuple[World, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
     world, names = task
     points = world.measured(SIZES, SEEDS)
     found = {name: [vars(look(world, seen))] for name, seen in fixed_designs(points) if name in names}
+    if EACH_RUN in names:
+        found[EACH_RUN] = [follow_until_settled(world, points)]
     orders = {name: order for name, order in ORDERS.items() if name in names}
     return found | {name: [vars(made) for made in follow(order, world, points)] for name, order in orders.items()}
 

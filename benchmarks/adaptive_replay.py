@@ -20,7 +20,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,10 @@ from reconscale.study import load_study, runs_of
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
 SHARE = 0.3
 """Of the runs that are made."""
+COLUMNS = (
+    "study", "n x widths x seeds, runs", "verdict of all", "after 30 % of the runs", "core time",
+    "when settled", "core time", "forecast of the largest n off by: all, 30 %",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Recorded:
     def below(self, n: float) -> Recorded:
         """The grid without sizes from n on; its points stay, the rows of others are not named."""
         rows = {cell: k for cell, k in self.rows.items() if cell.n < n}
-        return Recorded(self.name, frozenset(c for c in self.cells if c.n < n), rows, self.points, self.seconds, self.worthwhile)  # fmt: skip
+        cells = frozenset(cell for cell in self.cells if cell.n < n)
+        return replace(self, rows=rows, cells=cells)
 
     def of(self, cells: Collection[Cell]) -> Points:
         """The points of some cells."""
@@ -106,8 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=Path, default=STUDIES, help="folder that holds the studies")
     given = parser.parse_args()
-    print("| study | n x widths x seeds, runs | verdict of all | after 30 % of the runs | core time | when settled | core time | forecast of the largest n off by: all, 30 % |")  # fmt: skip
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| " + " | ".join(COLUMNS) + " |\n| " + " | ".join(["---"] * len(COLUMNS)) + " |")
     for grid in read_grids(given.studies):
         print("| " + " | ".join(row_of(grid)) + " |", flush=True)
 
@@ -144,7 +148,8 @@ def chances(decision: Decision) -> str:
 
 def spend(grid: Recorded, cells: Collection[Cell]) -> str:
     """The seconds of some runs, in % of those of all."""
-    return f"{100 * grid.seconds[[grid.rows[c] for c in cells]].sum() / grid.seconds[list(grid.rows.values())].sum():.0f} %"
+    spent, every = (grid.seconds[[grid.rows[cell] for cell in some]].sum() for some in (cells, grid.rows))
+    return f"{100 * spent / every:.0f} %"
 
 
 def forecasts(grid: Recorded) -> str:
@@ -154,7 +159,9 @@ def forecasts(grid: Recorded) -> str:
     chosen = next((made for made, _ in replay(smaller, looks=False) if len(made) == int(SHARE * len(smaller.rows))), [])
     best = select_width(grid.points)
     level = float(np.log(best.error[best.n == largest]).mean())
-    return ", ".join(miss(smaller.of(cells), largest, level) if cells else "too few" for cells in (list(smaller.rows), chosen))
+    return ", ".join(
+        miss(smaller.of(cells), largest, level) if cells else "too few" for cells in (list(smaller.rows), chosen)
+    )
 
 
 def miss(points: Points, n: float, level: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ def is_sure(chance: float | None) -> bool:
     return chance is not None and not SURE[0] < chance < SURE[1]
 
 
+def is_settled(look: Mapping[str, Any]) -> bool:
+    """Whether a design that stops does so at this look."""
+    return look["checked"] and is_sure(look["n_chance"]) and is_sure(look["p_chance"])
+
+
 def stopped(looks: Looks) -> dict[str, Any]:
-    """The look at which a design stops."""
-    for each in looks:
-        if each["checked"] and is_sure(each["n_chance"]) and is_sure(each["p_chance"]):
-            return each
-    return looks[-1]
+    """The look at which a design stops: the last one in any case."""
+    return next((each for each in looks if is_settled(each)), looks[-1])
 
 
 def list_designs(found: Found) -> dict[str, Looks]:
@@ -83,7 +86,10 @@ def summarise(looks: Looks) -> dict[str, float]:
 def print_table(title: str, found: Found) -> None:
     """Cost, answers and errors of each design."""
     print(f"\n{title}: {len(found)} worlds (an answer's standard error: {50 / np.sqrt(len(found)):.0f} points at most)")
-    print("design                   runs % root %   n: right wrong  p: right wrong   both: right wrong   error dB   10x dB: rms, median")  # fmt: skip
+    print(
+        "design                   runs % root %   n: right wrong  p: right wrong   both: right wrong   error dB   "
+        "10x dB: rms, median"
+    )
     for name, looks in list_designs(found).items():
         s = summarise(looks)
         print(
@@ -96,7 +102,7 @@ def print_table(title: str, found: Found) -> None:
 def print_reliability(title: str, found: Found) -> None:
     """How often what was given a chance happened: for each range of chances in %, per cent of how many."""
     listed = list_designs(found)
-    edges = [f"{100 * low:.0f} to {100 * high:.0f}" for low, high in zip(BINS, BINS[1:], strict=False)]
+    edges = [f"{100 * low:.0f} to {100 * high:.0f}" for low, high in pairwise(BINS)]
     for question, (chance, true) in QUESTIONS.items():
         print(f"\n{title}, doubling {question}: of what was given a chance, how many % happened (of how many)")
         print(f"{'design':24} " + " ".join(f"{edge:>11}" for edge in edges) + "   gap  Brier")
@@ -124,7 +130,8 @@ def draw_figure(found: Mapping[str, Found], path: Path) -> None:
     rows = (("right", "right answers, %"), ("wrong", "wrong answers, %"), ("ten", "error at 10 n, dB (rms)"))
     settings = {
         "svg.hashsalt": "adaptive", "svg.fonttype": "none", "font.size": 10, "text.color": INK, "axes.labelcolor": INK,
-        "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": INK, "axes.spines.top": False, "axes.spines.right": False,
+        "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": INK,
+        "axes.spines.top": False, "axes.spines.right": False,
     }  # fmt: skip
     with mpl.rc_context(settings):
         figure = Figure((8.2, 8.6), facecolor=PAPER, layout="constrained")
@@ -149,7 +156,7 @@ def draw_panel(axes: Any, summaries: Mapping[str, Mapping[str, float]], key: str
     axes.set_axisbelow(True)
     axes.set_xlim(0, 50)
     for design, mark in (("adaptive", "o"), ("halving", "s")):
-        along = [s for name, s in summaries.items() if name.startswith(design) and not name.endswith("stops")]
+        along = [s for name, s in summaries.items() if name.startswith(design) and name.split()[-1].isdigit()]
         style = {"color": COLOURS[design], "marker": mark, "markersize": 5}
         axes.plot([s["runs"] for s in along], [s[key] for s in along], label=design, linewidth=1.6, **style)
         stops = summaries[f"{design}, stops"]
@@ -159,4 +166,6 @@ def draw_panel(axes: Any, summaries: Mapping[str, Mapping[str, float]], key: str
         some = [s for name, s in summaries.items() if name.startswith(design)]
         style = {"color": COLOURS[design], "marker": mark, "linestyle": "none"}
         axes.plot([s["runs"] for s in some], [s[key] for s in some], label=f"{design.replace(' ', '-')} grid", **style)
-    axes.axhline(summaries["full grid"][key], color=GREY, linewidth=1.4, linestyle=(0, (5, 3)), label="full grid (100 %)")
+    axes.axhline(
+        summaries["full grid"][key], color=GREY, linewidth=1.4, linestyle=(0, (5, 3)), label="full grid (100 %)"
+    )

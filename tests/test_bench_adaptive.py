@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import adaptive
 import adaptive_replay
 import adaptive_tables
 from gains import World
+from reconscale.laws import Points
 
+ROOT = Path(__file__).parents[1]
 WORLD = World(3, inside=True)
 
 
@@ -31,12 +32,22 @@ def test_halving_follows_the_best_width_down_from_the_largest_n() -> None:
     assert len(set(made)) > adaptive.LOOKS[-1]  # whichever widths are the best, enough is left
 
 
-def test_an_order_is_looked_at_after_so_many_runs_and_costs_what_they_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive, "LOOKS", (9, 10))
-    looks = list(adaptive.follow(adaptive.adaptive_order, WORLD, WORLD.measured(adaptive.SIZES, adaptive.SEEDS)))
+def test_an_order_is_looked_at_after_so_many_runs_and_costs_what_they_cost() -> None:
+    points = WORLD.measured(adaptive.SIZES, adaptive.SEEDS)
+    looks = list(adaptive.follow(adaptive.adaptive_order, WORLD, points, (9, 10)))
     assert [each.runs for each in looks] == [9, 10]
     assert 0 < looks[0].cost_root < looks[1].cost_root < 10
     assert all(0 <= each.n_chance <= 1 and each.p_chance is not None for each in looks)
+
+
+def test_looked_at_after_each_run_it_ends_once_what_looks_sure_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sure_from_eleven(world: World, points: Points) -> adaptive.Look:
+        said = 0.95 if len(points) >= 11 else 0.5
+        return adaptive.Look(len(points), 1.0, said, 0.0, 0.5, 0.0, said, 0.5, bool((points.n == 398).any()))
+
+    monkeypatch.setattr(adaptive, "look", sure_from_eleven)
+    ended = adaptive.follow_until_settled(WORLD, WORLD.measured(adaptive.SIZES, adaptive.SEEDS))
+    assert ended["runs"] == 12 and ended["checked"]
 
 
 def test_a_record_is_gone_on_with_and_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -77,7 +88,7 @@ def test_the_figure_shows_every_design(tmp_path: Path) -> None:
 
 
 def test_a_study_is_replayed_from_its_results() -> None:
-    (grid,) = [g for g in adaptive_replay.read_grids(ROOT / "studies" / "self-supervised" / "mse")]
+    (grid,) = adaptive_replay.read_grids(ROOT / "studies" / "self-supervised" / "mse")
     made = [cells for cells, _ in adaptive_replay.replay(grid, looks=False)]
     assert len(made) == len(grid.rows) == 10 and set(made[-1]) == set(grid.rows)
     assert made[2] == [adaptive_replay.Cell(n, 16, 0) for n in (300, 30, 3)]

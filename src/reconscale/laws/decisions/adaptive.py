@@ -1,9 +1,10 @@
 """Which runs of a grid to make next, so that a verdict is reached with few of them.
 
 The order was found by simulation (``benchmarks/adaptive.py``). First every width once at the largest n, at a sixth and
-at a fortieth of it, for all widths tell how quality goes with n; then the best width next to the largest n,
-more seeds, and the sizes between; then what bears on the question that is open. Nothing is drawn: the next runs are
-a function of the results that are there, so a sweep that was killed goes on as if it had not been.
+at a fortieth of it, for all widths tell how quality goes with n; then second seeds of the two best widths there; then
+the best width next to the largest n, at once where nothing is open, as a curve that bends before it looks straight from
+afar; then what bears on the question that is open. Nothing is drawn: the next runs are a function of the results that
+are there, so a sweep that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
