@@ -200,6 +200,10 @@ def main() -> None:
             found[kind] = [{name: kept[kind, k][name] for name in wanted} for k in indices]
             print_table(kind, found[kind])
             print_reliability(kind, found[kind])
+    if len(found) > 1:
+        every = [world for worlds in found.values() for world in worlds]
+        print_table("both kinds", every)
+        print_reliability("both kinds", every)
     if given.figure:
         draw_figure(found, given.figure)
     print(f"\n{time.perf_counter() - began:.0f} s")

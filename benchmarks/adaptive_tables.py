@@ -159,7 +159,8 @@ def draw_panel(axes: Any, summaries: Mapping[str, Mapping[str, float]], key: str
         along = [s for name, s in summaries.items() if name.startswith(design) and name.split()[-1].isdigit()]
         style = {"color": COLOURS[design], "marker": mark, "markersize": 5}
         axes.plot([s["runs"] for s in along], [s[key] for s in along], label=design, linewidth=1.6, **style)
-        stops = summaries[f"{design}, stops"]
+        each = f"{design}, looks each run"
+        stops = summaries[each if each in summaries else f"{design}, stops"]
         style |= {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2, "linestyle": "none"}
         axes.plot(stops["runs"], stops[key], label=f"{design}, stops when settled", **style)
     for design, mark in (("single seed", "^"), ("geometric", "D")):
@@ -167,5 +168,5 @@ def draw_panel(axes: Any, summaries: Mapping[str, Mapping[str, float]], key: str
         style = {"color": COLOURS[design], "marker": mark, "linestyle": "none"}
         axes.plot([s["runs"] for s in some], [s[key] for s in some], label=f"{design.replace(' ', '-')} grid", **style)
     axes.axhline(
-        summaries["full grid"][key], color=GREY, linewidth=1.4, linestyle=(0, (5, 3)), label="full grid (100 %)"
+        summaries["full grid"][key], color=GREY, linewidth=1.4, linestyle=(0, (5, 3)), label="full grid, 100 %"
     )
