@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconscale.errors import UserError
 from reconscale.laws import Points, infer
-from reconscale.laws.decisions.adaptive import Cell, choose_cells, is_settled, rank_widths, spaced_sizes
+from reconscale.laws.decisions.adaptive import Cell, choose_cells, find_unsettled, is_settled, rank_widths, spaced_sizes
 
 SIZES, WIDTHS, SEEDS = (10, 25, 63, 158, 398, 1000), (8, 16, 32), (0, 1, 2)
 GRID = [Cell(n, width, seed) for n in SIZES for width in WIDTHS for seed in SEEDS]
@@ -37,18 +37,24 @@ def sequence(count: int, workers: int = 1, best: int = 32) -> list[Cell]:
     return done + under_way
 
 
-def test_every_width_at_three_sizes_first_and_then_the_best() -> None:
-    made = sequence(15)
+def test_every_width_at_three_sizes_first_then_seeds_and_then_the_size_next_to_the_largest() -> None:
+    made = sequence(18)
     for k, n in enumerate((1000, 158, 25)):
         assert {(c.n, c.width, c.seed) for c in made[3 * k : 3 * k + 3]} == {(n, width, 0) for width in WIDTHS}
-    assert made[9:12] == [Cell(398, 32, 0), Cell(1000, 32, 1), Cell(1000, 16, 1)]
-    assert made[12:15] == [Cell(158, 32, 1), Cell(63, 32, 0), Cell(1000, 32, 2)]
+    assert made[9:14] == [Cell(1000, 32, 1), Cell(1000, 16, 1), Cell(158, 32, 1), Cell(25, 32, 1), Cell(1000, 32, 2)]
+    assert made[14:18] == [Cell(158, 16, 1), Cell(25, 16, 1), Cell(398, 32, 0), Cell(398, 32, 1)]
 
 
 @pytest.mark.parametrize("best", WIDTHS)
 def test_the_best_width_is_followed(best: int) -> None:
-    made = sequence(15, best=best)
-    assert {made[9].width, *(cell.width for cell in made[12:])} == {best}
+    made = sequence(18, best=best)
+    assert {cell.width for cell in (made[9], *made[11:14], *made[16:])} == {best}
+
+
+def test_a_verdict_that_looks_sure_is_checked_next_to_the_largest_n_at_once() -> None:
+    made = sequence(9)
+    assert choose_cells(GRID, measured(made), unsettled="")[0].cell == Cell(398, 32, 0)
+    assert choose_cells(GRID, measured(made[:8]), unsettled="")[0].cell.n == 25
 
 
 @pytest.mark.parametrize("sizes", [(5,), (5, 9), (5, 9, 20), (8, 24, 64, 130)])
@@ -60,7 +66,7 @@ def test_grids_with_few_sizes_are_spread_as_far_as_they_go(sizes: tuple[int, ...
 
 
 def test_the_open_question_decides_what_comes_next() -> None:
-    made = sequence(15)
+    made = sequence(18)
     known = measured(made)
     p, n = (choose_cells(GRID, known, count=3, unsettled=open_) for open_ in ("p", "n"))
     assert all(choice.why.endswith("as p is unsettled") for choice in p) and {c.cell.n for c in p} <= {1000, 398}
@@ -85,7 +91,7 @@ def test_a_grid_of_one_width_without_widths_in_its_points() -> None:
     grid = [Cell(n, 0, seed) for n in SIZES for seed in SEEDS]
     points = replace(measured([Cell(1000, 32, 0)]), width=None, p=None)
     first = [choice.cell for choice in choose_cells(grid, points, count=4)]
-    assert first == [Cell(158, 0, 0), Cell(25, 0, 0), Cell(398, 0, 0), Cell(1000, 0, 1)]
+    assert first == [Cell(158, 0, 0), Cell(25, 0, 0), Cell(1000, 0, 1), Cell(158, 0, 1)]
 
 
 def test_no_grid_is_refused() -> None:
@@ -137,4 +143,4 @@ def test_a_bend_before_the_largest_n_is_seen_before_anything_is_settled() -> Non
         if known is not None and decision is not None and is_settled(decision, known, cells):
             assert decision.verdict != "COLLECT MORE"
             break
-        made.append(choose_cells(cells, known)[0].cell)
+        made.append(choose_cells(cells, known, unsettled=find_unsettled(decision, len(WIDTHS)))[0].cell)

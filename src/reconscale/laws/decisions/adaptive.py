@@ -1,9 +1,10 @@
 """Which runs of a grid to make next, so that a verdict is reached with few of them.
 
 The order was found by simulation (``benchmarks/adaptive.py``). First every width once at the largest n, at a sixth and
-at a fortieth of it, for all widths tell how quality goes with n; then the best width next to the largest n,
-more seeds, and the sizes between; then what bears on the question that is open. Nothing is drawn: the next runs are
-a function of the results that are there, so a sweep that was killed goes on as if it had not been.
+at a fortieth of it, for all widths tell how quality goes with n; then second seeds of the two best widths there; then
+the best width next to the largest n, at once where nothing is open, as a curve that bends before it looks straight from
+afar; then what bears on the question that is open. Nothing is drawn: the next runs are a function of the results that
+are there, so a sweep that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -144,16 +145,20 @@ def _iterate_cells(cells: Collection[Cell], points: Points | None, unsettled: st
     ranked, ladder = rank_widths(points, widths, sizes[0]), spaced_sizes(sizes)
     last = len(ladder) - 1
     middle, low = [ladder[min(2, last // 2)]], [ladder[min(4, last)]]
-    between = [n for n in ladder[1:4] if n not in middle]
+    smaller = list(dict.fromkeys(middle + low))
+    between = [n for n in ladder[1:4] if n not in smaller]
+    near = [(seeds[:1], between[:1], ranked[:1], "the best width next to the largest n, where curves bend")]
     stages = [
         (seeds[:1], sizes[:1], ranked, "every width once at the largest n"),
         (seeds[:1], middle, ranked, "every width once at a sixth of it"),
         (seeds[:1], low, ranked, "every width once at a fortieth of it"),
-        (seeds[:1], between[:1], ranked[:1], "the best width next to the largest n, where curves bend"),
+        *([] if unsettled else near),
         (seeds[1:2], sizes[:1], ranked[:2], "a second seed of the two best widths at the largest n"),
-        (seeds[1:2], middle, ranked[:1], "a second seed of the best width at a sixth of it"),
-        (seeds[:1], between[1:], ranked[:1], "the best width between these sizes"),
+        (seeds[1:2], smaller, ranked[:1], "a second seed of the best width at smaller n"),
         (seeds[2:3], sizes[:1], ranked[:1], "a third seed of the best width at the largest n"),
+        (seeds[1:2], smaller, ranked[1:2], "a second seed of the second width at smaller n"),
+        *near,
+        (seeds[1:2], between[:1], ranked[:1], "a second seed of the best width next to the largest n"),
     ]
     if "p" in unsettled:
         stages += [
