@@ -42,11 +42,20 @@ class Callable(FrozenModel):
 
     Attributes:
         name: of the function.
-        script: the file that it is in, where it is in one.
+        script: the file that calls ``rs.measure``; in a notebook that of the function, where it is in one.
+        arguments: whether the script was given arguments, which are noted nowhere.
     """
 
     name: str
     script: str = ""
+    arguments: bool = False
+
+    @property
+    def again(self) -> str:
+        """The command that goes on, in words where it is not known."""
+        if not self.script.endswith(".py"):
+            return "the script that calls rs.measure"
+        return f"python {shlex.quote(self.script)}{' (with its arguments)' * self.arguments}"
 
 
 class Command(FrozenModel):
