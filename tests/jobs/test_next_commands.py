@@ -18,7 +18,8 @@ def bare(job): return {"psnr": [number(job)] * len(job.test)}
 """
 USES = {
     "no validation": "rs.measure(my_training.bare, 60, n=[4, 8, 16], val=0, test=8, folder='out')",
-    "groups": "rs.measure(my_training.number, 60, n=[4, 8, 16], groups=[i // 5 for i in range(60)], val=3, test=7, folder='out')",
+    "groups": "rs.measure(my_training.number, 60, n=[4, 8, 16], groups=[i // 5 for i in range(60)], val=3, test=7, "
+    "folder='out')",
     "one seed": "rs.measure(my_training.number, 60, n=[4, 8, 16], seed=1, val=4, test=8, folder='out')",
     "one run": "rs.measure(my_training.number, 60, n=4, seed=1, val=4, test=8, folder='out')",
 }  # fmt: skip

@@ -278,6 +278,10 @@ class ExternalStudy(Drawn, PlacedModel):
     @model_validator(mode="before")
     @classmethod
     def _one_grid(cls, content: Any) -> Any:
+        images = content.get("images") if isinstance(content, Mapping) and "command" in content else None
+        if isinstance(images, Mapping) and images.get("sources"):
+            raise ValueError("images.sources: is for functions (rs.measure_mixture); run the command once for each "
+                             "mix, and write a table for `reconscale mixture`")  # fmt: skip
         if isinstance(content, Mapping) and isinstance(content.get("sweep"), Mapping):
             return {**content, "sweep": (content["sweep"],)}
         return content
@@ -304,9 +308,6 @@ class ExternalStudy(Drawn, PlacedModel):
             raise ValueError('images.patterns: is missing; give for instance ["*.png"], or a list file as images.list')
         for grid in self.sweep:
             check_mixes(self.images.source_names, grid.mix)
-        if self.command is not None and self.images.sources:
-            raise ValueError("images.sources: is of functions; run the command for each mix, and write a table for "
-                             "`reconscale mixture`")  # fmt: skip
         asks = self.command is not None and any("{width}" in part for part in self.command.run)
         if self.command is not None and asks != bool(self.sweep[0].width):
             raise ValueError("sweep.width: goes with {width} in command.run; give both or none")
