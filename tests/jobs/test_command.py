@@ -155,6 +155,7 @@ def test_no_shell_reads_a_command(study: Path) -> None:
         ([("val = 3", 'val = 3\nlist = "items.txt"')], "is given together with patterns"),
         ([("n = [2, 4, 8]", "n = [2, 400]")], "n: found 400; at most 23 of the 30 items"),
         ([("[sweep]", '[analysis]\nmetric = "pnsr"\n[sweep]')], "did you mean 'psnr'?"),
+        ([("[sweep]", '[images.sources.a]\nfolders = ["a"]\n[sweep]')], "images.sources: is for functions"),
         ([('["python", ', '["no-such-program", ')], "there is no program 'no-such-program'"),
         ([("[images]", "[callable]\nname = 'x'\n[images]")], "one of the two trains"),
     ],

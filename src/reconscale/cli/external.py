@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -87,8 +86,7 @@ def status_external(path: Path, json: bool) -> None:
     again = command("run", path, allow_commands=True, plugin=known_plugins(ExternalFolder.beside(path)))
     retry = f"{again} --retry-failed"
     if study.callable is not None:
-        script = study.callable.script
-        again = f"python {shlex.quote(script)}" if script.endswith(".py") else "the script that calls rs.measure"
+        again = study.callable.again
         retry = f"{again}, with retry_failed=True in the call"
     print_external(found, path, retry, again)
 
@@ -127,6 +125,26 @@ def print_external(found: Status, path: Path, retry: str, again: str) -> None:
         from reconscale.results.results_folder import others_sentence
 
         echo(f"  {others_sentence(found.others)}")
+    from reconscale.results.external_results import ExternalFolder
+
     if found.diverged or found.failed:
         echo(f"repeat them with: {retry}")
-    echo(f"continue with: {again}" if found.open else f"next: {command('report', path)}")
+    echo(*next_lines(path, again, found.open, ExternalFolder.beside(path).root))
+
+
+def next_lines(path: Path, again: str, left: int, root: Path, *, verb: str = "continue") -> list[str]:
+    """What comes next: the runs that are missing, or the report; the latter first where runs were chosen one by one.
+
+    Args:
+        path: the study file, or its folder.
+        again: the command that makes the runs that are missing.
+        left: how many these are.
+        root: the results folder.
+        verb: ``start`` where no run is begun.
+    """
+    from reconscale.results.choices import read_choices
+
+    report = f"next: {command('report', path)}"
+    if not left:
+        return [report]
+    return [report, f"more runs with: {again}"] if read_choices(root) else [f"{verb} with: {again}"]

@@ -306,6 +306,8 @@ def _run_study(study: Study, folder: Folder, where: ExecutionConfig, *, keep_goi
 
 def _print_status(found: Status, path: Path, again: str, continuing: str = "", *, chosen: bool = False) -> None:
     """Print how far a study is, and what comes next; of ``chosen`` runs the rest of the grid is not missing."""
+    from reconscale.cli.external import next_lines
+    from reconscale.results import Folder
     from reconscale.results.results_folder import DIVERGED
 
     counts = {"done": found.done, "diverged": found.diverged, "failed": found.failed,
@@ -326,8 +328,7 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "", *
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
     verb = "start" if len(found.todo) == sum(map(len, counts.values())) else "continue"
-    follow = f"{verb} with: {again}" if found.open and not chosen else f"next: {command('report', path)}"
-    echo(follow)
+    echo(*next_lines(path, again, 0 if chosen else found.open, Folder.beside(path).root, verb=verb))
 
 
 def _code(found: Status) -> int:

@@ -61,8 +61,8 @@ def run_commands(
     path = study_path(path)
     study = load_external(path)
     if study.command is None:
-        script = "" if study.callable is None else study.callable.script
-        again = f": python {shlex.quote(script)}" if script.endswith(".py") else ""
+        known = study.callable is not None and study.callable.script.endswith(".py")
+        again = f": {study.callable.again}" if study.callable is not None and known else ""
         raise UserError(
             path, "was measured by a script", f"to go on, run the script that calls rs.measure again{again}"
         )

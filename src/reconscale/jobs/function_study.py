@@ -241,7 +241,7 @@ def _study(root: Path, items: Items, grid: Grid, asked: Asked) -> ExternalStudy:
         "name": re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name).strip("-._")[:80] or "study",
         "callable": {
             "name": getattr(asked.train, "__qualname__", type(asked.train).__name__),
-            "script": _script(asked.train),
+            **_script(asked.train),
         },
         "images": table,
         "sweep": [
@@ -288,11 +288,19 @@ def _within(inner: Grid, outer: Grid) -> bool:
     return all(set(few) <= set(many) for few, many in pairs)
 
 
-def _script(train: Any) -> str:
+def _script(train: Any) -> dict[str, Any]:
+    """The file that calls, and whether it was given arguments; where none calls, as in a notebook, the function's."""
+    package, frame = str(Path(__file__).parents[1]), inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    if frame is not None and Path(frame.f_code.co_filename).is_file() and not in_notebook():
+        is_main = frame.f_globals.get("__name__") == "__main__"
+        given = {"arguments": True} if is_main and len(sys.argv) > 1 else {}
+        return {"script": str(Path(frame.f_code.co_filename).absolute()), **given}
     try:
-        return str(inspect.getsourcefile(train) or "")
+        return {"script": str(inspect.getsourcefile(train) or "")}
     except TypeError:
-        return ""
+        return {"script": ""}
 
 
 def _trainer(train: Train, metric: Metric, *, pickled: bool) -> Trainer:

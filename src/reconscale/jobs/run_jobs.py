@@ -12,6 +12,7 @@ from typing import Any
 
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
+from reconscale.format import times
 from reconscale.jobs.task import JobTask, Trainer
 from reconscale.machine import cores
 from reconscale.results.external_results import ExternalFolder
@@ -220,7 +221,7 @@ def printer(runs: Sequence[ExternalRun], metric: str, print_line: Callable[[str]
         run = words.get(event.get("run", ""), "")
         if event["event"] == "plan":
             counts["all"] = len(event["runs"])
-            print_line(f"{counts['all']} runs to do, {event['workers']} at a time")
+            print_line(f"{times(counts['all'], 'run')} to do, {event['workers']} at a time")
         elif event["event"] == "progress":
             values.update({event["run"]: event["value"]} if "value" in event else {})
             if "note" in event:

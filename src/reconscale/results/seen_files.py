@@ -24,7 +24,7 @@ def remember_files(root: Path, images: Images, data: Path | None) -> None:
     Args:
         root: the results folder.
         images: the options.
-        data: the folder that they lie below; none: they are nobody's files.
+        data: the folder that they lie below; none: they lie in no folder of the user's.
 
     Raises:
         UserError: the results folder cannot be written to.

@@ -42,11 +42,20 @@ class Callable(FrozenModel):
 
     Attributes:
         name: of the function.
-        script: the file that it is in, where it is in one.
+        script: the file that calls ``rs.measure``; in a notebook that of the function, where it is in one.
+        arguments: whether the script was given arguments, which are noted nowhere.
     """
 
     name: str
     script: str = ""
+    arguments: bool = False
+
+    @property
+    def again(self) -> str:
+        """The command that goes on, in words where it is not known."""
+        if not self.script.endswith(".py"):
+            return "the script that calls rs.measure"
+        return f"python {shlex.quote(self.script)}{' (with its arguments)' * self.arguments}"
 
 
 class Command(FrozenModel):
@@ -269,6 +278,10 @@ class ExternalStudy(Drawn, PlacedModel):
     @model_validator(mode="before")
     @classmethod
     def _one_grid(cls, content: Any) -> Any:
+        images = content.get("images") if isinstance(content, Mapping) and "command" in content else None
+        if isinstance(images, Mapping) and images.get("sources"):
+            raise ValueError("images.sources: is for functions (rs.measure_mixture); run the command once for each "
+                             "mix, and write a table for `reconscale mixture`")  # fmt: skip
         if isinstance(content, Mapping) and isinstance(content.get("sweep"), Mapping):
             return {**content, "sweep": (content["sweep"],)}
         return content
@@ -295,9 +308,6 @@ class ExternalStudy(Drawn, PlacedModel):
             raise ValueError('images.patterns: is missing; give for instance ["*.png"], or a list file as images.list')
         for grid in self.sweep:
             check_mixes(self.images.source_names, grid.mix)
-        if self.command is not None and self.images.sources:
-            raise ValueError("images.sources: is of functions; run the command for each mix, and write a table for "
-                             "`reconscale mixture`")  # fmt: skip
         asks = self.command is not None and any("{width}" in part for part in self.command.run)
         if self.command is not None and asks != bool(self.sweep[0].width):
             raise ValueError("sweep.width: goes with {width} in command.run; give both or none")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconscale.errors import UserError
+from reconscale.format import amount
 from reconscale.laws.decisions.decide import Decision
 from reconscale.laws.decisions.gains import Gain
 from reconscale.laws.points import METRICS, Points
@@ -147,18 +148,22 @@ def _iterate_cells(cells: Collection[Cell], points: Points | None, unsettled: st
     middle, low = [ladder[min(2, last // 2)]], [ladder[min(4, last)]]
     smaller = list(dict.fromkeys(middle + low))
     between = [n for n in ladder[1:4] if n not in smaller]
-    near = [(seeds[:1], between[:1], ranked[:1], "the best width next to the largest n, where curves bend")]
+    several = len(widths) > 1
+    each, best = ("every width once", "the best width") if several else ("one run", "one run")
+    of_two, of_best = (" of the two best widths", " of the best width") if several else ("", "")
+    at_middle, at_low = (f"at n = {amount(n)}" for n in (*middle, *low))
+    near = [(seeds[:1], between[:1], ranked[:1], f"{best} next to the largest n, where curves bend")]
     stages = [
-        (seeds[:1], sizes[:1], ranked, "every width once at the largest n"),
-        (seeds[:1], middle, ranked, "every width once at a sixth of it"),
-        (seeds[:1], low, ranked, "every width once at a fortieth of it"),
+        (seeds[:1], sizes[:1], ranked, f"{each} at the largest n"),
+        (seeds[:1], middle, ranked, f"{each} {at_middle}"),
+        (seeds[:1], low, ranked, f"{each} {at_low}"),
         *([] if unsettled else near),
-        (seeds[1:2], sizes[:1], ranked[:2], "a second seed of the two best widths at the largest n"),
-        (seeds[1:2], smaller, ranked[:1], "a second seed of the best width at smaller n"),
-        (seeds[2:3], sizes[:1], ranked[:1], "a third seed of the best width at the largest n"),
+        (seeds[1:2], sizes[:1], ranked[:2], f"a second seed{of_two} at the largest n"),
+        (seeds[1:2], smaller, ranked[:1], f"a second seed{of_best} at smaller n"),
+        (seeds[2:3], sizes[:1], ranked[:1], f"a third seed{of_best} at the largest n"),
         (seeds[1:2], smaller, ranked[1:2], "a second seed of the second width at smaller n"),
         *near,
-        (seeds[1:2], between[:1], ranked[:1], "a second seed of the best width next to the largest n"),
+        (seeds[1:2], between[:1], ranked[:1], f"a second seed{of_best} next to the largest n"),
     ]
     if "p" in unsettled:
         stages += [
@@ -167,7 +172,7 @@ def _iterate_cells(cells: Collection[Cell], points: Points | None, unsettled: st
         ]
     if "n" in unsettled:
         stages += [
-            (seeds[:3], ladder[:3], ranked[:1], "another seed of the best width, as n is unsettled"),
+            (seeds[:3], ladder[:3], ranked[:1], f"another seed{of_best}, as n is unsettled"),
             (seeds[:2], ladder, ranked[:2], "a second width at smaller n, as n is unsettled"),
         ]
     stages += [
