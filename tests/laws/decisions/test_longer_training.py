@@ -28,7 +28,7 @@ def test_four_times_the_steps_that_gained_two_decibels_stand_first():
     assert (answer.verdict, answer.curve_verdict, answer.steps) == ("TRAIN LONGER FIRST", "COLLECT MORE", 4000)
     assert answer.gain_steps.probability > 0.8 and answer.gain_steps.low > 0.1 and answer.gain_steps_from == "forecast"
     assert answer.last_gain_steps == pytest.approx(1.0)  # for each of two doublings
-    assert "Doubling the steps is expected to add" in answer.sentence and "gained 1.00 dB" in answer.sentence
+    assert "The last doubling of the steps gained 1.00 dB there. Doubling the steps once more is" in answer.sentence
     assert "at n = 1,000 doubling the steps is expected to add" in answer.reservation
 
 
