@@ -159,8 +159,7 @@ def draw_panel(axes: Any, summaries: Mapping[str, Mapping[str, float]], key: str
         along = [s for name, s in summaries.items() if name.startswith(design) and name.split()[-1].isdigit()]
         style = {"color": COLOURS[design], "marker": mark, "markersize": 5}
         axes.plot([s["runs"] for s in along], [s[key] for s in along], label=design, linewidth=1.6, **style)
-        each = f"{design}, looks each run"
-        stops = summaries[each if each in summaries else f"{design}, stops"]
+        stops = summaries[f"{design}, stops"]
         style |= {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2, "linestyle": "none"}
         axes.plot(stops["runs"], stops[key], label=f"{design}, stops when settled", **style)
     for design, mark in (("single seed", "^"), ("geometric", "D")):
