@@ -29,7 +29,7 @@ from reconscale.study.budget import Budget
 from reconscale.training import adaptive_sweep
 from reconscale.training.executors.base import Attempts, Event, More, Placement, Tell, fault_event
 from reconscale.training.first_runs import FirstRuns
-from reconscale.training.sweep import incident_log
+from reconscale.training.incident_log import incident_log
 
 NODE = 8
 """Slots of a node."""

@@ -26,7 +26,7 @@ from reconscale.training.executors.base import Placement
 from reconscale.training.executors.slurm_job import keep_tasks
 from reconscale.training.own_code import check_networks, code_of_study, plugins_of
 from reconscale.training.placement import ExecutionConfig
-from reconscale.training.sweep import prepare
+from reconscale.training.preparation import prepare
 from reconscale.training.worker import Task
 
 from .cli.calling import call, refused

@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from reconscale.training.hooks import Hooks, Interrupted
     from reconscale.training.loop import Training
     from reconscale.training.placement import ExecutionConfig
-    from reconscale.training.sweep import plan, prepare, run
+    from reconscale.training.preparation import prepare
+    from reconscale.training.sweep import plan, run
 
 _HOME = {
     "reconstruct": "apply",
     **dict.fromkeys(("Hooks", "Interrupted"), "hooks"),
     "Training": "loop",
     "ExecutionConfig": "placement",
-    **dict.fromkeys(("plan", "prepare", "run"), "sweep"),
+    "prepare": "preparation",
+    **dict.fromkeys(("plan", "run"), "sweep"),
 }
 
 __all__ = ["ExecutionConfig", "Hooks", "Interrupted", "Training", "plan", "prepare", "reconstruct", "run"]

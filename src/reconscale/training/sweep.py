@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from reconscale.data import ImageSet, Slices, open_images
-from reconscale.data.listing import in_words
+from reconscale.data import ImageSet
 from reconscale.errors import UserError
 from reconscale.files import read_json, to_json, write_atomic
-from reconscale.networks import build, input_spec, size_of
-from reconscale.networks.registry import depth_of, family_of, min_image_size
-from reconscale.physics import problem_of
+from reconscale.networks import input_spec, size_of
 from reconscale.results import Folder, Result, Status
 from reconscale.results.judged import judged_results
 from reconscale.results.probes import LONGER, longer_run, probes_folder, results_to_probe
-from reconscale.results.results_folder import Incident, append_incident, folder_of, image_cautions
+from reconscale.results.results_folder import folder_of, image_cautions
 from reconscale.results.seen_files import remember_files
 from reconscale.results.trunks import continuing_runs, continuing_sentence
 from reconscale.results.under_way import recorded_progress
@@ -33,136 +27,23 @@ from reconscale.training import checkpoint
 from reconscale.training.adaptive_sweep import adaptive_study, choose_and_train, what_is_left
 from reconscale.training.baselines import are_measured, baseline_seconds, baselines_kept, measure_baselines
 from reconscale.training.calibrate import RunCost, measure_costs, precision_of, precision_words
-from reconscale.training.checkpoint import NAME
 from reconscale.training.distributed import refuse_what_cannot_be_divided
 from reconscale.training.evaluate import pixels_of, training_sets
-from reconscale.training.executors.base import Event, Executor, Tell, fault_event
+from reconscale.training.executors.base import Event, Executor, Tell
 from reconscale.training.executors.slurm import under_way
 from reconscale.training.first_runs import Ask, FirstRuns, yardstick_of
+from reconscale.training.incident_log import incident_log
 from reconscale.training.initial_weights import check_initial, keep_initial
 from reconscale.training.linear_explanation import explanation
-from reconscale.training.muon import matrices_of
-from reconscale.training.own_code import check_masks, check_metrics, check_networks, code_of_study, pin_code, plugins_of
+from reconscale.training.own_code import code_of_study, pin_code, plugins_of
 from reconscale.training.placement import ExecutionConfig
+from reconscale.training.preparation import Progress, prepare
 from reconscale.training.progress import shown_progress
 from reconscale.training.schedule import computed_steps
 from reconscale.training.seen_images import unseen_cautions
 from reconscale.training.stack_size import stacks_of
 from reconscale.training.worker import Placement, Task
 from reconscale.training.worker_count import choose_workers
-
-RUNNING = ".running"
-"""A file that is there while a sweep is run, and is touched now and then."""
-TOUCH = 5.0
-"""Seconds between touches."""
-
-
-@contextmanager
-def incident_log(folder: Folder, runs: Sequence[Run], tell: Tell) -> Iterator[Tell]:
-    """Pass events on and note the faults among them, the sudden end of the command before this one included.
-
-    Args:
-        folder: of the results; this command holds it.
-        runs: of the study.
-        tell: takes the events.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    running = folder.root / RUNNING
-    touched = 0.0
-
-    def record(event: Event) -> None:
-        nonlocal touched
-        if event["event"] == "fault":
-            append_incident(folder.root, Incident.model_validate(event["fault"]))
-        elif time.monotonic() - touched > TOUCH:
-            touched = time.monotonic()
-            running.touch()
-        tell(event)
-
-    if running.exists():
-        record(
-            fault_event(
-                Incident(kind="driver died", detail="the previous `run` was killed", lost=_lost(folder, runs, running))
-            )
-        )
-    running.touch()
-    try:
-        yield record
-    finally:
-        running.unlink(missing_ok=True)
-
-
-def _lost(folder: Folder, runs: Sequence[Run], running: Path) -> float:
-    """Seconds of work that the end of a command cost: from the checkpoints to its last sign of life.
-
-    All are times of the same file system, whatever its clock says.
-    """
-    ended = running.stat().st_mtime
-    lost = 0.0
-    for run in runs:
-        path = folder.of(run) / NAME
-        if not folder.is_over(run) and path.is_file():
-            lost += max(0.0, ended - path.stat().st_mtime)
-    return round(lost, 1)
-
-
-Progress = Callable[[str, int, int], None]
-
-
-def prepare(study: Study, where: ExecutionConfig, progress: Progress | None = None) -> ImageSet:
-    """Open the images of a study and refuse what cannot work, before anything is trained.
-
-    Raises:
-        UserError: no such family, too few images, a patch that the network cannot take, bad images.
-    """
-    if not study.images.volumes:
-        for key in ("patch", "val_patch", "test_patch"):
-            _refuse_small(study, f"images.{key}", getattr(study.images, key))
-    images = open_images(study.images, data=where.data_folder, progress=progress)
-    problem = problem_of(study.problem, torch.device("cpu"), 0)
-    for pixels in images.sets.values():
-        if isinstance(pixels, Slices):
-            for volume in pixels.volumes:
-                _refuse_small(study, volume.name, min(volume.facts["size"]), min(volume.shape[1:]))
-        problem.check(pixels, study.images.patch)
-    if study.images.sources:
-        every = [mix for mixes in study.sweep.mixes.values() for mix in mixes]
-        images.check_mix({name: max(mix.get(name, 0) for mix in every) for name in study.images.sources})
-    if not study.images.sources and max(study.sweep.n) > images.available:
-        left_out = f" ({in_words(images.passed_over)})" if images.passed_over else ""
-        raise UserError("sweep.n", f"found {max(study.sweep.n)}", f"the images allow at most {images.available} "
-                      f"{study.images.counts} for training{left_out}")  # fmt: skip
-    check_networks(study, images)
-    check_metrics(study, images)
-    check_masks(study, images)
-    _refuse_without_matrices(study, images.channels)
-    return images
-
-
-def _refuse_without_matrices(study: Study, channels: int) -> None:
-    """Refuse Muon where it has nothing to work on; nothing is allocated for it."""
-    recipes = (study.recipe.optimizer, *(rule.recipe.get("optimizer") for rule in study.override))
-    for width in study.sweep.width if "muon" in recipes else ():
-        cells = (study.cell_recipe(n, width) for n in study.sweep.n)
-        if any(recipe is not None and recipe.optimizer == "muon" for recipe in cells):
-            with torch.device("meta"):
-                matrices_of(build(study.cell_network(width), input_spec(study.problem, channels)))
-
-
-def _refuse_small(study: Study, where: str, side: int | None, of_kspace: int | None = None) -> None:
-    """Refuse images that a network of the study cannot take: one of MRI without cascades sees what is shown alone."""
-    for width in study.sweep.width:
-        network = study.cell_network(width)
-        least = min_image_size(network, input_spec(study.problem, 1))
-        seen = of_kspace if of_kspace is not None and family_of(network).cascades else side
-        if seen is not None and seen < least:
-            depth, found = (
-                depth_of(network, input_spec(study.problem, 1)),
-                f"found {seen}" + " pixels" * (of_kspace is not None),
-            )
-            raise UserError(where, found, f"{network.family} of depth {depth} needs at least {least}")
 
 
 def plan(
