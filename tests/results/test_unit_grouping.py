@@ -46,3 +46,9 @@ def test_patients_that_are_not_known_are_said():
 def test_images_of_a_folder_and_of_a_stack():
     assert unit_of_image("p1/a.png", images_of(volumes=False, unit="folder")) == "p1"
     assert unit_of_image("cells.tif#0003", images_of(volumes=False)) == "cells.tif"
+
+
+def test_tiles_of_one_photograph_are_one_unit():
+    bundled = images_of(volumes=False, source="bundled")
+    assert {unit_of_image(name, bundled) for name in ("coffee/0-0", "coffee/1-2", "rocket/0-0")} == {"coffee", "rocket"}
+    assert unit_of_image("cbsd68/0001.png", bundled) == "cbsd68/0001.png"  # of a named test set: a file
