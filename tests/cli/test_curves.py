@@ -75,7 +75,8 @@ def test_the_statement_of_a_csv_invents_nothing(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("n,psnr\n10,28\n30,29\n100,29.7\n")
     _, out, _ = call("statement", path)
-    assert "item 21 of CLAIM" in out and "items 19" not in out
+    assert "What item 21 of CLAIM" in out and "asks for is to be added" in out and "items 19" not in out
+    assert "answers item" not in out  # nothing is known of the test set
     assert "to be added by the authors" in out and "are not known from these numbers" in out
     assert "disjoint at the level" not in out and "seed" not in out
 

@@ -19,9 +19,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "edge-open": (
         "warning",
-        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and its last step does not say "
-        "whether a still larger one is worthwhile: {step} (90 % interval {low} to {high}); the chance that such a "
-        "step is worthwhile is {chance}",
+        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and beyond it nothing was "
+        "measured: {step} (90 % interval {low} to {high}), worthwhile with a chance of {chance}",
     ),
     "lucky-network": (
         "caution",
@@ -210,8 +209,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "classical-is-better": (
         "warning",
-        "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g} against "
-        "{reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or {n:size} is too "
+        "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g}; the "
+        "networks: {reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or {n:size} is too "
         "few for networks to be worth their training",
     ),
     "probe-gains": (
@@ -277,8 +276,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "near-classical": (
         "caution",
-        "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
-        "{reached:.4g}), within what seeds explain",
+        "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g}; the "
+        "networks: {reached:.4g}), within what seeds explain",
     ),
     "test-set-too-small": (
         "caution",

@@ -53,7 +53,7 @@ def values_of_units(
 def _images_of(images: Images, test_set: str) -> Images:
     """The options that a test set was made by: of several sources those of the one that held it out."""
     name = images.target if test_set == "test" else test_set
-    return images.of_source(name) if name in images.sources else images
+    return images.of_source(name) if name is not None and name in images.sources else images
 
 
 def unit_of_image(name: str, images: Images) -> str:
