@@ -43,6 +43,7 @@ def test_beside_a_csv(tmp_path):
     path.write_text("n,psnr\n3,29.7\n35,32.4\n358,33.2\n3582,33.5\n35820,33.6\n")
     _, out, _ = call("curves", "lodopab-200-learnedpd-psnr", "--beside", path, "--group", "ct", "--json")
     record = json.loads(out)
+    assert "Your kind of problem was not said: --group" in call("curves", "ct", "--beside", path)[1]
     own, other = record["curves"]
     assert own["own"] == 1 and other["alike"] == "problem slope gain"
     assert other["gain_low90"] < other["gain"] < other["gain_high90"]

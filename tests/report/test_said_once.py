@@ -37,7 +37,7 @@ def test_weights_of_the_forecast_stand_once(written: Written) -> None:
 def test_no_comma_before_a_bracket(written: Written) -> None:
     points = Points([10, 30, 100, 300], [27.0, 28, 28.5, 28.8], metric="psnr")
     (found,) = baseline_findings(points, [("classical", "BM3D", 30.0)])
-    assert found.code == "below-classical" and "which needs no training (30 against 28.8):" in found.text
+    assert found.code == "below-classical" and "which needs no training (30; the networks: 28.8):" in found.text
     assert not re.search(r", \(", text_of(written.html) + found.text)
 
 

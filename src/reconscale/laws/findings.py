@@ -210,8 +210,8 @@ CODES: dict[str, tuple[str, str]] = {
     "classical-is-better": (
         "warning",
         "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g}; the "
-        "networks: {reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or {n:size} is too "
-        "few for networks to be worth their training",
+        "networks: {reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or "
+        "{n:size} is too few for networks to be worth their training",
     ),
     "probe-gains": (
         "warning",

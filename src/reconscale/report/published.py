@@ -71,7 +71,7 @@ class Beside:
         elif not own.group:
             both = [row.name for row in self.rows if {"slope", "gain"} <= set(row.alike)]
             said.append(
-                f"Alike in slope and gain: {', '.join(both) or 'none'}. What kind of problem yours is was not said."
+                f"Alike in slope and gain: {', '.join(both) or 'none'}. Your kind of problem was not said: --group."
             )
         else:
             said.append("No published curve of the same problem is alike in both slope and gain.")
