@@ -31,7 +31,7 @@ def sizes_grid(answer: Analysis) -> Grid | None:
         return None
     quantity = answer.quantity
     columns = (f"#n ({quantity.unit})", "#of the largest", f"#{quantity.title}", "#50 % interval", "#90 % interval")
-    note = "Forecast of a new run on the same test set"
+    note = "Forecast of a new run on the same test set; it goes on from the curve, not from the last measurement"
     return Grid(note, columns, rows)
 
 
