@@ -178,8 +178,8 @@ CODES: dict[str, tuple[str, str]] = {
     "not-converged": (
         "warning",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained more than the tolerance "
-        "of {tolerance:.2g} dB on validation, up to {gain:.2f} dB at the selected widths: the curve shows the training "
-        "there, and not the data; recipe.doublings = {doublings} would take up to {hours} more",
+        "of {tolerance:.2g} dB of PSNR on validation, up to {gain:.2f} dB at the selected widths: the curve shows the "
+        "training there, and not the data; recipe.doublings = {doublings} would take up to {hours} more",
     ),
     "longer-gains": (
         "warning",
@@ -195,7 +195,7 @@ CODES: dict[str, tuple[str, str]] = {
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained more than the tolerance "
-        "of {tolerance:.2g} dB on validation, but at the selected widths at most {gain:.2f} dB, less than is "
+        "of {tolerance:.2g} dB of PSNR on validation, but at the selected widths at most {gain:.2f} dB, less than is "
         "worthwhile; recipe.doublings = {doublings} would take up to {hours} more",
     ),
     "trained-out": (
