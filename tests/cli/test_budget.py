@@ -110,3 +110,11 @@ def test_bad_budgets(tmp_path: Path) -> None:
     for flags in (("--budget", "soon"), ("--until", "tomorrow"), ("--budget", "0h")):
         code, _, errors = call("run", tmp_path, *flags)
         assert code == 2 and errors.count("\n") == 1 and not (tmp_path / "runs").exists()
+
+
+def test_a_budget_that_no_run_fits_into_says_what_one_takes(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(STUDY.replace("steps = 8", "steps = 100000000") + GRID)
+    code, _, errors = call("run", tmp_path, "--budget", "2min", "--workers", 1, "--keep-going", "--no-probe")
+    assert code == 0 and "the budget of 2 min ends after 0 of the 12 runs of the grid: " in errors, errors
+    assert "the shortest run is expected to take" in errors and "is spent" not in errors
+    assert not list(tmp_path.glob("runs/*/result.json"))

@@ -43,6 +43,7 @@ def test_beside_a_csv(tmp_path):
     path.write_text("n,psnr\n3,29.7\n35,32.4\n358,33.2\n3582,33.5\n35820,33.6\n")
     _, out, _ = call("curves", "lodopab-200-learnedpd-psnr", "--beside", path, "--group", "ct", "--json")
     record = json.loads(out)
+    assert "Your kind of problem was not said: --group" in call("curves", "ct", "--beside", path)[1]
     own, other = record["curves"]
     assert own["own"] == 1 and other["alike"] == "problem slope gain"
     assert other["gain_low90"] < other["gain"] < other["gain_high90"]
@@ -75,7 +76,8 @@ def test_the_statement_of_a_csv_invents_nothing(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("n,psnr\n10,28\n30,29\n100,29.7\n")
     _, out, _ = call("statement", path)
-    assert "item 21 of CLAIM" in out and "items 19" not in out
+    assert "What item 21 of CLAIM" in out and "asks for is to be added" in out and "items 19" not in out
+    assert "answers item" not in out  # nothing is known of the test set
     assert "to be added by the authors" in out and "are not known from these numbers" in out
     assert "disjoint at the level" not in out and "seed" not in out
 

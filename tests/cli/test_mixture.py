@@ -28,7 +28,7 @@ def test_sentences_and_a_table(runs: Path) -> None:
     code, out, err = call("mixture", runs, "--cost", "scanner=12", "--budget", 500)
     assert code == 0 and not err
     assert "One image of scanner is worth " in out and "Doubling scanner is expected to add" in out
-    assert "collect others: best for the money" in out and "For 500, the best mix" in out
+    assert "collect others: best for the money" in out and "For a budget of 500, the best mix" in out
     assert "18 runs of 9 mixes; laws: " in out
     assert max(len(line) for line in out.splitlines() if "─" in line) <= 80
 

@@ -11,11 +11,12 @@ import pytest
 from reconscale.laws import Points, infer
 from reconscale.laws.decisions.costs import Costs
 from reconscale.report import analyse, report_study
-from reconscale.report.html_tables import laws_grid
+from reconscale.report.analysis import MetricFormat
+from reconscale.report.html_tables import laws_grid, shift_grid
 from reconscale.report.pictures import LARGEST, Picture, Strip, fitting, left_out_words
 from reconscale.report.run_tables import baseline_findings
 from reconscale.report.sentences import next_steps
-from reconscale.report.tables import law_table
+from reconscale.report.tables import law_table, table
 from reconscale.results import Folder, Result
 from reconscale.study import runs_of
 
@@ -36,7 +37,7 @@ def test_weights_of_the_forecast_stand_once(written: Written) -> None:
 def test_no_comma_before_a_bracket(written: Written) -> None:
     points = Points([10, 30, 100, 300], [27.0, 28, 28.5, 28.8], metric="psnr")
     (found,) = baseline_findings(points, [("classical", "BM3D", 30.0)])
-    assert found.code == "below-classical" and "which needs no training (30 against 28.8):" in found.text
+    assert found.code == "below-classical" and "which needs no training (30; the networks: 28.8):" in found.text
     assert not re.search(r", \(", text_of(written.html) + found.text)
 
 
@@ -76,8 +77,8 @@ def test_advice_that_costs_more_than_what_it_decides_says_so() -> None:
         for known in (answer, replace(answer, costs=costs)):
             known.__dict__["experiments"] = (asked,)
             reason = str(next_steps(known).records()[0]["reason"])
-            assert ("where they are dear, double them and see" in reason) == dear, (n, reason)
-    assert "3,100 more training images must be collected for it, more than doubling them takes (1,100)" in _reason(
+            assert ("are dear, double n first and see" in reason) == dear, (n, reason)
+    assert "3,100 more training images must be collected for it, where doubling n takes 1,100" in _reason(
         answer, costs, replace(experiment, kind="new size", n=4000.0)
     )
 
@@ -141,3 +142,13 @@ def test_numbers_of_laws_have_the_digits_that_their_interval_leaves(curve: Point
             checked += 1
             assert half / 110 <= 10.0**-decimals <= half / 9, (value, interval)
     assert checked > 4
+
+
+def test_the_main_test_set_alone_is_no_table_of_other_test_sets() -> None:
+    names = "test_set n_smallest y_smallest n_largest y_largest gain_per_doubling gain_se"
+    rows = [("test", 4.0, 27.4, 28.0, 28.2, -0.2, None), ("cbsd68", 4.0, 26.4, 28.0, 27.2, 0.3, None)]
+    alone, both = (table("shift", names, some) for some in (rows[:1], rows))
+    psnr = MetricFormat("psnr", "", "images")
+    assert shift_grid(alone, psnr, "test") is None
+    shown = shift_grid(both, psnr, "test")
+    assert shown is not None and "as measured" in shown.caption and len(shown.rows) == 2

@@ -336,7 +336,7 @@ def test_a_network_below_the_classical_anchor_is_a_finding() -> None:
     best = Points(n=np.array([10.0, 100.0]), y=np.array([27.0, 28.0]), metric="psnr")
     lines = [("input", "input", 20.5), ("classical", "block DCT", 28.5)]
     (found,) = baseline_findings(best, lines)
-    assert found.code == "below-classical" and "block DCT" in found.text and "28.5 against 28" in found.text
+    assert found.code == "below-classical" and "block DCT" in found.text and "(28.5; the networks: 28)" in found.text
     (highest,) = baseline_findings(best, [("nlm", "non-local means", 28.2), *lines])  # the weaker one says less
     assert "block DCT" in highest.text
     assert baseline_findings(best, lines[:1]) == () == baseline_findings(None, lines)

@@ -1,8 +1,10 @@
 """Which test images belong together."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from reconscale.results.unit_grouping import group_volumes, unit_of_image
+from reconscale.results.unit_grouping import group_volumes, unit_of_image, values_of_units
 from reconscale.study import parse_study
 
 
@@ -46,3 +48,25 @@ def test_patients_that_are_not_known_are_said():
 def test_images_of_a_folder_and_of_a_stack():
     assert unit_of_image("p1/a.png", images_of(volumes=False, unit="folder")) == "p1"
     assert unit_of_image("cells.tif#0003", images_of(volumes=False)) == "cells.tif"
+
+
+def test_tiles_of_one_photograph_are_one_unit():
+    bundled = images_of(volumes=False, source="bundled")
+    assert {unit_of_image(name, bundled) for name in ("coffee/0-0", "coffee/1-2", "rocket/0-0")} == {"coffee", "rocket"}
+    assert unit_of_image("cbsd68/0001.png", bundled) == "cbsd68/0001.png"  # of a named test set: a file
+
+
+def test_test_sets_of_a_mixture_are_grouped_as_their_source_is():
+    mixed = parse_study({
+        "version": 2, "name": "x", "problem": {"kind": "denoising", "sigma": 25}, "network": {"family": "unet"},
+        "images": {"counts": "images", "val": 1, "test": 2,
+                   "sources": {"photos": {"source": "bundled"}, "scans": {"source": "folder", "folders": ["s"],
+                                                                       "unit": "folder"}}},
+        "sweep": {"n": [2], "width": [8], "seed": [0], "mix": [{"photos": 0.5, "scans": 0.5}]},
+    }).images  # fmt: skip
+    names = {"test": ["coffee/0-0", "coffee/0-1", "rocket/0-0"], "scans": ["s/a/1.png", "s/a/2.png", "s/b/1.png"]}
+    scores = {name: {image: {"psnr-y": 30.0} for image in images} for name, images in names.items()}
+    result = SimpleNamespace(run=SimpleNamespace(images=mixed), images=scores)
+    photos, scans = (values_of_units([result], profile="psnr-y", test_set=name) for name in names)
+    assert (list(photos.names), photos.noun) == (["coffee", "rocket"], "photographs")
+    assert (list(scans.names), scans.noun) == (["s/a", "s/b"], "folders")

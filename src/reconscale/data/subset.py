@@ -324,6 +324,8 @@ def split_sources(units: Sequence[str], images: Images, counts: tuple[int, int])
     if len(known) <= held_val + held_test:
         folder = images.unit == "folder" and not images.volumes
         hint = ' (a unit is a folder: set images.unit = "file" if its images are independent)' if folder else ""
+        if images.kind.photographs:
+            hint = " (a unit is a photograph with all its tiles)"
         raise UserError(
             TOO_FEW,
             f"hold out {held_val} + {held_test} of {len(known)} units",

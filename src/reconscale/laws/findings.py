@@ -19,9 +19,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "edge-open": (
         "warning",
-        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and its last step does not say "
-        "whether a still larger one is worthwhile: {step} (90 % interval {low} to {high}); the chance that such a "
-        "step is worthwhile is {chance}",
+        "at n = {n:size} the largest network tried (p = {p:short}) is the best one, and beyond it nothing was "
+        "measured: {step} (90 % interval {low} to {high}), worthwhile with a chance of {chance}",
     ),
     "lucky-network": (
         "caution",
@@ -179,8 +178,8 @@ CODES: dict[str, tuple[str, str]] = {
     "not-converged": (
         "warning",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained more than the tolerance "
-        "of {tolerance:.2g} dB on validation, up to {gain:.2f} dB at the selected widths: the curve shows the training "
-        "there, and not the data; recipe.doublings = {doublings} would take up to {hours} more",
+        "of {tolerance:.2g} dB of PSNR on validation, up to {gain:.2f} dB at the selected widths: the curve shows the "
+        "training there, and not the data; recipe.doublings = {doublings} would take up to {hours} more",
     ),
     "longer-gains": (
         "warning",
@@ -196,7 +195,7 @@ CODES: dict[str, tuple[str, str]] = {
     "nearly-converged": (
         "caution",
         "in {count} of {runs} runs (n = {sizes}) the last doubling of the steps still gained more than the tolerance "
-        "of {tolerance:.2g} dB on validation, but at the selected widths at most {gain:.2f} dB, less than is "
+        "of {tolerance:.2g} dB of PSNR on validation, but at the selected widths at most {gain:.2f} dB, less than is "
         "worthwhile; recipe.doublings = {doublings} would take up to {hours} more",
     ),
     "trained-out": (
@@ -210,9 +209,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "classical-is-better": (
         "warning",
-        "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g} against "
-        "{reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or {n:size} is too "
-        "few for networks to be worth their training",
+        "at n = {n:size} the networks do not reach {label}, which needs no training ({value:.4g}; the "
+        "networks: {reached:.4g}), though they have converged: they are too small, trained at a wrong rate, or "
+        "{n:size} is too few for networks to be worth their training",
     ),
     "probe-gains": (
         "warning",
@@ -277,8 +276,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "near-classical": (
         "caution",
-        "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g} against "
-        "{reached:.4g}), within what seeds explain",
+        "at n = {n:size} the networks are no better than {label}, which needs no training ({value:.4g}; the "
+        "networks: {reached:.4g}), within what seeds explain",
     ),
     "test-set-too-small": (
         "caution",

@@ -31,7 +31,7 @@ def sizes_grid(answer: Analysis) -> Grid | None:
         return None
     quantity = answer.quantity
     columns = (f"#n ({quantity.unit})", "#of the largest", f"#{quantity.title}", "#50 % interval", "#90 % interval")
-    note = "Forecast of a new run on the same test set"
+    note = "Forecast of a new run on the same test set; it goes on from the curve, not from the last measurement"
     return Grid(note, columns, rows)
 
 
@@ -106,8 +106,8 @@ def _regret(value: float) -> str:
 
 
 def shift_grid(shift: Table, quantity: MetricFormat, main: str) -> Grid | None:
-    """Other test sets; the one that gains least from more data is marked."""
-    if not len(shift):
+    """Other test sets; the one that gains least from more data is marked. None where there is the main one alone."""
+    if all(name == main for name in shift.column("test_set")):
         return None
     gains = [float(gain) for gain in shift.column("gain_per_doubling") if gain is not None]
     rows, marks = [], []
@@ -125,7 +125,7 @@ def shift_grid(shift: Table, quantity: MetricFormat, main: str) -> Grid | None:
             rows[-1] = (f"{name}: gains least", *rows[-1][1:])
     first = shift.records()[0]
     ends = [f"#{quantity.title} at n = {amount(float(first[key] or 0))}" for key in ("n_smallest", "n_largest")]
-    slope = "gain: slope between the two largest n, ± its standard error over seeds"
+    slope = "gain: as measured between the two largest n, ± its standard error over seeds"
     caption = f"Widths selected on validation; {slope}"
     return Grid(caption, ("test set", *ends, "#gain per doubling"), tuple(rows), tuple(marks))
 

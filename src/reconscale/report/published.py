@@ -68,6 +68,11 @@ class Beside:
         most = [row for row in self.rows if len(row.alike) == 3]
         if most:
             said.append(f"Alike in problem, slope and gain: {', '.join(row.name for row in most)}.")
+        elif not own.group:
+            both = [row.name for row in self.rows if {"slope", "gain"} <= set(row.alike)]
+            said.append(
+                f"Alike in slope and gain: {', '.join(both) or 'none'}. Your kind of problem was not said: --group."
+            )
         else:
             said.append("No published curve of the same problem is alike in both slope and gain.")
         return said

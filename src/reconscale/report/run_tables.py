@@ -275,10 +275,10 @@ def baseline_findings(
     if not above:
         return ()
     _, _, label, value = max(above)
-    numbers = f"({value:.4g} against {reached:.4g})"
+    numbers = f"({value:.4g}; the networks: {reached:.4g})"
     if any(kind == "input" for _, kind, _, _ in above):
         at = next(value for _, kind, _, value in above if kind == "input")
-        text = f"at n = {largest:g} the networks are worse than their input ({at:.4g} against {reached:.4g})"
+        text = f"at n = {largest:g} the networks are worse than their input ({at:.4g}; the networks: {reached:.4g})"
         return (Finding("below-input", text, "warning"),)
     there = best.y[best.n == largest]
     if len(there) > 1 and abs(value - reached) < CHANCE * float(there.std(ddof=1)) / math.sqrt(len(there)):

@@ -227,8 +227,8 @@ def _to_collect(n: float, answer: Analysis) -> str:
         return ""
     noun = answer.quantity.counted(more).removeprefix(amount(more)).strip()
     twice = max(0, math.ceil(answer.bill("n", 2.0).images - 1e-6))
-    instead = f"more than doubling them takes ({amount(twice) if twice else 'none'})"
-    dear = f", {instead}: where they are dear, double them and see" if more > twice else ""
+    instead = f"where doubling n takes {amount(twice) if twice else 'none'}"
+    dear = f", {instead}: if {noun} are dear, double n first and see" if more > twice else ""
     if have is not None:
         return f"; {amount(more)} more {noun} must be collected for it{dear}"
     at_hand = ", and what is not at hand must be collected"

@@ -60,7 +60,7 @@ def points_statement(answer: Analysis) -> list[str]:
         f"with n = {sizes} {points.unit}{_networks(answer)}. {TO_SAY}"
     )
     return [first, " ".join([*_expected(answer), *_tested(answer, None)]), *_cautions(answer, answer.findings),
-            _references(partitions=False)]  # fmt: skip
+            _references(partitions=False, tested=_knows_test(answer))]  # fmt: skip
 
 
 def _training(study: Study, answer: Analysis, known: StudyAnalysis) -> list[str]:
@@ -147,10 +147,15 @@ def _expected(answer: Analysis) -> list[str]:
     return said
 
 
+def _knows_test(answer: Analysis) -> bool:
+    """Whether the values of single test images, or of units of them, are known."""
+    return answer.best.per_unit is not None or answer.best.images is not None
+
+
 def _tested(answer: Analysis, study: Study | None) -> list[str]:
     """The size of the test set, and what it can tell."""
     best, metric = answer.best, METRICS[answer.points.metric]
-    if best.per_unit is None and best.images is None:
+    if not _knows_test(answer):
         return ["The size of the test set, and what it can tell, are not known from these numbers."]
     pair = compare_sizes(best, *best.sizes[-2:].tolist())
     units = pair.units
@@ -181,7 +186,7 @@ def _cautions(answer: Analysis, findings: tuple[Finding, ...]) -> list[str]:
     return [" ".join([*said, f"Before the gains are relied on: {first}."])] if first else said
 
 
-def _references(*, partitions: bool) -> str:
+def _references(*, partitions: bool, tested: bool = True) -> str:
     """What the paragraph answers, and what it rests on."""
     items = (
         "items 19 to 21 of CLAIM 2024 [1] (how data were assigned to partitions, the level at which these are "
@@ -189,7 +194,8 @@ def _references(*, partitions: bool) -> str:
     )
     if not partitions:
         items = "item 21 of CLAIM 2024 [1] (the size of the test set and how it was determined)"
-    return (
-        f"This paragraph answers {items}, and how the size of the training set was chosen, by learning curves [2]. "
-        f"[1] {CLAIM}. [2] {KLUG}. Computed with reconscale {version('reconscale')}."
-    )
+    chosen = "how the size of the training set was chosen, by learning curves [2]"
+    answered = f"This paragraph answers {items}, and {chosen}."
+    if not tested:
+        answered = f"This paragraph answers {chosen}. What {items} asks for is to be added by the authors."
+    return f"{answered} [1] {CLAIM}. [2] {KLUG}. Computed with reconscale {version('reconscale')}."

@@ -16,6 +16,9 @@ from reconscale.results.score_tables import scores_of_runs
 from reconscale.study.images import Images
 from reconscale.study.profiles import PROFILES
 
+TILE = re.compile(r"(.+)/\d+-\d+")
+"""The name of a tile of a bundled photograph: the photograph, row and column."""
+
 
 def values_of_units(
     results: Sequence[Result], *, profile: str, test_set: str, record: dict[str, Any] | None = None
@@ -31,7 +34,7 @@ def values_of_units(
     Returns:
         The values; None where the metric was not measured for each image or volume, or not on the same ones.
     """
-    images = results[0].run.images
+    images = _images_of(results[0].run.images, test_set)
     of_volume = images.volumes and PROFILES[profile].over == "volume"
     tables = [(r.volumes if of_volume else r.images).get(test_set, {}) for r in results]
     names = list(tables[0])
@@ -47,8 +50,16 @@ def values_of_units(
     return UnitValues(means, units, noun, unsure)
 
 
+def _images_of(images: Images, test_set: str) -> Images:
+    """The options that a test set was made by: of several sources those of the one that held it out."""
+    name = images.target if test_set == "test" else test_set
+    return images.of_source(name) if name is not None and name in images.sources else images
+
+
 def unit_of_image(name: str, images: Images) -> str:
-    """What an image of a test set belongs to: its scene, its folder, or the file of its stack."""
+    """What an image of a test set belongs to: its scene, its folder, its photograph, or the file of its stack."""
+    if images.kind.photographs and (tile := TILE.fullmatch(name)):
+        return tile.group(1)
     if images.paired and images.match is not None:
         name = name.replace(*images.match)
     if images.unit == "folder":

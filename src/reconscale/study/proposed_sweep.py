@@ -91,7 +91,8 @@ def propose_sizes(available: int) -> tuple[int, ...]:
     sizes = sorted({round(available / STEP**k) for k in range(SIZES) if round(available / STEP**k) >= SMALLEST})
     if len(sizes) < 3:
         raise UserError("images", f"found {available} for training, too few for three sizes",
-                      "give more images, or n in the study file's [sweep]")  # fmt: skip
+                      "give more images, or n in the study file's [sweep]; with images.counts = \"images\" n "
+                      "counts every image, also of one photograph, folder or patient")  # fmt: skip
     return tuple(sizes)
 
 

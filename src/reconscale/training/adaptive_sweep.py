@@ -115,7 +115,8 @@ def choose_and_train(
     begun = [task for _ in range(executor.workers) if (task := chooser()) is not None]
     executor.carry_out(begun, chooser)
     made = sum(study.folder.is_over(run) for run in study.runs.values())
-    tell({"event": "note", "text": f"{chooser.ended} after {made} of the {times(len(study.runs), 'run')} of the grid"})
+    text = f"{chooser.ended} after {made} of the {times(len(study.runs), 'run')} of the grid{chooser.too_long}"
+    tell({"event": "note", "text": text})
 
 
 def what_is_left(study: AdaptiveStudy, budget: Budget, workers: int, began: float) -> dict[str, Any]:
@@ -163,6 +164,7 @@ class RunChooser:
     tell: Tell
     began: float = field(default_factory=time.monotonic)
     ended: str = ""
+    too_long: str = ""
     decision: Decision | None = None
     _given: dict[str, Cell] = field(default_factory=dict)
     _results: dict[str, Any] | None = None
@@ -251,8 +253,22 @@ class RunChooser:
             return found
         if (smaller := self._smaller()) is not None:
             return smaller
-        self.ended = f"the budget of {duration(self.budget.seconds or 0.0)} is spent"
+        self._explain_time()
         return None
+
+    def _explain_time(self) -> None:
+        """Say that time is spent; or, where not a single run fitted into it, what the shortest one would need."""
+        whole = f"the budget of {duration(self.budget.seconds or 0.0)}"
+        self.ended = f"{whole} is spent"
+        left = self._time_left()
+        expected = [self.study.seconds(run) for cell, run in self.study.runs.items() if not self._is_taken(cell)]
+        if self._given or self._results or left <= 0 or not all(expected):
+            return
+        self.ended = f"{whole} ends"
+        self.too_long = (
+            f": {duration(left)} of it are left after the preparations, and the shortest run is expected to take "
+            f"{duration(min(expected))}; give more time, a smaller recipe.steps, or smaller widths in sweep.width"
+        )
 
     def _smaller(self) -> Choice | None:
         """The first run in order that still fits into the time that is left."""
@@ -287,11 +303,15 @@ class RunChooser:
             self._order, self._all_taken = list(reversed(chosen)), not chosen
         return self._order[-1] if self._order else None
 
+    def _time_left(self) -> float:
+        """Seconds of the budget that are neither spent nor past."""
+        return (self.budget.seconds or 0.0) - self._before - (time.monotonic() - self.began)
+
     def _affords(self, run: Any) -> bool:
         """Whether the run fits into the time that is left."""
         if self.budget.seconds is None:
             return True
-        left = self.budget.seconds - self._before - (time.monotonic() - self.began)
+        left = self._time_left()
         return left > 0 and (self.study.seconds(run) or self._longest) <= left
 
     def _note(self, choice: Choice) -> None:

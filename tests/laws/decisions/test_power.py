@@ -111,6 +111,8 @@ def test_few_units_and_skewness_are_said():
     few = size_test_set(rng.normal(30, 1, 5), rng.normal(30, 1, 5), metric="psnr")
     assert [item.code for item in few.findings] == ["few-test-units"]
     assert few.needed_low < few.needed < few.needed_high
+    told = float(few.findings[0].text.split()[-1])  # the interval that is said beside it lies within that factor
+    assert few.needed_high <= 1.05 * told * few.needed and few.needed <= 1.05 * told * few.needed_low
     first = rng.normal(30, 1, 40)
     skewed = size_test_set(first, first + rng.exponential(0.1, 40) ** 2 * 10, metric="psnr", difference=0.1)
     assert [item.code for item in skewed.findings] == ["skewed-differences"]

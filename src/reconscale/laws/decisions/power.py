@@ -328,7 +328,7 @@ def _skewness(values: Floats) -> float | None:
 def _with_findings(answer: SizedTestSet) -> SizedTestSet:
     found, noun, units = list[Finding](), answer.noun, answer.units
     if units < FEW:
-        ratio = np.sqrt(answer.needed_high / answer.needed_low)
+        ratio = max(answer.needed_high / answer.needed, answer.needed / answer.needed_low)
         found.append(finding("few-test-units", count=count_units(units, noun), ratio=f"{ratio:.2g}"))
     skewness = answer.skewness or 0.0
     asked = COCHRAN * skewness**2

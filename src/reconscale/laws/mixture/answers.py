@@ -122,7 +122,7 @@ class BestMix:
         sure = "" if open_ones else ", with a chance of 90 % or more"  # both ends of all intervals are the mix itself
         chance = self.gain.probability
         return (
-            f"{one} For {round_interval(self.budget)}, the best mix to collect is {' and '.join(parts)}{sure}; it "
-            f"{metric.tell('', self.gain.median).strip()} ({plain(self.gain.low, metric.digits)} to "
+            f"{one} For a budget of {round_interval(self.budget)}, the best mix to collect is {' and '.join(parts)}"
+            f"{sure}; it {metric.tell('', self.gain.median).strip()} ({plain(self.gain.low, metric.digits)} to "
             f"{plain(self.gain.high, metric.digits)}; worthwhile: {likelihood_words(chance)}, {format_chance(chance)})."
         )
