@@ -12,7 +12,7 @@ from reconscale.laws import Finding, Points
 from reconscale.laws.decisions.gate import OBSTACLES
 from reconscale.report import analyse
 from reconscale.report.first_screen import BEFORE, answer_in_short, next_step_of, question_of
-from reconscale.report.sentences import next_steps
+from reconscale.report.next_steps import next_steps
 from reconscale.report.tables import gains_table
 
 from .conftest import Written

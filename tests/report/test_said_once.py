@@ -13,9 +13,9 @@ from reconscale.laws.decisions.costs import Costs
 from reconscale.report import analyse, report_study
 from reconscale.report.analysis import MetricFormat
 from reconscale.report.html_tables import laws_grid, shift_grid
+from reconscale.report.next_steps import next_steps
 from reconscale.report.pictures import LARGEST, Picture, Strip, fitting, left_out_words
 from reconscale.report.run_tables import baseline_findings
-from reconscale.report.sentences import next_steps
 from reconscale.report.tables import law_table, table
 from reconscale.results import Folder, Result
 from reconscale.study import runs_of

@@ -14,6 +14,7 @@ import pytest
 from reconscale.laws import LAWS, Costs, Experiment, Points, select_width
 from reconscale.report import page_text as prose
 from reconscale.report.analysis import ON_REQUEST, Analysis, analyse, hours_unknown
+from reconscale.report.next_steps import next_steps
 from reconscale.report.run_tables import (
     baseline_findings,
     costs_from,
@@ -23,7 +24,7 @@ from reconscale.report.run_tables import (
     shift_table,
     training_findings,
 )
-from reconscale.report.sentences import next_steps, target_sentence
+from reconscale.report.sentences import target_sentence
 from reconscale.report.study_analysis import analyse_study, run_findings
 from reconscale.report.tables import (
     budget_table,

@@ -28,6 +28,7 @@ from reconscale.report.explanation import (
 )
 from reconscale.report.first_screen import answer_in_short, next_step_of, question_of
 from reconscale.report.mixture import Mixes, StudyMixture, mixes_grid, mixes_of_external, mixes_words
+from reconscale.report.next_steps import next_steps
 from reconscale.report.page import Page, render
 from reconscale.report.page_plots import plots_of
 from reconscale.report.pictures import fitting, left_out_words, strips_of
@@ -47,7 +48,7 @@ from reconscale.report.run_tables import (
     volumes_grid,
     volumes_table,
 )
-from reconscale.report.sentences import backtest_lines, members_sentence, next_steps, target_sentence
+from reconscale.report.sentences import backtest_lines, members_sentence, target_sentence
 from reconscale.report.study_analysis import StudyAnalysis, analyse_study
 from reconscale.report.tables import (
     Table,

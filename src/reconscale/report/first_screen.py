@@ -10,7 +10,7 @@ from reconscale.laws import METRICS, Gain
 from reconscale.laws.decisions.gate import OBSTACLES
 from reconscale.report.analysis import Analysis
 from reconscale.report.html_tables import gain_cost
-from reconscale.report.sentences import PROBE_FIRST, is_length_unknown, step_cost
+from reconscale.report.next_steps import PROBE_FIRST, is_length_unknown, step_cost
 from reconscale.report.tables import Table
 
 UNKNOWN_COST = "not known"

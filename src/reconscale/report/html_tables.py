@@ -19,7 +19,8 @@ from reconscale.format import (
 from reconscale.laws import LAWS
 from reconscale.report.analysis import Analysis, MetricFormat
 from reconscale.report.crowds import MOST_CURVES, MOST_ROWS, cells_of_points, cells_of_runs, spaced
-from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict, step_cost
+from reconscale.report.next_steps import step_cost
+from reconscale.report.sentences import forecast_rows, known_name, known_value, known_verdict
 from reconscale.report.tables import Grid, Table
 from reconscale.study import PROFILES
 

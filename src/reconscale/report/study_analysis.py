@@ -13,15 +13,9 @@ from reconscale.report.analysis import Analysis, MetricFormat, analyse
 from reconscale.report.convergence import convergence_findings
 from reconscale.report.explanation import Explanation, explanation_of
 from reconscale.report.mixture import StudyMixture, study_mixture
+from reconscale.report.next_steps import next_steps, step_lines
 from reconscale.report.run_tables import baseline_findings, costs_from, hours_from, training_findings, training_sets_of
-from reconscale.report.sentences import (
-    finding_lines,
-    joined,
-    lines_of,
-    next_steps,
-    step_lines,
-    verdict_line,
-)
+from reconscale.report.sentences import finding_lines, joined, lines_of, verdict_line
 from reconscale.report.tables import Table, baselines_table
 from reconscale.report.training_budget import hours_of_step
 from reconscale.results import Folder, Result
