@@ -163,3 +163,13 @@ def test_other_items_or_another_target_are_refused_in_its_folder(tmp_path: Path)
     with pytest.raises(rs.UserError, match="has images of one source; ask `decide`, or measure with"):
         rs.measure(lambda job: 30.0, A, n=[5], val=4, test=6, folder=tmp_path / "one", **QUIET)
         rs.load_mixture(tmp_path / "one")
+
+
+def test_a_seed_that_does_not_reach_what_trains_is_said(tmp_path: Path) -> None:
+    def deaf(job: rs.Job) -> float:
+        return 30.0 + job.mix.get("scanner", 0) / 100
+
+    assert "without-effect" not in {found.code for found in measured(tmp_path / "mine").findings}
+    points = rs.measure_mixture(deaf, {"scanner": A, "others": B}, folder=tmp_path / "deaf", **GRID)
+    assert "without-effect" in {found.code for found in points.findings}
+    assert "differ in seed alone" in call("mixture", tmp_path / "deaf")[1]

@@ -63,3 +63,27 @@ def test_a_script_with_arguments_and_a_budget(tmp_path: Path) -> None:
     lines = call("status", tmp_path / "out")[1].splitlines()[-2:]
     assert lines[0].startswith("next: reconscale report") and lines[1].startswith("more runs with: python ")
     assert lines[1].endswith("(with its arguments)")
+
+
+def test_a_command_goes_on_where_its_items_are(tmp_path: Path) -> None:
+    """``status`` knows the folder that ``run --data`` was given, and sends nobody to a report of nothing."""
+    items, study = tmp_path / "my data", tmp_path / "my study"
+    items.mkdir(), study.mkdir()
+    for index in range(8):
+        (items / f"{index}.txt").write_text("x")
+    (study / "study.toml").write_text(
+        'name = "x"\n[command]\nrun = ["python", "train.py", "{train}", "{folder}"]\n[images]\npatterns = ["*.txt"]\n'
+        "val = 1\ntest = 2\n[sweep]\nn = [1, 2]\nseed = [0]\n"
+    )
+    (study / "train.py").write_text("raise SystemExit('no')")
+    code, out, _ = call("run", study, "--data", items, "--allow-commands")
+    assert code == 1 and "next: " not in out, out
+    out = call("status", study)[1]
+    assert "next: " not in out
+    said = out.splitlines()[-1].removeprefix("repeat them with: reconscale ")
+    (study / "train.py").write_text(
+        "import pathlib, sys\npathlib.Path(sys.argv[2], 'metrics.json').write_text('{\"psnr\": 30}')"
+    )
+    code, out, err = call(*shlex.split(said))
+    assert code == 0 and out.startswith("2 done"), out + err
+    assert "next: reconscale report" in out

@@ -40,3 +40,8 @@ def test_in_words() -> None:
     assert parse_budget("2h").words == "2 h"
     assert parse_budget("40runs").words == "40 runs"
     assert Budget().words == "the whole grid"
+
+
+def test_the_sentence_names_what_the_caller_wrote() -> None:
+    with pytest.raises(UserError, match="^budget: found '0runs'"):
+        parse_budget("0runs", "budget")

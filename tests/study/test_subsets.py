@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import reconscale as rs
 from reconscale.data.subset import split_sources
 from reconscale.study import Images
+from reconscale.study import subsets as subsets_module
 from reconscale.study.subsets import nested_order
 
 
@@ -208,3 +209,16 @@ def test_the_splitter_takes_rows() -> None:
     assert repr(splitter) == "NestedShuffleSplit(n=[2, 4], seeds=[0], test=[1, 8], val=range(9, 12))"
     with pytest.raises(rs.UserError, match="'12' is none of the 12 items"):
         list(rs.NestedShuffleSplit(2, test=[12]).split(x))
+
+
+def test_a_hundred_thousand_items_are_ordered_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A permutation takes tens of microseconds, so that one for each item and run would be minutes."""
+    made: list[int] = []
+    permutation = subsets_module.permutation
+    monkeypatch.setattr(
+        subsets_module, "permutation", lambda count, *rest: (made.append(count), permutation(count, *rest))[1]
+    )
+    order, ends = nested_order(np.arange(100_000), 3, shuffled=True)
+    assert made == [100_000] and len(order) == ends[-1] == 100_000
+    nested_order(np.array([0, 0, 1, 2, 2, 2]), 3, shuffled=True)
+    assert sorted(made[1:]) == [2, 3, 3]  # three units, and those of two and of three images

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconscale.cli.display import VERBOSITY, RunsProgress, echo, errors, print_json
 from reconscale.cli.live_curve import curve_of_external
-from reconscale.cli.next_command import command, known_plugins
+from reconscale.cli.next_command import command, known_plugins, stated_data
 from reconscale.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _shown(study: ExternalStudy, folder: ExternalFolder) -> Iterator[Tell]:
 def status_external(path: Path, json: bool) -> None:
     """Print how far such a study is."""
     from reconscale.results.external_results import ExternalFolder
+    from reconscale.results.results_folder import known_place
     from reconscale.study.external import load_external
 
     study = load_external(path)
@@ -83,7 +84,8 @@ def status_external(path: Path, json: bool) -> None:
         print_json(asdict(found) | {"cautions": noticed})
         return
     echo(*(f"caution: {sentence}" for sentence in noticed))
-    again = command("run", path, allow_commands=True, plugin=known_plugins(ExternalFolder.beside(path)))
+    data = stated_data(None) or known_place(folder.root)
+    again = command("run", path, data=data, allow_commands=True, plugin=known_plugins(folder))
     retry = f"{again} --retry-failed"
     if study.callable is not None:
         again = study.callable.again
@@ -129,10 +131,10 @@ def print_external(found: Status, path: Path, retry: str, again: str) -> None:
 
     if found.diverged or found.failed:
         echo(f"repeat them with: {retry}")
-    echo(*next_lines(path, again, found.open, ExternalFolder.beside(path).root))
+    echo(*next_lines(path, again, found.open, ExternalFolder.beside(path).root, done=bool(found.done)))
 
 
-def next_lines(path: Path, again: str, left: int, root: Path, *, verb: str = "continue") -> list[str]:
+def next_lines(path: Path, again: str, left: int, root: Path, *, done: bool, verb: str = "continue") -> list[str]:
     """What comes next: the runs that are missing, or the report; the latter first where runs were chosen one by one.
 
     Args:
@@ -140,11 +142,12 @@ def next_lines(path: Path, again: str, left: int, root: Path, *, verb: str = "co
         again: the command that makes the runs that are missing.
         left: how many these are.
         root: the results folder.
+        done: whether any run is done; without one the report refuses.
         verb: ``start`` where no run is begun.
     """
     from reconscale.results.choices import read_choices
 
-    report = f"next: {command('report', path)}"
+    report = [f"next: {command('report', path)}"] if done else []
     if not left:
-        return [report]
-    return [report, f"more runs with: {again}"] if read_choices(root) else [f"{verb} with: {again}"]
+        return report
+    return [*report, f"more runs with: {again}"] if read_choices(root) else [f"{verb} with: {again}"]

@@ -328,7 +328,8 @@ def _print_status(found: Status, path: Path, again: str, continuing: str = "", *
     if found.diverged or found.failed:
         echo(f"repeat them with: {again} --retry-failed")
     verb = "start" if len(found.todo) == sum(map(len, counts.values())) else "continue"
-    echo(*next_lines(path, again, 0 if chosen else found.open, Folder.beside(path).root, verb=verb))
+    left, root = 0 if chosen else found.open, Folder.beside(path).root
+    echo(*next_lines(path, again, left, root, done=bool(found.done), verb=verb))
 
 
 def _code(found: Status) -> int:

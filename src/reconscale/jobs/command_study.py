@@ -17,7 +17,7 @@ from reconscale.jobs.run_jobs import Jobs, forget_failed, pin_items, tell_unused
 from reconscale.jobs.task import Trainer
 from reconscale.own_parts import loaded_plugins
 from reconscale.results.external_results import ExternalFolder
-from reconscale.results.results_folder import Status
+from reconscale.results.results_folder import Status, remember_place
 from reconscale.study.budget import Budget
 from reconscale.study.external import ExternalStudy, ItemTable, load_external
 from reconscale.study.items import HeldOut, name_of, refuse_repeated
@@ -82,6 +82,8 @@ def run_commands(
     with folder.held():
         pin_items(folder, items)
         _record_metric(study, folder)
+        if where.data_folder is not None:  # `status` prints the command that goes on
+            remember_place(folder.root, root)
         tell_unused(items, left_out, tell)
         if retry_failed:
             forget_failed(folder, runs)

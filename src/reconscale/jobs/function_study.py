@@ -105,7 +105,7 @@ def measure(  # noqa: PLR0913 - keywords
     known = known_metric(metric)
     divided = subsets(items, n, seeds_of(seed), groups, val, test)
     grid = Grid(n=divided.n, width=() if width is None else sizes_of(width, "width"), seed=divided.seeds)
-    allowed = parse_budget(budget) if isinstance(budget, str) else budget
+    allowed = parse_budget(budget, "budget") if isinstance(budget, str) else budget
     asked = Asked(train, known, unit, worthwhile, on, retry_failed, allowed, tell)
     return points_of_external(*train_missing(folder, divided, grid, asked))
 

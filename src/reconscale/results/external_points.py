@@ -49,7 +49,7 @@ def points_of_external(study: ExternalStudy, results: Sequence[ExternalResult], 
         findings=(
             *judged_findings(study, runs),
             *how_they_went(results),
-            *_without_effect(done, name),
+            *without_effect(done, name),
             finding("convergence-unknown"),
         ),
         **columns,
@@ -100,13 +100,16 @@ def _lost(results: Iterable[ExternalResult]) -> tuple[Finding, ...]:
     return (finding("failed-runs", count=len(lost), runs=len(every), sizes=sizes),)
 
 
-def _without_effect(done: Sequence[ExternalResult], metric: str) -> Iterator[Finding]:
-    """A warning for each of n, width and seed that never changes the value of a run."""
-    for what in ("n", "width", "seed"):
+def without_effect(
+    done: Sequence[ExternalResult], metric: str, settings: Sequence[str] = ("n", "width", "seed")
+) -> Iterator[Finding]:
+    """A warning for each of these settings that never changes the value of a run; of mixes n is none of them."""
+    for what in settings:
         lines: dict[tuple[object, ...], set[float]] = {}
         counts: Counter[tuple[object, ...]] = Counter()
         for result in done:
-            others = tuple(getattr(result.run, other) for other in ("n", "width", "seed") if other != what)
+            mix = () if what == "n" else tuple(sorted(result.run.mix.items()))
+            others = (mix, *(getattr(result.run, other) for other in ("n", "width", "seed") if other != what))
             lines.setdefault(others, set()).add(result.metrics["test"][metric])
             counts[others] += 1
         compared = [values for others, values in lines.items() if counts[others] > 1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from reconscale.errors import UserError, suggest
 from reconscale.laws import Finding, Mixture, finding
-from reconscale.results.external_points import done_results, how_they_went
+from reconscale.results.external_points import done_results, how_they_went, without_effect
 from reconscale.results.external_results import ExternalFolder, ExternalResult
 from reconscale.results.result import Result
 from reconscale.results.results_folder import Folder, image_cautions, own_root
@@ -107,7 +107,7 @@ def mixture_of_external(
         name,
         target=target or names[0],
         unit=study.images.unit,
-        findings=how_they_went(results),
+        findings=(*how_they_went(results), *without_effect(done, name, ("width", "seed"))),
     )
 
 

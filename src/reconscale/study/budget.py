@@ -32,11 +32,12 @@ class Budget:
         return " or ".join(said) or "the whole grid"
 
 
-def parse_budget(text: str) -> Budget:
+def parse_budget(text: str, where: str = "--budget") -> Budget:
     """A budget as a person writes it.
 
     Args:
         text: for instance ``2h``, ``90min``, ``1.5 h``, ``2h30m``, ``40runs``; ``decided`` for no limit but the grid.
+        where: what messages call it.
 
     Raises:
         UserError: it is something else, or nothing could be done with it.
@@ -51,12 +52,10 @@ def parse_budget(text: str) -> Budget:
         return Budget(seconds=int(parts[1]) * SECONDS[parts[2]] + int(parts[3]) * SECONDS[parts[4]])
     found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|min|m|h|d|runs?)\s*", text)
     if not found or not float(found[1]) > 0:
-        raise UserError(
-            "--budget", f"found '{text}'", "give a time or a number of runs, for instance 2h, 90min or 40runs"
-        )
+        raise UserError(where, f"found '{text}'", "give a time or a number of runs, for instance 2h, 90min or 40runs")
     value, unit = float(found[1]), found[2]
     if unit in SECONDS:
         return Budget(seconds=value * SECONDS[unit])
     if value != int(value):
-        raise UserError("--budget", f"found '{text}'", "give a whole number of runs")
+        raise UserError(where, f"found '{text}'", "give a whole number of runs")
     return Budget(runs=int(value))

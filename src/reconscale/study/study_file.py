@@ -39,7 +39,8 @@ def load_our_study(path: str | Path, proposed: ProposedSweep | None = None) -> S
     recall_parts(path.parent / "runs")
     if elsewhere := [table for table in ELSEWHERE if table in content]:
         raise UserError(path, f"has [{elsewhere[0]}]: its networks are trained by other code than ours",
-                        "run, status, report, decide, forecast, fit and compare take it, no other command")  # fmt: skip
+                        "run, status, watch, report, decide, forecast, fit, compare, mixture and test-size take it, no "
+                        "other command")  # fmt: skip
     return complete_study(content, path, proposed)
 
 

@@ -44,7 +44,9 @@ def nested_order(units: Sequence[str] | np.ndarray, seed: int, *, shuffled: bool
     ends = np.cumsum(lengths)
     positions = np.arange(len(names)) + np.repeat(starts[order] - ends + lengths, lengths)
     if shuffled:
-        for unit, stop, length in zip(order.tolist(), ends.tolist(), lengths.tolist(), strict=True):
+        several = np.flatnonzero(lengths > 1)  # a permutation of one image takes as long as one of ten
+        rows = (order[several].tolist(), ends[several].tolist(), lengths[several].tolist())
+        for unit, stop, length in zip(*rows, strict=True):
             piece = positions[stop - length : stop]
             positions[stop - length : stop] = piece[permutation(length, seed, WITHIN, unit)]
     return positions, ends
