@@ -16,7 +16,7 @@ from reconscale.format import (
 from reconscale.laws import Finding, Forecast, Points
 from reconscale.laws.curve.posterior import ParameterSummary
 from reconscale.report.analysis import Analysis, MetricFormat, analyse
-from reconscale.report.next_steps import STEPS, experiment_rows, first_rows, step_lines
+from reconscale.report.next_steps import STEPS, experiment_rows, first_rows, next_steps, step_lines
 from reconscale.report.tables import (
     Table,
     backtest_table,
