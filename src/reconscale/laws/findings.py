@@ -85,6 +85,12 @@ CODES: dict[str, tuple[str, str]] = {
         "the error rises from n = {low:size} to n = {high:size}, by more than {basis} explains; more "
         "data should not hurt, so check the recipe first",
     ),
+    "may-rise": (
+        "caution",
+        "the error grows at every step from n = {low:size} to n = {high:size}, by {worse:.2g} % in all; more data "
+        "should not hurt: repeat the smallest and the largest n with other seeds, which tells whether that is chance, and "
+        "check the recipe",
+    ),
     "early-rise": (
         "caution",
         "the error at n = {high:size} is above that at n = {low:size}, by more than {basis} explains, but not above "

@@ -170,3 +170,12 @@ def test_every_remedy_is_said():
 def test_a_psnr_of_equal_images_is_no_result():
     decision = infer(Points(n=[10, 100, 1000], y=[100.0, 100.0, 100.0], metric="psnr")).decide()
     assert decision.verdict == FIX and "PSNR of an image and itself" in decision.reservation
+
+
+def test_a_rise_at_every_step_is_said_before_it_is_certain() -> None:
+    """Without replicates nothing tells it from chance, and STOP alone would hide it."""
+    falling = decide(Points([100, 300, 1000, 3000], [31, 30.5, 30, 29], metric="psnr"))
+    assert "may-rise" in {item.code for item in falling.findings} and falling.verdict == falling.curve_verdict
+    for y in ([31, 30.5, 30.6, 29], [30.02, 30.01, 30.005, 30.0]):
+        made = decide(Points([100, 300, 1000, 3000], y, metric="psnr"))
+        assert "may-rise" not in {item.code for item in made.findings}
