@@ -49,8 +49,11 @@ def test_what_is_printed_can_be_pasted(tmp_path: Path, use: str) -> None:
         assert call(*shlex.split(out.splitlines()[-1].removeprefix("next: reconscale ")))[0] == 0
     next(tmp_path.glob("out/runs/*/result.json")).unlink()
     said = call("status", tmp_path / "out")[1].splitlines()[-1].removeprefix("continue with: ")
-    assert shlex.split(said) == ["python", str(path)]  # the script that calls, and not the module of the function
-    again = started(tmp_path, sys.executable, *shlex.split(said)[1:])
+    there = f"cd {tmp_path} && "  # the folder was named from there
+    assert (
+        said == f"{there}python {shlex.quote(str(path))}"
+    )  # the script that calls, and not the module of the function
+    again = started(Path("/"), "bash", "-c", said.replace("python", sys.executable, 1))
     assert again.returncode == 0 and "1 run to do" in again.stderr
     assert f"run the script that calls rs.measure again: {said}" in call("run", tmp_path / "out")[2]
 
@@ -61,7 +64,7 @@ def test_a_script_with_arguments_and_a_budget(tmp_path: Path) -> None:
     assert first.returncode == 0 and "one run at n = " in first.stderr and "width" not in first.stderr, first.stderr
     assert "secret" not in (tmp_path / "out" / "study.toml").read_text()
     lines = call("status", tmp_path / "out")[1].splitlines()[-2:]
-    assert lines[0].startswith("next: reconscale report") and lines[1].startswith("more runs with: python ")
+    assert lines[0].startswith("next: reconscale report") and " && python " in lines[1]
     assert lines[1].endswith("(with its arguments)")
 
 

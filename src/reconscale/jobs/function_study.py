@@ -106,8 +106,8 @@ def measure(  # noqa: PLR0913 - keywords
     divided = subsets(items, n, seeds_of(seed), groups, val, test)
     grid = Grid(n=divided.n, width=() if width is None else sizes_of(width, "width"), seed=divided.seeds)
     allowed = parse_budget(budget, "budget") if isinstance(budget, str) else budget
-    asked = Asked(train, known, unit, worthwhile, on, retry_failed, allowed, tell)
-    return points_of_external(*train_missing(folder, divided, grid, asked))
+    asked = Asked(train, folder, known, unit, worthwhile, on, retry_failed, allowed, tell)
+    return points_of_external(*train_missing(divided, grid, asked))
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,11 @@ class Asked:
     """What a call says besides items and sizes.
 
     Attributes:
-        train, metric, unit, worthwhile, on, retry_failed, budget, tell: as of :func:`measure`, checked.
+        train, folder, metric, unit, worthwhile, on, retry_failed, budget, tell: as of :func:`measure`, checked.
     """
 
     train: Train
+    folder: str | Path
     metric: Metric
     unit: str
     worthwhile: float | None
@@ -128,9 +129,7 @@ class Asked:
     tell: Tell | None
 
 
-def train_missing(
-    folder: str | Path, items: Items, grid: Grid, asked: Asked
-) -> tuple[ExternalStudy, list[ExternalResult], Path]:
+def train_missing(items: Items, grid: Grid, asked: Asked) -> tuple[ExternalStudy, list[ExternalResult], Path]:
     """Write the study of a folder with a call's runs added, and train those that are missing.
 
     Returns:
@@ -140,7 +139,7 @@ def train_missing(
         UserError, KeyboardInterrupt: see :func:`measure`.
     """
     where = check_place(asked.on)
-    root = Path(folder).absolute()  # the function may change the directory
+    root = Path(asked.folder).absolute()  # the function may change the directory
     results = ExternalFolder(root / "runs")
     with results.held():
         study = _study(root, items, grid, asked)
@@ -242,6 +241,7 @@ def _study(root: Path, items: Items, grid: Grid, asked: Asked) -> ExternalStudy:
         "callable": {
             "name": getattr(asked.train, "__qualname__", type(asked.train).__name__),
             **_script(asked.train),
+            "directory": None if Path(asked.folder).is_absolute() else str(Path.cwd()),
         },
         "images": table,
         "sweep": [

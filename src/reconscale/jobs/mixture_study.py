@@ -93,8 +93,8 @@ def measure_mixture(  # noqa: PLR0913 - keywords
     items = mixed_items(sources, target=next(iter(sources)) if target is None else target, groups=groups, val=val,
                         test=test)  # fmt: skip
     grid = _grid(items, mix, n, (seeds_of(seed), () if width is None else sizes_of(width, "width")))
-    asked = Asked(train, known, unit, worthwhile, on, retry_failed, None, tell)
-    study, results, root = train_missing(folder, items, grid, asked)
+    asked = Asked(train, folder, known, unit, worthwhile, on, retry_failed, None, tell)
+    study, results, root = train_missing(items, grid, asked)
     return mixture_of_external(study, results, root)
 
 

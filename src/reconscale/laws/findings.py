@@ -88,8 +88,8 @@ CODES: dict[str, tuple[str, str]] = {
     "may-rise": (
         "caution",
         "the error grows at every step from n = {low:size} to n = {high:size}, by {worse:.2g} % in all; more data "
-        "should not hurt: repeat the smallest and the largest n with other seeds, which tells whether that is chance, and "
-        "check the recipe",
+        "should not hurt: repeat the smallest and the largest n with other seeds, which tells whether that is chance, "
+        "and check the recipe",
     ),
     "early-rise": (
         "caution",

@@ -44,18 +44,22 @@ class Callable(FrozenModel):
         name: of the function.
         script: the file that calls ``rs.measure``; in a notebook that of the function, where it is in one.
         arguments: whether the script was given arguments, which are noted nowhere.
+        directory: where it was started, if it named the study's folder from there.
     """
 
     name: str
     script: str = ""
     arguments: bool = False
+    directory: str = ""
 
     @property
     def again(self) -> str:
         """The command that goes on, in words where it is not known."""
         if not self.script.endswith(".py"):
             return "the script that calls rs.measure"
-        return f"python {shlex.quote(self.script)}{' (with its arguments)' * self.arguments}"
+        elsewhere = self.directory and Path(self.directory) != Path.cwd()
+        place = f"cd {shlex.quote(self.directory)} && " if elsewhere else ""
+        return f"{place}python {shlex.quote(self.script)}{' (with its arguments)' * self.arguments}"
 
 
 class Command(FrozenModel):
