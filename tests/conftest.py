@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keep prepared images of tests out of the user's cache; one cache for all tests of a session is enough."""
     monkeypatch.setenv("RECONSCALE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("RECONSCALE_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """What a worker does to the signals of its process ends with the test; programs that tests start inherit them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if handler is not None:  # one that Python did not set
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -190,7 +190,7 @@ def test_trunks_reach_a_node_that_shares_no_folder(nodes: Nodes, tmp_path: Path)
     finally:
         ray.shutdown()
     assert (home / first.id / TRUNK).is_file()
-    assert steps[0] < 2 * first.recipe.steps <= steps[1]  # it did not begin anew
+    assert 2 * first.recipe.steps <= steps[1]  # it did not begin anew
     assert records(path)[longer.id] == records(alone / "study.toml")[longer.id]
 
 

@@ -18,7 +18,8 @@ study = rs.parse_study({{
                "test": 1}},
     "network": {{"family": "{family}"}}, "sweep": {{"n": [2, 4], "width": [4], "seed": [0]}},
     "recipe": {{"steps": 4, "batch": 1, "optimizer": "adam"}}}})
-print(len(rs.run(study, "runs", rs.ExecutionConfig(device="cpu", workers=2), probe=False).done), flush=True)
+print(len(rs.run(study, "runs", rs.ExecutionConfig(device="cpu", workers=2), probe=False, keep_going=True).done),
+      flush=True)
 """
 PARTS = 'rs.FAMILIES["mine"] = rs.make_family(lambda channels, width: nn.Conv2d(channels, channels, 3, padding=1))'
 
