@@ -117,4 +117,4 @@ def test_a_forecast_like_published_ones(tmp_path):
     like = json.loads(said)["like"]
     assert len(like["curves"]) == 4 and like["backtest"]["helped"] in (True, False)
     assert "together with --law" in refused("forecast", out, "--like", "ct", "--law", "power")
-    assert "known here: ct" in refused("forecast", out, "--like", "cx")
+    assert "groups are ct" in refused("forecast", out, "--like", "cx")

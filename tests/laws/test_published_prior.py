@@ -16,8 +16,9 @@ def test_own_curve_is_not_its_own_prior():
     assert "lodopab-200-learnedgd-psnr" in names and "lodopab-200-fbp-unet-psnr" not in names
     with pytest.raises(UserError, match="only your own curve"):
         curves_like(["lodopab-200-fbp-unet-psnr"], OWN)
-    with pytest.raises(UserError, match="none in lpips"):
-        curves_like(["ct"], Points([10, 30], [0.3, 0.2], metric="lpips"))
+    for metric in ("lpips", "error"):
+        with pytest.raises(UserError, match=f"values are an error .{metric}., and published curves are not"):
+            curves_like(["ct"], Points([10, 30], [0.3, 0.2], metric=metric))
 
 
 def test_largest_size_is_not_seen():

@@ -103,7 +103,13 @@ def select_curves(names: Sequence[str] = (), metric: str | None = None) -> list[
     groups = {curve.group for curve in every.values()}
     for name in names:
         if name not in every and name not in groups:
-            raise UserError("curves", f"found '{name}'", suggest(name, [*groups, *every]))
+            close = suggest(name, [*groups, *every])
+            known = (
+                close
+                if close.endswith("?")
+                else f"groups are {', '.join(sorted(groups))}; `reconscale curves` lists all"
+            )
+            raise UserError("curves", f"found '{name}'", known)
     chosen = [curve for curve in every.values() if not names or {curve.name, curve.group} & {*names}]
     fitting = [curve for curve in chosen if metric in (None, curve.metric)]
     if not fitting:

@@ -52,6 +52,9 @@ def curves_like(names: Sequence[str], points: Points) -> list[PublishedCurve]:
     Raises:
         UserError: nothing has such a name, or none of them is in that metric, or the only one is ``points`` itself.
     """
+    if METRICS[points.metric].is_error:
+        raise UserError("like", f"the measured values are an error ({points.metric}), and published curves are not",
+                        "measure PSNR or SSIM, or leave it out")  # fmt: skip
     found = [curve for curve in select_curves(names, points.metric) if not are_equal(curve.points, points)]
     if not found:
         raise UserError("like", f"found only your own curve in {', '.join(names)}", "name another curve or group")
